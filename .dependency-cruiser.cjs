@@ -5,7 +5,7 @@ const room = (name, allowed) => ({
   comment: `${name}/ may import only ${allowed.join(', ') || 'nothing of ours'}`,
   from: { path: `^${name}/`, pathNot: '\\.test\\.tsx?$' },
   to: {
-    path: '^(contract|workflows|activities|memory|storage|db|api|agent|web|stack|demo|bench|fixtures|test)/',
+    path: '^(contract|engine|workflows|activities|memory|storage|db|api|agent|web|stack|demo|bench|fixtures|test)/',
     pathNot: [`^${name}/`, ...allowed.map((folder) => `^${folder}/`)].join('|'),
   },
 });
@@ -14,19 +14,20 @@ module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
     room('contract', []),
-    room('storage', []),
+    room('engine', ['contract']),
+    room('storage', ['contract']),
     room('memory', ['storage', 'contract']),
     room('db', ['contract']),
     room('web', ['contract']),
-    room('api', ['contract', 'db', 'activities/control', 'workflows/client', 'storage']),
-    room('activities/control', ['contract', 'db', 'storage', 'workflows/client']),
+    room('api', ['contract', 'db', 'activities/control', 'engine', 'storage']),
+    room('activities/control', ['contract', 'db', 'storage', 'engine']),
     room('activities/node', ['contract', 'memory', 'storage']),
-    room('agent', ['activities/node', 'contract', 'memory', 'storage', 'workflows/client']),
+    room('agent', ['activities/node', 'contract', 'memory', 'storage', 'engine']),
     {
       name: 'wall-workflows-value-imports',
       severity: 'error',
       comment: 'workflows/ is deterministic: it takes types of activities, the contract and @temporalio/workflow, nothing else',
-      from: { path: '^workflows/', pathNot: '\\.test\\.ts$|^workflows/client/' },
+      from: { path: '^workflows/', pathNot: '\\.test\\.ts$' },
       to: {
         pathNot: '^workflows/|^contract/|node_modules/@temporalio/(workflow|common)/',
         dependencyTypesNot: ['type-only'],

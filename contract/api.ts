@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { CanonicalId, EpochMs, NodeId, ProjectName, SyncAction } from './primitives.ts';
+
+/** An error body: RFC 9457 problem+json, and the original's `error` string. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  code: z.string(),
+  request_id: z.string(),
+  /** The original's field: the same sentence as `detail`. */
+  error: z.string(),
+  fields: z.array(z.object({ field: z.string(), problem: z.string() })).optional(),
+});
+export type Problem = z.infer<typeof Problem>;
+
+/** `POST /api/session`: a browser signs in with the API key and gets an httpOnly cookie. */
+export const SignIn = z.strictObject({ key: z.string().min(1).max(512) });
+export const Session = z.strictObject({ signed_in: z.boolean(), expires_at: EpochMs.nullable() });
+export type Session = z.infer<typeof Session>;
+
+/** `POST /api/membridge/spaces`. `projects` defaults to the name itself; `["*"]` covers every project. */
+export const CreateSpace = z.strictObject({
+  name: ProjectName,
+  projects: z.array(ProjectName).min(1).max(1_000).optional(),
+});
+
+/** `POST /api/membridge/spaces/:cid/sync`. Without a node: every live node. */
+export const RequestSync = z.strictObject({
+  action: SyncAction.default('sync'),
+  node_id: NodeId.optional(),
+});
+export const RequestSyncResponse = z.strictObject({
+  jobs: z.array(
+    z.strictObject({
+      job_id: z.string(),
+      node_id: NodeId,
+      workflow_id: z.string(),
+      history_url: z.string().nullable(),
+    }),
+  ),
+});
+export type RequestSyncResponse = z.infer<typeof RequestSyncResponse>;
+
+export const ListJobs = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  project: z.string().optional(),
+  node: NodeId.optional(),
+});
+
+/** One part the control plane stands on, as `GET /api/runtime/health` shows it. */
+export const PartHealth = z.strictObject({
+  name: z.enum(['postgresql', 'temporal', 'object-store']),
+  ok: z.boolean(),
+  detail: z.string(),
+  ms: z.number(),
+});
+export const RuntimeHealth = z.strictObject({
+  status: z.enum(['ok', 'degraded']),
+  service: z.literal('bloom-runtime'),
+  version: z.string(),
+  /** Seconds since the process started. */
+  uptime: z.number(),
+  storage: z.literal('postgresql'),
+  now: EpochMs,
+  temporal_ui: z.string().nullable(),
+  parts: z.array(PartHealth),
+});
+export type RuntimeHealth = z.infer<typeof RuntimeHealth>;
+
+export const RuntimeStats = z.strictObject({
+  nodes: z.strictObject({ total: z.number().int(), online: z.number().int() }),
+  spaces: z.number().int(),
+  jobs: z.strictObject({
+    last_24h: z.number().int(),
+    failed_24h: z.number().int(),
+    running: z.number().int(),
+  }),
+  rows_synced_24h: z.number().int(),
+  bytes_synced_24h: z.number().int(),
+});
+export type RuntimeStats = z.infer<typeof RuntimeStats>;
+
+/** Bodies of the original's control plane (its field names and limits). */
+export const OriginalCreateProject = z.strictObject({ name: ProjectName });
+export const OriginalProject = z.strictObject({
+  name: z.string(),
+  canonical_id: CanonicalId,
+  created_at: EpochMs,
+  last_seen: EpochMs.nullable(),
+  nodes_count: z.number().int(),
+  source: z.enum(['manual', 'heartbeat']),
+});
+export const OriginalAgent = z.strictObject({
+  name: NodeId,
+  url: z.string(),
+  status: z.string(),
+  registered_at: EpochMs,
+  last_seen: EpochMs.nullable(),
+});
+export const OriginalSync = z.strictObject({ project: ProjectName, agent: NodeId });
+export const OriginalSyncResponse = z.strictObject({
+  ok: z.boolean(),
+  project: z.string(),
+  agent: NodeId,
+  canonical_id: CanonicalId,
+  detail: z.string(),
+  job_id: z.string(),
+});
+export const OriginalProjectNode = z.strictObject({
+  node_id: NodeId,
+  canonical_id: CanonicalId,
+  role: z.string(),
+  obs_count: z.number().int(),
+  db_sha: z.string(),
+  last_seen: EpochMs.nullable(),
+  ip_addrs: z.array(z.string()),
+  registered_at: EpochMs,
+  project_id: z.string(),
+});

@@ -1,0 +1,72 @@
+/**
+ * Every error a person or script can meet, in one table: its HTTP status, and whether the same call may succeed later.
+ * Mapped once to RFC 9457 problem+json (api/problems.ts) and once to Temporal's ApplicationFailure (activities/failures.ts).
+ */
+export const ERRORS = {
+  unauthorized: { status: 401, retryable: false, title: 'Unauthorized' },
+  forbidden: { status: 403, retryable: false, title: 'Forbidden' },
+  bad_request: { status: 400, retryable: false, title: 'Bad request' },
+  not_found: { status: 404, retryable: false, title: 'Not found' },
+  conflict: { status: 409, retryable: false, title: 'Conflict' },
+  too_large: { status: 413, retryable: false, title: 'Body too large' },
+  too_many_requests: { status: 429, retryable: true, title: 'Too many requests' },
+  internal: { status: 500, retryable: true, title: 'Internal error' },
+  engine_unavailable: { status: 503, retryable: true, title: 'Temporal is unavailable' },
+  database_unavailable: { status: 503, retryable: true, title: 'PostgreSQL is unavailable' },
+  sync_failed: { status: 502, retryable: false, title: 'The sync failed' },
+  sync_timeout: { status: 504, retryable: true, title: 'The sync has not finished yet' },
+  memory_missing: { status: 409, retryable: false, title: 'No claude-mem database on this node' },
+  memory_corrupt: { status: 409, retryable: false, title: 'The claude-mem database is damaged' },
+  memory_schema_unknown: { status: 409, retryable: false, title: 'Unknown claude-mem schema' },
+  memory_locked: { status: 409, retryable: true, title: 'The claude-mem database is locked' },
+  memory_in_use: { status: 409, retryable: false, title: 'Another agent syncs this database' },
+  ledger_failed: { status: 409, retryable: false, title: 'The sync ledger cannot be used' },
+  store_unavailable: { status: 503, retryable: true, title: 'The object store is unavailable' },
+  store_refused: { status: 502, retryable: false, title: 'The object store refused the request' },
+  segment_invalid: { status: 502, retryable: false, title: 'A memory segment failed verification' },
+} as const satisfies Record<string, { status: number; retryable: boolean; title: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One failed field of a request body or query. */
+export interface FieldProblem {
+  readonly field: string;
+  readonly problem: string;
+}
+
+/** The one error class of the product: a code of the table, and a message that names the thing and what to do. */
+export class MembridgeError extends Error {
+  readonly code: ErrorCode;
+  readonly fields: readonly FieldProblem[];
+
+  /**
+   * @param code a key of ERRORS
+   * @param message what happened, to which thing, and what to do
+   * @param options.cause the error underneath; options.fields the body fields that were wrong
+   */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; fields?: readonly FieldProblem[] } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'MembridgeError';
+    this.code = code;
+    this.fields = options.fields ?? [];
+  }
+
+  /** Whether the same call may succeed later without anyone changing anything. */
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+}
+
+/** Whether a string is a code of the table. */
+export function isErrorCode(value: string): value is ErrorCode {
+  return Object.hasOwn(ERRORS, value);
+}
+
+/** The message of anything that was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

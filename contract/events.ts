@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { Job, Space } from './memory.ts';
+import { Node } from './nodes.ts';
+
+/** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
+export const ServerEvent = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('node'), node: Node }),
+  z.strictObject({ type: z.literal('node-removed'), id: z.string() }),
+  z.strictObject({ type: z.literal('space'), space: Space }),
+  z.strictObject({ type: z.literal('space-removed'), canonical_id: z.string() }),
+  z.strictObject({ type: z.literal('job'), job: Job }),
+  /** Events were lost to retention: the client must load its lists anew. */
+  z.strictObject({ type: z.literal('reset') }),
+]);
+export type ServerEvent = z.infer<typeof ServerEvent>;

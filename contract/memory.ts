@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { CanonicalId, EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
+
+/** A space: one canonical id and the claude-mem project names that it covers; `*` covers every project. */
+export const SpaceConfig = z.strictObject({
+  cid: CanonicalId,
+  projectId: z.string(),
+  projects: z.array(z.string().min(1)).min(1),
+});
+export type SpaceConfig = z.infer<typeof SpaceConfig>;
+
+/** Requests and bytes that one activity exchanged with the object store. */
+export const Traffic = z.strictObject({
+  requests: z.number().int(),
+  bytesUp: z.number().int(),
+  bytesDown: z.number().int(),
+});
+export type Traffic = z.infer<typeof Traffic>;
+
+/** What a push did. `rows` counts operations sent, by this node's own detection of what is new. */
+export const PushResult = z.strictObject({
+  rows: z.number().int(),
+  segments: z.number().int(),
+  head: z.strictObject({ epoch: z.string(), seq: z.number().int() }).nullable(),
+  traffic: Traffic,
+  ms: z.number(),
+});
+export type PushResult = z.infer<typeof PushResult>;
+
+/** What a pull did: operations read, rows inserted, rows changed in place, operations that wait for their session. */
+export const PullResult = z.strictObject({
+  operations: z.number().int(),
+  inserted: z.number().int(),
+  updated: z.number().int(),
+  waiting: z.number().int(),
+  segments: z.number().int(),
+  /** Peers whose segments could not be used this time, each with the reason; other peers went on. */
+  problems: z.array(z.strictObject({ node: NodeId, problem: z.string() })),
+  traffic: Traffic,
+  ms: z.number(),
+});
+export type PullResult = z.infer<typeof PullResult>;
+
+/** Rows of each kind in a claude-mem database. */
+export const RowCounts = z.strictObject({
+  sessions: z.number().int(),
+  prompts: z.number().int(),
+  observations: z.number().int(),
+  summaries: z.number().int(),
+});
+export type RowCounts = z.infer<typeof RowCounts>;
+
+/** What an agent knows about its claude-mem database; sent with each heartbeat. */
+export const MemoryStatus = z.strictObject({
+  path: z.string(),
+  state: z.enum(['ready', 'missing', 'corrupt', 'unknown-schema', 'locked', 'starting']),
+  detail: z.string().nullable(),
+  schema: z.string().nullable(),
+  rows: RowCounts.nullable(),
+  bytes: z.number().int().nullable(),
+  checkedAt: EpochMs,
+});
+export type MemoryStatus = z.infer<typeof MemoryStatus>;
+
+export const JobStatus = z.enum(['pending', 'running', 'completed', 'failed']);
+export type JobStatus = z.infer<typeof JobStatus>;
+
+/** One requested sync of one node in one space, as people read it. Field names follow the original's jobs. */
+export const Job = z.strictObject({
+  id: z.string(),
+  action: SyncAction,
+  trigger: SyncTrigger,
+  project: z.string(),
+  canonical_id: CanonicalId,
+  agent: NodeId,
+  status: JobStatus,
+  /** One sentence for people: what happened, or what it waits for. */
+  detail: z.string(),
+  error_code: z.string().nullable(),
+  workflow_id: z.string(),
+  run_id: z.string(),
+  /** The job's history in the Temporal UI, when the UI's address is known. */
+  history_url: z.string().nullable(),
+  rows_sent: z.number().int(),
+  rows_inserted: z.number().int(),
+  rows_updated: z.number().int(),
+  bytes_up: z.number().int(),
+  bytes_down: z.number().int(),
+  requests: z.number().int(),
+  created_at: EpochMs,
+  finished_at: EpochMs.nullable(),
+  /** Time from the round's start to its end, in milliseconds. */
+  ms: z.number().nullable(),
+});
+export type Job = z.infer<typeof Job>;
+
+/** What one node last did in one space. */
+export const SpaceNode = z.strictObject({
+  canonical_id: CanonicalId,
+  node_id: NodeId,
+  last_push_at: EpochMs.nullable(),
+  last_pull_at: EpochMs.nullable(),
+  head_epoch: z.string().nullable(),
+  head_seq: z.number().int(),
+  rows_sent: z.number().int(),
+  rows_received: z.number().int(),
+  bytes_up: z.number().int(),
+  bytes_down: z.number().int(),
+  status: z.enum(['new', 'syncing', 'in-step', 'failed']),
+  detail: z.string(),
+});
+export type SpaceNode = z.infer<typeof SpaceNode>;
+
+export const Space = z.strictObject({
+  canonical_id: CanonicalId,
+  name: z.string(),
+  projects: z.array(z.string()),
+  created_at: EpochMs,
+  nodes: z.array(SpaceNode),
+});
+export type Space = z.infer<typeof Space>;

@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { MemoryStatus, SpaceConfig } from './memory.ts';
+import { EpochMs, NodeId } from './primitives.ts';
+
+/** A node counts as online while its last heartbeat is at most this old: two and a half intervals of 10 s. */
+export const ONLINE_WITHIN_MS = 25_000;
+
+/** How often an agent reports, in milliseconds (the original's MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS default). */
+export const HEARTBEAT_INTERVAL_MS = 10_000;
+
+export const NodeCapabilities = z.strictObject({
+  claude_cli: z.boolean().default(false),
+  max_concurrency: z.number().int().min(1).max(32).default(1),
+  labels: z.array(z.string().max(64)).max(32).default([]),
+});
+export type NodeCapabilities = z.infer<typeof NodeCapabilities>;
+
+/** What a node is; sent at enrolment and with every heartbeat. */
+export const NodeFacts = z.strictObject({
+  hostname: z.string().max(255),
+  os_info: z.string().max(255),
+  arch: z.string().max(32),
+  agent_version: z.string().max(64),
+  pid: z.number().int(),
+  started_at: EpochMs,
+  url: z.string().max(512).default(''),
+  ip_addrs: z.array(z.string().max(64)).max(64).default([]),
+  dryrun: z.boolean().default(false),
+  capabilities: NodeCapabilities.default({ claude_cli: false, max_concurrency: 1, labels: [] }),
+});
+export type NodeFacts = z.infer<typeof NodeFacts>;
+
+/** The body of `POST /api/agent/enrol`. `public_key` is the node's Ed25519 key, SPKI DER in base64. */
+export const EnrolRequest = z.strictObject({
+  token: z.string().min(1).max(256),
+  node_id: NodeId,
+  public_key: z.string().min(1).max(512),
+  facts: NodeFacts,
+});
+export type EnrolRequest = z.infer<typeof EnrolRequest>;
+
+/**
+ * A node's public key, signed by the control plane. Peers trust a segment when its signature fits such a certificate.
+ * The signature covers `membridge-certificate/1\n<node>\n<key_id>\n<public_key>\n<issued_at>` in UTF-8.
+ */
+export const NodeCertificate = z.strictObject({
+  format: z.literal('membridge-certificate/1'),
+  node: NodeId,
+  key_id: z.string(),
+  public_key: z.string(),
+  issued_at: EpochMs,
+  signature: z.string(),
+});
+export type NodeCertificate = z.infer<typeof NodeCertificate>;
+
+/** How to reach the object store. `endpoint` is a full URL. */
+export const StoreAccess = z.strictObject({
+  endpoint: z.string(),
+  region: z.string(),
+  bucket: z.string(),
+  access_key: z.string(),
+  secret_key: z.string(),
+  session_token: z.string().optional(),
+});
+export type StoreAccess = z.infer<typeof StoreAccess>;
+
+/** The answer to an enrolment: everything an agent needs, told once. */
+export const EnrolResponse = z.strictObject({
+  node_id: NodeId,
+  agent_key: z.string(),
+  certificate: NodeCertificate,
+  /** The control plane's Ed25519 public key, SPKI DER in base64: the root that certificates are checked against. */
+  control_public_key: z.string(),
+  temporal: z.strictObject({ address: z.string(), namespace: z.string() }),
+  store: StoreAccess,
+});
+export type EnrolResponse = z.infer<typeof EnrolResponse>;
+
+/** The body of `POST /api/agent/heartbeat`. */
+export const AgentHeartbeat = z.strictObject({
+  facts: NodeFacts,
+  memory: MemoryStatus,
+});
+export type AgentHeartbeat = z.infer<typeof AgentHeartbeat>;
+
+/** The answer to a heartbeat: the spaces this node takes part in, and the control plane's clock. */
+export const AgentHeartbeatResponse = z.strictObject({
+  ok: z.literal(true),
+  now: EpochMs,
+  spaces: z.array(SpaceConfig),
+});
+export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
+
+/** A node as the API shows it. Field names follow the original's WorkerNode. */
+export const Node = z.strictObject({
+  id: NodeId,
+  node_id: NodeId,
+  hostname: z.string(),
+  url: z.string(),
+  /** From one clock, the control plane's: online while the last heartbeat is at most ONLINE_WITHIN_MS old. */
+  status: z.enum(['online', 'offline', 'unknown']),
+  last_heartbeat: EpochMs.nullable(),
+  registered_at: EpochMs,
+  capabilities: NodeCapabilities,
+  ip_addrs: z.array(z.string()),
+  agent_version: z.string(),
+  os_info: z.string(),
+  dryrun: z.boolean(),
+  memory: MemoryStatus.nullable(),
+  obs_count: z.number().int(),
+  db_sha: z.string(),
+  active_leases: z.number().int(),
+  install_method: z.string(),
+});
+export type Node = z.infer<typeof Node>;
+
+/** The body of `POST /api/runtime/enrolment-tokens`. Without a node id the token enrols a node of any name. */
+export const CreateEnrolmentToken = z.strictObject({
+  node_id: NodeId.optional(),
+  ttl_seconds: z.number().int().min(60).max(604_800).default(3_600),
+});
+export const EnrolmentToken = z.strictObject({
+  token: z.string(),
+  node_id: NodeId.nullable(),
+  expires_at: EpochMs,
+});
+export type EnrolmentToken = z.infer<typeof EnrolmentToken>;

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+
+/** A moment as epoch milliseconds: the only form of time in the API and in PostgreSQL. */
+export const EpochMs = z.number().int().nonnegative();
+
+/** The original's canonical id: the first 16 hex digits of SHA-256 of the project id. */
+export const CanonicalId = z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits');
+
+/** A node's name; it becomes a task queue, an object key and a file name, so the alphabet is small. */
+export const NodeId = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/,
+    'must be 1 to 128 letters, digits, "_", "." or "-", starting with a letter or digit',
+  );
+
+/** A project's name as people write it (the original allowed 1 to 128 characters). */
+export const ProjectName = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^\u0000-\u001f\u007f]+$/, 'must not contain control characters');
+
+/** What a memory sync does: send what is new here, fetch what is new elsewhere, or both in that order. */
+export const SyncAction = z.enum(['push', 'pull', 'sync']);
+export type SyncAction = z.infer<typeof SyncAction>;
+
+/** Why a sync was asked for; shown beside each job. */
+export const SyncTrigger = z.enum(['button', 'api', 'cli', 'noticed', 'fan-out', 'catch-up', 'returned']);
+export type SyncTrigger = z.infer<typeof SyncTrigger>;
+
+/** Ends an exhaustive switch: a new case that is not handled becomes a type error. */
+export function assertNever(value: never): never {
+  throw new Error(`unexpected case: ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,113 @@
+import {
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  type Client,
+  type Workflow,
+} from '@temporalio/client';
+import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
+import {
+  CONTROL_QUEUE,
+  MESSAGES,
+  memorySpaceId,
+  syncMemoryId,
+  type MemorySpaceInput,
+  type SyncMemoryInput,
+  type SyncRequest,
+  type SyncRoundResult,
+} from '../contract/workflows.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
+
+const PROJECT = defineSearchAttributeKey('MembridgeProject', SearchAttributeType.KEYWORD);
+const NODE = defineSearchAttributeKey('MembridgeNode', SearchAttributeType.KEYWORD);
+
+/** How a started or joined workflow is named. */
+export interface WorkflowRef {
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
+function syncOptions(input: SyncMemoryInput) {
+  return {
+    workflowId: syncMemoryId(input.space.cid, input.node),
+    taskQueue: CONTROL_QUEUE,
+    args: [input] as [SyncMemoryInput],
+    staticSummary: `memory of ${input.space.projectId} on ${input.node}`,
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: PROJECT, value: input.space.projectId },
+      { key: NODE, value: input.node },
+    ]),
+  };
+}
+
+/**
+ * Asks for a sync of one node and returns at once. A sync that runs already takes the request into its next round,
+ * so a request is never lost and never runs beside another.
+ */
+export async function requestSync(
+  client: Client,
+  input: SyncMemoryInput,
+  request: SyncRequest,
+): Promise<WorkflowRef> {
+  const handle = await client.workflow.signalWithStart('syncMemory', {
+    ...syncOptions(input),
+    signal: MESSAGES.requestSync,
+    signalArgs: [request],
+  });
+  return { workflowId: handle.workflowId, runId: handle.signaledRunId };
+}
+
+/**
+ * Asks for a sync of one node and waits for the end of the round that serves it.
+ * @throws the engine's errors; a sync that failed is not thrown but told in the result's `error`
+ */
+export async function syncAndWait(
+  client: Client,
+  input: SyncMemoryInput,
+  request: SyncRequest,
+): Promise<SyncRoundResult> {
+  const startWorkflowOperation = new WithStartWorkflowOperation('syncMemory', {
+    ...syncOptions(input),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  return await client.workflow.executeUpdateWithStart<Workflow, SyncRoundResult, [SyncRequest]>(
+    MESSAGES.syncAndWait,
+    {
+      startWorkflowOperation,
+      args: [request],
+      updateId: request.jobId,
+    },
+  );
+}
+
+/** Makes sure that the workflow of a space runs, and tells it the space's present configuration. */
+export async function ensureMemorySpace(client: Client, space: SpaceConfig): Promise<void> {
+  const input: MemorySpaceInput = { space, pending: [] };
+  await client.workflow.signalWithStart('memorySpace', {
+    workflowId: memorySpaceId(space.cid),
+    taskQueue: CONTROL_QUEUE,
+    args: [input],
+    staticSummary: `memory space of ${space.projectId}`,
+    typedSearchAttributes: new TypedSearchAttributes([{ key: PROJECT, value: space.projectId }]),
+    signal: MESSAGES.configureSpace,
+    signalArgs: [space],
+  });
+}
+
+/** Ends the workflow of a space that was deleted; a workflow that has ended already is fine. */
+export async function closeMemorySpace(client: Client, cid: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(memorySpaceId(cid)).signal(MESSAGES.closeSpace);
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}
+
+/**
+ * The address of a workflow's history in the Temporal UI.
+ * @param uiUrl the UI's base address, or null when it is not known
+ */
+export function historyUrl(uiUrl: string | null, namespace: string, ref: WorkflowRef): string | null {
+  if (uiUrl === null) return null;
+  const id = encodeURIComponent(ref.workflowId);
+  return `${uiUrl.replace(/\/$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows/${id}/${ref.runId}/history`;
+}

@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Client, type ClientOptions } from 'minio';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
+import type { Traffic } from '../contract/memory.ts';
+import type { StoreAccess } from '../contract/nodes.ts';
+
+/** One object as a listing shows it. The ETag changes whenever the content does. */
+export interface ListedObject {
+  readonly key: string;
+  readonly size: number;
+  readonly etag: string;
+}
+
+/**
+ * The object store, as small as Membridge needs it: immutable puts, gets, ordered listings. Deleting belongs to
+ * collection alone. Every call has a deadline and throws MembridgeError store_unavailable (the network, a 5xx, the
+ * deadline: worth another try) or store_refused (anything else the store said no to).
+ */
+export interface ObjectStore {
+  /** Stores an object whole; verifies by the returned ETag that the store holds these very bytes. */
+  put(key: string, bytes: Buffer): Promise<void>;
+  /** An object's bytes, or null when it does not exist. */
+  get(key: string): Promise<Buffer | null>;
+  /** Objects below a prefix in key order, from the first key after `startAfter`. */
+  list(prefix: string, startAfter?: string): Promise<ListedObject[]>;
+  remove(key: string): Promise<void>;
+  /** Requests and bytes since the store was made or last asked. */
+  takeTraffic(): Traffic;
+  /** Ends open connections. */
+  close(): void;
+}
+
+/** How long one call may take, in milliseconds, before it is given up; a segment is at most 8 MiB. */
+export const DEADLINE_MS = 30_000;
+
+/** Makes the store of one bucket. Nothing is contacted until the first call. */
+export function openObjectStore(access: StoreAccess, options: { deadlineMs?: number } = {}): ObjectStore {
+  return new MinioStore(access, options.deadlineMs ?? DEADLINE_MS);
+}
+
+/**
+ * Creates the bucket unless it exists.
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function ensureBucket(access: StoreAccess): Promise<void> {
+  const { client, agent } = connect(access, DEADLINE_MS);
+  const target = `bucket ${access.bucket} at ${access.endpoint}`;
+  try {
+    if (await client.bucketExists(access.bucket)) return;
+    await client.makeBucket(access.bucket, access.region);
+  } catch (error) {
+    if (codeOf(error) === 'BucketAlreadyOwnedByYou') return;
+    throw storeError('create', target, error);
+  } finally {
+    agent.destroy();
+  }
+}
+
+function connect(access: StoreAccess, deadlineMs: number): { client: Client; agent: HttpAgent | HttpsAgent } {
+  const url = new URL(access.endpoint);
+  const useSSL = url.protocol === 'https:';
+  // The minio client has no time-out of its own; the socket's idle time-out bounds a peer that went silent.
+  const agentOptions = { keepAlive: true, maxSockets: 8, timeout: deadlineMs };
+  const agent = useSSL ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
+  const options: ClientOptions = {
+    endPoint: url.hostname,
+    port: url.port === '' ? (useSSL ? 443 : 80) : Number(url.port),
+    useSSL,
+    accessKey: access.access_key,
+    secretKey: access.secret_key,
+    region: access.region,
+    pathStyle: true,
+    transportAgent: agent,
+    // One budget for retries, the engine's: a call that fails is an activity that is tried again.
+    retryOptions: { disableRetry: true },
+  };
+  if (access.session_token !== undefined) options.sessionToken = access.session_token;
+  return { client: new Client(options), agent };
+}
+
+class MinioStore implements ObjectStore {
+  readonly #client: Client;
+  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #access: StoreAccess;
+  readonly #deadlineMs: number;
+  #traffic = { requests: 0, bytesUp: 0, bytesDown: 0 };
+
+  constructor(access: StoreAccess, deadlineMs: number) {
+    const { client, agent } = connect(access, deadlineMs);
+    this.#client = client;
+    this.#agent = agent;
+    this.#access = access;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  async put(key: string, bytes: Buffer): Promise<void> {
+    this.#traffic.requests += 1;
+    this.#traffic.bytesUp += bytes.length;
+    const { etag } = await this.#call('put', key, () =>
+      this.#client.putObject(this.#access.bucket, key, bytes, bytes.length),
+    );
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    // An ETag is the MD5 of a single-part object unless the store encrypts; then only a read can tell.
+    if (etag === md5) return;
+    const stored = await this.get(key);
+    if (stored === null || !stored.equals(bytes)) {
+      throw new MembridgeError(
+        'store_unavailable',
+        `The object store at ${this.#access.endpoint} holds other bytes than were sent as ${key}.`,
+      );
+    }
+  }
+
+  async get(key: string): Promise<Buffer | null> {
+    this.#traffic.requests += 1;
+    try {
+      const bytes = await this.#call('get', key, async () => {
+        const stream = await this.#client.getObject(this.#access.bucket, key);
+        const chunks: Buffer[] = [];
+        for await (const chunk of stream) chunks.push(chunk as Buffer);
+        return Buffer.concat(chunks);
+      });
+      this.#traffic.bytesDown += bytes.length;
+      return bytes;
+    } catch (error) {
+      if (error instanceof MembridgeError && codeOf(error.cause) === 'NoSuchKey') return null;
+      throw error;
+    }
+  }
+
+  async list(prefix: string, startAfter = ''): Promise<ListedObject[]> {
+    return await this.#call('list', prefix, async () => {
+      const objects: ListedObject[] = [];
+      const stream = this.#client.listObjectsV2(this.#access.bucket, prefix, true, startAfter);
+      for await (const item of stream as AsyncIterable<{ name?: string; size: number; etag?: string }>) {
+        if (item.name === undefined) continue;
+        // A page of the listing holds at most 1,000 keys (S3 ListObjectsV2).
+        if (objects.length % 1_000 === 0 && objects.length > 0) this.#traffic.requests += 1;
+        objects.push({ key: item.name, size: item.size, etag: item.etag ?? '' });
+      }
+      this.#traffic.requests += 1;
+      return objects;
+    });
+  }
+
+  async remove(key: string): Promise<void> {
+    this.#traffic.requests += 1;
+    await this.#call('remove', key, () => this.#client.removeObject(this.#access.bucket, key));
+  }
+
+  takeTraffic(): Traffic {
+    const traffic = this.#traffic;
+    this.#traffic = { requests: 0, bytesUp: 0, bytesDown: 0 };
+    return traffic;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #call<T>(verb: string, key: string, work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`no answer within ${this.#deadlineMs / 1_000} s`)),
+        this.#deadlineMs,
+      );
+    });
+    try {
+      return await Promise.race([work(), deadline]);
+    } catch (error) {
+      throw storeError(verb, `${key} in bucket ${this.#access.bucket} at ${this.#access.endpoint}`, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Codes with which a store refuses for good; anything else (network, 5xx, slow down) may pass. */
+const REFUSALS = new Set([
+  'AccessDenied',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'NoSuchBucket',
+  'NoSuchKey',
+  'InvalidBucketName',
+  'EntityTooLarge',
+  'PreconditionFailed',
+]);
+
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return String(error.code);
+}
+
+function storeError(verb: string, target: string, cause: unknown): MembridgeError {
+  const code = codeOf(cause);
+  const reason = errorMessage(cause) || code;
+  return REFUSALS.has(code)
+    ? new MembridgeError('store_refused', `The object store refused to ${verb} ${target}: ${reason}`, {
+        cause,
+      })
+    : new MembridgeError('store_unavailable', `The object store could not ${verb} ${target}: ${reason}`, {
+        cause,
+      });
+}
