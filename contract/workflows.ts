@@ -2,22 +2,7 @@ import { z } from 'zod';
 import { PullResult, PushResult, SpaceConfig } from './memory.ts';
 import { NodeId, SyncAction, SyncTrigger } from './primitives.ts';
 
-/** The task queue of workflows and control-plane activities. */
-export const CONTROL_QUEUE = 'control';
-
-/** The task queue of one node: what must happen on that machine is an activity here. */
-export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
-
-export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
-export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;
-
-/** Search attributes, registered at start; all are keywords. */
-export const SEARCH_ATTRIBUTES = [
-  'MembridgeProject',
-  'MembridgeNode',
-  'MembridgeTask',
-  'MembridgeStatus',
-] as const;
+export * from './names.ts';
 
 /** One request to sync one node in one space. */
 export const SyncRequest = z.strictObject({
@@ -53,13 +38,3 @@ export type MemorySpaceInput = z.infer<typeof MemorySpaceInput>;
 /** "This node pushed operations": the space's workflow answers by pulling on every other live node. */
 export const NodePushed = z.strictObject({ node: NodeId, rows: z.number().int() });
 export type NodePushed = z.infer<typeof NodePushed>;
-
-/** Names of signals and updates, shared by workflows and their callers. */
-export const MESSAGES = {
-  requestSync: 'requestSync',
-  syncAndWait: 'syncAndWait',
-  nodePushed: 'nodePushed',
-  nodeReturned: 'nodeReturned',
-  closeSpace: 'closeSpace',
-  configureSpace: 'configureSpace',
-} as const;

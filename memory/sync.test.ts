@@ -82,7 +82,8 @@ describe('a merge', () => {
   it('recognises shared history instead of sending it twice', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
-    for (const node of [a, b]) writeHistory(node.db, { name: 'shared', seed: 7, observations: 120, from: JANUARY });
+    for (const node of [a, b])
+      writeHistory(node.db, { name: 'shared', seed: 7, observations: 120, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
     expect((await b.engine.push(fleet.space, CALL)).rows).toBe(0);
     expect(b.count('observations')).toBe(120);

@@ -7,7 +7,11 @@ import { removeStackData, startStack } from '../stack/up.ts';
 /** Addresses of the real PostgreSQL, Temporal and MinIO that all tests of a run share. */
 export interface Parts {
   readonly databaseUrl: string;
-  readonly temporal: { readonly address: string; readonly namespace: string; readonly uiUrl?: string | undefined };
+  readonly temporal: {
+    readonly address: string;
+    readonly namespace: string;
+    readonly uiUrl?: string | undefined;
+  };
   readonly minio: { readonly endpoint: string; readonly accessKey: string; readonly secretKey: string };
 }
 

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import type { SyncAction, SyncTrigger } from '../../contract/primitives.ts';
+import type { SyncRequest, SyncRoundResult } from '../../contract/workflows.ts';
+import type { Db } from '../../db/connect.ts';
+import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
+import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
+import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
+import { requestSync } from '../../engine/memory-workflows.ts';
+import { toFailure } from '../failures.ts';
+
+/** A round of syncMemory as PostgreSQL is told of it. */
+export interface RoundStarted {
+  readonly space: SpaceConfig;
+  readonly node: string;
+  readonly requests: (SyncRequest & { readonly requestedAt: number })[];
+  readonly workflowId: string;
+  readonly runId: string;
+  /** Epoch ms. */
+  readonly startedAt: number;
+}
+
+export interface RoundFinished extends RoundStarted {
+  readonly result: SyncRoundResult;
+  /** Epoch ms. */
+  readonly finishedAt: number;
+}
+
+/**
+ * Activities that run beside the API: status for people, and who is to sync next. All of them may run twice with the
+ * effect of once.
+ */
+export function createControlActivities(dependencies: { db: Db; client: Client }) {
+  const { db, client } = dependencies;
+
+  async function ask(
+    space: SpaceConfig,
+    nodes: string[],
+    action: SyncAction,
+    trigger: SyncTrigger,
+  ): Promise<void> {
+    await Promise.all(
+      nodes.map((node) => {
+        const jobId = `job_${randomBytes(8).toString('hex')}`;
+        return requestSync(client, { space, node }, { jobId, action, trigger });
+      }),
+    );
+  }
+
+  const liveNodes = (): Promise<string[]> =>
+    listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
+
+  const activities = {
+    /** Shows the round's jobs as running. */
+    async recordRoundStarted(round: RoundStarted): Promise<void> {
+      await recordRoundStarted(db, round);
+    },
+
+    /** Shows the round's jobs as completed or failed, with their figures. */
+    async recordRoundFinished(round: RoundFinished): Promise<void> {
+      await recordRoundFinished(db, round);
+    },
+
+    /** Has every live node pull, but for a node that is the only source of what is new. */
+    async pullOnOtherNodes({ space, sources }: { space: SpaceConfig; sources: string[] }): Promise<void> {
+      const only = sources.length === 1 ? sources[0] : undefined;
+      const others = (await liveNodes()).filter((node) => node !== only);
+      await ask(space, others, 'pull', 'fan-out');
+    },
+
+    /** Has nodes that returned send and fetch. */
+    async syncNodes({ space, nodes }: { space: SpaceConfig; nodes: string[] }): Promise<void> {
+      await ask(space, nodes, 'sync', 'returned');
+    },
+
+    /** Has every live node send and fetch. */
+    async syncLiveNodes({ space }: { space: SpaceConfig }): Promise<void> {
+      await ask(space, await liveNodes(), 'sync', 'catch-up');
+    },
+  };
+  return withFailures(activities);
+}
+
+export type ControlActivities = ReturnType<typeof createControlActivities>;
+
+/** Gives every activity's errors the form that the engine understands. */
+function withFailures<T extends Record<string, (input: never) => Promise<unknown>>>(activities: T): T {
+  const wrapped = Object.entries(activities).map(([name, activity]) => [
+    name,
+    async (input: never): Promise<unknown> => {
+      try {
+        return await activity(input);
+      } catch (error) {
+        throw toFailure(error);
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as T;
+}

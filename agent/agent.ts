@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { MemoryPort } from '../activities/node/memory.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
+import type { AgentConfig } from './config.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { MemoryHost } from './memory-host.ts';
+import type { AgentState } from './state.ts';
+import { SyncRequests } from './sync-requests.ts';
+import { startNodeWorker, type NodeWorker } from './worker.ts';
+
+/** A running agent: the node's worker, its memory thread, its heartbeat. */
+export interface Agent {
+  readonly config: AgentConfig;
+  readonly state: AgentState;
+  readonly log: Logger;
+  readonly heartbeat: Heartbeat;
+  readonly requests: SyncRequests;
+  readonly worker: NodeWorker;
+  /** The spaces this node takes part in, as the control plane last said. */
+  spaces(): SpaceConfig[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything an enrolled agent does, but for its HTTP.
+ * @param url where the agent's HTTP listens, told to the control plane
+ * @param onFatal hears of an error after which only a restart helps
+ */
+export function startAgent(
+  config: AgentConfig,
+  state: AgentState,
+  url: string,
+  log: Logger,
+  onFatal: (error: Error) => void,
+): Agent {
+  const { enrolment } = state;
+  const node = enrolment.node_id;
+  const spaces = new Map<string, SpaceConfig>();
+
+  const requests = new SyncRequests(enrolment.temporal, node, log);
+  const memory = new MemoryHost(
+    {
+      databasePath: config.databasePath,
+      ledgerPath: join(config.dataDir, 'ledger.db'),
+      lockDirectory: config.lockDirectory,
+      node,
+      privateKey: state.private_key,
+      certificate: enrolment.certificate,
+      controlPublicKey: enrolment.control_public_key,
+      store: enrolment.store,
+      orphanWaitMs: config.orphanWaitMs,
+    },
+    {
+      noticed: (cids) => void passOn(cids),
+      log: (message) => log.info(message),
+      died: onFatal,
+    },
+  );
+
+  const passOn = async (cids: string[]): Promise<void> => {
+    if (config.dryrun) return;
+    const changed = cids.map((cid) => spaces.get(cid)).filter((space) => space !== undefined);
+    const passed = await Promise.all(changed.map((space) => requests.noticed(space)));
+    if (passed.includes(false)) memory.lookAgain();
+  };
+
+  const learn = (list: readonly SpaceConfig[]): void => {
+    for (const space of list) spaces.set(space.cid, space);
+    memory.watch([...spaces.values()]);
+  };
+
+  const heartbeat = new Heartbeat({
+    serverUrl: state.server_url,
+    agentKey: enrolment.agent_key,
+    url,
+    dryrun: config.dryrun,
+    intervalMs: config.heartbeatMs,
+    databasePath: config.databasePath,
+    status: () => memory.status(),
+    onSpaces: (list) => {
+      spaces.clear();
+      learn(list);
+    },
+    log,
+  });
+
+  // A sync tells of its space before the next heartbeat does, and is worth showing soon.
+  const observed: MemoryPort = {
+    push: async (space, call) => {
+      if (!spaces.has(space.cid)) learn([space]);
+      return await memory.push(space, call).finally(() => heartbeat.soon());
+    },
+    pull: async (space, full, call) => {
+      if (!spaces.has(space.cid)) learn([space]);
+      return await memory.pull(space, full, call).finally(() => heartbeat.soon());
+    },
+  };
+  const worker = startNodeWorker({
+    engine: enrolment.temporal,
+    node,
+    memory: observed,
+    dryrun: config.dryrun,
+    log,
+  });
+  heartbeat.start();
+
+  return {
+    config,
+    state,
+    log,
+    heartbeat,
+    requests,
+    worker,
+    spaces: () => [...spaces.values()],
+    stop: async () => {
+      heartbeat.stop();
+      await worker.stop();
+      await memory.close();
+      await requests.close();
+    },
+  };
+}

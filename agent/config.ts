@@ -1,0 +1,75 @@
+import { homedir, hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { NodeId } from '../contract/primitives.ts';
+
+/** What an agent is told by its environment; parsed once at start. */
+export interface AgentConfig {
+  readonly serverUrl: string;
+  readonly enrolToken: string | null;
+  readonly nodeId: string;
+  readonly host: string;
+  readonly port: number;
+  /** Holds the agent's key, its ledger and its log. */
+  readonly dataDir: string;
+  readonly lockDirectory: string;
+  readonly databasePath: string;
+  readonly dryrun: boolean;
+  readonly heartbeatMs: number;
+  /** How long a row waits for its session, in milliseconds. */
+  readonly orphanWaitMs: number;
+  readonly configEnv: string;
+  readonly hooksBin: string;
+  readonly logLevel: string;
+}
+
+const flag = z.enum(['0', '1']).default('0');
+
+const Environment = z.object({
+  MEMBRIDGE_SERVER_URL: z.url().default('http://127.0.0.1:8000'),
+  MEMBRIDGE_ENROL_TOKEN: z.string().min(1).optional(),
+  MEMBRIDGE_NODE_ID: NodeId.optional(),
+  MEMBRIDGE_AGENT_HOST: z.string().default('127.0.0.1'),
+  MEMBRIDGE_AGENT_PORT: z.coerce.number().int().min(0).max(65_535).default(8_001),
+  MEMBRIDGE_AGENT_DATA_DIR: z.string().optional(),
+  MEMBRIDGE_AGENT_DRYRUN: flag,
+  MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce.number().min(0.1).max(20).default(10),
+  MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),
+  MEMBRIDGE_CONFIG_ENV: z.string().optional(),
+  MEMBRIDGE_HOOKS_BIN: z.string().optional(),
+  CLAUDE_MEM_DB: z.string().optional(),
+  CLAUDE_MEM_DATA_DIR: z.string().optional(),
+  XDG_STATE_HOME: z.string().optional(),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+/**
+ * Reads the agent's settings.
+ * @throws Error naming every setting that is wrong, and why
+ */
+export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
+  const parsed = Environment.safeParse(env);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
+    throw new Error(`The agent cannot start; correct these settings:\n${problems.join('\n')}`);
+  }
+  const settings = parsed.data;
+  const home = homedir();
+  const memoryDir = settings.CLAUDE_MEM_DATA_DIR ?? join(home, '.claude-mem');
+  return Object.freeze({
+    serverUrl: settings.MEMBRIDGE_SERVER_URL.replace(/\/$/, ''),
+    enrolToken: settings.MEMBRIDGE_ENROL_TOKEN ?? null,
+    nodeId: settings.MEMBRIDGE_NODE_ID ?? (hostname().replaceAll(/[^A-Za-z0-9_.-]/g, '-') || 'node'),
+    host: settings.MEMBRIDGE_AGENT_HOST,
+    port: settings.MEMBRIDGE_AGENT_PORT,
+    dataDir: settings.MEMBRIDGE_AGENT_DATA_DIR ?? join(home, '.membridge'),
+    lockDirectory: join(settings.XDG_STATE_HOME ?? join(home, '.local', 'state'), 'membridge', 'locks'),
+    databasePath: settings.CLAUDE_MEM_DB ?? join(memoryDir, 'claude-mem.db'),
+    dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
+    heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
+    orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
+    configEnv: settings.MEMBRIDGE_CONFIG_ENV ?? join(home, '.claude-mem-minio', 'config.env'),
+    hooksBin: settings.MEMBRIDGE_HOOKS_BIN ?? join(home, '.claude-mem-minio', 'bin'),
+    logLevel: settings.LOG_LEVEL,
+  });
+}

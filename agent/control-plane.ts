@@ -1,0 +1,77 @@
+import type { z } from 'zod';
+import {
+  AgentHeartbeatResponse,
+  EnrolResponse,
+  type AgentHeartbeat,
+  type EnrolRequest,
+} from '../contract/nodes.ts';
+import { errorMessage } from '../contract/errors.ts';
+
+/** How long the control plane may take to answer, in milliseconds. */
+const TIMEOUT_MS = 10_000;
+
+/** An answer of the control plane that is not a success. */
+export class ControlPlaneError extends Error {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+
+  constructor(status: number, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'ControlPlaneError';
+    this.status = status;
+  }
+}
+
+/** Trades a one-time token for this node's own key. @throws ControlPlaneError */
+export async function enrol(serverUrl: string, request: EnrolRequest): Promise<EnrolResponse> {
+  return await post(serverUrl, '/api/agent/enrol', {}, request, EnrolResponse);
+}
+
+/** Reports that this node lives. @throws ControlPlaneError */
+export async function sendHeartbeat(
+  serverUrl: string,
+  agentKey: string,
+  heartbeat: AgentHeartbeat,
+): Promise<AgentHeartbeatResponse> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  return await post(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
+}
+
+async function post<T>(
+  serverUrl: string,
+  path: string,
+  headers: Record<string, string>,
+  body: unknown,
+  schema: z.ZodType<T>,
+): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(`${serverUrl}${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch (cause) {
+    const reason =
+      cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : errorMessage(cause);
+    throw new ControlPlaneError(0, `The control plane at ${serverUrl} does not answer: ${reason}`, cause);
+  }
+  const text = await response.text();
+  if (!response.ok) {
+    throw new ControlPlaneError(
+      response.status,
+      `The control plane at ${serverUrl} said ${response.status}: ${detailOf(text)}`,
+    );
+  }
+  return schema.parse(JSON.parse(text));
+}
+
+function detailOf(text: string): string {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown };
+    return typeof detail === 'string' ? detail : text.slice(0, 300);
+  } catch {
+    return text.slice(0, 300);
+  }
+}

@@ -1,0 +1,88 @@
+import { statfsSync } from 'node:fs';
+import { errorMessage } from '../contract/errors.ts';
+import { headPrefix } from '../memory/layout.ts';
+import { openObjectStore } from '../storage/object-store.ts';
+import type { Agent } from './agent.ts';
+
+/** One thing that was looked at. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** A clock further off than this is worth a warning (5 minutes, in milliseconds). */
+const MAX_CLOCK_OFF_MS = 5 * 60_000;
+
+/** Less free space than this next to the ledger is worth a warning, in bytes. */
+const MIN_FREE_BYTES = 500_000_000;
+
+/** Looks at everything this node's memory sync stands on. Changes nothing. */
+export async function examine(agent: Agent): Promise<Check[]> {
+  const { heartbeat, state, requests, worker, config } = agent;
+  const memory = heartbeat.memory;
+  const checks: Check[] = [];
+  const add = (name: string, ok: boolean, detail: string): void => void checks.push({ name, ok, detail });
+
+  const { rows } = memory;
+  const counts =
+    rows === null
+      ? ''
+      : `${rows.observations} observations, ${rows.sessions} sessions, ${rows.summaries} summaries, ${rows.prompts} prompts`;
+  add(
+    'claude-mem',
+    memory.state === 'ready',
+    memory.detail ??
+      (memory.state === 'ready'
+        ? `${memory.path}: ${memory.schema}; ${counts}`
+        : `${memory.path}: ${memory.state}`),
+  );
+
+  const { lastOk, problem, clockAheadMs } = heartbeat.state;
+  add(
+    'control plane',
+    problem === null && lastOk !== null,
+    problem ??
+      (lastOk === null
+        ? 'no heartbeat was answered yet'
+        : `${state.server_url} answered ${Math.round((Date.now() - lastOk) / 1_000)} s ago`),
+  );
+  if (clockAheadMs !== null) {
+    const seconds = (clockAheadMs / 1_000).toFixed(1);
+    add('clock', Math.abs(clockAheadMs) <= MAX_CLOCK_OFF_MS, `${seconds} s ahead of the control plane's`);
+  }
+
+  const { address } = state.enrolment.temporal;
+  try {
+    await requests.check();
+    add(
+      'temporal',
+      worker.isPolling(),
+      worker.isPolling()
+        ? `${address}: this node polls its queue`
+        : `${address} answers, but this node does not poll yet`,
+    );
+  } catch (error) {
+    add('temporal', false, errorMessage(error));
+  }
+
+  const store = openObjectStore(state.enrolment.store, { deadlineMs: 5_000 });
+  try {
+    const heads = await Promise.all(agent.spaces().map((space) => store.list(headPrefix(space.cid))));
+    add(
+      'object store',
+      true,
+      `${state.enrolment.store.endpoint}: ${heads.flat().length} heads in ${heads.length} spaces`,
+    );
+  } catch (error) {
+    add('object store', false, errorMessage(error));
+  } finally {
+    store.close();
+  }
+
+  const { bavail, bsize } = statfsSync(config.dataDir);
+  const free = bavail * bsize;
+  add('disk', free >= MIN_FREE_BYTES, `${(free / 1e9).toFixed(1)} GB free at ${config.dataDir}`);
+  if (config.dryrun) add('dry run', true, 'MEMBRIDGE_AGENT_DRYRUN=1: this node syncs nothing');
+  return checks;
+}

@@ -1,0 +1,118 @@
+import type { Logger } from 'pino';
+import { errorMessage } from '../contract/errors.ts';
+import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
+import { sendHeartbeat } from './control-plane.ts';
+import { readFacts } from './facts.ts';
+
+/** What the last heartbeat came to. */
+export interface HeartbeatState {
+  /** Epoch ms of the last one that was answered, null before the first. */
+  readonly lastOk: number | null;
+  /** Why the last one failed, null when it did not. */
+  readonly problem: string | null;
+  /** How far this machine's clock is ahead of the control plane's, in milliseconds; null while unknown. */
+  readonly clockAheadMs: number | null;
+}
+
+/** After a sync the page is told this soon, in milliseconds, rather than at the next interval. */
+const SOON_MS = 300;
+
+/** Reports to the control plane at a steady interval, whatever else the agent does. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  #timer: NodeJS.Timeout | null = null;
+  #memory: MemoryStatus;
+  #state: HeartbeatState = { lastOk: null, problem: null, clockAheadMs: null };
+  #stopped = false;
+  #beating = false;
+  #again = false;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#memory = {
+      path: options.databasePath,
+      state: 'starting',
+      detail: null,
+      schema: null,
+      rows: null,
+      bytes: null,
+      checkedAt: Date.now(),
+    };
+  }
+
+  get state(): HeartbeatState {
+    return this.#state;
+  }
+
+  get memory(): MemoryStatus {
+    return this.#memory;
+  }
+
+  start(): void {
+    void this.#beat();
+  }
+
+  /** Brings the next heartbeat forward: something worth showing has changed. */
+  soon(): void {
+    if (this.#beating) this.#again = true;
+    else this.#schedule(SOON_MS);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#stopped) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#beat(), ms);
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    const { log, serverUrl, agentKey, intervalMs } = this.#options;
+    // The status waits its turn behind a running sync; the heartbeat does not wait for it.
+    await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
+    try {
+      const facts = readFacts({ url: this.#options.url, dryrun: this.#options.dryrun });
+      const sentAt = Date.now();
+      const answer = await sendHeartbeat(serverUrl, agentKey, { facts, memory: this.#memory });
+      const middle = (sentAt + Date.now()) / 2;
+      if (this.#state.problem !== null) log.info('the control plane answers again');
+      this.#state = { lastOk: Date.now(), problem: null, clockAheadMs: Math.round(middle - answer.now) };
+      this.#options.onSpaces(answer.spaces);
+    } catch (error) {
+      const problem = errorMessage(error);
+      if (this.#state.problem !== problem)
+        log.warn({ reason: problem }, 'heartbeat failed; it is tried again');
+      this.#state = { ...this.#state, problem };
+    } finally {
+      this.#beating = false;
+      this.#schedule(this.#again ? SOON_MS : intervalMs);
+      this.#again = false;
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      this.#memory = await this.#options.status();
+    } catch (error) {
+      this.#options.log.error({ reason: errorMessage(error) }, 'the state of claude-mem is unknown');
+    }
+  }
+}
+
+export interface HeartbeatOptions {
+  readonly serverUrl: string;
+  readonly agentKey: string;
+  /** Where this agent's own HTTP listens. */
+  readonly url: string;
+  readonly dryrun: boolean;
+  readonly intervalMs: number;
+  readonly databasePath: string;
+  readonly status: () => Promise<MemoryStatus>;
+  readonly onSpaces: (spaces: SpaceConfig[]) => void;
+  readonly log: Logger;
+}

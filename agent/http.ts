@@ -1,0 +1,234 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { existsSync, statfsSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { arch, hostname, release, type } from 'node:os';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import { z } from 'zod';
+import { canonicalId } from '../contract/canonical-id.ts';
+import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
+import { CanonicalId, ProjectName, type SyncAction } from '../contract/primitives.ts';
+import type { Agent } from './agent.ts';
+import { examine } from './doctor.ts';
+import { AGENT_VERSION } from './facts.ts';
+import { readRegistry, registerProject } from './registry.ts';
+
+/** A sync over HTTP is waited for this long, in milliseconds (the original's limit). */
+const SYNC_WAIT_MS = 120_000;
+
+const SyncBody = z.strictObject({
+  project: ProjectName,
+  /** Accepted for the original's scripts; no worker is ever stopped here. */
+  no_restart_worker: z.boolean().optional(),
+});
+const RegisterBody = z.strictObject({
+  project_id: ProjectName,
+  canonical_id: CanonicalId.optional(),
+  path: z.string().max(4_096).optional(),
+  notes: z.string().max(4_096).optional(),
+});
+const ProjectQuery = z.object({ project: ProjectName.optional() });
+
+/** Opens the agent's HTTP on its address. @throws Error naming MEMBRIDGE_AGENT_PORT when the port is taken */
+export async function listen(host: string, port: number): Promise<{ server: Server; url: string }> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Error(`Port ${port} on ${host} is taken. Set MEMBRIDGE_AGENT_PORT to a free one.`)
+          : error,
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  const actual = typeof address === 'object' && address !== null ? address.port : port;
+  return { server, url: `http://${host}:${actual}` };
+}
+
+/** The original agent's paths for one running agent. */
+export function createAgentApp(agent: Agent): express.Express {
+  const { config, state } = agent;
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(express.json({ limit: '64kb' }));
+
+  app.get('/health', (_request, response) => {
+    response.json(health(agent));
+  });
+  app.use(authenticate(state.enrolment.agent_key));
+
+  app.get('/status', (request, response) => {
+    const { project } = ProjectQuery.parse(request.query);
+    const name = project ?? agent.spaces()[0]?.projectId ?? '';
+    response.json({
+      ok: agent.heartbeat.memory.state === 'ready',
+      project: name,
+      canonical_id: canonicalId(name),
+      hostname: hostname(),
+      detail: agent.heartbeat.memory.detail ?? agent.heartbeat.memory.state,
+      dryrun: config.dryrun,
+      config_env_exists: existsSync(config.configEnv),
+      hooks_bin_exists: existsSync(config.hooksBin),
+      db_exists: existsSync(config.databasePath),
+      db_path: config.databasePath,
+      memory: agent.heartbeat.memory,
+      spaces: agent.spaces(),
+      heartbeat: agent.heartbeat.state,
+    });
+  });
+
+  app.get('/projects', (_request, response) => {
+    response.json(readRegistry(config.dataDir));
+  });
+  app.post('/register_project', (request, response) => {
+    const body = RegisterBody.parse(request.body);
+    if (config.dryrun) {
+      response.json({ ok: true, dryrun: true, detail: `[DRYRUN] Would register project ${body.project_id}` });
+      return;
+    }
+    response.json(registerProject(config.dataDir, body));
+  });
+
+  for (const action of ['push', 'pull', 'sync'] as const) {
+    const handler = async (request: Request, response: Response): Promise<void> => {
+      const { project } = SyncBody.parse(request.body);
+      response.json(await sync(agent, action, project));
+    };
+    app.post(action === 'sync' ? '/sync' : [`/sync/${action}`, `/${action}`], handler);
+  }
+
+  const doctor = async (_request: Request, response: Response): Promise<void> => {
+    const checks = await examine(agent);
+    const ok = checks.every((check) => check.ok);
+    response.json({ ok, action: 'doctor', hostname: hostname(), returncode: ok ? 0 : 1, checks });
+  };
+  app.get('/doctor', doctor);
+  app.post('/doctor', doctor);
+
+  app.use((request: Request) => {
+    throw new MembridgeError('not_found', `The agent has no ${request.method} ${request.path}.`);
+  });
+  app.use(answerError);
+  return app;
+}
+
+/** Runs one sync to its end and answers in the original's shape. */
+async function sync(agent: Agent, action: SyncAction, project: string): Promise<Record<string, unknown>> {
+  const space = findSpace(agent, project);
+  const answer = {
+    action,
+    project,
+    canonical_id: space.cid,
+    hostname: hostname(),
+    dryrun: agent.config.dryrun,
+    stdout: '',
+    stderr: '',
+    returncode: 0,
+  };
+  if (agent.config.dryrun) return { ...answer, ok: true, detail: `[DRYRUN] Would ${action} ${project}` };
+  const { jobId, result } = await agent.requests.run(space, action, SYNC_WAIT_MS);
+  const { push, pull, error } = result;
+  const figures = { job_id: jobId, push, pull };
+  if (error !== null) {
+    return { ...answer, ...figures, ok: false, detail: error.message, stderr: error.message, returncode: 1 };
+  }
+  const sent = push === null ? [] : [`sent ${push.rows} rows`];
+  const received = pull === null ? [] : [`received ${pull.inserted + pull.updated} rows`];
+  return { ...answer, ...figures, ok: true, detail: [...sent, ...received].join(', ') };
+}
+
+function findSpace(agent: Agent, project: string): SpaceConfig {
+  const cid = canonicalId(project);
+  const spaces = agent.spaces();
+  const space = spaces.find((each) => each.cid === cid || each.cid === project);
+  if (space !== undefined) return space;
+  const known = spaces.map((each) => each.projectId).join(', ') || 'none yet';
+  throw new MembridgeError(
+    'not_found',
+    `There is no space "${project}" (${cid}) on the control plane. Create it on the page first. Spaces of this node: ${known}.`,
+  );
+}
+
+function health(agent: Agent): Record<string, unknown> {
+  const { config, state } = agent;
+  const { bavail, blocks, bsize } = statfsSync(config.dataDir);
+  return {
+    status: 'ok',
+    service: 'membridge-agent',
+    version: AGENT_VERSION,
+    hostname: hostname(),
+    node_id: state.enrolment.node_id,
+    os_info: `${type()} ${release()}`,
+    arch: arch(),
+    node: process.version,
+    dryrun: config.dryrun,
+    allow_process_control: false,
+    hooks_bin: config.hooksBin,
+    config_env: config.configEnv,
+    agent_dir: config.dataDir,
+    heartbeat_interval: config.heartbeatMs / 1_000,
+    server_url: state.server_url,
+    projects_count: agent.spaces().length,
+    uptime_seconds: Math.round(process.uptime()),
+    disk: {
+      total_gb: round((blocks * bsize) / 1e9),
+      free_gb: round((bavail * bsize) / 1e9),
+      used_pct: round(100 - (100 * bavail) / blocks),
+    },
+    capabilities: {
+      self_update: false,
+      restart: false,
+      uninstall: false,
+      clone: false,
+      sync: true,
+      process_control: false,
+    },
+  };
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;
+
+/** Compares digests, so that neither content nor length of a key shows in the time taken. */
+function authenticate(key: string): express.RequestHandler {
+  const digest = (text: string): Buffer => createHash('sha256').update(text, 'latin1').digest();
+  const expected = digest(key);
+  return (request, _response, next) => {
+    if (timingSafeEqual(digest(request.get('X-MEMBRIDGE-AGENT') ?? ''), expected)) {
+      next();
+      return;
+    }
+    throw new MembridgeError('unauthorized', 'The header X-MEMBRIDGE-AGENT does not hold this agent’s key.');
+  };
+}
+
+function answerError(error: unknown, _request: Request, response: Response, _next: NextFunction): void {
+  const known = toKnown(error);
+  const { status, title } = ERRORS[known.code];
+  response
+    .status(status)
+    .type('application/problem+json')
+    .send(
+      JSON.stringify({
+        type: 'about:blank',
+        title,
+        status,
+        detail: known.message,
+        code: known.code,
+        error: known.message,
+      }),
+    );
+}
+
+function toKnown(error: unknown): MembridgeError {
+  if (error instanceof MembridgeError) return error;
+  if (error instanceof z.ZodError) {
+    const fields = error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+    return new MembridgeError('bad_request', fields.join('; '));
+  }
+  if (error instanceof SyntaxError && 'body' in error) {
+    return new MembridgeError('bad_request', 'The body is not JSON.');
+  }
+  return new MembridgeError('internal', errorMessage(error));
+}

@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import { pino } from 'pino';
+import { errorMessage } from '../contract/errors.ts';
+import { startAgent } from './agent.ts';
+import { readAgentConfig } from './config.ts';
+import { ensureEnrolled } from './enrol.ts';
+import { createAgentApp, listen } from './http.ts';
+import { writeRunning } from './state.ts';
+
+/** How long an orderly end may take, in milliseconds. */
+const STOP_MS = 15_000;
+
+async function main(): Promise<void> {
+  const config = readAgentConfig(process.env);
+  const log = pino({ level: config.logLevel, name: 'agent' });
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const state = await ensureEnrolled(config);
+  const { server, url } = await listen(config.host, config.port);
+
+  const stop = async (code: number): Promise<void> => {
+    setTimeout(() => process.exit(1), STOP_MS).unref();
+    server.close();
+    server.closeAllConnections();
+    await agent.stop();
+    process.exit(code);
+  };
+  const agent = startAgent(config, state, url, log, (error) => {
+    log.fatal(
+      { reason: errorMessage(error) },
+      'the memory thread died; the agent ends so that it is started again',
+    );
+    void stop(1);
+  });
+  server.on('request', createAgentApp(agent));
+  writeRunning(config.dataDir, { pid: process.pid, url });
+  log.info({ node: state.enrolment.node_id, url, database: config.databasePath }, 'agent runs');
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'agent stops');
+      void stop(0);
+    });
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${errorMessage(error)}\n`);
+  process.exit(1);
+}

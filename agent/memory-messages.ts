@@ -1,0 +1,46 @@
+import type { ErrorCode } from '../contract/errors.ts';
+import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import type { NodeCertificate, StoreAccess } from '../contract/nodes.ts';
+
+/** What the memory thread is started with. */
+export interface ThreadOptions {
+  readonly databasePath: string;
+  readonly ledgerPath: string;
+  readonly lockDirectory: string;
+  readonly node: string;
+  readonly privateKey: string;
+  readonly certificate: NodeCertificate;
+  readonly controlPublicKey: string;
+  readonly store: StoreAccess;
+  readonly orphanWaitMs: number;
+}
+
+/** From the agent to the thread. */
+export type Request =
+  | { readonly type: 'push'; readonly id: number; readonly space: SpaceConfig }
+  | { readonly type: 'pull'; readonly id: number; readonly space: SpaceConfig; readonly full: boolean }
+  | { readonly type: 'status'; readonly id: number }
+  | { readonly type: 'abort'; readonly id: number }
+  /** Spaces to watch claude-mem for. */
+  | { readonly type: 'watch'; readonly spaces: SpaceConfig[] }
+  /** A notice could not be passed on: give it again. */
+  | { readonly type: 'look-again' }
+  | { readonly type: 'close'; readonly id: number };
+
+/** From the thread to the agent. */
+export type Reply =
+  | {
+      readonly type: 'done';
+      readonly id: number;
+      readonly result: PushResult | PullResult | MemoryStatus | null;
+    }
+  | {
+      readonly type: 'failed';
+      readonly id: number;
+      readonly code: ErrorCode | null;
+      readonly message: string;
+    }
+  | { readonly type: 'progress'; readonly id: number; readonly text: string }
+  /** claude-mem wrote something that these spaces (canonical ids) have not got. */
+  | { readonly type: 'noticed'; readonly cids: string[] }
+  | { readonly type: 'log'; readonly message: string };

@@ -1,0 +1,59 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EnrolResponse } from '../contract/nodes.ts';
+import { errorMessage } from '../contract/errors.ts';
+
+/** What an enrolment gave this node, kept in `<dataDir>/agent.json` (0600). */
+const AgentState = z.strictObject({
+  server_url: z.string(),
+  /** The node's own Ed25519 key, PKCS#8 PEM: it never leaves this machine. */
+  private_key: z.string(),
+  enrolment: EnrolResponse,
+});
+export type AgentState = z.infer<typeof AgentState>;
+
+/** Where the running agent can be reached, kept in `<dataDir>/running.json` for the CLI. */
+const RunningAgent = z.strictObject({ pid: z.number().int(), url: z.string() });
+export type RunningAgent = z.infer<typeof RunningAgent>;
+
+const statePath = (dataDir: string): string => join(dataDir, 'agent.json');
+const runningPath = (dataDir: string): string => join(dataDir, 'running.json');
+
+/** The kept state, or null before the first enrolment. @throws Error naming the file when it cannot be read */
+export function readState(dataDir: string): AgentState | null {
+  return readJson(statePath(dataDir), AgentState);
+}
+
+export function writeState(dataDir: string, state: AgentState): void {
+  writeJson(statePath(dataDir), state);
+}
+
+export function readRunning(dataDir: string): RunningAgent | null {
+  return readJson(runningPath(dataDir), RunningAgent);
+}
+
+export function writeRunning(dataDir: string, running: RunningAgent): void {
+  writeJson(runningPath(dataDir), running);
+}
+
+function readJson<T>(path: string, schema: z.ZodType<T>): T | null {
+  if (!existsSync(path)) return null;
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    throw new Error(
+      `${path} cannot be read (${errorMessage(error)}). Move it away and enrol this node again with a new token.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Writes a whole file or none: a crash leaves the old one. */
+function writeJson(path: string, value: unknown): void {
+  mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
+  const draft = `${path}.new`;
+  writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  chmodSync(draft, 0o600);
+  renameSync(draft, path);
+}

@@ -1,0 +1,28 @@
+// Constants alone: workflow code bundles this file, so it imports nothing.
+
+/** The task queue of workflows and control-plane activities. */
+export const CONTROL_QUEUE = 'control';
+
+/** The task queue of one node: what must happen on that machine is an activity here. */
+export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
+
+export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
+export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;
+
+/** Search attributes, registered at start; all are keywords. */
+export const SEARCH_ATTRIBUTES = [
+  'MembridgeProject',
+  'MembridgeNode',
+  'MembridgeTask',
+  'MembridgeStatus',
+] as const;
+
+/** Names of signals and updates, shared by workflows and their callers. */
+export const MESSAGES = {
+  requestSync: 'requestSync',
+  syncAndWait: 'syncAndWait',
+  nodePushed: 'nodePushed',
+  nodeReturned: 'nodeReturned',
+  closeSpace: 'closeSpace',
+  configureSpace: 'configureSpace',
+} as const;

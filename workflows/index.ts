@@ -1,0 +1,3 @@
+// Every workflow that the control worker runs.
+export { memorySpace } from './memory-space.ts';
+export { syncMemory } from './sync-memory.ts';

@@ -1,0 +1,146 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  allHandlersFinished,
+  condition,
+  defineSignal,
+  defineUpdate,
+  getExternalWorkflowHandle,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ControlActivities } from '../activities/control/index.ts';
+import type { MemoryActivities } from '../activities/node/memory.ts';
+import { MESSAGES, memorySpaceId, nodeQueue } from '../contract/names.ts';
+import type { NodePushed, SyncMemoryInput, SyncRequest, SyncRoundResult } from '../contract/workflows.ts';
+
+export const requestSync = defineSignal<[SyncRequest]>(MESSAGES.requestSync);
+export const syncAndWait = defineUpdate<SyncRoundResult, [SyncRequest]>(MESSAGES.syncAndWait);
+
+/** A request, and when it came in (epoch ms). */
+interface TimedRequest extends SyncRequest {
+  readonly requestedAt: number;
+}
+
+/** How long a run that was started without any request waits for one. */
+const NO_REQUEST_WAIT = '5 seconds';
+
+const control = proxyLocalActivities<ControlActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumInterval: '5 seconds' },
+});
+
+/**
+ * Keeps one node in step with one space: push, then pull, on the node's own queue. Requests that come in while a round
+ * runs are served by the next one, so a second start joins this run. Ends when nothing is asked any more.
+ */
+export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: number }> {
+  const requests: TimedRequest[] = [];
+  const results = new Map<string, SyncRoundResult>();
+  const accept = (request: SyncRequest): void => {
+    requests.push({ ...request, requestedAt: Date.now() });
+  };
+  setHandler(requestSync, accept);
+  setHandler(syncAndWait, async (request) => {
+    accept(request);
+    await condition(() => results.has(request.jobId));
+    const result = results.get(request.jobId);
+    if (result === undefined) throw new Error(`round of ${request.jobId} ended without a result`);
+    return result;
+  });
+
+  let rounds = 0;
+  await condition(() => requests.length > 0, NO_REQUEST_WAIT);
+  while (requests.length > 0) {
+    const served = requests.splice(0);
+    const result = await syncRound(input, served);
+    rounds += 1;
+    for (const { jobId } of served) results.set(jobId, result);
+    await condition(allHandlersFinished);
+  }
+  return { rounds };
+}
+
+async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Promise<SyncRoundResult> {
+  const { space, node } = input;
+  const startedAt = Date.now();
+  const { workflowId, runId } = workflowInfo();
+  const round = { space, node, requests, workflowId, runId, startedAt };
+  const result: SyncRoundResult = {
+    jobIds: requests.map((request) => request.jobId),
+    push: null,
+    pull: null,
+    error: null,
+    ms: 0,
+  };
+  upsertSearchAttributes({ MembridgeStatus: ['running'] });
+  await control.recordRoundStarted(round);
+  try {
+    if (requests.some(({ action }) => action !== 'pull')) {
+      result.push = await onNode(input, `send new memories of ${space.projectId}`).pushMemory(space);
+      if (result.push.rows > 0) await tellSpace(space.cid, { node, rows: result.push.rows });
+    }
+    if (requests.some(({ action }) => action !== 'push')) {
+      // A person who asks wants certainty: list every segment instead of trusting the heads.
+      const full = requests.some(({ trigger }) => trigger !== 'noticed' && trigger !== 'fan-out');
+      result.pull = await onNode(input, `merge new memories of ${space.projectId}`).pullMemory({
+        space,
+        full,
+      });
+    }
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    result.error = failureOf(error);
+  }
+  result.ms = Date.now() - startedAt;
+  await control.recordRoundFinished({ ...round, result, finishedAt: Date.now() });
+  upsertSearchAttributes({ MembridgeStatus: [result.error === null ? 'completed' : 'failed'] });
+  setCurrentDetails(detailsOf(result));
+  return result;
+}
+
+/** Activities on the node's own queue. An offline node does them when it returns, for up to a day. */
+function onNode({ node }: SyncMemoryInput, summary: string): MemoryActivities {
+  return proxyActivities<MemoryActivities>({
+    taskQueue: nodeQueue(node),
+    scheduleToCloseTimeout: '1 day',
+    startToCloseTimeout: '2 hours',
+    heartbeatTimeout: '10 seconds',
+    retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds' },
+    summary,
+  });
+}
+
+/** Tells the space's workflow that there is something to fetch. A space that was deleted meanwhile does not mind. */
+async function tellSpace(cid: string, pushed: NodePushed): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(memorySpaceId(cid)).signal<[NodePushed]>(MESSAGES.nodePushed, pushed);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+  }
+}
+
+function failureOf(error: unknown): { code: string; message: string } {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'internal', message: cause.message };
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return { code: 'sync_timeout', message: `The node did not finish the sync within a day: ${message}` };
+}
+
+function detailsOf({ push, pull, error }: SyncRoundResult): string {
+  if (error !== null) return `**${error.code}**: ${error.message}`;
+  const sent =
+    push === null
+      ? ''
+      : `sent ${push.rows} rows in ${push.segments} segments (${push.traffic.bytesUp} bytes)`;
+  const received =
+    pull === null
+      ? ''
+      : `received ${pull.inserted} new and ${pull.updated} changed rows (${pull.traffic.bytesDown} bytes)`;
+  return [sent, received].filter((part) => part !== '').join('; ');
+}
