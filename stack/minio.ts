@@ -33,6 +33,7 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
   const port = options.port || (await freePort());
   const file = options.program ?? (await findTool('minio', log));
   const objects = join(dataDir, 'minio');
+  const home = join(dataDir, 'minio-home');
   const retryOptions = { disableRetry: true };
   const client = new Client({
     endPoint: '127.0.0.1',
@@ -48,20 +49,15 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
       dataDir,
       prepare: async () => {
         await needFreePort(port, 'MinIO', 'MEMBRIDGE_MINIO_PORT');
-        mkdirSync(objects, { recursive: true, mode: 0o700 });
+        for (const folder of [objects, home]) mkdirSync(folder, { recursive: true, mode: 0o700 });
       },
       command: () => ({
         file,
-        args: [
-          'server',
-          objects,
-          '--address',
-          `127.0.0.1:${port}`,
-          '--certs-dir',
-          join(dataDir, 'minio-certs'),
-        ],
+        args: ['server', objects, '--address', `127.0.0.1:${port}`],
         env: {
           ...withoutPrefix(process.env, 'MINIO_'),
+          // It keeps a folder .minio at home.
+          HOME: home,
           MINIO_ROOT_USER: accessKey,
           MINIO_ROOT_PASSWORD: secretKey,
           MINIO_BROWSER: 'off',

@@ -51,7 +51,8 @@ export async function findPostgresHome(dataDir: string, log: (line: string) => v
     folder: isReachable ? folder : moved,
     user,
   };
-  mkdirSync(home.folder, { recursive: true, mode: 0o711 });
+  if (!isReachable) makePassable(sharedRoot, dirname(home.folder));
+  makePassable(home.folder);
   if (!isReachable || home.programs !== programs) {
     log(
       `PostgreSQL does not run as root, and its user cannot enter ${isReachable ? programs : dataDir}: using ${isReachable ? home.programs : moved}`,
@@ -97,17 +98,26 @@ function makeExecutable(file: string): void {
 async function sharedPrograms(programs: string, version: string): Promise<string> {
   const target = join(sharedRoot, `postgres-${version}`);
   if (existsSync(target)) return target;
-  mkdirSync(sharedRoot, { recursive: true, mode: 0o755 });
+  makePassable(sharedRoot);
   const lock = await waitForLock(`${target}.lock`, () => {});
   try {
     if (existsSync(target)) return target;
     const copying = `${target}.partial`;
     rmSync(copying, { recursive: true, force: true });
     cpSync(programs, copying, { recursive: true, verbatimSymlinks: true });
+    execFileSync('chmod', ['-R', 'a+rX', copying]);
     renameSync(copying, target);
     return target;
   } finally {
     lock.release();
+  }
+}
+
+/** Others may pass through these folders, whatever the umask says. */
+function makePassable(...folders: string[]): void {
+  for (const folder of folders) {
+    mkdirSync(folder, { recursive: true });
+    chmodSync(folder, 0o711);
   }
 }
 
