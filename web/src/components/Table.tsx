@@ -17,7 +17,7 @@ export function Table(props: {
 }) {
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard
-    <div className={styles.scroll} role="region" aria-label={props.label} tabIndex={0}>
+    <div className={styles.scroll} role="group" aria-label={props.label} tabIndex={0}>
       <table className={styles.table} aria-label={props.label} data-testid={props.testId}>
         <thead>
           <tr>

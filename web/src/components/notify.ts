@@ -1,9 +1,18 @@
 import { notifications } from '@mantine/notifications';
 import { isSignedOut, wordsOf } from '../api/problem.ts';
 
+const closeButtonProps = { 'aria-label': 'Dismiss' };
+
 /** Says in a corner that something was done. */
 export function notifyDone(title: string, message?: string): void {
-  notifications.show({ title, message, color: 'teal', withBorder: true, 'data-testid': 'toast-done' });
+  notifications.show({
+    title,
+    message,
+    color: 'teal',
+    withBorder: true,
+    closeButtonProps,
+    'data-testid': 'toast-done',
+  });
 }
 
 /** Says in a corner that something failed, and why. A signed-out session is no toast: it leads to the sign-in page. */
@@ -14,6 +23,7 @@ export function notifyFailure(title: string, error: unknown): void {
     message: wordsOf(error),
     color: 'red',
     withBorder: true,
+    closeButtonProps,
     autoClose: 12_000,
     role: 'alert',
     'data-testid': 'toast-failure',

@@ -23,6 +23,13 @@ export function span(ms: number): string {
   return `${Math.floor(length / DAY)} d`;
 }
 
+/** The same in two units: "1 d 4 h", "3 h 20 min". */
+export function longSpan(ms: number): string {
+  if (ms < HOUR) return span(ms);
+  if (ms < DAY) return `${span(ms)} ${Math.floor((ms % HOUR) / MINUTE)} min`;
+  return `${span(ms)} ${Math.floor((ms % DAY) / HOUR)} h`;
+}
+
 /** A moment seen from another: "now", "3 s ago". */
 export function ago(at: number, now: number): string {
   return now - at < SECOND ? 'now' : `${span(now - at)} ago`;

@@ -39,7 +39,7 @@ export function DeleteSpace({ space, onDeleted }: { space: Space; onDeleted: () 
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item
-            color="red"
+            className="danger"
             leftSection={<IconTrash size={14} />}
             onClick={() => setAsking(true)}
             data-testid="space-delete"

@@ -46,7 +46,11 @@ export function MemberRow(props: { space: Space; member: Member; unfinished: Job
         {node === undefined && <span className="second-line">no longer enrolled</span>}
       </td>
       <td className={styles.status}>
-        <MemberStatus member={props.member} waits={!online && props.unfinished !== undefined} />
+        <MemberStatus
+          member={props.member}
+          online={online}
+          waits={!online && props.unfinished !== undefined}
+        />
       </td>
       <td>
         <Ago at={record.last_push_at} testId={`member-push-at-${id}`} />
@@ -68,13 +72,19 @@ export function MemberRow(props: { space: Space; member: Member; unfinished: Job
   );
 }
 
-function MemberStatus({ member, waits }: { member: Member; waits: boolean }) {
-  const { record } = member;
+function MemberStatus(props: { member: Member; online: boolean; waits: boolean }) {
+  const { record } = props.member;
   const { label, tone } = SPACE_NODE_STATUSES[record.status];
-  const detail = waits ? 'a sync waits for this node to return' : record.detail;
+  // What a node that is away held may have been overtaken since: its state is told in the past.
+  const past = !props.online && record.status === 'in-step';
+  const detail = props.waits
+    ? 'a sync waits for this node to return'
+    : past
+      ? 'when it was last here'
+      : record.detail;
   return (
     <>
-      <Status tone={tone} testId={`member-status-${record.node_id}`}>
+      <Status tone={past ? 'quiet' : tone} testId={`member-status-${record.node_id}`}>
         {label}
       </Status>
       {detail !== '' && (
@@ -89,8 +99,14 @@ function MemberStatus({ member, waits }: { member: Member; waits: boolean }) {
 function Moved(props: { rows: number; size: number; testId: string }) {
   return (
     <td data-align="end" data-testid={props.testId} className={styles.moved}>
-      {count(props.rows)}
-      <span className="second-line">{bytes(props.size)}</span>
+      {props.rows === 0 && props.size === 0 ? (
+        <span className="dim">–</span>
+      ) : (
+        <>
+          {count(props.rows)}
+          <span className="second-line">{bytes(props.size)}</span>
+        </>
+      )}
     </td>
   );
 }

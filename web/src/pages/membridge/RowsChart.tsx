@@ -28,7 +28,7 @@ export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
       style={{ display: 'block' }}
     >
       {bars.map(({ id, rows, failed }, index) => {
-        const height = Math.max(2, Math.sqrt(rows / most) * HEIGHT);
+        const height = Math.max(failed ? 7 : 2, Math.sqrt(rows / most) * HEIGHT);
         return (
           <rect
             key={id}
@@ -38,7 +38,7 @@ export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
             height={height}
             rx={1}
             fill={failed ? 'var(--mb-bad-dot)' : 'var(--mb-accent)'}
-            opacity={failed || rows > 0 ? 0.75 : 0.3}
+            opacity={failed ? 1 : rows > 0 ? 0.75 : 0.3}
           >
             <title>{counted(rows, 'row')}</title>
           </rect>

@@ -11,7 +11,7 @@ export function MemoryCell({ memory }: { memory: MemoryStatus | null }) {
   const facts = memory.state === 'ready' ? size : memory.detail;
   return (
     <>
-      <Status tone={tone}>{memory.state === 'ready' ? (memory.schema ?? label) : label}</Status>
+      {memory.state === 'ready' ? (memory.schema ?? label) : <Status tone={tone}>{label}</Status>}
       {facts !== null && (
         <span className="second-line" style={{ maxWidth: '34ch' }}>
           {facts}

@@ -36,7 +36,7 @@ export function NodeMenu({ node }: { node: Node }) {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item
-            color="red"
+            className="danger"
             leftSection={<IconTrash size={14} />}
             onClick={() => setAsking(true)}
             data-testid={`node-remove-${node.id}`}

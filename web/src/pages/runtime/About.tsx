@@ -1,7 +1,7 @@
 import type { RuntimeHealth } from '../../../../contract/api.ts';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
-import { absoluteTime, span } from '../../format/time.ts';
+import { absoluteTime, longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 
 /** Which control plane this is, and since when it runs. */
@@ -15,7 +15,7 @@ export function About({ health }: { health: RuntimeHealth }) {
           { name: 'Version', value: health.version, testId: 'about-version' },
           {
             name: 'Uptime',
-            value: <span title={`since ${absoluteTime(startedAt)}`}>{span(now - startedAt)}</span>,
+            value: <span title={`since ${absoluteTime(startedAt)}`}>{longSpan(now - startedAt)}</span>,
             testId: 'about-uptime',
           },
           { name: 'Storage', value: 'PostgreSQL' },

@@ -30,7 +30,7 @@ export function Parts({ parts }: { parts: readonly Part[] }) {
               {part.ok ? 'Works' : 'Fails'}
             </Status>
           </td>
-          <td className="dim" data-testid={`part-${part.name}-detail`}>
+          <td className="dim" style={{ minWidth: 200 }} data-testid={`part-${part.name}-detail`}>
             {part.detail}
           </td>
           <td data-align="end" style={{ whiteSpace: 'nowrap' }}>

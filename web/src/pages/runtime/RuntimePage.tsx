@@ -11,6 +11,7 @@ import { usePageTitle } from '../../components/use-page-title.ts';
 import { bytes, count } from '../../format/numbers.ts';
 import { About } from './About.tsx';
 import { Parts } from './Parts.tsx';
+import styles from './RuntimePage.module.css';
 
 /** How the control plane itself is: its figures, the parts it stands on, its version. */
 export function RuntimePage() {
@@ -30,25 +31,27 @@ export function RuntimePage() {
       {stats.data === undefined && stats.error !== null && (
         <Failure what="The figures" error={stats.error} retry={stats.refetch} />
       )}
-      <Panel
-        title="Parts"
-        note={
-          health.data !== undefined && (
-            <>
-              checked <Ago at={health.data.now} />
-            </>
-          )
-        }
-        testId="parts-panel"
-        flush
-      >
-        {health.data !== undefined && <Parts parts={health.data.parts} />}
-        {health.data === undefined && health.error !== null && (
-          <Failure what="The health of the parts" error={health.error} retry={health.refetch} />
-        )}
-        {health.isPending && <Loading what="the parts" />}
-      </Panel>
-      {health.data !== undefined && <About health={health.data} />}
+      <div className={styles.halves}>
+        <Panel
+          title="Parts"
+          note={
+            health.data !== undefined && (
+              <>
+                checked <Ago at={health.data.now} />
+              </>
+            )
+          }
+          testId="parts-panel"
+          flush
+        >
+          {health.data !== undefined && <Parts parts={health.data.parts} />}
+          {health.data === undefined && health.error !== null && (
+            <Failure what="The health of the parts" error={health.error} retry={health.refetch} />
+          )}
+          {health.isPending && <Loading what="the parts" />}
+        </Panel>
+        {health.data !== undefined && <About health={health.data} />}
+      </div>
       <Panel title="LLM tasks" testId="llm-panel">
         <p className="dim">Leasing of LLM tasks to nodes arrives in a later version.</p>
       </Panel>
