@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { RequestSyncResponse, RuntimeHealth, RuntimeStats, Session } from '../../../contract/api.ts';
+import { Job, Space } from '../../../contract/memory.ts';
+import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
+import type { SyncAction } from '../../../contract/primitives.ts';
+import { request, send } from './request.ts';
+
+const encode = encodeURIComponent;
+
+/** How many jobs the page asks for at once: the most that the API gives. */
+export const JOBS_SHOWN = 200;
+
+/** Every call that the page makes, one function each. All throw ApiProblem. */
+export const api = {
+  session: (signal?: AbortSignal) => request('/api/session', Session, { signal }),
+  signIn: (key: string) => send('/api/session', { method: 'POST', body: { key } }),
+  signOut: () => send('/api/session', { method: 'DELETE' }),
+
+  health: (signal?: AbortSignal) => request('/api/runtime/health', RuntimeHealth, { signal }),
+  stats: (signal?: AbortSignal) => request('/api/runtime/stats', RuntimeStats, { signal }),
+
+  nodes: (signal?: AbortSignal) => request('/api/runtime/workers', z.array(Node), { signal }),
+  removeNode: (id: string) => send(`/api/runtime/workers/${encode(id)}`, { method: 'DELETE' }),
+  createToken: (nodeId: string | null) =>
+    request('/api/runtime/enrolment-tokens', EnrolmentToken, {
+      method: 'POST',
+      body: nodeId === null ? {} : { node_id: nodeId },
+    }),
+
+  spaces: (signal?: AbortSignal) => request('/api/membridge/spaces', z.array(Space), { signal }),
+  createSpace: (space: { name: string; projects: string[] }) =>
+    request('/api/membridge/spaces', Space, { method: 'POST', body: space }),
+  deleteSpace: (cid: string) => send(`/api/membridge/spaces/${encode(cid)}`, { method: 'DELETE' }),
+  requestSync: (cid: string, action: SyncAction, nodeId: string | null) =>
+    request(`/api/membridge/spaces/${encode(cid)}/sync`, RequestSyncResponse, {
+      method: 'POST',
+      body: nodeId === null ? { action } : { action, node_id: nodeId },
+    }),
+
+  jobs: (filter: { project: string; node: string | null }, signal?: AbortSignal) => {
+    const query = new URLSearchParams({ limit: String(JOBS_SHOWN), project: filter.project });
+    if (filter.node !== null) query.set('node', filter.node);
+    return request(`/api/membridge/jobs?${query.toString()}`, z.array(Job), { signal });
+  },
+  job: (id: string, signal?: AbortSignal) => request(`/api/membridge/jobs/${encode(id)}`, Job, { signal }),
+};

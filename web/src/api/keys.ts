@@ -1,0 +1,11 @@
+/** The Query cache's keys, in one place because live events write under them too. */
+export const keys = {
+  session: ['session'] as const,
+  health: ['health'] as const,
+  stats: ['stats'] as const,
+  nodes: ['nodes'] as const,
+  spaces: ['spaces'] as const,
+  allJobs: ['jobs'] as const,
+  jobs: (cid: string, node: string | null) => ['jobs', cid, node] as const,
+  job: (id: string) => ['job', id] as const,
+};

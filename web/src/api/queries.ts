@@ -1,0 +1,67 @@
+import { queryOptions } from '@tanstack/react-query';
+import type { Space } from '../../../contract/memory.ts';
+import { applyToJobs, applyToNodes, applyToSpaces } from '../live/apply-events.ts';
+import { readServerClock } from '../live/clock.ts';
+import { journal } from '../live/journal.ts';
+import { api } from './calls.ts';
+import { keys } from './keys.ts';
+
+/** How often the page asks for what no event tells, in milliseconds. */
+const POLL_MS = 10_000;
+/** How often a running job's detail is asked for, in milliseconds. */
+const JOB_POLL_MS = 2_000;
+
+export const sessionQuery = queryOptions({
+  queryKey: keys.session,
+  queryFn: ({ signal }) => api.session(signal),
+  staleTime: 60_000,
+});
+
+export const healthQuery = queryOptions({
+  queryKey: keys.health,
+  queryFn: ({ signal }) => readServerClock(() => api.health(signal)),
+  refetchInterval: POLL_MS,
+  retry: false,
+});
+
+export const statsQuery = queryOptions({
+  queryKey: keys.stats,
+  queryFn: ({ signal }) => api.stats(signal),
+  refetchInterval: POLL_MS,
+});
+
+// A list is older than the events that arrived while it was under way: they are applied on top of it.
+
+export const nodesQuery = queryOptions({
+  queryKey: keys.nodes,
+  queryFn: ({ signal }) => journal.during(() => api.nodes(signal), applyToNodes),
+  staleTime: Infinity,
+});
+
+export const spacesQuery = queryOptions({
+  queryKey: keys.spaces,
+  queryFn: ({ signal }) => journal.during(() => api.spaces(signal), applyToSpaces),
+  staleTime: Infinity,
+});
+
+/** The newest jobs of a space, of one node when it is given. */
+export const jobsQuery = (space: Pick<Space, 'canonical_id' | 'name'>, node: string | null) =>
+  queryOptions({
+    queryKey: keys.jobs(space.canonical_id, node),
+    queryFn: ({ signal }) =>
+      journal.during(
+        () => api.jobs({ project: space.name, node }, signal),
+        (jobs, events) => applyToJobs(jobs, events, { cid: space.canonical_id, node }),
+      ),
+    staleTime: Infinity,
+  });
+
+/** A running job with its live detail: asked for while it is on the screen and the tab is visible. */
+export const runningJobQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.job(id),
+    queryFn: ({ signal }) => api.job(id, signal),
+    refetchInterval: JOB_POLL_MS,
+    retry: false,
+    gcTime: JOB_POLL_MS,
+  });

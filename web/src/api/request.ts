@@ -1,0 +1,65 @@
+import type { z } from 'zod';
+import { ApiProblem, problemOf } from './problem.ts';
+
+interface RequestOptions {
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Calls the API on the page's own origin, with the session cookie.
+ * @param path the path with its query
+ * @param schema the contract's shape of the answer
+ * @returns the parsed answer
+ * @throws ApiProblem when there is no answer, the answer is an error, or its shape is not the contract's
+ */
+export async function request<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  options: RequestOptions = {},
+): Promise<z.output<Schema>> {
+  const body = await send(path, options);
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) {
+    const where = parsed.error.issues[0]?.path.join('.') ?? '';
+    const detail = `The answer of ${path} is not what this page expects (at "${where}"). Reload: the page may be older than the server.`;
+    throw new ApiProblem({ status: 200, code: 'unexpected_answer', detail });
+  }
+  return parsed.data;
+}
+
+/**
+ * The same, for a call whose answer does not matter beyond its success.
+ * @throws ApiProblem as `request` does
+ */
+export async function send(path: string, options: RequestOptions = {}): Promise<unknown> {
+  const { method = 'GET', body, signal } = options;
+  const headers: Record<string, string> = { accept: 'application/json' };
+  const init: RequestInit = { method, credentials: 'same-origin', headers };
+  if (signal !== undefined) init.signal = signal;
+  if (body !== undefined) {
+    headers['content-type'] = 'application/json';
+    init.body = JSON.stringify(body);
+  }
+  const response = await fetch(path, init).catch((error: unknown) => {
+    if (signal?.aborted === true) throw error;
+    throw new ApiProblem({
+      status: 0,
+      code: 'unreachable',
+      detail: 'Membridge does not answer. Check that it is running and that this machine can reach it.',
+    });
+  });
+  const text = await response.text();
+  const answer = parseJson(text);
+  if (!response.ok) throw problemOf(response.status, answer);
+  return answer;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,33 @@
+import { Button, Group, Modal } from '@mantine/core';
+import type { ReactNode } from 'react';
+
+/** Asks before something is removed. Stays open while the request runs. */
+export function ConfirmDialog(props: {
+  opened: boolean;
+  title: string;
+  confirm: string;
+  busy: boolean;
+  onConfirm: () => void;
+  onCancel: () => void;
+  children: ReactNode;
+}) {
+  return (
+    <Modal
+      opened={props.opened}
+      onClose={props.onCancel}
+      title={<strong>{props.title}</strong>}
+      withCloseButton={false}
+      data-testid="confirm-dialog"
+    >
+      <div className="dim">{props.children}</div>
+      <Group justify="flex-end" mt="lg" gap="xs">
+        <Button variant="default" onClick={props.onCancel} data-autofocus data-testid="confirm-cancel">
+          Cancel
+        </Button>
+        <Button color="red.8" loading={props.busy} onClick={props.onConfirm} data-testid="confirm-accept">
+          {props.confirm}
+        </Button>
+      </Group>
+    </Modal>
+  );
+}

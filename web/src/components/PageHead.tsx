@@ -1,0 +1,15 @@
+import type { ReactNode } from 'react';
+import styles from './PageHead.module.css';
+
+/** A page's heading, one line on what it shows, and what belongs beside it. */
+export function PageHead(props: { title: string; note: string; children?: ReactNode }) {
+  return (
+    <header className={styles.head}>
+      <div>
+        <h1>{props.title}</h1>
+        <p className="dim">{props.note}</p>
+      </div>
+      <div className={styles.side}>{props.children}</div>
+    </header>
+  );
+}

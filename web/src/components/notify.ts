@@ -1,0 +1,31 @@
+import { notifications } from '@mantine/notifications';
+import { isSignedOut, wordsOf } from '../api/problem.ts';
+
+const closeButtonProps = { 'aria-label': 'Dismiss' };
+
+/** Says in a corner that something was done. */
+export function notifyDone(title: string, message?: string): void {
+  notifications.show({
+    title,
+    message,
+    color: 'teal',
+    withBorder: true,
+    closeButtonProps,
+    'data-testid': 'toast-done',
+  });
+}
+
+/** Says in a corner that something failed, and why. A signed-out session is no toast: it leads to the sign-in page. */
+export function notifyFailure(title: string, error: unknown): void {
+  if (isSignedOut(error)) return;
+  notifications.show({
+    title,
+    message: wordsOf(error),
+    color: 'red',
+    withBorder: true,
+    closeButtonProps,
+    autoClose: 12_000,
+    role: 'alert',
+    'data-testid': 'toast-failure',
+  });
+}

@@ -1,0 +1,49 @@
+import type { Job, JobStatus, MemoryStatus, SpaceNode } from '../../../contract/memory.ts';
+
+export type Tone = 'good' | 'busy' | 'bad' | 'warn' | 'quiet';
+
+interface Words {
+  readonly label: string;
+  readonly tone: Tone;
+}
+
+/** Why a sync was asked for, as a person would say it. */
+export const TRIGGERS: Record<Job['trigger'], string> = {
+  button: 'by hand',
+  api: 'by an API call',
+  cli: 'from the command line',
+  noticed: 'new memory noticed',
+  'fan-out': 'another node pushed',
+  'catch-up': 'catching up',
+  returned: 'node came back',
+};
+
+export const ACTIONS: Record<Job['action'], string> = { push: 'Push', pull: 'Pull', sync: 'Sync' };
+
+export const JOB_STATUSES: Record<JobStatus, Words> = {
+  pending: { label: 'Waiting', tone: 'warn' },
+  running: { label: 'Running', tone: 'busy' },
+  completed: { label: 'Done', tone: 'good' },
+  failed: { label: 'Failed', tone: 'bad' },
+};
+
+export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = {
+  new: { label: 'New', tone: 'quiet' },
+  syncing: { label: 'Syncing', tone: 'busy' },
+  'in-step': { label: 'In step', tone: 'good' },
+  failed: { label: 'Failed', tone: 'bad' },
+};
+
+export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = {
+  ready: { label: 'Ready', tone: 'good' },
+  starting: { label: 'Starting', tone: 'busy' },
+  missing: { label: 'No claude-mem database', tone: 'quiet' },
+  locked: { label: 'Locked', tone: 'warn' },
+  corrupt: { label: 'Damaged', tone: 'bad' },
+  'unknown-schema': { label: 'Unknown schema', tone: 'bad' },
+};
+
+/** The projects that a space covers, in words. */
+export function coverage(projects: readonly string[]): string {
+  return projects.includes('*') ? 'Every project' : projects.join(', ');
+}

@@ -1,0 +1,52 @@
+import type { ServerEvent } from '../../../contract/events.ts';
+import type { Job, Space } from '../../../contract/memory.ts';
+import type { Node } from '../../../contract/nodes.ts';
+import { JOBS_SHOWN } from '../api/calls.ts';
+
+/**
+ * The list of nodes after some events, in order.
+ * @returns the same array when no event touches it, so that nothing is drawn anew
+ */
+export function applyToNodes(nodes: Node[], events: readonly ServerEvent[]): Node[] {
+  const touching = events.some(({ type }) => type === 'node' || type === 'node-removed');
+  if (!touching) return nodes;
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  for (const event of events) {
+    if (event.type === 'node') byId.set(event.node.id, event.node);
+    if (event.type === 'node-removed') byId.delete(event.id);
+  }
+  return [...byId.values()];
+}
+
+/** The list of spaces after some events, in order; the same array when no event touches it. */
+export function applyToSpaces(spaces: Space[], events: readonly ServerEvent[]): Space[] {
+  const touching = events.some(({ type }) => type === 'space' || type === 'space-removed');
+  if (!touching) return spaces;
+  const byId = new Map(spaces.map((space) => [space.canonical_id, space]));
+  for (const event of events) {
+    if (event.type === 'space') byId.set(event.space.canonical_id, event.space);
+    if (event.type === 'space-removed') byId.delete(event.canonical_id);
+  }
+  return [...byId.values()];
+}
+
+/**
+ * A space's newest jobs after some events, newest first and no more than the API gives.
+ * @param filter which jobs the list holds: of one space, and of one node when it is given
+ */
+export function applyToJobs(
+  jobs: Job[],
+  events: readonly ServerEvent[],
+  filter: { cid: string; node: string | null },
+): Job[] {
+  const changed = new Map<string, Job>();
+  for (const event of events) {
+    if (event.type !== 'job') continue;
+    const { job } = event;
+    if (job.canonical_id !== filter.cid || (filter.node !== null && job.agent !== filter.node)) continue;
+    changed.set(job.id, job);
+  }
+  if (changed.size === 0) return jobs;
+  const kept = jobs.filter((job) => !changed.has(job.id));
+  return [...kept, ...changed.values()].sort((a, b) => b.created_at - a.created_at).slice(0, JOBS_SHOWN);
+}

@@ -1,0 +1,13 @@
+import { ONLINE_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
+
+export type Presence = 'online' | 'offline' | 'unknown';
+
+/**
+ * Whether a node is there, by the contract's one rule.
+ * @param now the server's clock, in epoch milliseconds
+ * @returns `unknown` for a node that never reported
+ */
+export function presenceOf(node: Pick<Node, 'last_heartbeat'>, now: number): Presence {
+  if (node.last_heartbeat === null) return 'unknown';
+  return now - node.last_heartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
+}

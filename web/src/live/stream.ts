@@ -1,0 +1,129 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { ServerEvent } from '../../../contract/events.ts';
+import type { Job, Space } from '../../../contract/memory.ts';
+import type { Node } from '../../../contract/nodes.ts';
+import { api } from '../api/calls.ts';
+import { keys } from '../api/keys.ts';
+import { applyToJobs, applyToNodes, applyToSpaces } from './apply-events.ts';
+import { journal } from './journal.ts';
+import { setLiveState } from './live-state.ts';
+
+/** Events are applied together this often: a thousand heartbeats then draw the page a few times a second. */
+const BATCH_MS = 200;
+/** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
+const RETRY_MS = 3_000;
+
+const EVENT_NAMES = ['message', 'node', 'node-removed', 'space', 'space-removed', 'job', 'reset'];
+
+/** The one live connection of the page: `/api/events` into the Query cache. */
+export class LiveStream {
+  readonly #cache: QueryClient;
+  readonly #onSignedOut: () => void;
+  #source: EventSource | null = null;
+  #wanted = false;
+  #lastId = '';
+  #waiting: ServerEvent[] = [];
+  #batch: ReturnType<typeof setTimeout> | null = null;
+  #retry: ReturnType<typeof setTimeout> | null = null;
+
+  /** @param onSignedOut called when the stream is refused because nobody is signed in */
+  constructor(cache: QueryClient, onSignedOut: () => void) {
+    this.#cache = cache;
+    this.#onSignedOut = onSignedOut;
+  }
+
+  /** Opens the stream; does nothing when it is open. */
+  start(): void {
+    this.#wanted = true;
+    if (this.#source !== null) return;
+    const query = this.#lastId === '' ? '' : `?last_event_id=${encodeURIComponent(this.#lastId)}`;
+    const source = new EventSource(`/api/events${query}`);
+    this.#source = source;
+    source.addEventListener('open', () => {
+      setLiveState('live');
+      // Without a position there is no replay: whatever was loaded before this moment may be behind.
+      if (this.#lastId === '') void this.#reload();
+    });
+    source.addEventListener('error', () => {
+      if (this.#source !== source) return;
+      setLiveState('reconnecting');
+      if (source.readyState === EventSource.CLOSED) void this.#refused();
+    });
+    for (const name of EVENT_NAMES) {
+      source.addEventListener(name, (event: MessageEvent<string>) => this.#receive(event));
+    }
+  }
+
+  /** Closes the stream and forgets its position. */
+  stop(): void {
+    this.#wanted = false;
+    this.#source?.close();
+    this.#source = null;
+    if (this.#batch !== null) clearTimeout(this.#batch);
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#batch = null;
+    this.#retry = null;
+    this.#waiting = [];
+    this.#lastId = '';
+  }
+
+  /** Opens the stream anew from where it was: for a connection that seems open but is dead. */
+  restart(): void {
+    const lastId = this.#lastId;
+    this.#flush();
+    this.stop();
+    this.#lastId = lastId;
+    setLiveState('reconnecting');
+    this.start();
+  }
+
+  #receive(event: MessageEvent<string>): void {
+    if (event.lastEventId !== '') this.#lastId = event.lastEventId;
+    let parsed: ServerEvent;
+    try {
+      parsed = ServerEvent.parse(JSON.parse(event.data));
+    } catch (error) {
+      // A newer server may tell of things this page does not know: its lists are still right.
+      console.warn('An event was not understood; the lists are loaded anew.', error);
+      void this.#reload();
+      return;
+    }
+    this.#waiting.push(parsed);
+    this.#batch ??= setTimeout(() => this.#flush(), BATCH_MS);
+  }
+
+  #flush(): void {
+    this.#batch = null;
+    const events = this.#waiting;
+    this.#waiting = [];
+    if (events.length === 0) return;
+    if (events.some(({ type }) => type === 'reset')) {
+      void this.#cache.invalidateQueries();
+      return;
+    }
+    journal.note(events);
+    this.#cache.setQueryData<Node[]>(keys.nodes, (nodes) => nodes && applyToNodes(nodes, events));
+    this.#cache.setQueryData<Space[]>(keys.spaces, (spaces) => spaces && applyToSpaces(spaces, events));
+    for (const [key, jobs] of this.#cache.getQueriesData<Job[]>({ queryKey: keys.allJobs })) {
+      const [, cid, node] = key as ReturnType<typeof keys.jobs>;
+      if (jobs !== undefined) this.#cache.setQueryData(key, applyToJobs(jobs, events, { cid, node }));
+    }
+  }
+
+  async #reload(): Promise<void> {
+    const lists = [keys.nodes, keys.spaces, keys.allJobs];
+    await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
+  }
+
+  /** The server answered the stream with an error: signed out, or not ready. The browser does not retry by itself. */
+  async #refused(): Promise<void> {
+    this.#source = null;
+    const session = await api.session().catch(() => null);
+    if (!this.#wanted) return;
+    if (session?.signed_in === false) {
+      this.#onSignedOut();
+      return;
+    }
+    this.#retry = setTimeout(() => this.start(), RETRY_MS);
+  }
+}

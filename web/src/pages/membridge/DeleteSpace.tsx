@@ -1,0 +1,64 @@
+import { ActionIcon, Menu } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { IconDots, IconTrash } from '@tabler/icons-react';
+import { useState } from 'react';
+import type { Space } from '../../../../contract/memory.ts';
+import { api } from '../../api/calls.ts';
+import { keys } from '../../api/keys.ts';
+import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
+import { notifyDone, notifyFailure } from '../../components/notify.ts';
+
+/** The space's menu; deleting asks first and says what stays. */
+export function DeleteSpace({ space, onDeleted }: { space: Space; onDeleted: () => void }) {
+  const [asking, setAsking] = useState(false);
+  const cache = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () => api.deleteSpace(space.canonical_id),
+    onSuccess: () => {
+      onDeleted();
+      cache.setQueryData<Space[]>(keys.spaces, (spaces) =>
+        spaces?.filter(({ canonical_id }) => canonical_id !== space.canonical_id),
+      );
+      notifyDone(`Space ${space.name} was deleted`);
+    },
+    onError: (error) => notifyFailure(`Space ${space.name} was not deleted`, error),
+    onSettled: () => setAsking(false),
+  });
+  return (
+    <>
+      <Menu>
+        <Menu.Target>
+          <ActionIcon
+            variant="default"
+            size={36}
+            aria-label={`More actions for ${space.name}`}
+            data-testid="space-menu"
+          >
+            <IconDots size={16} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item
+            className="danger"
+            leftSection={<IconTrash size={14} />}
+            onClick={() => setAsking(true)}
+            data-testid="space-delete"
+          >
+            Delete space…
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <ConfirmDialog
+        opened={asking}
+        title={`Delete ${space.name}?`}
+        confirm={`Delete ${space.name}`}
+        busy={remove.isPending}
+        onConfirm={() => remove.mutate()}
+        onCancel={() => setAsking(false)}
+      >
+        Its nodes stop syncing it. Objects in the store are kept, and so is every claude-mem database: a space
+        of the same name takes them up again.
+      </ConfirmDialog>
+    </>
+  );
+}

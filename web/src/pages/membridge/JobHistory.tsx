@@ -1,0 +1,100 @@
+import { Button, Select } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Space } from '../../../../contract/memory.ts';
+import { JOBS_SHOWN } from '../../api/calls.ts';
+import { jobsQuery } from '../../api/queries.ts';
+import { Empty, Failure, Loading } from '../../components/Notice.tsx';
+import { Panel } from '../../components/Panel.tsx';
+import { Table } from '../../components/Table.tsx';
+import { JobRow } from './JobRow.tsx';
+import { RowsChart } from './RowsChart.tsx';
+
+const STEP = 25;
+const EVERY_NODE = '';
+
+const COLUMNS = [
+  { name: 'Time' },
+  { name: 'Node' },
+  { name: 'Action' },
+  { name: 'Status' },
+  { name: 'Detail' },
+  { name: 'Rows', align: 'end' },
+  { name: 'Moved', align: 'end' },
+  { name: 'Took', align: 'end' },
+  { name: 'History', quiet: true },
+] as const;
+
+/** What the syncs of a space did, newest first; of one node when one is chosen. */
+export function JobHistory(props: {
+  space: Space;
+  nodes: readonly string[];
+  node: string | null;
+  onNode: (id: string | null) => void;
+}) {
+  const jobs = useQuery(jobsQuery(props.space, props.node));
+  const [length, setLength] = useState(STEP);
+  const all = jobs.data ?? [];
+  const shown = all.slice(0, length);
+
+  return (
+    <Panel
+      title="Job history"
+      testId="jobs-panel"
+      flush
+      actions={
+        <>
+          <RowsChart jobs={all} />
+          <Select
+            size="xs"
+            w={180}
+            aria-label="Jobs of"
+            data={[
+              { value: EVERY_NODE, label: 'Every node' },
+              ...props.nodes.map((id) => ({ value: id, label: id })),
+            ]}
+            value={props.node ?? EVERY_NODE}
+            onChange={(value) => props.onNode(value === null || value === EVERY_NODE ? null : value)}
+            allowDeselect={false}
+            searchable={props.nodes.length > 12}
+            limit={100}
+            data-testid="jobs-node-filter"
+          />
+        </>
+      }
+    >
+      {jobs.isPending && <Loading what="the jobs" />}
+      {jobs.data === undefined && jobs.error !== null && (
+        <Failure what="The jobs" error={jobs.error} retry={jobs.refetch} />
+      )}
+      {jobs.data?.length === 0 && (
+        <Empty title="No job yet" testId="jobs-empty">
+          Every sync that moves rows, fails, or was asked for by a person is listed here.
+        </Empty>
+      )}
+      {shown.length > 0 && (
+        <Table label="Jobs" columns={COLUMNS} testId="jobs-table">
+          {shown.map((job) => (
+            <JobRow key={job.id} job={job} />
+          ))}
+        </Table>
+      )}
+      {all.length > length && (
+        <Button
+          variant="subtle"
+          color="gray"
+          fullWidth
+          onClick={() => setLength(length + STEP)}
+          data-testid="jobs-more"
+        >
+          Show older jobs
+        </Button>
+      )}
+      {all.length >= JOBS_SHOWN && length >= JOBS_SHOWN && (
+        <Empty title="Older jobs are not shown" testId="jobs-end">
+          The newest {JOBS_SHOWN} are listed here; Temporal keeps the histories of the rest.
+        </Empty>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,114 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { IconArrowUpRight } from '@tabler/icons-react';
+import { useEffect } from 'react';
+import type { Job } from '../../../../contract/memory.ts';
+import { keys } from '../../api/keys.ts';
+import { ApiProblem } from '../../api/problem.ts';
+import { runningJobQuery } from '../../api/queries.ts';
+import { Ago } from '../../components/Ago.tsx';
+import { Status } from '../../components/Status.tsx';
+import { bytes, count } from '../../format/numbers.ts';
+import { duration, span } from '../../format/time.ts';
+import { ACTIONS, JOB_STATUSES, TRIGGERS } from '../../format/words.ts';
+import { useNow } from '../../live/clock.ts';
+import styles from './JobRow.module.css';
+
+/** One job. While it runs or waits, its detail comes live from the engine. */
+export function JobRow({ job: listed }: { job: Job }) {
+  const job = useRunningDetail(listed);
+  const { label, tone } = JOB_STATUSES[job.status];
+  const received = job.rows_inserted + job.rows_updated;
+  return (
+    <tr data-testid={`job-row-${job.id}`} data-status={job.status}>
+      <td>
+        <Ago at={job.created_at} />
+      </td>
+      <td className={styles.node}>{job.agent}</td>
+      <td className={styles.action}>
+        {ACTIONS[job.action]}
+        <span className="second-line">{TRIGGERS[job.trigger]}</span>
+      </td>
+      <td>
+        <Status tone={tone} testId={`job-status-${job.id}`}>
+          {label}
+        </Status>
+      </td>
+      <td className={styles.detail} data-testid={`job-detail-${job.id}`}>
+        {job.detail}
+        {job.error_code !== null && <span className="second-line mono">{job.error_code}</span>}
+      </td>
+      <td data-align="end" className={styles.moved} data-testid={`job-rows-${job.id}`}>
+        <Both
+          up={job.rows_sent}
+          down={received}
+          write={count}
+          title={`${count(job.rows_sent)} sent, ${count(job.rows_inserted)} inserted, ${count(job.rows_updated)} updated`}
+        />
+      </td>
+      <td data-align="end" className={styles.moved}>
+        <Both
+          up={job.bytes_up}
+          down={job.bytes_down}
+          write={bytes}
+          title={`${bytes(job.bytes_up)} up, ${bytes(job.bytes_down)} down, ${count(job.requests)} requests`}
+        />
+      </td>
+      <td data-align="end" className={styles.moved}>
+        <Took job={job} />
+      </td>
+      <td data-align="end">
+        {job.history_url !== null && (
+          <a
+            className={styles.history}
+            href={job.history_url}
+            target="_blank"
+            rel="noopener noreferrer"
+            aria-label={`History of this ${job.action} on ${job.agent} in the Temporal UI`}
+            data-testid={`job-history-${job.id}`}
+          >
+            history
+            <IconArrowUpRight size={12} aria-hidden />
+          </a>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+/** The job as listed, or as the engine tells it while it is not finished. */
+function useRunningDetail(listed: Job): Job {
+  const cache = useQueryClient();
+  const unfinished = listed.status === 'pending' || listed.status === 'running';
+  const live = useQuery({ ...runningJobQuery(listed.id), enabled: unfinished });
+
+  // A round that moved nothing is not kept as a job, and no event tells of that: its row goes when the job is gone.
+  const gone = unfinished && live.error instanceof ApiProblem && live.error.status === 404;
+  const finished = unfinished && (live.data?.status === 'completed' || live.data?.status === 'failed');
+  useEffect(() => {
+    if (!gone && !finished) return;
+    cache.setQueriesData<Job[]>({ queryKey: keys.allJobs }, (jobs) =>
+      jobs?.flatMap((job) =>
+        job.id !== listed.id ? [job] : gone || live.data === undefined ? [] : [live.data],
+      ),
+    );
+  }, [gone, finished, cache, listed.id, live.data]);
+
+  return unfinished ? (live.data ?? listed) : listed;
+}
+
+function Both(props: { up: number; down: number; write: (value: number) => string; title: string }) {
+  if (props.up === 0 && props.down === 0) return <span className="dim">–</span>;
+  return (
+    <span title={props.title} className={styles.both}>
+      {props.up > 0 && <span>↑ {props.write(props.up)}</span>}
+      {props.down > 0 && <span>↓ {props.write(props.down)}</span>}
+    </span>
+  );
+}
+
+function Took({ job }: { job: Job }) {
+  const now = useNow();
+  if (job.ms !== null) return duration(job.ms);
+  if (job.finished_at !== null) return <span className="dim">–</span>;
+  return <span className="dim">{span(now - job.created_at)}</span>;
+}

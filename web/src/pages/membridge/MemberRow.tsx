@@ -1,0 +1,144 @@
+import { Button, Tooltip } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
+import type { Job, Space } from '../../../../contract/memory.ts';
+import type { SyncAction } from '../../../../contract/primitives.ts';
+import { Ago } from '../../components/Ago.tsx';
+import { Light, Status } from '../../components/Status.tsx';
+import { bytes, count } from '../../format/numbers.ts';
+import { ACTIONS, SPACE_NODE_STATUSES } from '../../format/words.ts';
+import { useNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
+import type { Member } from './members.ts';
+import styles from './MemberRow.module.css';
+import { useRequestSync } from './use-request-sync.ts';
+
+const ICONS = { push: IconArrowUp, pull: IconArrowDown, sync: IconRefresh } as const;
+const HELP: Record<SyncAction, string> = {
+  push: 'Send what is new on this node',
+  pull: 'Fetch what is new on the others',
+  sync: 'Send, then fetch',
+};
+
+/** One node in a space. `unfinished` is its job that runs or waits, if there is one. */
+export function MemberRow(props: { space: Space; member: Member; unfinished: Job | undefined }) {
+  const { record, node } = props.member;
+  const now = useNow();
+  const presence = node === undefined ? 'unknown' : presenceOf(node, now);
+  const online = presence === 'online';
+  const id = record.node_id;
+  // A job of a node that is away waits; that is no reason to keep its buttons busy.
+  const busyWith = online ? props.unfinished?.action : undefined;
+
+  return (
+    <tr data-testid={`member-row-${id}`}>
+      <td>
+        <span className={styles.node}>
+          <Light tone={online ? 'good' : 'quiet'} label={online ? 'online' : 'offline'} />
+          {node === undefined ? (
+            <span className={styles.name}>{id}</span>
+          ) : (
+            <Link to="/nodes" search={{ node: id }} className={styles.name} data-testid={`member-link-${id}`}>
+              {id}
+            </Link>
+          )}
+        </span>
+        {node === undefined && <span className="second-line">no longer enrolled</span>}
+      </td>
+      <td className={styles.status}>
+        <MemberStatus
+          member={props.member}
+          online={online}
+          waits={!online && props.unfinished !== undefined}
+        />
+      </td>
+      <td>
+        <Ago at={record.last_push_at} testId={`member-push-at-${id}`} />
+      </td>
+      <td>
+        <Ago at={record.last_pull_at} testId={`member-pull-at-${id}`} />
+      </td>
+      <td data-align="end" data-testid={`member-head-${id}`} title={record.head_epoch ?? undefined}>
+        {record.head_epoch === null ? <span className="dim">–</span> : count(record.head_seq)}
+      </td>
+      <Moved rows={record.rows_sent} size={record.bytes_up} testId={`member-sent-${id}`} />
+      <Moved rows={record.rows_received} size={record.bytes_down} testId={`member-received-${id}`} />
+      <td className={styles.actions}>
+        {node !== undefined && (
+          <SyncButtons space={props.space} node={id} online={online} busyWith={busyWith} />
+        )}
+      </td>
+    </tr>
+  );
+}
+
+function MemberStatus(props: { member: Member; online: boolean; waits: boolean }) {
+  const { record } = props.member;
+  const { label, tone } = SPACE_NODE_STATUSES[record.status];
+  // What a node that is away held may have been overtaken since: its state is told in the past.
+  const past = !props.online && record.status === 'in-step';
+  const detail = props.waits
+    ? 'a sync waits for this node to return'
+    : past
+      ? 'when it was last here'
+      : record.detail;
+  return (
+    <>
+      <Status tone={past ? 'quiet' : tone} testId={`member-status-${record.node_id}`}>
+        {label}
+      </Status>
+      {detail !== '' && (
+        <span className="second-line" data-testid={`member-detail-${record.node_id}`}>
+          {detail}
+        </span>
+      )}
+    </>
+  );
+}
+
+function Moved(props: { rows: number; size: number; testId: string }) {
+  return (
+    <td data-align="end" data-testid={props.testId} className={styles.moved}>
+      {props.rows === 0 && props.size === 0 ? (
+        <span className="dim">–</span>
+      ) : (
+        <>
+          {count(props.rows)}
+          <span className="second-line">{bytes(props.size)}</span>
+        </>
+      )}
+    </td>
+  );
+}
+
+function SyncButtons(props: {
+  space: Space;
+  node: string;
+  online: boolean;
+  busyWith: SyncAction | undefined;
+}) {
+  const request = useRequestSync(props.space, props.node);
+  return (
+    <span className={styles.buttons}>
+      {(['push', 'pull', 'sync'] as const).map((action) => {
+        const Icon = ICONS[action];
+        const asking = request.isPending && request.variables === action;
+        return (
+          <Tooltip key={action} label={props.online ? HELP[action] : 'Runs when the node returns'}>
+            <Button
+              variant="default"
+              size="compact-xs"
+              leftSection={<Icon size={13} />}
+              loading={asking || props.busyWith === action}
+              onClick={() => request.mutate(action)}
+              aria-label={`${ACTIONS[action]} ${props.node}`}
+              data-testid={`member-${action}-${props.node}`}
+            >
+              {ACTIONS[action]}
+            </Button>
+          </Tooltip>
+        );
+      })}
+    </span>
+  );
+}

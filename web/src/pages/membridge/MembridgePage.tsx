@@ -1,0 +1,67 @@
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { nodesQuery, spacesQuery } from '../../api/queries.ts';
+import { Empty, Failure, Loading } from '../../components/Notice.tsx';
+import { usePageTitle } from '../../components/use-page-title.ts';
+import styles from './MembridgePage.module.css';
+import { NewSpace } from './NewSpace.tsx';
+import { SpaceDetail } from './SpaceDetail.tsx';
+import { SpaceList } from './SpaceList.tsx';
+
+/** The spaces, and one of them in full: which node holds what, and what every sync did. */
+export function MembridgePage() {
+  usePageTitle('Membridge');
+  const spaces = useQuery(spacesQuery);
+  const fleet = useQuery(nodesQuery).data;
+  const { space: asked, node } = useSearch({ from: '/shell/membridge' });
+  const navigate = useNavigate({ from: '/membridge' });
+
+  const sorted = (spaces.data ?? []).toSorted((a, b) => a.name.localeCompare(b.name));
+  const selected =
+    asked === undefined ? sorted[0] : sorted.find(({ canonical_id }) => canonical_id === asked);
+
+  return (
+    <div className={styles.page} data-testid="page-membridge">
+      <h1 className="visually-hidden">Membridge</h1>
+      <aside className={styles.side} aria-label="Spaces">
+        <div className={styles.sideHead}>
+          <h2>Spaces</h2>
+          <NewSpace onCreated={(space) => void navigate({ search: { space } })} />
+        </div>
+        <SpaceList spaces={sorted} fleet={fleet} selected={selected?.canonical_id} />
+      </aside>
+      <div className={styles.detail}>
+        {spaces.isPending && <Loading what="the spaces" />}
+        {spaces.data === undefined && spaces.error !== null && (
+          <Failure what="The spaces" error={spaces.error} retry={spaces.refetch} />
+        )}
+        {spaces.data?.length === 0 && (
+          <Empty title="No space yet" testId="spaces-empty">
+            A space is a set of claude-mem projects that every node keeps in step. Create one with “New
+            space”; with the project “*” it covers everything.
+          </Empty>
+        )}
+        {spaces.data !== undefined && spaces.data.length > 0 && selected === undefined && (
+          <Empty title="There is no such space" testId="space-missing">
+            It may have been deleted. Choose one of the list.
+          </Empty>
+        )}
+        {selected !== undefined && (
+          <SpaceDetail
+            key={selected.canonical_id}
+            space={selected}
+            fleet={fleet ?? []}
+            jobNode={node ?? null}
+            onJobNode={(id) =>
+              void navigate({
+                search: { space: selected.canonical_id, node: id ?? undefined },
+                replace: true,
+              })
+            }
+            onDeleted={() => void navigate({ search: {} })}
+          />
+        )}
+      </div>
+    </div>
+  );
+}

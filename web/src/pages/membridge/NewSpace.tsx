@@ -1,0 +1,132 @@
+import { Button, Group, Modal, SegmentedControl, Textarea, TextInput } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { IconPlus } from '@tabler/icons-react';
+import { useState, type FormEvent } from 'react';
+import type { Space } from '../../../../contract/memory.ts';
+import { api } from '../../api/calls.ts';
+import { keys } from '../../api/keys.ts';
+import { wordsOf } from '../../api/problem.ts';
+import { notifyDone } from '../../components/notify.ts';
+import { applyToSpaces } from '../../live/apply-events.ts';
+import styles from './NewSpace.module.css';
+
+const COVERS = [
+  { value: 'all', label: 'Every project' },
+  { value: 'some', label: 'Named projects' },
+];
+
+/** The form for a new space. */
+export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
+  const [opened, { open, close }] = useDisclosure();
+  const cache = useQueryClient();
+  const [name, setName] = useState('');
+  const [covers, setCovers] = useState('all');
+  const [typed, setTyped] = useState('');
+  const projects = covers === 'all' ? ['*'] : namesIn(typed);
+
+  const create = useMutation({
+    mutationFn: api.createSpace,
+    onSuccess: (space) => {
+      // The live event may have come first: the same way in, so that it is there once.
+      cache.setQueryData<Space[]>(
+        keys.spaces,
+        (spaces) => spaces && applyToSpaces(spaces, [{ type: 'space', space }]),
+      );
+      notifyDone(`Space ${space.name} was created`);
+      close();
+      setName('');
+      setTyped('');
+      onCreated(space.canonical_id);
+    },
+  });
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    create.mutate({ name: name.trim(), projects });
+  };
+
+  return (
+    <>
+      <Button
+        variant="default"
+        size="xs"
+        leftSection={<IconPlus size={14} />}
+        onClick={open}
+        data-testid="new-space-open"
+      >
+        New space
+      </Button>
+      <Modal
+        opened={opened}
+        onClose={close}
+        title={<strong>New space</strong>}
+        data-testid="new-space-dialog"
+      >
+        <form className={styles.form} onSubmit={submit}>
+          <TextInput
+            label="Name"
+            description="Its canonical id is made from this name, the same on every Membridge."
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            required
+            maxLength={128}
+            spellCheck={false}
+            data-autofocus
+            data-testid="new-space-name"
+          />
+          <div className={styles.covers}>
+            <span id="new-space-covers">Covers</span>
+            <SegmentedControl
+              data={COVERS}
+              value={covers}
+              onChange={setCovers}
+              aria-labelledby="new-space-covers"
+              fullWidth
+              data-testid="new-space-covers"
+            />
+          </div>
+          {covers === 'some' && (
+            <Textarea
+              label="Projects"
+              description="Names as claude-mem knows them, one a line."
+              value={typed}
+              onChange={(event) => setTyped(event.currentTarget.value)}
+              required
+              autosize
+              minRows={3}
+              maxRows={10}
+              spellCheck={false}
+              classNames={{ input: 'mono' }}
+              data-testid="new-space-projects"
+            />
+          )}
+          {create.error !== null && (
+            <p role="alert" className={styles.failure} data-testid="new-space-error">
+              {wordsOf(create.error)}
+            </p>
+          )}
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close} data-testid="new-space-cancel">
+              Cancel
+            </Button>
+            <Button
+              type="submit"
+              loading={create.isPending}
+              disabled={name.trim() === '' || projects.length === 0}
+              data-testid="new-space-create"
+            >
+              Create space
+            </Button>
+          </Group>
+        </form>
+      </Modal>
+    </>
+  );
+}
+
+/** Project names, one a line; commas are part of a name. */
+function namesIn(typed: string): string[] {
+  const names = typed.split('\n').map((line) => line.trim());
+  return [...new Set(names.filter((line) => line !== ''))];
+}

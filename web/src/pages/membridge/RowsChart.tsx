@@ -1,0 +1,49 @@
+import type { Job } from '../../../../contract/memory.ts';
+import { count, counted } from '../../format/numbers.ts';
+
+const BARS = 32;
+const WIDTH = 3;
+const GAP = 2;
+const HEIGHT = 22;
+
+/** Rows moved by each of the last finished jobs, oldest on the left; on a root scale, so that small syncs still show. */
+export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
+  const finished = jobs.filter(({ status }) => status === 'completed' || status === 'failed').slice(0, BARS);
+  if (finished.length < 3) return null;
+  const bars = finished.toReversed().map((job) => ({
+    id: job.id,
+    rows: job.rows_sent + job.rows_inserted + job.rows_updated,
+    failed: job.status === 'failed',
+  }));
+  const most = Math.max(1, ...bars.map(({ rows }) => rows));
+  const total = bars.reduce((sum, { rows }) => sum + rows, 0);
+  const label = `Rows moved by the last ${bars.length} jobs: ${count(total)} in all, ${count(most)} at most`;
+  return (
+    <svg
+      role="img"
+      aria-label={label}
+      width={bars.length * (WIDTH + GAP) - GAP}
+      height={HEIGHT}
+      data-testid="rows-chart"
+      style={{ display: 'block' }}
+    >
+      {bars.map(({ id, rows, failed }, index) => {
+        const height = Math.max(failed ? 7 : 2, Math.sqrt(rows / most) * HEIGHT);
+        return (
+          <rect
+            key={id}
+            x={index * (WIDTH + GAP)}
+            y={HEIGHT - height}
+            width={WIDTH}
+            height={height}
+            rx={1}
+            fill={failed ? 'var(--mb-bad-dot)' : 'var(--mb-accent)'}
+            opacity={failed ? 1 : rows > 0 ? 0.75 : 0.3}
+          >
+            <title>{counted(rows, 'row')}</title>
+          </rect>
+        );
+      })}
+    </svg>
+  );
+}

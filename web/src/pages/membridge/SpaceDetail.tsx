@@ -1,0 +1,64 @@
+import { Button } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { IconRefresh } from '@tabler/icons-react';
+import type { Space } from '../../../../contract/memory.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+import { jobsQuery } from '../../api/queries.ts';
+import { Copy } from '../../components/Copy.tsx';
+import { coverage } from '../../format/words.ts';
+import { DeleteSpace } from './DeleteSpace.tsx';
+import { JobHistory } from './JobHistory.tsx';
+import { membersOf } from './members.ts';
+import { MemberTable } from './MemberTable.tsx';
+import styles from './SpaceDetail.module.css';
+import { useRequestSync } from './use-request-sync.ts';
+
+/** One space: its nodes, and what its syncs did. */
+export function SpaceDetail(props: {
+  space: Space;
+  fleet: Node[];
+  jobNode: string | null;
+  onJobNode: (id: string | null) => void;
+  onDeleted: () => void;
+}) {
+  const { space, fleet } = props;
+  const syncAll = useRequestSync(space, null);
+  const allJobs = useQuery(jobsQuery(space, null));
+  const members = membersOf(space, fleet);
+
+  return (
+    <>
+      <header className={styles.head}>
+        <div className={styles.names}>
+          <p className={styles.name} role="heading" aria-level={2} data-testid="space-name">
+            {space.name}
+          </p>
+          <div className={styles.facts}>
+            <code data-testid="space-cid">{space.canonical_id}</code>
+            <Copy text={space.canonical_id} what="the canonical id" testId="space-copy-cid" />
+            <span aria-hidden>·</span>
+            <span data-testid="space-projects">{coverage(space.projects)}</span>
+          </div>
+        </div>
+        <div className={styles.actions}>
+          <Button
+            leftSection={<IconRefresh size={15} />}
+            loading={syncAll.isPending}
+            onClick={() => syncAll.mutate('sync')}
+            data-testid="space-sync-all"
+          >
+            Sync all
+          </Button>
+          <DeleteSpace space={space} onDeleted={props.onDeleted} />
+        </div>
+      </header>
+      <MemberTable space={space} members={members} jobs={allJobs.data ?? []} />
+      <JobHistory
+        space={space}
+        nodes={members.map(({ record }) => record.node_id)}
+        node={props.jobNode}
+        onNode={props.onJobNode}
+      />
+    </>
+  );
+}

@@ -1,0 +1,44 @@
+import type { Space, SpaceNode } from '../../../../contract/memory.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+
+/** A node in a space: what it did there, and the node itself while it is enrolled. */
+export interface Member {
+  readonly record: SpaceNode;
+  readonly node: Node | undefined;
+}
+
+/**
+ * Every node of a space: all of the fleet takes part, also nodes that have not synced yet; a node that was removed
+ * stays while the space has a record of it.
+ * @returns sorted by name
+ */
+export function membersOf(space: Space, fleet: readonly Node[]): Member[] {
+  const nodes = new Map(fleet.map((node) => [node.id, node]));
+  const members: Member[] = space.nodes.map((record) => ({ record, node: nodes.get(record.node_id) }));
+  for (const { node_id } of space.nodes) nodes.delete(node_id);
+  for (const node of nodes.values()) members.push({ record: notYet(space.canonical_id, node.id), node });
+  return members.sort((a, b) => a.record.node_id.localeCompare(b.record.node_id, 'en', { numeric: true }));
+}
+
+/** How many nodes of a space are in step, of how many that are enrolled. */
+export function inStep(members: readonly Member[]): { inStep: number; of: number } {
+  const enrolled = members.filter(({ node }) => node !== undefined);
+  return { inStep: enrolled.filter(({ record }) => record.status === 'in-step').length, of: enrolled.length };
+}
+
+function notYet(cid: string, node: string): SpaceNode {
+  return {
+    canonical_id: cid,
+    node_id: node,
+    last_push_at: null,
+    last_pull_at: null,
+    head_epoch: null,
+    head_seq: 0,
+    rows_sent: 0,
+    rows_received: 0,
+    bytes_up: 0,
+    bytes_down: 0,
+    status: 'new',
+    detail: '',
+  };
+}

@@ -1,0 +1,88 @@
+import { Drawer } from '@mantine/core';
+import type { Node } from '../../../../contract/nodes.ts';
+import { Ago } from '../../components/Ago.tsx';
+import { Facts, type Fact } from '../../components/Facts.tsx';
+import { bytes, count } from '../../format/numbers.ts';
+import { absoluteTime } from '../../format/time.ts';
+import { MEMORY_STATES } from '../../format/words.ts';
+import { NodeStatus } from './NodeStatus.tsx';
+import styles from './NodeDrawer.module.css';
+
+/** Everything that is known of one node. Open while `node` is given. */
+export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose: () => void }) {
+  return (
+    <Drawer
+      opened={node !== undefined}
+      onClose={onClose}
+      position="right"
+      size={460}
+      title={<strong className={styles.title}>{node?.id}</strong>}
+      closeButtonProps={{ 'aria-label': 'Close', 'data-testid': 'node-drawer-close' } as object}
+      data-testid="node-drawer"
+    >
+      {node !== undefined && (
+        <div className={styles.sections}>
+          <section>
+            <h2>Agent</h2>
+            <Facts facts={agentFacts(node)} />
+          </section>
+          <section>
+            <h2>Memory</h2>
+            <Facts facts={memoryFacts(node)} />
+          </section>
+          <section>
+            <h2>Abilities</h2>
+            <Facts facts={abilityFacts(node)} />
+          </section>
+        </div>
+      )}
+    </Drawer>
+  );
+}
+
+const mono = (text: string) =>
+  text === '' ? <span className="dim">–</span> : <span className="mono">{text}</span>;
+
+function agentFacts(node: Node): Fact[] {
+  return [
+    { name: 'Status', value: <NodeStatus node={node} /> },
+    {
+      name: 'Last heartbeat',
+      value: node.last_heartbeat === null ? 'never' : absoluteTime(node.last_heartbeat),
+    },
+    { name: 'Hostname', value: mono(node.hostname) },
+    { name: 'System', value: node.os_info },
+    { name: 'Agent version', value: mono(node.agent_version) },
+    { name: 'Addresses', value: node.ip_addrs.map((ip) => <div key={ip}>{mono(ip)}</div>) },
+    ...(node.url === '' ? [] : [{ name: 'URL', value: mono(node.url) }]),
+    { name: 'Enrolled', value: absoluteTime(node.registered_at) },
+    { name: 'Installed by', value: node.install_method },
+    { name: 'Dry run', value: node.dryrun ? 'yes: it changes nothing' : 'no' },
+  ];
+}
+
+function memoryFacts(node: Node): Fact[] {
+  const { memory } = node;
+  if (memory === null) return [{ name: 'State', value: 'not reported yet' }];
+  const { rows } = memory;
+  return [
+    { name: 'State', value: MEMORY_STATES[memory.state].label },
+    ...(memory.detail === null ? [] : [{ name: 'Detail', value: memory.detail }]),
+    { name: 'Schema', value: memory.schema ?? '–' },
+    { name: 'File', value: mono(memory.path) },
+    { name: 'Size', value: memory.bytes === null ? '–' : bytes(memory.bytes) },
+    { name: 'Observations', value: rows === null ? '–' : count(rows.observations) },
+    { name: 'Sessions', value: rows === null ? '–' : count(rows.sessions) },
+    { name: 'Summaries', value: rows === null ? '–' : count(rows.summaries) },
+    { name: 'Prompts', value: rows === null ? '–' : count(rows.prompts) },
+    { name: 'Checked', value: <Ago at={memory.checkedAt} /> },
+  ];
+}
+
+function abilityFacts({ capabilities }: Node): Fact[] {
+  return [
+    { name: 'Claude CLI', value: capabilities.claude_cli ? 'yes' : 'no' },
+    { name: 'Tasks at once', value: count(capabilities.max_concurrency) },
+    { name: 'Labels', value: capabilities.labels.length === 0 ? '–' : capabilities.labels.join(', ') },
+  ];
+}

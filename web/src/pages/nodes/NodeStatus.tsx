@@ -1,0 +1,33 @@
+import type { Node } from '../../../../contract/nodes.ts';
+import { Status } from '../../components/Status.tsx';
+import { absoluteTime, ago, span } from '../../format/time.ts';
+import { useNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
+
+/** Online or offline this second, with the age of the heartbeat that says so. */
+export function NodeStatus({ node }: { node: Node }) {
+  const now = useNow();
+  const presence = presenceOf(node, now);
+  const testId = `node-status-${node.id}`;
+  if (node.last_heartbeat === null) {
+    return (
+      <>
+        <Status tone="quiet" testId={testId}>
+          Unknown
+        </Status>
+        <span className="second-line">has never reported</span>
+      </>
+    );
+  }
+  const at = node.last_heartbeat;
+  return (
+    <span title={`last heartbeat ${absoluteTime(at)}`} style={{ whiteSpace: 'nowrap' }}>
+      <Status tone={presence === 'online' ? 'good' : 'quiet'} testId={testId}>
+        {presence === 'online' ? 'Online' : 'Offline'}
+      </Status>
+      <span className="second-line" data-testid={`node-age-${node.id}`}>
+        {presence === 'online' ? ago(at, now) : `for ${span(now - at)}`}
+      </span>
+    </span>
+  );
+}

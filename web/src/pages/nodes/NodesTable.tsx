@@ -1,0 +1,90 @@
+import { SegmentedControl, TextInput } from '@mantine/core';
+import { IconSearch } from '@tabler/icons-react';
+import { useDeferredValue, useMemo, useState } from 'react';
+import type { Node } from '../../../../contract/nodes.ts';
+import { Empty } from '../../components/Notice.tsx';
+import { Pager, usePaged } from '../../components/Pager.tsx';
+import { Panel } from '../../components/Panel.tsx';
+import { Table } from '../../components/Table.tsx';
+import { useNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
+import { NodeRow } from './NodeRow.tsx';
+import { matches } from './node-text.ts';
+
+const PAGE_SIZE = 100;
+const COLUMNS = [
+  { name: 'Node' },
+  { name: 'Status' },
+  { name: 'Memory' },
+  { name: 'Rows' },
+  { name: 'Agent' },
+  { name: 'Addresses' },
+  { name: 'Enrolled' },
+  { name: 'Actions', quiet: true },
+] as const;
+
+const SHOWN = [
+  { value: 'all', label: 'All' },
+  { value: 'online', label: 'Online' },
+  { value: 'offline', label: 'Offline' },
+];
+
+/** Every node, a page of a hundred at a time; found by name, host, system, version or address. */
+export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: (id: string) => void }) {
+  const [typed, setTyped] = useState('');
+  const [shownOnly, setShownOnly] = useState('all');
+  const text = useDeferredValue(typed);
+  const now = useNow();
+  const sorted = useMemo(
+    () => nodes.toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true })),
+    [nodes],
+  );
+  const found = sorted.filter(
+    (node) =>
+      matches(node, text) &&
+      (shownOnly === 'all' || (presenceOf(node, now) === 'online') === (shownOnly === 'online')),
+  );
+  const { shown, pager } = usePaged(found, PAGE_SIZE);
+
+  return (
+    <Panel
+      title="Fleet"
+      testId="nodes-panel"
+      flush
+      actions={
+        <>
+          <SegmentedControl
+            size="xs"
+            data={SHOWN}
+            value={shownOnly}
+            onChange={setShownOnly}
+            aria-label="Show nodes"
+            data-testid="nodes-status-filter"
+          />
+          <TextInput
+            size="xs"
+            placeholder="Filter nodes"
+            aria-label="Filter nodes"
+            leftSection={<IconSearch size={14} aria-hidden />}
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+            data-testid="nodes-filter"
+          />
+        </>
+      }
+    >
+      {found.length === 0 ? (
+        <Empty title="No node matches" testId="nodes-no-match">
+          {text === '' ? `No node is ${shownOnly} now.` : `Nothing here contains “${text}”.`}
+        </Empty>
+      ) : (
+        <Table label="Nodes" columns={COLUMNS} testId="nodes-table">
+          {shown.map((node) => (
+            <NodeRow key={node.id} node={node} onOpen={onOpen} />
+          ))}
+        </Table>
+      )}
+      <Pager pager={pager} what="nodes" />
+    </Panel>
+  );
+}

@@ -1,0 +1,18 @@
+/**
+ * What to run on a machine that joins, in a checkout of Membridge.
+ * @param origin the control plane's address as this browser reaches it
+ * @param token a token bound to a node's name makes the agent take that name
+ */
+export function enrolCommand(origin: string, token: { token: string; node_id: string | null }): string {
+  const settings = [
+    `MEMBRIDGE_SERVER_URL=${origin}`,
+    `MEMBRIDGE_ENROL_TOKEN=${token.token}`,
+    ...(token.node_id === null ? [] : [`MEMBRIDGE_NODE_ID=${token.node_id}`]),
+  ];
+  return `${settings.join(' ')} ./install.sh agent`;
+}
+
+/** Whether an address means the machine itself. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+}

@@ -1,0 +1,45 @@
+import type { RuntimeHealth } from '../../../../contract/api.ts';
+import { Facts } from '../../components/Facts.tsx';
+import { Panel } from '../../components/Panel.tsx';
+import { absoluteTime, longSpan } from '../../format/time.ts';
+import { useNow } from '../../live/clock.ts';
+
+/** Which control plane this is, and since when it runs. */
+export function About({ health }: { health: RuntimeHealth }) {
+  const now = useNow();
+  const startedAt = health.now - health.uptime * 1_000;
+  return (
+    <Panel title="Control plane" testId="about-panel">
+      <Facts
+        facts={[
+          { name: 'Version', value: health.version, testId: 'about-version' },
+          {
+            name: 'Uptime',
+            value: <span title={`since ${absoluteTime(startedAt)}`}>{longSpan(now - startedAt)}</span>,
+            testId: 'about-uptime',
+          },
+          { name: 'Storage', value: 'PostgreSQL' },
+          {
+            name: 'Temporal UI',
+            value:
+              health.temporal_ui === null ? (
+                <span className="dim">address not set (TEMPORAL_UI_URL)</span>
+              ) : (
+                <a className="link" href={health.temporal_ui} target="_blank" rel="noopener noreferrer">
+                  {health.temporal_ui}
+                </a>
+              ),
+          },
+          {
+            name: 'API',
+            value: (
+              <a className="link" href="/docs" target="_blank" rel="noopener">
+                {window.location.origin}/docs
+              </a>
+            ),
+          },
+        ]}
+      />
+    </Panel>
+  );
+}

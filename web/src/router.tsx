@@ -1,0 +1,84 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router';
+import { z } from 'zod';
+import { sessionQuery } from './api/queries.ts';
+import { cache } from './cache.ts';
+import { NotFound } from './shell/NotFound.tsx';
+import { PageFailure } from './shell/PageFailure.tsx';
+import { Shell } from './shell/Shell.tsx';
+
+const text = z.string().optional().catch(undefined);
+
+const root = createRootRoute({ notFoundComponent: NotFound, errorComponent: PageFailure });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/signin',
+  validateSearch: z.object({ from: text }),
+  component: lazyRouteComponent(() => import('./pages/signin/SignInPage.tsx'), 'SignInPage'),
+});
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: 'shell',
+  component: Shell,
+  beforeLoad: async ({ location }) => {
+    const session = await cache.ensureQueryData(sessionQuery);
+    // oxlint-disable-next-line typescript/only-throw-error -- how TanStack Router redirects
+    if (!session.signed_in) throw redirect({ to: '/signin', search: { from: location.href } });
+  },
+});
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: () => {
+    // oxlint-disable-next-line typescript/only-throw-error -- how TanStack Router redirects
+    throw redirect({ to: '/membridge', replace: true });
+  },
+});
+
+const runtime = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime',
+  component: lazyRouteComponent(() => import('./pages/runtime/RuntimePage.tsx'), 'RuntimePage'),
+});
+
+const membridge = createRoute({
+  getParentRoute: () => shell,
+  path: '/membridge',
+  validateSearch: z.object({ space: text, node: text }),
+  component: lazyRouteComponent(() => import('./pages/membridge/MembridgePage.tsx'), 'MembridgePage'),
+});
+
+const nodes = createRoute({
+  getParentRoute: () => shell,
+  path: '/nodes',
+  validateSearch: z.object({ node: text }),
+  component: lazyRouteComponent(() => import('./pages/nodes/NodesPage.tsx'), 'NodesPage'),
+});
+
+/** The page's addresses. Search parameters stay plain text: a canonical id may look like a number. */
+export const router = createRouter({
+  routeTree: root.addChildren([home, signIn, shell.addChildren([runtime, membridge, nodes])]),
+  parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
+  stringifySearch: (search) => {
+    const given = Object.entries(search as Record<string, string | undefined>).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    );
+    return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+  },
+  defaultPreload: 'intent',
+  defaultPendingMs: 400,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

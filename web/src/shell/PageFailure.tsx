@@ -1,0 +1,21 @@
+import { useRouter, type ErrorComponentProps } from '@tanstack/react-router';
+import { Failure } from '../components/Notice.tsx';
+import styles from './NotFound.module.css';
+
+/** What stands in the page's place when it could not start, most often because the server does not answer. */
+export function PageFailure({ error, reset }: ErrorComponentProps) {
+  const router = useRouter();
+  const retry = async () => {
+    reset();
+    await router.invalidate();
+  };
+  return (
+    <main className={styles.page} data-testid="page-failure">
+      <Failure
+        what="Membridge"
+        error={error instanceof Error ? error : new Error(String(error))}
+        retry={retry}
+      />
+    </main>
+  );
+}

@@ -1,0 +1,50 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Outlet, useRouter } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
+import { ApiProblem } from '../api/problem.ts';
+import { healthQuery, sessionQuery } from '../api/queries.ts';
+import { markSignedOut } from '../cache.ts';
+import { setLiveState } from '../live/live-state.ts';
+import { LiveStream } from '../live/stream.ts';
+import styles from './Shell.module.css';
+import { TopBar } from './TopBar.tsx';
+
+/** What every signed-in page stands in: the top bar, the live connection, and the way out when the session ends. */
+export function Shell() {
+  const cache = useQueryClient();
+  const router = useRouter();
+  const [stream] = useState(() => new LiveStream(cache, markSignedOut));
+  const session = useQuery(sessionQuery).data;
+  const health = useQuery(healthQuery);
+
+  useEffect(() => {
+    stream.start();
+    return () => stream.stop();
+  }, [stream]);
+
+  const signedOut = session?.signed_in === false;
+  useEffect(() => {
+    if (!signedOut) return;
+    stream.stop();
+    setLiveState('signed-out');
+    void router.navigate({ to: '/signin', search: { from: router.state.location.href } });
+  }, [signedOut, stream, router]);
+
+  // A connection can die without a word: the poll notices, and the stream is opened anew.
+  const unreachable = health.error instanceof ApiProblem && health.error.status === 0;
+  useEffect(() => {
+    if (unreachable) stream.restart();
+  }, [unreachable, stream]);
+
+  return (
+    <>
+      <a className={styles.skip} href="#main">
+        Skip to the content
+      </a>
+      <TopBar temporalUi={health.data?.temporal_ui ?? null} />
+      <main id="main" className={styles.main}>
+        <Outlet />
+      </main>
+    </>
+  );
+}
