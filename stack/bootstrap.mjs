@@ -1,0 +1,194 @@
+/**
+ * `node stack/bootstrap.mjs [--quiet] <script.ts> [args]`: what every npm script calls. Sees to it that the dependencies
+ * are installed and that a Node new enough to run TypeScript directly is at hand, then runs the script with it.
+ * Runs itself on Node 18 or later, on node: modules only. Writes to stderr only: stdout belongs to the script.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { waitForLock } from './lock.mjs';
+import { cacheDir, elapsed, findOnPath, installHint, nodeIsNewEnough } from './machine.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const pinnedNode = join(root, 'stack', 'node24');
+const args = process.argv.slice(2);
+const quiet = args[0] === '--quiet';
+if (quiet) args.shift();
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`membridge: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function main() {
+  const [script, ...rest] = args;
+  if (!script) throw new Error('usage: node stack/bootstrap.mjs [--quiet] <script.ts> [args]');
+  needPrograms(['git', 'bash']);
+  const node = nodeIsNewEnough(process.versions.node) ? process.execPath : await pinnedNodeBinary();
+  await installDependencies(node);
+  return run(node, [resolve(root, script), ...rest]);
+}
+
+function needPrograms(names) {
+  const missing = names.filter((name) => findOnPath(name).length === 0);
+  if (missing.length === 0) return;
+  const verb = missing.length === 1 ? 'is' : 'are';
+  throw new Error(`${missing.join(' and ')} ${verb} needed and not on PATH. Run: ${installHint(missing)}`);
+}
+
+/** The environment for a child: `node` on PATH is the Node given. */
+function environment(node) {
+  if (findOnPath('node')[0] === node) return process.env;
+  return { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
+}
+
+/** npm's own package `node`, installed once a machine; moved into place whole, so a half install is never taken for done. */
+async function pinnedNodeBinary() {
+  const { dependencies } = JSON.parse(readFileSync(join(pinnedNode, 'package.json'), 'utf8'));
+  const target = join(cacheDir(), `node-${dependencies.node}`);
+  const binary = join(target, 'node_modules', 'node', 'bin', 'node');
+  if (existsSync(binary)) return binary;
+  const lock = await waitForLock(`${target}.lock`, sayWaiting);
+  try {
+    if (existsSync(binary)) return binary;
+    const building = `${target}.partial`;
+    rmSync(building, { recursive: true, force: true });
+    mkdirSync(building, { recursive: true });
+    for (const file of ['package.json', 'package-lock.json'])
+      copyFileSync(join(pinnedNode, file), join(building, file));
+    const why = `this one is ${process.versions.node}; 22.18 or later runs Membridge`;
+    await npmCi(building, process.execPath, `Node ${dependencies.node} (${why})`);
+    if (!existsSync(join(building, 'node_modules', 'node', 'bin', 'node'))) {
+      throw new Error(
+        `npm's package node ${dependencies.node} has no binary for ${process.platform}-${process.arch}. Install Node 24 yourself: https://nodejs.org/en/download`,
+      );
+    }
+    rmSync(target, { recursive: true, force: true });
+    renameSync(building, target);
+    return binary;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Runs `npm ci` when node_modules does not hold what package-lock.json says. */
+async function installDependencies(node) {
+  const stamp = join(root, 'node_modules', '.membridge-stamp');
+  const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8');
+  const wanted = createHash('sha256').update(lockText).digest('hex');
+  const isStamped = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+  if (isStamped()) return;
+  const lock = await waitForLock(join(root, '.membridge', 'bootstrap.lock'), sayWaiting);
+  try {
+    if (isStamped()) return;
+    if (!npmInstalledAll(lockText)) await npmCi(root, node, 'the dependencies');
+    writeFileSync(stamp, wanted);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Whether someone's own `npm ci` or `npm install` did it: npm writes node_modules/.package-lock.json last, when all succeeded. */
+function npmInstalledAll(lockText) {
+  const hidden = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(hidden)) return false;
+  const installed = JSON.parse(readFileSync(hidden, 'utf8')).packages;
+  return Object.entries(JSON.parse(lockText).packages).every(([path, wanted]) => {
+    if (path === '') return true;
+    const found = installed[path];
+    // Optional ones are for other platforms, as a rule.
+    return found
+      ? found.version === wanted.version
+      : Boolean(wanted.optional || wanted.devOptional || wanted.peer);
+  });
+}
+
+async function npmCi(folder, node, what) {
+  needPrograms(['npm']);
+  const started = Date.now();
+  say(`installing ${what} ...`);
+  const child = spawn('npm', ['ci', '--no-audit', '--no-fund', '--no-progress'], {
+    cwd: folder,
+    env: environment(node),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const keep = (chunk) => (output = (output + chunk).slice(-4_000));
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const progress = setInterval(
+    () => say(`installing ${what} ... ${countPackages(folder)} packages, ${elapsed(started)}`),
+    5_000,
+  );
+  const { code, signal, error } = await ended(child);
+  clearInterval(progress);
+  if (error) throw new Error(`npm could not be started: ${error.message}`);
+  if (code !== 0) {
+    throw new Error(
+      `npm ci in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${output.trim()}`,
+    );
+  }
+  say(`installed ${what} in ${elapsed(started)}`);
+}
+
+function countPackages(folder) {
+  try {
+    return readdirSync(join(folder, 'node_modules')).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** Runs the script to its end; gives the exit code, or ends this process by the signal that ended the script. */
+async function run(node, argv) {
+  const child = spawn(node, argv, { stdio: 'inherit', env: environment(node) });
+  // Ctrl-C in a terminal reaches the whole process group, the script included: passing it on would press it twice.
+  const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  let lastPassedOn = 0;
+  const passOn = (signal) => {
+    if (atTerminal && signal !== 'SIGTERM') return;
+    // npm and process managers may deliver one request twice: to the group and to us.
+    if (Date.now() - lastPassedOn < 500) return;
+    lastPassedOn = Date.now();
+    child.kill(signal);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, passOn);
+  const { code, signal, error } = await ended(child);
+  for (const name of signals) process.off(name, passOn);
+  if (error) throw new Error(`${node} could not be started: ${error.message}`);
+  if (signal) {
+    process.kill(process.pid, signal);
+    return 128 + constants.signals[signal];
+  }
+  return code;
+}
+
+function ended(child) {
+  return new Promise((settle) => {
+    child.on('error', (error) => settle({ error }));
+    child.on('close', (code, signal) => settle({ code, signal }));
+  });
+}
+
+function sayWaiting(pid) {
+  say(`waiting for process ${pid}, which is installing the same ...`);
+}
+
+function say(line) {
+  if (!quiet) process.stderr.write(`membridge: ${line}\n`);
+}

@@ -1,0 +1,70 @@
+/** MinIO on loopback: the object store for memory segments, snapshots and artifacts. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'minio';
+import { withoutPrefix } from './environment.ts';
+import { freePort, needFreePort } from './ports.ts';
+import { startService, type Service } from './service.ts';
+import { findTool } from './tools.ts';
+
+export interface MinioOptions {
+  dataDir: string;
+  /** On 127.0.0.1; 0 picks a free one. */
+  port: number;
+  accessKey: string;
+  secretKey: string;
+  log: (line: string) => void;
+  /** The server program; found, or built, by default. */
+  program?: string;
+}
+
+export interface Minio extends Service {
+  /** `http://127.0.0.1:<port>` */
+  readonly endpoint: string;
+  readonly port: number;
+}
+
+/**
+ * Starts MinIO on 127.0.0.1 with its objects in `<dataDir>/minio`; no console, no update checks.
+ * @throws when the port is taken (naming MEMBRIDGE_MINIO_PORT), or it does not come up (quoting its log)
+ */
+export async function startMinio(options: MinioOptions): Promise<Minio> {
+  const { dataDir, accessKey, secretKey, log } = options;
+  const port = options.port || (await freePort());
+  const file = options.program ?? (await findTool('minio', log));
+  const objects = join(dataDir, 'minio');
+  const client = new Client({ endPoint: '127.0.0.1', port, useSSL: false, accessKey, secretKey });
+  return startService(
+    {
+      name: 'minio',
+      dataDir,
+      prepare: async () => {
+        await needFreePort(port, 'MinIO', 'MEMBRIDGE_MINIO_PORT');
+        mkdirSync(objects, { recursive: true, mode: 0o700 });
+      },
+      command: () => ({
+        file,
+        args: [
+          'server',
+          objects,
+          '--address',
+          `127.0.0.1:${port}`,
+          '--certs-dir',
+          join(dataDir, 'minio-certs'),
+        ],
+        env: {
+          ...withoutPrefix(process.env, 'MINIO_'),
+          MINIO_ROOT_USER: accessKey,
+          MINIO_ROOT_PASSWORD: secretKey,
+          MINIO_BROWSER: 'off',
+          MINIO_UPDATE: 'off',
+        },
+      }),
+      // Listing with our keys: it answers, its disk is ready, and it is ours.
+      probe: async () => {
+        await client.listBuckets();
+      },
+    },
+    { endpoint: `http://127.0.0.1:${port}`, port },
+  );
+}

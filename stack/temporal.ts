@@ -1,0 +1,113 @@
+/** Temporal's development server on loopback, with a database file and the settings measured in docs/architecture.md. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { withoutPrefix } from './environment.ts';
+import { freePort, needFreePort, needListener } from './ports.ts';
+import { startService, type Service } from './service.ts';
+import { findTool } from './tools.ts';
+
+export interface TemporalOptions {
+  dataDir: string;
+  /** On 127.0.0.1; 0 picks a free one. */
+  port: number;
+  uiPort: number;
+  /** Prometheus metrics of the server; 0 or absent leaves the choice to Temporal. */
+  metricsPort?: number;
+  log: (line: string) => void;
+  /** The server program; found, or built, by default. */
+  program?: string;
+}
+
+export interface Temporal extends Service {
+  /** `127.0.0.1:<port>` */
+  readonly address: string;
+  readonly uiUrl: string;
+  readonly port: number;
+  readonly uiPort: number;
+}
+
+const pragmas = ['journal_mode=wal', 'synchronous=normal'];
+
+const dynamicConfig = [
+  // The default, 20, is a tick of 50 ms for every hop.
+  'history.transferProcessorMaxPollRPS=1000',
+  // Priority and fairness keys on task queues; exact order needs one partition.
+  'matching.useNewMatcher=true',
+  'matching.enableFairness=true',
+  'matching.numTaskqueueReadPartitions=1',
+  'matching.numTaskqueueWritePartitions=1',
+  // Lets the server say which workers are alive.
+  'frontend.WorkerHeartbeatsEnabled=true',
+  'frontend.ListWorkersEnabled=true',
+];
+
+/** What people search by in Temporal's own page. */
+const searchAttributes = ['MembridgeProject', 'MembridgeNode', 'MembridgeTask', 'MembridgeStatus'];
+
+/**
+ * Starts Temporal and its web page on 127.0.0.1, its state in `<dataDir>/temporal/`.
+ * @throws when a port is taken (naming the setting), or it does not come up (quoting its log)
+ */
+export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
+  const { dataDir, metricsPort = 0, log } = options;
+  const port = options.port || (await freePort());
+  const uiPort = options.uiPort || (await freePort());
+  const file = options.program ?? (await findTool('temporal', log));
+  const folder = join(dataDir, 'temporal');
+  const address = `127.0.0.1:${port}`;
+  const flags: Array<[name: string, value: string | number]> = [
+    ['--ip', '127.0.0.1'],
+    ['--port', port],
+    ['--ui-port', uiPort],
+    ['--db-filename', join(folder, 'temporal.db')],
+    ['--log-level', 'warn'],
+    ...pragmas.map((pragma): [string, string] => ['--sqlite-pragma', pragma]),
+    ...dynamicConfig.map((setting): [string, string] => ['--dynamic-config-value', setting]),
+    ...searchAttributes.map((name): [string, string] => ['--search-attribute', `${name}=Keyword`]),
+  ];
+  if (metricsPort) flags.push(['--metrics-port', metricsPort]);
+  const args = [
+    'server',
+    'start-dev',
+    '--disable-config-file',
+    '--disable-config-env',
+    ...flags.flat().map(String),
+  ];
+  return startService(
+    {
+      name: 'temporal',
+      dataDir,
+      prepare: async () => {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        await needFreePort(port, 'Temporal', 'MEMBRIDGE_TEMPORAL_PORT');
+        await needFreePort(uiPort, "Temporal's web page", 'MEMBRIDGE_TEMPORAL_UI_PORT');
+        if (metricsPort)
+          await needFreePort(metricsPort, "Temporal's metrics", 'MEMBRIDGE_TEMPORAL_METRICS_PORT');
+      },
+      command: () => ({
+        file,
+        args,
+        env: withoutPrefix(process.env, 'TEMPORAL_'),
+      }),
+      probe: () => probeTemporal(address, 'default'),
+    },
+    { address, uiUrl: `http://127.0.0.1:${uiPort}`, port, uiPort },
+  );
+}
+
+/**
+ * One attempt to reach a namespace.
+ * @param seconds how long the server may take to accept the connection
+ * @throws when the server does not answer in time, or has no such namespace
+ */
+export async function probeTemporal(address: string, namespace: string, seconds = 1): Promise<void> {
+  // gRPC waits a second after a refused connection; looking first costs nothing.
+  await needListener(address, seconds);
+  const { Connection } = await import('@temporalio/client');
+  const connection = await Connection.connect({ address, connectTimeout: seconds * 1_000 });
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+  } finally {
+    await connection.close();
+  }
+}

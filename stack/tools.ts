@@ -1,0 +1,129 @@
+/** Finds the programs that npm does not bring: Temporal, MinIO and a browser. */
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { buildTool, type Source } from './build-tool.ts';
+import { cacheDir, findOnPath, installHint } from './machine.mjs';
+
+export type ToolName = 'temporal' | 'minio';
+
+interface Tool extends Source {
+  /** The folder in the cache; named by version, so that another version is another build. */
+  folder: string;
+  /** Why this program cannot serve, from what it says to --version; nothing when it can. */
+  objection(version: string): string | undefined;
+}
+
+const tools: Record<ToolName, Tool> = {
+  temporal: {
+    name: 'temporal',
+    module: 'github.com/temporalio/cli/cmd/temporal@v1.5.1',
+    folder: 'temporal-1.5.1',
+    setting: 'TEMPORAL_ADDRESS',
+    home: 'https://docs.temporal.io/cli',
+    objection: (version) => {
+      const server = /^temporal version .*\(Server (\d+)\.(\d+)\.(\d+)/.exec(version);
+      if (!server) return 'is not the Temporal CLI';
+      const [major = 0, minor = 0, patch = 0] = server.slice(1).map(Number);
+      // The oldest server that has all that our workflows use.
+      const isNewEnough = major > 1 || (major === 1 && (minor > 29 || (minor === 29 && patch >= 1)));
+      return isNewEnough ? undefined : `brings server ${major}.${minor}.${patch}; 1.29.1 or later is needed`;
+    },
+  },
+  minio: {
+    name: 'minio',
+    module: 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c',
+    folder: 'minio-20260212',
+    setting: 'MINIO_ENDPOINT',
+    home: 'https://github.com/minio/minio',
+    objection: (version) => {
+      if (!version.startsWith('minio version ')) return 'is not the MinIO server';
+      // A program built from source says DEVELOPMENT instead.
+      const year = /RELEASE\.(\d{4})/.exec(version)?.[1];
+      return year !== undefined && Number(year) < 2024 ? `is of ${year}; 2024 or later is needed` : undefined;
+    },
+  },
+};
+
+/**
+ * Finds a server program: on PATH when it is the right one and new enough, else in the cache, else built from source.
+ * @returns the program's full path
+ * @throws when it is not there and cannot be built here, saying what would help
+ */
+export async function findTool(name: ToolName, log: (line: string) => void): Promise<string> {
+  const tool = tools[name];
+  for (const file of findOnPath(name)) {
+    const objection = tool.objection(await versionOf(file));
+    if (objection === undefined) return file;
+    log(`${file} ${objection}: ignored`);
+  }
+  const cached = join(cacheDir(), tool.folder, name);
+  if (!existsSync(cached)) await buildTool(tool, cached, log);
+  return cached;
+}
+
+/**
+ * Finds a Chromium, for tests and recordings: CHROMIUM_PATH, PATH, Playwright's own; else installs one.
+ * @returns the program's full path
+ * @throws when none is there and none can be installed
+ */
+export async function findChromium(log: (line: string) => void): Promise<string> {
+  const chosen = process.env.CHROMIUM_PATH;
+  if (chosen) {
+    if (await isChromium(chosen)) return chosen;
+    throw new Error(`CHROMIUM_PATH is ${chosen}, which does not answer to --version as a Chromium does.`);
+  }
+  const installed = await firstChromium();
+  if (installed !== undefined) return installed;
+  if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
+    log('installing chromium with apt-get ...');
+    tryToRun('apt-get', ['update', '-q']);
+    tryToRun('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], {
+      DEBIAN_FRONTEND: 'noninteractive',
+    });
+    const found = await firstChromium();
+    if (found !== undefined) return found;
+  }
+  log('installing chromium with playwright-core ...');
+  const playwright = dirname(createRequire(import.meta.url).resolve('playwright-core/package.json'));
+  tryToRun(process.execPath, [join(playwright, 'cli.js'), 'install', 'chromium']);
+  const found = await firstChromium();
+  if (found !== undefined) return found;
+  throw new Error(
+    `No Chromium was found or could be installed. Run ${installHint(['chromium'])}, or set CHROMIUM_PATH to a Chromium or Chrome.`,
+  );
+}
+
+async function firstChromium(): Promise<string | undefined> {
+  const { chromium } = await import('playwright-core');
+  const names = ['chromium', 'chromium-browser', 'google-chrome'];
+  for (const file of [...names.flatMap((name) => findOnPath(name)), chromium.executablePath()]) {
+    // Ubuntu's chromium-browser may be a stub that only asks for a snap.
+    if (existsSync(file) && (await isChromium(file))) return file;
+  }
+  return undefined;
+}
+
+async function isChromium(file: string): Promise<boolean> {
+  return /chrom(e|ium)/i.test(await versionOf(file));
+}
+
+async function versionOf(file: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(file, ['--version'], { timeout: 20_000 });
+    return stdout.trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Output to stderr; whether it worked shows in what is found afterwards. */
+function tryToRun(file: string, args: string[], env: Record<string, string> = {}): void {
+  try {
+    execFileSync(file, args, { stdio: ['ignore', 2, 2], env: { ...process.env, ...env } });
+  } catch {
+    // The caller looks for the result.
+  }
+}

@@ -1,0 +1,105 @@
+/** PostgreSQL, MinIO and Temporal together: everything Membridge stands on, on one machine or by address. */
+import { existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import {
+  externalDatabase,
+  externalMinio,
+  externalTemporal,
+  type MinioAddress,
+  type TemporalAddress,
+} from './external.ts';
+import { startMinio, type Minio } from './minio.ts';
+import { choosePort } from './ports.ts';
+import { postgresFolderOutside } from './postgres-home.ts';
+import { startPostgres, type Postgres } from './postgres.ts';
+import { loadStackSecrets } from './secrets.ts';
+import { startTemporal, type Temporal } from './temporal.ts';
+import { findTool } from './tools.ts';
+
+export interface StackOptions {
+  /** Holds all data, logs, pid records and secrets; created when missing. One stack runs per data directory. */
+  dataDir: string;
+  /** Ports on 127.0.0.1; 0 picks a free one. What is absent is taken from MEMBRIDGE_*_PORT, else the usual port. */
+  ports?: { postgres?: number; minio?: number; temporal?: number; temporalUi?: number };
+  env: NodeJS.ProcessEnv;
+  log: (line: string) => void;
+}
+
+export interface Stack {
+  databaseUrl: string;
+  temporal: TemporalAddress;
+  minio: MinioAddress;
+  /** Only those that run here. */
+  parts: { postgres?: Postgres; minio?: Minio; temporal?: Temporal };
+  stop(): Promise<void>;
+}
+
+/**
+ * Brings up what the environment does not give an address for (DATABASE_URL, TEMPORAL_ADDRESS, MINIO_ENDPOINT), all at
+ * once. When one part fails, the others are stopped again.
+ * @throws the first failure
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { env, log, ports = {} } = options;
+  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+  const dataDir = realpathSync(options.dataDir);
+  const secrets = loadStackSecrets(dataDir);
+  const [database, temporal, minio] = await Promise.all([
+    externalDatabase(env),
+    externalTemporal(env),
+    externalMinio(env),
+  ]);
+  // One build after the other, before anything runs: each keeps all cores busy for minutes, the first time.
+  const temporalProgram = temporal ? '' : await findTool('temporal', log);
+  const minioProgram = minio ? '' : await findTool('minio', log);
+  const parts: Stack['parts'] = {};
+
+  const upPostgres = async (): Promise<string> => {
+    if (database !== undefined) return database;
+    const port = await choosePort(ports.postgres, 'MEMBRIDGE_POSTGRES_PORT', env, 54_329);
+    parts.postgres = await startPostgres({ dataDir, port, password: secrets.postgresPassword, log });
+    return parts.postgres.databaseUrl;
+  };
+  const upMinio = async (): Promise<MinioAddress> => {
+    if (minio !== undefined) return minio;
+    const keys = { accessKey: secrets.minioAccessKey, secretKey: secrets.minioSecretKey };
+    const port = await choosePort(ports.minio, 'MEMBRIDGE_MINIO_PORT', env, 9_000);
+    parts.minio = await startMinio({ dataDir, port, ...keys, log, program: minioProgram });
+    return { endpoint: parts.minio.endpoint, ...keys };
+  };
+  const upTemporal = async (): Promise<TemporalAddress> => {
+    if (temporal !== undefined) return temporal;
+    const port = await choosePort(ports.temporal, 'MEMBRIDGE_TEMPORAL_PORT', env, 7_233);
+    const uiPort = await choosePort(ports.temporalUi, 'MEMBRIDGE_TEMPORAL_UI_PORT', env, 8_233);
+    const metricsPort = await choosePort(undefined, 'MEMBRIDGE_TEMPORAL_METRICS_PORT', env, 0);
+    parts.temporal = await startTemporal({
+      dataDir,
+      port,
+      uiPort,
+      metricsPort,
+      log,
+      program: temporalProgram,
+    });
+    return { address: parts.temporal.address, namespace: 'default', uiUrl: parts.temporal.uiUrl };
+  };
+  const stop = async (): Promise<void> => {
+    await Promise.all(Object.values(parts).map((part) => part.stop()));
+  };
+
+  const starting = [upPostgres(), upTemporal(), upMinio()] as const;
+  try {
+    const [databaseUrl, temporal, minio] = await Promise.all(starting);
+    return { databaseUrl, temporal, minio, parts, stop };
+  } catch (error) {
+    await Promise.allSettled(starting);
+    await stop();
+    throw error;
+  }
+}
+
+/** Removes a stack's data for good, PostgreSQL's included where that had to live outside. The stack must be stopped. */
+export function removeStackData(dataDir: string): void {
+  if (!existsSync(dataDir)) return;
+  rmSync(dirname(postgresFolderOutside(realpathSync(dataDir))), { recursive: true, force: true });
+  rmSync(dataDir, { recursive: true, force: true });
+}
