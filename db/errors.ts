@@ -20,9 +20,13 @@ export function translateDatabaseError(error: unknown, where: string): unknown {
   const cause = unwrap(error);
   if (cause instanceof MembridgeError) return cause;
   if (NUL_CODES.has(codeOf(cause))) {
-    return new MembridgeError('bad_request', 'A text in the request contains the character U+0000; remove it.', {
-      cause,
-    });
+    return new MembridgeError(
+      'bad_request',
+      'A text in the request contains the character U+0000; remove it.',
+      {
+        cause,
+      },
+    );
   }
   if (!serverIsGone(cause)) return cause;
   return new MembridgeError(

@@ -1,4 +1,14 @@
-import { bigint, bigserial, boolean, index, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  bigserial,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+} from 'drizzle-orm/pg-core';
 import type { ServerEvent } from '../contract/events.ts';
 import type { Job, MemoryStatus, SpaceNode } from '../contract/memory.ts';
 import type { NodeFacts } from '../contract/nodes.ts';
@@ -57,7 +67,10 @@ export const spaceNodes = pgTable(
     status: text('status').$type<SpaceNode['status']>().notNull(),
     detail: text('detail').notNull().default(''),
   },
-  (table) => [primaryKey({ columns: [table.cid, table.node_id] }), index('space_nodes_node').on(table.node_id)],
+  (table) => [
+    primaryKey({ columns: [table.cid, table.node_id] }),
+    index('space_nodes_node').on(table.node_id),
+  ],
 );
 
 /** The history of syncs, one row per request. */

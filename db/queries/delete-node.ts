@@ -17,7 +17,10 @@ export async function deleteNode(db: Database, input: { id: string; now: number 
     const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
     await emitEvents(
       tx,
-      [{ type: 'node-removed', id: input.id }, ...changed.map((space) => ({ type: 'space' as const, space }))],
+      [
+        { type: 'node-removed', id: input.id },
+        ...changed.map((space) => ({ type: 'space' as const, space })),
+      ],
       input.now,
     );
     return true;

@@ -64,7 +64,10 @@ function traffic({ push, pull }: SyncRoundResult) {
   return { requests: sum('requests'), bytes_up: sum('bytesUp'), bytes_down: sum('bytesDown') };
 }
 
-async function updateSpaceNode(tx: Executor, { space, node, result, finishedAt }: RoundFinished): Promise<void> {
+async function updateSpaceNode(
+  tx: Executor,
+  { space, node, result, finishedAt }: RoundFinished,
+): Promise<void> {
   const { push, pull, error } = result;
   const { bytes_up, bytes_down } = traffic(result);
   const received = (pull?.inserted ?? 0) + (pull?.updated ?? 0);
