@@ -1,4 +1,9 @@
-import { OpenAPIRegistry, OpenApiGeneratorV31, type ResponseConfig } from '@asteasolutions/zod-to-openapi';
+import {
+  OpenAPIRegistry,
+  OpenApiGeneratorV31,
+  zodToOpenAPIRegistry,
+  type ResponseConfig,
+} from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import * as api from '../contract/api.ts';
 import { ServerEvent } from '../contract/events.ts';
@@ -30,7 +35,9 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   StoreAccess: nodes.StoreAccess,
   ServerEvent,
 };
-for (const [id, schema] of Object.entries(NAMED)) z.globalRegistry.add(schema, { id });
+// The library's own registry rather than its `.openapi()`, which would have to be in place before the contract is loaded.
+for (const [refId, schema] of Object.entries(NAMED))
+  zodToOpenAPIRegistry.add(schema, { _internal: { refId } });
 
 /** The schemes that each kind of caller may use; any one of them suffices. */
 const SECURITY: Readonly<Record<RouteAuth, readonly string[]>> = {

@@ -58,7 +58,7 @@ export const unknownPath: RequestHandler = (req, res) => {
 
 /** The last handler: any error becomes a problem; only those that nobody foresaw are logged whole, and told as such. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {
-  return (thrown: unknown, req, res, next) => {
+  return (thrown: unknown, _req, res, next) => {
     const error = toMembridgeError(thrown);
     if (error.code === 'internal') {
       logger.error({ err: thrown, request_id: res.getHeader('X-Request-ID') }, 'request failed');
