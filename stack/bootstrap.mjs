@@ -96,6 +96,7 @@ async function installDependencies(node) {
   try {
     if (isStamped()) return;
     if (!npmInstalledAll(lockText)) await npmCi(root, node, 'the dependencies');
+    mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, wanted);
   } finally {
     lock.release();
@@ -127,7 +128,7 @@ async function npmCi(folder, node, what) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
-  const keep = (chunk) => (output = (output + chunk).slice(-4_000));
+  const keep = (chunk) => (output = (output + chunk).slice(-20_000));
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   const progress = setInterval(
@@ -139,10 +140,16 @@ async function npmCi(folder, node, what) {
   if (error) throw new Error(`npm could not be started: ${error.message}`);
   if (code !== 0) {
     throw new Error(
-      `npm ci in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${output.trim()}`,
+      `npm ci in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${shorten(output)}`,
     );
   }
   say(`installed ${what} in ${elapsed(started)}`);
+}
+
+/** npm says what went wrong at one end or the other of what may be a page of usage. */
+function shorten(output) {
+  const lines = output.trim().split('\n');
+  return (lines.length > 30 ? [...lines.slice(0, 15), '...', ...lines.slice(-15)] : lines).join('\n');
 }
 
 function countPackages(folder) {

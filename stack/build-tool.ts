@@ -25,15 +25,21 @@ const dockerImage = 'golang:1.26';
  * Builds the program and moves it into place whole. Everything fetched and compiled on the way is removed again, also
  * after a failure or Ctrl-C. A second process that wants the same waits for the first.
  * @param target the file to make
+ * @param path where to look for Go and Docker
  * @throws when the machine has neither Go nor a working Docker, saying what would help here
  */
-export async function buildTool(source: Source, target: string, log: (line: string) => void): Promise<void> {
+export async function buildTool(
+  source: Source,
+  target: string,
+  path: string,
+  log: (line: string) => void,
+): Promise<void> {
   const lock = await waitForLock(`${dirname(target)}.lock`, (pid) =>
     log(`waiting for process ${pid}, which builds ${source.name} ...`),
   );
   try {
     if (existsSync(target)) return;
-    const builder = findBuilder(source);
+    const builder = findBuilder(source, path);
     removeFormerBuilds(dirname(dirname(target)), source.name);
     const folder = join(dirname(dirname(target)), `build-${source.name}-${process.pid}`);
     mkdirSync(folder, { recursive: true });
@@ -54,16 +60,16 @@ function removeFormerBuilds(cache: string, name: string): void {
   }
 }
 
-function findBuilder(source: Source): Builder {
+function findBuilder(source: Source, path: string): Builder {
   const notes: string[] = [];
-  for (const program of [...findOnPath('go'), '/usr/local/go/bin/go'].filter((file) => existsSync(file))) {
+  for (const program of findOnPath('go', path)) {
     const version = output(program, ['env', 'GOVERSION']).replace(/^go/, '');
     const [major = 0, minor = 0] = version.split('.').map(Number);
     if (major > goWanted.major || (major === goWanted.major && minor >= goWanted.minor))
       return { kind: 'go', program };
     notes.push(`${program} is Go ${version || '(unknown)'}, too old`);
   }
-  for (const program of findOnPath('docker')) {
+  for (const program of findOnPath('docker', path)) {
     if (output(program, ['version', '--format', '{{.Server.Version}}']) !== '')
       return { kind: 'docker', program };
     notes.push(`${program} reaches no Docker engine`);

@@ -49,7 +49,7 @@ export function startTimeOf(pid) {
  * @returns {{ release(): void } | { heldBy: number }} the lock, or the pid of the process that holds it
  */
 export function tryLock(file) {
-  mkdirSync(dirname(file), { recursive: true });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const mine = `${process.pid} ${startTimeOf(process.pid)}`;
   for (let attempt = 0; attempt < 5; attempt++) {
     try {

@@ -33,7 +33,15 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
   const port = options.port || (await freePort());
   const file = options.program ?? (await findTool('minio', log));
   const objects = join(dataDir, 'minio');
-  const client = new Client({ endPoint: '127.0.0.1', port, useSSL: false, accessKey, secretKey });
+  const retryOptions = { disableRetry: true };
+  const client = new Client({
+    endPoint: '127.0.0.1',
+    port,
+    useSSL: false,
+    accessKey,
+    secretKey,
+    retryOptions,
+  });
   return startService(
     {
       name: 'minio',

@@ -5,13 +5,14 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTimeOf } from './lock.mjs';
 
@@ -138,11 +139,18 @@ export async function stopLeftover(
 ): Promise<boolean> {
   const record = readRecord(options.dataDir, options.name);
   if (!record) return false;
-  const isOurs =
-    startTimeOf(record.pid) === record.startTime && sameCommand(commandOf(record.pid), record.command);
+  const isOurs = isRunning(record);
   if (isOurs) await stopByPid(record.pid, options.stopSignal ?? 'SIGTERM', options.graceMs ?? 10_000);
   removeRecord(options.dataDir, options.name, record.pid);
   return isOurs;
+}
+
+/** SIGKILL, now, to every child recorded in a data directory: what a second Ctrl-C means. */
+export function killRecorded(dataDir: string): void {
+  for (const file of readdirSync(join(dataDir, 'run'))) {
+    const record = readRecord(dataDir, basename(file, '.json'));
+    if (record && isRunning(record)) signalGroup(record.pid, 'SIGKILL');
+  }
 }
 
 /**
@@ -168,6 +176,10 @@ export function commandOf(pid: number): string {
   } catch {
     return '';
   }
+}
+
+function isRunning(record: PidRecord): boolean {
+  return startTimeOf(record.pid) === record.startTime && sameCommand(commandOf(record.pid), record.command);
 }
 
 function sameCommand(found: string, recorded: string): boolean {

@@ -49,18 +49,23 @@ const tools: Record<ToolName, Tool> = {
 
 /**
  * Finds a server program: on PATH when it is the right one and new enough, else in the cache, else built from source.
+ * @param path where to look for it, Go and Docker: PATH, and where Go's own installer puts Go
  * @returns the program's full path
  * @throws when it is not there and cannot be built here, saying what would help
  */
-export async function findTool(name: ToolName, log: (line: string) => void): Promise<string> {
+export async function findTool(
+  name: ToolName,
+  log: (line: string) => void,
+  path = `${process.env.PATH ?? ''}:/usr/local/go/bin`,
+): Promise<string> {
   const tool = tools[name];
-  for (const file of findOnPath(name)) {
+  for (const file of findOnPath(name, path)) {
     const objection = tool.objection(await versionOf(file));
     if (objection === undefined) return file;
     log(`${file} ${objection}: ignored`);
   }
   const cached = join(cacheDir(), tool.folder, name);
-  if (!existsSync(cached)) await buildTool(tool, cached, log);
+  if (!existsSync(cached)) await buildTool(tool, cached, path, log);
   return cached;
 }
 

@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../contract/errors.ts';
+import { guarded, openForMerging } from './claude-mem/open.ts';
+import { KINDS } from './kinds.ts';
+import { Merger, type Outcome } from './merge.ts';
+import { parseOperation, type Operation } from './operation.ts';
+import { readOperations } from './segment.ts';
+import type { SyncSession } from './session.ts';
+
+/**
+ * Longest hold of claude-mem's write lock, in milliseconds. Its worker waits 5 s for the lock and then loses a memory;
+ * with holds of this length and pauses as long, its own writes stay below 350 ms.
+ */
+const HOLD_MS = 50;
+
+/** What applying did. */
+export interface Applied {
+  operations: number;
+  inserted: number;
+  updated: number;
+  waiting: number;
+}
+
+const NOTHING: Readonly<Applied> = { operations: 0, inserted: 0, updated: 0, waiting: 0 };
+
+const rank = (operation: Operation): number => KINDS.indexOf(operation.kind);
+
+/**
+ * Applies every staged segment of a space, then retries what waits. Short exclusive transactions with pauses between;
+ * a crash at any point leaves work that is done again without effect.
+ * @throws MembridgeError memory_locked, memory_corrupt, … ; staged segments stay for the next try
+ */
+export async function applyStaged(
+  session: SyncSession,
+  cid: string,
+  progress: (text: string) => void,
+): Promise<Applied> {
+  const { ledger, clock } = session;
+  const space = ledger.spaces.get(cid);
+  const applied: Applied = { ...NOTHING };
+  if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
+
+  const db = openForMerging(session.path);
+  try {
+    const merger = new Merger({ db, schema: session.schema, ledger, space, now: session.now });
+
+    for (
+      let staged = ledger.inbox.nextStaged(space.id);
+      staged !== null;
+      staged = ledger.inbox.nextStaged(space.id)
+    ) {
+      const { id } = staged;
+      let operations: Operation[];
+      try {
+        operations = readOperations(staged.bytes);
+      } catch (error) {
+        ledger.inbox.markUnreadable(id, errorMessage(error));
+        continue;
+      }
+      // Sessions first, whatever the order in the segment: children need them.
+      operations.sort((a, b) => rank(a) - rank(b));
+      const before = staged.done;
+      await inBatches(
+        operations.slice(before),
+        (operation) => {
+          clock.hear(operation.version.hlc);
+          return merger.apply(operation, id, false);
+        },
+        (count) => ledger.inbox.setDone(id, before + count),
+      );
+      ledger.atomically(() => ledger.inbox.markApplied(id));
+    }
+
+    const waiting = ledger.inbox
+      .waiting(space.id)
+      .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
+    waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
+    const counted = applied.operations;
+    await inBatches(
+      waiting,
+      (entry) => {
+        const stub = session.now() - entry.since >= session.orphanWaitMs;
+        const outcome = merger.apply(entry.operation, entry.origin, stub);
+        if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key);
+        return outcome;
+      },
+      () => undefined,
+    );
+    // Retries are no new operations; what still waits is counted once, from the ledger.
+    applied.operations = counted;
+    applied.waiting = ledger.inbox.waitingCount(space.id);
+    return applied;
+  } finally {
+    db.close();
+  }
+
+  /**
+   * Runs work item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
+   * how many items are done, within the ledger's transaction.
+   */
+  async function inBatches<T>(
+    items: readonly T[],
+    work: (item: T) => Outcome,
+    note: (count: number) => void,
+  ): Promise<void> {
+    for (let next = 0; next < items.length;) {
+      session.signal.throwIfAborted();
+      let held = 0;
+      const done = guarded(session.path, () =>
+        ledger.atomically(() => {
+          const began = performance.now();
+          const outcomes = db
+            .transaction(() => {
+              const list: Outcome[] = [];
+              for (let at = next; at < items.length; at += 1) {
+                const item = items[at];
+                if (item === undefined) break;
+                list.push(work(item));
+                if (performance.now() - began >= HOLD_MS) break;
+              }
+              return list;
+            })
+            .immediate();
+          held = performance.now() - began;
+          note(next + outcomes.length);
+          return outcomes;
+        }),
+      );
+      next += done.length;
+      applied.operations += done.length;
+      applied.inserted += done.filter((outcome) => outcome === 'inserted').length;
+      applied.updated += done.filter((outcome) => outcome === 'updated').length;
+      progress(`merged ${applied.operations} rows`);
+      if (next < items.length) await sleep(held);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+
+/** The worker itself waits this long for the lock (claude-mem's own busy_timeout, in milliseconds). */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens the claude-mem database for reading. Nothing is ever created: a missing file stays missing.
+ * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
+ */
+export function openForReading(path: string): Database.Database {
+  return open(path, true);
+}
+
+/**
+ * Opens the claude-mem database for the transactions of a merge.
+ * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
+ */
+export function openForMerging(path: string): Database.Database {
+  const db = open(path, false);
+  db.pragma('foreign_keys = ON');
+  return db;
+}
+
+function open(path: string, readonly: boolean): Database.Database {
+  if (!existsSync(path)) {
+    throw new MembridgeError(
+      'memory_missing',
+      `There is no claude-mem database at ${path}. Start Claude Code with the claude-mem plugin once, or set CLAUDE_MEM_DB.`,
+    );
+  }
+  return guarded(path, () => {
+    const db = new Database(path, { readonly, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    // The first read tells whether the file is a database at all.
+    db.pragma('schema_version');
+    return db;
+  });
+}
+
+/** Runs work on the claude-mem database and gives SQLite's errors their meaning. */
+export function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw toMembridgeError(path, error);
+  }
+}
+
+/** What a SQLite error means for the database at `path`; errors of other kinds pass unchanged. */
+export function toMembridgeError(path: string, error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  const { code } = error;
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+    return new MembridgeError(
+      'memory_locked',
+      `${path} stayed locked by another program for ${BUSY_TIMEOUT_MS / 1_000} s; the sync tries again.`,
+      { cause: error },
+    );
+  }
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new MembridgeError(
+      'memory_corrupt',
+      `${path} is damaged (${errorMessage(error)}) and was left untouched. Check it with "PRAGMA integrity_check" and restore it before the next sync.`,
+      { cause: error },
+    );
+  }
+  if (code === 'SQLITE_CANTOPEN' || code === 'SQLITE_READONLY' || code === 'SQLITE_PERM') {
+    return new MembridgeError('memory_missing', `${path} cannot be opened: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,147 @@
+import type Database from 'better-sqlite3';
+import { SHAPES, type Kind } from '../kinds.ts';
+import { DEFAULT_PLATFORM, type SessionName } from '../keys.ts';
+import type { SessionRef } from '../operation.ts';
+import { toValue, type Row, type SqliteValue, type Value } from '../values.ts';
+import type { ClaudeMemSchema } from './schema.ts';
+
+/** A row of claude-mem, in the form in which it travels. */
+export interface MemoryRow {
+  readonly kind: Kind;
+  /** The local id: good for this database only. */
+  readonly id: number;
+  /** Columns that travel. */
+  readonly set: Row;
+  /** Columns this version does not know, where not NULL. */
+  readonly extra: Row | null;
+  /** The row's session (its own name for a session), or the id of a session that is not there. */
+  readonly of: SessionRef;
+  /** The local id of that session, null when it is not there. */
+  readonly sessionId: number | null;
+  /** The session's memory_session_id as the row states it. */
+  readonly mem: string | null;
+  /** The claude-mem project that decides which spaces the row belongs to. */
+  readonly project: string | null;
+}
+
+type RawRow = Record<string, SqliteValue>;
+type PageStatements = Record<Kind, Database.Statement<[number, number], RawRow>>;
+type RowStatements = Record<Kind, Database.Statement<[number], RawRow>>;
+
+/** Reads rows of one claude-mem database by local id. */
+export class RowReader {
+  readonly #db: Database.Database;
+  readonly #schema: ClaudeMemSchema;
+  readonly #after: PageStatements;
+  readonly #one: RowStatements;
+
+  constructor(db: Database.Database, schema: ClaudeMemSchema) {
+    this.#db = db;
+    this.#schema = schema;
+    const prepare = (kind: Kind): string => selectRows(kind, schema);
+    const kinds = Object.keys(SHAPES) as Kind[];
+    this.#after = Object.fromEntries(
+      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id > ? ORDER BY t.id LIMIT ?`)]),
+    ) as PageStatements;
+    this.#one = Object.fromEntries(
+      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id = ?`)]),
+    ) as RowStatements;
+  }
+
+  /** Up to `limit` rows with a local id above `id`, in order of id. */
+  after(kind: Kind, id: number, limit: number): MemoryRow[] {
+    return this.#after[kind].all(id, limit).map((raw) => this.#toRow(kind, raw));
+  }
+
+  /** The row with a local id, or null when it is gone. */
+  byId(kind: Kind, id: number): MemoryRow | null {
+    const raw = this.#one[kind].get(id);
+    return raw === undefined ? null : this.#toRow(kind, raw);
+  }
+
+  /** The largest local id of a kind, 0 when the table is empty. */
+  maxId(kind: Kind): number {
+    const row = this.#db.prepare(`SELECT max(id) AS id FROM ${SHAPES[kind].table}`).get() as {
+      id: number | null;
+    };
+    return row.id ?? 0;
+  }
+
+  #toRow(kind: Kind, raw: RawRow): MemoryRow {
+    const id = Number(raw['#id']);
+    const pick = (columns: readonly string[]): Record<string, Value> => {
+      const set: Record<string, Value> = {};
+      for (const column of columns) {
+        set[column] = toValue(raw[column] ?? null, () => this.#bytes(kind, column, id));
+      }
+      return set;
+    };
+    const set = pick(this.#schema.synced[kind]);
+    const extra = Object.fromEntries(
+      Object.entries(pick(this.#schema.unknown[kind])).filter(([, value]) => value !== null),
+    );
+    const of = sessionRef(raw);
+    if (kind === 'session' && 'session' in of) set['platform_source'] = of.platform;
+    const project = raw['#project'];
+    return {
+      kind,
+      id,
+      set,
+      extra: Object.keys(extra).length > 0 ? extra : null,
+      of,
+      sessionId: typeof raw['#session_id'] === 'number' ? raw['#session_id'] : null,
+      mem: text(raw['#mem']),
+      project: typeof project === 'string' ? project : null,
+    };
+  }
+
+  #bytes(kind: Kind, column: string, id: number): Buffer {
+    const row = this.#db
+      .prepare(`SELECT CAST("${column}" AS BLOB) AS bytes FROM ${SHAPES[kind].table} WHERE id = ?`)
+      .get(id) as { bytes: Buffer };
+    return row.bytes;
+  }
+}
+
+const text = (value: SqliteValue | undefined): string | null => (typeof value === 'string' ? value : null);
+
+function sessionRef(raw: RawRow): SessionRef {
+  const platform = text(raw['#platform']) ?? DEFAULT_PLATFORM;
+  const session = text(raw['#session']);
+  return session === null ? { memory: text(raw['#mem']) ?? '' } : { platform, session };
+}
+
+/** The name of a session, when the reference is one. */
+export function nameOf(ref: SessionRef): SessionName | null {
+  return 'session' in ref ? ref : null;
+}
+
+function selectRows(kind: Kind, schema: ClaudeMemSchema): string {
+  const columns = [...schema.synced[kind], ...schema.unknown[kind]].map((column) => `t."${column}"`);
+  const platform = schema.columns.session.has('platform_source')
+    ? 's.platform_source'
+    : `'${DEFAULT_PLATFORM}'`;
+  const { table } = SHAPES[kind];
+  switch (kind) {
+    case 'session':
+      return `SELECT t.id AS "#id", t.id AS "#session_id", ${columns.join(', ')}, t.memory_session_id AS "#mem",
+        ${platform.replace('s.', 't.')} AS "#platform", t.content_session_id AS "#session", t.project AS "#project"
+        FROM ${table} t`;
+    case 'prompt': {
+      const byName =
+        '(SELECT id FROM sdk_sessions n WHERE n.content_session_id = t.content_session_id LIMIT 1)';
+      const link = schema.columns.prompt.has('session_db_id')
+        ? `coalesce(t.session_db_id, ${byName})`
+        : byName;
+      return `SELECT t.id AS "#id", s.id AS "#session_id", ${columns.join(', ')}, s.memory_session_id AS "#mem",
+        ${platform} AS "#platform", coalesce(s.content_session_id, t.content_session_id) AS "#session",
+        s.project AS "#project"
+        FROM ${table} t LEFT JOIN sdk_sessions s ON s.id = ${link}`;
+    }
+    case 'summary':
+    case 'observation':
+      return `SELECT t.id AS "#id", s.id AS "#session_id", ${columns.join(', ')}, t.memory_session_id AS "#mem",
+        ${platform} AS "#platform", s.content_session_id AS "#session", t.project AS "#project"
+        FROM ${table} t LEFT JOIN sdk_sessions s ON s.memory_session_id = t.memory_session_id`;
+  }
+}

@@ -1,0 +1,92 @@
+import type Database from 'better-sqlite3';
+import { MembridgeError } from '../../contract/errors.ts';
+import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+
+/** What a claude-mem database offers, found by looking at its tables; its version rows are bookkeeping only. */
+export interface ClaudeMemSchema {
+  /** For people: the oldest release that leaves such tables, such as "claude-mem 13.25". */
+  readonly label: string;
+  /** Columns that exist, by kind. */
+  readonly columns: Readonly<Record<Kind, ReadonlySet<string>>>;
+  /** Columns that travel and exist here. */
+  readonly synced: Readonly<Record<Kind, readonly string[]>>;
+  /** Columns that exist here and this version of Membridge does not know. */
+  readonly unknown: Readonly<Record<Kind, readonly string[]>>;
+  /** Whether sdk_sessions is unique by (platform_source, content_session_id) rather than by content_session_id. */
+  readonly sessionsByPlatform: boolean;
+}
+
+/** Releases by a column that they introduced, newest first (measured on every release's own tables). */
+const RELEASES: readonly (readonly [label: string, kind: Kind, column: string])[] = [
+  ['claude-mem 13.24 or later', 'session', 'observed_model'],
+  ['claude-mem 13.12', 'observation', 'sync_rev'],
+  ['claude-mem 13.11', 'observation', 'synced_at'],
+  ['claude-mem 13.9', 'prompt', 'session_db_id'],
+  ['claude-mem 12.4', 'observation', 'metadata'],
+  ['claude-mem 12.2', 'observation', 'merged_into_project'],
+  ['claude-mem 12.0', 'session', 'platform_source'],
+  ['claude-mem 10.4', 'observation', 'content_hash'],
+];
+
+/** Columns without which nothing can be named or merged. */
+const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
+  session: ['id', 'content_session_id', 'memory_session_id', 'project', 'started_at_epoch', 'status'],
+  prompt: ['id', 'content_session_id', 'prompt_number', 'prompt_text', 'created_at_epoch'],
+  summary: ['id', 'memory_session_id', 'project', 'request', 'learned', 'created_at_epoch'],
+  observation: ['id', 'memory_session_id', 'project', 'type', 'title', 'narrative', 'created_at_epoch'],
+};
+
+/**
+ * Looks at a database's tables.
+ * @throws MembridgeError memory_schema_unknown, naming what is missing, when they are not ones this version can sync
+ */
+export function detectSchema(db: Database.Database, path: string): ClaudeMemSchema {
+  const columnsOf = (kind: Kind): Set<string> =>
+    new Set(
+      (db.pragma(`table_info(${SHAPES[kind].table})`) as { name: string }[]).map((column) => column.name),
+    );
+  const columns = Object.fromEntries(KINDS.map((kind) => [kind, columnsOf(kind)])) as Record<
+    Kind,
+    Set<string>
+  >;
+
+  if (columns.session.has('claude_session_id')) {
+    throw new MembridgeError(
+      'memory_schema_unknown',
+      `${path} was written by claude-mem before 8.2.6, which this version cannot sync. Start a newer claude-mem once: it upgrades the file.`,
+    );
+  }
+  const missing = KINDS.flatMap((kind) =>
+    REQUIRED[kind]
+      .filter((column) => !columns[kind].has(column))
+      .map((column) => `${SHAPES[kind].table}.${column}`),
+  );
+  if (missing.length > 0) {
+    throw new MembridgeError(
+      'memory_schema_unknown',
+      `${path} does not look like a claude-mem database this version knows: it has no ${missing.join(', ')}. It was left untouched.`,
+    );
+  }
+
+  const known = (kind: Kind): Set<string> => new Set([...SHAPES[kind].columns, ...SHAPES[kind].local]);
+  const each = <T>(pick: (kind: Kind) => T): Record<Kind, T> =>
+    Object.fromEntries(KINDS.map((kind) => [kind, pick(kind)])) as Record<Kind, T>;
+  return {
+    label: RELEASES.find(([, kind, column]) => columns[kind].has(column))?.[0] ?? 'claude-mem 8.2.6 or later',
+    columns,
+    synced: each((kind) => SHAPES[kind].columns.filter((column) => columns[kind].has(column))),
+    unknown: each((kind) => [...columns[kind]].filter((column) => !known(kind).has(column))),
+    sessionsByPlatform: hasUniqueIndex(db, 'sdk_sessions', ['platform_source', 'content_session_id']),
+  };
+}
+
+function hasUniqueIndex(db: Database.Database, table: string, columns: readonly string[]): boolean {
+  const indexes = db.pragma(`index_list(${table})`) as { name: string; unique: number }[];
+  return indexes.some((index) => {
+    if (index.unique !== 1) return false;
+    const names = (db.pragma(`index_info("${index.name}")`) as { name: string }[]).map(
+      (column) => column.name,
+    );
+    return names.length === columns.length && columns.every((column) => names.includes(column));
+  });
+}

@@ -1,0 +1,283 @@
+import { existsSync, statSync } from 'node:fs';
+import type Database from 'better-sqlite3';
+import { MembridgeError } from '../contract/errors.ts';
+import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { applyStaged, type Applied } from './apply.ts';
+import { openForReading, toMembridgeError } from './claude-mem/open.ts';
+import { RowReader } from './claude-mem/read.ts';
+import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
+import { countRows } from './canonical.ts';
+import { hasUnsent } from './emit.ts';
+import { fetchSegments } from './fetch.ts';
+import { ledgerFits } from './ledger/fits.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { lockDatabase } from './ledger/open.ts';
+import { sendUnsent } from './push.ts';
+import { scanNewRows } from './scan.ts';
+import type { NodeIdentity, SyncSession } from './session.ts';
+import { HybridClock } from './versions.ts';
+
+/** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
+const FULL_LIST_EVERY_MS = 600_000;
+
+/** How long a row waits for a session that may still come, in milliseconds. */
+const ORPHAN_WAIT_MS = 600_000;
+
+export interface EngineOptions {
+  /** claude-mem's database; it may not exist yet. */
+  readonly databasePath: string;
+  readonly ledgerPath: string;
+  /** Where the locks of this user's agents lie. */
+  readonly lockDirectory: string;
+  readonly identity: NodeIdentity;
+  readonly store: ObjectStore;
+  readonly now?: () => number;
+  readonly orphanWaitMs?: number;
+  readonly log?: (message: string) => void;
+}
+
+export interface SyncCall {
+  readonly signal: AbortSignal;
+  /** Hears one line for people now and then: counts only, never content. */
+  readonly progress: (text: string) => void;
+}
+
+interface Opened {
+  readonly db: Database.Database;
+  readonly reader: RowReader;
+  readonly schema: ClaudeMemSchema;
+  readonly ledger: Ledger;
+  readonly clock: HybridClock;
+  readonly inode: number;
+  readonly lock: { release(): void };
+}
+
+/**
+ * Keeps one claude-mem database in step with its spaces. Calls run one after another; all of them may be repeated after
+ * any failure. Knows neither Temporal nor HTTP.
+ */
+export class MemoryEngine {
+  readonly #options: EngineOptions;
+  readonly #now: () => number;
+  #opened: Opened | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+  #dataVersion = -1;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /**
+   * Sends what the space has not got. A node's first push pulls before it sends, so that shared history is not sent
+   * twice.
+   * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
+   */
+  async push(config: SpaceConfig, call: SyncCall): Promise<PushResult> {
+    return await this.#exclusively(async () => {
+      const began = performance.now();
+      const session = this.#session(call);
+      const { store, ledger } = session;
+      store.takeTraffic();
+      await scanNewRows(session.db, session.reader, ledger, call.signal);
+      const first = ledger.spaces.configure(config).epoch === null;
+      if (first) await this.#fetchAndApply(session, config.cid, true, call);
+      else await applyStaged(session, config.cid, call.progress);
+      const pushed = await sendUnsent(session, config.cid, call.progress);
+      const { epoch, seq } = ledger.spaces.get(config.cid);
+      return {
+        rows: pushed.rows,
+        segments: pushed.segments,
+        head: epoch === null || seq === 0 ? null : { epoch, seq },
+        traffic: store.takeTraffic(),
+        ms: performance.now() - began,
+      };
+    });
+  }
+
+  /**
+   * Fetches and merges what the peers sent.
+   * @param full list every segment rather than trust the heads
+   * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
+   */
+  async pull(config: SpaceConfig, full: boolean, call: SyncCall): Promise<PullResult> {
+    return await this.#exclusively(async () => {
+      const began = performance.now();
+      const session = this.#session(call);
+      const { store, ledger } = session;
+      store.takeTraffic();
+      const space = ledger.spaces.configure(config);
+      const due = full || this.#now() - space.lastFullList >= FULL_LIST_EVERY_MS;
+      // Rows that a crash left unnamed must be named before their operations come again.
+      await scanNewRows(session.db, session.reader, ledger, call.signal);
+      const { applied, fetched } = await this.#fetchAndApply(session, config.cid, due, call);
+      const damaged = ledger.inbox
+        .damaged(space.id)
+        .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
+      const told = new Set(fetched.problems.map(({ node }) => node));
+      return {
+        ...applied,
+        segments: fetched.segments,
+        problems: [...fetched.problems, ...damaged.filter(({ node }) => !told.has(node))],
+        traffic: store.takeTraffic(),
+        ms: performance.now() - began,
+      };
+    });
+  }
+
+  /**
+   * Looks whether claude-mem has written anything that a space has not got.
+   * @returns the canonical ids of such spaces; none while nothing was committed since the last look
+   * @throws MembridgeError memory_* as for a push
+   */
+  async notice(configs: readonly SpaceConfig[], signal: AbortSignal): Promise<string[]> {
+    return await this.#exclusively(async () => {
+      const call = { signal, progress: () => undefined };
+      const session = this.#session(call);
+      const version = session.db.pragma('data_version', { simple: true }) as number;
+      if (version === this.#dataVersion) return [];
+      await scanNewRows(session.db, session.reader, session.ledger, signal);
+      this.#dataVersion = version;
+      return configs
+        .filter((config) => hasUnsent(session.ledger, session.ledger.spaces.configure(config)))
+        .map((config) => config.cid);
+    });
+  }
+
+  /** Makes the next `notice` look again although nothing was committed since: for when a notice could not be passed on. */
+  forgetNotice(): void {
+    this.#dataVersion = -1;
+  }
+
+  /** The state of the database, for people. Never throws: what is wrong is in the answer. */
+  async status(): Promise<MemoryStatus> {
+    const path = this.#options.databasePath;
+    const at = this.#now();
+    const nothing = { path, schema: null, rows: null, bytes: null, checkedAt: at };
+    try {
+      return await this.#exclusively(() => {
+        const { db, schema } = this.#open();
+        const rows = countRows(db);
+        return Promise.resolve({
+          path,
+          state: 'ready' as const,
+          detail: null,
+          schema: schema.label,
+          rows,
+          bytes: statSync(path).size,
+          checkedAt: at,
+        });
+      });
+    } catch (error) {
+      const meaning = toMembridgeError(path, error);
+      if (!(meaning instanceof MembridgeError)) throw meaning;
+      return { ...nothing, state: stateOf(meaning), detail: meaning.message };
+    }
+  }
+
+  /** Ends every connection; the engine opens them again when it is next used. */
+  async close(): Promise<void> {
+    await this.#turn.catch(() => undefined);
+    this.#closeFiles();
+    this.#options.store.close();
+  }
+
+  async #fetchAndApply(session: SyncSession, cid: string, full: boolean, call: SyncCall) {
+    const total: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0 };
+    const apply = async (): Promise<void> => {
+      const applied = await applyStaged(session, cid, call.progress);
+      total.operations += applied.operations;
+      total.inserted += applied.inserted;
+      total.updated += applied.updated;
+      total.waiting = applied.waiting;
+    };
+    await apply();
+    const fetched = await fetchSegments(session, cid, full, apply);
+    if (fetched.segments > 0) await apply();
+    const { ledger } = session;
+    if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
+    ledger.setMeta('hlc', session.clock.last);
+    return { applied: total, fetched };
+  }
+
+  #session(call: SyncCall): SyncSession {
+    const opened = this.#open();
+    return {
+      path: this.#options.databasePath,
+      db: opened.db,
+      reader: opened.reader,
+      schema: opened.schema,
+      ledger: opened.ledger,
+      clock: opened.clock,
+      store: this.#options.store,
+      identity: this.#options.identity,
+      now: this.#now,
+      signal: call.signal,
+      orphanWaitMs: this.#options.orphanWaitMs ?? ORPHAN_WAIT_MS,
+    };
+  }
+
+  /** The open files, opened now if need be, and anew when claude-mem's file was replaced. */
+  #open(): Opened {
+    const { databasePath, ledgerPath, lockDirectory } = this.#options;
+    const inode = existsSync(databasePath) ? statSync(databasePath).ino : -1;
+    if (this.#opened !== null && this.#opened.inode === inode) return this.#opened;
+    this.#closeFiles();
+    const db = openForReading(databasePath);
+    let lock: { release(): void } | null = null;
+    try {
+      const schema = detectSchema(db, databasePath);
+      lock = lockDatabase(databasePath, lockDirectory);
+      const ledger = new Ledger(ledgerPath);
+      const reader = new RowReader(db, schema);
+      if (!ledgerFits(db, reader, ledger)) {
+        this.#options.log?.(`${databasePath} is not the file the ledger was made of; the ledger starts anew`);
+        ledger.reset();
+      }
+      const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
+      this.#dataVersion = -1;
+      this.#opened = { db, reader, schema, ledger, clock, inode, lock };
+      return this.#opened;
+    } catch (error) {
+      lock?.release();
+      db.close();
+      throw error;
+    }
+  }
+
+  #closeFiles(): void {
+    if (this.#opened === null) return;
+    const { db, ledger, lock } = this.#opened;
+    this.#opened = null;
+    db.close();
+    ledger.close();
+    lock.release();
+  }
+
+  /** One call at a time; SQLite's errors get their meaning, and a file that failed is opened anew next time. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.catch(() => undefined).then(work);
+    this.#turn = mine;
+    try {
+      return await mine;
+    } catch (error) {
+      const meaning = toMembridgeError(this.#options.databasePath, error);
+      if (meaning instanceof MembridgeError && meaning.code.startsWith('memory_')) this.#closeFiles();
+      throw meaning;
+    }
+  }
+}
+
+function stateOf(error: MembridgeError): MemoryStatus['state'] {
+  switch (error.code) {
+    case 'memory_missing':
+      return 'missing';
+    case 'memory_schema_unknown':
+      return 'unknown-schema';
+    case 'memory_corrupt':
+      return 'corrupt';
+    default:
+      return 'locked';
+  }
+}

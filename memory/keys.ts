@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import type { Kind } from './kinds.ts';
+import type { Row, Value } from './values.ts';
+
+/** The session that a row belongs to, by the name every machine knows it under. */
+export interface SessionName {
+  readonly platform: string;
+  readonly session: string;
+}
+
+/** The default of sdk_sessions.platform_source, and what databases older than that column mean. */
+export const DEFAULT_PLATFORM = 'claude';
+
+const OBSERVATION_KEY = ['created_at_epoch', 'type', 'title', 'subtitle', 'narrative', 'text', 'facts'];
+const SUMMARY_KEY = [
+  'created_at_epoch',
+  'prompt_number',
+  'request',
+  'investigated',
+  'learned',
+  'completed',
+  'next_steps',
+  'files_read',
+  'files_edited',
+  'notes',
+];
+const PROMPT_KEY = ['prompt_number', 'created_at_epoch', 'prompt_text'];
+
+function parts(kind: Kind, row: Row, session: SessionName | null): Value[] {
+  const pick = (columns: readonly string[]): Value[] => columns.map((column) => row[column] ?? null);
+  switch (kind) {
+    case 'session':
+      return [kind, session?.platform ?? DEFAULT_PLATFORM, session?.session ?? null];
+    case 'prompt':
+      return [kind, session?.platform ?? DEFAULT_PLATFORM, session?.session ?? null, ...pick(PROMPT_KEY)];
+    case 'observation':
+      return [kind, ...pick(OBSERVATION_KEY)];
+    case 'summary':
+      return [kind, ...pick(SUMMARY_KEY)];
+  }
+}
+
+/**
+ * The key of a memory: SHA-256 over immutable, machine-independent columns, so that every machine gives one memory
+ * the same name. Integer ids, memory_session_id (rewritten in place), content_hash (random on old rows), concepts
+ * and project are no part of it.
+ * @param session the row's session: part of the key of sessions and prompts, ignored for the other kinds
+ * @param ordinal tells apart rows of one database whose key columns are all equal; 0 for the first
+ * @returns 32 bytes
+ */
+export function memoryKey(kind: Kind, row: Row, session: SessionName | null, ordinal = 0): Buffer {
+  const named = parts(kind, row, session);
+  if (ordinal > 0) named.push(ordinal);
+  return createHash('sha256').update(JSON.stringify(named), 'utf8').digest();
+}

@@ -1,0 +1,115 @@
+/**
+ * The four kinds of memory that travel, and what each column of theirs is for. A column is addressed by name only:
+ * its order differs between fresh and upgraded claude-mem databases.
+ */
+export const KINDS = ['session', 'prompt', 'summary', 'observation'] as const;
+
+/** In the order in which they are sent and applied: children follow their session. */
+export type Kind = (typeof KINDS)[number];
+
+interface KindShape {
+  /** Number under which the ledger files the kind; never reused. */
+  readonly code: number;
+  readonly table: string;
+  /** Columns that travel, all immutable but for the ones in `registers`. */
+  readonly columns: readonly string[];
+  /** Columns that may change in place and are merged as last-writer-wins registers. */
+  readonly registers: readonly string[];
+  /** Columns that mean something on one machine only and never travel. */
+  readonly local: readonly string[];
+}
+
+const REPLICA_COLUMNS = ['synced_at', 'origin_device_id', 'origin_local_id', 'sync_rev'] as const;
+
+export const SHAPES: Readonly<Record<Kind, KindShape>> = {
+  session: {
+    code: 0,
+    table: 'sdk_sessions',
+    columns: [
+      'content_session_id',
+      'platform_source',
+      'project',
+      'user_prompt',
+      'started_at',
+      'started_at_epoch',
+      'completed_at',
+      'completed_at_epoch',
+      'status',
+      'custom_title',
+      'prompt_counter',
+      'observed_model',
+      'observed_billing',
+    ],
+    registers: ['project', 'user_prompt', 'custom_title', 'observed_model', 'observed_billing'],
+    local: ['id', 'memory_session_id', 'worker_port'],
+  },
+  prompt: {
+    code: 1,
+    table: 'user_prompts',
+    columns: ['prompt_number', 'prompt_text', 'created_at', 'created_at_epoch'],
+    registers: [],
+    local: ['id', 'session_db_id', 'content_session_id', ...REPLICA_COLUMNS],
+  },
+  summary: {
+    code: 2,
+    table: 'session_summaries',
+    columns: [
+      'project',
+      'request',
+      'investigated',
+      'learned',
+      'completed',
+      'next_steps',
+      'files_read',
+      'files_edited',
+      'notes',
+      'prompt_number',
+      'created_at',
+      'created_at_epoch',
+      'discovery_tokens',
+      'merged_into_project',
+    ],
+    registers: ['project', 'merged_into_project'],
+    local: ['id', 'memory_session_id', ...REPLICA_COLUMNS],
+  },
+  observation: {
+    code: 3,
+    table: 'observations',
+    columns: [
+      'project',
+      'text',
+      'type',
+      'title',
+      'subtitle',
+      'facts',
+      'narrative',
+      'concepts',
+      'files_read',
+      'files_modified',
+      'prompt_number',
+      'created_at',
+      'created_at_epoch',
+      'discovery_tokens',
+      'content_hash',
+      'generated_by_model',
+      'merged_into_project',
+      'agent_type',
+      'agent_id',
+      'metadata',
+    ],
+    registers: ['project', 'merged_into_project', 'concepts'],
+    local: ['id', 'memory_session_id', 'relevance_count', ...REPLICA_COLUMNS],
+  },
+};
+
+/** claude-mem's own observer conversations: noise on every machine, never sent. */
+export const EXCLUDED_PROJECT = 'observer-sessions';
+
+const BY_CODE = new Map(KINDS.map((kind) => [SHAPES[kind].code, kind]));
+
+/** The kind that the ledger files under a number. */
+export function kindOfCode(code: number): Kind {
+  const kind = BY_CODE.get(code);
+  if (kind === undefined) throw new Error(`the ledger names an unknown kind of memory: ${code}`);
+  return kind;
+}

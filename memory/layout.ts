@@ -1,0 +1,41 @@
+/** Names of objects in the store. Every object is content-named and immutable, but for heads and keys. */
+
+const root = (cid: string): string => `projects/${cid}/memory/v1/`;
+
+export const spaceKey = (cid: string): string => `${root(cid)}space.json`;
+export const headPrefix = (cid: string): string => `${root(cid)}heads/`;
+export const headKey = (cid: string, node: string): string => `${headPrefix(cid)}${node}`;
+export const certificateKey = (cid: string, node: string): string => `${root(cid)}keys/${node}.json`;
+export const segmentPrefix = (cid: string, node: string): string => `${root(cid)}seg/${node}/`;
+
+const SEQ_DIGITS = 12;
+const NAME_HASH_DIGITS = 32;
+
+/** Where a segment lies: who wrote it, in which incarnation, as which in order, with which content. */
+export interface SegmentName {
+  readonly node: string;
+  readonly epoch: string;
+  readonly seq: number;
+  /** The first 32 hex digits of SHA-256 over the whole object. */
+  readonly hash: string;
+}
+
+/** The object key of a segment. */
+export function segmentKey(cid: string, name: SegmentName): string {
+  const seq = String(name.seq).padStart(SEQ_DIGITS, '0');
+  return `${segmentPrefix(cid, name.node)}${name.epoch}/${seq}-${name.hash}.mbs`;
+}
+
+/** Reads an object key back; null when it is no segment of this space. */
+export function parseSegmentKey(cid: string, key: string): SegmentName | null {
+  const prefix = `${root(cid)}seg/`;
+  if (!key.startsWith(prefix)) return null;
+  const match = /^([^/]+)\/([0-9a-z]+)\/(\d{12})-([0-9a-f]{32})\.mbs$/.exec(key.slice(prefix.length));
+  if (match === null) return null;
+  const [, node, epoch, seq, hash] = match;
+  if (node === undefined || epoch === undefined || seq === undefined || hash === undefined) return null;
+  return { node, epoch, seq: Number(seq), hash };
+}
+
+/** The part of a SHA-256 in hex that names an object. */
+export const nameHash = (sha256Hex: string): string => sha256Hex.slice(0, NAME_HASH_DIGITS);

@@ -1,0 +1,72 @@
+import type Database from 'better-sqlite3';
+import { Entities } from './entities.ts';
+import { Inbox } from './inbox.ts';
+import { openLedger } from './open.ts';
+import { Outbox } from './outbox.ts';
+import { Spaces } from './spaces.ts';
+
+/** The ledger of one claude-mem database, opened: its tables and its transactions. */
+export class Ledger {
+  readonly db: Database.Database;
+  readonly entities: Entities;
+  readonly spaces: Spaces;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+
+  /** @throws MembridgeError ledger_failed */
+  constructor(path: string) {
+    this.db = openLedger(path);
+    this.entities = new Entities(this.db);
+    this.spaces = new Spaces(this.db);
+    this.outbox = new Outbox(this.db);
+    this.inbox = new Inbox(this.db);
+  }
+
+  /** Runs work in one transaction: all of it, or nothing. */
+  atomically<T>(work: () => T): T {
+    return this.db.transaction(work).immediate();
+  }
+
+  meta(name: string): string | number | null {
+    const row = this.db.prepare('SELECT value FROM meta WHERE name = ?').get(name) as
+      { value: string | number } | undefined;
+    return row?.value ?? null;
+  }
+
+  setMeta(name: string, value: string | number): void {
+    this.db
+      .prepare(
+        'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+      )
+      .run(name, value);
+  }
+
+  /**
+   * Forgets everything: for when claude-mem's file is no longer the one the ledger was made of. The next sync begins
+   * a new incarnation, reads every segment again and finds most rows present.
+   */
+  reset(): void {
+    this.atomically(() => {
+      for (const table of [
+        'entity',
+        'scanned',
+        'emitted',
+        'dirty',
+        'outbox',
+        'segment',
+        'staged',
+        'head',
+        'waiting',
+        'alias',
+        'extra',
+      ]) {
+        this.db.exec(`DELETE FROM ${table}`);
+      }
+      this.db.exec('UPDATE space SET epoch = NULL, seq = 0, head_etag = NULL, last_full_list = 0');
+    });
+  }
+
+  close(): void {
+    this.db.close();
+  }
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+
+/**
+ * The ledger is Membridge's own memory of one claude-mem database: which row is which memory, what was sent, what came
+ * in. It is a file of ours beside the agent's data: claude-mem's file gets no table, trigger or column. Losing it costs
+ * a new incarnation and time, never a memory.
+ */
+const SCHEMA = `
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- A memory by its key. "row" is NULL until it is in claude-mem; several keys may name one row.
+-- "spaces" has bit n set when space n has an operation for it, from here or from a peer.
+-- "origin" is the segment that brought it, NULL for a memory first seen here.
+CREATE TABLE entity (
+  key BLOB PRIMARY KEY, kind INTEGER NOT NULL, row INTEGER, spaces INTEGER NOT NULL DEFAULT 0,
+  counter INTEGER NOT NULL DEFAULT 0, hlc INTEGER NOT NULL DEFAULT 0, node TEXT NOT NULL DEFAULT '', origin INTEGER
+) WITHOUT ROWID;
+CREATE INDEX entity_row ON entity (kind, row, spaces);
+
+-- Rows up to this local id have been looked at, by kind.
+CREATE TABLE scanned (kind INTEGER PRIMARY KEY, high INTEGER NOT NULL);
+
+CREATE TABLE space (
+  id INTEGER PRIMARY KEY, cid TEXT NOT NULL UNIQUE, projects TEXT NOT NULL,
+  epoch TEXT, seq INTEGER NOT NULL DEFAULT 0, chain TEXT NOT NULL, head_etag TEXT, last_full_list INTEGER NOT NULL DEFAULT 0
+);
+-- Rows up to this local id have been considered for sending, by space and kind.
+CREATE TABLE emitted (space INTEGER, kind INTEGER, high INTEGER NOT NULL, PRIMARY KEY (space, kind)) WITHOUT ROWID;
+-- Memories to be sent (again) although they lie below that mark.
+CREATE TABLE dirty (space INTEGER, key BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
+-- Sealed segments on their way to the store: the very bytes, so that a crash sends the same object again.
+CREATE TABLE outbox (
+  space INTEGER, epoch TEXT, seq INTEGER, sha TEXT NOT NULL, operations INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (space, epoch, seq)
+);
+
+-- Every segment that was fetched or sent; "done" counts its operations applied so far.
+CREATE TABLE segment (
+  id INTEGER PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'applied', 'damaged')),
+  done INTEGER NOT NULL DEFAULT 0, problem TEXT, at INTEGER NOT NULL, UNIQUE (space, node, epoch, seq, hash)
+);
+-- The bytes of a segment, until all of its operations are applied.
+CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
+CREATE TABLE head (space INTEGER, node TEXT, etag TEXT NOT NULL, PRIMARY KEY (space, node)) WITHOUT ROWID;
+CREATE TABLE certificate (node TEXT, key_id TEXT, json TEXT NOT NULL, PRIMARY KEY (node, key_id)) WITHOUT ROWID;
+-- Operations that cannot be applied yet, with the reason.
+CREATE TABLE waiting (
+  space INTEGER, key BLOB, line TEXT NOT NULL, origin INTEGER NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL,
+  PRIMARY KEY (space, key)
+) WITHOUT ROWID;
+-- Which session a peer's memory_session_id belongs to.
+CREATE TABLE alias (memory TEXT PRIMARY KEY, session BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX alias_session ON alias (session);
+-- Columns of a memory that this machine's claude-mem has no place for.
+CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+/** Raised when SCHEMA changes; an older ledger is then upgraded here. */
+const LEDGER_VERSION = 1;
+
+/** Page cache in KiB: key lookups are random, and an agent is to stay below 250 MB. */
+const CACHE_KIB = 48 * 1024;
+
+/**
+ * Opens the ledger, making it when it is not there.
+ * @throws MembridgeError ledger_failed when the file is damaged or of a newer Membridge
+ */
+export function openLedger(path: string): Database.Database {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    const db = new Database(path, { timeout: 1_000 });
+    db.pragma('journal_mode = WAL');
+    // Full: what the outbox promised before a PUT must outlive a power cut.
+    db.pragma('synchronous = FULL');
+    db.pragma(`cache_size = -${CACHE_KIB}`);
+    const version = db.pragma('user_version', { simple: true }) as number;
+    if (version > LEDGER_VERSION) throw new Error('it was written by a newer Membridge; update this one');
+    if (version === 0) {
+      db.transaction(() => {
+        db.exec(SCHEMA);
+        db.pragma(`user_version = ${LEDGER_VERSION}`);
+      })();
+    }
+    return db;
+  } catch (cause) {
+    throw new MembridgeError(
+      'ledger_failed',
+      `The sync ledger ${path} cannot be used: ${errorMessage(cause)}. If it is damaged, stop the agent and delete it: the next sync builds it anew and loses nothing.`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Takes the one lock there is per claude-mem database and user, whichever ledger is used, and holds it until `release`
+ * or the end of the process.
+ * @param directory where locks lie: the same for every agent of this user
+ * @throws MembridgeError memory_in_use when another agent holds it
+ */
+export function lockDatabase(databasePath: string, directory: string): { release(): void } {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const real = realpathSync(databasePath);
+  const name = createHash('sha256').update(real).digest('hex').slice(0, 32);
+  // SQLite's own lock: released by the kernel when the process dies, however it dies.
+  const db = new Database(join(directory, `${name}.lock`), { timeout: 0 });
+  try {
+    db.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    db.close();
+    throw new MembridgeError(
+      'memory_in_use',
+      `Another Membridge agent of this user syncs ${real} already. Stop it first: one agent per database.`,
+      { cause },
+    );
+  }
+  return { release: () => db.close() };
+}

@@ -1,0 +1,43 @@
+import type Database from 'better-sqlite3';
+
+/** A sealed segment on its way to the store. */
+export interface OutboxEntry {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly sha: string;
+  readonly operations: number;
+  readonly bytes: Buffer;
+}
+
+/** The ledger's outbox: the exact bytes of segments that the store may not hold yet. */
+export class Outbox {
+  readonly #db: Database.Database;
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+  }
+
+  add(space: number, entry: OutboxEntry): void {
+    this.#db
+      .prepare('INSERT INTO outbox (space, epoch, seq, sha, operations, bytes) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(space, entry.epoch, entry.seq, entry.sha, entry.operations, entry.bytes);
+  }
+
+  /** The oldest entry of a space, or null when all is sent. */
+  next(space: number): OutboxEntry | null {
+    const entry = this.#db
+      .prepare(
+        'SELECT epoch, seq, sha, operations, bytes FROM outbox WHERE space = ? ORDER BY epoch, seq LIMIT 1',
+      )
+      .get(space) as OutboxEntry | undefined;
+    return entry ?? null;
+  }
+
+  remove(space: number, epoch: string, seq: number): void {
+    this.#db.prepare('DELETE FROM outbox WHERE space = ? AND epoch = ? AND seq = ?').run(space, epoch, seq);
+  }
+
+  isEmpty(space: number): boolean {
+    return this.#db.prepare('SELECT 1 FROM outbox WHERE space = ? LIMIT 1').get(space) === undefined;
+  }
+}

@@ -1,0 +1,57 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type Database from 'better-sqlite3';
+import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
+import { KINDS, type Kind } from './kinds.ts';
+import { memoryKey } from './keys.ts';
+import type { Ledger } from './ledger/ledger.ts';
+
+/** Rows read per transaction: well under the second after which a reader would hold back the WAL. */
+const PAGE = 1_000;
+
+/**
+ * Finds rows that claude-mem has added since the last look and names each in the ledger. Ids grow only
+ * (AUTOINCREMENT), so everything above the last id seen is new.
+ * @returns how many rows were seen for the first time
+ * @throws SqliteError as SQLite gives it; what was named before stays named
+ */
+export async function scanNewRows(
+  db: Database.Database,
+  reader: RowReader,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<number> {
+  let found = 0;
+  for (const kind of KINDS) {
+    for (;;) {
+      signal.throwIfAborted();
+      const from = ledger.entities.scannedTo(kind);
+      const rows = db.transaction(() => reader.after(kind, from, PAGE))();
+      const last = rows.at(-1);
+      if (last === undefined) break;
+      found += ledger.atomically(() => {
+        const fresh = rows.filter((row) => nameRow(ledger, kind, row)).length;
+        ledger.entities.setScannedTo(kind, last.id);
+        return fresh;
+      });
+      if (rows.length < PAGE) break;
+      await nextTurn();
+    }
+  }
+  return found;
+}
+
+/** Names a row unless it is named; whether it was new. */
+function nameRow(ledger: Ledger, kind: Kind, row: MemoryRow): boolean {
+  if (ledger.entities.byRow(kind, row.id) !== null) return false;
+  ledger.entities.seen(freeKey(ledger, kind, row), kind, row.id);
+  return true;
+}
+
+/** The key of a row, with the lowest ordinal that no other row of this database has. */
+export function freeKey(ledger: Ledger, kind: Kind, row: MemoryRow): Buffer {
+  for (let ordinal = 0; ; ordinal += 1) {
+    const key = memoryKey(kind, row.set, nameOf(row.of), ordinal);
+    const holder = ledger.entities.byKey(key);
+    if (holder === null || holder.row === null || holder.row === row.id) return key;
+  }
+}

@@ -1,0 +1,143 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib';
+import { z } from 'zod';
+import { canonicalJson, parseOperation, type Operation } from './operation.ts';
+import { nameHash, type SegmentName } from './layout.ts';
+import { signBytes, verifyBytes, type NodeKey } from './signing.ts';
+
+/** A segment holds at most this many operations and this many bytes of them, unless one alone is larger. */
+export const MAX_OPERATIONS = 5_000;
+export const MAX_BYTES = 8 * 1024 * 1024;
+
+/** What no segment may exceed when unpacked: a bound against zstd bombs, far above one 19 MB prompt. */
+const MAX_UNPACKED = 512 * 1024 * 1024;
+
+/** zstd level 3: 246 MB/s at ratio 4.0 on memory rows; higher levels cost more than they save. */
+const ZSTD_LEVEL = 3;
+
+const HeaderLine = z.strictObject({
+  format: z.literal('membridge-segment/1'),
+  space: z.string(),
+  node: z.string(),
+  epoch: z.string(),
+  seq: z.number().int().positive(),
+  /** SHA-256 of the segment before this one, whole; 64 zeros for the first of an epoch. */
+  prev_sha: z.string().regex(/^[0-9a-f]{64}$/),
+  /** The claude-mem schema that the rows came from, for people. */
+  schema: z.string(),
+  codec: z.literal('zstd'),
+  key_id: z.string(),
+  operations: z.number().int().positive(),
+  body_sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  body_bytes: z.number().int().positive(),
+});
+export type SegmentHeader = z.infer<typeof HeaderLine>;
+
+export const FIRST_PREV_SHA = '0'.repeat(64);
+
+/** A segment as it goes to the store. */
+export interface SealedSegment {
+  readonly bytes: Buffer;
+  /** SHA-256 of the bytes, in hex. */
+  readonly sha: string;
+  readonly header: SegmentHeader;
+}
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/**
+ * Writes a segment: a clear header line, a line with its Ed25519 signature, then the operations as NDJSON under zstd.
+ * The signature covers the header line, which holds the body's digest.
+ * @param lines operations, one JSON document each, without newlines
+ */
+export function sealSegment(
+  identity: { space: string; node: string; epoch: string; seq: number; prevSha: string; schema: string },
+  lines: readonly string[],
+  key: NodeKey,
+): SealedSegment {
+  const body = zstdCompressSync(Buffer.from(`${lines.join('\n')}\n`, 'utf8'), {
+    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+  });
+  const header: SegmentHeader = {
+    format: 'membridge-segment/1',
+    space: identity.space,
+    node: identity.node,
+    epoch: identity.epoch,
+    seq: identity.seq,
+    prev_sha: identity.prevSha,
+    schema: identity.schema,
+    codec: 'zstd',
+    key_id: key.keyId,
+    operations: lines.length,
+    body_sha256: sha256(body),
+    body_bytes: body.length,
+  };
+  const line = Buffer.from(canonicalJson(header), 'utf8');
+  const bytes = Buffer.concat([line, Buffer.from(`\n${signBytes(key, line)}\n`, 'utf8'), body]);
+  return { bytes, sha: sha256(bytes), header };
+}
+
+/** Splits a segment into its header, signature and body without judging them. @throws Error when it is no segment */
+export function splitSegment(bytes: Buffer): {
+  header: SegmentHeader;
+  headerLine: Buffer;
+  signature: string;
+  body: Buffer;
+} {
+  const first = bytes.indexOf(0x0a);
+  const second = first < 0 ? -1 : bytes.indexOf(0x0a, first + 1);
+  if (second < 0) throw new Error('the object is truncated or no segment');
+  const headerLine = bytes.subarray(0, first);
+  return {
+    header: HeaderLine.parse(JSON.parse(headerLine.toString('utf8'))),
+    headerLine,
+    signature: bytes.subarray(first + 1, second).toString('utf8'),
+    body: bytes.subarray(second + 1),
+  };
+}
+
+/**
+ * Checks everything about a segment that can be checked without its neighbours: that it is the object its name says,
+ * written by the node it names, and unharmed.
+ * @param publicKey the writer's key, from a certificate of the control plane
+ * @returns the header and the SHA-256 of the whole object
+ * @throws Error saying what does not fit
+ */
+export function verifySegment(
+  bytes: Buffer,
+  expected: { cid: string; name: SegmentName },
+  publicKey: KeyObject,
+): { header: SegmentHeader; sha: string } {
+  const sha = sha256(bytes);
+  if (nameHash(sha) !== expected.name.hash) throw new Error('its content does not fit its name');
+  const { header, headerLine, signature, body } = splitSegment(bytes);
+  const { name, cid } = expected;
+  if (
+    header.space !== cid ||
+    header.node !== name.node ||
+    header.epoch !== name.epoch ||
+    header.seq !== name.seq
+  ) {
+    throw new Error('its header names another place than the one it lies in');
+  }
+  if (!verifyBytes(publicKey, headerLine, signature))
+    throw new Error('its signature is not that of its node');
+  if (body.length !== header.body_bytes || sha256(body) !== header.body_sha256) {
+    throw new Error('its body is not the one that was signed');
+  }
+  return { header, sha };
+}
+
+/**
+ * The operations of a segment that was verified.
+ * @throws Error when a line is no operation, or their number is not the one signed
+ */
+export function readOperations(bytes: Buffer): Operation[] {
+  const { header, body } = splitSegment(bytes);
+  const text = zstdDecompressSync(body, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
+  const lines = text.split('\n').filter((line) => line !== '');
+  if (lines.length !== header.operations) {
+    throw new Error(`it holds ${lines.length} operations where ${header.operations} were signed`);
+  }
+  return lines.map(parseOperation);
+}

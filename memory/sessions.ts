@@ -1,0 +1,187 @@
+import type Database from 'better-sqlite3';
+import type { RowReader } from './claude-mem/read.ts';
+import type { ClaudeMemSchema } from './claude-mem/schema.ts';
+import type { RowWriter } from './claude-mem/write.ts';
+import { DEFAULT_PLATFORM, memoryKey, type SessionName } from './keys.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { Operation } from './operation.ts';
+import { textOf, type Value } from './values.ts';
+import { UNVERSIONED } from './versions.ts';
+
+/** A session row of this database. */
+export interface LocalSession {
+  readonly id: number;
+  readonly contentSessionId: string;
+  readonly memorySessionId: string | null;
+}
+
+interface RawSession {
+  id: number;
+  content_session_id: string;
+  memory_session_id: string | null;
+}
+
+/** A session to put a row into, or why there is none yet. */
+export type Resolved = { readonly session: LocalSession } | { readonly waits: string };
+
+/** A session of this machine counts as in use for this long after its last sign of life (a day, in milliseconds). */
+const ACTIVE_FOR_MS = 24 * 3_600_000;
+
+/** The key of a session by its name. */
+export function sessionKey(name: SessionName): Buffer {
+  return memoryKey('session', {}, name);
+}
+
+/** Finds and, where it must, makes the sessions that incoming rows belong to. Works inside the merge's transaction. */
+export class Sessions {
+  readonly #db: Database.Database;
+  readonly #ledger: Ledger;
+  readonly #writer: RowWriter;
+  readonly #reader: RowReader;
+  readonly #schema: ClaudeMemSchema;
+  readonly #now: () => number;
+  readonly #selects = new Map<string, Database.Statement<(string | number)[], RawSession>>();
+
+  constructor(context: {
+    db: Database.Database;
+    ledger: Ledger;
+    writer: RowWriter;
+    reader: RowReader;
+    schema: ClaudeMemSchema;
+    now: () => number;
+  }) {
+    this.#db = context.db;
+    this.#ledger = context.ledger;
+    this.#writer = context.writer;
+    this.#reader = context.reader;
+    this.#schema = context.schema;
+    this.#now = context.now;
+  }
+
+  /** The session with a global name. A database that knows sessions by content_session_id alone has one for all platforms. */
+  find(name: SessionName): LocalSession | null {
+    const byName = this.#schema.columns.session.has('platform_source') && this.#schema.sessionsByPlatform;
+    return byName
+      ? this.#select('content_session_id = ? AND platform_source = ?', name.session, name.platform)
+      : this.#select('content_session_id = ?', name.session);
+  }
+
+  byId(id: number): LocalSession | null {
+    return this.#select('id = ?', id);
+  }
+
+  /** Whether a memory_session_id is taken here. */
+  isTaken(memorySessionId: string): boolean {
+    return this.#select('memory_session_id = ?', memorySessionId) !== null;
+  }
+
+  /**
+   * The session that an incoming row goes into.
+   * @param stub whether a session that is not here is to be made up, so that the row is not lost
+   */
+  resolve(operation: Operation, stub: boolean): Resolved {
+    const found = this.#lookUp(operation);
+    if (found === null) {
+      if (!stub && !this.#isOrphan(operation)) return { waits: 'its session has not arrived yet' };
+      return this.#usable(this.#makeStub(operation), operation, null);
+    }
+    return this.#usable(found.session, operation, found.key);
+  }
+
+  /**
+   * Whether a session is the running worker's: begun here, not finished, alive within the last day. Its row is left
+   * alone, because the worker holds it in memory.
+   */
+  isInUse(id: number, key: Buffer | null): boolean {
+    const entity =
+      key === null ? this.#ledger.entities.byRow('session', id) : this.#ledger.entities.byKey(key);
+    if (entity === null || entity.origin !== null) return false;
+    const row = this.#reader.byId('session', id);
+    if (row === null || row.set['status'] !== 'active') return false;
+    const since = this.#now() - ACTIVE_FOR_MS;
+    if (Number(row.set['started_at_epoch'] ?? 0) > since) return true;
+    const prompted = this.#db
+      .prepare('SELECT 1 FROM user_prompts WHERE content_session_id = ? AND created_at_epoch > ? LIMIT 1')
+      .get(row.set['content_session_id'], since);
+    return prompted !== undefined;
+  }
+
+  /** A memory_session_id for a session that came in: the peer's where it is free here, else one of our own making. */
+  memoryIdFor(key: Buffer, preferred: string | null): string {
+    return preferred !== null && !this.isTaken(preferred)
+      ? preferred
+      : `membridge-${key.toString('hex').slice(0, 24)}`;
+  }
+
+  #lookUp(operation: Operation): { session: LocalSession; key: Buffer | null } | null {
+    const { of } = operation;
+    if (of === null) return null;
+    if ('session' in of) {
+      const key = sessionKey(of);
+      const direct = this.find(of);
+      if (direct !== null) return { session: direct, key };
+      return this.#byKey(key);
+    }
+    const direct = this.#select('memory_session_id = ?', of.memory);
+    if (direct !== null) return { session: direct, key: null };
+    const alias = this.#ledger.inbox.aliasOf(of.memory);
+    return alias === null ? null : this.#byKey(alias);
+  }
+
+  #byKey(key: Buffer): { session: LocalSession; key: Buffer } | null {
+    const row = this.#ledger.entities.byKey(key)?.row ?? null;
+    const session = row === null ? null : this.byId(row);
+    return session === null ? null : { session, key };
+  }
+
+  #isOrphan(operation: Operation): boolean {
+    return operation.of !== null && 'memory' in operation.of;
+  }
+
+  /** Prompts hang on the session itself; observations and summaries need its memory_session_id. */
+  #usable(session: LocalSession, operation: Operation, key: Buffer | null): Resolved {
+    if (session.memorySessionId !== null || operation.kind === 'prompt') return { session };
+    if (this.isInUse(session.id, key)) {
+      return { waits: 'its session is in use here and has no memory_session_id yet' };
+    }
+    const name = key ?? sessionKey({ platform: DEFAULT_PLATFORM, session: session.contentSessionId });
+    const memorySessionId = this.memoryIdFor(name, this.#ledger.inbox.memoryOf(name));
+    this.#writer.update('session', session.id, { memory_session_id: memorySessionId });
+    return { session: { ...session, memorySessionId } };
+  }
+
+  /** A session for a row whose own never came; claude-mem shows no row without one. Never sent to peers. */
+  #makeStub(operation: Operation): LocalSession {
+    const { of, set } = operation;
+    const lost = of !== null && 'memory' in of ? of.memory : null;
+    const name: SessionName =
+      of !== null && 'session' in of ? of : { platform: DEFAULT_PLATFORM, session: lost ?? 'membridge-lost' };
+    const key = sessionKey(name);
+    const memorySessionId = lost ?? this.memoryIdFor(key, this.#ledger.inbox.memoryOf(key));
+    const row: Record<string, Value> = {
+      content_session_id: name.session,
+      memory_session_id: memorySessionId,
+      project: textOf(set['project']) ?? '',
+      started_at: set['created_at'] ?? new Date(this.#now()).toISOString(),
+      started_at_epoch: set['created_at_epoch'] ?? this.#now(),
+      status: 'completed',
+    };
+    if (this.#schema.columns.session.has('platform_source')) row['platform_source'] = name.platform;
+    const id = this.#writer.insert('session', row);
+    this.#ledger.entities.record(key, 'session', id, 'every', UNVERSIONED, null);
+    return { id, contentSessionId: name.session, memorySessionId };
+  }
+
+  #select(where: string, ...values: (string | number)[]): LocalSession | null {
+    let statement = this.#selects.get(where);
+    if (statement === undefined) {
+      statement = this.#db.prepare(
+        `SELECT id, content_session_id, memory_session_id FROM sdk_sessions WHERE ${where}`,
+      );
+      this.#selects.set(where, statement);
+    }
+    const row = statement.get(...values);
+    if (row === undefined) return null;
+    return { id: row.id, contentSessionId: row.content_session_id, memorySessionId: row.memory_session_id };
+  }
+}

@@ -1,0 +1,49 @@
+/** When a memory was last written: per-memory counter, hybrid logical clock, node. Compared in that order. */
+export interface Version {
+  readonly counter: number;
+  /** Epoch milliseconds times 1,024, plus a logical count within the millisecond. */
+  readonly hlc: number;
+  readonly node: string;
+}
+
+/** A memory seen here that no operation has named yet: older than every operation. */
+export const UNVERSIONED: Version = { counter: 0, hlc: 0, node: '' };
+
+/** Positive when `a` is later than `b`, negative when earlier, 0 when they are the same version. */
+export function compareVersions(a: Version, b: Version): number {
+  if (a.counter !== b.counter) return a.counter - b.counter;
+  if (a.hlc !== b.hlc) return a.hlc - b.hlc;
+  return a.node < b.node ? -1 : a.node > b.node ? 1 : 0;
+}
+
+const LOGICAL_STEPS = 1_024;
+
+/** A clock further ahead than this is not followed (5 minutes, in milliseconds). */
+const MAX_DRIFT_MS = 5 * 60_000;
+
+/** A hybrid logical clock: never goes back, follows what it hears unless that is absurdly far ahead. */
+export class HybridClock {
+  #last: number;
+  readonly #now: () => number;
+
+  /** @param last the last reading that was handed out before, from the ledger; @param now epoch milliseconds */
+  constructor(last: number, now: () => number) {
+    this.#last = last;
+    this.#now = now;
+  }
+
+  /** The next reading; later than every one before. */
+  tick(): number {
+    this.#last = Math.max(this.#now() * LOGICAL_STEPS, this.#last + 1);
+    return this.#last;
+  }
+
+  /** Takes note of another node's reading. */
+  hear(hlc: number): void {
+    if (hlc <= (this.#now() + MAX_DRIFT_MS) * LOGICAL_STEPS) this.#last = Math.max(this.#last, hlc);
+  }
+
+  get last(): number {
+    return this.#last;
+  }
+}

@@ -1,0 +1,54 @@
+/** Builds the web page into dist/web when its sources have changed since the last build. */
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { elapsed } from './machine.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const sources = ['web/**/*', 'contract/**/*.ts', 'package-lock.json'];
+
+/**
+ * Brings dist/web up to date. The built page is moved into place whole.
+ * @returns whether there was anything to build
+ * @throws when Vite cannot build it
+ */
+export async function buildWeb(log: (line: string) => void): Promise<boolean> {
+  const target = join(root, 'dist', 'web');
+  const stamp = join(target, '.stamp');
+  const wanted = hashOfSources();
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
+  const started = Date.now();
+  log('building the page ...');
+  const building = join(root, 'dist', `web-${process.pid}`);
+  try {
+    const { build } = await import('vite');
+    await build({
+      root: join(root, 'web'),
+      logLevel: 'warn',
+      build: { outDir: building, emptyOutDir: true },
+    });
+    writeFileSync(join(building, '.stamp'), wanted);
+    rmSync(target, { recursive: true, force: true });
+    mkdirSync(dirname(target), { recursive: true });
+    renameSync(building, target);
+  } finally {
+    rmSync(building, { recursive: true, force: true });
+  }
+  log(`built the page in ${elapsed(started)}`);
+  return true;
+}
+
+function hashOfSources(): string {
+  const hash = createHash('sha256');
+  const files = globSync(sources, { cwd: root, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const file of files.map((entry) => join(entry.parentPath, entry.name)).sort()) {
+    hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const built = await buildWeb((line) => console.error(line));
+  if (!built) console.error('the page is up to date');
+}

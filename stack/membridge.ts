@@ -1,0 +1,120 @@
+/** Membridge's own two processes on this machine: the control plane and an agent, with the environment each takes. */
+import { existsSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { withoutPrefix } from './environment.ts';
+import { startNodeProcess } from './node-process.ts';
+import { choosePort } from './ports.ts';
+import type { ServerSecrets } from './secrets.ts';
+import type { Service } from './service.ts';
+import type { Stack } from './up.ts';
+
+interface Surroundings {
+  /** The checkout. */
+  root: string;
+  dataDir: string;
+  env: NodeJS.ProcessEnv;
+  secrets: ServerSecrets;
+}
+
+/** Settings of the stack; the programs it starts would not know them. */
+const stackSettings = ['MEMBRIDGE_POSTGRES_', 'MEMBRIDGE_MINIO_', 'MEMBRIDGE_TEMPORAL_'];
+const agentSettings = [
+  'MEMBRIDGE_AGENT_',
+  'MEMBRIDGE_NODE_ID',
+  'MEMBRIDGE_ENROL_',
+  'MEMBRIDGE_SERVER_URL',
+  'CLAUDE_MEM_',
+];
+/** What an agent must not see: it has a token of its own. */
+const serverSettings = [
+  'MEMBRIDGE_ADMIN_KEY',
+  'RUNTIME_API_KEY',
+  'MEMBRIDGE_SIGNING_KEY',
+  'MEMBRIDGE_HOST',
+  'MEMBRIDGE_PORT',
+  'MEMBRIDGE_DATA_DIR',
+  'MEMBRIDGE_ROLES',
+  'DATABASE_URL',
+  'TEMPORAL_',
+  'MINIO_',
+];
+
+/**
+ * Starts the control plane, on MEMBRIDGE_HOST (127.0.0.1) and MEMBRIDGE_PORT (8000).
+ * @returns the service and the address it answers at on this machine
+ * @throws when the port is taken or it does not come up, quoting its log
+ */
+export async function startApi(options: Surroundings & { stack: Stack }): Promise<Service & { url: string }> {
+  const { root, dataDir, env, secrets, stack } = options;
+  const host = env.MEMBRIDGE_HOST || '127.0.0.1';
+  const port = await choosePort(undefined, 'MEMBRIDGE_PORT', env, 8_000);
+  const url = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
+  return startNodeProcess(
+    {
+      name: 'api',
+      script: join(root, 'api', 'main.ts'),
+      dataDir,
+      env: {
+        ...withoutPrefix(env, ...stackSettings, ...agentSettings),
+        ...secrets,
+        DATABASE_URL: stack.databaseUrl,
+        TEMPORAL_ADDRESS: stack.temporal.address,
+        TEMPORAL_NAMESPACE: stack.temporal.namespace,
+        TEMPORAL_UI_URL: stack.temporal.uiUrl,
+        MINIO_ENDPOINT: stack.minio.endpoint,
+        MINIO_ACCESS_KEY: stack.minio.accessKey,
+        MINIO_SECRET_KEY: stack.minio.secretKey,
+        MINIO_BUCKET: env.MINIO_BUCKET || 'claude-memory',
+        MEMBRIDGE_HOST: host,
+        MEMBRIDGE_PORT: String(port),
+        MEMBRIDGE_DATA_DIR: dataDir,
+      },
+      ready: { url: `${url}/health` },
+      port: { number: port, what: "Membridge's server", setting: 'MEMBRIDGE_PORT' },
+    },
+    { url },
+  );
+}
+
+/**
+ * Starts an agent for this machine on loopback port MEMBRIDGE_AGENT_PORT (8001); enrols it the first time.
+ * @throws when the port is taken, the server refuses to enrol it, or it does not come up (quoting its log)
+ */
+export async function startAgent(options: Surroundings & { serverUrl: string }): Promise<Service> {
+  const { root, dataDir, env, secrets, serverUrl } = options;
+  const port = await choosePort(undefined, 'MEMBRIDGE_AGENT_PORT', env, 8_001);
+  const agentDir = resolve(root, env.MEMBRIDGE_AGENT_DATA_DIR || join(dataDir, 'agent'));
+  const nodeId = env.MEMBRIDGE_NODE_ID || hostname();
+  const isEnrolled = (): boolean => existsSync(join(agentDir, 'agent.json'));
+  return startNodeProcess({
+    name: 'agent',
+    script: join(root, 'agent', 'main.ts'),
+    dataDir,
+    env: async () => ({
+      ...withoutPrefix(env, ...stackSettings, ...serverSettings),
+      MEMBRIDGE_SERVER_URL: serverUrl,
+      ...(!isEnrolled() && { MEMBRIDGE_ENROL_TOKEN: await enrolmentToken(serverUrl, nodeId, secrets) }),
+      MEMBRIDGE_NODE_ID: nodeId,
+      MEMBRIDGE_AGENT_PORT: String(port),
+      MEMBRIDGE_AGENT_DATA_DIR: agentDir,
+      CLAUDE_MEM_DB: env.CLAUDE_MEM_DB || join(homedir(), '.claude-mem', 'claude-mem.db'),
+    }),
+    ready: { url: `http://127.0.0.1:${port}/health` },
+    port: { number: port, what: "this machine's agent", setting: 'MEMBRIDGE_AGENT_PORT' },
+  });
+}
+
+/** A token that lets one new agent in, once. */
+async function enrolmentToken(serverUrl: string, nodeId: string, secrets: ServerSecrets): Promise<string> {
+  const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-runtime-api-key': secrets.RUNTIME_API_KEY },
+    body: JSON.stringify({ node_id: nodeId }),
+    signal: AbortSignal.timeout(15_000),
+  });
+  const text = await response.text();
+  if (!response.ok)
+    throw new Error(`The server gave no enrolment token for node ${nodeId}: ${response.status} ${text}`);
+  return (JSON.parse(text) as { token: string }).token;
+}

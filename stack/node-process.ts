@@ -1,0 +1,64 @@
+/** A script of ours as a supervised process: the API, the agent, and whatever a demonstration or test runs beside them. */
+import type { Child } from './processes.ts';
+import { needFreePort } from './ports.ts';
+import { startService, type Service } from './service.ts';
+
+export interface NodeProcessOptions {
+  /** Lower case, one word: names its log file and pid record in the data directory. */
+  name: string;
+  /** Path of the .ts file. */
+  script: string;
+  args?: string[];
+  /** Its whole environment; a function is asked again before every start. */
+  env: NodeJS.ProcessEnv | (() => Promise<NodeJS.ProcessEnv>);
+  dataDir: string;
+  /** It is ready when GET of this address answers 200, or when it has written a line that matches. */
+  ready: { url: string } | { line: RegExp };
+  /** The port it will listen on and the setting that moves it; a taken port is then a clear error. */
+  port?: { number: number; what: string; setting: string };
+  readyTimeoutMs?: number;
+  graceMs?: number;
+}
+
+/**
+ * Runs a script with this process's own Node and waits until it is ready.
+ * @param facts what else its users need to know of it, such as its address; part of the result
+ * @throws when it ends first or takes too long, quoting the last lines of its log
+ */
+export async function startNodeProcess<Facts extends object = object>(
+  options: NodeProcessOptions,
+  facts?: Facts,
+): Promise<Service & Facts> {
+  const { name, script, args = [], dataDir, ready, port, readyTimeoutMs, graceMs } = options;
+  let env: NodeJS.ProcessEnv = {};
+  return startService(
+    {
+      name,
+      dataDir,
+      prepare: async () => {
+        if (port) await needFreePort(port.number, port.what, port.setting);
+        env = typeof options.env === 'function' ? await options.env() : options.env;
+      },
+      command: () => ({
+        file: process.execPath,
+        args: [...process.execArgv, script, ...args],
+        env,
+        cwd: process.cwd(),
+      }),
+      probe: (child) => ('url' in ready ? probeUrl(ready.url) : probeLine(child, ready.line)),
+      ...(readyTimeoutMs !== undefined && { readyTimeoutMs }),
+      ...(graceMs !== undefined && { graceMs }),
+    },
+    facts ?? ({} as Facts),
+  );
+}
+
+async function probeUrl(url: string): Promise<void> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+  await response.body?.cancel();
+  if (response.status !== 200) throw new Error(`GET ${url} answers ${response.status}`);
+}
+
+async function probeLine(child: Child, line: RegExp): Promise<void> {
+  if (!line.test(child.lastLines(500))) throw new Error(`no line in its log matches ${line}`);
+}

@@ -1,0 +1,119 @@
+/** `npm start`: PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C. */
+import { once } from 'node:events';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildWeb } from './build-web.ts';
+import { keepAlive } from './keep-alive.ts';
+import { tryLock } from './lock.mjs';
+import { elapsed } from './machine.mjs';
+import { startAgent, startApi } from './membridge.ts';
+import { killRecorded } from './processes.ts';
+import { loadServerSecrets } from './secrets.ts';
+import type { Service } from './service.ts';
+import { startStack, type Stack } from './up.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const env = process.env;
+const began = Date.now();
+const undo: Array<() => Promise<void>> = [];
+const stopAsked = new AbortController();
+
+function log(line: string): void {
+  console.log(`[${elapsed(began).padStart(6)}] ${line}`);
+}
+
+/** Registers how to stop a service, and starts it again should it die. */
+function supervise(service: Service): void {
+  const alive = keepAlive(service, log);
+  undo.push(async () => {
+    await alive.end();
+    await service.stop();
+  });
+}
+
+async function startParts(dataDir: string): Promise<Stack> {
+  const stack = await startStack({ dataDir, env, log });
+  for (const part of Object.values(stack.parts)) supervise(part);
+  log('PostgreSQL, MinIO and Temporal answer');
+  return stack;
+}
+
+async function startAll(dataDir: string): Promise<void> {
+  const secrets = loadServerSecrets(dataDir, env);
+  const [starting, building] = [startParts(dataDir), buildWeb(log)];
+  // Both to their end, so that a failure of one leaves nothing of the other behind.
+  await Promise.allSettled([starting, building]);
+  const stack = await starting;
+  await building;
+  if (stopAsked.signal.aborted) return;
+  const api = await startApi({ root, dataDir, env, secrets, stack });
+  supervise(api);
+  if (stopAsked.signal.aborted) return;
+  supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
+  log('Membridge is ready. Ctrl-C stops everything.');
+  console.log(`\n  Open       ${api.url}/signin#key=${secrets.RUNTIME_API_KEY}`);
+  if (stack.temporal.uiUrl) console.log(`  Workflows  ${stack.temporal.uiUrl}`);
+  console.log(`  Logs       ${dataDir}/*.log\n`);
+}
+
+/** In reverse order, and only what was started. */
+async function stopAll(): Promise<void> {
+  for (let next = undo.pop(); next; next = undo.pop()) {
+    await next().catch((error: unknown) => log(messageOf(error)));
+  }
+}
+
+function listenForSignals(dataDir: string): void {
+  let lastSignalAt = 0;
+  const onSignal = (): void => {
+    // One Ctrl-C may arrive twice: from the terminal and through npm.
+    const isRepeat = Date.now() - lastSignalAt < 500;
+    lastSignalAt = Date.now();
+    if (isRepeat) return;
+    if (!stopAsked.signal.aborted) {
+      log('stopping ... (Ctrl-C again kills)');
+      stopAsked.abort();
+      return;
+    }
+    killRecorded(dataDir);
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+}
+
+async function main(): Promise<void> {
+  const wanted = resolve(root, env.MEMBRIDGE_DATA_DIR || '.membridge');
+  mkdirSync(wanted, { recursive: true, mode: 0o700 });
+  const dataDir = realpathSync(wanted);
+  const lock = tryLock(join(dataDir, 'start.lock'));
+  if ('heldBy' in lock) {
+    throw new Error(
+      `Membridge already runs on ${dataDir} (process ${lock.heldBy}). Stop that one first, or set MEMBRIDGE_DATA_DIR to another folder.`,
+    );
+  }
+  listenForSignals(dataDir);
+  try {
+    await startAll(dataDir);
+    if (!stopAsked.signal.aborted) await once(stopAsked.signal, 'abort');
+  } finally {
+    await stopAll();
+    lock.release();
+    log('stopped');
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+try {
+  await main();
+} catch (error) {
+  // A start that was interrupted fails somewhere; that is what was asked for.
+  if (!stopAsked.signal.aborted) {
+    console.error(`membridge: ${messageOf(error)}`);
+    process.exitCode = 1;
+  }
+}
+process.exit();

@@ -1,0 +1,35 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { removeStackData, startStack } from '../stack/up.ts';
+
+/** Addresses of the real PostgreSQL, Temporal and MinIO that all tests of a run share. */
+export interface Parts {
+  readonly databaseUrl: string;
+  readonly temporal: { readonly address: string; readonly namespace: string; readonly uiUrl?: string | undefined };
+  readonly minio: { readonly endpoint: string; readonly accessKey: string; readonly secretKey: string };
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    parts: Parts;
+  }
+}
+
+/** Starts the parts once for the whole run; every test takes a database, a bucket and a namespace of its own. */
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'membridge-test-'));
+  const stack = await startStack({
+    dataDir,
+    ports: { postgres: 0, minio: 0, temporal: 0, temporalUi: 0 },
+    env: process.env,
+    log: (line) => process.stderr.write(`${line}\n`),
+  });
+  const { databaseUrl, temporal, minio } = stack;
+  project.provide('parts', { databaseUrl, temporal, minio });
+  return async () => {
+    await stack.stop();
+    removeStackData(dataDir);
+  };
+}

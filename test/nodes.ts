@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { inject } from 'vitest';
+import { canonicalId } from '../contract/canonical-id.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
+import type { StoreAccess } from '../contract/nodes.ts';
+import { buildDatabase } from '../fixtures/claude-mem/build.ts';
+import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
+import { canonicalHash } from '../memory/canonical.ts';
+import { MemoryEngine, type EngineOptions, type SyncCall } from '../memory/engine.ts';
+import { generateNodeKey, signCertificate } from '../memory/signing.ts';
+import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
+
+/** A call that nobody cancels and nobody watches. */
+export const CALL: SyncCall = { signal: new AbortController().signal, progress: () => undefined };
+
+/** One machine of a test: a claude-mem database and the engine that keeps it in step. */
+export interface TestNode {
+  readonly name: string;
+  readonly path: string;
+  readonly engine: MemoryEngine;
+  readonly options: EngineOptions;
+  /** A second connection, as claude-mem's own worker holds one. */
+  readonly db: Database.Database;
+  readonly write: MemoryWriter;
+  hash(): string;
+  count(table: string): number;
+}
+
+/** A fleet of a test: machines in one folder, one bucket, one control key. */
+export interface TestFleet {
+  readonly folder: string;
+  readonly access: StoreAccess;
+  readonly space: SpaceConfig;
+  add(name: string, release: string, overrides?: Partial<EngineOptions>): TestNode;
+  close(): Promise<void>;
+}
+
+/** Access to a new bucket of the run's MinIO. */
+export async function newBucket(): Promise<StoreAccess> {
+  const { minio } = inject('parts');
+  const access: StoreAccess = {
+    endpoint: minio.endpoint,
+    region: 'us-east-1',
+    bucket: `test-${randomBytes(6).toString('hex')}`,
+    access_key: minio.accessKey,
+    secret_key: minio.secretKey,
+  };
+  await ensureBucket(access);
+  return access;
+}
+
+/** Makes an empty fleet on a new bucket. */
+export async function newFleet(projects: readonly string[] = ['*']): Promise<TestFleet> {
+  const folder = mkdtempSync(join(tmpdir(), 'membridge-fleet-'));
+  const access = await newBucket();
+  const control = generateNodeKey().key;
+  const space: SpaceConfig = { cid: canonicalId('test'), projectId: 'test', projects: [...projects] };
+  const nodes: TestNode[] = [];
+
+  const add = (name: string, release: string, overrides: Partial<EngineOptions> = {}): TestNode => {
+    const path = join(folder, name, 'claude-mem.db');
+    const db = buildDatabase(path, release);
+    const { key } = generateNodeKey();
+    const certificate = signCertificate(
+      {
+        format: 'membridge-certificate/1',
+        node: name,
+        key_id: key.keyId,
+        public_key: key.publicKey,
+        issued_at: Date.now(),
+      },
+      control,
+    );
+    const options: EngineOptions = {
+      databasePath: path,
+      ledgerPath: join(folder, name, 'ledger.db'),
+      lockDirectory: join(folder, 'locks'),
+      identity: { node: name, key, certificate, controlPublicKey: control.publicKey },
+      store: openObjectStore(access),
+      ...overrides,
+    };
+    const engine = new MemoryEngine(options);
+    const node: TestNode = {
+      name,
+      path,
+      engine,
+      options,
+      db,
+      write: new MemoryWriter(db),
+      hash: () => canonicalHash(db, path),
+      count: (table) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number,
+    };
+    nodes.push(node);
+    return node;
+  };
+
+  const close = async (): Promise<void> => {
+    for (const node of nodes) {
+      await node.engine.close();
+      node.db.close();
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { folder, access, space, add, close };
+}
+
+/** Pushes and pulls every node until nobody has anything new. */
+export async function settle(space: SpaceConfig, nodes: readonly TestNode[]): Promise<void> {
+  for (let round = 0; round < 8; round += 1) {
+    let moved = 0;
+    for (const { engine } of nodes) {
+      moved += (await engine.push(space, CALL)).rows;
+      const pulled = await engine.pull(space, false, CALL);
+      if (pulled.problems.length > 0) throw new Error(JSON.stringify(pulled.problems));
+      moved += pulled.inserted + pulled.updated;
+    }
+    if (moved === 0) return;
+  }
+  throw new Error('the nodes did not settle within 8 rounds');
+}
