@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import express, { type Express, type RequestHandler } from 'express';
+import { rateLimit } from 'express-rate-limit';
+import helmet from 'helmet';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pinoHttp } from 'pino-http';
+import type { Logger } from 'pino';
+import { MembridgeError } from '../contract/errors.ts';
+import type { Deps } from './deps.ts';
+import { docsRouter } from './docs.ts';
+import { failedSignInLimit } from './failed-sign-ins.ts';
+import { errorHandler, sendProblem, unknownPath } from './problems.ts';
+import { ROUTES } from './routes/index.ts';
+import { serveRoute } from './serve-route.ts';
+import { webRouter } from './web.ts';
+
+/** Requests a minute from one address; a page with its polling stays far below. */
+const REQUESTS_PER_MINUTE = 1_200;
+
+/** The HTTP side of the control plane. Nothing listens yet. */
+export function createApp(deps: Deps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('trust proxy', deps.config.trustProxy);
+  app.set('query parser', 'simple');
+  app.use(requestLog(deps.logger));
+  app.use(securityHeaders());
+  app.use(measure(deps));
+  const limit = requestLimit();
+  const limitFailures = failedSignInLimit();
+  const parseJson = express.json({ limit: '1mb' });
+  for (const route of ROUTES) {
+    const before = route.unlimited === true ? [] : [limit];
+    if (route.limitFailures === true) before.push(limitFailures);
+    app[route.method](route.path, ...before, serveRoute(route, deps, parseJson));
+  }
+  app.use(docsRouter());
+  app.use(webRouter(deps.config.webDir));
+  app.use(unknownPath);
+  app.use(errorHandler(deps.logger));
+  return app;
+}
+
+/** One line a request, under an id that the caller may give: no header values, no bodies, no query (it may hold ids). */
+function requestLog(logger: Logger): RequestHandler {
+  return pinoHttp({
+    logger,
+    genReqId: (req: IncomingMessage, res: ServerResponse) => {
+      const given = req.headers['x-request-id'];
+      const id =
+        typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomBytes(6).toString('hex');
+      res.setHeader('X-Request-ID', id);
+      return id;
+    },
+    serializers: {
+      req: (req: { id: unknown; method: string; url: string }) => ({
+        id: req.id,
+        method: req.method,
+        path: req.url.split('?')[0],
+      }),
+      res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+    },
+    customLogLevel: (_req, res, error) => {
+      if (error !== undefined || res.statusCode >= 500) return 'warn';
+      return res.statusCode >= 400 ? 'info' : 'debug';
+    },
+  });
+}
+
+function securityHeaders(): RequestHandler {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        // The page's component library writes style elements and attributes.
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        fontSrc: ["'self'", 'data:'],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    referrerPolicy: { policy: 'no-referrer' },
+  });
+}
+
+/** Records how long each request took, by its route as declared: a path with ids in it would make endless series. */
+function measure(deps: Deps): RequestHandler {
+  return (req, res, next) => {
+    const started = performance.now();
+    res.once('close', () => {
+      const route = (req.route as { path?: unknown } | undefined)?.path;
+      if (res.getHeader('Content-Type')?.toString().startsWith('text/event-stream') === true) return;
+      deps.metrics.httpSeconds.observe(
+        { method: req.method, route: typeof route === 'string' ? route : 'other', status: res.statusCode },
+        (performance.now() - started) / 1_000,
+      );
+    });
+    next();
+  };
+}
+
+function requestLimit(): RequestHandler {
+  return rateLimit({
+    windowMs: 60_000,
+    limit: REQUESTS_PER_MINUTE,
+    standardHeaders: 'draft-7',
+    legacyHeaders: false,
+    handler: (_req, res) => {
+      sendProblem(res, new MembridgeError('too_many_requests', 'Too many requests, please try again later'));
+    },
+  });
+}

@@ -1,0 +1,133 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import type { StoreAccess } from '../contract/nodes.ts';
+import { unknownSettings } from './unknown-settings.ts';
+
+/** The control plane's settings, parsed once at start. */
+export interface Config {
+  readonly databaseUrl: string;
+  readonly engine: { readonly address: string; readonly namespace: string };
+  /** The Temporal UI's base address, or null when it is not known. */
+  readonly temporalUi: string | null;
+  readonly store: StoreAccess;
+  readonly host: string;
+  readonly port: number;
+  readonly adminKey: string;
+  readonly runtimeKey: string;
+  /** The original's one key of all agents; null turns `POST /agent/heartbeat` with it off. */
+  readonly sharedAgentKey: string | null;
+  /** Ed25519; signs the certificates of nodes. */
+  readonly signingKey: KeyObject;
+  readonly publicUrl: string | null;
+  /** What agents are told at enrolment. */
+  readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
+  /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
+  readonly trustProxy: number;
+  readonly webDir: string;
+  /** host:port on which the worker's own Prometheus metrics are served, or null for none. */
+  readonly workerMetricsAddress: string | null;
+  readonly logLevel: string;
+}
+
+/** A setting is absent when its name is not there or its value is empty, as env files write it. */
+const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
+  z.preprocess((given) => (given === undefined || given === '' ? value : given), schema);
+
+const required = z.string({ error: 'is not set' }).min(1, 'is empty');
+const port = z.coerce.number().int().min(0).max(65_535);
+const hostPort = z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'must be host:port');
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true');
+
+const Environment = z.object({
+  DATABASE_URL: required.regex(/^postgres(ql)?:\/\//, 'must start with postgresql://'),
+  TEMPORAL_ADDRESS: withDefault(hostPort, '127.0.0.1:7233'),
+  TEMPORAL_NAMESPACE: withDefault(z.string(), 'default'),
+  TEMPORAL_UI_URL: optional(httpUrl),
+  MINIO_ENDPOINT: required,
+  MINIO_PORT: withDefault(port, '9000'),
+  MINIO_USE_SSL: withDefault(flag, '0'),
+  MINIO_ACCESS_KEY: required,
+  MINIO_SECRET_KEY: required,
+  MINIO_REGION: withDefault(z.string(), 'us-east-1'),
+  MINIO_BUCKET: withDefault(z.string(), 'claude-memory'),
+  MEMBRIDGE_HOST: withDefault(z.string(), '127.0.0.1'),
+  MEMBRIDGE_PORT: optional(port),
+  PORT: optional(port),
+  MEMBRIDGE_ADMIN_KEY: required,
+  RUNTIME_API_KEY: required,
+  MEMBRIDGE_AGENT_KEY: optional(z.string()),
+  MEMBRIDGE_SIGNING_KEY: required.transform(parseSigningKey),
+  MEMBRIDGE_PUBLIC_URL: optional(httpUrl),
+  MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
+  MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
+  MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
+  MEMBRIDGE_WEB_DIR: optional(z.string()),
+  MEMBRIDGE_WORKER_METRICS_ADDRESS: optional(hostPort),
+  LOG_LEVEL: withDefault(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info'),
+});
+
+/**
+ * The settings of an environment, frozen.
+ * @throws Error naming every setting that is missing, wrong or unknown, and what to do
+ */
+export function parseConfig(env: NodeJS.ProcessEnv): Config {
+  const problems = unknownSettings(Object.keys(env));
+  const parsed = Environment.safeParse(env);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`));
+  }
+  if (!parsed.success || problems.length > 0) {
+    throw new Error(`The settings cannot be used:\n- ${problems.join('\n- ')}`);
+  }
+  const { data } = parsed;
+  const endpoint = storeEndpoint(data.MINIO_ENDPOINT, data.MINIO_PORT, data.MINIO_USE_SSL);
+  return Object.freeze({
+    databaseUrl: data.DATABASE_URL,
+    engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
+    temporalUi: data.TEMPORAL_UI_URL ?? null,
+    store: Object.freeze({
+      endpoint,
+      region: data.MINIO_REGION,
+      bucket: data.MINIO_BUCKET,
+      access_key: data.MINIO_ACCESS_KEY,
+      secret_key: data.MINIO_SECRET_KEY,
+    }),
+    host: data.MEMBRIDGE_HOST,
+    port: data.MEMBRIDGE_PORT ?? data.PORT ?? 8_000,
+    adminKey: data.MEMBRIDGE_ADMIN_KEY,
+    runtimeKey: data.RUNTIME_API_KEY,
+    sharedAgentKey: data.MEMBRIDGE_AGENT_KEY ?? null,
+    signingKey: data.MEMBRIDGE_SIGNING_KEY,
+    publicUrl: data.MEMBRIDGE_PUBLIC_URL ?? null,
+    agents: Object.freeze({
+      temporalAddress: data.MEMBRIDGE_AGENT_TEMPORAL_ADDRESS ?? data.TEMPORAL_ADDRESS,
+      storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
+    }),
+    trustProxy: data.MEMBRIDGE_TRUST_PROXY,
+    webDir: data.MEMBRIDGE_WEB_DIR ?? fileURLToPath(new URL('../dist/web', import.meta.url)),
+    workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,
+    logLevel: data.LOG_LEVEL,
+  });
+}
+
+/** The control plane of the original took a full URL, its runtime a host alone with MINIO_PORT: both work. */
+function storeEndpoint(given: string, port: number, useSsl: boolean): string {
+  if (/^https?:\/\//.test(given)) return given.replace(/\/+$/, '');
+  const host = given.includes(':') ? given : `${given}:${port}`;
+  return `${useSsl ? 'https' : 'http'}://${host}`;
+}
+
+function parseSigningKey(value: string, context: z.RefinementCtx): KeyObject {
+  try {
+    const key = createPrivateKey({ key: Buffer.from(value, 'base64'), format: 'der', type: 'pkcs8' });
+    if (key.asymmetricKeyType === 'ed25519') return key;
+  } catch {
+    // Falls through to the one message; the parser's own would not help.
+  }
+  context.addIssue({ code: 'custom', message: 'must be an Ed25519 private key, PKCS#8 DER in base64' });
+  return z.NEVER;
+}

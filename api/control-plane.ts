@@ -1,0 +1,140 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { errorMessage } from '../contract/errors.ts';
+import { connectDatabase } from '../db/connect.ts';
+import { migrateDatabase } from '../db/migrate.ts';
+import { announceOfflineNodes } from '../db/queries/announce-offline-nodes.ts';
+import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
+import { connectEngine, registerSearchAttributes } from '../engine/connect.ts';
+import { ensureMemorySpace } from '../engine/memory-workflows.ts';
+import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
+import { createApp } from './app.ts';
+import type { Config } from './config.ts';
+import { startControlWorker } from './control-worker.ts';
+import type { Deps } from './deps.ts';
+import { callEngine } from './engine-calls.ts';
+import { openEventHub } from './event-hub.ts';
+import { createHealthCheck } from './health.ts';
+import { createMetrics } from './metrics.ts';
+import { retryAtStart } from './retry-at-start.ts';
+import { endStreams } from './sse.ts';
+
+/** A control plane that serves. */
+export interface ControlPlane {
+  /** Where it listens: `http://127.0.0.1:8000`. */
+  readonly url: string;
+  readonly deps: Deps;
+  /** Answers what has begun, ends streams and the worker, closes every connection. */
+  stop(): Promise<void>;
+}
+
+/** How often nodes that went silent are looked for, in milliseconds. */
+const OFFLINE_CHECK_MS = 5_000;
+/** How long requests that have begun may take to end at a stop, in milliseconds. */
+const STOP_GRACE_MS = 10_000;
+/** How long `POST /sync/push|pull` waits, in milliseconds: the original's time-out. */
+const SYNC_WAIT_MS = 60_000;
+
+/**
+ * Starts a control plane: schema, engine, bucket, worker, the workflow of every space, then HTTP.
+ * @throws Error naming the part that is absent or the setting that is wrong
+ */
+export async function startControlPlane(
+  config: Config,
+  logger: Logger,
+  options: { syncWaitMs?: number } = {},
+): Promise<ControlPlane> {
+  const closers: (() => unknown)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) {
+      await Promise.resolve(close()).catch((error: unknown) => logger.warn({ err: error }, 'stopping'));
+    }
+  };
+  try {
+    const deps = await openDeps(config, logger, options.syncWaitMs ?? SYNC_WAIT_MS, closers);
+    const { db, engine } = deps;
+    const worker = await startControlWorker({
+      db,
+      engine,
+      logger,
+      metricsAddress: config.workerMetricsAddress,
+    });
+    closers.push(() => worker.shutdown());
+    for (const space of await listSpaceConfigs(db)) {
+      await callEngine(engine, (client) => ensureMemorySpace(client, space));
+    }
+    const server = createServer(createApp(deps));
+    await listen(server, config);
+    const watch = setInterval(() => void watchNodes(deps), OFFLINE_CHECK_MS);
+    closers.push(
+      () => stopHttp(server, deps),
+      () => clearInterval(watch),
+    );
+    const { port } = server.address() as AddressInfo;
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    return { url: `http://${host}:${port}`, deps, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function openDeps(
+  config: Config,
+  logger: Logger,
+  syncWaitMs: number,
+  closers: (() => unknown)[],
+): Promise<Deps> {
+  const db = connectDatabase(config.databaseUrl, {
+    onIdleError: (error) => logger.warn({ reason: error.message }, 'a PostgreSQL connection broke'),
+  });
+  closers.push(() => db.close());
+  await retryAtStart('PostgreSQL (DATABASE_URL)', logger, () => migrateDatabase(db));
+  const engine = await retryAtStart('Temporal (TEMPORAL_ADDRESS)', logger, () =>
+    connectEngine(config.engine),
+  );
+  closers.push(() => engine.close());
+  await retryAtStart('Temporal (TEMPORAL_ADDRESS)', logger, () => registerSearchAttributes(engine));
+  await retryAtStart('The object store (MINIO_ENDPOINT)', logger, () => ensureBucket(config.store));
+  const store = openObjectStore(config.store);
+  closers.push(() => store.close());
+  const events = await openEventHub(config.databaseUrl, db, logger);
+  closers.push(() => events.close());
+  const now = Date.now;
+  const health = createHealthCheck({ config, db, engine, now });
+  closers.push(() => health.close());
+  const metrics = createMetrics(db, logger, config.workerMetricsAddress);
+  return { config, db, engine, store, logger, events, health, metrics, now, syncWaitMs };
+}
+
+async function listen(server: Server, config: Config): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const where = `${config.host}:${config.port} (MEMBRIDGE_HOST, MEMBRIDGE_PORT)`;
+      reject(new Error(`Cannot listen on ${where}: ${cause.message}`, { cause }));
+    });
+    server.listen(config.port, config.host, resolve);
+  });
+}
+
+/** Tells browsers of nodes that went silent. */
+async function watchNodes({ db, logger, now }: Deps): Promise<void> {
+  try {
+    const gone = await announceOfflineNodes(db, { now: now() });
+    if (gone.length > 0) logger.info({ nodes: gone }, 'nodes went silent');
+  } catch (error) {
+    logger.warn({ reason: errorMessage(error) }, 'nodes could not be watched');
+  }
+}
+
+async function stopHttp(server: Server, deps: Deps): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  endStreams(deps.events);
+  server.closeIdleConnections();
+  const force = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
+  await closed;
+  clearTimeout(force);
+}

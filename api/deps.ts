@@ -1,0 +1,24 @@
+import type { Logger } from 'pino';
+import type { Database } from '../db/connect.ts';
+import type { Engine } from '../engine/connect.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import type { Config } from './config.ts';
+import type { EventHub } from './event-hub.ts';
+import type { HealthCheck } from './health.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What routes work with. */
+export interface Deps {
+  readonly config: Config;
+  readonly db: Database;
+  readonly engine: Engine;
+  readonly store: ObjectStore;
+  readonly logger: Logger;
+  readonly events: EventHub;
+  readonly health: HealthCheck;
+  readonly metrics: Metrics;
+  /** The control plane's clock, epoch ms. */
+  readonly now: () => number;
+  /** How long `POST /sync/push|pull` waits for its round, in milliseconds. */
+  readonly syncWaitMs: number;
+}

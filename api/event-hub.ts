@@ -1,0 +1,136 @@
+import pg from 'pg';
+import type { Logger } from 'pino';
+import { errorMessage } from '../contract/errors.ts';
+import type { Database } from '../db/connect.ts';
+import { EVENTS_CHANNEL } from '../db/queries/emit-events.ts';
+import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
+
+/** Told of each event, in order, none left out from the moment of subscribing. */
+export type EventListener = (event: NumberedEvent) => void;
+
+/** Hands the events of all control planes to the browsers of this one. */
+export interface EventHub {
+  /** Adds a listener; the result removes it. */
+  subscribe(listener: EventListener): () => void;
+  /** The last event that listeners were told of. */
+  readonly position: number;
+  close(): Promise<void>;
+}
+
+/** How long to wait before listening is tried again, in milliseconds. */
+const RETRY_MS = 1_000;
+/** Events read at a time. */
+const BATCH = 500;
+
+/**
+ * Listens for events on a connection of its own. When that breaks it is opened again, and what was missed is read from
+ * the table, so listeners lose nothing.
+ * @throws MembridgeError database_unavailable when PostgreSQL does not answer now
+ */
+export async function openEventHub(databaseUrl: string, db: Database, logger: Logger): Promise<EventHub> {
+  const hub = new PostgresEventHub(databaseUrl, db, logger);
+  await hub.open();
+  return hub;
+}
+
+class PostgresEventHub implements EventHub {
+  readonly #url: string;
+  readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #listeners = new Set<EventListener>();
+  #client: pg.Client | null = null;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+  #reading: Promise<void> | null = null;
+  #again = false;
+  position = 0;
+
+  constructor(url: string, db: Database, logger: Logger) {
+    this.#url = url;
+    this.#db = db;
+    this.#logger = logger;
+  }
+
+  async open(): Promise<void> {
+    this.position = (await readEventRange(this.#db)).last ?? 0;
+    await this.#connect();
+  }
+
+  subscribe(listener: EventListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#listeners.clear();
+    await this.#client?.end().catch(() => undefined);
+    await this.#reading;
+  }
+
+  async #connect(): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.#url,
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+      application_name: 'membridge-events',
+    });
+    let lost = false;
+    const onLost = (reason: string): void => {
+      if (lost) return;
+      lost = true;
+      client.end().catch(() => undefined);
+      this.#reconnectLater(reason);
+    };
+    client.on('error', (error) => onLost(error.message));
+    client.on('end', () => onLost('the connection ended'));
+    client.on('notification', () => this.#catchUp());
+    try {
+      await client.connect();
+      await client.query(`listen ${EVENTS_CHANNEL}`);
+    } catch (error) {
+      onLost(errorMessage(error));
+      return;
+    }
+    this.#client = client;
+    // Whatever was announced before LISTEN took hold.
+    this.#catchUp();
+  }
+
+  #reconnectLater(reason: string): void {
+    if (this.#closed) return;
+    this.#logger.warn({ reason }, 'listening for events broke off; trying again');
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#connect(), RETRY_MS);
+  }
+
+  /** Reads what is new and tells it; announcements that arrive meanwhile lead to one more reading. */
+  #catchUp(): void {
+    this.#again = true;
+    this.#reading ??= this.#readAll().finally(() => {
+      this.#reading = null;
+    });
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        for (;;) {
+          const batch = await readEvents(this.#db, { after: this.position, limit: BATCH });
+          for (const event of batch) this.#tell(event);
+          if (batch.length < BATCH) break;
+        }
+      }
+    } catch (error) {
+      this.#logger.warn({ reason: errorMessage(error) }, 'events could not be read; trying again');
+      setTimeout(() => this.#closed || this.#catchUp(), RETRY_MS).unref();
+    }
+  }
+
+  #tell(event: NumberedEvent): void {
+    this.position = event.seq;
+    for (const listener of this.#listeners) listener(event);
+  }
+}

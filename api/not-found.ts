@@ -1,0 +1,32 @@
+import { MembridgeError } from '../contract/errors.ts';
+import type { Space } from '../contract/memory.ts';
+import type { Node } from '../contract/nodes.ts';
+import { getNode } from '../db/queries/get-node.ts';
+import { getSpace, getSpaceByName } from '../db/queries/get-space.ts';
+import type { Deps } from './deps.ts';
+
+/** The error of a thing that does not exist, named. */
+export function notFound(what: string, name: string): MembridgeError {
+  return new MembridgeError('not_found', `There is no ${what} ${name}.`);
+}
+
+/** The space of a canonical id. @throws MembridgeError not_found */
+export async function needSpace(deps: Deps, cid: string): Promise<Space> {
+  const space = await getSpace(deps.db, { cid });
+  if (space === null) throw notFound('space', cid);
+  return space;
+}
+
+/** The space of a project's name. @throws MembridgeError not_found */
+export async function needProject(deps: Deps, name: string): Promise<Space> {
+  const space = await getSpaceByName(deps.db, { name });
+  if (space === null) throw notFound('project', name);
+  return space;
+}
+
+/** A node. @throws MembridgeError not_found */
+export async function needNode(deps: Deps, id: string): Promise<Node> {
+  const node = await getNode(deps.db, { id, now: deps.now() });
+  if (node === null) throw notFound('node', id);
+  return node;
+}

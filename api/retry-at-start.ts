@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
+
+/** How long a part may be absent at start, in milliseconds. */
+const PATIENCE_MS = 60_000;
+const PAUSE_MS = 2_000;
+
+/**
+ * Does something that needs another server, again and again while that is worth it: machines that boot together come up
+ * in any order.
+ * @param part what is waited for and the setting that says where it is, for the log: "PostgreSQL (DATABASE_URL)"
+ * @throws Error naming the part, after 60 s; at once when trying again cannot help
+ */
+export async function retryAtStart<T>(part: string, logger: Logger, work: () => Promise<T>): Promise<T> {
+  const giveUpAt = Date.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const hopeless = error instanceof MembridgeError && !error.retryable;
+      if (hopeless || Date.now() + PAUSE_MS > giveUpAt) {
+        throw new Error(`${part} cannot be used: ${errorMessage(error)}`, { cause: error });
+      }
+      logger.warn({ reason: errorMessage(error) }, `waiting for ${part}`);
+      await sleep(PAUSE_MS);
+    }
+  }
+}

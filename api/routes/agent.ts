@@ -1,0 +1,79 @@
+import { MembridgeError } from '../../contract/errors.ts';
+import { AgentHeartbeat, AgentHeartbeatResponse, EnrolRequest, EnrolResponse } from '../../contract/nodes.ts';
+import { enrolNode } from '../../db/queries/enrol-node.ts';
+import { listSpaceConfigs } from '../../db/queries/list-space-configs.ts';
+import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
+import { issueCertificate, publicKeyText } from '../certificates.ts';
+import { announceReturn } from '../node-returned.ts';
+import { defineRoute } from '../route.ts';
+import { randomSecret, sha256Hex } from '../secrets.ts';
+
+const tag = 'Agent';
+
+export const agentRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/api/agent/enrol',
+    auth: 'none',
+    tag,
+    summary: 'A machine enrols itself with a one-time token',
+    description: 'The answer holds everything an agent needs, and is given this once.',
+    body: EnrolRequest,
+    status: 201,
+    response: EnrolResponse,
+    errors: {
+      401: 'The token is unknown, used or expired',
+      403: 'The token was made for another node',
+      409: 'A node of this name exists, and the token was not made for it',
+      429: 'Too many failed attempts',
+    },
+    limitFailures: true,
+    handle: async ({ body }, { config, db, ...deps }) => {
+      const now = deps.now();
+      const certificate = issueCertificate(config.signingKey, {
+        node: body.node_id,
+        publicKey: body.public_key,
+        issuedAt: now,
+      });
+      const agentKey = randomSecret();
+      await enrolNode(db, {
+        tokenHash: sha256Hex(body.token),
+        nodeId: body.node_id,
+        keyHash: sha256Hex(agentKey),
+        publicKey: certificate.public_key,
+        facts: body.facts,
+        now,
+      });
+      return {
+        node_id: body.node_id,
+        agent_key: agentKey,
+        certificate,
+        control_public_key: publicKeyText(config.signingKey),
+        temporal: { address: config.agents.temporalAddress, namespace: config.engine.namespace },
+        store: { ...config.store, endpoint: config.agents.storeEndpoint },
+      };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/agent/heartbeat',
+    auth: 'node',
+    tag,
+    summary: 'A node reports; the answer names the spaces it takes part in',
+    body: AgentHeartbeat,
+    status: 200,
+    response: AgentHeartbeatResponse,
+    unlimited: true,
+    handle: async ({ body, caller }, deps) => {
+      const node = caller.node ?? '';
+      const now = deps.now();
+      const recorded = await recordHeartbeat(deps.db, { node, heartbeat: body, now });
+      if (recorded === null) {
+        throw new MembridgeError('unauthorized', `Node ${node} was removed; enrol it again.`);
+      }
+      // Not waited for: a heartbeat must not depend on Temporal. Errors are logged there.
+      if (recorded.returned) void announceReturn(deps, node);
+      return { ok: true as const, now, spaces: await listSpaceConfigs(deps.db) };
+    },
+  }),
+];

@@ -1,0 +1,25 @@
+import type { Route } from '../route.ts';
+import { agentRoutes } from './agent.ts';
+import { healthRoutes } from './health.ts';
+import { jobRoutes } from './jobs.ts';
+import { originalAgentRoutes } from './original-agents.ts';
+import { originalProjectRoutes } from './original-projects.ts';
+import { originalSyncRoutes } from './original-sync.ts';
+import { sessionRoutes } from './session.ts';
+import { spaceRoutes } from './spaces.ts';
+import { streamRoutes } from './streams.ts';
+import { workerRoutes } from './workers.ts';
+
+/** Every route of the API; Express and the OpenAPI document are both made from this list. */
+export const ROUTES: readonly Route[] = [
+  ...healthRoutes,
+  ...sessionRoutes,
+  ...spaceRoutes,
+  ...jobRoutes,
+  ...workerRoutes,
+  ...streamRoutes,
+  ...agentRoutes,
+  ...originalProjectRoutes,
+  ...originalAgentRoutes,
+  ...originalSyncRoutes,
+];

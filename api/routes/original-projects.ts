@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { OriginalCreateProject, OriginalProject, OriginalProjectNode } from '../../contract/api.ts';
+import { CanonicalId } from '../../contract/primitives.ts';
+import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
+import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
+import { needProject, needSpace } from '../not-found.ts';
+import { defineRoute } from '../route.ts';
+import { addSpace, removeSpace } from '../spaces.ts';
+
+const tag = 'Projects (original paths)';
+
+export const originalProjectRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/projects',
+    auth: 'admin',
+    tag,
+    summary: 'All projects',
+    status: 200,
+    response: z.array(OriginalProject),
+    handle: async (_call, { db }) => await listOriginalProjects(db),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/membridge/projects',
+    auth: 'people',
+    tag,
+    summary: 'The same as GET /projects',
+    status: 200,
+    response: z.array(OriginalProject),
+    handle: async (_call, { db }) => await listOriginalProjects(db),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/projects',
+    auth: 'admin',
+    tag,
+    summary: 'Create a project: a memory space that covers the claude-mem project of the same name',
+    body: OriginalCreateProject,
+    status: 201,
+    response: OriginalProject,
+    errors: { 409: 'A project of this name exists' },
+    handle: async ({ body }, deps) => {
+      const space = await addSpace(deps, { name: body.name, projects: [body.name], source: 'manual' });
+      return {
+        name: space.name,
+        canonical_id: space.canonical_id,
+        created_at: space.created_at,
+        last_seen: null,
+        nodes_count: 0,
+        source: 'manual' as const,
+      };
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/projects/:name',
+    auth: 'admin',
+    tag,
+    summary: 'Delete a project',
+    description: 'Its objects in the object store, and the memory on each node, stay.',
+    params: z.strictObject({ name: z.string() }),
+    status: 204,
+    errors: { 404: 'There is no such project' },
+    handle: async ({ params }, deps) => {
+      const space = await needProject(deps, params.name);
+      await removeSpace(deps, space.canonical_id);
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/projects/:cid/nodes',
+    auth: 'admin',
+    tag,
+    summary: 'The nodes of a project',
+    params: z.strictObject({ cid: CanonicalId }),
+    status: 200,
+    response: z.array(OriginalProjectNode),
+    errors: { 404: 'There is no such project' },
+    handle: async ({ params }, deps) => {
+      const nodes = await listOriginalNodes(deps.db, params);
+      // A node may report a project that nobody named yet: known here by its nodes alone.
+      if (nodes.length === 0) await needSpace(deps, params.cid);
+      return nodes;
+    },
+  }),
+];

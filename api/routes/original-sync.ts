@@ -1,0 +1,60 @@
+import type { z } from 'zod';
+import { OriginalSync, OriginalSyncResponse } from '../../contract/api.ts';
+import type { Deps } from '../deps.ts';
+import { needNode, needProject } from '../not-found.ts';
+import { ProblemError } from '../problems.ts';
+import { defineRoute, type Caller } from '../route.ts';
+import { acceptSync, waitForJob } from '../sync-requests.ts';
+
+async function sync(
+  deps: Deps,
+  action: 'push' | 'pull',
+  body: z.infer<typeof OriginalSync>,
+  caller: Caller,
+): Promise<z.infer<typeof OriginalSyncResponse>> {
+  const space = await needProject(deps, body.project);
+  const node = await needNode(deps, body.agent);
+  const { jobId } = await acceptSync(deps, { space, node: node.id, action, caller });
+  const job = await waitForJob(deps, jobId, deps.syncWaitMs);
+  if (job === null) {
+    throw new ProblemError(
+      'sync_timeout',
+      `The ${action} of ${body.project} on ${body.agent} has not ended after ${deps.syncWaitMs / 1_000} s and goes on; look at GET /jobs/${jobId}.`,
+      { job_id: jobId },
+    );
+  }
+  if (job.status === 'failed') {
+    throw new ProblemError(
+      'sync_failed',
+      `The ${action} of ${body.project} on ${body.agent} failed: ${job.detail}`,
+      { job_id: jobId },
+    );
+  }
+  return {
+    ok: true,
+    project: body.project,
+    agent: body.agent,
+    canonical_id: space.canonical_id,
+    detail: job.detail,
+    job_id: jobId,
+  };
+}
+
+export const originalSyncRoutes = (['push', 'pull'] as const).map((action) =>
+  defineRoute({
+    method: 'post',
+    path: `/sync/${action}`,
+    auth: 'admin',
+    tag: 'Sync (original paths)',
+    summary: `${action === 'push' ? 'Push' : 'Pull'} one project's memory on one node, and wait for the end`,
+    body: OriginalSync,
+    status: 200,
+    response: OriginalSyncResponse,
+    errors: {
+      404: 'There is no such project or agent',
+      502: 'The sync failed; job_id names its job',
+      504: 'The sync has not ended after 60 s and goes on; job_id names its job',
+    },
+    handle: async ({ body, caller }, deps) => await sync(deps, action, body, caller),
+  }),
+);

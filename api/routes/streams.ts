@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { findSession } from '../../db/queries/find-session.ts';
+import { defineRoute } from '../route.ts';
+import { streamEvents } from '../sse.ts';
+
+export const streamRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/api/events',
+    auth: 'people',
+    tag: 'Events',
+    summary: 'What changes, as server-sent events',
+    description:
+      'Each data line is one ServerEvent. After a break, the header Last-Event-ID (or last_event_id) resumes; a reset event says that too much was missed, and the lists must be loaded again.',
+    query: z.strictObject({ last_event_id: z.string().optional() }),
+    status: 200,
+    content: 'text/event-stream',
+    unlimited: true,
+    handle: async ({ req, res, caller }, deps) => {
+      const { sessionHash } = caller;
+      await streamEvents(req, res, deps, async () => {
+        if (sessionHash === undefined) return true;
+        return (await findSession(deps.db, { idHash: sessionHash, now: deps.now() })) !== null;
+      });
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/metrics',
+    auth: 'people',
+    tag: 'Health',
+    summary: 'Prometheus metrics of the control plane and its Temporal worker',
+    status: 200,
+    content: 'text/plain',
+    unlimited: true,
+    handle: async ({ res }, { metrics }) => {
+      const text = await metrics.render();
+      res.type('text/plain; version=0.0.4').send(text);
+    },
+  }),
+];

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { RuntimeStats } from '../../contract/api.ts';
+import { CreateEnrolmentToken, EnrolmentToken, Node } from '../../contract/nodes.ts';
+import { createEnrolmentToken } from '../../db/queries/create-enrolment-token.ts';
+import { deleteNode } from '../../db/queries/delete-node.ts';
+import { listNodes } from '../../db/queries/list-nodes.ts';
+import { readStats } from '../../db/queries/read-stats.ts';
+import { needNode, notFound } from '../not-found.ts';
+import { defineRoute } from '../route.ts';
+import { randomSecret, sha256Hex } from '../secrets.ts';
+
+const tag = 'Nodes';
+const WorkerId = z.strictObject({ id: z.string() });
+
+export const workerRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/workers',
+    auth: 'people',
+    tag,
+    summary: 'All nodes',
+    status: 200,
+    response: z.array(Node),
+    handle: async (_call, { db, now }) => await listNodes(db, { now: now() }),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/workers/:id',
+    auth: 'people',
+    tag,
+    summary: 'One node',
+    params: WorkerId,
+    status: 200,
+    response: Node,
+    errors: { 404: 'There is no such node' },
+    handle: async ({ params }, deps) => await needNode(deps, params.id),
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/api/runtime/workers/:id',
+    auth: 'people',
+    tag,
+    summary: 'Remove a node; its key stops working at once',
+    description: "The node's memory, and what it stored in the object store, stay.",
+    params: WorkerId,
+    status: 200,
+    response: z.strictObject({ removed: z.literal(true), id: z.string() }),
+    errors: { 404: 'There is no such node' },
+    handle: async ({ params }, { db, now }) => {
+      if (!(await deleteNode(db, { id: params.id, now: now() }))) throw notFound('node', params.id);
+      return { removed: true as const, id: params.id };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/enrolment-tokens',
+    auth: 'people',
+    tag,
+    summary: 'Make a one-time token with which a machine enrols itself',
+    description:
+      'With node_id the token enrols exactly that node, also again: the old key is then revoked. Without, it enrols one new node of any name. The token is shown this once.',
+    body: CreateEnrolmentToken,
+    status: 201,
+    response: EnrolmentToken,
+    handle: async ({ body }, deps) => {
+      const token = randomSecret();
+      const now = deps.now();
+      const expiresAt = now + body.ttl_seconds * 1_000;
+      const nodeId = body.node_id ?? null;
+      await createEnrolmentToken(deps.db, { tokenHash: sha256Hex(token), nodeId, now, expiresAt });
+      return { token, node_id: nodeId, expires_at: expiresAt };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/stats',
+    auth: 'people',
+    tag,
+    summary: 'Figures of the whole fleet',
+    status: 200,
+    response: RuntimeStats,
+    handle: async (_call, { db, now }) => await readStats(db, { now: now() }),
+  }),
+];

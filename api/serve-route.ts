@@ -1,0 +1,42 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { z } from 'zod';
+import { authenticate } from './auth.ts';
+import type { Deps } from './deps.ts';
+import { invalidInput } from './problems.ts';
+import type { Route } from './route.ts';
+
+/** Express's handler of a declared route: lets the caller in, validates what came, answers what the handler gives. */
+export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
+  return async (req, res) => {
+    // Before the body is read: a stranger's megabyte is not worth parsing.
+    const caller = await authenticate(req, route.auth, deps);
+    if (route.body !== undefined) await readBody(req, res, parseJson);
+    const answer = await route.handle(
+      {
+        params: validate('path', route.params, req.params),
+        query: validate('query', route.query, req.query),
+        body: validate('body', route.body, req.body ?? {}),
+        caller,
+        req,
+        res,
+      },
+      deps,
+    );
+    if (route.content !== undefined) return;
+    if (route.response === undefined) res.status(route.status).end();
+    else res.status(route.status).set('Cache-Control', 'no-store').json(answer);
+  };
+}
+
+function validate(where: string, schema: z.ZodType | undefined, value: unknown): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalidInput(where, parsed.error);
+  return parsed.data;
+}
+
+async function readBody(req: Request, res: Response, parseJson: RequestHandler): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    void parseJson(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error as Error)));
+  });
+}

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import type { Job, Space } from '../contract/memory.ts';
+import type { SyncAction } from '../contract/primitives.ts';
+import type { SyncRequest } from '../contract/workflows.ts';
+import { getJob } from '../db/queries/get-job.ts';
+import { recordJobRequested } from '../db/queries/record-job-requested.ts';
+import { requestSync, type WorkflowRef } from '../engine/memory-workflows.ts';
+import type { Deps } from './deps.ts';
+import { callEngine } from './engine-calls.ts';
+import type { Caller } from './route.ts';
+import { spaceConfig } from './spaces.ts';
+
+/** A sync that was handed to the engine, which from here on loses it no more. */
+export interface AcceptedSync extends WorkflowRef {
+  readonly jobId: string;
+  readonly node: string;
+}
+
+/**
+ * Asks for a sync of one node in one space.
+ * @throws MembridgeError engine_unavailable, database_unavailable
+ */
+export async function acceptSync(
+  deps: Deps,
+  input: { space: Space; node: string; action: SyncAction; caller: Caller },
+): Promise<AcceptedSync> {
+  const space = spaceConfig(input.space);
+  const { node } = input;
+  const request: SyncRequest = {
+    jobId: `job_${randomBytes(8).toString('hex')}`,
+    action: input.action,
+    trigger: input.caller.kind === 'browser' ? 'button' : 'api',
+  };
+  const ref = await callEngine(deps.engine, (client) => requestSync(client, { space, node }, request));
+  await recordJobRequested(deps.db, { space, node, ...ref, request, now: deps.now() });
+  return { ...ref, jobId: request.jobId, node };
+}
+
+/**
+ * Waits until a job has ended.
+ * @returns the job, or null when it has not ended after `waitMs` milliseconds
+ */
+export async function waitForJob(deps: Deps, jobId: string, waitMs: number): Promise<Job | null> {
+  let unsubscribe = (): void => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const told = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+    unsubscribe = deps.events.subscribe(({ event }) => {
+      if (event.type === 'job' && event.job.id === jobId && hasEnded(event.job)) resolve();
+    });
+  });
+  try {
+    // It may have ended before anyone listened.
+    const job = await getJob(deps.db, { id: jobId });
+    if (job !== null && hasEnded(job)) return job;
+    await told;
+    const ended = await getJob(deps.db, { id: jobId });
+    return ended !== null && hasEnded(ended) ? ended : null;
+  } finally {
+    clearTimeout(timer);
+    unsubscribe();
+  }
+}
+
+function hasEnded(job: Job): boolean {
+  return job.status === 'completed' || job.status === 'failed';
+}

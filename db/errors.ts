@@ -1,0 +1,52 @@
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
+
+/** Codes of the operating system and of PostgreSQL (classes 08, 57P) that mean "the server is not there". */
+const GONE_CODES =
+  /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|08...|57P0[1-5]|53300)$/;
+
+/** PostgreSQL's codes for a text that it cannot hold: its text and jsonb have no NUL character. */
+const NUL_CODES = new Set(['22021', '22P05']);
+
+/** Messages of the pg driver for a connection that broke; it sets no code on them. */
+const GONE_MESSAGES =
+  /Connection terminated|timeout exceeded when trying to connect|connection error and is not queryable|Client was closed|Query read timeout/i;
+
+/**
+ * Turns an error of the driver into MembridgeError database_unavailable when it means that the server is gone; gives
+ * any other error back as it is, without the ORM's wrapper.
+ * @param where the server's address, for the message
+ */
+export function translateDatabaseError(error: unknown, where: string): unknown {
+  const cause = unwrap(error);
+  if (cause instanceof MembridgeError) return cause;
+  if (NUL_CODES.has(codeOf(cause))) {
+    return new MembridgeError(
+      'bad_request',
+      'A text in the request contains the character U+0000; remove it.',
+      {
+        cause,
+      },
+    );
+  }
+  if (!serverIsGone(cause)) return cause;
+  return new MembridgeError(
+    'database_unavailable',
+    `PostgreSQL at ${where} (DATABASE_URL) does not answer: ${errorMessage(cause) || codeOf(cause)}. The call may be repeated.`,
+    { cause },
+  );
+}
+
+/** Drizzle wraps what the driver threw, and repeats the statement with its parameters, which must not reach a log. */
+function unwrap(error: unknown): unknown {
+  return error instanceof Error && error.constructor.name === 'DrizzleQueryError' && error.cause !== undefined
+    ? error.cause
+    : error;
+}
+
+function serverIsGone(error: unknown): boolean {
+  return GONE_CODES.test(codeOf(error)) || GONE_MESSAGES.test(errorMessage(error));
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+}

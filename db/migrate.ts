@@ -1,0 +1,36 @@
+import { fileURLToPath } from 'node:url';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import type { Database } from './connect.ts';
+import { translateDatabaseError } from './errors.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
+
+/** The advisory lock that migrations take; any fixed number that nothing else here uses. */
+const MIGRATION_LOCK = 7_305_801;
+
+/**
+ * Brings the database to the newest schema. Processes that start together take turns; a database that is current is
+ * left alone.
+ * @throws MembridgeError database_unavailable when the server is gone
+ */
+export async function migrateDatabase(db: Database): Promise<void> {
+  // The lock lives in a transaction of its own, so it also holds behind a pooler that hands out transactions.
+  const holder = await db.pool.connect().catch((error: unknown) => {
+    throw translateDatabaseError(error, 'start');
+  });
+  let broken: Error | undefined;
+  try {
+    await holder.query('begin');
+    // Waiting for another process's migrations may take longer than a statement usually may.
+    await holder.query('set local statement_timeout = 0');
+    await holder.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await migrate(drizzle(db.pool), { migrationsFolder: MIGRATIONS });
+    await holder.query('commit');
+  } catch (error) {
+    broken = error instanceof Error ? error : new Error(String(error));
+    throw translateDatabaseError(error, 'start');
+  } finally {
+    holder.release(broken);
+  }
+}

@@ -1,0 +1,29 @@
+import { eq } from 'drizzle-orm';
+import type { Space, SpaceConfig } from '../../contract/memory.ts';
+import type { Database } from '../connect.ts';
+import { spaces } from '../schema.ts';
+import { emitEvents } from './emit-events.ts';
+import { findSpaces } from './find-spaces.ts';
+
+/**
+ * Records a space, unless one of its id or name exists.
+ * @returns the new space, or null when there was one already
+ */
+export async function createSpace(
+  db: Database,
+  input: { space: SpaceConfig; source: 'manual' | 'heartbeat'; createdAt: number },
+): Promise<Space | null> {
+  const { cid, projectId, projects } = input.space;
+  return await db.transaction(async (tx) => {
+    const inserted = await tx
+      .insert(spaces)
+      .values({ cid, name: projectId, projects, created_at: input.createdAt, source: input.source })
+      .onConflictDoNothing()
+      .returning({ cid: spaces.cid });
+    if (inserted.length === 0) return null;
+    const [space] = await findSpaces(tx, eq(spaces.cid, cid));
+    if (space === undefined) return null;
+    await emitEvents(tx, [{ type: 'space', space }], input.createdAt);
+    return space;
+  });
+}

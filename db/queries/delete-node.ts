@@ -1,0 +1,28 @@
+import { eq, inArray } from 'drizzle-orm';
+import type { Database } from '../connect.ts';
+import { nodes, spaceNodes, spaces } from '../schema.ts';
+import { emitEvents } from './emit-events.ts';
+import { findSpaces } from './find-spaces.ts';
+
+/** Removes a node, and with it its key and its part in every space. Gives whether there was one. */
+export async function deleteNode(db: Database, input: { id: string; now: number }): Promise<boolean> {
+  return await db.transaction(async (tx) => {
+    const deleted = await tx.delete(nodes).where(eq(nodes.id, input.id)).returning({ id: nodes.id });
+    if (deleted.length === 0) return false;
+    const left = await tx
+      .delete(spaceNodes)
+      .where(eq(spaceNodes.node_id, input.id))
+      .returning({ cid: spaceNodes.cid });
+    const cids = left.map((row) => row.cid);
+    const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
+    await emitEvents(
+      tx,
+      [
+        { type: 'node-removed', id: input.id },
+        ...changed.map((space) => ({ type: 'space' as const, space })),
+      ],
+      input.now,
+    );
+    return true;
+  });
+}

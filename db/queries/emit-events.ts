@@ -1,0 +1,34 @@
+import { lte, sql } from 'drizzle-orm';
+import type { ServerEvent } from '../../contract/events.ts';
+import type { Executor } from '../connect.ts';
+import { events } from '../schema.ts';
+
+/** The channel on which the newest sequence number is told. */
+export const EVENTS_CHANNEL = 'membridge_events';
+/** How many events are kept for replay. */
+export const EVENTS_KEPT = 5_000;
+/** How often, in events, the old ones are removed. */
+const PRUNE_EVERY = 500;
+/** The advisory lock under which sequence numbers are given out; see emitEvents. */
+const EVENTS_LOCK = 7_305_802;
+
+/**
+ * Records events in the transaction of the change they tell of, and wakes the listeners when it commits. Call it last in
+ * the transaction: it takes a lock that every other writer of events waits for.
+ *
+ * The lock is held until the commit is visible, so a number is visible only when all smaller ones are: a reader that has
+ * seen N never has to look back for N-1.
+ */
+export async function emitEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
+  if (payloads.length === 0) return;
+  await tx.execute(sql`select pg_advisory_xact_lock(${EVENTS_LOCK})`);
+  const rows = await tx
+    .insert(events)
+    .values(payloads.map((payload) => ({ payload, at })))
+    .returning({ seq: events.seq });
+  const newest = Math.max(...rows.map((row) => row.seq));
+  await tx.execute(sql`select pg_notify(${EVENTS_CHANNEL}, ${String(newest)})`);
+  if (Math.floor(newest / PRUNE_EVERY) > Math.floor((newest - rows.length) / PRUNE_EVERY)) {
+    await tx.delete(events).where(lte(events.seq, newest - EVENTS_KEPT));
+  }
+}

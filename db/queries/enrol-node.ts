@@ -1,0 +1,67 @@
+import { eq } from 'drizzle-orm';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { NodeFacts } from '../../contract/nodes.ts';
+import type { Database } from '../connect.ts';
+import { enrolmentTokens, nodes } from '../schema.ts';
+import { toNode } from '../to-contract.ts';
+import { emitEvents } from './emit-events.ts';
+
+/** What an enrolment records; secrets come as SHA-256 in hex. */
+export interface EnrolNodeInput {
+  readonly tokenHash: string;
+  readonly nodeId: string;
+  readonly keyHash: string;
+  readonly publicKey: string;
+  readonly facts: NodeFacts;
+  readonly now: number;
+}
+
+/**
+ * Uses up an enrolment token and records its node. A node that exists gets the new key in place of the old, but only
+ * by a token that was made for exactly that node: else any token could take over a machine's identity.
+ * @throws MembridgeError unauthorized (no such token, used, expired), forbidden (made for another node), conflict
+ */
+export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<void> {
+  await db.transaction(async (tx) => {
+    const [token] = await tx
+      .select()
+      .from(enrolmentTokens)
+      .where(eq(enrolmentTokens.token_hash, input.tokenHash))
+      .for('update');
+    if (token === undefined) throw refused('is not known');
+    if (token.used_at !== null) throw refused(`was used already, by ${token.used_by ?? 'a node'}`);
+    if (token.expires_at <= input.now) throw refused('has expired');
+    if (token.node_id !== null && token.node_id !== input.nodeId) {
+      throw new MembridgeError(
+        'forbidden',
+        `This enrolment token was made for node ${token.node_id}, not for ${input.nodeId}.`,
+      );
+    }
+    await tx
+      .update(enrolmentTokens)
+      .set({ used_at: input.now, used_by: input.nodeId })
+      .where(eq(enrolmentTokens.token_hash, input.tokenHash));
+    const identity = { key_hash: input.keyHash, public_key: input.publicKey, facts: input.facts };
+    const insert = tx
+      .insert(nodes)
+      .values({ id: input.nodeId, ...identity, registered_at: input.now, install_method: 'enrolled' });
+    const [row] =
+      token.node_id === null
+        ? await insert.onConflictDoNothing().returning()
+        : await insert.onConflictDoUpdate({ target: nodes.id, set: identity }).returning();
+    if (row === undefined) {
+      throw new MembridgeError(
+        'conflict',
+        `A node named ${input.nodeId} exists. To enrol that machine again, make a token for exactly this node id; for another machine, choose another name.`,
+      );
+    }
+    await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
+  });
+}
+
+function refused(why: string): MembridgeError {
+  return new MembridgeError(
+    'unauthorized',
+    `This enrolment token ${why}. Make a new one (POST /api/runtime/enrolment-tokens).`,
+  );
+}

@@ -1,0 +1,11 @@
+import { eq } from 'drizzle-orm';
+import type { Database } from '../connect.ts';
+import { nodes } from '../schema.ts';
+
+/** The id of the node whose key has this SHA-256 (hex), or null. */
+export async function findNodeByKey(db: Database, input: { keyHash: string }): Promise<string | null> {
+  const [row] = await db.run((sql) =>
+    sql.select({ id: nodes.id }).from(nodes).where(eq(nodes.key_hash, input.keyHash)),
+  );
+  return row?.id ?? null;
+}

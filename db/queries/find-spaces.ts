@@ -1,0 +1,19 @@
+import { asc, inArray, type SQL } from 'drizzle-orm';
+import type { Space } from '../../contract/memory.ts';
+import type { Executor } from '../connect.ts';
+import { spaceNodes, spaces } from '../schema.ts';
+import { toSpace } from '../to-contract.ts';
+
+/** Spaces that a condition selects, by name, each with its nodes; for queries of this folder. */
+export async function findSpaces(executor: Executor, where?: SQL): Promise<Space[]> {
+  const rows = await executor.select().from(spaces).where(where).orderBy(asc(spaces.name));
+  if (rows.length === 0) return [];
+  const cids = rows.map((row) => row.cid);
+  const nodeRows = await executor
+    .select()
+    .from(spaceNodes)
+    .where(inArray(spaceNodes.cid, cids))
+    .orderBy(asc(spaceNodes.node_id));
+  const byCid = Map.groupBy(nodeRows, (row) => row.cid);
+  return rows.map((row) => toSpace(row, byCid.get(row.cid) ?? []));
+}

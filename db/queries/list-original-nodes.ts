@@ -1,0 +1,43 @@
+import { asc, eq } from 'drizzle-orm';
+import type { z } from 'zod';
+import type { OriginalProjectNode } from '../../contract/api.ts';
+import type { Database } from '../connect.ts';
+import { nodes, originalNodes, spaceNodes, spaces } from '../schema.ts';
+
+type ProjectNode = z.infer<typeof OriginalProjectNode>;
+
+/** The nodes of a project in the original's shape: those that sync it, and those that only report in the old way. */
+export async function listOriginalNodes(db: Database, input: { cid: string }): Promise<ProjectNode[]> {
+  return await db.run(async (sql) => {
+    const reported = await sql
+      .select()
+      .from(originalNodes)
+      .where(eq(originalNodes.cid, input.cid))
+      .orderBy(asc(originalNodes.node_id));
+    const enrolled = await sql
+      .select({ node: nodes, project: spaces.name })
+      .from(spaceNodes)
+      .innerJoin(nodes, eq(nodes.id, spaceNodes.node_id))
+      .innerJoin(spaces, eq(spaces.cid, spaceNodes.cid))
+      .where(eq(spaceNodes.cid, input.cid))
+      .orderBy(asc(nodes.id));
+    const known = new Map<string, ProjectNode>();
+    for (const { cid, ...rest } of reported) {
+      known.set(rest.node_id, { ...rest, canonical_id: cid, role: 'unknown' });
+    }
+    for (const { node, project } of enrolled) {
+      known.set(node.id, {
+        node_id: node.id,
+        canonical_id: input.cid,
+        role: 'unknown',
+        obs_count: node.memory?.rows?.observations ?? 0,
+        db_sha: '',
+        last_seen: node.last_heartbeat,
+        ip_addrs: node.facts.ip_addrs,
+        registered_at: node.registered_at,
+        project_id: project,
+      });
+    }
+    return [...known.values()];
+  });
+}

@@ -1,0 +1,48 @@
+import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SyncRequest } from '../../contract/workflows.ts';
+import type { Database } from '../connect.ts';
+import { jobs } from '../schema.ts';
+import { toJob } from '../to-contract.ts';
+import { emitEvents } from './emit-events.ts';
+
+/**
+ * Records a job that was asked for and whose round has not begun, so that its id can be looked up at once. When the
+ * round was faster than this call, its row stands.
+ */
+export async function recordJobRequested(
+  db: Database,
+  input: {
+    space: SpaceConfig;
+    node: string;
+    workflowId: string;
+    runId: string;
+    request: SyncRequest;
+    now: number;
+  },
+): Promise<void> {
+  const { space, request } = input;
+  await db.transaction(async (tx) => {
+    const rows = await tx
+      .insert(jobs)
+      .values({
+        id: request.jobId,
+        action: request.action,
+        trigger: request.trigger,
+        project: space.projectId,
+        canonical_id: space.cid,
+        agent: input.node,
+        status: 'pending',
+        detail: 'waits for its turn',
+        workflow_id: input.workflowId,
+        run_id: input.runId,
+        created_at: input.now,
+      })
+      .onConflictDoNothing()
+      .returning();
+    await emitEvents(
+      tx,
+      rows.map((row) => ({ type: 'job' as const, job: toJob(row) })),
+      input.now,
+    );
+  });
+}

@@ -1,0 +1,34 @@
+import type { SyncAction } from '../contract/primitives.ts';
+import type { SyncRoundResult } from '../contract/workflows.ts';
+
+const DOING: Record<SyncAction, string> = {
+  push: 'sending',
+  pull: 'fetching',
+  sync: 'sending and fetching',
+};
+
+/** What a running job does, for people. */
+export function runningDetail(action: SyncAction): string {
+  return DOING[action];
+}
+
+/** What a round did, in one sentence for people. */
+export function finishedDetail(result: SyncRoundResult): string {
+  const { push, pull, error } = result;
+  const received = (pull?.inserted ?? 0) + (pull?.updated ?? 0);
+  const parts: string[] = [];
+  if (push !== null && push.rows > 0) parts.push(`sent ${rows(push.rows)}`);
+  if (received > 0) parts.push(`received ${rows(received)}`);
+  const sentence = error?.message ?? (parts.length === 0 ? 'nothing new' : parts.join(', '));
+  // What was moved before the failure has been moved: say so after the error.
+  const notes = error === null ? [] : parts;
+  if (pull !== null && pull.waiting > 0) {
+    notes.push(`${rows(pull.waiting)} ${pull.waiting === 1 ? 'waits for its' : 'wait for their'} session`);
+  }
+  for (const { node, problem } of pull?.problems ?? []) notes.push(`${node}: ${problem}`);
+  return [sentence, ...notes].join('; ');
+}
+
+function rows(count: number): string {
+  return `${count} ${count === 1 ? 'row' : 'rows'}`;
+}

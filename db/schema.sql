@@ -1,0 +1,112 @@
+-- The schema after all migrations. Written by `node db/write-schema.ts`; do not edit.
+
+CREATE TABLE browser_sessions (
+  id_hash text NOT NULL,
+  created_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  CONSTRAINT browser_sessions_pkey PRIMARY KEY (id_hash)
+);
+
+CREATE TABLE enrolment_tokens (
+  token_hash text NOT NULL,
+  node_id text,
+  created_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  used_at bigint,
+  used_by text,
+  CONSTRAINT enrolment_tokens_pkey PRIMARY KEY (token_hash)
+);
+
+CREATE TABLE events (
+  seq bigint NOT NULL DEFAULT nextval('events_seq_seq'::regclass),
+  payload jsonb NOT NULL,
+  at bigint NOT NULL,
+  CONSTRAINT events_pkey PRIMARY KEY (seq)
+);
+
+CREATE TABLE jobs (
+  id text NOT NULL,
+  action text NOT NULL,
+  trigger text NOT NULL,
+  project text NOT NULL,
+  canonical_id text NOT NULL,
+  agent text NOT NULL,
+  status text NOT NULL,
+  detail text NOT NULL,
+  error_code text,
+  workflow_id text NOT NULL,
+  run_id text NOT NULL,
+  rows_sent bigint NOT NULL DEFAULT 0,
+  rows_inserted bigint NOT NULL DEFAULT 0,
+  rows_updated bigint NOT NULL DEFAULT 0,
+  bytes_up bigint NOT NULL DEFAULT 0,
+  bytes_down bigint NOT NULL DEFAULT 0,
+  requests bigint NOT NULL DEFAULT 0,
+  created_at bigint NOT NULL,
+  finished_at bigint,
+  ms bigint,
+  CONSTRAINT jobs_pkey PRIMARY KEY (id)
+);
+CREATE INDEX jobs_agent ON public.jobs USING btree (agent, created_at DESC NULLS LAST);
+CREATE INDEX jobs_created_at ON public.jobs USING btree (created_at DESC NULLS LAST);
+CREATE INDEX jobs_project ON public.jobs USING btree (project, created_at DESC NULLS LAST);
+CREATE INDEX jobs_status ON public.jobs USING btree (status);
+
+CREATE TABLE nodes (
+  id text NOT NULL,
+  key_hash text NOT NULL,
+  public_key text NOT NULL,
+  facts jsonb NOT NULL,
+  memory jsonb,
+  online boolean NOT NULL DEFAULT false,
+  last_heartbeat bigint,
+  registered_at bigint NOT NULL,
+  install_method text NOT NULL,
+  CONSTRAINT nodes_key_hash_unique UNIQUE (key_hash),
+  CONSTRAINT nodes_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE original_nodes (
+  cid text NOT NULL,
+  node_id text NOT NULL,
+  project_id text NOT NULL,
+  obs_count integer NOT NULL,
+  db_sha text NOT NULL,
+  ip_addrs jsonb NOT NULL,
+  last_seen bigint NOT NULL,
+  registered_at bigint NOT NULL,
+  CONSTRAINT original_nodes_cid_node_id_pk PRIMARY KEY (cid, node_id)
+);
+
+CREATE TABLE settings (
+  key text NOT NULL,
+  value text NOT NULL,
+  CONSTRAINT settings_pkey PRIMARY KEY (key)
+);
+
+CREATE TABLE space_nodes (
+  cid text NOT NULL,
+  node_id text NOT NULL,
+  last_push_at bigint,
+  last_pull_at bigint,
+  head_epoch text,
+  head_seq bigint NOT NULL DEFAULT 0,
+  rows_sent bigint NOT NULL DEFAULT 0,
+  rows_received bigint NOT NULL DEFAULT 0,
+  bytes_up bigint NOT NULL DEFAULT 0,
+  bytes_down bigint NOT NULL DEFAULT 0,
+  status text NOT NULL,
+  detail text NOT NULL DEFAULT ''::text,
+  CONSTRAINT space_nodes_cid_node_id_pk PRIMARY KEY (cid, node_id)
+);
+CREATE INDEX space_nodes_node ON public.space_nodes USING btree (node_id);
+
+CREATE TABLE spaces (
+  cid text NOT NULL,
+  name text NOT NULL,
+  projects jsonb NOT NULL,
+  created_at bigint NOT NULL,
+  source text NOT NULL,
+  CONSTRAINT spaces_name_unique UNIQUE (name),
+  CONSTRAINT spaces_pkey PRIMARY KEY (cid)
+);

@@ -1,0 +1,143 @@
+import {
+  bigint,
+  bigserial,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+} from 'drizzle-orm/pg-core';
+import type { ServerEvent } from '../contract/events.ts';
+import type { Job, MemoryStatus, SpaceNode } from '../contract/memory.ts';
+import type { NodeFacts } from '../contract/nodes.ts';
+
+/** A moment in epoch milliseconds (or a length of time in milliseconds); exact as a JavaScript number for 285,000 years. */
+const epochMs = (name: string) => bigint(name, { mode: 'number' });
+/** A count that may pass 2^31 (bytes, rows over years). */
+const count = (name: string) => bigint(name, { mode: 'number' }).notNull().default(0);
+
+/** The machines of the fleet. `online` is what was last announced; `last_heartbeat` is the truth. */
+export const nodes = pgTable('nodes', {
+  id: text('id').primaryKey(),
+  key_hash: text('key_hash').notNull().unique(),
+  public_key: text('public_key').notNull(),
+  facts: jsonb('facts').$type<NodeFacts>().notNull(),
+  memory: jsonb('memory').$type<MemoryStatus>(),
+  online: boolean('online').notNull().default(false),
+  last_heartbeat: epochMs('last_heartbeat'),
+  registered_at: epochMs('registered_at').notNull(),
+  install_method: text('install_method').notNull(),
+});
+
+/** One-time tokens with which a machine enrols itself; only their hashes are kept. */
+export const enrolmentTokens = pgTable('enrolment_tokens', {
+  token_hash: text('token_hash').primaryKey(),
+  node_id: text('node_id'),
+  created_at: epochMs('created_at').notNull(),
+  expires_at: epochMs('expires_at').notNull(),
+  used_at: epochMs('used_at'),
+  used_by: text('used_by'),
+});
+
+/** The spaces: one canonical id and the claude-mem project names it covers. */
+export const spaces = pgTable('spaces', {
+  cid: text('cid').primaryKey(),
+  name: text('name').notNull().unique(),
+  projects: jsonb('projects').$type<string[]>().notNull(),
+  created_at: epochMs('created_at').notNull(),
+  source: text('source').$type<'manual' | 'heartbeat'>().notNull(),
+});
+
+/** What each node last did in each space. */
+export const spaceNodes = pgTable(
+  'space_nodes',
+  {
+    cid: text('cid').notNull(),
+    node_id: text('node_id').notNull(),
+    last_push_at: epochMs('last_push_at'),
+    last_pull_at: epochMs('last_pull_at'),
+    head_epoch: text('head_epoch'),
+    head_seq: bigint('head_seq', { mode: 'number' }).notNull().default(0),
+    rows_sent: count('rows_sent'),
+    rows_received: count('rows_received'),
+    bytes_up: count('bytes_up'),
+    bytes_down: count('bytes_down'),
+    status: text('status').$type<SpaceNode['status']>().notNull(),
+    detail: text('detail').notNull().default(''),
+  },
+  (table) => [
+    primaryKey({ columns: [table.cid, table.node_id] }),
+    index('space_nodes_node').on(table.node_id),
+  ],
+);
+
+/** The history of syncs, one row per request. */
+export const jobs = pgTable(
+  'jobs',
+  {
+    id: text('id').primaryKey(),
+    action: text('action').$type<Job['action']>().notNull(),
+    trigger: text('trigger').$type<Job['trigger']>().notNull(),
+    project: text('project').notNull(),
+    canonical_id: text('canonical_id').notNull(),
+    agent: text('agent').notNull(),
+    status: text('status').$type<Job['status']>().notNull(),
+    detail: text('detail').notNull(),
+    error_code: text('error_code'),
+    workflow_id: text('workflow_id').notNull(),
+    run_id: text('run_id').notNull(),
+    rows_sent: count('rows_sent'),
+    rows_inserted: count('rows_inserted'),
+    rows_updated: count('rows_updated'),
+    bytes_up: count('bytes_up'),
+    bytes_down: count('bytes_down'),
+    requests: count('requests'),
+    created_at: epochMs('created_at').notNull(),
+    finished_at: epochMs('finished_at'),
+    ms: epochMs('ms'),
+  },
+  (table) => [
+    index('jobs_created_at').on(table.created_at.desc()),
+    index('jobs_project').on(table.project, table.created_at.desc()),
+    index('jobs_agent').on(table.agent, table.created_at.desc()),
+    index('jobs_status').on(table.status),
+  ],
+);
+
+/** What changed, in commit order, for replay to browsers. See queries/emit-events.ts. */
+export const events = pgTable('events', {
+  seq: bigserial('seq', { mode: 'number' }).primaryKey(),
+  payload: jsonb('payload').$type<ServerEvent>().notNull(),
+  at: epochMs('at').notNull(),
+});
+
+/** Signed-in browsers; only the hash of the cookie is kept. */
+export const browserSessions = pgTable('browser_sessions', {
+  id_hash: text('id_hash').primaryKey(),
+  created_at: epochMs('created_at').notNull(),
+  expires_at: epochMs('expires_at').notNull(),
+});
+
+/** What people set while the control plane runs. */
+export const settings = pgTable('settings', {
+  key: text('key').primaryKey(),
+  value: text('value').notNull(),
+});
+
+/** What agents of the original protocol report by `POST /agent/heartbeat`, one row per project and node. */
+export const originalNodes = pgTable(
+  'original_nodes',
+  {
+    cid: text('cid').notNull(),
+    node_id: text('node_id').notNull(),
+    project_id: text('project_id').notNull(),
+    obs_count: integer('obs_count').notNull(),
+    db_sha: text('db_sha').notNull(),
+    ip_addrs: jsonb('ip_addrs').$type<string[]>().notNull(),
+    last_seen: epochMs('last_seen').notNull(),
+    registered_at: epochMs('registered_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.cid, table.node_id] })],
+);
