@@ -19,7 +19,7 @@ export const ProjectName = z
   .string()
   .min(1)
   .max(128)
-  .regex(/^[^\u0000-\u001f\u007f]+$/, 'must not contain control characters');
+  .regex(/^\P{Cc}+$/u, 'must not contain control characters');
 
 /** What a memory sync does: send what is new here, fetch what is new elsewhere, or both in that order. */
 export const SyncAction = z.enum(['push', 'pull', 'sync']);

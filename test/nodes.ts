@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { inject } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
 import type { SpaceConfig } from '../contract/memory.ts';

@@ -4,7 +4,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import type { SyncAction, SyncTrigger } from '../../contract/primitives.ts';
 import type { SyncRequest, SyncRoundResult } from '../../contract/workflows.ts';
-import type { Db } from '../../db/connect.ts';
+import type { Database } from '../../db/connect.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
@@ -32,7 +32,7 @@ export interface RoundFinished extends RoundStarted {
  * Activities that run beside the API: status for people, and who is to sync next. All of them may run twice with the
  * effect of once.
  */
-export function createControlActivities(dependencies: { db: Db; client: Client }) {
+export function createControlActivities(dependencies: { db: Database; client: Client }) {
   const { db, client } = dependencies;
 
   async function ask(
