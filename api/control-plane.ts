@@ -47,7 +47,7 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const closers: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) {
+    for (const close of closers.splice(0).toReversed()) {
       await Promise.resolve(close()).catch((error: unknown) => logger.warn({ err: error }, 'stopping'));
     }
   };

@@ -37,6 +37,6 @@ function validate(where: string, schema: z.ZodType | undefined, value: unknown):
 
 async function readBody(req: Request, res: Response, parseJson: RequestHandler): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    void parseJson(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error as Error)));
+    void parseJson(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
   });
 }

@@ -26,7 +26,7 @@ const node = 'node-a';
 beforeAll(async () => {
   const database = await freshDatabase(inject('parts').databaseUrl);
   db = connectDatabase(database.url, { onIdleError: () => undefined });
-  drop = database.drop;
+  drop = () => database.drop();
   await migrateDatabase(db);
   await createSpace(db, { space, source: 'manual', createdAt: 1 });
   await addNode(node);
