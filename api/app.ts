@@ -60,6 +60,8 @@ function requestLog(logger: Logger): RequestHandler {
       }),
       res: (res: { statusCode: number }) => ({ status: res.statusCode }),
     },
+    // For every 5xx pino-http makes up an error with a stack of its own; errorHandler logs the real one.
+    customErrorObject: (_req, _res, _error, line: object) => ({ ...line, err: undefined }),
     customLogLevel: (_req, res, error) => {
       if (error !== undefined || res.statusCode >= 500) return 'warn';
       return res.statusCode >= 400 ? 'info' : 'debug';

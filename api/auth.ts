@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { parseCookie } from 'cookie';
 import { MembridgeError } from '../contract/errors.ts';
+import { assertNever } from '../contract/primitives.ts';
 import { findNodeByKey } from '../db/queries/find-node-by-key.ts';
 import { findSession } from '../db/queries/find-session.ts';
 import type { Deps } from './deps.ts';
@@ -40,6 +41,8 @@ export async function authenticate(req: Request, auth: RouteAuth, deps: AuthDeps
         (await asNode(req, deps)) ??
         refuse('X-MEMBRIDGE-AGENT', 'an agent key, or X-MEMBRIDGE-ADMIN with the admin key')
       );
+    default:
+      return assertNever(auth);
   }
 }
 

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Client } from 'pg';
 import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import type { Database } from '../db/connect.ts';
@@ -38,7 +38,7 @@ class PostgresEventHub implements EventHub {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #listeners = new Set<EventListener>();
-  #client: pg.Client | null = null;
+  #client: Client | null = null;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   #reading: Promise<void> | null = null;
@@ -70,7 +70,7 @@ class PostgresEventHub implements EventHub {
   }
 
   async #connect(): Promise<void> {
-    const client = new pg.Client({
+    const client = new Client({
       connectionString: this.#url,
       connectionTimeoutMillis: 5_000,
       keepAlive: true,

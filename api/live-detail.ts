@@ -75,7 +75,7 @@ function nodeActivity(all: readonly RawPending[], node: string): PendingActivity
   if (worst === undefined) return null;
   return {
     attempt: worst.attempt ?? 1,
-    started: worst.lastStartedTime != null && worst.state !== SCHEDULED,
+    started: worst.lastStartedTime != null && Number(worst.state) !== SCHEDULED,
     failure: worst.lastFailure?.message ?? null,
     nextAt: toMs(worst.nextAttemptScheduleTime ?? worst.scheduledTime),
   };

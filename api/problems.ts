@@ -62,6 +62,11 @@ export function errorHandler(logger: Logger): ErrorRequestHandler {
     const error = toMembridgeError(thrown);
     if (error.code === 'internal') {
       logger.error({ err: thrown, request_id: res.getHeader('X-Request-ID') }, 'request failed');
+    } else if (ERRORS[error.code].status >= 500) {
+      logger.warn(
+        { code: error.code, reason: error.message, request_id: res.getHeader('X-Request-ID') },
+        'refused',
+      );
     }
     // Too late for an answer: Express then cuts the connection.
     if (res.headersSent) next(thrown);

@@ -1,8 +1,7 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type { NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
 import type { PgDatabase } from 'drizzle-orm/pg-core';
-import pg from 'pg';
-import type { Pool } from 'pg';
+import { Pool } from 'pg';
 import * as schema from './schema.ts';
 import { translateDatabaseError } from './errors.ts';
 
@@ -37,7 +36,7 @@ const STATEMENT_TIMEOUT_MS = 15_000;
  * @param url a `postgresql://` address; its `sslmode` is honoured by the driver (managed PostgreSQL such as Neon needs it)
  */
 export function connectDatabase(url: string, options: ConnectOptions): Database {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: url,
     max: options.max ?? 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { parseConfig } from './config.ts';
+import { planeEnvironment } from '../test/control-plane.ts';
+
+const env = planeEnvironment('postgresql://h/d', {
+  databaseUrl: '',
+  temporal: { address: '127.0.0.1:7233', namespace: 'default' },
+  minio: { endpoint: 'http://127.0.0.1:9000', accessKey: 'a', secretKey: 's' },
+});
+
+test('a missing setting is named', () => {
+  const { RUNTIME_API_KEY: _, ...rest } = env;
+  expect(() => parseConfig(rest)).toThrow('RUNTIME_API_KEY is not set');
+});
+
+test('an unknown MEMBRIDGE_ name fails with the nearest known one', () => {
+  expect(() => parseConfig({ ...env, MEMBRIDGE_PROT: '1' })).toThrow('did you mean MEMBRIDGE_PORT?');
+});
+
+test('names of the agent and of the stack are let be', () => {
+  expect(parseConfig({ ...env, MEMBRIDGE_NODE_ID: 'n', MEMBRIDGE_MINIO_PORT: '9' }).port).toBe(0);
+});
+
+test('a signing key that is none is refused', () => {
+  expect(() => parseConfig({ ...env, MEMBRIDGE_SIGNING_KEY: 'AAAA' })).toThrow(
+    /MEMBRIDGE_SIGNING_KEY must be an Ed25519/,
+  );
+});
+
+test.each([
+  ['https://minio.example', undefined, undefined, 'https://minio.example'],
+  ['minio', '9100', undefined, 'http://minio:9100'],
+  ['minio', undefined, 'true', 'https://minio:9000'],
+])('MINIO_ENDPOINT %s with port %s and SSL %s is %s', (endpoint, port, ssl, expected) => {
+  const config = parseConfig({ ...env, MINIO_ENDPOINT: endpoint, MINIO_PORT: port, MINIO_USE_SSL: ssl });
+  expect(config.store.endpoint).toBe(expected);
+  expect(config.agents.storeEndpoint).toBe(expected);
+});
+
+test('the configuration is frozen', () => {
+  expect(Object.isFrozen(parseConfig(env))).toBe(true);
+});

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { describePending, type PendingActivity } from './live-detail.ts';
+
+const now = 1_000_000;
+const waiting: PendingActivity = { attempt: 1, started: false, failure: null, nextAt: now - 50 };
+
+test.each<[string, PendingActivity, boolean, string | null]>([
+  ['runs', { ...waiting, started: true }, true, null],
+  ['not taken, node online', waiting, true, 'waits for node n to take it'],
+  ['not taken, node away', waiting, false, 'waits for node n to come back'],
+  [
+    'between attempts',
+    { attempt: 5, started: false, failure: 'MinIO refused the connection', nextAt: now + 7_400 },
+    true,
+    'attempt 4: MinIO refused the connection; next try in 8 s',
+  ],
+  [
+    'next attempt is due, node away',
+    { attempt: 5, started: false, failure: 'x', nextAt: now - 1 },
+    false,
+    'waits for node n to come back',
+  ],
+  [
+    'tries again',
+    { attempt: 2, started: true, failure: 'x', nextAt: null },
+    true,
+    'attempt 2 runs; the one before failed: x',
+  ],
+])('%s', (_name, pending, online, expected) => {
+  expect(describePending(pending, { node: 'n', online, now })).toBe(expected);
+});

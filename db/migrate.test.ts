@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { freshDatabase } from '../test/control-plane.ts';
+import { connectDatabase } from './connect.ts';
+import { dumpSchema } from './dump-schema.ts';
+import { migrateDatabase } from './migrate.ts';
+
+let database: Awaited<ReturnType<typeof freshDatabase>>;
+beforeEach(async () => {
+  database = await freshDatabase(inject('parts').databaseUrl);
+});
+afterEach(async () => await database.drop());
+
+test('the committed dump is the schema that the migrations make', async () => {
+  const db = connectDatabase(database.url, { onIdleError: () => undefined });
+  try {
+    await migrateDatabase(db);
+    expect(await dumpSchema(db)).toBe(await readFile(new URL('./schema.sql', import.meta.url), 'utf8'));
+  } finally {
+    await db.close();
+  }
+});
+
+test('processes that start together migrate one after the other', async () => {
+  const script = `
+    import { connectDatabase } from './db/connect.ts';
+    import { migrateDatabase } from './db/migrate.ts';
+    const db = connectDatabase(process.env.DATABASE_URL, { onIdleError: () => {} });
+    await migrateDatabase(db);
+    await db.close();`;
+  const exits = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: new URL('..', import.meta.url),
+        env: { ...process.env, DATABASE_URL: database.url },
+        stdio: ['ignore', 'inherit', 'inherit'],
+      });
+      const [code] = (await once(child, 'exit')) as [number | null];
+      return code;
+    }),
+  );
+  expect(exits).toEqual([0, 0, 0]);
+});

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { canonicalId } from '../contract/canonical-id.ts';
+import type { SyncTrigger } from '../contract/primitives.ts';
+import type { SyncRoundResult } from '../contract/workflows.ts';
+import { freshDatabase, heartbeat } from '../test/control-plane.ts';
+import { connectDatabase, type Database } from './connect.ts';
+import { migrateDatabase } from './migrate.ts';
+import { createEnrolmentToken } from './queries/create-enrolment-token.ts';
+import { createSpace } from './queries/create-space.ts';
+import { deleteNode } from './queries/delete-node.ts';
+import { emitEvents } from './queries/emit-events.ts';
+import { enrolNode } from './queries/enrol-node.ts';
+import { getJob } from './queries/get-job.ts';
+import { getSpace } from './queries/get-space.ts';
+import { listLiveNodes } from './queries/list-live-nodes.ts';
+import { readEventRange, readEvents } from './queries/read-events.ts';
+import { recordHeartbeat } from './queries/record-heartbeat.ts';
+import { recordRoundFinished } from './queries/record-round-finished.ts';
+import { recordRoundStarted } from './queries/record-round-started.ts';
+
+let db: Database;
+let drop: () => Promise<void>;
+const space = { cid: canonicalId('demo'), projectId: 'demo', projects: ['demo'] };
+const node = 'node-a';
+
+beforeAll(async () => {
+  const database = await freshDatabase(inject('parts').databaseUrl);
+  db = connectDatabase(database.url, { onIdleError: () => undefined });
+  drop = () => database.drop();
+  await migrateDatabase(db);
+  await createSpace(db, { space, source: 'manual', createdAt: 1 });
+  await addNode(node);
+});
+afterAll(async () => {
+  await db.close();
+  await drop();
+});
+
+async function addNode(id: string): Promise<void> {
+  await createEnrolmentToken(db, { tokenHash: id, nodeId: id, now: 1, expiresAt: 1_000 });
+  await enrolNode(db, {
+    tokenHash: id,
+    nodeId: id,
+    keyHash: id,
+    publicKey: id,
+    facts: heartbeat(id).facts,
+    now: 2,
+  });
+}
+
+function request(jobId: string, trigger: SyncTrigger = 'button') {
+  return { jobId, action: 'sync' as const, trigger, requestedAt: 5 };
+}
+
+function result(jobIds: string[], rows: number, error: SyncRoundResult['error'] = null): SyncRoundResult {
+  const traffic = { requests: 1, bytesUp: 10, bytesDown: 20 };
+  return {
+    jobIds,
+    push: { rows, segments: 1, head: { epoch: 'e', seq: 3 }, traffic, ms: 1 },
+    pull: {
+      operations: 0,
+      inserted: rows,
+      updated: 0,
+      waiting: 0,
+      segments: 0,
+      problems: [],
+      traffic,
+      ms: 1,
+    },
+    error,
+    ms: 12.4,
+  };
+}
+
+async function round(
+  jobId: string,
+  trigger: SyncTrigger,
+  rows: number,
+  error: SyncRoundResult['error'] = null,
+) {
+  const requests = [request(jobId, trigger)];
+  const started = { space, node, workflowId: 'w', runId: 'r', requests, startedAt: 10 };
+  const finished = { space, node, requests, result: result([jobId], rows, error), finishedAt: 20 };
+  await recordRoundStarted(db, started);
+  return { started, finished };
+}
+
+test('a retried round neither adds its totals twice nor takes a finished job back', async () => {
+  const { started, finished } = await round('job_twice', 'button', 7);
+  expect(await getJob(db, { id: 'job_twice' })).toMatchObject({
+    status: 'running',
+    detail: 'sending and fetching',
+  });
+  await recordRoundFinished(db, finished);
+  const after = await getSpace(db, { cid: space.cid });
+  await recordRoundFinished(db, finished);
+  await recordRoundStarted(db, started);
+  expect(await getSpace(db, { cid: space.cid })).toEqual(after);
+  expect(after?.nodes).toMatchObject([
+    { rows_sent: 7, rows_received: 7, bytes_up: 20, status: 'in-step', last_push_at: 20, head_seq: 3 },
+  ]);
+  expect(await getJob(db, { id: 'job_twice' })).toMatchObject({
+    status: 'completed',
+    detail: 'sent 7 rows, received 7 rows',
+    rows_sent: 7,
+    bytes_down: 40,
+    requests: 2,
+    ms: 12,
+  });
+});
+
+test('a failed round says why and what had been moved', async () => {
+  const { finished } = await round('job_failed', 'api', 1, {
+    code: 'store_unavailable',
+    message: 'MinIO is away',
+  });
+  await recordRoundFinished(db, finished);
+  expect(await getJob(db, { id: 'job_failed' })).toMatchObject({
+    status: 'failed',
+    error_code: 'store_unavailable',
+    detail: 'MinIO is away; sent 1 row; received 1 row',
+  });
+});
+
+test.each([
+  ['noticed', 0, null, false],
+  ['catch-up', 0, null, false],
+  ['fan-out', 0, null, false],
+  ['button', 0, null, true],
+  ['noticed', 2, null, true],
+  ['noticed', 0, { code: 'internal', message: 'broken' }, true],
+] as const)('a round for "%s" that moved %i rows, error %o, stays in the history: %s', async (...row) => {
+  const [trigger, rows, error, stays] = row;
+  const { finished } = await round('job_quiet', trigger, rows, error);
+  await recordRoundFinished(db, finished);
+  expect((await getJob(db, { id: 'job_quiet' })) !== null).toBe(stays);
+  await db.pool.query(`delete from jobs where id = 'job_quiet'`);
+});
+
+test('a node that was removed while its round ran is not brought back', async () => {
+  await addNode('node-gone');
+  await deleteNode(db, { id: 'node-gone', now: 3 });
+  const requests = [request('job_gone')];
+  const common = { space, node: 'node-gone', requests };
+  await recordRoundStarted(db, { ...common, workflowId: 'w', runId: 'r', startedAt: 1 });
+  await recordRoundFinished(db, { ...common, result: result(['job_gone'], 1), finishedAt: 2 });
+  const after = await getSpace(db, { cid: space.cid });
+  expect(after?.nodes.map((row) => row.node_id)).toEqual([node]);
+  expect(await getJob(db, { id: 'job_gone' })).toMatchObject({ status: 'completed' });
+});
+
+test('live nodes are those with a fresh heartbeat, and a node is back once', async () => {
+  expect(await listLiveNodes(db, { withinMs: 25_000, now: 100_000 })).toEqual([]);
+  const report = { node, heartbeat: heartbeat() };
+  expect(await recordHeartbeat(db, { ...report, now: 100_000 })).toEqual({ returned: true });
+  expect(await recordHeartbeat(db, { ...report, now: 110_000 })).toEqual({ returned: false });
+  expect(await listLiveNodes(db, { withinMs: 25_000, now: 135_000 })).toEqual([node]);
+  expect(await listLiveNodes(db, { withinMs: 25_000, now: 135_001 })).toEqual([]);
+  expect(await recordHeartbeat(db, { ...report, now: 140_000 })).toEqual({ returned: true });
+});
+
+test('events become visible in the order of their numbers, whatever writes at once', async () => {
+  const start = (await readEventRange(db)).last ?? 0;
+  const writers = Array.from({ length: 60 }, (_, index) =>
+    db.transaction(async (tx) => {
+      await emitEvents(tx, [{ type: 'node-removed', id: `n${index}` }], 1);
+      // The later half commits at once, the first only after a while: a plain sequence would show gaps.
+      if (index < 30) await tx.execute(`select pg_sleep(0.01)`);
+    }),
+  );
+  let done = false;
+  const all = Promise.all(writers).finally(() => {
+    done = true;
+  });
+  const seen: number[] = [];
+  for (let last = false; ; last = done) {
+    const after = seen.at(-1) ?? start;
+    for (const { seq } of await readEvents(db, { after, limit: 1_000 })) seen.push(seq);
+    if (last) break;
+  }
+  await all;
+  expect(seen).toHaveLength(60);
+});
