@@ -1,8 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useCallback } from 'react';
 import { nodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
+import { byName } from '../../format/order.ts';
 import styles from './MembridgePage.module.css';
 import { NewSpace } from './NewSpace.tsx';
 import { SpaceDetail } from './SpaceDetail.tsx';
@@ -16,9 +18,16 @@ export function MembridgePage() {
   const { space: asked, node } = useSearch({ from: '/shell/membridge' });
   const navigate = useNavigate({ from: '/membridge' });
 
-  const sorted = (spaces.data ?? []).toSorted((a, b) => a.name.localeCompare(b.name));
+  const sorted = (spaces.data ?? []).toSorted((a, b) => byName(a.name, b.name));
   const selected =
     asked === undefined ? sorted[0] : sorted.find(({ canonical_id }) => canonical_id === asked);
+
+  const selectedId = selected?.canonical_id;
+  const showJobsOf = useCallback(
+    (id: string | null) =>
+      void navigate({ search: { space: selectedId, node: id ?? undefined }, replace: true }),
+    [navigate, selectedId],
+  );
 
   return (
     <div className={styles.page} data-testid="page-membridge">
@@ -52,12 +61,7 @@ export function MembridgePage() {
             space={selected}
             fleet={fleet ?? []}
             jobNode={node ?? null}
-            onJobNode={(id) =>
-              void navigate({
-                search: { space: selected.canonical_id, node: id ?? undefined },
-                replace: true,
-              })
-            }
+            onJobNode={showJobsOf}
             onDeleted={() => void navigate({ search: {} })}
           />
         )}
