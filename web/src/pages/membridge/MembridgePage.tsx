@@ -14,7 +14,9 @@ import { SpaceList } from './SpaceList.tsx';
 export function MembridgePage() {
   usePageTitle('Membridge');
   const spaces = useQuery(spacesQuery);
-  const fleet = useQuery(nodesQuery).data;
+  const nodes = useQuery(nodesQuery);
+  // Without the fleet every node would look as if it had been removed.
+  const fleet = nodes.data;
   const { space: asked, node } = useSearch({ from: '/shell/membridge' });
   const navigate = useNavigate({ from: '/membridge' });
 
@@ -55,11 +57,14 @@ export function MembridgePage() {
             It may have been deleted. Choose one of the list.
           </Empty>
         )}
-        {selected !== undefined && (
+        {selected !== undefined && fleet === undefined && nodes.error !== null && (
+          <Failure what="The nodes" error={nodes.error} retry={nodes.refetch} />
+        )}
+        {selected !== undefined && fleet !== undefined && (
           <SpaceDetail
             key={selected.canonical_id}
             space={selected}
-            fleet={fleet ?? []}
+            fleet={fleet}
             jobNode={node ?? null}
             onJobNode={showJobsOf}
             onDeleted={() => void navigate({ search: {} })}
