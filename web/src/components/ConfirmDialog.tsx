@@ -1,5 +1,6 @@
 import { Button, Group, Modal } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { dialogAttributes } from './dialog-attributes.ts';
 
 /** Asks before something is removed. Stays open while the request runs. */
 export function ConfirmDialog(props: {
@@ -17,7 +18,7 @@ export function ConfirmDialog(props: {
       onClose={props.onCancel}
       title={<strong>{props.title}</strong>}
       withCloseButton={false}
-      data-testid="confirm-dialog"
+      attributes={dialogAttributes('confirm-dialog')}
     >
       <div className="dim">{props.children}</div>
       <Group justify="flex-end" mt="lg" gap="xs">

@@ -39,11 +39,7 @@ const dark: MantineColorsTuple = [
   '#060607',
 ];
 
-/** A dialog's header is no banner of the page, and its close button needs a name. */
-const dialog = {
-  attributes: { header: { role: 'presentation' } },
-  closeButtonProps: { 'aria-label': 'Close' },
-};
+const closeButtonProps = { 'aria-label': 'Close' };
 
 /** Mantine in the page's own colours: near-neutral greys, one iris, small type. */
 export const theme = createTheme({
@@ -63,14 +59,17 @@ export const theme = createTheme({
     Button: { defaultProps: { size: 'sm' } },
     TextInput: { defaultProps: { size: 'sm' } },
     Tooltip: { defaultProps: { openDelay: 250, withArrow: false, transitionProps: { duration: 80 } } },
-    Modal: { defaultProps: { centered: true, radius: 'lg', transitionProps: { duration: 120 }, ...dialog } },
-    Drawer: { defaultProps: { transitionProps: { duration: 160 }, ...dialog } },
+    Modal: {
+      defaultProps: { centered: true, radius: 'lg', transitionProps: { duration: 120 }, closeButtonProps },
+    },
+    Drawer: { defaultProps: { transitionProps: { duration: 160 }, closeButtonProps } },
+    Select: { defaultProps: { comboboxProps: { portalProps: { target: '#main' } } } },
     Menu: {
       defaultProps: {
         shadow: 'md',
         position: 'bottom-end',
         transitionProps: { duration: 80 },
-        // A menu holds menu items only, and stands in a landmark.
+        // A menu holds menu items only, and stands in a landmark, as a list of choices does.
         withInitialFocusPlaceholder: false,
         portalProps: { target: '#main' },
       },

@@ -1,6 +1,6 @@
 import { Button, Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { memo, useMemo, useState } from 'react';
 import type { Space } from '../../../../contract/memory.ts';
 import { JOBS_SHOWN } from '../../api/calls.ts';
 import { jobsQuery } from '../../api/queries.ts';
@@ -26,7 +26,7 @@ const COLUMNS = [
 ] as const;
 
 /** What the syncs of a space did, newest first; of one node when one is chosen. */
-export function JobHistory(props: {
+export const JobHistory = memo(function JobHistory(props: {
   space: Space;
   nodes: readonly string[];
   node: string | null;
@@ -34,6 +34,13 @@ export function JobHistory(props: {
 }) {
   const jobs = useQuery(jobsQuery(props.space, props.node));
   const [length, setLength] = useState(STEP);
+  const choices = useMemo(
+    () => [
+      { value: EVERY_NODE, label: 'Every node' },
+      ...props.nodes.map((id) => ({ value: id, label: id })),
+    ],
+    [props.nodes],
+  );
   const all = jobs.data ?? [];
   const shown = all.slice(0, length);
 
@@ -49,10 +56,7 @@ export function JobHistory(props: {
             size="xs"
             w={180}
             aria-label="Jobs of"
-            data={[
-              { value: EVERY_NODE, label: 'Every node' },
-              ...props.nodes.map((id) => ({ value: id, label: id })),
-            ]}
+            data={choices}
             value={props.node ?? EVERY_NODE}
             onChange={(value) => props.onNode(value === null || value === EVERY_NODE ? null : value)}
             allowDeselect={false}
@@ -97,4 +101,4 @@ export function JobHistory(props: {
       )}
     </Panel>
   );
-}
+});

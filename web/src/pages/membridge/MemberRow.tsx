@@ -1,6 +1,7 @@
 import { Button, Tooltip } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
+import { memo } from 'react';
 import type { Job, Space } from '../../../../contract/memory.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { Ago } from '../../components/Ago.tsx';
@@ -21,8 +22,13 @@ const HELP: Record<SyncAction, string> = {
 };
 
 /** One node in a space. `unfinished` is its job that runs or waits, if there is one. */
-export function MemberRow(props: { space: Space; member: Member; unfinished: Job | undefined }) {
-  const { record, node } = props.member;
+export const MemberRow = memo(function MemberRow(props: {
+  space: Space;
+  record: Member['record'];
+  node: Member['node'];
+  unfinished: Job | undefined;
+}) {
+  const { record, node } = props;
   const now = useNow();
   const presence = node === undefined ? 'unknown' : presenceOf(node, now);
   const online = presence === 'online';
@@ -46,11 +52,7 @@ export function MemberRow(props: { space: Space; member: Member; unfinished: Job
         {node === undefined && <span className="second-line">no longer enrolled</span>}
       </td>
       <td className={styles.status}>
-        <MemberStatus
-          member={props.member}
-          online={online}
-          waits={!online && props.unfinished !== undefined}
-        />
+        <MemberStatus record={record} online={online} waits={!online && props.unfinished !== undefined} />
       </td>
       <td>
         <Ago at={record.last_push_at} testId={`member-push-at-${id}`} />
@@ -70,10 +72,10 @@ export function MemberRow(props: { space: Space; member: Member; unfinished: Job
       </td>
     </tr>
   );
-}
+});
 
-function MemberStatus(props: { member: Member; online: boolean; waits: boolean }) {
-  const { record } = props.member;
+function MemberStatus(props: { record: Member['record']; online: boolean; waits: boolean }) {
+  const { record } = props;
   const { label, tone } = SPACE_NODE_STATUSES[record.status];
   // What a node that is away held may have been overtaken since: its state is told in the past.
   const past = !props.online && record.status === 'in-step';

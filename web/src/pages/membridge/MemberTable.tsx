@@ -63,7 +63,8 @@ export function MemberTable(props: { space: Space; members: readonly Member[]; j
             <MemberRow
               key={member.record.node_id}
               space={props.space}
-              member={member}
+              record={member.record}
+              node={member.node}
               unfinished={running.get(member.record.node_id)}
             />
           ))}

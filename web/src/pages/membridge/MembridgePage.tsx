@@ -1,8 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useCallback } from 'react';
 import { nodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
+import { byName } from '../../format/order.ts';
 import styles from './MembridgePage.module.css';
 import { NewSpace } from './NewSpace.tsx';
 import { SpaceDetail } from './SpaceDetail.tsx';
@@ -12,13 +14,22 @@ import { SpaceList } from './SpaceList.tsx';
 export function MembridgePage() {
   usePageTitle('Membridge');
   const spaces = useQuery(spacesQuery);
-  const fleet = useQuery(nodesQuery).data;
+  const nodes = useQuery(nodesQuery);
+  // Without the fleet every node would look as if it had been removed.
+  const fleet = nodes.data;
   const { space: asked, node } = useSearch({ from: '/shell/membridge' });
   const navigate = useNavigate({ from: '/membridge' });
 
-  const sorted = (spaces.data ?? []).toSorted((a, b) => a.name.localeCompare(b.name));
+  const sorted = (spaces.data ?? []).toSorted((a, b) => byName(a.name, b.name));
   const selected =
     asked === undefined ? sorted[0] : sorted.find(({ canonical_id }) => canonical_id === asked);
+
+  const selectedId = selected?.canonical_id;
+  const showJobsOf = useCallback(
+    (id: string | null) =>
+      void navigate({ search: { space: selectedId, node: id ?? undefined }, replace: true }),
+    [navigate, selectedId],
+  );
 
   return (
     <div className={styles.page} data-testid="page-membridge">
@@ -46,18 +57,16 @@ export function MembridgePage() {
             It may have been deleted. Choose one of the list.
           </Empty>
         )}
-        {selected !== undefined && (
+        {selected !== undefined && fleet === undefined && nodes.error !== null && (
+          <Failure what="The nodes" error={nodes.error} retry={nodes.refetch} />
+        )}
+        {selected !== undefined && fleet !== undefined && (
           <SpaceDetail
             key={selected.canonical_id}
             space={selected}
-            fleet={fleet ?? []}
+            fleet={fleet}
             jobNode={node ?? null}
-            onJobNode={(id) =>
-              void navigate({
-                search: { space: selected.canonical_id, node: id ?? undefined },
-                replace: true,
-              })
-            }
+            onJobNode={showJobsOf}
             onDeleted={() => void navigate({ search: {} })}
           />
         )}

@@ -7,6 +7,7 @@ import type { Space } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { wordsOf } from '../../api/problem.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';
 import styles from './NewSpace.module.css';
@@ -61,7 +62,7 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
         opened={opened}
         onClose={close}
         title={<strong>New space</strong>}
-        data-testid="new-space-dialog"
+        attributes={dialogAttributes('new-space-dialog')}
       >
         <form className={styles.form} onSubmit={submit}>
           <TextInput

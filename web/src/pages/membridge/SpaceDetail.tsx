@@ -1,6 +1,7 @@
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { IconRefresh } from '@tabler/icons-react';
+import { useMemo } from 'react';
 import type { Space } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
 import { jobsQuery } from '../../api/queries.ts';
@@ -24,7 +25,10 @@ export function SpaceDetail(props: {
   const { space, fleet } = props;
   const syncAll = useRequestSync(space, null);
   const allJobs = useQuery(jobsQuery(space, null));
-  const members = membersOf(space, fleet);
+  const members = useMemo(() => membersOf(space, fleet), [space, fleet]);
+  // Heartbeats change the fleet many times a second, but hardly ever its names: the history is drawn anew only for those.
+  const joined = members.map(({ record }) => record.node_id).join('\n');
+  const names = useMemo(() => joined.split('\n').filter(Boolean), [joined]);
 
   return (
     <>
@@ -53,12 +57,7 @@ export function SpaceDetail(props: {
         </div>
       </header>
       <MemberTable space={space} members={members} jobs={allJobs.data ?? []} />
-      <JobHistory
-        space={space}
-        nodes={members.map(({ record }) => record.node_id)}
-        node={props.jobNode}
-        onNode={props.onJobNode}
-      />
+      <JobHistory space={space} nodes={names} node={props.jobNode} onNode={props.onJobNode} />
     </>
   );
 }

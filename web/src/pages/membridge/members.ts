@@ -1,5 +1,6 @@
 import type { Space, SpaceNode } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
+import { byName } from '../../format/order.ts';
 
 /** A node in a space: what it did there, and the node itself while it is enrolled. */
 export interface Member {
@@ -17,7 +18,7 @@ export function membersOf(space: Space, fleet: readonly Node[]): Member[] {
   const members: Member[] = space.nodes.map((record) => ({ record, node: nodes.get(record.node_id) }));
   for (const { node_id } of space.nodes) nodes.delete(node_id);
   for (const node of nodes.values()) members.push({ record: notYet(space.canonical_id, node.id), node });
-  return members.sort((a, b) => a.record.node_id.localeCompare(b.record.node_id, 'en', { numeric: true }));
+  return members.sort((a, b) => byName(a.record.node_id, b.record.node_id));
 }
 
 /** How many nodes of a space are in step, of how many that are enrolled. */
@@ -26,8 +27,14 @@ export function inStep(members: readonly Member[]): { inStep: number; of: number
   return { inStep: enrolled.filter(({ record }) => record.status === 'in-step').length, of: enrolled.length };
 }
 
+/** The same object each time, so that rows of nodes that have not synced are not drawn anew for nothing. */
+const blanks = new Map<string, SpaceNode>();
+
 function notYet(cid: string, node: string): SpaceNode {
-  return {
+  const key = `${cid} ${node}`;
+  const known = blanks.get(key);
+  if (known !== undefined) return known;
+  const blank: SpaceNode = {
     canonical_id: cid,
     node_id: node,
     last_push_at: null,
@@ -41,4 +48,6 @@ function notYet(cid: string, node: string): SpaceNode {
     status: 'new',
     detail: '',
   };
+  blanks.set(key, blank);
+  return blank;
 }

@@ -1,6 +1,7 @@
 import { Drawer } from '@mantine/core';
 import type { Node } from '../../../../contract/nodes.ts';
 import { Ago } from '../../components/Ago.tsx';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { Facts, type Fact } from '../../components/Facts.tsx';
 import { bytes, count } from '../../format/numbers.ts';
 import { absoluteTime } from '../../format/time.ts';
@@ -18,7 +19,7 @@ export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose:
       size={460}
       title={<strong className={styles.title}>{node?.id}</strong>}
       closeButtonProps={{ 'aria-label': 'Close', 'data-testid': 'node-drawer-close' } as object}
-      data-testid="node-drawer"
+      attributes={dialogAttributes('node-drawer')}
     >
       {node !== undefined && (
         <div className={styles.sections}>

@@ -6,6 +6,7 @@ import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
+import { byName } from '../../format/order.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import { NodeRow } from './NodeRow.tsx';
@@ -35,10 +36,7 @@ export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: 
   const [shownOnly, setShownOnly] = useState('all');
   const text = useDeferredValue(typed);
   const now = useNow();
-  const sorted = useMemo(
-    () => nodes.toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true })),
-    [nodes],
-  );
+  const sorted = useMemo(() => nodes.toSorted((a, b) => byName(a.id, b.id)), [nodes]);
   const found = sorted.filter(
     (node) =>
       matches(node, text) &&
