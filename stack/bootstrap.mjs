@@ -71,7 +71,7 @@ async function pinnedNodeBinary() {
     for (const file of ['package.json', 'package-lock.json'])
       copyFileSync(join(pinnedNode, file), join(building, file));
     const why = `this one is ${process.versions.node}; 22.18 or later runs Membridge`;
-    await npmCi(building, process.execPath, `Node ${dependencies.node} (${why})`);
+    await npmInstall(building, process.execPath, `Node ${dependencies.node} (${why})`);
     if (!existsSync(join(building, 'node_modules', 'node', 'bin', 'node'))) {
       throw new Error(
         `npm's package node ${dependencies.node} has no binary for ${process.platform}-${process.arch}. Install Node 24 yourself: https://nodejs.org/en/download`,
@@ -85,7 +85,10 @@ async function pinnedNodeBinary() {
   }
 }
 
-/** Runs `npm ci` when node_modules does not hold what package-lock.json says. */
+/**
+ * Runs `npm install --no-save` when node_modules does not hold what package-lock.json says. It keeps to the lock as `npm ci` does, but
+ * takes a lock that names no binaries of other platforms, which is how npm writes one where a registry lacks them.
+ */
 async function installDependencies(node) {
   const stamp = join(root, 'node_modules', '.membridge-stamp');
   const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8');
@@ -95,7 +98,7 @@ async function installDependencies(node) {
   const lock = await waitForLock(join(root, '.membridge', 'bootstrap.lock'), sayWaiting);
   try {
     if (isStamped()) return;
-    if (!npmInstalledAll(lockText)) await npmCi(root, node, 'the dependencies');
+    if (!npmInstalledAll(lockText)) await npmInstall(root, node, 'the dependencies');
     mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, wanted);
   } finally {
@@ -118,11 +121,11 @@ function npmInstalledAll(lockText) {
   });
 }
 
-async function npmCi(folder, node, what) {
+async function npmInstall(folder, node, what) {
   needPrograms(['npm']);
   const started = Date.now();
   say(`installing ${what} ...`);
-  const child = spawn('npm', ['ci', '--no-audit', '--no-fund', '--no-progress'], {
+  const child = spawn('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--no-progress'], {
     cwd: folder,
     env: environment(node),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -140,7 +143,7 @@ async function npmCi(folder, node, what) {
   if (error) throw new Error(`npm could not be started: ${error.message}`);
   if (code !== 0) {
     throw new Error(
-      `npm ci in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${shorten(output)}`,
+      `npm install in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${shorten(output)}`,
     );
   }
   say(`installed ${what} in ${elapsed(started)}`);

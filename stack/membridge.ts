@@ -4,7 +4,7 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
-import { choosePort } from './ports.ts';
+import { choosePort, freePort } from './ports.ts';
 import type { ServerSecrets } from './secrets.ts';
 import type { Service } from './service.ts';
 import type { Stack } from './up.ts';
@@ -56,6 +56,7 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
       script: join(root, 'api', 'main.ts'),
       dataDir,
       env: {
+        MEMBRIDGE_WORKER_METRICS_ADDRESS: `127.0.0.1:${await freePort()}`,
         ...withoutPrefix(env, ...stackSettings, ...agentSettings),
         ...secrets,
         DATABASE_URL: stack.databaseUrl,

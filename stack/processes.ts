@@ -5,8 +5,8 @@ import {
   existsSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -147,7 +147,9 @@ export async function stopLeftover(
 
 /** SIGKILL, now, to every child recorded in a data directory: what a second Ctrl-C means. */
 export function killRecorded(dataDir: string): void {
-  for (const file of readdirSync(join(dataDir, 'run'))) {
+  const folder = join(dataDir, 'run');
+  if (!existsSync(folder)) return;
+  for (const file of readdirSync(folder)) {
     const record = readRecord(dataDir, basename(file, '.json'));
     if (record && isRunning(record)) signalGroup(record.pid, 'SIGKILL');
   }

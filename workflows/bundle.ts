@@ -16,7 +16,11 @@ const CACHE = join(ROOT, 'node_modules', '.cache', 'membridge');
  */
 export async function workflowBundle(): Promise<string> {
   const hash = createHash('sha256');
-  for (const file of sources()) hash.update(file).update('\0').update(readFileSync(join(ROOT, file)));
+  for (const file of sources())
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(ROOT, file)));
   const path = join(CACHE, `workflows-${hash.digest('hex').slice(0, 16)}.js`);
   if (existsSync(path)) return path;
   const { code } = await bundleWorkflowCode({
