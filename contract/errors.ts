@@ -61,11 +61,6 @@ export class MembridgeError extends Error {
   }
 }
 
-/** Whether a string is a code of the table. */
-export function isErrorCode(value: string): value is ErrorCode {
-  return Object.hasOwn(ERRORS, value);
-}
-
 /** The message of anything that was thrown. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
