@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { CALL, newFleet, settle, type TestFleet } from '../test/nodes.ts';
+import { expectSound } from '../test/sound.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 
@@ -20,9 +21,7 @@ describe('a push and a pull', () => {
     const pulled = await b.engine.pull(fleet.space, false, CALL);
     expect(pulled.inserted).toBe(pushed.rows);
     expect(b.hash()).toBe(a.hash());
-    expect(b.db.pragma('foreign_key_check')).toEqual([]);
-    expect(b.db.pragma('integrity_check')).toEqual([{ integrity_check: 'ok' }]);
-    b.db.exec(`INSERT INTO observations_fts(observations_fts, rank) VALUES ('integrity-check', 1)`);
+    expectSound(b.path, 'b');
   });
 
   it('cost one request and move nothing when nothing is new', async () => {

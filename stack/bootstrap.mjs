@@ -93,6 +93,7 @@ async function installDependencies(node) {
   const stamp = join(root, 'node_modules', '.membridge-stamp');
   const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8');
   const wanted = createHash('sha256').update(lockText).digest('hex');
+  needSameDependencies(JSON.parse(lockText));
   const isStamped = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
   if (isStamped()) return;
   const lock = await waitForLock(join(root, '.membridge', 'bootstrap.lock'), sayWaiting);
@@ -103,6 +104,21 @@ async function installDependencies(node) {
     writeFileSync(stamp, wanted);
   } finally {
     lock.release();
+  }
+}
+
+/** What `npm ci` would insist on: a lock file that was made of this package.json. */
+function needSameDependencies(lock) {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
+    const [wanted, locked] = [manifest[group] ?? {}, lock.packages[''][group] ?? {}];
+    const names = new Set([...Object.keys(wanted), ...Object.keys(locked)]);
+    const differing = [...names].filter((name) => wanted[name] !== locked[name]);
+    if (differing.length > 0) {
+      throw new Error(
+        `package.json and package-lock.json do not agree on ${differing.join(', ')}. Run "npm install" and commit both.`,
+      );
+    }
   }
 }
 

@@ -1,0 +1,172 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Job } from '../contract/memory.ts';
+import { ControlPlane, startMachine, until } from '../demo/fleet.ts';
+import { compare, takeInventory, unite } from '../demo/inventory.ts';
+import { makeMachines, type Machine } from '../demo/machines.ts';
+import { writeHistory } from '../fixtures/claude-mem/history.ts';
+import { canonicalHash } from '../memory/canonical.ts';
+import { startApi } from '../stack/membridge.ts';
+import { loadServerSecrets } from '../stack/secrets.ts';
+import type { Service } from '../stack/service.ts';
+import { removeStackData, startStack, type Stack } from '../stack/up.ts';
+import { expectSound } from './sound.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+const JANUARY = Date.UTC(2026, 0, 5, 9);
+
+/** How long a fleet may take to agree after a fault, in seconds. */
+const AGREE_S = 90;
+
+let dataDir: string;
+let stack: Stack;
+let api: Service & { url: string };
+let control: ControlPlane;
+let cid: string;
+let machines: Machine[];
+const agents = new Map<string, Service>();
+
+/** A stack of its own: these tests kill its parts. Everything is real, each agent a process with its own home. */
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'membridge-faults-'));
+  const env = { ...process.env, MEMBRIDGE_PORT: '0' };
+  const secrets = loadServerSecrets(dataDir, env);
+  const ports = { postgres: 0, minio: 0, temporal: 0, temporalUi: 0 };
+  stack = await startStack({ dataDir, ports, env, log });
+  api = await startApi({ root, dataDir, env, secrets, stack });
+  control = new ControlPlane(api.url, secrets.RUNTIME_API_KEY);
+  cid = (await control.createSpace('faults')).canonical_id;
+  machines = makeMachines(join(dataDir, 'machines'));
+  for (const machine of machines) {
+    agents.set(machine.id, await startMachine(machine, { root, dataDir, env, control }));
+  }
+  await agree(knownTogether());
+}, 240_000);
+
+afterAll(async () => {
+  for (const agent of agents.values()) await agent.stop();
+  await api?.stop();
+  await stack?.stop();
+  for (const machine of machines) machine.db.close();
+  removeStackData(dataDir);
+}, 60_000);
+
+const machine = (id: string): Machine => {
+  const found = machines.find((each) => each.id === id);
+  if (found === undefined) throw new Error(`no machine ${id}`);
+  return found;
+};
+const agent = (id: string): Service => {
+  const found = agents.get(id);
+  if (found === undefined) throw new Error(`no agent ${id}`);
+  return found;
+};
+
+const knownTogether = (): Map<string, number> => unite(machines.map(({ db }) => takeInventory(db)));
+
+/** Waits until every machine holds exactly what the fleet knew, each memory once. */
+async function agree(expected: Map<string, number>, among: readonly Machine[] = machines): Promise<void> {
+  const complete = ({ db }: Machine): boolean => compare(takeInventory(db), expected).lost === 0;
+  await until('every machine has every memory', AGREE_S, () => among.every(complete));
+  for (const { db, id, databasePath } of among) {
+    expect(compare(takeInventory(db), expected), id).toEqual({ lost: 0, duplicated: 0 });
+    expectSound(databasePath, id);
+  }
+  expect(new Set(among.map(({ db, databasePath }) => canonicalHash(db, databasePath))).size).toBe(1);
+}
+
+/** Has a machine learn a lot, so that its sync takes a while. @returns what the fleet then knows */
+function learn(id: string, name: string): Map<string, number> {
+  writeHistory(machine(id).db, { name, seed: name.length, observations: 1_200, from: JANUARY });
+  return knownTogether();
+}
+
+async function jobWhere(what: string, holds: (job: Job) => boolean): Promise<Job> {
+  let found: Job | undefined;
+  await until(what, AGREE_S, async () => {
+    found = (await control.jobs()).find(holds);
+    return found !== undefined;
+  });
+  if (found === undefined) throw new Error(what);
+  return found;
+}
+
+const running = (id: string) => (job: Job) => job.agent === id && job.status === 'running';
+
+describe('a sync goes on to its end, nothing lost or doubled', () => {
+  it('when MinIO goes away in mid-push', async () => {
+    const expected = learn('laptop', 'minio-away');
+    await jobWhere('laptop syncs', running('laptop'));
+    await stack.parts.minio?.kill();
+    const waiting = await jobWhere('laptop says what it waits for', running('laptop'));
+    expect(waiting.agent).toBe('laptop');
+    await stack.parts.minio?.restart();
+    await agree(expected);
+  });
+
+  it('when an agent is killed with SIGKILL in mid-pull', async () => {
+    const expected = learn('laptop', 'agent-killed');
+    await until('server merges', AGREE_S, () => {
+      const { lost } = compare(takeInventory(machine('server').db), expected);
+      return lost > 0 && lost < 2_600;
+    });
+    await agent('server').kill();
+    expect(compare(takeInventory(machine('server').db), expected).duplicated).toBe(0);
+    await agent('server').restart();
+    await agree(expected);
+  });
+
+  it('when Temporal is killed and comes back', async () => {
+    const expected = learn('desktop', 'temporal-killed');
+    await jobWhere('desktop syncs', running('desktop'));
+    await stack.parts.temporal?.kill();
+    await stack.parts.temporal?.restart();
+    await agree(expected);
+  });
+
+  it('when PostgreSQL is killed and comes back', async () => {
+    const expected = learn('laptop', 'postgres-killed');
+    await jobWhere('laptop syncs', running('laptop'));
+    await stack.parts.postgres?.kill();
+    await stack.parts.postgres?.restart();
+    await agree(expected);
+    await until('no job is left running', AGREE_S, async () =>
+      (await control.jobs()).every((job) => job.status === 'completed'),
+    );
+  });
+
+  it('when the control plane is killed and comes back', async () => {
+    const expected = learn('desktop', 'api-killed');
+    await jobWhere('desktop syncs', running('desktop'));
+    await api.kill();
+    await api.restart();
+    await agree(expected);
+  });
+});
+
+describe('a node whose database is damaged', () => {
+  it('gets a job that says so; the other nodes go on', async () => {
+    await agent('server').stop();
+    machine('server').db.close();
+    const noise = 'no database any more, but not ours to replace'.repeat(400);
+    for (const suffix of ['', '-wal', '-shm'])
+      writeFileSync(`${machine('server').databasePath}${suffix}`, noise);
+    await agent('server').restart();
+    machines = machines.filter(({ id }) => id !== 'server');
+
+    await agree(learn('laptop', 'without-the-server'));
+    const job = await jobWhere(
+      'the job of server failed',
+      ({ agent: id, status }) => id === 'server' && status === 'failed',
+    );
+    expect(job.error_code).toBe('memory_corrupt');
+    expect(job.detail).toMatch(/damaged.*left untouched/);
+    expect((await control.space(cid)).nodes.find(({ node_id }) => node_id === 'server')?.status).toBe(
+      'failed',
+    );
+  });
+});
