@@ -1,0 +1,33 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { Worker } from '@temporalio/worker';
+import { describe, expect, it } from 'vitest';
+import { workflowBundle } from './bundle.ts';
+
+const FOLDER = join(import.meta.dirname, 'histories');
+const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
+const text = (file: string): string => readFileSync(join(FOLDER, file), 'utf8');
+
+async function replay(history: unknown): Promise<void> {
+  await Worker.runReplayHistory({ workflowBundle: { codePath: await workflowBundle() } }, history);
+}
+
+describe('today’s workflow code', () => {
+  it('has histories of every workflow to be replayed', () => {
+    for (const type of ['syncMemory', 'memorySpace']) {
+      expect(files.filter((file) => file.startsWith(type)).length).toBeGreaterThanOrEqual(1);
+    }
+  });
+
+  it.each(files)('goes the way that was recorded in %s', async (file) => {
+    await replay(historyFromJSON(JSON.parse(text(file))));
+  });
+
+  it('would be caught going another way', async () => {
+    const file = files.find((name) => name.startsWith('syncMemory') && text(name).includes('pushMemory')) ?? '';
+    const other = JSON.parse(text(file).replaceAll('"pushMemory"', '"pullMemory"')) as unknown;
+    await expect(replay(historyFromJSON(other))).rejects.toThrow(DeterminismViolationError);
+  });
+});
