@@ -1,3 +1,4 @@
+import { spaceKey } from '../memory/layout.ts';
 import { canonicalId } from '../contract/canonical-id.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { Space, SpaceConfig } from '../contract/memory.ts';
@@ -35,7 +36,7 @@ export async function addSpace(
     projects,
     created_at: createdAt,
   };
-  await store.put(`projects/${space.cid}/memory/v1/space.json`, Buffer.from(JSON.stringify(description)));
+  await store.put(spaceKey(space.cid), Buffer.from(JSON.stringify(description)));
   const created = await createSpace(db, { space, source: input.source, createdAt });
   if (created === null) throw exists;
   try {

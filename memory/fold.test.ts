@@ -67,7 +67,7 @@ describe('folding a session', () => {
         expect(folded['started_at_epoch']).toBe(
           Math.min(Number(local['started_at_epoch']), Number(incoming['started_at_epoch'])),
         );
-        expect(folded['started_at']).toBe(`at ${String(folded['started_at_epoch'])}`);
+        expect(folded['started_at']).toBe(`at ${Number(folded['started_at_epoch'])}`);
       }),
     );
   });

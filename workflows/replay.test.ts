@@ -26,7 +26,8 @@ describe('today’s workflow code', () => {
   });
 
   it('would be caught going another way', async () => {
-    const file = files.find((name) => name.startsWith('syncMemory') && text(name).includes('pushMemory')) ?? '';
+    const file =
+      files.find((name) => name.startsWith('syncMemory') && text(name).includes('pushMemory')) ?? '';
     const other = JSON.parse(text(file).replaceAll('"pushMemory"', '"pullMemory"')) as unknown;
     await expect(replay(historyFromJSON(other))).rejects.toThrow(DeterminismViolationError);
   });

@@ -1,6 +1,6 @@
 /**
  * Records histories for the replay test from a Temporal that has run workflows, such as the demo's:
- *   TEMPORAL_ADDRESS=127.0.0.1:7233 node workflows/record-histories.ts
+ *   TEMPORAL_ADDRESS=127.0.0.1:7233 node test/record-histories.ts
  * For each workflow type: the shortest and the longest closed run, and one that still runs. Run it when a workflow gets a
  * new way through its code, and commit what is new; histories are never edited.
  */
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { Client, Connection, type WorkflowExecutionInfo } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 
-const FOLDER = join(import.meta.dirname, 'histories');
+const FOLDER = join(import.meta.dirname, '..', 'workflows', 'histories');
 const TYPES = ['syncMemory', 'memorySpace'];
 
 const connection = await Connection.connect({ address: process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233' });

@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem, type } from 'node:os';
+import packageJson from '../package.json' with { type: 'json' };
+
+/** One measured figure. `p50` and `p99` are for n samples; `value` is for a figure that is one number. */
+export interface Result {
+  readonly case: string;
+  readonly metric: string;
+  readonly unit: string;
+  readonly n: number;
+  readonly p50: number | null;
+  readonly p99: number | null;
+  readonly value: number | null;
+}
+
+/** What `npm run bench -- NAME --json` prints. */
+export interface BenchReport {
+  readonly name: string;
+  readonly machine: { cpu: string; cores: number; memoryGb: number; os: string; load: string };
+  readonly versions: Record<string, string>;
+  readonly results: Result[];
+}
+
+/** A figure of many samples. */
+export function distribution(name: string, metric: string, unit: string, samples: readonly number[]): Result {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return {
+    case: name,
+    metric,
+    unit,
+    n: sorted.length,
+    p50: round(quantile(sorted, 0.5)),
+    p99: round(quantile(sorted, 0.99)),
+    value: null,
+  };
+}
+
+/** A figure that is one number. */
+export function single(name: string, metric: string, unit: string, value: number, n = 1): Result {
+  return { case: name, metric, unit, n, p50: null, p99: null, value: round(value) };
+}
+
+/** The nearest-rank quantile of sorted samples. */
+export function quantile(sorted: readonly number[], q: number): number {
+  const rank = Math.max(1, Math.ceil(q * sorted.length));
+  return sorted[rank - 1] ?? Number.NaN;
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+/** The machine and the versions that a figure means nothing without. */
+export function surroundings(tools: Record<string, string>): Pick<BenchReport, 'machine' | 'versions'> {
+  const [cpu] = cpus();
+  return {
+    machine: {
+      cpu: cpu?.model ?? 'unknown',
+      cores: cpus().length,
+      memoryGb: Math.round(totalmem() / 2 ** 30),
+      os: type(),
+      load: execFileSync('uptime', { encoding: 'utf8' })
+        .replace(/.*load average: /s, '')
+        .trim(),
+    },
+    versions: {
+      membridge: packageJson.version,
+      node: process.version,
+      temporalSdk: packageJson.dependencies['@temporalio/worker'],
+      betterSqlite3: packageJson.dependencies['better-sqlite3'],
+      ...tools,
+    },
+  };
+}
