@@ -6,6 +6,7 @@ import { parseConfig } from '../api/config.ts';
 import { startControlPlane, type ControlPlane } from '../api/control-plane.ts';
 import type { AgentHeartbeat, EnrolResponse } from '../contract/nodes.ts';
 import type { Parts } from './global-setup.ts';
+import { freshNamespace } from './namespace.ts';
 
 export const ADMIN_KEY = 'admin-key-for-tests';
 export const RUNTIME_KEY = 'runtime-key-for-tests';
@@ -67,13 +68,16 @@ export interface Answer {
   readonly body: Record<string, unknown> & Record<number, Record<string, unknown>>;
 }
 
-/** Starts a control plane on a fresh database and bucket. `syncWaitMs` is how long /sync/* waits. */
+/** Starts a control plane on a fresh database, bucket and Temporal namespace. `syncWaitMs` is how long /sync/* waits. */
 export async function startTestPlane(
   options: { databaseUrl?: string; syncWaitMs?: number; env?: Record<string, string> } = {},
 ): Promise<TestPlane> {
   const parts = inject('parts');
   const database = options.databaseUrl === undefined ? await freshDatabase(parts.databaseUrl) : null;
-  const env = planeEnvironment(database?.url ?? options.databaseUrl ?? '', parts);
+  const env = {
+    ...planeEnvironment(database?.url ?? options.databaseUrl ?? '', parts),
+    TEMPORAL_NAMESPACE: await freshNamespace(parts.temporal.address),
+  };
   const config = parseConfig({ ...env, ...options.env });
   const wait = options.syncWaitMs === undefined ? {} : { syncWaitMs: options.syncWaitMs };
   const plane = await startControlPlane(config, pino({ level: 'silent' }), wait);

@@ -1,0 +1,262 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canonicalId } from '../contract/canonical-id.ts';
+import { until } from '../demo/fleet.ts';
+import { buildDatabase } from '../fixtures/claude-mem/build.ts';
+import { writeHistory } from '../fixtures/claude-mem/history.ts';
+import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
+import { startNodeProcess } from '../stack/node-process.ts';
+import { freePort } from '../stack/ports.ts';
+import type { Service } from '../stack/service.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { readState } from './state.ts';
+
+const JANUARY = Date.UTC(2026, 0, 5, 9);
+const root = join(import.meta.dirname, '..');
+
+/** A real agent with a home folder of its own. */
+interface Machine {
+  readonly id: string;
+  readonly home: string;
+  readonly url: string;
+  readonly db: Database.Database;
+  readonly service: Service;
+  key(): string;
+  /** Runs bin/membridge's program as a person on this machine would. */
+  cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
+}
+
+let folder: string;
+let test: TestPlane;
+let a: Machine;
+let b: Machine;
+let dry: Machine;
+
+async function startMachine(id: string, env: Record<string, string> = {}): Promise<Machine> {
+  const home = join(folder, id);
+  const db = buildDatabase(join(home, '.claude-mem', 'claude-mem.db'), '13.25.3');
+  writeHistory(db, { name: id, seed: id.length, observations: 24, from: JANUARY });
+  for (const [file, text] of [
+    ['.claude/settings.json', '{"a":1}'],
+    ['.claude/settings.local.json', '{"b":2}'],
+    ['.claude/.credentials.json', '{"secret":true}'],
+    ['.claude/auth.json', '{"auth":true}'],
+    ['.claude-mem/settings.json', '{"worker":37777}'],
+    ['.claude-mem-minio/config.env', 'MINIO_ENDPOINT=http://example.test\n'],
+    ['.claude-mem-minio/bin/sqlite_minio_sync.py', 'print("the original")\n'],
+  ] as const) {
+    mkdirSync(join(home, file, '..'), { recursive: true });
+    writeFileSync(join(home, file), text);
+  }
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: id } });
+  const environment = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    LOG_LEVEL: 'info',
+    MEMBRIDGE_SERVER_URL: test.plane.url,
+    MEMBRIDGE_ENROL_TOKEN: String(body['token']),
+    MEMBRIDGE_NODE_ID: id,
+    MEMBRIDGE_AGENT_PORT: String(port),
+    ...env,
+  };
+  const service = await startNodeProcess({
+    name: `agent-${id}`,
+    script: join(root, 'agent', 'main.ts'),
+    dataDir: folder,
+    env: environment,
+    ready: { url: `${url}/health` },
+  });
+  return {
+    id,
+    home,
+    url,
+    db,
+    service,
+    key: () => readState(join(home, '.membridge'))?.enrolment.agent_key ?? '',
+    cli: async (...args) => {
+      try {
+        const done = await promisify(execFile)(process.execPath, [join(root, 'agent', 'cli.ts'), ...args], {
+          env: environment,
+        });
+        return { code: 0, ...done };
+      } catch (error) {
+        const failed = error as { code: number; stdout: string; stderr: string };
+        return { code: failed.code, stdout: failed.stdout, stderr: failed.stderr };
+      }
+    },
+  };
+}
+
+/** Every file below a home but for the two folders that are ours, as path → inode and digest. */
+function snapshot(home: string): Record<string, string> {
+  const files = readdirSync(home, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !path.startsWith(join(home, '.membridge')) && !path.startsWith(join(home, '.local')));
+  return Object.fromEntries(
+    files.map((path) => {
+      // Rows come and go in the database and its log; the file itself must stay the same one.
+      const isDatabase = path.includes('claude-mem.db');
+      const content = isDatabase ? '' : createHash('sha256').update(readFileSync(path)).digest('hex');
+      return [path.slice(home.length), `${statSync(path).ino} ${content}`];
+    }),
+  );
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'membridge-agents-'));
+  test = await startTestPlane();
+  await test.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
+  [a, b, dry] = await Promise.all([
+    startMachine('a'),
+    startMachine('b'),
+    startMachine('dry', { MEMBRIDGE_AGENT_DRYRUN: '1' }),
+  ]);
+});
+
+afterAll(async () => {
+  for (const machine of [a, b, dry]) {
+    await machine.service.stop();
+    machine.db.close();
+  }
+  await test.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const observations = ({ db }: Machine): number =>
+  db.prepare('SELECT count(*) FROM observations').pluck().get() as number;
+
+const remember = ({ db }: Machine, title: string): void => {
+  new MemoryWriter(db).observation({
+    memorySessionId: (db.prepare('SELECT memory_session_id FROM sdk_sessions LIMIT 1').pluck().get() ??
+      '') as string,
+    project: 'garden',
+    title,
+    narrative: null,
+    createdAt: Date.now(),
+  });
+};
+
+describe('agents', () => {
+  it('bring their memories together by themselves, and a new memory reaches the other without being asked', async () => {
+    await until('both have all', 60, () => observations(a) === 48 && observations(b) === 48);
+    remember(a, 'Noticed by itself');
+    await until('b has it', 30, () => observations(b) === 49);
+  });
+
+  it('touch nothing in the home folder but rows of the database', async () => {
+    const before = snapshot(a.home);
+    remember(b, 'From elsewhere');
+    await until('a has it', 30, () => observations(a) === 50);
+    expect(snapshot(a.home)).toEqual(before);
+    expect(Object.keys(before)).toContain('/.claude/.credentials.json');
+  });
+
+  it('keep their key to themselves', () => {
+    const state = join(a.home, '.membridge', 'agent.json');
+    expect(statSync(state).mode & 0o777).toBe(0o600);
+    expect(a.key()).not.toBe(b.key());
+  });
+
+  it('with a dry run change nothing and say so', async () => {
+    expect(observations(dry)).toBe(24);
+    const { stdout } = await dry.cli('sync', '--project', 'everything');
+    expect(stdout).toMatch(/\[DRYRUN\] Would sync everything/);
+    const { body } = await test.call('GET', '/api/membridge/jobs?node=dry');
+    const jobs = body as unknown as { status: string; detail: string }[];
+    expect(jobs.every(({ status }) => status === 'failed')).toBe(true);
+    expect(jobs[0]?.detail).toMatch(/MEMBRIDGE_AGENT_DRYRUN=1: nothing was synced/);
+  });
+});
+
+describe('the command line', () => {
+  it('syncs, pushes and pulls, with figures', async () => {
+    expect(await a.cli('sync')).toMatchObject({
+      code: 0,
+      stdout: 'ok      everything: sent 0 rows, received 0 rows\n',
+    });
+    expect(await a.cli('push', '--project', 'everything')).toMatchObject({ code: 0 });
+    const { stdout } = await a.cli('pull', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      canonical_id: canonicalId('everything'),
+      returncode: 0,
+    });
+  });
+
+  it('shows what the node holds, and examines what it stands on', async () => {
+    expect((await a.cli('status')).stdout).toMatch(/claude-mem 13\.24 or later\n.*50 observations/s);
+    const doctor = await a.cli('doctor');
+    expect(doctor).toMatchObject({ code: 0 });
+    expect(doctor.stdout).toMatch(/ok {6}temporal: .* this node polls its queue/);
+  });
+
+  it('says what is wrong and what to do', async () => {
+    expect(await a.cli('push', '--project', 'nowhere')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/no space "nowhere".*Spaces of this node: everything/s),
+    });
+    expect(await a.cli('fly')).toMatchObject({ code: 2, stderr: expect.stringMatching(/no command "fly"/) });
+    expect(await a.cli('push', '--nope')).toMatchObject({ code: 2 });
+  });
+});
+
+describe("the agent's HTTP", () => {
+  const call = async (
+    path: string,
+    key: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: unknown }> => {
+    const response = await fetch(`${a.url}${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { 'X-MEMBRIDGE-AGENT': key, 'Content-Type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+
+  it('answers health without a key and everything else with the right one only', async () => {
+    expect(await call('/health', '')).toMatchObject({ status: 200, body: { node_id: 'a', status: 'ok' } });
+    for (const key of ['', 'wrong', b.key(), RUNTIME_KEY, 'schl\u00fcssel']) {
+      expect(await call('/status', key)).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
+    }
+    expect(await call('/status', a.key())).toMatchObject({
+      status: 200,
+      body: { ok: true, db_exists: true },
+    });
+  });
+
+  it('names the field that is wrong', async () => {
+    expect(await call('/sync/push', a.key(), { project: 'everything', force: true })).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('force') },
+    });
+    expect(await call('/sync/push', a.key(), { project: 7 })).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('project') },
+    });
+  });
+
+  it('keeps the projects that scripts register', async () => {
+    const registered = await call('/register_project', a.key(), {
+      project_id: 'garden',
+      path: '/srv/garden',
+    });
+    expect(registered.body).toMatchObject({
+      ok: true,
+      canonical_id: canonicalId('garden'),
+      projects_count: 1,
+    });
+    expect((await call('/projects', a.key())).body).toMatchObject([
+      { project_id: 'garden', path: '/srv/garden' },
+    ]);
+  });
+});

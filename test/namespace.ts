@@ -1,0 +1,36 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+
+/** How long the server may take to know a new namespace everywhere, in milliseconds. */
+const KNOWN_WITHIN_MS = 30_000;
+
+/**
+ * Makes a Temporal namespace for one test file: control planes of several files would otherwise poll one queue and run
+ * each other's workflows on the wrong database.
+ * @returns its name, usable at once
+ */
+export async function freshNamespace(address: string): Promise<string> {
+  const namespace = `test-${randomBytes(6).toString('hex')}`;
+  const connection = await Connection.connect({ address });
+  try {
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+    });
+    const deadline = Date.now() + KNOWN_WITHIN_MS;
+    for (;;) {
+      try {
+        // Answered from the history service's own registry, which is the last to hear of a namespace.
+        await connection.workflowService.listWorkflowExecutions({ namespace, pageSize: 1 });
+        await connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: 'control' } });
+        return namespace;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await sleep(100);
+      }
+    }
+  } finally {
+    await connection.close();
+  }
+}
