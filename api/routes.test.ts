@@ -114,7 +114,7 @@ describe('sync requests', () => {
       project: 'synced',
     });
     expect(shown.body['history_url']).toMatch(
-      /^http:\/\/temporal\.test\/namespaces\/default\/workflows\/memory-sync/,
+      /^http:\/\/temporal\.test\/namespaces\/test-[0-9a-f]+\/workflows\/memory-sync/,
     );
     const unknown = await api.call('POST', path, { body: { node_id: 'nobody' } });
     expect(unknown.status).toBe(404);
