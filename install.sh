@@ -21,12 +21,14 @@ Installs this checkout of Membridge as services of this machine.
   ./install.sh all        the server, and an agent of this machine: what `npm start` runs
 
   --dry-run    say what would be done, and change nothing
+  --user       services of the user, also for root
   --no-start   install and enable the service, but do not start it
   --help       this text
 
 As root: system services in /etc/systemd/system, settings in /etc/membridge.
 As another user: services of that user in ~/.config/systemd/user, settings in ~/.config/membridge (XDG_CONFIG_HOME).
 Settings of docs/settings.md that are in the environment are written into the settings file. A value that is there stays.
+DESTDIR, for packagers: a folder that stands for / of system services; systemd is then told nothing.
 Where systemd does not run, everything else is done and the command to start it by is printed.
 Never touched: ~/.claude-mem, ~/.claude, ~/.claude-mem-minio.
 
@@ -40,7 +42,8 @@ fail() {
   exit "${2:-1}"
 }
 
-mode='' dry=false start=true
+mode='' dry=false start=true scope=user
+[ "$(id -u)" != 0 ] || scope=system
 for argument in "$@"; do
   case "$argument" in
     agent | server | all)
@@ -48,6 +51,7 @@ for argument in "$@"; do
       mode="$argument"
       ;;
     --dry-run) dry=true ;;
+    --user) scope=user ;;
     --no-start) start=false ;;
     -h | --help)
       usage
@@ -68,18 +72,11 @@ done
 case "$root" in
   *[\"\\\$%\'[:cntrl:]]*) fail "the folder $root has a character in its name that service files cannot hold. Move the checkout." ;;
 esac
-if [ "$(id -u)" = 0 ]; then
-  scope=system config_dir=/etc/membridge unit_dir=/etc/systemd/system
-  if [ "$mode" != server ] && [ "${SUDO_USER:-root}" != root ]; then
-    fail "an agent must run as the user whose Claude Code it serves. Run it without sudo, as $SUDO_USER. (For root's own Claude Code: env -u SUDO_USER ./install.sh $mode, as root.)"
-  fi
-else
-  scope=user config_dir="${XDG_CONFIG_HOME:-$HOME/.config}/membridge" unit_dir="${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user"
+if [ "$(id -u)" = 0 ] && [ "$mode" != server ] && [ "${SUDO_USER:-root}" != root ]; then
+  fail "an agent must run as the user whose Claude Code it serves. Run it without sudo, as $SUDO_USER. (For root's own Claude Code: env -u SUDO_USER ./install.sh $mode, as root.)"
 fi
-# For packagers and tests: a folder that stands for /. systemd is then not asked to do anything.
-if [ -n "${DESTDIR:-}" ] && [ "$scope" = system ]; then
-  config_dir="$DESTDIR$config_dir" unit_dir="$DESTDIR$unit_dir"
-fi
+config_dir="${XDG_CONFIG_HOME:-$HOME/.config}/membridge" unit_dir="${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user"
+[ "$scope" = user ] || config_dir="${DESTDIR:-}/etc/membridge" unit_dir="${DESTDIR:-}/etc/systemd/system"
 look_for_systemd
 check_other_unit
 

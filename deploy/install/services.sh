@@ -31,8 +31,9 @@ check_other_unit() {
 
 # The PATH of the service: where the programs it calls are now, then the usual folders.
 service_path() {
-  local program folder path=''
-  for program in node npm git bash temporal minio claude go; do
+  local program folder path
+  path="$(dirname "$(node -p process.execPath)"):"
+  for program in npm git bash temporal minio claude go; do
     folder="$(command -v "$program" || true)"
     case "$folder" in /*) folder="$(dirname "$folder")" ;; *) continue ;; esac
     case "$folder" in *node_modules/.bin | *[\"\\\$%:[:cntrl:]]*) continue ;; esac
@@ -45,7 +46,7 @@ service_path() {
 }
 
 unit_text() {
-  local text user_line='' wanted_by=default.target arguments='' with_agent=' and an agent'
+  local text installed_env_file="$env_file" user_line='' wanted_by=default.target arguments='' with_agent=' and an agent'
   # Bash 5.2 would otherwise read & in what is put in.
   shopt -u patsub_replacement 2> /dev/null || true
   text="$(cat "$root/deploy/systemd/$unit.in")"
@@ -60,7 +61,8 @@ unit_text() {
   text="${text//@ROOT@/$root}"
   text="${text//@NODE@/$(node -p process.execPath)}"
   text="${text//@PATH@/$(service_path)}"
-  text="${text//@ENV_FILE@/${env_file#"${DESTDIR:-}"}}"
+  [ "$scope" = user ] || installed_env_file="${env_file#"${DESTDIR:-}"}"
+  text="${text//@ENV_FILE@/$installed_env_file}"
   text="${text//@ARGUMENTS@/$arguments}"
   text="${text//@WANTED_BY@/$wanted_by}"
   printf '%s\n' "$text"
