@@ -1,8 +1,12 @@
-/** `npm start`: PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C. */
+/**
+ * `npm start`: PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C.
+ * With `--no-agent` the agent is left out: a server whose own memory takes no part.
+ */
 import { once } from 'node:events';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { buildWeb } from './build-web.ts';
 import { keepAlive } from './keep-alive.ts';
 import { tryLock } from './lock.mjs';
@@ -39,7 +43,7 @@ async function startParts(dataDir: string): Promise<Stack> {
   return stack;
 }
 
-async function startAll(dataDir: string): Promise<void> {
+async function startAll(dataDir: string, withAgent: boolean): Promise<void> {
   const secrets = loadServerSecrets(dataDir, env);
   const [starting, building] = [startParts(dataDir), buildWeb(log)];
   // Both to their end, so that a failure of one leaves nothing of the other behind.
@@ -50,7 +54,7 @@ async function startAll(dataDir: string): Promise<void> {
   const api = await startApi({ root, dataDir, env, secrets, stack });
   supervise(api);
   if (stopAsked.signal.aborted) return;
-  supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
+  if (withAgent) supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
   log('Membridge is ready. Ctrl-C stops everything.');
   console.log(`\n  Open       ${api.url}/signin#key=${secrets.RUNTIME_API_KEY}`);
   if (stack.temporal.uiUrl) console.log(`  Workflows  ${stack.temporal.uiUrl}`);
@@ -83,6 +87,7 @@ function listenForSignals(dataDir: string): void {
 }
 
 async function main(): Promise<void> {
+  const { values: options } = parseArgs({ options: { 'no-agent': { type: 'boolean', default: false } } });
   const wanted = resolve(root, env.MEMBRIDGE_DATA_DIR || '.membridge');
   mkdirSync(wanted, { recursive: true, mode: 0o700 });
   const dataDir = realpathSync(wanted);
@@ -94,7 +99,7 @@ async function main(): Promise<void> {
   }
   listenForSignals(dataDir);
   try {
-    await startAll(dataDir);
+    await startAll(dataDir, !options['no-agent']);
     if (!stopAsked.signal.aborted) await once(stopAsked.signal, 'abort');
   } finally {
     await stopAll();

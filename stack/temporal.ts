@@ -28,7 +28,8 @@ export interface Temporal extends Service {
 
 const pragmas = ['journal_mode=wal', 'synchronous=normal'];
 
-const dynamicConfig = [
+/** Each `key=value`. deploy/temporal/dynamicconfig.yaml says the same for Docker; a test compares them. */
+export const dynamicConfig = [
   // The default, 20, is a tick of 50 ms for every hop.
   'history.transferProcessorMaxPollRPS=1000',
   // Priority and fairness keys on task queues; exact order needs one partition.

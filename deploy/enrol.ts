@@ -1,0 +1,60 @@
+/**
+ * `enrol.ts [settings.env]` enrols this machine once, before its agent starts: with MEMBRIDGE_ENROL_TOKEN, or with a token it asks the server for
+ * when it is given RUNTIME_API_KEY (compose does). So a token that is used up or expired is an error here and now, and is
+ * kept in no file. A node that is enrolled already is left as it is.
+ */
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { parseEnv } from 'node:util';
+import { readAgentConfig } from '../agent/config.ts';
+import { ensureEnrolled } from '../agent/enrol.ts';
+import { readState } from '../agent/state.ts';
+import { errorMessage } from '../contract/errors.ts';
+import { EnrolmentToken } from '../contract/nodes.ts';
+
+/**
+ * @param env the agent's settings, and RUNTIME_API_KEY where the token is to be asked for
+ * @returns what was done, a line for people that starts with `changed` or `left` and a tab
+ * @throws Error saying what is missing or what the server refused
+ */
+export async function enrolOnce(env: NodeJS.ProcessEnv): Promise<string> {
+  const config = readAgentConfig(env);
+  const kept = readState(config.dataDir);
+  const file = `${config.dataDir}/agent.json`;
+  if (kept !== null) return `left\t${file} (enrolled as ${kept.enrolment.node_id} at ${kept.server_url})`;
+  const apiKey = env.RUNTIME_API_KEY;
+  const enrolToken =
+    config.enrolToken ?? (apiKey ? await askForToken(config.serverUrl, config.nodeId, apiKey) : null);
+  const state = await ensureEnrolled({ ...config, enrolToken });
+  return `changed\t${file} (enrolled as ${state.enrolment.node_id} at ${state.server_url})`;
+}
+
+/** A token for exactly this node, good for a few minutes. */
+async function askForToken(serverUrl: string, nodeId: string, apiKey: string): Promise<string> {
+  const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Runtime-API-Key': apiKey },
+    body: JSON.stringify({ node_id: nodeId, ttl_seconds: 300 }),
+    signal: AbortSignal.timeout(15_000),
+  });
+  const text = await response.text();
+  if (!response.ok) {
+    throw new Error(
+      `The server at ${serverUrl} gave no enrolment token for node ${nodeId}: ${response.status} ${text}`,
+    );
+  }
+  return EnrolmentToken.parse(JSON.parse(text)).token;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    const settings = process.argv[2];
+    // The service reads the file alone, so the file has the last word.
+    const kept = settings === undefined ? {} : parseEnv(readFileSync(settings, 'utf8'));
+    console.log(await enrolOnce({ ...process.env, ...kept }));
+    process.exit(0);
+  } catch (error) {
+    console.error(`membridge: ${errorMessage(error)}`);
+    process.exit(1);
+  }
+}

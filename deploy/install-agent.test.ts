@@ -1,0 +1,121 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { enrolOnce } from './enrol.ts';
+import { FakeMachine } from './fake-machine.ts';
+
+/** Against a real control plane. */
+let api: TestPlane;
+beforeAll(async () => {
+  api = await startTestPlane();
+});
+afterAll(async () => await api.stop());
+
+let machine: FakeMachine;
+beforeEach(() => {
+  machine = new FakeMachine();
+});
+afterEach(() => machine.remove());
+
+/** What the page's command sets, with a token for that node. */
+async function settingsFor(nodeId: string): Promise<Record<string, string>> {
+  const { body } = await api.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: nodeId } });
+  return {
+    MEMBRIDGE_SERVER_URL: api.plane.url,
+    MEMBRIDGE_ENROL_TOKEN: String(body['token']),
+    MEMBRIDGE_NODE_ID: nodeId,
+  };
+}
+
+test('a dry run asks the server and changes nothing, here or there', async () => {
+  const before = machine.snapshot();
+  const env = await settingsFor('dry');
+  const { code, stdout } = await machine.install(['agent', '--dry-run'], env);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/Would change:[^]*\.membridge\/agent\.json/);
+  expect(machine.snapshot()).toEqual(before);
+  expect((await api.call('GET', '/api/runtime/workers/dry')).status).toBe(404);
+});
+
+test('the command of the page enrols this machine; a second run needs no token and changes nothing', async () => {
+  const untouched = machine.protectedFiles();
+  const env = await settingsFor('installed');
+  const first = await machine.install(['agent'], env);
+  expect(first).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/agent\.json \(enrolled as installed at/),
+  });
+  expect(machine.takeCalls()).toEqual([
+    'daemon-reload',
+    'enable membridge-agent.service',
+    'start membridge-agent.service',
+  ]);
+  expect((await api.call('GET', '/api/runtime/workers/installed')).status).toBe(200);
+  const state = join(machine.home, '.membridge', 'agent.json');
+  const settings = join(machine.home, '.config', 'membridge', 'agent.env');
+  for (const file of [state, settings]) expect(statSync(file).mode & 0o777).toBe(0o600);
+  // The token is used up, and kept nowhere.
+  const written = readFileSync(settings, 'utf8') + readFileSync(state, 'utf8') + first.stdout + first.stderr;
+  expect(written).not.toContain(env['MEMBRIDGE_ENROL_TOKEN']);
+  expect(readFileSync(settings, 'utf8')).toContain(
+    `\nMEMBRIDGE_SERVER_URL=${api.plane.url}\nMEMBRIDGE_NODE_ID=installed\n`,
+  );
+
+  const before = machine.snapshot();
+  const second = await machine.install(['agent']);
+  expect(second).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Nothing changed/) });
+  expect(machine.takeCalls()).toEqual([]);
+  expect(machine.snapshot()).toEqual(before);
+  expect(machine.protectedFiles()).toEqual(untouched);
+});
+
+test('a token that is no good is an error at once; a good one then works', async () => {
+  const env = await settingsFor('second-try');
+  const refused = await machine.install(['agent'], { ...env, MEMBRIDGE_ENROL_TOKEN: 'nonsense' });
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/said 401/);
+  expect(machine.takeCalls()).toEqual([]);
+  expect((await machine.install(['agent'], env)).code).toBe(0);
+});
+
+test('without systemd the printed command really starts the agent', async () => {
+  machine.remove();
+  machine = new FakeMachine('offline');
+  const env = { ...(await settingsFor('by-hand')), MEMBRIDGE_AGENT_PORT: '0' };
+  const { code, stdout } = await machine.install(['agent'], env);
+  expect(code).toBe(0);
+  const [command = ''] = /\(set -a;.*\)$/m.exec(stdout) ?? [];
+  const agent = spawn('sh', ['-c', command.slice(1, -1)], {
+    env: machine.environment(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let log = '';
+  for await (const chunk of agent.stdout) {
+    log += String(chunk);
+    if (log.includes('"worker polls"')) break;
+  }
+  expect(log).toContain('node:by-hand');
+  const ended = once(agent, 'exit');
+  agent.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+});
+
+test("compose's enrolment asks for its own token with the API key, once", async () => {
+  const env = {
+    MEMBRIDGE_SERVER_URL: api.plane.url,
+    MEMBRIDGE_NODE_ID: 'composed',
+    MEMBRIDGE_AGENT_DATA_DIR: join(machine.folder, 'agent'),
+    RUNTIME_API_KEY: RUNTIME_KEY,
+  };
+  await expect(enrolOnce({ ...env, RUNTIME_API_KEY: 'wrong' })).rejects.toThrow(
+    /no enrolment token for node composed: 401/,
+  );
+  expect(await enrolOnce(env)).toMatch(/^changed\t.*enrolled as composed/);
+  // A restart of the job does not need the key, or the server.
+  expect(await enrolOnce({ MEMBRIDGE_AGENT_DATA_DIR: env.MEMBRIDGE_AGENT_DATA_DIR })).toMatch(
+    /^left\t.*composed/,
+  );
+});

@@ -1,0 +1,88 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { KNOWN_SETTINGS } from '../contract/settings.ts';
+import { parserDefaults, parserNames } from './parser-names.ts';
+
+const root = dirname(import.meta.dirname);
+const text = readFileSync(join(root, 'docs', 'settings.md'), 'utf8');
+
+/** A table of docs/settings.md: name and default, `null` for a dash. */
+function documented(heading: string): Map<string, string | null> {
+  const [, after = ''] = text.split(`\n## ${heading}`);
+  const [section = ''] = after.split('\n## ');
+  const rows = [...section.matchAll(/^\| `([A-Z_]+)` +\| (?:`([^`]*)`|-) +\|/gm)];
+  return new Map(rows.map(([, name = '', value]) => [name, value ?? null]));
+}
+
+/** Names that the code of stack/ reads from the environment. */
+function stackNames(): string[] {
+  const sources = readdirSync(join(root, 'stack'))
+    .filter((file) => /\.(ts|mjs)$/.test(file) && !file.includes('.test.'))
+    .map((file) => readFileSync(join(root, 'stack', file), 'utf8'));
+  const found = sources.flatMap((source) => [
+    ...source.matchAll(/\benv\.([A-Z_]{3,})/g),
+    ...source.matchAll(/'(MEMBRIDGE_[A-Z_]*[A-Z])'/g),
+  ]);
+  return [...new Set(found.map(([, name = '']) => name))];
+}
+
+/** A list of names in deploy/install/settings.sh, as bash reads it. */
+function installerNames(list: string): string[] {
+  const script = `. deploy/install/settings.sh; printf '%s\\n' "\${${list}[@]}"`;
+  return execFileSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' }).trim().split('\n');
+}
+
+test('the tables of server and agent are what the parsers read, names and defaults', () => {
+  expect(documented('Server')).toEqual(
+    // The parser has no default of its own here: it is what comes after PORT.
+    new Map([...parserDefaults('api'), ['MEMBRIDGE_PORT', '8000']]),
+  );
+  expect(documented('Agent')).toEqual(parserDefaults('agent'));
+});
+
+test('the stack reads nothing that is not documented, and its table names nothing that it does not read', () => {
+  const all = ['Server', 'Agent', 'Stack'].flatMap((heading) => [...documented(heading).keys()]);
+  // Go's and the shell's own.
+  const foreign = ['PATH', 'GOBIN', 'GOOS', 'GOARCH'];
+  const names = stackNames();
+  expect(
+    names.filter((name) => !all.includes(name) && !foreign.includes(name) && name !== 'MEMBRIDGE_ROLES'),
+  ).toEqual([]);
+  const table = documented('Stack');
+  expect([...table.keys()].filter((name) => !names.includes(name))).toEqual([]);
+  const sources = ['up.ts', 'start.ts']
+    .map((file) => readFileSync(join(root, 'stack', file), 'utf8'))
+    .join('\n');
+  for (const [name, value] of table) {
+    if (!name.endsWith('_PORT')) continue;
+    const [, standard] = new RegExp(`'${name}', env, ([\\d_]+)`).exec(sources) ?? [];
+    expect(standard?.replaceAll('_', ''), name).toBe(value);
+  }
+});
+
+test('every MEMBRIDGE_ name that the server accepts is documented', () => {
+  expect(KNOWN_SETTINGS.length).toBeGreaterThan(30);
+  expect(KNOWN_SETTINGS.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+});
+
+test('compose takes nothing from .env that is not documented, and .env.example names it all', () => {
+  const compose = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
+  const names = [
+    ...new Set([...compose.matchAll(/\$\{([A-Z_]+):/g)].map(([, name = '']) => name)),
+  ].toSorted();
+  expect(names.filter((name) => !text.includes(`| \`${name}\``))).toEqual([]);
+  const example = readFileSync(join(root, '.env.example'), 'utf8');
+  expect([...example.matchAll(/^([A-Z_]+)=/gm)].map(([, name = '']) => name).toSorted()).toEqual(names);
+});
+
+test('the installer keeps every setting that the service it installs reads', () => {
+  const sorted = (names: string[]): string[] => [...new Set(names)].toSorted();
+  expect(sorted([...installerNames('server_settings'), 'PORT', 'CHROMIUM_PATH'])).toEqual(
+    sorted([...parserNames('api'), ...documented('Stack').keys()]),
+  );
+  expect(sorted([...installerNames('agent_settings'), 'MEMBRIDGE_ENROL_TOKEN'])).toEqual(
+    sorted([...parserNames('agent'), 'XDG_CACHE_HOME']),
+  );
+});

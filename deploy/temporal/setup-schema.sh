@@ -1,0 +1,11 @@
+#!/bin/sh
+# Creates Temporal's two databases, or brings their schema up to date. Safe to run again: every start of compose does.
+set -eu
+
+for name in temporal temporal_visibility; do
+  folder=${name#temporal_}
+  sql() { temporal-sql-tool --plugin postgres12 --endpoint postgres --port 5432 --user membridge --database "$name" "$@"; }
+  sql create-database
+  sql setup-schema --version 0.0
+  sql update-schema --schema-dir "/etc/temporal/schema/postgresql/v12/$folder/versioned"
+done
