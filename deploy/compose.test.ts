@@ -96,6 +96,27 @@ test('the images run the Node and build the MinIO that stack/ brings', () => {
   expect(read('deploy/minio.Dockerfile')).toContain(`FROM ${golang} AS build`);
 });
 
+test('what the images run needs no development dependency, which they leave out', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const imports = read(file).matchAll(/^(?:import|export) (?!type )(?:[^'"]*? from )?'([^']+)'/gm);
+    for (const [, name = ''] of imports) {
+      if (/\.(ts|mjs)$/.test(name)) visit(join(dirname(file), name));
+      else if (!name.startsWith('.') && !name.startsWith('node:'))
+        packages.add(/^(@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
+    }
+  };
+  for (const file of ['api/main.ts', 'agent/main.ts', 'agent/memory-thread.ts', 'deploy/enrol.ts'])
+    visit(file);
+  expect(seen.size).toBeGreaterThan(60);
+  expect(packages.size).toBeGreaterThan(10);
+  expect([...packages].filter((name) => !(name in dependencies))).toEqual([]);
+});
+
 test('everything a service waits for, mounts or runs is there', () => {
   for (const [name, service] of services) {
     for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {

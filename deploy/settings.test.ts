@@ -44,8 +44,8 @@ test('the tables of server and agent are what the parsers read, names and defaul
 
 test('the stack reads nothing that is not documented, and its table names nothing that it does not read', () => {
   const all = ['Server', 'Agent', 'Stack'].flatMap((heading) => [...documented(heading).keys()]);
-  // Go's and the shell's own.
-  const foreign = ['PATH', 'GOBIN', 'GOOS', 'GOARCH'];
+  // Go's, systemd's and the shell's own.
+  const foreign = ['PATH', 'JOURNAL_STREAM', 'GOBIN', 'GOOS', 'GOARCH'];
   const names = stackNames();
   expect(
     names.filter((name) => !all.includes(name) && !foreign.includes(name) && name !== 'MEMBRIDGE_ROLES'),

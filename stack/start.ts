@@ -3,7 +3,7 @@
  * With `--no-agent` the agent is left out: a server whose own memory takes no part.
  */
 import { once } from 'node:events';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { fstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -56,9 +56,19 @@ async function startAll(dataDir: string, withAgent: boolean): Promise<void> {
   if (stopAsked.signal.aborted) return;
   if (withAgent) supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
   log('Membridge is ready. Ctrl-C stops everything.');
-  console.log(`\n  Open       ${api.url}/signin#key=${secrets.RUNTIME_API_KEY}`);
+  // More people read the journal than may know the key.
+  const key = isJournal()
+    ? `   (the key: RUNTIME_API_KEY in ${dataDir}/server.env)`
+    : `#key=${secrets.RUNTIME_API_KEY}`;
+  console.log(`\n  Open       ${api.url}/signin${key}`);
   if (stack.temporal.uiUrl) console.log(`  Workflows  ${stack.temporal.uiUrl}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
+}
+
+/** Whether our output goes to systemd's journal; the variable alone is inherited by terminals too. */
+function isJournal(): boolean {
+  const { dev, ino } = fstatSync(1);
+  return env.JOURNAL_STREAM === `${dev}:${ino}`;
 }
 
 /** In reverse order, and only what was started. */

@@ -118,12 +118,15 @@ systemctl_text() {
 }
 
 say_what_next() {
+  local key_file
   notes+=("how it does: $(systemctl_text) status $unit; its log: journalctl $([ "$scope" = user ] && printf -- '--user ')-u $unit")
   if [ "$scope" = user ]; then
     notes+=("a user's services end when the user logs out. To keep them running: loginctl enable-linger $(id -un)")
   fi
   if [ "$mode" != agent ]; then
-    notes+=("the page is at http://127.0.0.1:$(setting MEMBRIDGE_PORT 8000); its key is RUNTIME_API_KEY in $(setting MEMBRIDGE_DATA_DIR "$root/.membridge")/server.env")
+    key_file="$(setting MEMBRIDGE_DATA_DIR "$root/.membridge")/server.env"
+    if has_line RUNTIME_API_KEY; then key_file="$env_file"; fi
+    notes+=("the page is at http://127.0.0.1:$(setting MEMBRIDGE_PORT 8000); its key is RUNTIME_API_KEY in $key_file")
   fi
 }
 
