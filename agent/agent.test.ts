@@ -59,6 +59,8 @@ async function startMachine(id: string, env: Record<string, string> = {}): Promi
   const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: id } });
   const environment = {
     PATH: process.env['PATH'] ?? '',
+    MEMBRIDGE_AGENT_DATA_DIR: join(home, '.membridge'),
+    CLAUDE_MEM_DB: '',
     HOME: home,
     LOG_LEVEL: 'info',
     MEMBRIDGE_SERVER_URL: test.plane.url,

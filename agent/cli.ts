@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { errorMessage } from '../contract/errors.ts';
@@ -13,7 +15,8 @@ const USAGE = `membridge: this machine's part in the fleet's memory
   membridge doctor  [--json]                    look at everything the sync stands on
 
 Without --project the command is for every space of this node. The agent must run (npm start).
-The data folder is MEMBRIDGE_AGENT_DATA_DIR, or ~/.membridge.`;
+The agent's data is looked for in MEMBRIDGE_AGENT_DATA_DIR, else in this checkout's .membridge/agent (npm start), else in
+~/.membridge.`;
 
 /** A sync may take as long as the agent waits for it, and a little more (milliseconds). */
 const TIMEOUT_MS = 150_000;
@@ -115,7 +118,7 @@ async function doctor(json: boolean): Promise<number> {
 
 /** Calls this machine's agent. @throws Error saying what to do when it does not run or refuses */
 async function call(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
-  const { dataDir } = readAgentConfig(process.env);
+  const dataDir = findDataDir();
   const state = readState(dataDir);
   const running = readRunning(dataDir);
   if (state === null || running === null) {
@@ -138,6 +141,15 @@ async function call(method: 'GET' | 'POST', path: string, body?: unknown): Promi
     throw new Error(detail);
   }
   return answer;
+}
+
+/** Where this machine's agent keeps its data. */
+function findDataDir(): string {
+  const inCheckout = join(import.meta.dirname, '..', '.membridge', 'agent');
+  const isSet = (process.env['MEMBRIDGE_AGENT_DATA_DIR'] ?? '') !== '';
+  return !isSet && existsSync(join(inCheckout, 'agent.json'))
+    ? inCheckout
+    : readAgentConfig(process.env).dataDir;
 }
 
 class UsageError extends Error {}

@@ -53,7 +53,9 @@ const Environment = z.object({
  * @throws Error naming every setting that is wrong, and why
  */
 export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
-  const parsed = Environment.safeParse(env);
+  // An empty value means that the setting is not made, as in the control plane.
+  const made = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = Environment.safeParse(made);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
     throw new Error(`The agent cannot start; correct these settings:\n${problems.join('\n')}`);

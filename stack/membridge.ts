@@ -1,6 +1,6 @@
 /** Membridge's own two processes on this machine: the control plane and an agent, with the environment each takes. */
 import { existsSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
@@ -99,7 +99,6 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
       MEMBRIDGE_NODE_ID: nodeId,
       MEMBRIDGE_AGENT_PORT: String(port),
       MEMBRIDGE_AGENT_DATA_DIR: agentDir,
-      CLAUDE_MEM_DB: env.CLAUDE_MEM_DB || join(homedir(), '.claude-mem', 'claude-mem.db'),
     }),
     ready: { url: `http://127.0.0.1:${port}/health` },
     port: { number: port, what: "this machine's agent", setting: 'MEMBRIDGE_AGENT_PORT' },
