@@ -1,7 +1,6 @@
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { HEARTBEAT_INTERVAL_MS } from '../contract/nodes.ts';
 import { NodeId } from '../contract/primitives.ts';
 
 /** What an agent is told by its environment; parsed once at start. */
@@ -34,11 +33,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_PORT: z.coerce.number().int().min(0).max(65_535).default(8_001),
   MEMBRIDGE_AGENT_DATA_DIR: z.string().optional(),
   MEMBRIDGE_AGENT_DRYRUN: flag,
-  MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce
-    .number()
-    .min(0.1)
-    .max(20)
-    .default(HEARTBEAT_INTERVAL_MS / 1_000),
+  MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce.number().min(0.1).max(20).default(10),
   MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),
   MEMBRIDGE_CONFIG_ENV: z.string().optional(),
   MEMBRIDGE_HOOKS_BIN: z.string().optional(),

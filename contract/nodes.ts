@@ -5,9 +5,6 @@ import { EpochMs, NodeId } from './primitives.ts';
 /** A node counts as online while its last heartbeat is at most this old: two and a half intervals of 10 s. */
 export const ONLINE_WITHIN_MS = 25_000;
 
-/** How often an agent reports, in milliseconds (the original's MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS default). */
-export const HEARTBEAT_INTERVAL_MS = 10_000;
-
 export const NodeCapabilities = z.strictObject({
   claude_cli: z.boolean().default(false),
   max_concurrency: z.number().int().min(1).max(32).default(1),
