@@ -63,6 +63,10 @@ export const theme = createTheme({
       defaultProps: { centered: true, radius: 'lg', transitionProps: { duration: 120 }, closeButtonProps },
     },
     Drawer: { defaultProps: { transitionProps: { duration: 160 }, closeButtonProps } },
+    SegmentedControl: {
+      defaultProps: { withItemsBorders: false },
+      styles: { label: { paddingInline: 10, fontWeight: 500 } },
+    },
     Select: { defaultProps: { comboboxProps: { portalProps: { target: '#main' } } } },
     Menu: {
       defaultProps: {
