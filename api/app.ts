@@ -12,7 +12,7 @@ import { failedSignInLimit } from './failed-sign-ins.ts';
 import { errorHandler, sendProblem, unknownPath } from './problems.ts';
 import { ROUTES } from './routes/index.ts';
 import { serveRoute } from './serve-route.ts';
-import { webRouter } from './web.ts';
+import { firstSegment, webRouter } from './web.ts';
 
 /** Requests a minute from one address; a page with its polling stays far below. */
 const REQUESTS_PER_MINUTE = 1_200;
@@ -35,7 +35,7 @@ export function createApp(deps: Deps): Express {
     app[route.method](route.path, ...before, serveRoute(route, deps, parseJson));
   }
   app.use(docsRouter());
-  app.use(webRouter(deps.config.webDir));
+  app.use(webRouter(deps.config.webDir, new Set(ROUTES.map((route) => firstSegment(route.path)))));
   app.use(unknownPath);
   app.use(errorHandler(deps.logger));
   return app;

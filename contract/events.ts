@@ -9,6 +9,8 @@ export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('space'), space: Space }),
   z.strictObject({ type: z.literal('space-removed'), canonical_id: z.string() }),
   z.strictObject({ type: z.literal('job'), job: Job }),
+  /** A job's row was deleted: nobody had asked for it, and it had nothing to do. */
+  z.strictObject({ type: z.literal('job-removed'), id: z.string() }),
   /** Events were lost to retention: the client must load its lists anew. */
   z.strictObject({ type: z.literal('reset') }),
 ]);

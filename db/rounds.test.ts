@@ -132,8 +132,14 @@ test.each([
 ] as const)('a round for "%s" that moved %i rows, error %o, stays in the history: %s', async (...row) => {
   const [trigger, rows, error, stays] = row;
   const { finished } = await round('job_quiet', trigger, rows, error);
+  const before = (await readEventRange(db)).last ?? 0;
   await recordRoundFinished(db, finished);
   expect((await getJob(db, { id: 'job_quiet' })) !== null).toBe(stays);
+  const told = (await readEvents(db, { after: before, limit: 10 })).map(({ event }) => event);
+  expect(told).toMatchObject([
+    stays ? { type: 'job', job: { id: 'job_quiet' } } : { type: 'job-removed', id: 'job_quiet' },
+    { type: 'space' },
+  ]);
   await db.pool.query(`delete from jobs where id = 'job_quiet'`);
 });
 

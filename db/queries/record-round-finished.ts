@@ -22,7 +22,7 @@ export interface RoundFinished {
 /**
  * Records how a round ended: its jobs, and its node's totals in the space. A repeated call finds no unfinished job and
  * changes nothing, so totals are never added twice. A round that nobody asked for and that did nothing leaves no job:
- * its rows are deleted (see isQuiet).
+ * its rows are deleted (see isQuiet), and browsers are told.
  */
 export async function recordRoundFinished(db: Database, input: RoundFinished): Promise<void> {
   const ids = input.requests.map((request) => request.jobId);
@@ -36,8 +36,10 @@ export async function recordRoundFinished(db: Database, input: RoundFinished): P
     if (ended.length === 0) return;
     await updateSpaceNode(tx, input);
     const changed = await findSpaces(tx, eq(spaces.cid, input.space.cid));
-    const events: ServerEvent[] = changed.map((space) => ({ type: 'space', space }));
-    if (!quiet) events.unshift(...ended.map((row) => ({ type: 'job' as const, job: toJob(row) })));
+    const ends = ended.map((row): ServerEvent =>
+      quiet ? { type: 'job-removed', id: row.id } : { type: 'job', job: toJob(row) },
+    );
+    const events: ServerEvent[] = [...ends, ...changed.map((space) => ({ type: 'space' as const, space }))];
     await emitEvents(tx, events, input.finishedAt);
   });
 }

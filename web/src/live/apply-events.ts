@@ -39,14 +39,17 @@ export function applyToJobs(
   events: readonly ServerEvent[],
   filter: { cid: string; node: string | null },
 ): Job[] {
-  const changed = new Map<string, Job>();
+  // What each job became; null is a job that is gone.
+  const changed = new Map<string, Job | null>();
   for (const event of events) {
+    if (event.type === 'job-removed') changed.set(event.id, null);
     if (event.type !== 'job') continue;
     const { job } = event;
     if (job.canonical_id !== filter.cid || (filter.node !== null && job.agent !== filter.node)) continue;
     changed.set(job.id, job);
   }
-  if (changed.size === 0) return jobs;
+  const present = [...changed.values()].filter((job) => job !== null);
   const kept = jobs.filter((job) => !changed.has(job.id));
-  return [...kept, ...changed.values()].sort((a, b) => b.created_at - a.created_at).slice(0, JOBS_SHOWN);
+  if (present.length === 0 && kept.length === jobs.length) return jobs;
+  return [...kept, ...present].sort((a, b) => b.created_at - a.created_at).slice(0, JOBS_SHOWN);
 }

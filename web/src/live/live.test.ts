@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Space } from '../../../contract/memory.ts';
+import type { Job, Space } from '../../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../../contract/nodes.ts';
-import { applyToSpaces } from './apply-events.ts';
+import { applyToJobs, applyToSpaces } from './apply-events.ts';
 import { journal } from './journal.ts';
 import { presenceOf } from './presence.ts';
 
@@ -26,6 +26,18 @@ it('applies events in their order', () => {
   ];
   expect(applyToSpaces([space('a')], events)).toEqual([]);
   expect(applyToSpaces([space('a')], events.toReversed())).toEqual([space('b')]);
+});
+
+it('takes a job away when its row is gone, whichever list it stands in', () => {
+  const job = { id: 'job_1', canonical_id: space('a').canonical_id, agent: 'n', created_at: 1 } as Job;
+  const filter = { cid: space('a').canonical_id, node: null };
+  expect(applyToJobs([job], [{ type: 'job-removed', id: 'job_1' }], filter)).toEqual([]);
+  const told: ServerEvent[] = [
+    { type: 'job', job },
+    { type: 'job-removed', id: 'job_1' },
+  ];
+  const none: Job[] = [];
+  expect(applyToJobs(none, told, filter)).toBe(none);
 });
 
 it('does not let a slow list undo an event that came meanwhile', async () => {

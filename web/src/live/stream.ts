@@ -13,7 +13,16 @@ const BATCH_MS = 200;
 /** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 
-const EVENT_NAMES = ['message', 'node', 'node-removed', 'space', 'space-removed', 'job', 'reset'];
+const EVENT_NAMES = [
+  'message',
+  'node',
+  'node-removed',
+  'space',
+  'space-removed',
+  'job',
+  'job-removed',
+  'reset',
+];
 
 /** The one live connection of the page: `/api/events` into the Query cache. */
 export class LiveStream {

@@ -40,6 +40,8 @@ const dark: MantineColorsTuple = [
 ];
 
 const closeButtonProps = { 'aria-label': 'Close' };
+const overlayProps = { backgroundOpacity: 0.4 };
+const surface = { background: 'var(--mb-surface)' };
 
 /** Mantine in the page's own colours: near-neutral greys, one iris, small type. */
 export const theme = createTheme({
@@ -60,9 +62,23 @@ export const theme = createTheme({
     TextInput: { defaultProps: { size: 'sm' } },
     Tooltip: { defaultProps: { openDelay: 250, withArrow: false, transitionProps: { duration: 80 } } },
     Modal: {
-      defaultProps: { centered: true, radius: 'lg', transitionProps: { duration: 120 }, closeButtonProps },
+      defaultProps: {
+        centered: true,
+        radius: 'lg',
+        transitionProps: { duration: 120 },
+        overlayProps,
+        closeButtonProps,
+      },
+      styles: { content: { ...surface, border: '1px solid var(--mb-line)' }, header: surface },
     },
-    Drawer: { defaultProps: { transitionProps: { duration: 160 }, closeButtonProps } },
+    Drawer: {
+      defaultProps: { transitionProps: { duration: 160 }, overlayProps, closeButtonProps },
+      styles: { content: surface, header: surface },
+    },
+    SegmentedControl: {
+      defaultProps: { withItemsBorders: false },
+      styles: { label: { paddingInline: 10, fontWeight: 500 } },
+    },
     Select: { defaultProps: { comboboxProps: { portalProps: { target: '#main' } } } },
     Menu: {
       defaultProps: {

@@ -1,9 +1,6 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { IconArrowUpRight } from '@tabler/icons-react';
-import { useEffect } from 'react';
 import type { Job } from '../../../../contract/memory.ts';
-import { keys } from '../../api/keys.ts';
-import { ApiProblem } from '../../api/problem.ts';
 import { runningJobQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Status } from '../../components/Status.tsx';
@@ -77,22 +74,8 @@ export function JobRow({ job: listed }: { job: Job }) {
 
 /** The job as listed, or as the engine tells it while it is not finished. */
 function useRunningDetail(listed: Job): Job {
-  const cache = useQueryClient();
   const unfinished = listed.status === 'pending' || listed.status === 'running';
   const live = useQuery({ ...runningJobQuery(listed.id), enabled: unfinished });
-
-  // A round that moved nothing is not kept as a job, and no event tells of that: its row goes when the job is gone.
-  const gone = unfinished && live.error instanceof ApiProblem && live.error.status === 404;
-  const finished = unfinished && (live.data?.status === 'completed' || live.data?.status === 'failed');
-  useEffect(() => {
-    if (!gone && !finished) return;
-    cache.setQueriesData<Job[]>({ queryKey: keys.allJobs }, (jobs) =>
-      jobs?.flatMap((job) =>
-        job.id !== listed.id ? [job] : gone || live.data === undefined ? [] : [live.data],
-      ),
-    );
-  }, [gone, finished, cache, listed.id, live.data]);
-
   return unfinished ? (live.data ?? listed) : listed;
 }
 

@@ -74,12 +74,16 @@ export const MemberRow = memo(function MemberRow(props: {
   );
 });
 
+/** A sync of a node that is away runs for the engine, but nothing happens until the node returns. */
+const WAITING = { label: 'Waiting', tone: 'quiet' } as const;
+
 function MemberStatus(props: { record: Member['record']; online: boolean; waits: boolean }) {
   const { record } = props;
-  const { label, tone } = SPACE_NODE_STATUSES[record.status];
+  const waits = props.waits || (!props.online && record.status === 'syncing');
+  const { label, tone } = waits ? WAITING : SPACE_NODE_STATUSES[record.status];
   // What a node that is away held may have been overtaken since: its state is told in the past.
   const past = !props.online && record.status === 'in-step';
-  const detail = props.waits
+  const detail = waits
     ? 'a sync waits for this node to return'
     : past
       ? 'when it was last here'

@@ -2,14 +2,16 @@ import type { Job } from '../../../../contract/memory.ts';
 import { count, counted } from '../../format/numbers.ts';
 
 const BARS = 32;
+/** Fewer bars than this show no pattern. */
+const FEWEST = 8;
 const WIDTH = 3;
 const GAP = 2;
 const HEIGHT = 22;
 
-/** Rows moved by each of the last finished jobs, oldest on the left; on a root scale, so that small syncs still show. */
+/** Rows moved by each of the last finished jobs, oldest on the left; on a logarithmic scale, so that small syncs still show. */
 export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
   const finished = jobs.filter(({ status }) => status === 'completed' || status === 'failed').slice(0, BARS);
-  if (finished.length < 3) return null;
+  if (finished.length < FEWEST) return null;
   const bars = finished.toReversed().map((job) => ({
     id: job.id,
     rows: job.rows_sent + job.rows_inserted + job.rows_updated,
@@ -28,7 +30,7 @@ export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
       style={{ display: 'block' }}
     >
       {bars.map(({ id, rows, failed }, index) => {
-        const height = Math.max(failed ? 7 : 2, Math.sqrt(rows / most) * HEIGHT);
+        const height = Math.max(failed ? 7 : 2, (Math.log1p(rows) / Math.log1p(most)) * HEIGHT);
         return (
           <rect
             key={id}

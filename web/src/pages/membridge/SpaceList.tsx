@@ -3,6 +3,8 @@ import type { Space } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
 import { Light } from '../../components/Status.tsx';
 import type { Tone } from '../../format/words.ts';
+import { useNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
 import { inStep, membersOf, type Member } from './members.ts';
 import styles from './SpaceList.module.css';
 
@@ -12,6 +14,7 @@ export function SpaceList(props: {
   fleet: Node[] | undefined;
   selected: string | undefined;
 }) {
+  const now = useNow();
   return (
     <ul className={styles.list} data-testid="space-list">
       {props.spaces.map((space) => {
@@ -30,7 +33,7 @@ export function SpaceList(props: {
             >
               <span className={styles.name}>{space.name}</span>
               <span className={styles.step} title={`${good} of ${of} nodes in step`}>
-                <Light tone={toneOf(members, good, of)} />
+                <Light tone={toneOf(members, good, of, now)} />
                 <span data-testid={`space-step-${space.canonical_id}`}>
                   {props.fleet === undefined ? '–' : `${good}/${of}`}
                 </span>
@@ -45,9 +48,10 @@ export function SpaceList(props: {
   );
 }
 
-function toneOf(members: readonly Member[], good: number, of: number): Tone {
-  const statuses = members.filter(({ node }) => node !== undefined).map(({ record }) => record.status);
-  if (statuses.includes('failed')) return 'bad';
-  if (statuses.includes('syncing')) return 'busy';
+/** The light of a space. A sync that waits for a node which is away is no activity. */
+function toneOf(members: readonly Member[], good: number, of: number, now: number): Tone {
+  const online = members.filter(({ node }) => node !== undefined && presenceOf(node, now) === 'online');
+  if (members.some(({ node, record }) => node !== undefined && record.status === 'failed')) return 'bad';
+  if (online.some(({ record }) => record.status === 'syncing')) return 'busy';
   return of > 0 && good === of ? 'good' : 'quiet';
 }

@@ -1,8 +1,7 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import type { Space } from '../../../../contract/memory.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { api } from '../../api/calls.ts';
-import { keys } from '../../api/keys.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';
 import { ACTIONS } from '../../format/words.ts';
@@ -12,7 +11,6 @@ import { ACTIONS } from '../../format/words.ts';
  * @returns the mutation; its variable is the action
  */
 export function useRequestSync(space: Space, node: string | null) {
-  const cache = useQueryClient();
   const target = node ?? space.name;
   return useMutation({
     mutationFn: (action: SyncAction) => api.requestSync(space.canonical_id, action, node),
@@ -20,8 +18,6 @@ export function useRequestSync(space: Space, node: string | null) {
       if (jobs.length === 0) notifyDone('Nothing to sync', 'No node is online in this space.');
       else if (node === null) notifyDone(`Sync asked for on ${counted(jobs.length, 'node')}`);
       else notifyDone(`${ACTIONS[action]} asked for on ${node}`);
-      // Jobs that wait for their node are told by no event yet.
-      void cache.invalidateQueries({ queryKey: [...keys.allJobs, space.canonical_id] });
     },
     onError: (error, action) => notifyFailure(`${ACTIONS[action]} of ${target} was not started`, error),
   });

@@ -13,7 +13,7 @@ export function MemoryCell({ memory }: { memory: MemoryStatus | null }) {
     <>
       {memory.state === 'ready' ? (memory.schema ?? label) : <Status tone={tone}>{label}</Status>}
       {facts !== null && (
-        <span className="second-line" style={{ minWidth: '22ch', maxWidth: '34ch' }}>
+        <span className="second-line" style={{ minWidth: '22ch', maxWidth: '44ch' }}>
           {facts}
         </span>
       )}

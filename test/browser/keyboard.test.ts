@@ -1,0 +1,112 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
+import { startFleet, type Fleet } from './fleet.ts';
+import { see, startVisitor, type Visitor } from './visitor.ts';
+
+let fleet: Fleet;
+let visitor: Visitor;
+beforeAll(async () => {
+  [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
+  await fleet.test.call('POST', '/api/membridge/spaces', { body: { name: 'everything' } });
+  for (const node of ['laptop', 'desktop']) await enrolNode(fleet.test, node);
+});
+afterEach(() => visitor.check());
+afterAll(async () => {
+  await visitor.close();
+  await fleet.stop();
+});
+
+/**
+ * Steps through a page with Tab until the focus leaves it.
+ * @returns the controls that are seen and were never reached; of radio buttons one of each group is enough, the arrow
+ *   keys do the rest
+ */
+async function unreached(page: Page): Promise<string[]> {
+  const total = await page.evaluate(() => {
+    const selector = 'a[href], button, input, select, textarea, [tabindex]:not([tabindex="-1"])';
+    const seen = [...document.querySelectorAll<HTMLElement>(selector)].filter(
+      (control) =>
+        control.checkVisibility() &&
+        !control.matches(':disabled, [type=hidden]') &&
+        control.tabIndex >= 0 &&
+        (!control.matches('[type=radio]') || control.matches(':checked')),
+    );
+    const left = new Set(seen);
+    document.addEventListener('focusin', ({ target }) => left.delete(target as HTMLElement));
+    Object.assign(window, { left });
+    (document.activeElement as HTMLElement | null)?.blur();
+    return seen.length;
+  });
+  expect(total).toBeGreaterThan(1);
+  for (let step = 0; step < total + 3; step += 1) await page.keyboard.press('Tab');
+  return await page.evaluate(() => {
+    const { left } = window as unknown as { left: Set<HTMLElement> };
+    return [...left].map((control) => control.outerHTML.slice(0, 160));
+  });
+}
+
+test('every control of every page is reached with Tab', async () => {
+  const signIn = await visitor.open(`${fleet.url}/signin`);
+  await see(signIn, 'page-signin');
+  expect(await unreached(signIn)).toEqual([]);
+  const page = await visitor.open(fleet.signInLink);
+  for (const [path, shown] of [
+    ['/membridge', 'member-row-laptop'],
+    ['/nodes', 'node-row-laptop'],
+    ['/runtime', 'part-temporal'],
+  ] as const) {
+    await see(page, 'live-state', 'Live');
+    await page.goto(`${fleet.url}${path}`);
+    await see(page, shown);
+    expect(await unreached(page)).toEqual([]);
+  }
+});
+
+/** Steps with Tab to the element with a test id. */
+async function tabTo(page: Page, testId: string): Promise<void> {
+  const reached = () =>
+    page.evaluate((id) => document.activeElement?.closest(`[data-testid="${id}"]`) !== null, testId);
+  for (let step = 0; step < 60; step += 1) {
+    if (await reached()) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`60 steps with Tab did not lead to ${testId}.`);
+}
+
+test('a space is made and deleted without a mouse, and the focus is never lost', async () => {
+  const page = await visitor.open(`${fleet.url}/signin`);
+  await see(page, 'page-signin');
+  await page.keyboard.type(RUNTIME_KEY);
+  await page.keyboard.press('Enter');
+  await see(page, 'space-name', 'everything');
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to the content');
+  await page.keyboard.press('Enter');
+
+  await tabTo(page, 'new-space-open');
+  await page.keyboard.press('Enter');
+  await see(page, 'new-space-dialog');
+  await page.keyboard.press('Escape');
+  await page.getByTestId('new-space-dialog').waitFor({ state: 'detached' });
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('New space');
+
+  await page.keyboard.press('Enter');
+  await see(page, 'new-space-dialog');
+  await tabTo(page, 'new-space-name');
+  await page.keyboard.type('by-hand');
+  await page.keyboard.press('Enter');
+  await see(page, 'space-name', 'by-hand');
+
+  await tabTo(page, 'space-menu');
+  await page.keyboard.press('Enter');
+  await see(page, 'space-delete');
+  await tabTo(page, 'space-delete');
+  await page.keyboard.press('Enter');
+  await see(page, 'confirm-dialog', 'Delete by-hand?');
+  // The harmless answer has the focus.
+  await tabTo(page, 'confirm-cancel');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await see(page, 'space-name', 'everything');
+});

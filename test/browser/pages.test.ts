@@ -1,0 +1,194 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Space } from '../../contract/memory.ts';
+import { until } from '../../demo/fleet.ts';
+import type { Machine } from '../../demo/machines.ts';
+import { startFleet, type Fleet } from './fleet.ts';
+import { click, see, startVisitor, type Visitor } from './visitor.ts';
+
+/** With MEMBRIDGE_SCREENSHOTS=1 the pictures of the docs are taken on the way. */
+const pictures = process.env['MEMBRIDGE_SCREENSHOTS'] === '1';
+const folder = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'docs', 'screenshots');
+/** Pictures show a fleet of a believable size; for the rules of accessibility a small one does. */
+const scale = pictures ? 60 : 1;
+
+let fleet: Fleet;
+let visitor: Visitor;
+let server: Machine;
+beforeAll(async () => {
+  [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
+  const everything = { name: 'everything', projects: ['*'] };
+  await fleet.test.call('POST', '/api/membridge/spaces', { body: everything });
+  const website = { name: 'website', projects: ['website', 'garden'] };
+  await fleet.test.call('POST', '/api/membridge/spaces', { body: website });
+  const laptop = fleet.machine('laptop', { observations: 36 * scale });
+  const desktop = fleet.machine('desktop', { observations: 24 * scale });
+  server = fleet.machine('server', { observations: 12 * scale, release: '12.7.5' });
+  // One node is not well: without a database, or in the pictures, where red would be too much, away.
+  const unwell = fleet.machine('build-01', { observations: 6 * scale });
+  if (!pictures) {
+    unwell.db.close();
+    rmSync(dirname(unwell.databasePath), { recursive: true });
+  }
+  const agents = await Promise.all([unwell, server].map((machine) => fleet.start(machine)));
+  await Promise.all([laptop, desktop].map((machine) => fleet.start(machine)));
+  await inStep();
+  if (pictures) {
+    await agents[0]?.kill();
+    for (let n = 1; n <= 12; n += 1) await remember(n % 2 === 0 ? laptop : desktop, n);
+    await until(
+      'the node that was ended is offline',
+      40,
+      async () => (await nodeStatus('build-01')) === 'offline',
+    );
+  }
+});
+afterEach(() => visitor.check());
+afterAll(async () => {
+  await visitor.close();
+  await fleet.stop();
+});
+
+/** Waits until every node that has a database is in step in both spaces. */
+async function inStep(): Promise<void> {
+  await until('three nodes are in step in both spaces', 90, async () => {
+    const { body } = await fleet.test.call('GET', '/api/membridge/spaces');
+    const spaces = body as unknown as Space[];
+    const nodes = spaces.flatMap((space) => space.nodes).filter(({ node_id }) => node_id !== 'build-01');
+    return nodes.length === 6 && nodes.every(({ status }) => status === 'in-step');
+  });
+}
+
+async function nodeStatus(id: string): Promise<unknown> {
+  return (await fleet.test.call('GET', `/api/runtime/workers/${id}`)).body['status'];
+}
+
+/** Writes some memories on a machine, as its claude-mem would, and waits until another one knows them. */
+async function remember(machine: Machine, n: number): Promise<void> {
+  const session = machine.db.prepare('SELECT memory_session_id, project FROM sdk_sessions LIMIT 1 OFFSET ?');
+  const { memory_session_id: memorySessionId, project } = session.get(n) as Record<string, string>;
+  for (let k = 0; k <= (n * 7) % 5; k += 1) {
+    const title = `Finding ${n}.${k}`;
+    const found = {
+      type: 'discovery',
+      title,
+      narrative: `Seen on ${machine.id}.`,
+      createdAt: Date.now() + k,
+    };
+    machine.writer.observation({
+      memorySessionId: String(memorySessionId),
+      project: String(project),
+      ...found,
+    });
+  }
+  await until(
+    `finding ${n} is known on the server`,
+    30,
+    () => server.db.prepare('SELECT 1 FROM observations WHERE title = ?').get(`Finding ${n}.0`) !== undefined,
+  );
+}
+
+/** What can be seen of the page: how to get there, and what shows that it is all there. */
+const VIEWS: Record<string, (page: Page) => Promise<void>> = {
+  membridge: async (page) => {
+    await click(page, 'tab-membridge');
+    await see(page, 'space-name', 'everything');
+    await see(page, 'jobs-table', 'Done');
+    await see(page, 'member-status-laptop', 'In step');
+  },
+  'new-space': async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'new-space-open');
+    await page.getByTestId('new-space-name').fill('billing');
+    await page.getByText('Named projects').click();
+    await page.getByTestId('new-space-projects').fill('billing\nbilling-api');
+  },
+  'delete-space': async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'space-menu');
+    await click(page, 'space-delete');
+    await see(page, 'confirm-dialog');
+  },
+  menu: async (page) => {
+    await click(page, 'account-menu');
+    await see(page, 'sign-out');
+  },
+  nodes: async (page) => {
+    await click(page, 'tab-nodes');
+    await see(page, 'node-status-laptop', 'Online');
+    await see(page, 'node-row-build-01', pictures ? 'Offline' : 'No claude-mem database');
+  },
+  'add-node': async (page) => {
+    await click(page, 'tab-nodes');
+    await page.getByTestId('add-node-name').fill('build-02');
+    await click(page, 'add-node-create');
+    await see(page, 'add-node-token');
+    await page.getByTestId('add-node').scrollIntoViewIfNeeded();
+  },
+  node: async (page) => {
+    await click(page, 'tab-nodes');
+    await click(page, 'node-open-laptop');
+    await see(page, 'node-drawer', 'Observations');
+  },
+  runtime: async (page) => {
+    await click(page, 'tab-runtime');
+    await see(page, 'runtime-status', 'All parts work');
+    await see(page, 'stat-nodes', '/ 4');
+  },
+};
+/** The views whose pictures stand in the docs. */
+const PICTURED = new Set(['membridge', 'new-space', 'nodes', 'add-node', 'node', 'runtime', 'signin']);
+
+test('no view breaks a rule of accessibility, in dark or in light', async () => {
+  const page = await visitor.open(fleet.signInLink);
+  await see(page, 'live-state', 'Live');
+  const found: string[] = [];
+  for (const [view, show] of Object.entries(VIEWS)) {
+    await page.goto(`${fleet.url}/membridge`);
+    await see(page, 'live-state', 'Live');
+    await show(page);
+    found.push(...(await inspect(page, view)));
+  }
+  expect(found).toEqual([]);
+});
+
+test('no page without a session breaks a rule of accessibility, in dark or in light', async () => {
+  visitor.expectProblem(/status of 404/);
+  visitor.expectProblem(/status of 401/);
+  const page = await visitor.open(`${fleet.url}/signin`);
+  await see(page, 'page-signin');
+  const found = await inspect(page, 'signin');
+  await page.getByTestId('signin-key').fill('wrong');
+  await click(page, 'signin-submit');
+  await see(page, 'signin-error');
+  found.push(...(await inspect(page, 'signin-refused')));
+  await page.goto(`${fleet.url}/nowhere`);
+  await see(page, 'page-not-found');
+  found.push(...(await inspect(page, 'not-found')));
+  expect(found).toEqual([]);
+});
+
+/**
+ * Runs axe on what is shown, as the system asks for dark and for light, and takes pictures when they are asked for.
+ * @returns the rules that are broken, each with the elements that break it
+ */
+async function inspect(page: Page, view: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const scheme of ['dark', 'light'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.locator(`html[data-mantine-color-scheme="${scheme}"]`).waitFor();
+    if (pictures && PICTURED.has(view)) {
+      mkdirSync(folder, { recursive: true });
+      await page.screenshot({ path: join(folder, `${view}-${scheme}.png`) });
+    }
+    // The page has no frames: axe need not open a page of its own to put their results together.
+    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+    const broken = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+    found.push(...broken.map((rule) => `${view}, ${scheme}, ${rule}`));
+  }
+  return found;
+}

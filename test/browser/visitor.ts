@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { findChromium } from '../../stack/tools.ts';
+
+/** A browser, and the pages it opens; each is watched for errors until it is checked. */
+export interface Visitor {
+  /** Opens a page as a new visitor with no cookies and no settings. */
+  open(url: string, options?: BrowserContextOptions): Promise<Page>;
+  /** Says that a test provokes a line in the browser's console; what is not announced fails the test. */
+  expectProblem(pattern: RegExp): void;
+  /** Closes all pages. @throws when one wrote an unannounced error or warning, or an announced one did not come */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How long the page may take to show what a test waits for, in milliseconds. */
+const PATIENCE_MS = 30_000;
+
+/** Starts the machine's Chromium; a machine without one, and on which none can be installed, fails the test. */
+export async function startVisitor(): Promise<Visitor> {
+  const profile = mkdtempSync(join(tmpdir(), 'membridge-chromium-'));
+  const browser = await chromium.launch({
+    executablePath: await findChromium((line) => process.stderr.write(`${line}\n`)),
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
+    env: { ...withoutUndefined(process.env), HOME: profile },
+  });
+  let contexts: BrowserContext[] = [];
+  let problems: string[] = [];
+  let expected: RegExp[] = [];
+
+  return {
+    open: async (url, options = {}) => {
+      const context = await browser.newContext({
+        viewport: { width: 1440, height: 900 },
+        reducedMotion: 'reduce',
+        ...options,
+      });
+      contexts.push(context);
+      context.setDefaultTimeout(PATIENCE_MS);
+      const page = await context.newPage();
+      page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+      });
+      // Told by the browser even where a script swallows what the policy forbade.
+      await page.addInitScript(() => {
+        document.addEventListener('securitypolicyviolation', (event) => {
+          console.error(`CSP violation: ${event.violatedDirective} ${event.blockedURI}`);
+        });
+      });
+      await page.goto(url);
+      return page;
+    },
+    expectProblem: (pattern) => void expected.push(pattern),
+    check: async () => {
+      await Promise.all(contexts.map((context) => context.close()));
+      const unannounced = problems.filter((text) => !expected.some((pattern) => pattern.test(text)));
+      const absent = expected.filter((pattern) => !problems.some((text) => pattern.test(text)));
+      [contexts, problems, expected] = [[], [], []];
+      expect({ unannounced, absent }).toEqual({ unannounced: [], absent: [] });
+    },
+    close: async () => {
+      await browser.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until the element with a test id is seen and its text matches. */
+export async function see(page: Page, testId: string, text: string | RegExp = ''): Promise<void> {
+  await page.getByTestId(testId).filter({ hasText: text, visible: true }).first().waitFor();
+}
+
+/** Clicks the element with a test id, once it is there and can be clicked. */
+export async function click(page: Page, testId: string): Promise<void> {
+  await page.getByTestId(testId).click();
+}
+
+function withoutUndefined(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
