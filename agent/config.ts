@@ -5,7 +5,8 @@ import { NodeId } from '../contract/primitives.ts';
 
 /** What an agent is told by its environment; parsed once at start. */
 export interface AgentConfig {
-  readonly serverUrl: string;
+  /** The control plane; null means the one this node enrolled with. */
+  readonly serverUrl: string | null;
   readonly enrolToken: string | null;
   readonly nodeId: string;
   readonly host: string;
@@ -26,7 +27,7 @@ export interface AgentConfig {
 const flag = z.enum(['0', '1']).default('0');
 
 const Environment = z.object({
-  MEMBRIDGE_SERVER_URL: z.url().default('http://127.0.0.1:8000'),
+  MEMBRIDGE_SERVER_URL: z.url().optional(),
   MEMBRIDGE_ENROL_TOKEN: z.string().min(1).optional(),
   MEMBRIDGE_NODE_ID: NodeId.optional(),
   MEMBRIDGE_AGENT_HOST: z.string().default('127.0.0.1'),
@@ -59,7 +60,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
   const home = homedir();
   const memoryDir = settings.CLAUDE_MEM_DATA_DIR ?? join(home, '.claude-mem');
   return Object.freeze({
-    serverUrl: settings.MEMBRIDGE_SERVER_URL.replace(/\/$/, ''),
+    serverUrl: settings.MEMBRIDGE_SERVER_URL?.replace(/\/$/, '') ?? null,
     enrolToken: settings.MEMBRIDGE_ENROL_TOKEN ?? null,
     nodeId: settings.MEMBRIDGE_NODE_ID ?? (hostname().replaceAll(/[^A-Za-z0-9_.-]/g, '-') || 'node'),
     host: settings.MEMBRIDGE_AGENT_HOST,

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import {
+  AgentConnection,
   AgentHeartbeatResponse,
   EnrolResponse,
   type AgentHeartbeat,
@@ -24,7 +25,13 @@ export class ControlPlaneError extends Error {
 
 /** Trades a one-time token for this node's own key. @throws ControlPlaneError */
 export async function enrol(serverUrl: string, request: EnrolRequest): Promise<EnrolResponse> {
-  return await post(serverUrl, '/api/agent/enrol', {}, request, EnrolResponse);
+  return await call(serverUrl, '/api/agent/enrol', {}, request, EnrolResponse);
+}
+
+/** Asks where Temporal and the object store are now. @throws ControlPlaneError */
+export async function askConnection(serverUrl: string, agentKey: string): Promise<AgentConnection> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  return await call(serverUrl, '/api/agent/connection', headers, undefined, AgentConnection);
 }
 
 /** Reports that this node lives. @throws ControlPlaneError */
@@ -34,10 +41,10 @@ export async function sendHeartbeat(
   heartbeat: AgentHeartbeat,
 ): Promise<AgentHeartbeatResponse> {
   const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
-  return await post(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
+  return await call(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
 }
 
-async function post<T>(
+async function call<T>(
   serverUrl: string,
   path: string,
   headers: Record<string, string>,
@@ -47,9 +54,8 @@ async function post<T>(
   let response: Response;
   try {
     response = await fetch(`${serverUrl}${path}`, {
-      method: 'POST',
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
       headers: { 'Content-Type': 'application/json', ...headers },
-      body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch (cause) {

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import { startAgent } from './agent.ts';
 import { readAgentConfig } from './config.ts';
-import { ensureEnrolled } from './enrol.ts';
+import { ensureEnrolled, refreshConnection } from './enrol.ts';
 import { createAgentApp, listen } from './http.ts';
 import { writeRunning } from './state.ts';
 
@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const config = readAgentConfig(process.env);
   const log = pino({ level: config.logLevel, name: 'agent' });
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const state = await ensureEnrolled(config);
+  const state = await refreshConnection(config, await ensureEnrolled(config), log);
   const { server, url } = await listen(config.host, config.port);
 
   const stop = async (code: number): Promise<void> => {

@@ -61,6 +61,13 @@ export const StoreAccess = z.strictObject({
 });
 export type StoreAccess = z.infer<typeof StoreAccess>;
 
+/** What an agent connects to; asked for anew at each start, since addresses and keys of these may change. */
+export const AgentConnection = z.strictObject({
+  temporal: z.strictObject({ address: z.string(), namespace: z.string() }),
+  store: StoreAccess,
+});
+export type AgentConnection = z.infer<typeof AgentConnection>;
+
 /** The answer to an enrolment: everything an agent needs, told once. */
 export const EnrolResponse = z.strictObject({
   node_id: NodeId,
@@ -68,8 +75,7 @@ export const EnrolResponse = z.strictObject({
   certificate: NodeCertificate,
   /** The control plane's Ed25519 public key, SPKI DER in base64: the root that certificates are checked against. */
   control_public_key: z.string(),
-  temporal: z.strictObject({ address: z.string(), namespace: z.string() }),
-  store: StoreAccess,
+  ...AgentConnection.shape,
 });
 export type EnrolResponse = z.infer<typeof EnrolResponse>;
 

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { parseEnv } from 'node:util';
 import { readAgentConfig } from '../agent/config.ts';
-import { ensureEnrolled } from '../agent/enrol.ts';
+import { DEFAULT_SERVER_URL, ensureEnrolled } from '../agent/enrol.ts';
 import { readState } from '../agent/state.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { EnrolmentToken } from '../contract/nodes.ts';
@@ -24,7 +24,8 @@ export async function enrolOnce(env: NodeJS.ProcessEnv): Promise<string> {
   if (kept !== null) return `left\t${file} (enrolled as ${kept.enrolment.node_id} at ${kept.server_url})`;
   const apiKey = env.RUNTIME_API_KEY;
   const enrolToken =
-    config.enrolToken ?? (apiKey ? await askForToken(config.serverUrl, config.nodeId, apiKey) : null);
+    config.enrolToken ??
+    (apiKey ? await askForToken(config.serverUrl ?? DEFAULT_SERVER_URL, config.nodeId, apiKey) : null);
   const state = await ensureEnrolled({ ...config, enrolToken });
   return `changed\t${file} (enrolled as ${state.enrolment.node_id} at ${state.server_url})`;
 }

@@ -1,14 +1,29 @@
 import { MembridgeError } from '../../contract/errors.ts';
-import { AgentHeartbeat, AgentHeartbeatResponse, EnrolRequest, EnrolResponse } from '../../contract/nodes.ts';
+import {
+  AgentConnection,
+  AgentHeartbeat,
+  AgentHeartbeatResponse,
+  EnrolRequest,
+  EnrolResponse,
+} from '../../contract/nodes.ts';
 import { enrolNode } from '../../db/queries/enrol-node.ts';
 import { listSpaceConfigs } from '../../db/queries/list-space-configs.ts';
 import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
 import { issueCertificate, publicKeyText } from '../certificates.ts';
+import type { Config } from '../config.ts';
 import { announceReturn } from '../node-returned.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sha256Hex } from '../secrets.ts';
 
 const tag = 'Agent';
+
+/** What agents are told to connect to. */
+function connectionOf({ agents, engine, store }: Config): AgentConnection {
+  return {
+    temporal: { address: agents.temporalAddress, namespace: engine.namespace },
+    store: { ...store, endpoint: agents.storeEndpoint },
+  };
+}
 
 export const agentRoutes = [
   defineRoute({
@@ -49,10 +64,20 @@ export const agentRoutes = [
         agent_key: agentKey,
         certificate,
         control_public_key: publicKeyText(config.signingKey),
-        temporal: { address: config.agents.temporalAddress, namespace: config.engine.namespace },
-        store: { ...config.store, endpoint: config.agents.storeEndpoint },
+        ...connectionOf(config),
       };
     },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/agent/connection',
+    auth: 'node',
+    tag,
+    summary: 'Where Temporal and the object store are for a node',
+    description: 'An agent asks at each start, so that addresses and keys may change after it was enrolled.',
+    status: 200,
+    response: AgentConnection,
+    handle: (_request, { config }) => Promise.resolve(connectionOf(config)),
   }),
   defineRoute({
     method: 'post',
