@@ -8,7 +8,7 @@ import { migrateDatabase } from './migrate.ts';
 import { createEnrolmentToken } from './queries/create-enrolment-token.ts';
 import { createSpace } from './queries/create-space.ts';
 import { deleteNode } from './queries/delete-node.ts';
-import { emitEvents } from './queries/emit-events.ts';
+import { emitEvents, lockEvents } from './queries/emit-events.ts';
 import { enrolNode } from './queries/enrol-node.ts';
 import { getJob } from './queries/get-job.ts';
 import { getSpace } from './queries/get-space.ts';
@@ -141,6 +141,35 @@ test.each([
     { type: 'space' },
   ]);
   await db.pool.query(`delete from jobs where id = 'job_quiet'`);
+});
+
+test('two nodes that finish at once are both in step for whoever listens', async () => {
+  await addNode('node-b');
+  const a = await round('job_a', 'button', 1);
+  const requests = [request('job_b')];
+  const b = { space, node: 'node-b', requests };
+  await recordRoundStarted(db, { ...b, workflowId: 'w', runId: 'r', startedAt: 10 });
+  const before = (await readEventRange(db)).last ?? 0;
+  const waiting = async (): Promise<number> => {
+    const { rows } = await db.pool.query(
+      `select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`,
+    );
+    return rows.length;
+  };
+  let finished: Promise<unknown> = Promise.resolve();
+  await db.transaction(async (tx) => {
+    await lockEvents(tx);
+    finished = Promise.all([
+      recordRoundFinished(db, a.finished),
+      recordRoundFinished(db, { ...b, result: result(['job_b'], 1), finishedAt: 20 }),
+    ]);
+    await expect.poll(waiting).toBe(2);
+  });
+  await finished;
+  const told = await readEvents(db, { after: before, limit: 10 });
+  const last = told.findLast(({ event }) => event.type === 'space')?.event;
+  expect(last).toEqual({ type: 'space', space: await getSpace(db, { cid: space.cid }) });
+  await deleteNode(db, { id: 'node-b', now: 21 });
 });
 
 test('a node that was removed while its round ran is not brought back', async () => {

@@ -1,7 +1,7 @@
 import { eq, inArray } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { nodes, spaceNodes, spaces } from '../schema.ts';
-import { emitEvents } from './emit-events.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
 
 /** Removes a node, and with it its key and its part in every space. Gives whether there was one. */
@@ -14,6 +14,7 @@ export async function deleteNode(db: Database, input: { id: string; now: number 
       .where(eq(spaceNodes.node_id, input.id))
       .returning({ cid: spaceNodes.cid });
     const cids = left.map((row) => row.cid);
+    await lockEvents(tx);
     const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
     await emitEvents(
       tx,

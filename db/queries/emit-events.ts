@@ -13,6 +13,15 @@ const PRUNE_EVERY = 500;
 const EVENTS_LOCK = 7_305_802;
 
 /**
+ * Takes the lock under which events are recorded. An event that tells of several rows, as a space with its nodes does,
+ * must read them under it: of two transactions that change different rows of one space, neither would otherwise see the
+ * other's, and the later event would undo the earlier one for whoever listens. Change nothing after it.
+ */
+export async function lockEvents(tx: Executor): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${EVENTS_LOCK})`);
+}
+
+/**
  * Records events in the transaction of the change they tell of, and wakes the listeners when it commits. Call it last in
  * the transaction: it takes a lock that every other writer of events waits for.
  *
@@ -21,7 +30,7 @@ const EVENTS_LOCK = 7_305_802;
  */
 export async function emitEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
   if (payloads.length === 0) return;
-  await tx.execute(sql`select pg_advisory_xact_lock(${EVENTS_LOCK})`);
+  await lockEvents(tx);
   const rows = await tx
     .insert(events)
     .values(payloads.map((payload) => ({ payload, at })))

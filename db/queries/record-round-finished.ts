@@ -7,7 +7,7 @@ import { isQuiet, type RoundRequest } from '../quiet-rounds.ts';
 import { finishedDetail } from '../round-detail.ts';
 import { jobs, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
-import { emitEvents } from './emit-events.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
 
 /** A round of syncMemory that ended; times are epoch ms. */
@@ -35,6 +35,7 @@ export async function recordRoundFinished(db: Database, input: RoundFinished): P
       : await tx.update(jobs).set(jobFigures(input)).where(unfinished).returning();
     if (ended.length === 0) return;
     await updateSpaceNode(tx, input);
+    await lockEvents(tx);
     const changed = await findSpaces(tx, eq(spaces.cid, input.space.cid));
     const ends = ended.map((row): ServerEvent =>
       quiet ? { type: 'job-removed', id: row.id } : { type: 'job', job: toJob(row) },

@@ -5,7 +5,7 @@ import { isByItself, type RoundRequest } from '../quiet-rounds.ts';
 import { runningDetail } from '../round-detail.ts';
 import { jobs, nodes, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
-import { emitEvents } from './emit-events.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
 
 /** A round of syncMemory that begins; times are epoch ms. */
@@ -63,6 +63,7 @@ export async function recordRoundStarted(db: Database, input: RoundStarted): Pro
           set: { status: 'syncing', detail: 'syncing' },
         });
     }
+    await lockEvents(tx);
     const changed = await findSpaces(tx, eq(spaces.cid, space.cid));
     // A round that nobody asked for is told when it ends, if it did anything: see isQuiet.
     const told = isByItself(requests) ? [] : started;

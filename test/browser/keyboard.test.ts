@@ -89,7 +89,7 @@ test('a space is made and deleted without a mouse, and the focus is never lost',
   await see(page, 'new-space-dialog');
   await page.keyboard.press('Escape');
   await page.getByTestId('new-space-dialog').waitFor({ state: 'detached' });
-  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('New space');
+  await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('New space');
 
   await page.keyboard.press('Enter');
   await see(page, 'new-space-dialog');

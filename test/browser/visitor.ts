@@ -43,7 +43,8 @@ export async function startVisitor(): Promise<Visitor> {
       const page = await context.newPage();
       page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
       page.on('console', (message) => {
-        if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+        const { url } = message.location();
+        if (['error', 'warning'].includes(message.type())) problems.push(`${message.text()} (${url})`);
       });
       // Told by the browser even where a script swallows what the policy forbade.
       await page.addInitScript(() => {
@@ -69,9 +70,20 @@ export async function startVisitor(): Promise<Visitor> {
   };
 }
 
-/** Waits until the element with a test id is seen and its text matches. */
+/**
+ * Waits until the element with a test id is seen and its text matches.
+ * @throws Error with what the page shows instead
+ */
 export async function see(page: Page, testId: string, text: string | RegExp = ''): Promise<void> {
-  await page.getByTestId(testId).filter({ hasText: text, visible: true }).first().waitFor();
+  const element = page.getByTestId(testId);
+  try {
+    await element.filter({ hasText: text, visible: true }).first().waitFor();
+  } catch (cause) {
+    const shown = await element.allInnerTexts();
+    const rows = await page.getByTestId('members-table').allInnerTexts();
+    const instead = shown.length === 0 ? 'it is not there' : `it shows ${JSON.stringify(shown)}`;
+    throw new Error(`${testId} does not show ${String(text)}; ${instead}. ${rows.join('\n')}`, { cause });
+  }
 }
 
 /** Clicks the element with a test id, once it is there and can be clicked. */

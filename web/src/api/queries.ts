@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
-import type { Space } from '../../../contract/memory.ts';
+import type { Job, Space } from '../../../contract/memory.ts';
 import { applyToJobs, applyToNodes, applyToSpaces } from '../live/apply-events.ts';
 import { readServerClock } from '../live/clock.ts';
 import { journal } from '../live/journal.ts';
@@ -56,11 +56,16 @@ export const jobsQuery = (space: Pick<Space, 'canonical_id' | 'name'>, node: str
     staleTime: Infinity,
   });
 
-/** A running job with its live detail: asked for while it is on the screen and the tab is visible. */
-export const runningJobQuery = (id: string) =>
+/**
+ * A running job with its live detail: asked for while it is on the screen and the tab is visible. Not at once: a round
+ * that finds nothing to do is over in less time, and its job is gone.
+ */
+export const runningJobQuery = (listed: Job) =>
   queryOptions({
-    queryKey: keys.job(id),
-    queryFn: ({ signal }) => api.job(id, signal),
+    queryKey: keys.job(listed.id),
+    queryFn: ({ signal }) => api.job(listed.id, signal),
+    initialData: listed,
+    staleTime: JOB_POLL_MS,
     refetchInterval: JOB_POLL_MS,
     retry: false,
     gcTime: JOB_POLL_MS,

@@ -75,8 +75,8 @@ export function JobRow({ job: listed }: { job: Job }) {
 /** The job as listed, or as the engine tells it while it is not finished. */
 function useRunningDetail(listed: Job): Job {
   const unfinished = listed.status === 'pending' || listed.status === 'running';
-  const live = useQuery({ ...runningJobQuery(listed.id), enabled: unfinished });
-  return unfinished ? (live.data ?? listed) : listed;
+  const live = useQuery({ ...runningJobQuery(listed), enabled: unfinished });
+  return unfinished ? live.data : listed;
 }
 
 function Both(props: { up: number; down: number; write: (value: number) => string; title: string }) {
