@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PullResult, PushResult, SpaceConfig } from './memory.ts';
-import { NodeId, SyncAction, SyncTrigger } from './primitives.ts';
+import { EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
 
 export * from './names.ts';
 
@@ -9,12 +9,20 @@ export const SyncRequest = z.strictObject({
   jobId: z.string().min(1),
   action: SyncAction,
   trigger: SyncTrigger,
+  /** The space as it is when the request is made; a run that was started earlier follows it. */
+  space: SpaceConfig.optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
+
+/** A request, and when it came in. */
+export const TimedRequest = z.strictObject({ ...SyncRequest.shape, requestedAt: EpochMs });
+export type TimedRequest = z.infer<typeof TimedRequest>;
 
 export const SyncMemoryInput = z.strictObject({
   space: SpaceConfig,
   node: NodeId,
+  /** Requests that were still to be served when the previous run continued as new. */
+  pending: z.array(TimedRequest).optional(),
 });
 export type SyncMemoryInput = z.infer<typeof SyncMemoryInput>;
 
@@ -32,6 +40,10 @@ export const MemorySpaceInput = z.strictObject({
   space: SpaceConfig,
   /** Nodes that were still to be caught up when the previous run continued as new. */
   pending: z.array(NodeId).default([]),
+  /** Nodes whose pushes were still to be told of then. */
+  pushed: z.array(NodeId).optional(),
+  /** Whether everybody was still to be asked then. */
+  catchUp: z.boolean().optional(),
 });
 export type MemorySpaceInput = z.infer<typeof MemorySpaceInput>;
 

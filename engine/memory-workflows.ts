@@ -51,7 +51,7 @@ export async function requestSync(
   const handle = await client.workflow.signalWithStart('syncMemory', {
     ...syncOptions(input),
     signal: MESSAGES.requestSync,
-    signalArgs: [request],
+    signalArgs: [{ ...request, space: input.space }],
   });
   return { workflowId: handle.workflowId, runId: handle.signaledRunId };
 }
@@ -73,7 +73,7 @@ export async function syncAndWait(
     MESSAGES.syncAndWait,
     {
       startWorkflowOperation,
-      args: [request],
+      args: [{ ...request, space: input.space }],
       updateId: request.jobId,
     },
   );

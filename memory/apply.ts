@@ -19,9 +19,9 @@ export interface Applied {
   inserted: number;
   updated: number;
   waiting: number;
+  /** Segments of which some operations could not be used. */
+  problems: { node: string; problem: string }[];
 }
-
-const NOTHING: Readonly<Applied> = { operations: 0, inserted: 0, updated: 0, waiting: 0 };
 
 const rank = (operation: Operation): number => KINDS.indexOf(operation.kind);
 
@@ -37,10 +37,10 @@ export async function applyStaged(
 ): Promise<Applied> {
   const { ledger, clock } = session;
   const space = ledger.spaces.get(cid);
-  const applied: Applied = { ...NOTHING };
+  const applied: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0, problems: [] };
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
-  const db = openForMerging(session.path);
+  const db = openForMerging(session.path, session.inode);
   try {
     const merger = new Merger({ db, schema: session.schema, ledger, space, now: session.now });
 
@@ -50,12 +50,17 @@ export async function applyStaged(
       staged = ledger.inbox.nextStaged(space.id)
     ) {
       const { id } = staged;
-      let operations: Operation[];
+      let read: ReturnType<typeof readOperations>;
       try {
-        operations = readOperations(staged.bytes);
+        read = readOperations(staged.bytes);
       } catch (error) {
         ledger.inbox.markUnreadable(id, errorMessage(error));
         continue;
+      }
+      const { operations, problems } = read;
+      if (problems.length > 0) {
+        const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
+        applied.problems.push({ node: staged.node, problem });
       }
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));

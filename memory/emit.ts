@@ -52,6 +52,7 @@ export function collectChunk(
   const marks = new Map<Kind, number>();
   const rekeyed: { old: Entity; key: Buffer }[] = [];
   const clean: Buffer[] = [];
+  const passedOver: Buffer[] = [];
   let bytes = 0;
 
   const isFull = (): boolean => lines.length >= MAX_OPERATIONS || bytes >= MAX_BYTES;
@@ -97,7 +98,14 @@ export function collectChunk(
     const entity = ledger.entities.byRow('session', sessionId);
     if (entity === null || isKnownIn(entity, space.id)) return;
     const row = reader.byId('session', sessionId);
-    if (row !== null && row.project !== EXCLUDED_PROJECT) emit(entity, row);
+    if (row === null || row.project === EXCLUDED_PROJECT) return;
+    emit(entity, row);
+    // Its prompts were passed over while it belonged to no project of the space.
+    const mark = ledger.spaces.emittedTo(space.id, 'prompt');
+    for (const id of reader.promptsOf(sessionId).filter((prompt) => prompt <= mark)) {
+      const prompt = ledger.entities.byRow('prompt', id);
+      if (prompt !== null && !isKnownIn(prompt, space.id)) passedOver.push(prompt.key);
+    }
   };
 
   db.transaction(() => {
@@ -150,8 +158,9 @@ export function collectChunk(
       ledger.entities.record(key, kind, row, space.id, version, origin);
     }
     for (const key of clean) ledger.spaces.clearDirty(space.id, key);
+    for (const key of passedOver) ledger.spaces.markDirty(space.id, key);
     for (const [kind, mark] of marks) ledger.spaces.setEmittedTo(space.id, kind, mark);
     ledger.setMeta('hlc', clock.last);
   };
-  return { lines, note, more };
+  return { lines, note, more: more || passedOver.length > 0 };
 }

@@ -50,6 +50,8 @@ interface Opened {
   readonly ledger: Ledger;
   readonly clock: HybridClock;
   readonly inode: number;
+  /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
+  readonly schemaVersion: number;
   readonly lock: { release(): void };
 }
 
@@ -63,6 +65,7 @@ export class MemoryEngine {
   #opened: Opened | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   #dataVersion = -1;
+  #verifiedVersion = -1;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -119,7 +122,11 @@ export class MemoryEngine {
       return {
         ...applied,
         segments: fetched.segments,
-        problems: [...fetched.problems, ...damaged.filter(({ node }) => !told.has(node))],
+        problems: [
+          ...applied.problems,
+          ...fetched.problems,
+          ...damaged.filter(({ node }) => !told.has(node)),
+        ],
         traffic: store.takeTraffic(),
         ms: performance.now() - began,
       };
@@ -135,7 +142,7 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const call = { signal, progress: () => undefined };
       const session = this.#session(call);
-      const version = session.db.pragma('data_version', { simple: true }) as number;
+      const version = dataVersionOf(session.db);
       if (version === this.#dataVersion) return [];
       await scanNewRows(session.db, session.reader, session.ledger, signal);
       this.#dataVersion = version;
@@ -184,13 +191,14 @@ export class MemoryEngine {
   }
 
   async #fetchAndApply(session: SyncSession, cid: string, full: boolean, call: SyncCall) {
-    const total: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0 };
+    const total: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0, problems: [] };
     const apply = async (): Promise<void> => {
       const applied = await applyStaged(session, cid, call.progress);
       total.operations += applied.operations;
       total.inserted += applied.inserted;
       total.updated += applied.updated;
       total.waiting = applied.waiting;
+      total.problems.push(...applied.problems);
     };
     await apply();
     const fetched = await fetchSegments(session, cid, full, apply);
@@ -214,6 +222,7 @@ export class MemoryEngine {
       identity: this.#options.identity,
       now: this.#now,
       signal: call.signal,
+      inode: opened.inode,
       orphanWaitMs: this.#options.orphanWaitMs ?? ORPHAN_WAIT_MS,
     };
   }
@@ -222,7 +231,10 @@ export class MemoryEngine {
   #open(): Opened {
     const { databasePath, ledgerPath, lockDirectory } = this.#options;
     const inode = existsSync(databasePath) ? statSync(databasePath).ino : -1;
-    if (this.#opened !== null && this.#opened.inode === inode) return this.#opened;
+    if (this.#opened !== null && this.#opened.inode === inode) {
+      const { db, schemaVersion } = this.#opened;
+      if (schemaVersionOf(db) === schemaVersion) return this.#verified(this.#opened);
+    }
     this.#closeFiles();
     const db = openForReading(databasePath);
     let lock: { release(): void } | null = null;
@@ -231,19 +243,30 @@ export class MemoryEngine {
       lock = lockDatabase(databasePath, lockDirectory);
       const ledger = new Ledger(ledgerPath);
       const reader = new RowReader(db, schema);
-      if (!ledgerFits(db, reader, ledger)) {
-        this.#options.log?.(`${databasePath} is not the file the ledger was made of; the ledger starts anew`);
-        ledger.reset();
-      }
       const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
       this.#dataVersion = -1;
-      this.#opened = { db, reader, schema, ledger, clock, inode, lock };
-      return this.#opened;
+      this.#verifiedVersion = -1;
+      this.#opened = { db, reader, schema, ledger, clock, inode, schemaVersion: schemaVersionOf(db), lock };
+      return this.#verified(this.#opened);
     } catch (error) {
       lock?.release();
       db.close();
       throw error;
     }
+  }
+
+  /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
+  #verified(opened: Opened): Opened {
+    const { db, reader, ledger } = opened;
+    const version = dataVersionOf(db);
+    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger)) {
+      const path = this.#options.databasePath;
+      this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
+      ledger.reset();
+      this.#dataVersion = -1;
+    }
+    this.#verifiedVersion = version;
+    return opened;
   }
 
   #closeFiles(): void {
@@ -268,6 +291,11 @@ export class MemoryEngine {
     }
   }
 }
+
+const dataVersionOf = (db: Database.Database): number =>
+  db.pragma('data_version', { simple: true }) as number;
+const schemaVersionOf = (db: Database.Database): number =>
+  db.pragma('schema_version', { simple: true }) as number;
 
 function stateOf(error: MembridgeError): MemoryStatus['state'] {
   switch (error.code) {

@@ -1,15 +1,18 @@
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { errorMessage } from '../contract/errors.ts';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import {
+  certificateKey,
   headPrefix,
   nameHash,
   parseSegmentKey,
   segmentKey,
   segmentPrefix,
+  segmentsPrefix,
   type SegmentName,
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { readCertificates } from './push.ts';
+import { forgetCertificate, publishCertificate, readCertificates, writeHead } from './publish.ts';
 import { FIRST_PREV_SHA, splitSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { certificateIsValid, publicKeyOf } from './signing.ts';
@@ -23,9 +26,10 @@ export interface Fetched {
 
 /**
  * Fetches, verifies and stages the segments that this node has not got. One listing of heads/ tells whether there are
- * any; heads are hints, so `full` lists every segment instead.
+ * any; heads are hints, so `full` lists every segment instead, and puts back what of this node's own the store has lost.
+ * A node whose objects cannot be had stops nobody else.
  * @param onStaged called after each staged segment, so that it can be applied before the next is fetched
- * @throws MembridgeError store_unavailable or store_refused; what was staged stays
+ * @throws MembridgeError store_unavailable or store_refused when nothing at all could be had; what was staged stays
  */
 export async function fetchSegments(
   session: SyncSession,
@@ -35,17 +39,33 @@ export async function fetchSegments(
 ): Promise<Fetched> {
   const { ledger, store, identity } = session;
   const fetched: Fetched = { segments: 0, problems: [] };
-  const heads = await store.list(headPrefix(cid));
-  for (const head of heads) {
+  const heads = new Map((await store.list(headPrefix(cid))).map((head) => [basename(head.key), head.etag]));
+  const everything = full ? await listAll(session, cid) : null;
+  if (everything !== null) await healOwn(session, cid, heads, everything);
+
+  let failure: MembridgeError | null = null;
+  let tried = 0;
+  for (const node of new Set([...heads.keys(), ...(everything?.keys() ?? [])])) {
     session.signal.throwIfAborted();
-    const node = basename(head.key);
     const space = ledger.spaces.get(cid);
+    const etag = heads.get(node) ?? '';
     const seen = node === identity.node ? space.headEtag : ledger.inbox.headEtag(space.id, node);
-    if (seen === head.etag && !full) continue;
-    const problem = await fetchFrom(session, space, node, full, fetched, onStaged);
-    if (problem !== null) fetched.problems.push({ node, problem });
-    else if (node !== identity.node) ledger.inbox.setHeadEtag(space.id, node, head.etag);
+    if (seen === etag && everything === null) continue;
+    tried += 1;
+    try {
+      const names = everything?.get(node) ?? (await listNew(session, space, node));
+      const fresh = names.filter((name) => isFresh(session, space, name));
+      const problem = await fetchFrom(session, space, node, fresh, fetched, onStaged);
+      if (problem !== null) fetched.problems.push({ node, problem });
+      else if (node !== identity.node) ledger.inbox.setHeadEtag(space.id, node, etag);
+    } catch (error) {
+      if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
+      failure = error;
+      fetched.problems.push({ node, problem: error.message });
+      tried -= 1;
+    }
   }
+  if (failure !== null && tried === 0) throw failure;
   return fetched;
 }
 
@@ -54,24 +74,27 @@ async function fetchFrom(
   session: SyncSession,
   space: LedgerSpace,
   node: string,
-  full: boolean,
+  names: readonly SegmentName[],
   fetched: Fetched,
   onStaged: () => Promise<void>,
 ): Promise<string | null> {
   const { ledger, store, identity } = session;
-  const names = await listNew(session, space, node, full);
   const listed = new Set(names.map((name) => `${name.epoch}/${name.seq}/${name.hash}`));
-  let damaged: string | null = null;
+  let problem: string | null = null;
+  // A gap ends one incarnation's chain; a later incarnation begins a new one.
+  const broken = new Set<string>();
 
   for (const name of names) {
     session.signal.throwIfAborted();
+    if (broken.has(name.epoch)) continue;
     const bytes = await store.get(segmentKey(space.cid, name));
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
       prevSha = await verify(session, space, name, bytes);
     } catch (error) {
-      damaged = `segment ${name.seq} was not used: ${errorMessage(error)}`;
+      if (error instanceof MembridgeError) throw error;
+      problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
       continue;
     }
@@ -80,43 +103,92 @@ async function fetchFrom(
       const known =
         listed.has(`${name.epoch}/${name.seq - 1}/${before}`) ||
         ledger.inbox.hasPlace(space.id, node, name.epoch, name.seq - 1, before);
-      if (!known) return `segment ${name.seq} is there but the one before it is not`;
+      if (!known) {
+        problem = `segment ${name.seq} is there but the one before it is not`;
+        broken.add(name.epoch);
+        continue;
+      }
     } else if (prevSha !== FIRST_PREV_SHA) {
-      return `segment 1 of epoch ${name.epoch} names a predecessor`;
+      problem = `segment 1 of epoch ${name.epoch} names a predecessor`;
+      broken.add(name.epoch);
+      continue;
     }
     ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now()));
     fetched.segments += 1;
     // Our own name on a segment we do not have: the ledger was rolled back or this machine is a copy of another. A new
     // incarnation keeps the two histories apart.
-    if (node === identity.node && name.epoch === space.epoch) {
+    if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).epoch) {
       ledger.spaces.beginEpoch(space.cid, session.now());
     }
     await onStaged();
   }
-  return damaged;
+  return problem;
 }
 
-/** Names of a node's segments that are not in the ledger, in order. */
-async function listNew(
-  session: SyncSession,
-  space: LedgerSpace,
-  node: string,
-  full: boolean,
-): Promise<SegmentName[]> {
+/** Whether a listed segment is to be fetched: not here yet, and not one of ours that a lost answer left in the outbox. */
+function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: SegmentName): boolean {
+  if (name.node === identity.node && ledger.outbox.has(space.id, name.epoch, name.seq)) return false;
+  return !ledger.inbox.has(space.id, name);
+}
+
+/** Every segment of the space by node, in order. */
+async function listAll({ store }: SyncSession, cid: string): Promise<Map<string, SegmentName[]>> {
+  const names = (await store.list(segmentsPrefix(cid))).map((object) => parseSegmentKey(cid, object.key));
+  return Map.groupBy(
+    names.filter((name) => name !== null),
+    (name) => name.node,
+  );
+}
+
+/** A node's segments that may be new, in order. */
+async function listNew(session: SyncSession, space: LedgerSpace, node: string): Promise<SegmentName[]> {
   const { ledger, store } = session;
   const prefix = segmentPrefix(space.cid, node);
   const last = ledger.inbox.last(space.id, node);
-  const fresh = async (startAfter: string): Promise<SegmentName[]> =>
+  const list = async (startAfter: string): Promise<SegmentName[]> =>
     (await store.list(prefix, startAfter))
       .map((object) => parseSegmentKey(space.cid, object.key))
-      .filter((name) => name !== null)
-      .filter((name) => !ledger.inbox.has(space.id, name));
-  if (!full && last !== null) {
-    const later = await fresh(segmentKey(space.cid, last));
+      .filter((name) => name !== null);
+  if (last !== null) {
+    const later = await list(segmentKey(space.cid, last));
     if (later.length > 0) return later;
   }
   // A head that moved without later segments: a fork, a new epoch of a clock that went back, or a damaged one healed.
-  return await fresh('');
+  return await list('');
+}
+
+/**
+ * Puts back what the store has lost of this node's own: its head and certificate at the next push; its memories, when a
+ * segment that was sent is gone, by sending everything it holds again under a new incarnation.
+ */
+async function healOwn(
+  session: SyncSession,
+  cid: string,
+  heads: ReadonlyMap<string, string>,
+  everything: ReadonlyMap<string, readonly SegmentName[]>,
+): Promise<void> {
+  const { ledger, identity, store } = session;
+  const space = ledger.spaces.get(cid);
+  if (space.epoch === null) return;
+  const held = new Set(
+    everything.get(identity.node)?.map((name) => `${name.epoch}/${name.seq}/${name.hash}`),
+  );
+  const lost = ledger.inbox
+    .own(space.id, identity.node)
+    .some((name) => !held.has(`${name.epoch}/${name.seq}/${name.hash}`));
+  ledger.atomically(() => {
+    if (lost) {
+      ledger.forgetSpace(space.id);
+      ledger.spaces.beginEpoch(cid, session.now());
+    } else if (space.seq > 0 && !heads.has(identity.node)) {
+      ledger.spaces.setHeadEtag(space.id, '');
+    }
+  });
+  if ((await store.get(certificateKey(cid, identity.node))) === null) forgetCertificate(ledger, cid);
+  if (!lost) {
+    await publishCertificate(session, cid);
+    await writeHead(session, ledger.spaces.get(cid));
+  }
 }
 
 /** @returns prev_sha of the segment. @throws Error when it does not verify */
@@ -127,6 +199,10 @@ async function verify(
   bytes: Buffer,
 ): Promise<string> {
   const { ledger, store, identity } = session;
+  // The name first: what is not the object that was written is not worth reading.
+  if (nameHash(createHash('sha256').update(bytes).digest('hex')) !== name.hash) {
+    throw new Error('its content does not fit its name');
+  }
   const { header } = splitSegment(bytes);
   let certificate = ledger.inbox.certificate(name.node, header.key_id);
   if (certificate === null || !certificateIsValid(certificate, publicKeyOf(identity.controlPublicKey))) {

@@ -20,25 +20,49 @@ export function foldSession(local: Row, incoming: Row, incomingIsLater: boolean)
     folded[column] = first[column] ?? second[column] ?? null;
   }
   if (rank(incoming['status']) > rank(local['status'])) folded['status'] = incoming['status'] ?? null;
-  takePair(folded, incoming, 'started_at', (theirs, ours) => theirs < ours);
-  takePair(folded, incoming, 'completed_at', (theirs, ours) => theirs > ours);
+  takePair(folded, incoming, 'started_at', 'earliest');
+  takePair(folded, incoming, 'completed_at', 'latest');
   const counters = [local['prompt_counter'], incoming['prompt_counter']].map((value) => numberOf(value) ?? 0);
   if ('prompt_counter' in local) folded['prompt_counter'] = Math.max(...counters);
   return folded;
 }
 
-/** A time is two columns, text and epoch, that must stay together. */
+/** A time is two columns, text and epoch, that stay together. */
 function takePair(
   folded: Record<string, Value>,
   incoming: Row,
   column: string,
-  beats: (theirs: number, ours: number) => boolean,
+  wanted: 'earliest' | 'latest',
 ): void {
-  const theirs = numberOf(incoming[`${column}_epoch`]);
-  const ours = numberOf(folded[`${column}_epoch`]);
-  if (theirs === null || (ours !== null && !beats(theirs, ours))) return;
-  folded[`${column}_epoch`] = theirs;
-  folded[column] = incoming[column] ?? null;
+  const epoch = `${column}_epoch`;
+  const ours = { epoch: folded[epoch] ?? null, text: folded[column] ?? null };
+  const theirs = { epoch: incoming[epoch] ?? null, text: incoming[column] ?? null };
+  if (compareTimes(theirs, ours, wanted) <= 0) return;
+  folded[epoch] = theirs.epoch;
+  folded[column] = theirs.text;
+}
+
+interface Time {
+  readonly epoch: Value;
+  readonly text: Value;
+}
+
+/**
+ * Which of two times is kept: positive for the first. A total order, down to how the text is written: two machines that
+ * both kept their own would send them to each other for ever.
+ */
+function compareTimes(a: Time, b: Time, wanted: 'earliest' | 'latest'): number {
+  const [first, second] = [numberOf(a.epoch), numberOf(b.epoch)];
+  if (first !== null && second !== null && first !== second) {
+    return wanted === 'earliest' ? second - first : first - second;
+  }
+  if ((first === null) !== (second === null)) return first === null ? -1 : 1;
+  return compareWritten(a.epoch, b.epoch) || compareWritten(a.text, b.text);
+}
+
+function compareWritten(a: Value, b: Value): number {
+  const written = (value: Value): string => (value === null ? '' : JSON.stringify(value));
+  return written(a) < written(b) ? -1 : written(a) > written(b) ? 1 : 0;
 }
 
 /** Columns in which two rows differ; NULL and absent are the same. */

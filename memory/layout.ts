@@ -6,7 +6,8 @@ export const spaceKey = (cid: string): string => `${root(cid)}space.json`;
 export const headPrefix = (cid: string): string => `${root(cid)}heads/`;
 export const headKey = (cid: string, node: string): string => `${headPrefix(cid)}${node}`;
 export const certificateKey = (cid: string, node: string): string => `${root(cid)}keys/${node}.json`;
-export const segmentPrefix = (cid: string, node: string): string => `${root(cid)}seg/${node}/`;
+export const segmentsPrefix = (cid: string): string => `${root(cid)}seg/`;
+export const segmentPrefix = (cid: string, node: string): string => `${segmentsPrefix(cid)}${node}/`;
 
 const SEQ_DIGITS = 12;
 const NAME_HASH_DIGITS = 32;
@@ -28,7 +29,7 @@ export function segmentKey(cid: string, name: SegmentName): string {
 
 /** Reads an object key back; null when it is no segment of this space. */
 export function parseSegmentKey(cid: string, key: string): SegmentName | null {
-  const prefix = `${root(cid)}seg/`;
+  const prefix = segmentsPrefix(cid);
   if (!key.startsWith(prefix)) return null;
   const match = /^([^/]+)\/([0-9a-z]+)\/(\d{12})-([0-9a-f]{32})\.mbs$/.exec(key.slice(prefix.length));
   if (match === null) return null;

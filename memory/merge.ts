@@ -8,7 +8,7 @@ import { SHAPES } from './kinds.ts';
 import type { Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { formatOperation, sessionNameOf, type Operation } from './operation.ts';
+import { formatOperation, parseOperation, sessionNameOf, type Operation } from './operation.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
 import { sameValue, type Row, type Value } from './values.ts';
 import { UNVERSIONED, compareVersions, type Version } from './versions.ts';
@@ -20,7 +20,13 @@ export type Outcome = 'inserted' | 'updated' | 'same' | 'waiting';
 const OBSERVATION_TEXT = ['created_at_epoch', 'type', 'title', 'subtitle', 'narrative', 'text', 'facts'];
 
 /** A merge leaves these of a session alone while the worker of this machine uses it. */
-const IN_USE_COLUMNS = new Set(['status', 'completed_at', 'completed_at_epoch']);
+const IN_USE_COLUMNS = new Set([
+  'status',
+  'started_at',
+  'started_at_epoch',
+  'completed_at',
+  'completed_at_epoch',
+]);
 
 /**
  * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on the ledger;
@@ -89,6 +95,10 @@ export class Merger {
         return this.#record(operation, entity, entity.row, origin, 'same');
       return this.#insertSession(operation, origin);
     }
+    if (current.set['platform_source'] !== name.platform) {
+      // A claude-mem that knows sessions by their id alone has one row for the sessions of all platforms: it stays as it is.
+      return this.#record(operation, entity, current.id, origin, 'same');
+    }
     return this.#foldIn(operation, entity, current, origin);
   }
 
@@ -111,9 +121,8 @@ export class Merger {
       ? { ...current.set, ...this.#localColumns(operation) }
       : foldSession(current.set, operation.set, compareVersions(operation.version, known) > 0);
     const inUse = this.#sessions.isInUse(current.id, entity?.key ?? null);
-    const changed = differingColumns(folded, current.set, columns).filter(
-      (column) => !(inUse && IN_USE_COLUMNS.has(column)),
-    );
+    const differing = differingColumns(folded, current.set, columns);
+    const changed = differing.filter((column) => !(inUse && IN_USE_COLUMNS.has(column)));
     const changes: Record<string, Value> = {};
     for (const column of changed) changes[column] = folded[column] ?? null;
     if (current.mem === null && operation.mem !== null && !inUse) {
@@ -132,6 +141,10 @@ export class Merger {
       this.#ledger.spaces.markDirty(this.#space.id, operation.key);
     } else {
       this.#ledger.spaces.clearDirty(this.#space.id, operation.key);
+    }
+    // What was held back is folded in when the worker is done with the session.
+    if (differing.length > changed.length) {
+      return this.#wait(operation, origin, 'its session is in use here');
     }
     return outcome;
   }
@@ -231,6 +244,10 @@ export class Merger {
   }
 
   #wait(operation: Operation, origin: number, reason: string): Outcome {
+    const waiting = this.#ledger.inbox.waitingLine(this.#space.id, operation.key);
+    if (waiting !== null && compareVersions(parseOperation(waiting).version, operation.version) > 0) {
+      return 'waiting';
+    }
     const line = formatOperation(operation);
     this.#ledger.inbox.wait(this.#space.id, { key: operation.key, line, origin, reason }, this.#now());
     return 'waiting';

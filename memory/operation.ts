@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { KINDS, type Kind } from './kinds.ts';
 import { memoryKey, type SessionName } from './keys.ts';
-import type { Row } from './values.ts';
+import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
 
 const ValueSchema = z.union([
@@ -102,11 +102,21 @@ export function parseOperation(line: string): Operation {
   return operation;
 }
 
+/** Text as SQLite hands it out: bytes that are not UTF-8 become U+FFFD, on every machine alike. */
+function readable(value: Value | undefined): string | null {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null || !('$text' in value)) return null;
+  return Buffer.from(value.$text, 'base64').toString('utf8');
+}
+
 /** The name of an operation's session: its own for a session, its parent's for the other kinds; null for an orphan. */
 export function sessionNameOf(operation: Pick<Operation, 'kind' | 'of' | 'set'>): SessionName | null {
   if (operation.kind === 'session') {
     const { platform_source: platform, content_session_id: session } = operation.set;
-    return typeof platform === 'string' && typeof session === 'string' ? { platform, session } : null;
+    const name = { platform: readable(platform), session: readable(session) };
+    return name.platform === null || name.session === null
+      ? null
+      : { platform: name.platform, session: name.session };
   }
   return operation.of !== null && 'session' in operation.of ? operation.of : null;
 }

@@ -1,23 +1,14 @@
-import { createHash } from 'node:crypto';
-import { z } from 'zod';
-import { NodeCertificate } from '../contract/nodes.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
 import { collectChunk } from './emit.ts';
-import { certificateKey, headKey, nameHash, segmentKey, type SegmentName } from './layout.ts';
+import { nameHash, segmentKey, type SegmentName } from './layout.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { canonicalJson } from './operation.ts';
+import { publishCertificate, writeHead } from './publish.ts';
 import { sealSegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
-import { certificateIsValid, publicKeyOf, signBytes } from './signing.ts';
-
-/** `keys/<node>.json`: every certificate a node ever had, so that old segments stay verifiable. */
-export const KeysObject = z.strictObject({
-  format: z.literal('membridge-keys/1'),
-  certificates: z.array(NodeCertificate),
-});
 
 /** What a push moved. */
 export interface Pushed {
+  /** Operations that the head now tells of: those of an earlier try that failed before the head are counted here. */
   rows: number;
   segments: number;
 }
@@ -70,7 +61,10 @@ export async function sendUnsent(
       chunk.note();
     });
   }
-  await writeHead(session, ledger.spaces.get(cid));
+  if (await writeHead(session, ledger.spaces.get(cid))) {
+    pushed.rows = untold(ledger, cid);
+    ledger.setMeta(untoldName(cid), 0);
+  }
   return pushed;
 }
 
@@ -89,6 +83,7 @@ async function flushOutbox(
     ledger.atomically(() => {
       ledger.inbox.recordOwn(space.id, name, now());
       ledger.outbox.remove(space.id, epoch, seq);
+      ledger.setMeta(untoldName(space.cid), untold(ledger, space.cid) + operations);
       // An empty ETag: the head is behind and must be written, now or after a crash.
       ledger.spaces.setHeadEtag(space.id, '');
     });
@@ -98,54 +93,6 @@ async function flushOutbox(
   }
 }
 
-/** Writes the signed hint by which peers see that there is something to fetch, unless it says so already. */
-async function writeHead(session: SyncSession, space: LedgerSpace): Promise<void> {
-  const { ledger, store, identity } = session;
-  if (space.headEtag !== '' || space.epoch === null) return;
-  const head = {
-    format: 'membridge-head/1',
-    node: identity.node,
-    epoch: space.epoch,
-    seq: space.seq,
-    chain: space.chain,
-    applied: ledger.inbox.applied(space.id),
-  };
-  const line = canonicalJson(head);
-  const signature = signBytes(identity.key, Buffer.from(line, 'utf8'));
-  const bytes = Buffer.from(`${line}\n${signature}\n`, 'utf8');
-  await store.put(headKey(space.cid, identity.node), bytes);
-  ledger.spaces.setHeadEtag(space.id, createHash('md5').update(bytes).digest('hex'));
-}
-
-/** Puts this node's certificate where peers look for it, keeping the ones of its former keys. */
-async function publishCertificate(session: SyncSession, cid: string): Promise<void> {
-  const { ledger, store, identity } = session;
-  const flag = `certificate:${cid}`;
-  if (ledger.meta(flag) === identity.certificate.key_id) return;
-  const key = certificateKey(cid, identity.node);
-  const former = await readCertificates(store, cid, identity.node, identity.controlPublicKey);
-  const others = former.filter((certificate) => certificate.key_id !== identity.certificate.key_id);
-  const object = { format: 'membridge-keys/1', certificates: [...others, identity.certificate] };
-  await store.put(key, Buffer.from(`${canonicalJson(object)}\n`, 'utf8'));
-  ledger.setMeta(flag, identity.certificate.key_id);
-}
-
-/** The certificates of a node that the control plane really signed; none when the object is missing or unreadable. */
-export async function readCertificates(
-  store: ObjectStore,
-  cid: string,
-  node: string,
-  controlPublicKey: string,
-): Promise<NodeCertificate[]> {
-  const bytes = await store.get(certificateKey(cid, node));
-  if (bytes === null) return [];
-  const control = publicKeyOf(controlPublicKey);
-  try {
-    const { certificates } = KeysObject.parse(JSON.parse(bytes.toString('utf8')));
-    return certificates.filter(
-      (certificate) => certificate.node === node && certificateIsValid(certificate, control),
-    );
-  } catch {
-    return [];
-  }
-}
+/** Operations in the store that no head of ours has told of yet. */
+const untold = (ledger: Ledger, cid: string): number => Number(ledger.meta(untoldName(cid)) ?? 0);
+const untoldName = (cid: string): string => `untold:${cid}`;

@@ -33,7 +33,7 @@ const name = { node: 'a', epoch: 'e1', seq: 1, hash: nameHash(sealed.sha) };
 
 it('gives back what was sealed', () => {
   expect(verifySegment(sealed.bytes, { cid: CID, name }, publicKey)).toMatchObject({ sha: sealed.sha });
-  const [read] = readOperations(sealed.bytes);
+  const [read] = readOperations(sealed.bytes).operations;
   expect(read?.key).toEqual(operation.key);
   expect(read?.set['title']).toBe('A title');
 });

@@ -129,15 +129,25 @@ export function verifySegment(
 }
 
 /**
- * The operations of a segment that was verified.
- * @throws Error when a line is no operation, or their number is not the one signed
+ * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
+ * others.
+ * @throws Error when the body cannot be unpacked, or the number of lines is not the one signed
  */
-export function readOperations(bytes: Buffer): Operation[] {
+export function readOperations(bytes: Buffer): { operations: Operation[]; problems: string[] } {
   const { header, body } = splitSegment(bytes);
   const text = zstdDecompressSync(body, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
   const lines = text.split('\n').filter((line) => line !== '');
   if (lines.length !== header.operations) {
     throw new Error(`it holds ${lines.length} operations where ${header.operations} were signed`);
   }
-  return lines.map(parseOperation);
+  const operations: Operation[] = [];
+  const problems: string[] = [];
+  lines.forEach((line, index) => {
+    try {
+      operations.push(parseOperation(line));
+    } catch (error) {
+      problems.push(`operation ${index + 1}: ${error instanceof Error ? error.name : 'unreadable'}`);
+    }
+  });
+  return { operations, problems };
 }

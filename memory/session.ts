@@ -19,6 +19,8 @@ export interface NodeIdentity {
 /** Everything one push or pull works with: an opened database, its ledger, the store. */
 export interface SyncSession {
   readonly path: string;
+  /** Which file that is: another inode means that it was replaced. */
+  readonly inode: number;
   /** Read-only connection. */
   readonly db: Database.Database;
   readonly reader: RowReader;

@@ -125,7 +125,11 @@ export class Sessions {
     const direct = this.#select('memory_session_id = ?', of.memory);
     if (direct !== null) return { session: direct, key: null };
     const alias = this.#ledger.inbox.aliasOf(of.memory);
-    return alias === null ? null : this.#byKey(alias);
+    if (alias !== null) return this.#byKey(alias);
+    // Old claude-mem let the memory id begin as the conversation's.
+    const name: SessionName = { platform: DEFAULT_PLATFORM, session: of.memory };
+    const session = this.find(name);
+    return session === null ? null : { session, key: sessionKey(name) };
   }
 
   #byKey(key: Buffer): { session: LocalSession; key: Buffer } | null {

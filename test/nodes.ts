@@ -118,7 +118,18 @@ export async function settle(space: SpaceConfig, nodes: readonly TestNode[]): Pr
       if (pulled.problems.length > 0) throw new Error(JSON.stringify(pulled.problems));
       moved += pulled.inserted + pulled.updated;
     }
-    if (moved === 0) return;
+    // A node that would go on sending has not settled, whatever moved.
+    if (moved === 0 && (await unsent(space, nodes)).length === 0) return;
   }
   throw new Error('the nodes did not settle within 8 rounds');
+}
+
+/** Nodes that hold something the space has not got. */
+async function unsent(space: SpaceConfig, nodes: readonly TestNode[]): Promise<string[]> {
+  const names: string[] = [];
+  for (const { engine, name } of nodes) {
+    engine.forgetNotice();
+    if ((await engine.notice([space], CALL.signal)).length > 0) names.push(name);
+  }
+  return names;
 }

@@ -40,10 +40,10 @@ const control = proxyLocalActivities<ControlActivities>({
 export async function memorySpace(input: MemorySpaceInput): Promise<void> {
   let { space } = input;
   let closed = false;
-  const pushed = new Set<string>();
+  const pushed = new Set<string>(input.pushed);
   const returned = new Set<string>(input.pending);
   // A first run knows nothing of the nodes yet, so it begins by catching up with all of them.
-  let catchUp = workflowInfo().continuedFromExecutionRunId === undefined;
+  let catchUp = input.catchUp ?? workflowInfo().continuedFromExecutionRunId === undefined;
 
   setHandler(nodePushed, ({ node }) => void pushed.add(node));
   setHandler(nodeReturned, (node) => void returned.add(node));
@@ -73,10 +73,16 @@ export async function memorySpace(input: MemorySpaceInput): Promise<void> {
       if (back.length > 0) await control.syncNodes({ space, nodes: back });
     }
 
+    await sleep(DEBOUNCE);
     if (workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
-      await continueAsNew<typeof memorySpace>({ space, pending: [...new Set([...pushed, ...returned])] });
+      if (closed) break;
+      await continueAsNew<typeof memorySpace>({
+        space,
+        pending: [...returned],
+        pushed: [...pushed],
+        catchUp,
+      });
     }
-    await sleep(DEBOUNCE);
   }
 }

@@ -3,10 +3,12 @@ import {
   ApplicationFailure,
   allHandlersFinished,
   condition,
+  continueAsNew,
   defineSignal,
   defineUpdate,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
@@ -17,15 +19,19 @@ import {
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { MemoryActivities } from '../activities/node/memory.ts';
 import { MESSAGES, memorySpaceId, nodeQueue } from '../contract/names.ts';
-import type { NodePushed, SyncMemoryInput, SyncRequest, SyncRoundResult } from '../contract/workflows.ts';
+import type {
+  NodePushed,
+  SyncMemoryInput,
+  SyncRequest,
+  SyncRoundResult,
+  TimedRequest,
+} from '../contract/workflows.ts';
 
 export const requestSync = defineSignal<[SyncRequest]>(MESSAGES.requestSync);
 export const syncAndWait = defineUpdate<SyncRoundResult, [SyncRequest]>(MESSAGES.syncAndWait);
 
-/** A request, and when it came in (epoch ms). */
-interface TimedRequest extends SyncRequest {
-  readonly requestedAt: number;
-}
+/** Triggers of people and scripts: each such request has a job of its own. The others are all the same. */
+const ASKED_FOR: ReadonlySet<string> = new Set(['button', 'api', 'cli']);
 
 /** How long a run that was started without any request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
@@ -40,9 +46,16 @@ const control = proxyLocalActivities<ControlActivities>({
  * runs are served by the next one, so a second start joins this run. Ends when nothing is asked any more.
  */
 export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: number }> {
-  const requests: TimedRequest[] = [];
+  const requests: TimedRequest[] = [...(input.pending ?? [])];
   const results = new Map<string, SyncRoundResult>();
+  let { space } = input;
   const accept = (request: SyncRequest): void => {
+    space = request.space ?? space;
+    // While a round waits for a node or a store, every commit asks again: one such request says it all.
+    const isKnown = requests.some(
+      ({ trigger, action }) => trigger === request.trigger && action === request.action,
+    );
+    if (isKnown && !ASKED_FOR.has(request.trigger)) return;
     requests.push({ ...request, requestedAt: Date.now() });
   };
   setHandler(requestSync, accept);
@@ -58,10 +71,14 @@ export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: numb
   await condition(() => requests.length > 0, NO_REQUEST_WAIT);
   while (requests.length > 0) {
     const served = requests.splice(0);
-    const result = await syncRound(input, served);
+    const result = await syncRound({ space, node: input.node }, served);
     rounds += 1;
     for (const { jobId } of served) results.set(jobId, result);
-    await condition(allHandlersFinished);
+    // Those who wait for this round are told before the run may end; those who wait for the next one need the next one.
+    await condition(() => requests.length > 0 || allHandlersFinished());
+    if (workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
+      await continueAsNew<typeof syncMemory>({ space, node: input.node, pending: requests });
+    }
   }
   return { rounds };
 }
@@ -79,7 +96,7 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
     ms: 0,
   };
   upsertSearchAttributes({ MembridgeStatus: ['running'] });
-  await control.recordRoundStarted(round);
+  await recorded(control.recordRoundStarted(round));
   try {
     if (requests.some(({ action }) => action !== 'pull')) {
       result.push = await onNode(input, `send new memories of ${space.projectId}`).pushMemory(space);
@@ -98,10 +115,20 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
     result.error = failureOf(error);
   }
   result.ms = Date.now() - startedAt;
-  await control.recordRoundFinished({ ...round, result, finishedAt: Date.now() });
+  await recorded(control.recordRoundFinished({ ...round, result, finishedAt: Date.now() }));
   upsertSearchAttributes({ MembridgeStatus: [result.error === null ? 'completed' : 'failed'] });
   setCurrentDetails(detailsOf(result));
   return result;
+}
+
+/** Waits for a status to be written. One that cannot be written must not stop the memories. */
+async function recorded(writing: Promise<void>): Promise<void> {
+  try {
+    await writing;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.error('a status could not be written', { error });
+  }
 }
 
 /** Activities on the node's own queue. An offline node does them when it returns, for up to a day. */

@@ -41,12 +41,15 @@ export function createControlActivities(dependencies: { db: Database; client: Cl
     action: SyncAction,
     trigger: SyncTrigger,
   ): Promise<void> {
-    await Promise.all(
+    const asked = await Promise.allSettled(
       nodes.map((node) => {
         const jobId = `job_${randomBytes(8).toString('hex')}`;
         return requestSync(client, { space, node }, { jobId, action, trigger });
       }),
     );
+    // One node that cannot be asked is asked again at the next catch-up; when none could be, the engine is away.
+    const failed = asked.filter((each) => each.status === 'rejected');
+    if (failed[0] !== undefined && failed.length === asked.length) throw failed[0].reason;
   }
 
   const liveNodes = (): Promise<string[]> =>

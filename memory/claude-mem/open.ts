@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 
@@ -15,10 +15,18 @@ export function openForReading(path: string): Database.Database {
 
 /**
  * Opens the claude-mem database for the transactions of a merge.
- * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
+ * @param inode the file that is meant
+ * @throws MembridgeError memory_missing, memory_corrupt or memory_locked; the last also when another file took its place
  */
-export function openForMerging(path: string): Database.Database {
+export function openForMerging(path: string, inode: number): Database.Database {
   const db = open(path, false);
+  if (statSync(path).ino !== inode) {
+    db.close();
+    throw new MembridgeError(
+      'memory_locked',
+      `${path} was just replaced by another file; the sync tries again.`,
+    );
+  }
   db.pragma('foreign_keys = ON');
   return db;
 }

@@ -59,6 +59,17 @@ export class RowReader {
     return raw === undefined ? null : this.#toRow(kind, raw);
   }
 
+  /** Local ids of a session's prompts. */
+  promptsOf(sessionId: number): number[] {
+    const link = this.#schema.columns.prompt.has('session_db_id')
+      ? 't.session_db_id = ?'
+      : 't.content_session_id = (SELECT content_session_id FROM sdk_sessions WHERE id = ?)';
+    return this.#db
+      .prepare(`SELECT t.id FROM user_prompts t WHERE ${link}`)
+      .pluck()
+      .all(sessionId) as number[];
+  }
+
   /** The largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
     const row = this.#db.prepare(`SELECT max(id) AS id FROM ${SHAPES[kind].table}`).get() as {

@@ -125,14 +125,24 @@ export class Entities {
     return this.#hasUnsent.get(SHAPES[kind].code, aboveRow, 2 ** space) !== undefined;
   }
 
-  /** The newest and the oldest few memories of a kind that are rows here. */
-  sample(kind: Kind, count: number): { key: Buffer; row: number }[] {
+  /** The newest and the oldest few rows of a kind, each with every key that names it. */
+  sample(kind: Kind, count: number): { row: number; keys: Buffer[] }[] {
     const { code } = SHAPES[kind];
-    const pick = (order: 'ASC' | 'DESC'): unknown[] =>
+    const rows = (order: 'ASC' | 'DESC'): number[] =>
       this.#db
-        .prepare(`SELECT key, row FROM entity WHERE kind = ? AND row > 0 ORDER BY row ${order} LIMIT ?`)
-        .all(code, count);
-    return [...pick('DESC'), ...pick('ASC')] as { key: Buffer; row: number }[];
+        .prepare(`SELECT DISTINCT row FROM entity WHERE kind = ? AND row > 0 ORDER BY row ${order} LIMIT ?`)
+        .pluck()
+        .all(code, count) as number[];
+    const keys = this.#db.prepare('SELECT key FROM entity WHERE kind = ? AND row = ?').pluck();
+    return [...new Set([...rows('DESC'), ...rows('ASC')])].map((row) => ({
+      row,
+      keys: keys.all(code, row) as Buffer[],
+    }));
+  }
+
+  /** Forgets that a space ever had an operation for anything: all of it is to be sent again. */
+  forgetSpace(space: number): void {
+    this.#db.prepare('UPDATE entity SET spaces = spaces & ~? WHERE spaces <> ?').run(2 ** space, EVERY_SPACE);
   }
 
   /** The local id up to which rows of a kind have been looked at. */

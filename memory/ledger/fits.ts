@@ -15,22 +15,18 @@ const MAX_ORDINAL = 8;
  * that the ledger says. A restored, replaced or copied-over file must not be read with another one's ledger.
  */
 export function ledgerFits(db: Database.Database, reader: RowReader, ledger: Ledger): boolean {
-  let compared = 0;
-  let fitting = 0;
   for (const kind of KINDS) {
     if (ledger.entities.scannedTo(kind) > lastId(db, reader, kind)) return false;
-    for (const { key, row } of ledger.entities.sample(kind, SAMPLE)) {
-      compared += 1;
+    for (const { row, keys } of ledger.entities.sample(kind, SAMPLE)) {
       const found = reader.byId(kind, row);
+      // A row that was deleted says nothing; one that is another memory now says that this is another file.
       if (found === null) continue;
-      const keys = Array.from({ length: MAX_ORDINAL + 1 }, (_, n) =>
-        memoryKey(kind, found.set, nameOf(found.of), n),
-      );
-      if (keys.some((candidate) => candidate.equals(key))) fitting += 1;
+      const ordinals = Array.from({ length: MAX_ORDINAL + 1 }, (_, n) => n);
+      const today = ordinals.map((n) => memoryKey(kind, found.set, nameOf(found.of), n));
+      if (!today.some((candidate) => keys.some((key) => key.equals(candidate)))) return false;
     }
   }
-  // Single rows may have been deleted or renamed; a majority that does not fit is another file.
-  return compared === 0 || fitting * 2 >= compared;
+  return true;
 }
 
 /** The largest id that a table ever gave out: it stays when rows are deleted. */

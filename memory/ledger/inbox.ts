@@ -62,6 +62,20 @@ export class Inbox {
       .run(space, name.node, name.epoch, name.seq, name.hash, at);
   }
 
+  /** Segments that this ledger sent. */
+  own(space: number, node: string): SegmentName[] {
+    return this.#db
+      .prepare(`SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state = 'own'`)
+      .all(space, node) as SegmentName[];
+  }
+
+  /** Forgets every segment and head of a space. */
+  forgetSpace(space: number): void {
+    for (const table of ['segment', 'head', 'outbox']) {
+      this.#db.prepare(`DELETE FROM ${table} WHERE space = ?`).run(space);
+    }
+  }
+
   /** Whether a listed segment needs no fetching. */
   has(space: number, name: SegmentName): boolean {
     return (
@@ -172,6 +186,15 @@ export class Inbox {
          ON CONFLICT (space, key) DO UPDATE SET line = excluded.line, origin = excluded.origin, reason = excluded.reason`,
       )
       .run(space, operation.key, operation.line, operation.origin, operation.reason, now);
+  }
+
+  /** The line of an operation that waits, or null. */
+  waitingLine(space: number, key: Buffer): string | null {
+    const line = this.#db
+      .prepare('SELECT line FROM waiting WHERE space = ? AND key = ?')
+      .pluck()
+      .get(space, key) as string | undefined;
+    return line ?? null;
   }
 
   waiting(space: number): WaitingOperation[] {

@@ -66,6 +66,13 @@ export class Ledger {
     });
   }
 
+  /** Forgets what a space has: the store lost it, so everything here is to be sent again. Keeps what waits. */
+  forgetSpace(space: number): void {
+    this.entities.forgetSpace(space);
+    this.inbox.forgetSpace(space);
+    this.db.prepare('DELETE FROM emitted WHERE space = ?').run(space);
+  }
+
   close(): void {
     this.db.close();
   }

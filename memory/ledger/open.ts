@@ -79,6 +79,8 @@ export function openLedger(path: string): Database.Database {
     // Full: what the outbox promised before a PUT must outlive a power cut.
     db.pragma('synchronous = FULL');
     db.pragma(`cache_size = -${CACHE_KIB}`);
+    const found = db.pragma('quick_check(1)', { simple: true });
+    if (found !== 'ok') throw new Error(String(found));
     const version = db.pragma('user_version', { simple: true }) as number;
     if (version > LEDGER_VERSION) throw new Error('it was written by a newer Membridge; update this one');
     if (version === 0) {

@@ -37,6 +37,14 @@ export class Outbox {
     this.#db.prepare('DELETE FROM outbox WHERE space = ? AND epoch = ? AND seq = ?').run(space, epoch, seq);
   }
 
+  has(space: number, epoch: string, seq: number): boolean {
+    return (
+      this.#db
+        .prepare('SELECT 1 FROM outbox WHERE space = ? AND epoch = ? AND seq = ?')
+        .get(space, epoch, seq) !== undefined
+    );
+  }
+
   isEmpty(space: number): boolean {
     return this.#db.prepare('SELECT 1 FROM outbox WHERE space = ? LIMIT 1').get(space) === undefined;
   }

@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startNodeWorker, type NodeWorker } from '../agent/worker.ts';
+import type { PullResult, PushResult } from '../contract/memory.ts';
+import type { SyncRoundResult } from '../contract/workflows.ts';
+import { requestSync, syncAndWait } from '../engine/memory-workflows.ts';
+import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
+
+/** Rounds are held open here, so a node's memory is a promise that the test keeps; all else is real. */
+const TRAFFIC = { requests: 0, bytesUp: 0, bytesDown: 0 };
+const PUSH: PushResult = { rows: 0, segments: 0, head: null, traffic: TRAFFIC, ms: 1 };
+const PULL: PullResult = {
+  operations: 0,
+  inserted: 0,
+  updated: 0,
+  waiting: 0,
+  segments: 0,
+  problems: [],
+  traffic: TRAFFIC,
+  ms: 1,
+};
+const space = { cid: '0123456789abcdef', projectId: 'p', projects: ['*'] };
+
+/** More than PostgreSQL takes rows for in one statement with eleven columns each (65,535 parameters). */
+const MANY = 6_200;
+
+let test: TestPlane;
+const workers: NodeWorker[] = [];
+
+beforeAll(async () => {
+  test = await startTestPlane();
+});
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.stop()));
+  await test.stop();
+});
+
+function host(node: string, pull: () => Promise<PullResult>): void {
+  const memory = { pull, push: () => Promise.resolve(PUSH) };
+  const engine = test.plane.deps.engine.address;
+  workers.push(startNodeWorker({ engine, node, memory, dryrun: false, log: pino({ level: 'silent' }) }));
+}
+
+const withinSeconds = <T>(seconds: number, work: Promise<T>): Promise<T | 'never'> =>
+  Promise.race([work, sleep(seconds * 1_000, 'never' as const)]);
+
+it('a sync that is waited for and joins a running round is served by the next', async () => {
+  const [held, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  host('joined', async () => {
+    begun.resolve();
+    await held.promise;
+    return PULL;
+  });
+  const { client } = test.plane.deps.engine;
+  const input = { space, node: 'joined' };
+  await requestSync(client, input, { jobId: 'job_1', action: 'sync', trigger: 'noticed' });
+  await begun.promise;
+  const second = syncAndWait(client, input, { jobId: 'job_2', action: 'sync', trigger: 'cli' });
+  // The update is in the workflow once its history tells of it.
+  const handle = client.workflow.getHandle('memory-sync:0123456789abcdef:joined');
+  for (let found = false; !found;) {
+    const { events } = await handle.fetchHistory();
+    found = events?.some((event) => event.workflowExecutionUpdateAcceptedEventAttributes != null) === true;
+  }
+  held.resolve();
+  expect(await withinSeconds(20, second)).toMatchObject({ jobIds: ['job_2'] });
+});
+
+it('a problem that PostgreSQL cannot hold as it is does not lose the round', async () => {
+  const problem = `segment 1: unexpected "\0\0" ${'x'.repeat(10_000)}`;
+  host('odd', () => Promise.resolve({ ...PULL, problems: [{ node: 'x', problem }] }));
+  const { client } = test.plane.deps.engine;
+  const request = { jobId: 'job_3', action: 'sync', trigger: 'cli' } as const;
+  const result = await withinSeconds(20, syncAndWait(client, { space, node: 'odd' }, request));
+  expect((result as SyncRoundResult).error).toBeNull();
+  const { body } = await test.call('GET', '/api/membridge/jobs/job_3');
+  expect(body).toMatchObject({
+    status: 'completed',
+    detail: expect.stringContaining('segment 1: unexpected'),
+  });
+});
+
+it('thousands of requests that come in during one round are served by one more', async () => {
+  const [held, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let rounds = 0;
+  host('busy', async () => {
+    rounds += 1;
+    begun.resolve();
+    await held.promise;
+    return PULL;
+  });
+  const { client } = test.plane.deps.engine;
+  const input = { space, node: 'busy' };
+  await requestSync(client, input, { jobId: 'job_a', action: 'sync', trigger: 'noticed' });
+  await begun.promise;
+  for (let n = 0; n < MANY; n += 100) {
+    const some = Array.from({ length: 100 }, (_, i) =>
+      requestSync(client, input, { jobId: `job_b${n + i}`, action: 'pull', trigger: 'fan-out' }),
+    );
+    await Promise.all(some);
+  }
+  held.resolve();
+  const result = client.workflow.getHandle('memory-sync:0123456789abcdef:busy').result();
+  expect(await withinSeconds(60, result)).toEqual({ rounds: 2 });
+  expect(rounds).toBe(2);
+});
