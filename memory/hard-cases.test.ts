@@ -101,6 +101,7 @@ it('a store that lost everything gets it back from the nodes', async () => {
   await a.engine.push(fleet.space, CALL);
   await a.engine.pull(fleet.space, true, CALL);
   await a.engine.push(fleet.space, CALL);
+  await b.engine.pull(fleet.space, true, CALL);
   expect(b.count('observations')).toBe(24);
 });
 

@@ -102,6 +102,7 @@ it('thousands of requests that come in during one round are served by one more',
   }
   held.resolve();
   const result = client.workflow.getHandle('memory-sync:0123456789abcdef:busy').result();
-  expect(await withinSeconds(60, result)).toEqual({ rounds: 2 });
+  // The history is long by then: the run has continued as new, and its last part is what ends.
+  expect(await withinSeconds(60, result)).toMatchObject({ rounds: expect.any(Number) as number });
   expect(rounds).toBe(2);
 });
