@@ -6,7 +6,6 @@ import {
   defineSignal,
   proxyLocalActivities,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
@@ -22,9 +21,6 @@ export const spaceState = defineQuery<{ space: SpaceConfig; pushed: string[]; re
   'spaceState',
 );
 
-/** Pushes that come in within this time after a fan-out share the next one. */
-const DEBOUNCE = '150 milliseconds';
-
 /** How often every live node is asked to sync although nobody told of anything: signals and heads are hints. */
 const CATCH_UP = '10 minutes';
 
@@ -35,7 +31,8 @@ const control = proxyLocalActivities<ControlActivities>({
 
 /**
  * One per space. Hears that a node pushed and has every other live node pull; has a node that returns sync; asks
- * everybody once in a while. Continues as new when its history grows long.
+ * everybody once in a while. What comes in while nodes are being asked shares the next round; a timer to gather more
+ * would cost a second (the resolution of the engine's timers). Continues as new when its history grows long.
  */
 export async function memorySpace(input: MemorySpaceInput): Promise<void> {
   let { space } = input;
@@ -73,7 +70,6 @@ export async function memorySpace(input: MemorySpaceInput): Promise<void> {
       if (back.length > 0) await control.syncNodes({ space, nodes: back });
     }
 
-    await sleep(DEBOUNCE);
     if (workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished);
       if (closed) break;
