@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { MemoryPort } from '../activities/node/memory.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import type { KeptWorker } from '../engine/keep-worker.ts';
 import type { AgentConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MemoryHost } from './memory-host.ts';
 import type { AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
-import { startNodeWorker, type NodeWorker } from './worker.ts';
+import { startNodeWorker } from './worker.ts';
 
 /** A running agent: the node's worker, its memory thread, its heartbeat. */
 export interface Agent {
@@ -16,7 +17,7 @@ export interface Agent {
   readonly log: Logger;
   readonly heartbeat: Heartbeat;
   readonly requests: SyncRequests;
-  readonly worker: NodeWorker;
+  readonly worker: KeptWorker;
   /** The spaces this node takes part in, as the control plane last said. */
   spaces(): SpaceConfig[];
   stop(): Promise<void>;

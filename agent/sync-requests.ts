@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
@@ -6,7 +5,7 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../engine/connect.ts';
-import { requestSync, syncAndWait } from '../engine/memory-workflows.ts';
+import { newJobId, requestSync, syncAndWait } from '../engine/memory-workflows.ts';
 
 /** Pause before a notice that could not be passed on is given again, in milliseconds. */
 const RETRY_MS = 2_000;
@@ -111,5 +110,3 @@ export class SyncRequests {
     await engine.then((open) => open.close()).catch(() => undefined);
   }
 }
-
-const newJobId = (): string => `job_${randomBytes(8).toString('hex')}`;

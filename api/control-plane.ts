@@ -60,7 +60,7 @@ export async function startControlPlane(
       logger,
       metricsAddress: config.workerMetricsAddress,
     });
-    closers.push(() => worker.shutdown());
+    closers.push(() => worker.stop());
     for (const space of await listSpaceConfigs(db)) {
       await callEngine(engine, (client) => ensureMemorySpace(client, space));
     }

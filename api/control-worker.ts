@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { Runtime } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createControlActivities } from '../activities/control/index.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { CONTROL_QUEUE } from '../contract/workflows.ts';
 import type { Database } from '../db/connect.ts';
 import type { Engine } from '../engine/connect.ts';
+import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 import { workflowBundle } from '../workflows/bundle.ts';
 
 /** What the control worker runs with. */
@@ -17,64 +17,31 @@ export interface ControlWorkerDeps {
   readonly metricsAddress: string | null;
 }
 
-/** Pause before a worker that ended is made anew, in milliseconds. */
-const RESTART_MS = 2_000;
-
 /** Running control activities are short; this is how long they may take to end. */
 const SHUTDOWN_FORCE = '5 seconds';
 
 /**
- * Starts the worker that runs every workflow, and the activities beside them. It is made anew when it fails, so Temporal
- * may go away and come back.
+ * Starts the worker that runs every workflow, and the activities beside them.
  */
-export async function startControlWorker(deps: ControlWorkerDeps): Promise<{ shutdown(): Promise<void> }> {
+export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptWorker> {
   const { db, engine, logger, metricsAddress } = deps;
   installRuntime(logger, metricsAddress);
   const codePath = await workflowBundle();
-  const activities = createControlActivities({ db, client: engine.client });
-  let stopping = false;
-  let current: Worker | null = null;
-  const stopped = new AbortController();
-
-  const runOnce = async (): Promise<void> => {
-    const connection = await NativeConnection.connect({ address: engine.address.address });
-    try {
-      current = await Worker.create({
-        connection,
-        namespace: engine.address.namespace,
-        taskQueue: CONTROL_QUEUE,
-        identity: `control plane (pid ${process.pid})`,
-        workflowBundle: { codePath },
-        activities,
-        shutdownForceTime: SHUTDOWN_FORCE,
-      });
-      if (stopping) return;
-      await current.run();
-    } finally {
-      current = null;
-      await connection.close().catch(() => undefined);
-    }
-  };
-
-  const running = (async (): Promise<void> => {
-    while (!stopping) {
-      try {
-        await runOnce();
-      } catch (error) {
-        logger.warn({ reason: errorMessage(error) }, 'the control worker ended; it starts again');
-      }
-      if (!stopping) await sleep(RESTART_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
-    }
-  })();
-
-  return {
-    shutdown: async () => {
-      stopping = true;
-      stopped.abort();
-      if (current?.getState() === 'RUNNING') current.shutdown();
-      await running;
+  return keepWorker(
+    engine.address,
+    {
+      taskQueue: CONTROL_QUEUE,
+      identity: `control plane (pid ${process.pid})`,
+      workflowBundle: { codePath },
+      activities: createControlActivities({ db, client: engine.client }),
+      shutdownForceTime: SHUTDOWN_FORCE,
     },
-  };
+    {
+      polls: () => logger.debug('the control worker polls'),
+      ended: (reason) =>
+        logger.warn({ reason: errorMessage(reason) }, 'the control worker ended; it starts again'),
+    },
+  );
 }
 
 let runtimeInstalled = false;

@@ -56,7 +56,7 @@ export const unknownPath: RequestHandler = (req, res) => {
   );
 };
 
-/** The last handler: any error becomes a problem; only those that nobody foresaw are logged whole, and told as such. */
+/** The last handler: any error becomes a problem; one that is none of the error table is logged whole and told as internal. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, _req, res, next) => {
     const error = toMembridgeError(thrown);

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import type { Job, Space } from '../contract/memory.ts';
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRequest } from '../contract/workflows.ts';
 import { getJob } from '../db/queries/get-job.ts';
 import { recordJobRequested } from '../db/queries/record-job-requested.ts';
-import { requestSync, type WorkflowRef } from '../engine/memory-workflows.ts';
+import { newJobId, requestSync, type WorkflowRef } from '../engine/memory-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 import type { Caller } from './route.ts';
@@ -27,7 +26,7 @@ export async function acceptSync(
   const space = spaceConfig(input.space);
   const { node } = input;
   const request: SyncRequest = {
-    jobId: `job_${randomBytes(8).toString('hex')}`,
+    jobId: newJobId(),
     action: input.action,
     trigger: input.caller.kind === 'browser' ? 'button' : 'api',
   };

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   WithStartWorkflowOperation,
   WorkflowNotFoundError,
@@ -19,6 +20,11 @@ import type { SpaceConfig } from '../contract/memory.ts';
 
 const PROJECT = defineSearchAttributeKey('MembridgeProject', SearchAttributeType.KEYWORD);
 const NODE = defineSearchAttributeKey('MembridgeNode', SearchAttributeType.KEYWORD);
+
+/** A new job's id: `job_` and 16 random hex digits. */
+export function newJobId(): string {
+  return `job_${randomBytes(8).toString('hex')}`;
+}
 
 /** How a started or joined workflow is named. */
 export interface WorkflowRef {

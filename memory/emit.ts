@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import { EXCLUDED_PROJECT, KINDS, type Kind } from './kinds.ts';
-import { memoryKey } from './keys.ts';
+import { ordinalOf } from './keys.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
@@ -12,9 +12,6 @@ import type { HybridClock, Version } from './versions.ts';
 
 /** Rows looked at per read transaction. */
 const PAGE = 500;
-
-/** Ordinals tried before a row counts as another memory than the ledger says. */
-const MAX_ORDINAL = 64;
 
 interface Emitted {
   readonly key: Buffer;
@@ -62,15 +59,12 @@ export function collectChunk(
     (space.projects.includes('*') || (project !== null && space.projects.includes(project)));
 
   const emit = (entity: Entity, row: MemoryRow): void => {
-    let key = entity.key;
-    let ordinal = 0;
     const name = nameOf(row.of);
-    while (ordinal <= MAX_ORDINAL && !memoryKey(row.kind, row.set, name, ordinal).equals(key)) ordinal += 1;
-    if (ordinal > MAX_ORDINAL) {
+    let key = entity.key;
+    let ordinal = ordinalOf(key, row.kind, row.set, name);
+    if (ordinal === null) {
       // The row's immutable columns changed under us: it is another memory now, and told as such.
-      key = freeKey(ledger, row.kind, row);
-      ordinal = 0;
-      while (!memoryKey(row.kind, row.set, name, ordinal).equals(key)) ordinal += 1;
+      ({ key, ordinal } = freeKey(ledger, row.kind, row));
       rekeyed.push({ old: entity, key });
     }
     const id = key.toString('hex');

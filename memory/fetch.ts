@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import {
@@ -13,7 +12,7 @@ import {
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { forgetCertificate, publishCertificate, readCertificates, writeHead } from './publish.ts';
-import { FIRST_PREV_SHA, splitSegment, verifySegment } from './segment.ts';
+import { FIRST_PREV_SHA, openSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { certificateIsValid, publicKeyOf } from './signing.ts';
 
@@ -199,11 +198,8 @@ async function verify(
   bytes: Buffer,
 ): Promise<string> {
   const { ledger, store, identity } = session;
-  // The name first: what is not the object that was written is not worth reading.
-  if (nameHash(createHash('sha256').update(bytes).digest('hex')) !== name.hash) {
-    throw new Error('its content does not fit its name');
-  }
-  const { header } = splitSegment(bytes);
+  const segment = openSegment(bytes, name);
+  const { header } = segment;
   let certificate = ledger.inbox.certificate(name.node, header.key_id);
   if (certificate === null || !certificateIsValid(certificate, publicKeyOf(identity.controlPublicKey))) {
     const all = await readCertificates(store, space.cid, name.node, identity.controlPublicKey);
@@ -211,6 +207,6 @@ async function verify(
     if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
     ledger.inbox.addCertificate(certificate);
   }
-  verifySegment(bytes, { cid: space.cid, name }, publicKeyOf(certificate.public_key));
+  verifySegment(segment, space.cid, publicKeyOf(certificate.public_key));
   return header.prev_sha;
 }

@@ -53,3 +53,14 @@ export function memoryKey(kind: Kind, row: Row, session: SessionName | null, ord
   if (ordinal > 0) named.push(ordinal);
   return createHash('sha256').update(JSON.stringify(named), 'utf8').digest();
 }
+
+/** Ordinals tried before a row counts as another memory than a key names. */
+const MAX_ORDINAL = 64;
+
+/** The ordinal with which a key is the key of a row, nearly always 0; null when it is another memory's. */
+export function ordinalOf(key: Buffer, kind: Kind, row: Row, session: SessionName | null): number | null {
+  for (let ordinal = 0; ordinal <= MAX_ORDINAL; ordinal += 1) {
+    if (memoryKey(kind, row, session, ordinal).equals(key)) return ordinal;
+  }
+  return null;
+}

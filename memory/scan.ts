@@ -43,15 +43,15 @@ export async function scanNewRows(
 /** Names a row unless it is named; whether it was new. */
 function nameRow(ledger: Ledger, kind: Kind, row: MemoryRow): boolean {
   if (ledger.entities.byRow(kind, row.id) !== null) return false;
-  ledger.entities.seen(freeKey(ledger, kind, row), kind, row.id);
+  ledger.entities.seen(freeKey(ledger, kind, row).key, kind, row.id);
   return true;
 }
 
 /** The key of a row, with the lowest ordinal that no other row of this database has. */
-export function freeKey(ledger: Ledger, kind: Kind, row: MemoryRow): Buffer {
+export function freeKey(ledger: Ledger, kind: Kind, row: MemoryRow): { key: Buffer; ordinal: number } {
   for (let ordinal = 0; ; ordinal += 1) {
     const key = memoryKey(kind, row.set, nameOf(row.of), ordinal);
     const holder = ledger.entities.byKey(key);
-    if (holder === null || holder.row === null || holder.row === row.id) return key;
+    if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };
   }
 }

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { memoryKey } from './keys.ts';
 import { nameHash, parseSegmentKey, segmentKey } from './layout.ts';
 import { formatOperation, parseOperation, type Operation } from './operation.ts';
-import { FIRST_PREV_SHA, readOperations, sealSegment, verifySegment } from './segment.ts';
+import { FIRST_PREV_SHA, openSegment, readOperations, sealSegment, verifySegment } from './segment.ts';
 import { generateNodeKey, publicKeyOf } from './signing.ts';
 
 const CID = 'a'.repeat(16);
@@ -32,7 +32,9 @@ const sealed = sealSegment(place, [formatOperation(operation)], key);
 const name = { node: 'a', epoch: 'e1', seq: 1, hash: nameHash(sealed.sha) };
 
 it('gives back what was sealed', () => {
-  expect(verifySegment(sealed.bytes, { cid: CID, name }, publicKey)).toMatchObject({ sha: sealed.sha });
+  const opened = openSegment(sealed.bytes, name);
+  expect(opened).toMatchObject({ header: sealed.header });
+  expect(() => verifySegment(opened, CID, publicKey)).not.toThrow();
   const [read] = readOperations(sealed.bytes).operations;
   expect(read?.key).toEqual(operation.key);
   expect(read?.set['title']).toBe('A title');
@@ -46,7 +48,7 @@ it('refuses a segment with any one bit flipped', () => {
   for (let at = 0; at < sealed.bytes.length; at += 7) {
     const bent = Buffer.from(sealed.bytes);
     bent[at] = (bent[at] ?? 0) ^ 1;
-    expect(() => verifySegment(bent, { cid: CID, name }, publicKey)).toThrow();
+    expect(() => verifySegment(openSegment(bent, name), CID, publicKey)).toThrow();
   }
 });
 
@@ -54,13 +56,11 @@ it('refuses a segment of another place, another node or another key', () => {
   const other = generateNodeKey().key;
   const elsewhere = sealSegment({ ...place, seq: 2 }, [formatOperation(operation)], key);
   const asFirst = { ...name, hash: nameHash(elsewhere.sha) };
-  expect(() => verifySegment(elsewhere.bytes, { cid: CID, name: asFirst }, publicKey)).toThrow(
+  expect(() => verifySegment(openSegment(elsewhere.bytes, asFirst), CID, publicKey)).toThrow(/another place/);
+  expect(() => verifySegment(openSegment(sealed.bytes, name), 'b'.repeat(16), publicKey)).toThrow(
     /another place/,
   );
-  expect(() => verifySegment(sealed.bytes, { cid: 'b'.repeat(16), name }, publicKey)).toThrow(
-    /another place/,
-  );
-  expect(() => verifySegment(sealed.bytes, { cid: CID, name }, publicKeyOf(other.publicKey))).toThrow(
+  expect(() => verifySegment(openSegment(sealed.bytes, name), CID, publicKeyOf(other.publicKey))).toThrow(
     /signature/,
   );
 });
@@ -71,8 +71,8 @@ it('refuses an operation that carries another row than its key names', () => {
 });
 
 it('refuses a truncated object and noise', () => {
-  expect(() => verifySegment(sealed.bytes.subarray(0, 40), { cid: CID, name }, publicKey)).toThrow();
-  expect(() => verifySegment(randomBytes(500), { cid: CID, name }, publicKey)).toThrow();
+  expect(() => verifySegment(openSegment(sealed.bytes.subarray(0, 40), name), CID, publicKey)).toThrow();
+  expect(() => verifySegment(openSegment(randomBytes(500), name), CID, publicKey)).toThrow();
 });
 
 it('names objects so that they read back, and takes nothing else for a segment', () => {

@@ -78,7 +78,7 @@ export function sealSegment(
 }
 
 /** Splits a segment into its header, signature and body without judging them. @throws Error when it is no segment */
-export function splitSegment(bytes: Buffer): {
+function splitSegment(bytes: Buffer): {
   header: SegmentHeader;
   headerLine: Buffer;
   signature: string;
@@ -96,22 +96,27 @@ export function splitSegment(bytes: Buffer): {
   };
 }
 
+/** A segment that is the object its name says, taken apart but not yet trusted. */
+export type NamedSegment = ReturnType<typeof splitSegment> & { readonly name: SegmentName };
+
 /**
- * Checks everything about a segment that can be checked without its neighbours: that it is the object its name says,
- * written by the node it names, and unharmed.
+ * Opens an object as the segment that its name says. The name first: what is not the object that was written is not
+ * worth reading.
+ * @throws Error when the content does not fit the name, or is no segment
+ */
+export function openSegment(bytes: Buffer, name: SegmentName): NamedSegment {
+  if (nameHash(sha256(bytes)) !== name.hash) throw new Error('its content does not fit its name');
+  return { ...splitSegment(bytes), name };
+}
+
+/**
+ * Checks everything else about a segment that can be checked without its neighbours: that it lies where its header says,
+ * was written by the node it names, and is unharmed.
  * @param publicKey the writer's key, from a certificate of the control plane
- * @returns the header and the SHA-256 of the whole object
  * @throws Error saying what does not fit
  */
-export function verifySegment(
-  bytes: Buffer,
-  expected: { cid: string; name: SegmentName },
-  publicKey: KeyObject,
-): { header: SegmentHeader; sha: string } {
-  const sha = sha256(bytes);
-  if (nameHash(sha) !== expected.name.hash) throw new Error('its content does not fit its name');
-  const { header, headerLine, signature, body } = splitSegment(bytes);
-  const { name, cid } = expected;
+export function verifySegment(segment: NamedSegment, cid: string, publicKey: KeyObject): void {
+  const { header, headerLine, signature, body, name } = segment;
   if (
     header.space !== cid ||
     header.node !== name.node ||
@@ -125,7 +130,6 @@ export function verifySegment(
   if (body.length !== header.body_bytes || sha256(body) !== header.body_sha256) {
     throw new Error('its body is not the one that was signed');
   }
-  return { header, sha };
 }
 
 /**

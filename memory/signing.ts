@@ -59,12 +59,26 @@ function certificateText(certificate: Omit<NodeCertificate, 'signature'>): Buffe
   return Buffer.from([format, node, key_id, public_key, String(issued_at)].join('\n'), 'utf8');
 }
 
-/** Signs a certificate with the control plane's key. */
+/**
+ * Certifies a node's public key with the control plane's private key.
+ * @param publicKey Ed25519, SPKI DER in base64
+ * @param issuedAt epoch ms
+ * @throws Error when `publicKey` is not such a key
+ */
 export function signCertificate(
-  certificate: Omit<NodeCertificate, 'signature'>,
-  controlKey: NodeKey,
+  subject: { node: string; publicKey: string; issuedAt: number },
+  controlKey: KeyObject,
 ): NodeCertificate {
-  return { ...certificate, signature: signBytes(controlKey, certificateText(certificate)) };
+  const der = publicKeyOf(subject.publicKey).export({ type: 'spki', format: 'der' });
+  const certificate = {
+    format: 'membridge-certificate/1' as const,
+    node: subject.node,
+    key_id: keyIdOf(der),
+    public_key: der.toString('base64'),
+    issued_at: subject.issuedAt,
+  };
+  const signature = sign(null, certificateText(certificate), controlKey).toString('base64');
+  return { ...certificate, signature };
 }
 
 /** Whether the control plane signed a certificate, and its key id is that of its key. */

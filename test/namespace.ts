@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 
 /** How long the server may take to know a new namespace everywhere, in milliseconds. */
 const KNOWN_WITHIN_MS = 30_000;
@@ -16,7 +17,7 @@ export async function freshNamespace(address: string): Promise<string> {
   try {
     await connection.workflowService.registerNamespace({
       namespace,
-      workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+      workflowExecutionRetentionPeriod: msToTs('1 day'),
     });
     const deadline = Date.now() + KNOWN_WITHIN_MS;
     for (;;) {

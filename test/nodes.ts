@@ -66,14 +66,8 @@ export async function newFleet(projects: readonly string[] = ['*']): Promise<Tes
     const db = buildDatabase(path, release);
     const { key } = generateNodeKey();
     const certificate = signCertificate(
-      {
-        format: 'membridge-certificate/1',
-        node: name,
-        key_id: key.keyId,
-        public_key: key.publicKey,
-        issued_at: Date.now(),
-      },
-      control,
+      { node: name, publicKey: key.publicKey, issuedAt: Date.now() },
+      control.privateKey,
     );
     const options: EngineOptions = {
       databasePath: path,

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startNodeWorker, type NodeWorker } from '../agent/worker.ts';
+import { startNodeWorker } from '../agent/worker.ts';
 import type { PullResult, PushResult } from '../contract/memory.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
+import type { KeptWorker } from '../engine/keep-worker.ts';
 import { requestSync, syncAndWait } from '../engine/memory-workflows.ts';
 import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
 
@@ -26,7 +27,7 @@ const space = { cid: '0123456789abcdef', projectId: 'p', projects: ['*'] };
 const MANY = 6_200;
 
 let test: TestPlane;
-const workers: NodeWorker[] = [];
+const workers: KeptWorker[] = [];
 
 beforeAll(async () => {
   test = await startTestPlane();

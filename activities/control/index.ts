@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
@@ -8,7 +7,7 @@ import type { Database } from '../../db/connect.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
-import { requestSync } from '../../engine/memory-workflows.ts';
+import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
 import { toFailure } from '../failures.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
@@ -43,8 +42,7 @@ export function createControlActivities(dependencies: { db: Database; client: Cl
   ): Promise<void> {
     const asked = await Promise.allSettled(
       nodes.map((node) => {
-        const jobId = `job_${randomBytes(8).toString('hex')}`;
-        return requestSync(client, { space, node }, { jobId, action, trigger });
+        return requestSync(client, { space, node }, { jobId: newJobId(), action, trigger });
       }),
     );
     // One node that cannot be asked is asked again at the next catch-up; when none could be, the engine is away.

@@ -1,14 +1,11 @@
 import type Database from 'better-sqlite3';
 import { nameOf, type RowReader } from '../claude-mem/read.ts';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
-import { memoryKey } from '../keys.ts';
+import { ordinalOf } from '../keys.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Rows of each kind that are compared: the newest and the oldest few. */
 const SAMPLE = 3;
-
-/** Ordinals tried for a sampled row. */
-const MAX_ORDINAL = 8;
 
 /**
  * Whether a ledger was made of this very database: its ids never went back, and a sample of rows are still the memories
@@ -21,9 +18,8 @@ export function ledgerFits(db: Database.Database, reader: RowReader, ledger: Led
       const found = reader.byId(kind, row);
       // A row that was deleted says nothing; one that is another memory now says that this is another file.
       if (found === null) continue;
-      const ordinals = Array.from({ length: MAX_ORDINAL + 1 }, (_, n) => n);
-      const today = ordinals.map((n) => memoryKey(kind, found.set, nameOf(found.of), n));
-      if (!today.some((candidate) => keys.some((key) => key.equals(candidate)))) return false;
+      const name = nameOf(found.of);
+      if (keys.every((key) => ordinalOf(key, kind, found.set, name) === null)) return false;
     }
   }
   return true;

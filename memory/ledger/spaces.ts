@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { SHAPES, type Kind } from '../kinds.ts';
 import { FIRST_PREV_SHA } from '../segment.ts';
 
 /** Spaces are bits of an integer that must stay exact in JavaScript. */
@@ -141,10 +141,5 @@ export class Spaces {
 
   hasDirty(id: number): boolean {
     return this.#db.prepare('SELECT 1 FROM dirty WHERE space = ? LIMIT 1').get(id) !== undefined;
-  }
-
-  /** Whether a kind's mark lies below a row; used to see at a glance whether anything may be unsent. */
-  marks(id: number): ReadonlyMap<Kind, number> {
-    return new Map(KINDS.map((kind) => [kind, this.emittedTo(id, kind)]));
   }
 }

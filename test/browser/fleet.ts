@@ -1,12 +1,9 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Connection } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time.js';
 import { inject } from 'vitest';
 import type { Machine } from '../../demo/machines.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
@@ -46,7 +43,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
   await buildPage();
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-browser-'));
   const test = await startTestPlane({
-    env: { TEMPORAL_NAMESPACE: await newNamespace(parts.temporal.address), TEMPORAL_UI_URL: uiUrl, ...env },
+    env: { TEMPORAL_UI_URL: uiUrl, ...env },
   });
   const { url } = test.plane;
   const agents: Service[] = [];
@@ -116,19 +113,4 @@ async function buildPage(): Promise<void> {
   } finally {
     lock.release();
   }
-}
-
-/** A Temporal namespace: the workflows of control planes in one namespace would mix. */
-async function newNamespace(address: string): Promise<string> {
-  const namespace = `test-${randomBytes(6).toString('hex')}`;
-  const connection = await Connection.connect({ address });
-  try {
-    await connection.workflowService.registerNamespace({
-      namespace,
-      workflowExecutionRetentionPeriod: msToTs('1 day'),
-    });
-  } finally {
-    await connection.close();
-  }
-  return namespace;
 }

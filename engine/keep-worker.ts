@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { EngineAddress } from './connect.ts';
+
+/** A worker that polls until it is stopped. */
+export interface KeptWorker {
+  /** Whether it polls Temporal at present. */
+  isPolling(): boolean;
+  stop(): Promise<void>;
+}
+
+/** Pause before a worker that ended is made anew, in milliseconds. */
+const RESTART_MS = 2_000;
+
+/**
+ * Keeps a worker polling: Temporal may be away at start or go away later, and the worker is then made anew until it is
+ * back.
+ * @param hears.polls a worker was made and begins to poll; hears.ended one ended, with the reason, and another follows
+ */
+export function keepWorker(
+  engine: EngineAddress,
+  options: Omit<WorkerOptions, 'connection' | 'namespace'>,
+  hears: { polls(): void; ended(reason: unknown): void },
+): KeptWorker {
+  let stopping = false;
+  let current: Worker | null = null;
+  const stopped = new AbortController();
+
+  const runOnce = async (): Promise<void> => {
+    const connection = await NativeConnection.connect({ address: engine.address });
+    try {
+      current = await Worker.create({ ...options, connection, namespace: engine.namespace });
+      if (stopping) return;
+      hears.polls();
+      await current.run();
+    } finally {
+      current = null;
+      await connection.close().catch(() => undefined);
+    }
+  };
+
+  const running = (async (): Promise<void> => {
+    while (!stopping) {
+      try {
+        await runOnce();
+      } catch (error) {
+        hears.ended(error);
+      }
+      if (!stopping) await sleep(RESTART_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
+    }
+  })();
+
+  return {
+    isPolling: () => current?.getState() === 'RUNNING',
+    stop: async () => {
+      stopping = true;
+      stopped.abort();
+      if (current?.getState() === 'RUNNING') current.shutdown();
+      await running;
+    },
+  };
+}
