@@ -115,6 +115,8 @@ test('a control plane that restarts finds the page signed in and live again, wit
   await see(page, 'node-status-during-the-cut');
   const { config } = fleet.test.plane.deps;
   await fleet.test.plane.stop();
+  // Its port is anybody's now: a server of another test must not answer the page.
+  wire.cut();
   await see(page, 'live-state', 'Reconnecting');
   await page.waitForEvent('requestfailed');
 
@@ -126,6 +128,7 @@ test('a control plane that restarts finds the page signed in and live again, wit
   });
   expect(removed.status).toBe(200);
   wire.target = Number(new URL(url).port);
+  wire.mend();
   await see(page, 'live-state', 'Live');
   await see(page, 'nodes-empty');
 });
