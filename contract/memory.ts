@@ -1,11 +1,30 @@
 import { z } from 'zod';
 import { CanonicalId, EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
 
-/** A space: one canonical id and the claude-mem project names that it covers; `*` covers every project. */
+/** What a node does with the memories of another: merge them, keep them aside until told, or not even fetch them. */
+export const Trust = z.enum(['accept', 'hold', 'ignore']);
+export type Trust = z.infer<typeof Trust>;
+
+/**
+ * A space as one node takes part in it: a canonical id and the claude-mem projects that it covers (`*` for every one).
+ * What is absent is the default, so that configurations of older versions stay valid.
+ */
 export const SpaceConfig = z.strictObject({
   cid: CanonicalId,
   projectId: z.string(),
   projects: z.array(z.string().min(1)).min(1),
+  /** Older canonical ids of this space: a renamed project keeps its memory. Read, never written. */
+  aliases: z.array(CanonicalId).optional(),
+  /** Projects that are never sent, by their names in the space, although `projects` covers them. */
+  excluded: z.array(z.string().min(1)).optional(),
+  /** This node's names of projects, each with the name that the space knows it by. */
+  names: z.record(z.string().min(1), z.string().min(1)).optional(),
+  /** Whether secrets are taken out of what is sent; true unless said otherwise. One choice for all nodes. */
+  redact: z.boolean().optional(),
+  /** Whether segments are encrypted for the nodes of the space. */
+  encrypted: z.boolean().optional(),
+  /** What this node does with others' memories; `accept` where nothing is said. */
+  trust: z.record(NodeId, Trust).optional(),
 });
 export type SpaceConfig = z.infer<typeof SpaceConfig>;
 
