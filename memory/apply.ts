@@ -7,6 +7,8 @@ import { Merger, type Outcome } from './merge.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
+import { NOT_TRUSTED, untrusted } from './trust.ts';
+import { hasPassed } from './versions.ts';
 
 /**
  * Longest hold of claude-mem's write lock, in milliseconds. Its worker waits 5 s for the lock and then loses a memory;
@@ -42,6 +44,11 @@ export async function applyStaged(
   const { ledger, clock } = session;
   const space = ledger.spaces.get(config.cid);
   const applied: Applied = { operations: 0, inserted: 0, updated: 0, deleted: 0, waiting: 0, problems: [] };
+  const distrusted = untrusted(config);
+  ledger.atomically(() => {
+    ledger.inbox.holdFrom(space.id, distrusted);
+    ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
+  });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const db = openForMerging(session.path, session.inode);
@@ -56,7 +63,7 @@ export async function applyStaged(
       const { id } = staged;
       let read: ReturnType<typeof readOperations>;
       try {
-        read = readOperations(staged.bytes);
+        read = readOperations(staged.bytes, session.identity.sealingKeys);
       } catch (error) {
         ledger.inbox.markUnreadable(id, errorMessage(error));
         continue;
@@ -88,7 +95,7 @@ export async function applyStaged(
     await inBatches(
       waiting,
       (entry) => {
-        const stub = session.now() - entry.since >= session.orphanWaitMs;
+        const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
         const outcome = merger.apply(entry.operation, entry.origin, stub);
         if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
         return outcome;

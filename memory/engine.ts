@@ -4,6 +4,7 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { applyStaged, type Applied } from './apply.ts';
+import { adoptColumns } from './adopt.ts';
 import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
 import { Changes } from './changes.ts';
 import { AuditReader } from './claude-mem/audit-reader.ts';
@@ -20,7 +21,7 @@ import { lockDatabase } from './ledger/open.ts';
 import { sendUnsent } from './push.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
-import { HybridClock } from './versions.ts';
+import { HybridClock, hasPassed } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
@@ -95,6 +96,7 @@ export class MemoryEngine {
       this.#findChanges(session, 'push');
       await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
       refuseWhileHeld(session, session.path);
+      await adoptColumns(session);
       const first = ledger.spaces.configure(config).epoch === null;
       if (first) await this.#fetchAndApply(session, config, true, call);
       else await applyStaged(session, config, call.progress);
@@ -122,9 +124,10 @@ export class MemoryEngine {
       const { store, ledger } = session;
       store.takeTraffic();
       const space = ledger.spaces.configure(config);
-      const due = full || this.#now() - space.lastFullList >= FULL_LIST_EVERY_MS;
+      const due = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
       // Rows that a crash left unnamed must be named before their operations come again.
       await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
+      await adoptColumns(session);
       const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
       const damaged = ledger.inbox
         .damaged(space.id)
@@ -276,7 +279,7 @@ export class MemoryEngine {
       total.problems.push(...applied.problems);
     };
     await apply();
-    const fetched = await fetchSegments(session, cid, full, apply);
+    const fetched = await fetchSegments(session, config, full, apply);
     if (fetched.segments > 0) await apply();
     const { ledger } = session;
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
@@ -353,7 +356,8 @@ export class MemoryEngine {
   #verified(opened: Opened): Opened {
     const { db, reader, ledger, changes } = opened;
     const version = dataVersionOf(db);
-    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes)) {
+    const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
+    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes, depth)) {
       const path = this.#options.databasePath;
       this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
       ledger.reset();

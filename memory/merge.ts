@@ -27,6 +27,7 @@ import {
 } from './operation.ts';
 import { mergeRegisters, type Registers, type Written } from './registers.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
+import { NOT_TRUSTED, trustIn } from './trust.ts';
 import { sameValue, type Row, type Value } from './values.ts';
 import { UNVERSIONED, compareVersions, versionText, type HybridClock } from './versions.ts';
 
@@ -86,6 +87,10 @@ export class Merger {
   apply(operation: Operation, origin: number, stub: boolean): Outcome {
     try {
       const incoming = { origin, stub };
+      // What comes by way of another node is judged by who wrote it.
+      if (trustIn(this.#context.config, operation.version.node) !== 'accept') {
+        return this.#wait(operation, origin, NOT_TRUSTED, true);
+      }
       switch (operation.type) {
         case 'full':
           return this.#applyFull({ ...incoming, operation });
@@ -176,7 +181,9 @@ export class Merger {
         }
       }
       const twins = this.#ledger.entities.allByRow(kind, row).filter((twin) => !twin.key.equals(key));
-      if (twins.length === 0) {
+      // A row goes when no memory that anybody was told of is left in it.
+      if (twins.every((twin) => twin.version.counter === 0)) {
+        for (const twin of twins) this.#ledger.entities.forget(twin.key);
         this.#writer.remove(kind, row);
         this.#ledger.marks.remove(kind, row);
         this.#buried(operation, entity);
@@ -275,8 +282,10 @@ export class Merger {
       if (typeof hash !== 'string') continue;
       const holder = byHash.get(memorySessionId, hash) as { id: number } | undefined;
       if (holder === undefined || holder.id === self) return { hash };
+      // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
+      if (self !== null || this.#ledger.entities.byRow('observation', holder.id) !== null) continue;
       const other = this.#reader.byId('observation', holder.id);
-      if (self === null && other !== null && sameText(other.set, row)) return { twin: holder.id };
+      if (other !== null && sameText(other.set, row)) return { twin: holder.id };
     }
     return { hash: hex };
   }

@@ -53,6 +53,18 @@ export class RowReader {
     return this.#after[kind].all(id, limit).map((raw) => this.#toRow(kind, raw));
   }
 
+  /** The rows with these local ids, which are in order; the ones that are gone are left out. */
+  byIds(kind: Kind, ids: readonly number[]): MemoryRow[] {
+    const [first, last] = [ids[0], ids.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    // A range is read several times faster than row by row, if most of it is wanted.
+    if (last - first < 2 * ids.length) {
+      const wanted = new Set(ids);
+      return this.after(kind, first - 1, last - first + 1).filter(({ id }) => wanted.has(id));
+    }
+    return ids.map((id) => this.byId(kind, id)).filter((row) => row !== null);
+  }
+
   /** The row with a local id, or null when it is gone. */
   byId(kind: Kind, id: number): MemoryRow | null {
     const raw = this.#one[kind].get(id);

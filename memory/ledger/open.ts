@@ -51,7 +51,7 @@ CREATE TABLE outbox (
 -- Every segment that was fetched or sent; "done" counts its operations applied so far.
 CREATE TABLE segment (
   id INTEGER PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
-  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'applied', 'damaged')),
+  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'held', 'applied', 'damaged')),
   done INTEGER NOT NULL DEFAULT 0, problem TEXT, at INTEGER NOT NULL, UNIQUE (space, node, epoch, seq, hash)
 );
 -- The bytes of a segment, until all of its operations are applied.
@@ -86,8 +86,8 @@ export function openLedger(path: string): Database.Database {
   try {
     const db = new Database(path, { timeout: 1_000 });
     db.pragma('journal_mode = WAL');
-    // Full: what the outbox promised before a PUT must outlive a power cut.
-    db.pragma('synchronous = FULL');
+    // A power cut may cost the last commits, which are then done again; what must not be lost is written durably.
+    db.pragma('synchronous = NORMAL');
     db.pragma(`cache_size = -${CACHE_KIB}`);
     const found = db.pragma('quick_check(1)', { simple: true });
     if (found !== 'ok') throw new Error(String(found));
