@@ -77,6 +77,7 @@ export async function applyStaged(
       operations.sort((a, b) => rank(a) - rank(b));
       const before = staged.done;
       await inBatches(
+        merger,
         operations.slice(before),
         (operation) => {
           clock.hear(operation.version.hlc);
@@ -93,6 +94,7 @@ export async function applyStaged(
     waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
     const counted = applied.operations;
     await inBatches(
+      merger,
       waiting,
       (entry) => {
         const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
@@ -111,10 +113,11 @@ export async function applyStaged(
   }
 
   /**
-   * Runs work item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
+   * Runs work of a merger item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
    * how many items are done, within the ledger's transaction.
    */
   async function inBatches<T>(
+    merger: Merger,
     items: readonly T[],
     work: (item: T) => Outcome,
     note: (count: number) => void,
@@ -122,6 +125,7 @@ export async function applyStaged(
     for (let next = 0; next < items.length;) {
       session.signal.throwIfAborted();
       let held = 0;
+      let refused = 0;
       const done = guarded(session.path, () =>
         ledger.atomically(() => {
           const began = performance.now();
@@ -132,8 +136,10 @@ export async function applyStaged(
                 const item = items[at];
                 if (item === undefined) break;
                 list.push(work(item));
+                refused += merger.flushIfMany();
                 if (performance.now() - began >= HOLD_MS) break;
               }
+              refused += merger.flush();
               return list;
             })
             .immediate();
@@ -144,7 +150,7 @@ export async function applyStaged(
       );
       next += done.length;
       applied.operations += done.length;
-      applied.inserted += done.filter((outcome) => outcome === 'inserted').length;
+      applied.inserted += done.filter((outcome) => outcome === 'inserted').length - refused;
       applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
       applied.updated += done.filter((outcome) => outcome === 'updated').length;
       progress(`merged ${applied.operations} rows`);

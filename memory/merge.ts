@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { Changes } from './changes.ts';
+import { AuditReader } from './claude-mem/audit-reader.ts';
 import { RowReader, type MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { contentHash, RowWriter } from './claude-mem/write.ts';
@@ -10,10 +11,11 @@ import { differingColumns, foldLattices } from './fold.ts';
 import { LINK, SHAPES, UNITS, type Kind, type Unit } from './kinds.ts';
 import { keyColumns } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isStub, type Entity } from './ledger/entities.ts';
+import { isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
+import { PendingRows, type PendingRow } from './pending-rows.ts';
 import {
   formatOperation,
   linkedSession,
@@ -33,6 +35,9 @@ import { UNVERSIONED, compareVersions, versionText, type HybridClock } from './v
 
 /** What an operation did here. */
 export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
+
+/** Rows that are inserted at a time. */
+const FLUSH_ROWS = 50;
 
 /** What merging works with; `db` is a connection that may write. */
 export interface MergeContext {
@@ -67,11 +72,15 @@ export class Merger {
   readonly #sessions: Sessions;
   readonly #changes: Changes;
   readonly #names: ProjectNames;
+  readonly #auditReader: AuditReader;
+  readonly #pending = new PendingRows();
+  #byHash: Database.Statement<unknown[]> | null = null;
 
   constructor(context: MergeContext) {
     this.#context = context;
     this.#ledger = context.ledger;
     this.#reader = new RowReader(context.db, context.schema);
+    this.#auditReader = new AuditReader(context.db, context.schema, this.#reader);
     this.#writer = new RowWriter(context.db);
     this.#sessions = new Sessions({ ...context, writer: this.#writer, reader: this.#reader });
     this.#changes = new Changes(context);
@@ -85,6 +94,8 @@ export class Merger {
    * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits instead
    */
   apply(operation: Operation, origin: number, stub: boolean): Outcome {
+    // Only operations on rows that are still to be inserted, and deletions, need those rows to be there.
+    if (operation.type === 'delete' || this.#pending.has(operation.key)) this.flush();
     try {
       const incoming = { origin, stub };
       // What comes by way of another node is judged by who wrote it.
@@ -101,11 +112,77 @@ export class Merger {
       }
     } catch (error) {
       // A refused statement leaves the transaction as it was; the row waits with the reason instead of blocking others.
-      if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT')) {
+      if (isRefusal(error)) {
         return this.#wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
       }
       throw error;
     }
+  }
+
+  /**
+   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * @returns how many of them this claude-mem refused, so that they wait instead
+   */
+  flush(): number {
+    let refused = 0;
+    for (const group of this.#pending.takeGroups()) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const { kind } = first.operation;
+      let ids: readonly (number | null)[];
+      // A refused group is undone to here, and tried row by row.
+      this.#context.db.exec('SAVEPOINT pending');
+      try {
+        ids = this.#writer.insertMany(
+          kind,
+          group.map(({ row }) => row),
+        );
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        this.#context.db.exec('ROLLBACK TO pending');
+        ids = group.map((each) => this.#insertAlone(each));
+      }
+      this.#context.db.exec('RELEASE pending');
+      const inserted = ids.filter((id) => id !== null);
+      const marks = new Map(this.#marksFrom(kind, inserted));
+      group.forEach(({ operation, origin }, index) => {
+        const id = ids[index] ?? null;
+        if (id === null) {
+          refused += 1;
+          return;
+        }
+        const mark = marks.get(id);
+        if (mark === undefined) throw new Error(`a row that was just inserted is not at its id ${id}`);
+        this.#ledger.marks.set(kind, id, mark);
+        this.#keepHomeless(operation);
+        this.#saved(operation, null, id, origin);
+        if (operation.written.size > 0) this.#ledger.entities.saveWritten(operation.key, operation.written);
+        this.#ledger.inbox.unpark(this.#context.space.id, operation.key);
+      });
+    }
+    return refused;
+  }
+
+  /** Flushes when so many rows wait that inserting them takes some milliseconds. */
+  flushIfMany(): number {
+    return this.#pending.size >= FLUSH_ROWS ? this.flush() : 0;
+  }
+
+  #insertAlone({ operation, origin, row }: PendingRow): number | null {
+    try {
+      return this.#writer.insert(operation.kind, row);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
+      return null;
+    }
+  }
+
+  /** The marks of rows that were just inserted. */
+  #marksFrom(kind: Kind, ids: readonly number[]): [number, Buffer][] {
+    const [first, last] = [ids[0], ids.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return this.#auditReader.after(kind, first - 1, last - first + 1).map(({ id, mark }) => [id, mark]);
   }
 
   #applyFull(incoming: Incoming<FullOperation>): Outcome {
@@ -229,6 +306,10 @@ export class Merger {
         return 'same';
       }
     }
+    if (kind !== 'session' && entity === null) {
+      this.#pending.add({ operation, origin, row });
+      return 'inserted';
+    }
     const id = this.#writer.insert(kind, row);
     this.#keepHomeless(operation);
     const saved = this.#saved(operation, entity, id, origin);
@@ -273,14 +354,15 @@ export class Merger {
     key: Buffer,
     self: number | null,
   ): { hash: string } | { twin: number } {
-    const byHash = this.#context.db.prepare(
+    this.#byHash ??= this.#context.db.prepare(
       'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
     );
     const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
     const hex = key.toString('hex');
     for (const hash of [row['content_hash'], computed, hex.slice(0, 16)]) {
       if (typeof hash !== 'string') continue;
-      const holder = byHash.get(memorySessionId, hash) as { id: number } | undefined;
+      if (this.#pending.hasHash(memorySessionId, hash)) continue;
+      const holder = this.#byHash.get(memorySessionId, hash) as { id: number } | undefined;
       if (holder === undefined || holder.id === self) return { hash };
       // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
       if (self !== null || this.#ledger.entities.byRow('observation', holder.id) !== null) continue;
@@ -432,10 +514,11 @@ export class Merger {
     base = operation.version,
   ): Entity {
     const known = entity ?? this.#newEntity(operation, origin);
-    const saved: Entity = { ...known, row, version: base, dead: false };
+    const { id } = this.#context.space;
+    const spaces = isKnownIn(known, id) ? known.spaces : known.spaces + 2 ** id;
+    const saved: Entity = { ...known, row, version: base, spaces, dead: false };
     this.#ledger.entities.save(saved);
-    this.#noted(saved);
-    return this.#ledger.entities.byKey(operation.key) ?? saved;
+    return saved;
   }
 
   /** Files that the space has an operation for a memory. */
@@ -466,6 +549,9 @@ export class Merger {
     return 'waiting';
   }
 }
+
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT');
 
 const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
   units.map((unit) => UNITS[kind].indexOf(unit));
