@@ -6,6 +6,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { applyStaged, type Applied } from './apply.ts';
 import { adoptColumns } from './adopt.ts';
 import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
+import { blame, type Blame } from './blame.ts';
 import { Changes } from './changes.ts';
 import { AuditReader } from './claude-mem/audit-reader.ts';
 import { openForReading, toMembridgeError } from './claude-mem/open.ts';
@@ -15,10 +16,13 @@ import { countRows } from './canonical.ts';
 import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
+import type { Kind } from './kinds.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
+import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
+import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
 import { HybridClock, hasPassed } from './versions.ts';
@@ -219,6 +223,45 @@ export class MemoryEngine {
       this.#dataVersion = -1;
       return { deletes };
     });
+  }
+
+  /** Where the memory in a row of claude-mem came from. */
+  async blame(kind: Kind, row: number): Promise<Blame[]> {
+    return await this.#exclusively(() => Promise.resolve(blame(this.#open().ledger, kind, row)));
+  }
+
+  /**
+   * Takes back everything that a node wrote in a space since a time (memory/revoke.ts). Fetches what there is first.
+   * @throws MembridgeError memory_*, store_*
+   */
+  async revoke(
+    config: SpaceConfig,
+    target: { node: string; since: number; dryRun: boolean },
+    call: SyncCall,
+  ): Promise<RevokeResult> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#fetchAndApply(session, config, true, call);
+      this.#dataVersion = -1;
+      return revoke(session, config, target);
+    });
+  }
+
+  /** Undoes a revocation that was made on this node. @throws MembridgeError not_found, conflict, memory_* */
+  async undoRevocation(config: SpaceConfig, id: string, call: SyncCall): Promise<RevokeResult> {
+    return await this.#exclusively(() => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      this.#dataVersion = -1;
+      return Promise.resolve(undoRevocation(session, config, id));
+    });
+  }
+
+  /** Every revocation made on this node, newest first. */
+  async revocations(): Promise<Revocation[]> {
+    return await this.#exclusively(() => Promise.resolve(this.#open().ledger.revocations.all()));
   }
 
   /** Makes the next `notice` look again although nothing was committed since: for when a notice could not be passed on. */

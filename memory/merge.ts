@@ -397,6 +397,9 @@ export class Merger {
     const local = this.#registersOf(current, row);
     const names = UNITS[kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     const merged = mergeRegisters(local, said, names);
+    for (const { name, version, value } of merged.replaced) {
+      this.#ledger.revocations.keepFormer(entity.key, name, version, value);
+    }
     const changes: Record<string, Value> = {};
     for (const name of merged.taken) if (name !== LINK) changes[name] = said.values[name] ?? null;
     const differing = this.#hasColumns(kind, changes, row);

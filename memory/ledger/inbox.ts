@@ -110,6 +110,13 @@ export class Inbox {
     return Object.fromEntries(rows.map(({ node, place }) => [node, place]));
   }
 
+  /** Where the segment with an id of this ledger lies, and when it came in; null when it was forgotten. */
+  segmentOf(id: number): (SegmentName & { at: number }) | null {
+    const row = this.#sql('SELECT node, epoch, seq, hash, at FROM segment WHERE id = ?').get(id) as
+      (SegmentName & { at: number }) | undefined;
+    return row ?? null;
+  }
+
   /** The next segment with operations to apply, or null. */
   nextStaged(space: number): StagedSegment | null {
     const row = this.#sql(

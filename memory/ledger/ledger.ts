@@ -5,6 +5,7 @@ import { Inbox } from './inbox.ts';
 import { Marks } from './marks.ts';
 import { openLedger } from './open.ts';
 import { Outbox } from './outbox.ts';
+import { Revocations } from './revocations.ts';
 import { Spaces } from './spaces.ts';
 import { statementsOf } from './statements.ts';
 
@@ -15,6 +16,7 @@ export class Ledger {
   readonly entities: Entities;
   readonly marks: Marks;
   readonly dirty: Dirty;
+  readonly revocations: Revocations;
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
@@ -26,6 +28,7 @@ export class Ledger {
     this.entities = new Entities(this.db);
     this.marks = new Marks(this.db);
     this.dirty = new Dirty(this.db);
+    this.revocations = new Revocations(this.db);
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
@@ -67,6 +70,7 @@ export class Ledger {
       for (const table of [
         'entity',
         'register',
+        'former',
         'seen',
         'scanned',
         'emitted',
