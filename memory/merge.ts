@@ -191,14 +191,15 @@ export class Merger {
     const entity = this.#ledger.entities.byKey(operation.key);
     if (entity?.dead === true) {
       if (compareVersions(operation.version, this.#ledger.entities.lifeOf(entity)) <= 0) {
+        if (!isKnownIn(entity, this.#context.space.id)) this.#tellHere(entity, DEATH);
         return this.#noted(entity);
       }
       return this.#insert(incoming, entity);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
-      // A row that was here and is gone was deleted here: the next audit says so; it does not come back by itself.
-      if (entity !== null && entity.row !== null) return this.#noted(entity);
+      // A row that was told of and is gone was deleted here: the next audit says so; it does not come back by itself.
+      if (entity !== null && entity.row !== null && entity.version.counter > 0) return this.#noted(entity);
       return this.#insert(incoming, entity);
     }
     if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
@@ -427,7 +428,12 @@ export class Merger {
     );
     const { id } = this.#context.space;
     this.#changes.tellOthers(saved, bitsOf(kind, changed), id);
-    if (operation.type === 'full') this.#answer(saved, local, now, said);
+    if (operation.type === 'full') {
+      this.#answer(saved, local, now, said);
+      // A space that had not heard of it from here is told what was written elsewhere or earlier.
+      if (current.version.counter > 0 && !isKnownIn(current, id) && !sameWrites(merged.written, said.written))
+        this.#tellHere(saved, WHOLE);
+    }
     // What was held back is folded in when the worker is done with the session.
     if (held) return this.#wait(operation, origin, 'its session is in use here');
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
@@ -530,6 +536,11 @@ export class Merger {
     return 'same';
   }
 
+  /** Has this space be told of a memory, too. */
+  #tellHere(entity: Entity, parts: number): void {
+    this.#ledger.dirty.mark(this.#context.space.id, entity.key, parts);
+  }
+
   /** Files what a row that was just written looks like. */
   #remark(kind: Kind, id: number): MemoryRow {
     const row = this.#reader.byId(kind, id);
@@ -560,6 +571,17 @@ const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
   units.map((unit) => UNITS[kind].indexOf(unit));
 const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
   numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
+
+/** Whether two memories were written by the very same writes. */
+function sameWrites(a: Written, b: Written): boolean {
+  return (
+    compareVersions(a.base, b.base) === 0 &&
+    [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
+      const [first, second] = [a.units.get(name), b.units.get(name)];
+      return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
+    })
+  );
+}
 
 const pick = (row: Row, columns: readonly string[]): Row =>
   Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));

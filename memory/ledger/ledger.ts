@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import type { Kind } from '../kinds.ts';
 import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
@@ -32,6 +33,11 @@ export class Ledger {
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
+  }
+
+  /** The largest local id of a kind that was ever looked at, by a scan or because a merge wrote it. */
+  highestRow(kind: Kind): number {
+    return Math.max(this.entities.scannedTo(kind), this.marks.highest(kind));
   }
 
   /** Runs work in one transaction: all of it, or nothing. */
