@@ -85,6 +85,7 @@ class History {
     plan.releases.forEach((release, n) => {
       const machine = new Machine(this.#world, String.fromCharCode(97 + n), release);
       this.#machines.push(machine);
+      machine.skew = plan.skews[n] ?? 0;
       const first = this.#machines[0];
       if (n === 0) {
         const dice = new Dice(plan.shared);
@@ -239,10 +240,6 @@ class History {
       case 'copy-segment':
         struck = this.#copySegment(one('/seg/'), dice);
         break;
-      case 'torn-segment':
-        // What a store that crashed in mid-write may show until the object is written again.
-        struck = false;
-        break;
       case 'keep-database':
         machine.keepDatabase();
         break;
@@ -319,6 +316,7 @@ class History {
     const pages = new Database(machine.path, { readonly: true });
     const count = pages.pragma('page_count', { simple: true }) as number;
     pages.close();
+    // Some of its pages are gone, perhaps within one.
     truncateSync(machine.path, dice.between(0, count - 1) * 4_096 + dice.pick([0, 0, 100]));
     const thrownAway = machine.pending;
     const call = { machine: this.#machines.indexOf(machine), dieAfter: null, faults: [], full: null };

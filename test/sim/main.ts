@@ -37,8 +37,9 @@ async function lookInto(seed: number, history: number, changes: boolean): Promis
       say(`history ${history} of seed ${seed}: nothing lost, duplicated, invented or diverged`);
       return true;
     }
-    const kinds = KINDS_OF_FAILURE.filter((kind) => outcome[kind].length > 0);
-    const same = (other: Outcome): boolean => kinds.some((kind) => other[kind].length > 0);
+    // The first kind that it shows: a lost memory is worth more than a hash that differs because of it.
+    const kind = KINDS_OF_FAILURE.find((each) => outcome[each].length > 0) ?? 'broken';
+    const same = (other: Outcome): boolean => other[kind].length > 0;
     const short = await shrink(plan, async (candidate) => same(await runHistory(candidate, own, options)));
     say(`\nthe shortest that fails in this way (${short.steps.length} of ${plan.steps.length} steps):`);
     for (const line of describePlan(short)) say(`  ${line}`);

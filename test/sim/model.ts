@@ -24,6 +24,7 @@ export class Model {
   readonly #written = new Map<string, Written>();
   /** Sessions that a node may make up for rows that had none. */
   readonly #stubs = new Set<string>();
+  #namesakes = false;
 
   /** A row was written on a machine and is now there `count` times. */
   wrote(identity: string, count: number, excluded: boolean): void {
@@ -86,16 +87,22 @@ export class Model {
     this.#stubs.add(identity);
   }
 
+  /** A session was written whose memory id is its content id, as a stub's is. */
+  sawNamesake(): void {
+    this.#namesakes = true;
+  }
+
+  /** Whether any machine may hold what looks like a stub session. */
+  get hasStubs(): boolean {
+    return this.#namesakes || this.#stubs.size > 0;
+  }
+
   isStub(identity: string): boolean {
     return this.#stubs.has(identity);
   }
 
   isExcluded(identity: string): boolean {
     return this.#written.get(identity)?.excluded === true;
-  }
-
-  get size(): number {
-    return this.#written.size;
   }
 
   /**

@@ -116,7 +116,9 @@ export function commandFor(seed: number, history: number, changes: boolean): str
 
 /** A plan as a list that a person can follow. */
 export function describePlan(plan: Plan): string[] {
-  const names = plan.releases.map((release, n) => `${String.fromCharCode(97 + n)} = claude-mem ${release}`);
+  const names = plan.releases.map(
+    (release, n) => `${String.fromCharCode(97 + n)} = claude-mem ${release}, clock ${plan.skews[n] ?? 0} ms off`,
+  );
   const shared = plan.shared > 0 ? [`b began as a copy of a's database with ${plan.shared} sessions`] : [];
   return [names.join(', '), ...shared, ...plan.steps.map((step, n) => `${n + 1}. ${JSON.stringify(step)}`)];
 }

@@ -29,6 +29,7 @@ export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>
       if (await attempt({ ...best, steps })) break;
     }
   }
+  await attempt({ ...best, skews: [] });
   if (best.shared > 0) await attempt({ ...best, shared: 0 });
   await attempt({ ...best, releases: best.releases.map(() => '13.25.3') });
   while (best.releases.length > 2 && (await attempt({ ...best, releases: best.releases.slice(0, -1) })));

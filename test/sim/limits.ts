@@ -1,0 +1,16 @@
+/**
+ * What the simulation leaves out because the sync is known not to bear it yet. Each is a bug: when it is mended, the
+ * line goes, and with it the place that reads it.
+ */
+export const LEFT_OUT = {
+  /** A true twin of an observation from tables without content_hash collapses on newer ones. */
+  twinObservationsWithoutHash: true,
+  /** A clock that goes back: what waits, waits until the old time comes again, and so does the next full listing. */
+  clocksThatJump: true,
+  /** A node whose published certificates were damaged can never push again. */
+  damagedCertificates: true,
+  /** A ledger whose database was replaced by an empty one does not notice when all its rows came from peers. */
+  emptiedDatabases: true,
+  /** The canonical hash counts manual sessions and stub sessions of prompts on some machines only. */
+  canonicalHashOfStubs: true,
+} as const;
