@@ -46,11 +46,13 @@ export const PushResult = z.strictObject({
 });
 export type PushResult = z.infer<typeof PushResult>;
 
-/** What a pull did: operations read, rows inserted, rows changed in place, operations that wait for their session. */
+/** What a pull did: operations read, rows inserted, changed in place and removed, operations that wait. */
 export const PullResult = z.strictObject({
   operations: z.number().int(),
   inserted: z.number().int(),
   updated: z.number().int(),
+  /** Rows removed because they were deleted elsewhere; histories of older versions do not say. */
+  deleted: z.number().int().optional(),
   waiting: z.number().int(),
   segments: z.number().int(),
   /** Peers whose segments could not be used this time, each with the reason; other peers went on. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
 import { guarded, openForMerging } from './claude-mem/open.ts';
 import { KINDS } from './kinds.ts';
 import { Merger, type Outcome } from './merge.ts';
@@ -18,12 +19,15 @@ export interface Applied {
   operations: number;
   inserted: number;
   updated: number;
+  deleted: number;
   waiting: number;
   /** Segments of which some operations could not be used. */
   problems: { node: string; problem: string }[];
 }
 
-const rank = (operation: Operation): number => KINDS.indexOf(operation.kind);
+/** Sessions before what belongs to them; deletions last and the other way round. */
+const rank = ({ kind, type }: Operation): number =>
+  type === 'delete' ? 2 * KINDS.length - KINDS.indexOf(kind) : KINDS.indexOf(kind);
 
 /**
  * Applies every staged segment of a space, then retries what waits. Short exclusive transactions with pauses between;
@@ -32,17 +36,17 @@ const rank = (operation: Operation): number => KINDS.indexOf(operation.kind);
  */
 export async function applyStaged(
   session: SyncSession,
-  cid: string,
+  config: SpaceConfig,
   progress: (text: string) => void,
 ): Promise<Applied> {
   const { ledger, clock } = session;
-  const space = ledger.spaces.get(cid);
-  const applied: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0, problems: [] };
+  const space = ledger.spaces.get(config.cid);
+  const applied: Applied = { operations: 0, inserted: 0, updated: 0, deleted: 0, waiting: 0, problems: [] };
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const db = openForMerging(session.path, session.inode);
   try {
-    const merger = new Merger({ db, schema: session.schema, ledger, space, now: session.now });
+    const merger = new Merger({ ...session, db, space, config, node: session.identity.node });
 
     for (
       let staged = ledger.inbox.nextStaged(space.id);
@@ -86,7 +90,7 @@ export async function applyStaged(
       (entry) => {
         const stub = session.now() - entry.since >= session.orphanWaitMs;
         const outcome = merger.apply(entry.operation, entry.origin, stub);
-        if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key);
+        if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
         return outcome;
       },
       () => undefined,
@@ -134,6 +138,7 @@ export async function applyStaged(
       next += done.length;
       applied.operations += done.length;
       applied.inserted += done.filter((outcome) => outcome === 'inserted').length;
+      applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
       applied.updated += done.filter((outcome) => outcome === 'updated').length;
       progress(`merged ${applied.operations} rows`);
       if (next < items.length) await sleep(held);

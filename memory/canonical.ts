@@ -5,7 +5,7 @@ import { RowReader, nameOf, type MemoryRow } from './claude-mem/read.ts';
 import { detectSchema } from './claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from './kinds.ts';
 import { memoryKey } from './keys.ts';
-import { canonicalJson } from './operation.ts';
+import { canonicalJson } from './canonical-json.ts';
 
 /** Rows of each kind, as SQLite counts them. */
 export function countRows(db: Database.Database): RowCounts {

@@ -6,7 +6,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { certificateKey, headKey } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { canonicalJson } from './operation.ts';
+import { canonicalJson } from './canonical-json.ts';
 import type { SyncSession } from './session.ts';
 import { certificateIsValid, publicKeyOf, signBytes } from './signing.ts';
 

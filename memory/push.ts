@@ -1,3 +1,4 @@
+import type { SpaceConfig } from '../contract/memory.ts';
 import { collectChunk } from './emit.ts';
 import { nameHash, segmentKey, type SegmentName } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -20,9 +21,10 @@ export interface Pushed {
  */
 export async function sendUnsent(
   session: SyncSession,
-  cid: string,
+  config: SpaceConfig,
   progress: (text: string) => void,
 ): Promise<Pushed> {
+  const { cid } = config;
   const { ledger, identity, now } = session;
   const pushed: Pushed = { rows: 0, segments: 0 };
   if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
@@ -31,7 +33,7 @@ export async function sendUnsent(
     await flushOutbox(session, ledger.spaces.get(cid), pushed, progress);
     session.signal.throwIfAborted();
     const space = ledger.spaces.get(cid);
-    const chunk = collectChunk({ ...session, node: identity.node }, space);
+    const chunk = collectChunk({ ...session, node: identity.node }, space, config);
     if (chunk.lines.length === 0) {
       ledger.atomically(chunk.note);
       if (!chunk.more) break;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
+import type { Changes } from './changes.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { memoryKey } from './keys.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -18,6 +19,7 @@ export async function scanNewRows(
   db: Database.Database,
   reader: RowReader,
   ledger: Ledger,
+  changes: Changes,
   signal: AbortSignal,
 ): Promise<number> {
   let found = 0;
@@ -29,7 +31,7 @@ export async function scanNewRows(
       const last = rows.at(-1);
       if (last === undefined) break;
       found += ledger.atomically(() => {
-        const fresh = rows.filter((row) => nameRow(ledger, kind, row)).length;
+        const fresh = rows.filter((row) => nameRow(ledger, changes, row)).length;
         ledger.entities.setScannedTo(kind, last.id);
         return fresh;
       });
@@ -41,9 +43,16 @@ export async function scanNewRows(
 }
 
 /** Names a row unless it is named; whether it was new. */
-function nameRow(ledger: Ledger, kind: Kind, row: MemoryRow): boolean {
-  if (ledger.entities.byRow(kind, row.id) !== null) return false;
-  ledger.entities.seen(freeKey(ledger, kind, row).key, kind, row.id);
+export function nameRow(ledger: Ledger, changes: Changes, row: MemoryRow): boolean {
+  const { kind, id } = row;
+  if (ledger.marks.get(kind, id) !== null) return false;
+  ledger.marks.set(kind, id, changes.markOf(row));
+  if (ledger.entities.byRow(kind, id) !== null) return false;
+  const { key } = freeKey(ledger, kind, row);
+  const known = ledger.entities.byKey(key);
+  // Somebody wrote again what was deleted.
+  if (known?.dead === true) changes.revive(known, id);
+  else ledger.entities.seen(key, kind, id);
   return true;
 }
 

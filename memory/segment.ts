@@ -1,7 +1,8 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib';
 import { z } from 'zod';
-import { canonicalJson, parseOperation, type Operation } from './operation.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { parseOperation, type Operation } from './operation.ts';
 import { nameHash, type SegmentName } from './layout.ts';
 import { signBytes, verifyBytes, type NodeKey } from './signing.ts';
 

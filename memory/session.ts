@@ -1,6 +1,8 @@
 import type Database from 'better-sqlite3';
 import type { NodeCertificate } from '../contract/nodes.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import type { Changes } from './changes.ts';
+import type { AuditReader } from './claude-mem/audit-reader.ts';
 import type { RowReader } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -24,6 +26,8 @@ export interface SyncSession {
   /** Read-only connection. */
   readonly db: Database.Database;
   readonly reader: RowReader;
+  readonly auditReader: AuditReader;
+  readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
   readonly store: ObjectStore;

@@ -16,6 +16,11 @@ export function compareVersions(a: Version, b: Version): number {
   return a.node < b.node ? -1 : a.node > b.node ? 1 : 0;
 }
 
+/** A version as text that sorts as versions compare. */
+export function versionText({ counter, hlc, node }: Version): string {
+  return `${String(counter).padStart(14, '0')}-${String(hlc).padStart(17, '0')}-${node}`;
+}
+
 const LOGICAL_STEPS = 1_024;
 
 /** A clock further ahead than this is not followed (5 minutes, in milliseconds). */

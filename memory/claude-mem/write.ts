@@ -39,6 +39,11 @@ export class RowWriter {
     ]);
   }
 
+  /** Deletes one row; for a session, with everything that belongs to it. */
+  remove(kind: Kind, id: number): void {
+    this.#prepare(`DELETE FROM ${SHAPES[kind].table} WHERE id = ?`).run([id]);
+  }
+
   #prepare(sql: string): Database.Statement<unknown[]> {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {

@@ -1,6 +1,8 @@
 import type Database from 'better-sqlite3';
+import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
+import { Marks } from './marks.ts';
 import { openLedger } from './open.ts';
 import { Outbox } from './outbox.ts';
 import { Spaces } from './spaces.ts';
@@ -9,6 +11,8 @@ import { Spaces } from './spaces.ts';
 export class Ledger {
   readonly db: Database.Database;
   readonly entities: Entities;
+  readonly marks: Marks;
+  readonly dirty: Dirty;
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
@@ -17,6 +21,8 @@ export class Ledger {
   constructor(path: string) {
     this.db = openLedger(path);
     this.entities = new Entities(this.db);
+    this.marks = new Marks(this.db);
+    this.dirty = new Dirty(this.db);
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
@@ -49,6 +55,8 @@ export class Ledger {
     this.atomically(() => {
       for (const table of [
         'entity',
+        'register',
+        'seen',
         'scanned',
         'emitted',
         'dirty',
@@ -71,6 +79,7 @@ export class Ledger {
     this.entities.forgetSpace(space);
     this.inbox.forgetSpace(space);
     this.db.prepare('DELETE FROM emitted WHERE space = ?').run(space);
+    for (const key of this.entities.deadKeys()) this.dirty.mark(space, key, DEATH);
   }
 
   close(): void {
