@@ -8,6 +8,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { Bucket } from './bucket.ts';
 import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
+import { LEFT_OUT } from './limits.ts';
 import { Machine, type EngineClass, type World } from './machine.ts';
 import { Model } from './model.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
@@ -171,6 +172,7 @@ class History {
       this.#trace(`  ${machine.name} ${call.what}: ${said}`);
       if (call.what === 'push') {
         this.#model.sent(pending);
+        machine.knowsNothing = false;
         for (const [identity, count] of pending) {
           if (machine.pending.get(identity) === count) machine.pending.delete(identity);
         }
@@ -203,7 +205,11 @@ class History {
       case 'full-pull': {
         const pulled = await machine.engine.pull(SPACE, call.what === 'full-pull', sync);
         const problems = pulled.problems.map(({ node, problem }) => `${node}: ${problem}`).join('; ');
-        return `${pulled.inserted} in, ${pulled.updated} changed, ${pulled.waiting} wait ${problems}`;
+        return `${pulled.inserted} in, ${pulled.updated} changed, ${pulled.deleted} deleted, ${pulled.waiting} wait ${problems}`;
+      }
+      case 'audit': {
+        const { changed, deleted } = await machine.engine.audit(sync, { deep: true });
+        return `found ${changed} changed, ${deleted} deleted`;
       }
       case 'notice':
         return `noticed ${(await machine.engine.notice([SPACE], signal)).length} spaces`;
@@ -299,6 +305,7 @@ class History {
   }
 
   async #goBack(machine: Machine, kept: ReturnType<Machine['pickDatabase']>, dice: Dice): Promise<void> {
+    await this.#scanFirst(machine);
     if (dice.chance(0.5)) await machine.stop();
     const thrownAway = machine.pending;
     machine.replaceDatabase(kept);
@@ -310,6 +317,7 @@ class History {
   /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
   async #truncate(machine: Machine, dice: Dice): Promise<void> {
     machine.keepDatabase();
+    await this.#scanFirst(machine);
     await machine.stop();
     machine.worker.pragma('wal_checkpoint(TRUNCATE)');
     machine.closeWorker();
@@ -328,6 +336,11 @@ class History {
     this.#model.threwAway(thrownAway, this.#mostElsewhere());
     this.#model.broughtBack(machine.counts());
     this.#model.forgotDeletions();
+  }
+
+  async #scanFirst(machine: Machine): Promise<void> {
+    if (!LEFT_OUT.emptiedDatabases) return;
+    await machine.engine.notice([SPACE], new AbortController().signal).catch(() => undefined);
   }
 
   #clone(machine: Machine): void {

@@ -9,8 +9,10 @@ export const LEFT_OUT = {
   clocksThatJump: true,
   /** A node whose published certificates were damaged can never push again. */
   damagedCertificates: true,
-  /** A ledger whose database was replaced by an empty one does not notice when all its rows came from peers. */
+  /** A ledger whose database was put back to an older state right after a pull does not notice, and may tell of deletions. */
   emptiedDatabases: true,
+  /** A node that sends all of its own again, because the store lost some, leaves out what peers have written too. */
+  healingOfSharedSessions: true,
   /** The canonical hash counts manual sessions and stub sessions of prompts on some machines only. */
   canonicalHashOfStubs: true,
 } as const;

@@ -66,6 +66,8 @@ export class Machine {
   /** How wrong its clock is, in ms. */
   skew = 0;
   pending: Pending = new Map();
+  /** Its ledger was lost, or is older than the database: of what is deleted now it cannot know that it was ever here. */
+  knowsNothing = false;
   /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
   orphans = new Set<string>();
   readonly #world: World;
@@ -93,6 +95,7 @@ export class Machine {
       this.skew = from.skew;
       this.pending = new Map(from.pending);
       this.orphans = new Set(from.orphans);
+      this.knowsNothing = from.knowsNothing;
     }
   }
 
@@ -170,6 +173,7 @@ export class Machine {
     copyFileSync(kept?.path ?? template(this.#world.templates, this.release), fresh);
     for (const suffix of ['-wal', '-shm']) rmSync(`${this.path}${suffix}`, { force: true });
     renameSync(fresh, this.path);
+    this.knowsNothing = true;
     this.pending = new Map(kept?.pending);
     this.orphans = new Set(kept?.orphans);
   }
@@ -177,6 +181,7 @@ export class Machine {
   /** The ledger is lost, or put back to an older copy. */
   replaceLedger(kept: Kept | null): void {
     this.kill();
+    this.knowsNothing = true;
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${this.ledgerPath}${suffix}`, { force: true });
     if (kept !== null) copyFileSync(kept.path, this.ledgerPath);
   }

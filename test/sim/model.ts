@@ -70,12 +70,13 @@ export class Model {
     }
   }
 
-  deleted(identity: string): void {
+  /** @param counts whether every machine must lose it; else it is gone here, and may come back from others */
+  deleted(identity: string, counts: boolean): void {
     const known = this.#written.get(identity);
     if (known === undefined) return;
     known.required = 0;
     known.deleted = true;
-    if (known.allowed > 1) known.mayReturn = true;
+    if (!counts || known.allowed > 1) known.mayReturn = true;
   }
 
   /** Whatever was deleted so far may be there again: a ledger that knew of the deletions is gone. */

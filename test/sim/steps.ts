@@ -7,7 +7,7 @@ import { CHANGES, WRITES, type WriteKind } from './workload.ts';
 /** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
 export interface Call {
   readonly machine: number;
-  readonly what: 'push' | 'pull' | 'full-pull' | 'notice';
+  readonly what: 'push' | 'pull' | 'full-pull' | 'notice' | 'audit';
   /** The process dies at this step of its own (a store call or an SQL statement); null: it lives. */
   readonly dieAfter: number | null;
   readonly faults: readonly PlannedFault[];
@@ -99,7 +99,8 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
   const faults: readonly Fault[] = [...OTHER_FAULTS, ...(storeLoses ? STORE_LOSSES : GOING_BACK)];
   const left = faults.filter(
     (fault) =>
-      !(fault === 'clock' && LEFT_OUT.clocksThatJump) && !(fault === 'empty-database' && LEFT_OUT.emptiedDatabases),
+      !(fault === 'clock' && LEFT_OUT.clocksThatJump) &&
+      !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.healingOfSharedSessions),
   );
   const writes = WRITES.filter((write) => options.changes || !CHANGES.includes(write));
 
@@ -109,6 +110,7 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
       [4, 'pull'],
       [2, 'full-pull'],
       [1, 'notice'],
+      [1, 'audit'],
     ] as const);
     const hit = !calm && dice.chance(0.5);
     const count = hit && dice.chance(0.6) ? dice.between(1, 3) : 0;

@@ -236,8 +236,7 @@ export class Workload {
     // With a twin left, nobody could say which of the two is meant to stay.
     if (this.#count(machine, kind, found.identity) > 1) return;
     machine.worker.prepare(`DELETE FROM ${TABLES[kind]} WHERE id = ?`).run(id);
-    machine.pending.delete(found.identity);
-    this.#model.deleted(found.identity);
+    this.#deleted(machine, found.identity);
   }
 
   #deleteSession(machine: Machine, dice: Dice): void {
@@ -249,9 +248,16 @@ export class Workload {
     const after = machine.counts();
     for (const identity of before.keys()) {
       if (after.has(identity)) continue;
-      machine.pending.delete(identity);
-      this.#model.deleted(identity);
+      // Rows of peers keep a session alive that was deleted here.
+      this.#deleted(machine, identity, !identity.startsWith('["session"'));
     }
+  }
+
+  /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
+  #deleted(machine: Machine, identity: string, counts = true): void {
+    const isKnown = counts && !machine.knowsNothing && !machine.pending.has(identity);
+    machine.pending.delete(identity);
+    this.#model.deleted(identity, isKnown);
   }
 
   #insertSession(machine: Machine, dice: Dice, content: string, memory: string | null, project: string): void {
