@@ -67,7 +67,8 @@ export class Bucket {
     if (!own.test(key)) this.violations.push(`${node} wrote ${key}, which is not its own`);
     const before = this.#objects.get(key);
     if (key.includes('/seg/')) {
-      if (!key.includes(`-${sha256(bytes).slice(0, 32)}.`)) this.violations.push(`${key} is not named by its content`);
+      if (!key.includes(`-${sha256(bytes).slice(0, 32)}.`))
+        this.violations.push(`${key} is not named by its content`);
       if (before !== undefined && !before.bytes.equals(bytes) && !this.#spoilt.has(key))
         this.violations.push(`${key} was written again with other bytes`);
     }
@@ -152,7 +153,10 @@ export class SimStore implements ObjectStore {
     this.#process.step();
     if (fault === 'lost-answer') throw unavailable(`answer that it stored ${key}`);
     if (fault === 'refused-own-write') {
-      throw new MembridgeError('store_refused', `The simulated store has ${key} already (PreconditionFailed).`);
+      throw new MembridgeError(
+        'store_refused',
+        `The simulated store has ${key} already (PreconditionFailed).`,
+      );
     }
   }
 
@@ -173,7 +177,14 @@ export class SimStore implements ObjectStore {
   }
 
   async list(prefix: string, startAfter = ''): Promise<ListedObject[]> {
-    const faults = ['unavailable', 'slow', 'stale-list', 'partial-list', 'repeated-list', 'reordered-list'] as const;
+    const faults = [
+      'unavailable',
+      'slow',
+      'stale-list',
+      'partial-list',
+      'repeated-list',
+      'reordered-list',
+    ] as const;
     const fault = await this.#call(faults);
     if (fault === 'unavailable') throw unavailable(`list ${prefix}`);
     const since = fault === 'stale-list' ? this.#bucket.writes - this.#dice.between(1, 6) : undefined;

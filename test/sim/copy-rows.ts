@@ -15,7 +15,10 @@ export function copyRows(from: Database.Database, to: Database.Database, dice: D
       const insert = to.prepare(
         `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
       );
-      for (const row of from.prepare(`SELECT ${columns.join(', ')} FROM ${table}`).raw().iterate()) {
+      for (const row of from
+        .prepare(`SELECT ${columns.join(', ')} FROM ${table}`)
+        .raw()
+        .iterate()) {
         insert.run(row as unknown[]);
       }
     }

@@ -136,6 +136,7 @@ class History {
         this.#world.now += step.ms;
         return;
       case 'write':
+        if (step.write.startsWith('delete')) await this.#scanFirst(this.#machine(step.machine));
         this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
         return;
       case 'sync': {
@@ -164,7 +165,8 @@ class History {
     machine.store.onCall = (at) => {
       if (at === call.lockedUntil) unlock();
       if (at === call.cancelledAt) cancel.abort(new Error('cancelled by the simulation'));
-      if (at === call.meanwhile?.at && locker === null) this.#workload.write(machine, call.meanwhile.write, dice);
+      if (at === call.meanwhile?.at && locker === null)
+        this.#workload.write(machine, call.meanwhile.write, dice);
     };
     const pending = new Map(machine.pending);
     try {
@@ -179,7 +181,8 @@ class History {
       }
     } catch (error) {
       this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
-      if (!isExpected(error, cancel.signal)) this.#broken.push(`${machine.name} ${call.what}: ${stackOf(error)}`);
+      if (!isExpected(error, cancel.signal))
+        this.#broken.push(`${machine.name} ${call.what}: ${stackOf(error)}`);
       if (!(error instanceof Crash) && error instanceof Error) this.#count(codeOf(error));
     } finally {
       if (machine.process.isDead) {
@@ -198,7 +201,11 @@ class History {
     const sync = { signal, progress: () => undefined };
     switch (call.what) {
       case 'push': {
-        const { rows, segments } = await machine.engine.push(SPACE, sync);
+        const { rows, segments, head } = await machine.engine.push(SPACE, sync);
+        const { cursor } = machine;
+        if (head !== null && head.epoch === cursor?.epoch && head.seq < cursor.seq)
+          this.#broken.push(`${machine.name}: its log went back from ${cursor.seq} to ${head.seq}`);
+        machine.cursor = head;
         return `sent ${rows} rows in ${segments} segments`;
       }
       case 'pull':
@@ -339,7 +346,7 @@ class History {
   }
 
   async #scanFirst(machine: Machine): Promise<void> {
-    if (!LEFT_OUT.emptiedDatabases) return;
+    if (!LEFT_OUT.lossesBeforeTheNextScan) return;
     await machine.engine.notice([SPACE], new AbortController().signal).catch(() => undefined);
   }
 
@@ -378,7 +385,8 @@ function isExpected(error: unknown, signal: AbortSignal): boolean {
 }
 
 const codeOf = (error: Error): string => ('code' in error ? String(error.code) : error.name);
-const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+const stackOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
 
 /** A step on one line. */
 export function describe(step: Step): string {

@@ -88,7 +88,12 @@ function select(db: Database.Database, kind: RowKind): string {
       );
     case 'summary':
       return answer(
-        [exact(`coalesce(s.${content}, t.${memory})`), 't.created_at_epoch', exact('t.request'), exact('t.learned')],
+        [
+          exact(`coalesce(s.${content}, t.${memory})`),
+          't.created_at_epoch',
+          exact('t.request'),
+          exact('t.learned'),
+        ],
         `session_summaries t ${joined}`,
       );
     case 'observation':
@@ -141,5 +146,7 @@ export function countByIdentity(found: readonly Found[]): Map<string, number> {
 
 /** An identity with its text readable. */
 export function readable(identity: string): string {
-  return identity.replaceAll(/X'([0-9A-F]*)'/g, (_all, hex: string) => Buffer.from(hex, 'hex').toString('utf8'));
+  return identity.replaceAll(/X'([0-9A-F]*)'/g, (_all, hex: string) =>
+    Buffer.from(hex, 'hex').toString('utf8'),
+  );
 }

@@ -9,8 +9,11 @@ export const LEFT_OUT = {
   clocksThatJump: true,
   /** A node whose published certificates were damaged can never push again. */
   damagedCertificates: true,
-  /** A ledger whose database was put back to an older state right after a pull does not notice, and may tell of deletions. */
-  emptiedDatabases: true,
+  /**
+   * Rows that a pull inserted count as unseen until the next scan: when they are deleted, or the database is put back to
+   * an older state, before that, the ledger does not notice, or tells of deletions that nobody made.
+   */
+  lossesBeforeTheNextScan: true,
   /** A node that sends all of its own again, because the store lost some, leaves out what peers have written too. */
   healingOfSharedSessions: true,
   /** The canonical hash counts manual sessions and stub sessions of prompts on some machines only. */

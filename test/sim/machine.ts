@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
+import type { PushResult } from '../../contract/memory.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
@@ -66,6 +67,8 @@ export class Machine {
   /** How wrong its clock is, in ms. */
   skew = 0;
   pending: Pending = new Map();
+  /** Where its last push said that it stands in its log. */
+  cursor: PushResult['head'] = null;
   /** Its ledger was lost, or is older than the database: of what is deleted now it cannot know that it was ever here. */
   knowsNothing = false;
   /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
@@ -182,6 +185,7 @@ export class Machine {
   replaceLedger(kept: Kept | null): void {
     this.kill();
     this.knowsNothing = true;
+    this.cursor = null;
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${this.ledgerPath}${suffix}`, { force: true });
     if (kept !== null) copyFileSync(kept.path, this.ledgerPath);
   }

@@ -110,7 +110,10 @@ export class Model {
    * Compares what a machine holds with what it must hold.
    * @returns one line a difference
    */
-  judge(machine: string, counts: ReadonlyMap<string, number>): Record<'lost' | 'duplicated' | 'invented', string[]> {
+  judge(
+    machine: string,
+    counts: ReadonlyMap<string, number>,
+  ): Record<'lost' | 'duplicated' | 'invented', string[]> {
     const verdict = { lost: [] as string[], duplicated: [] as string[], invented: [] as string[] };
     for (const [identity, known] of this.#written) {
       const count = counts.get(identity) ?? 0;

@@ -146,7 +146,10 @@ function watchStatements(): void {
       return original.apply(this, args);
     };
   }
-  const prototype = Database.prototype as unknown as Record<string, (this: Database.Database, sql: string) => unknown>;
+  const prototype = Database.prototype as unknown as Record<
+    string,
+    (this: Database.Database, sql: string) => unknown
+  >;
   for (const name of ['exec', 'prepare']) {
     const original = prototype[name];
     if (original === undefined) throw new Error(`better-sqlite3 has no Database.${name}`);

@@ -50,6 +50,9 @@ export interface SimReport {
   readonly ms: number;
 }
 
+/** No history takes longer than this unless it goes round in circles, in ms. */
+const HANG_MS = 30_000;
+
 /** The engine that the product runs. */
 export const REAL_ENGINE = new URL('../../memory/engine.ts', import.meta.url).href;
 
@@ -81,7 +84,8 @@ export async function runMany(options: SimOptions): Promise<SimReport> {
     try {
       await runShare(share, workers, (told) => {
         done += 1;
-        for (const [fault, times] of Object.entries(told.faults)) faults[fault] = (faults[fault] ?? 0) + times;
+        for (const [fault, times] of Object.entries(told.faults))
+          faults[fault] = (faults[fault] ?? 0) + times;
         if (told.failure !== null) failures.push(told.failure);
         options.progress?.(done, failures.length);
         if (told.failure !== null && share.untilFailure) for (const other of workers) other.kill();
@@ -96,17 +100,37 @@ export async function runMany(options: SimOptions): Promise<SimReport> {
 }
 
 async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told) => void): Promise<void> {
-  const child = fork(new URL('worker.ts', import.meta.url), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  workers.push(child);
-  child.on('message', hear);
-  child.send(share);
-  await new Promise<void>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      if (code === 0 || (share.untilFailure && signal !== null)) resolve();
-      else reject(new Error(`a simulation process ended with ${signal ?? code}`));
-    });
+  const child = fork(new URL('worker.ts', import.meta.url), [], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
+  workers.push(child);
+  let at = 0;
+  const hang = (): void => {
+    const broken = [`history ${share.histories[at]} did not end within ${HANG_MS / 1_000} s`];
+    const nothing = { lost: [], duplicated: [], invented: [], diverged: [], faults: {} };
+    hear({ faults: {}, failure: { history: share.histories[at] ?? -1, outcome: { ...nothing, broken } } });
+    child.kill('SIGKILL');
+  };
+  let watch = setTimeout(hang, HANG_MS);
+  child.on('message', (told: Told) => {
+    at += 1;
+    clearTimeout(watch);
+    watch = setTimeout(hang, HANG_MS);
+    hear(told);
+  });
+  child.send(share);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code, signal) => {
+        // A signal is ours: the history hung, or another one failed and was what we looked for.
+        if (code === 0 || signal !== null) resolve();
+        else reject(new Error(`a simulation process ended with ${code}`));
+      });
+    });
+  } finally {
+    clearTimeout(watch);
+  }
 }
 
 /** How a failing history is to be repeated. */
@@ -117,7 +141,8 @@ export function commandFor(seed: number, history: number, changes: boolean): str
 /** A plan as a list that a person can follow. */
 export function describePlan(plan: Plan): string[] {
   const names = plan.releases.map(
-    (release, n) => `${String.fromCharCode(97 + n)} = claude-mem ${release}, clock ${plan.skews[n] ?? 0} ms off`,
+    (release, n) =>
+      `${String.fromCharCode(97 + n)} = claude-mem ${release}, clock ${plan.skews[n] ?? 0} ms off`,
   );
   const shared = plan.shared > 0 ? [`b began as a copy of a's database with ${plan.shared} sessions`] : [];
   return [names.join(', '), ...shared, ...plan.steps.map((step, n) => `${n + 1}. ${JSON.stringify(step)}`)];

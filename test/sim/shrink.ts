@@ -6,7 +6,11 @@ import type { Call, Plan, Step } from './steps.ts';
  * @param fails whether a plan still fails
  * @param budget how many plans may be tried
  */
-export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>, budget = 400): Promise<Plan> {
+export async function shrink(
+  plan: Plan,
+  fails: (plan: Plan) => Promise<boolean>,
+  budget = 400,
+): Promise<Plan> {
   let best = plan;
   let left = budget;
   const attempt = async (candidate: Plan): Promise<boolean> => {

@@ -41,7 +41,8 @@ export const OTHER_FAULTS = [
   'kill',
   'restart',
 ] as const;
-export type Fault = (typeof STORE_LOSSES)[number] | (typeof GOING_BACK)[number] | (typeof OTHER_FAULTS)[number];
+export type Fault =
+  (typeof STORE_LOSSES)[number] | (typeof GOING_BACK)[number] | (typeof OTHER_FAULTS)[number];
 
 /** One step of a history. It means the same whatever other steps are left out, so that a failing history can be shortened. */
 export type Step =
@@ -103,6 +104,9 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
       !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.healingOfSharedSessions),
   );
   const writes = WRITES.filter((write) => options.changes || !CHANGES.includes(write));
+  const meanwhile = writes.filter(
+    (write) => !(LEFT_OUT.lossesBeforeTheNextScan && write.startsWith('delete')),
+  );
 
   const drawCall = (machine: number): Call => {
     const what = dice.weighted([
@@ -118,11 +122,14 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
       machine,
       what,
       dieAfter: hit && dice.chance(0.4) ? 1 + Math.floor(dice.below(18) ** 2 * (dice.below(100) / 60)) : null,
-      faults: Array.from({ length: count }, () => ({ at: dice.between(1, 6), fault: dice.pick(CALL_FAULTS) })),
+      faults: Array.from({ length: count }, () => ({
+        at: dice.between(1, 6),
+        fault: dice.pick(CALL_FAULTS),
+      })),
       full: hit && dice.chance(0.1) ? dice.pick(['ledger.db', 'claude-mem.db'] as const) : null,
       lockedUntil: hit && dice.chance(0.12) ? dice.between(1, 6) : null,
       cancelledAt: hit && dice.chance(0.08) ? dice.between(1, 6) : null,
-      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(writes) } : null,
+      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(meanwhile) } : null,
     };
   };
   const drawStep = (): Step => {

@@ -71,7 +71,8 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     fleet.push(newcomer);
     await settle(fleet, settling, verdict);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
-    for (const machine of fleet) judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
+    for (const machine of fleet)
+      judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
     compareMachines(fleet, model, verdict);
     return verdict;
   } finally {
@@ -93,12 +94,16 @@ async function settle(fleet: readonly Machine[], settling: Settling, verdict: Ve
         if (pushed.rows > 0) moved.push(`${name} sent ${pushed.rows}`);
         const { inserted, updated, deleted = 0, segments } = pulled;
         if (inserted + updated + deleted + segments > 0)
-          moved.push(`${name} took ${inserted} new, ${updated} changed, ${deleted} deleted of ${segments} segments`);
+          moved.push(
+            `${name} took ${inserted} new, ${updated} changed, ${deleted} deleted of ${segments} segments`,
+          );
         if (pulled.waiting > 0) moved.push(`${name} has ${pulled.waiting} waiting`);
         if (!settling.problemsMayStay)
           for (const { node, problem } of pulled.problems) moved.push(`${name} on ${node}: ${problem}`);
       } catch (error) {
-        verdict.broken.push(`settling, ${name}: ${error instanceof Error ? (error.stack ?? '') : String(error)}`);
+        verdict.broken.push(
+          `settling, ${name}: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
+        );
         return;
       }
     }
@@ -134,7 +139,12 @@ async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdic
   }
 }
 
-function judgeMachine(machine: Machine, before: ReadonlyMap<string, string>, model: Model, verdict: Verdict): void {
+function judgeMachine(
+  machine: Machine,
+  before: ReadonlyMap<string, string>,
+  model: Model,
+  verdict: Verdict,
+): void {
   const found = takeInventory(machine.worker);
   const judged = model.judge(machine.name, countByIdentity(found));
   verdict.lost.push(...judged.lost);
@@ -160,7 +170,9 @@ function soundness(machine: Machine): string[] {
     for (const { table, rowid } of db.pragma('foreign_key_check') as { table: string; rowid: number }[]) {
       if (!machine.orphans.has(`${table}/${rowid}`)) problems.push(`${table}/${rowid} breaks a foreign key`);
     }
-    const indexes = db.prepare(`SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%fts5%'`).pluck();
+    const indexes = db
+      .prepare(`SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%fts5%'`)
+      .pluck();
     for (const name of indexes.all() as string[]) {
       db.exec(`INSERT INTO ${name}(${name}, rank) VALUES ('integrity-check', 1)`);
     }
@@ -174,7 +186,10 @@ function soundness(machine: Machine): string[] {
 
 /** Whether all machines hold the same memories in the same state, as far as their tables have room for it. */
 function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdict): void {
-  const states = fleet.map((machine) => ({ name: machine.name, states: statesOf(takeInventory(machine.worker), model) }));
+  const states = fleet.map((machine) => ({
+    name: machine.name,
+    states: statesOf(takeInventory(machine.worker), model),
+  }));
   const [first, ...others] = states;
   if (first === undefined) return;
   for (const other of others) {
@@ -186,7 +201,12 @@ function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdi
     }
   }
   // The product's own measure must agree where all have the same tables, and no stub sessions that only some need.
-  if (verdict.diverged.length > 0 || (LEFT_OUT.canonicalHashOfStubs && model.hasStubs) || new Set(fleet.map(({ release }) => release)).size > 1) return;
+  if (
+    verdict.diverged.length > 0 ||
+    (LEFT_OUT.canonicalHashOfStubs && model.hasStubs) ||
+    new Set(fleet.map(({ release }) => release)).size > 1
+  )
+    return;
   const hashes = new Set(fleet.map((machine) => canonicalHash(machine.worker, machine.path)));
   if (hashes.size > 1) verdict.diverged.push('the canonical hashes differ although every row is the same');
 }
@@ -202,11 +222,16 @@ function statesOf(found: readonly Found[], model: Model): States {
   return states;
 }
 
-function differing(a: readonly Record<string, string>[], b: readonly Record<string, string>[]): string | null {
+function differing(
+  a: readonly Record<string, string>[],
+  b: readonly Record<string, string>[],
+): string | null {
   if (a.length !== b.length) return `is there ${a.length} times and ${b.length} times`;
   const columns = Object.keys(a[0] ?? {}).filter((column) => column in (b[0] ?? {}));
   const shown = (list: readonly Record<string, string>[]): string =>
-    JSON.stringify(list.map((state) => columns.map((column) => `${column}=${state[column]}`).join(' ')).sort());
+    JSON.stringify(
+      list.map((state) => columns.map((column) => `${column}=${state[column]}`).join(' ')).sort(),
+    );
   const [left, right] = [shown(a), shown(b)];
   return left === right ? null : `differs: ${left} and ${right}`;
 }

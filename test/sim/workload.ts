@@ -116,7 +116,8 @@ export class Workload {
         `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL ORDER BY id`,
       )
       .all() as { content: string; memory: string; project: string }[];
-    if (sessions.length === 0) return this.#session(machine, dice, `chat-${this.#token()}`, dice.pick(PROJECTS));
+    if (sessions.length === 0)
+      return this.#session(machine, dice, `chat-${this.#token()}`, dice.pick(PROJECTS));
     const session = dice.pick(sessions);
     for (let n = dice.between(1, 3); n > 0; n -= 1) {
       if (dice.chance(0.3)) this.#prompt(machine, dice, session.content, session.project, text);
@@ -127,7 +128,8 @@ export class Workload {
   /** The same row again, as claude-mem does when a hook runs twice: a memory of its own all the same. */
   #twin(machine: Machine, dice: Dice): void {
     const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
-    if (LEFT_OUT.twinObservationsWithoutHash && kind === 'observation' && !machine.has(kind, 'content_hash')) return;
+    if (LEFT_OUT.twinObservationsWithoutHash && kind === 'observation' && !machine.has(kind, 'content_hash'))
+      return;
     const rows = this.#ids(machine, kind).filter((id) => !machine.orphans.has(`${TABLES[kind]}/${id}`));
     if (rows.length === 0) return;
     const db = machine.worker;
@@ -151,7 +153,9 @@ export class Workload {
     else Object.assign(row, { [memory]: lost, project: dice.pick(PROJECTS) });
     const id = this.#insert(machine, kind, row, false);
     machine.orphans.add(`${TABLES[kind]}/${id}`);
-    this.#model.stub(JSON.stringify(['session', 'claude', `X'${Buffer.from(lost).toString('hex').toUpperCase()}'`]));
+    this.#model.stub(
+      JSON.stringify(['session', 'claude', `X'${Buffer.from(lost).toString('hex').toUpperCase()}'`]),
+    );
   }
 
   /** What a person saved by hand: its session has the same names on every machine. */
@@ -181,9 +185,9 @@ export class Workload {
 
   #rewriteMemoryId(machine: Machine, dice: Dice): void {
     const { memory } = sessionColumns(machine.worker);
-    const cascades = (machine.worker.pragma('foreign_key_list(observations)') as { on_update: string }[]).every(
-      ({ on_update: onUpdate }) => onUpdate === 'CASCADE',
-    );
+    const cascades = (
+      machine.worker.pragma('foreign_key_list(observations)') as { on_update: string }[]
+    ).every(({ on_update: onUpdate }) => onUpdate === 'CASCADE');
     const ids = cascades ? this.#ids(machine, 'session', `${memory} IS NOT NULL`) : [];
     if (ids.length === 0) return;
     machine.worker
@@ -260,7 +264,13 @@ export class Workload {
     this.#model.deleted(identity, isKnown);
   }
 
-  #insertSession(machine: Machine, dice: Dice, content: string, memory: string | null, project: string): void {
+  #insertSession(
+    machine: Machine,
+    dice: Dice,
+    content: string,
+    memory: string | null,
+    project: string,
+  ): void {
     const columns = sessionColumns(machine.worker);
     const at = machine.now() - dice.below(3_600_000);
     const ended = dice.chance(0.7);
@@ -314,7 +324,14 @@ export class Workload {
     if (kind === 'prompt') return { ...common, prompt_text: said };
     if (kind === 'summary') {
       const request = dice.chance(0.1) ? null : `asked ${token}`;
-      return { ...common, request, investigated: 'all of it', learned: said, notes: null, discovery_tokens: 900 };
+      return {
+        ...common,
+        request,
+        investigated: 'all of it',
+        learned: said,
+        notes: null,
+        discovery_tokens: 900,
+      };
     }
     return {
       ...common,
@@ -348,7 +365,8 @@ export class Workload {
   }
 
   #count(machine: Machine, kind: RowKind, identity: string): number {
-    return this.#ids(machine, kind).filter((id) => findRow(machine.worker, kind, id).identity === identity).length;
+    return this.#ids(machine, kind).filter((id) => findRow(machine.worker, kind, id).identity === identity)
+      .length;
   }
 
   #excludedPrompt(machine: Machine, row: Columns): boolean {
