@@ -45,8 +45,12 @@ export class Bucket {
   readonly #objects = new Map<string, Stored>();
   /** Objects whose bytes a fault spoilt: writing the right ones again is no change. */
   readonly #spoilt = new Set<string>();
+  /** Nodes that exist twice, or whose ledger was put back: they may write two segments to one place. */
+  readonly forked = new Set<string>();
   /** What was written against the rules: empty at the end of a sound history. */
   readonly violations: string[] = [];
+  /** Objects that no node wrote. */
+  readonly #planted = new Set<string>();
   #writes = 0;
 
   keys(part = ''): string[] {
@@ -69,6 +73,10 @@ export class Bucket {
     if (key.includes('/seg/')) {
       if (!key.includes(`-${sha256(bytes).slice(0, 32)}.`))
         this.violations.push(`${key} is not named by its content`);
+      const place = key.slice(0, key.lastIndexOf('-'));
+      const others = [...this.#objects.keys()].filter((other) => other.startsWith(`${place}-`) && other !== key);
+      if (others.some((other) => !this.#planted.has(other)) && !this.forked.has(node))
+        this.violations.push(`${key} is the second segment in its place`);
       if (before !== undefined && !before.bytes.equals(bytes) && !this.#spoilt.has(key))
         this.violations.push(`${key} was written again with other bytes`);
     }
@@ -84,6 +92,7 @@ export class Bucket {
 
   /** Puts an object there although nobody wrote it: a copy under another name. */
   plant(key: string, bytes: Buffer): void {
+    this.#planted.add(key);
     this.#set(key, bytes);
   }
 

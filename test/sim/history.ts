@@ -42,6 +42,9 @@ export async function runHistory(plan: Plan, seed: number, options: HistoryOptio
   const history = new History(folder, plan, options);
   try {
     return await history.run(plan.steps);
+  } catch (error) {
+    // Nothing that an engine does to a database may keep it from being judged.
+    return { lost: [], duplicated: [], invented: [], diverged: [], broken: [stackOf(error)], faults: {} };
   } finally {
     history.close();
     restore();
@@ -266,7 +269,10 @@ class History {
       case 'restore-ledger': {
         const kept = machine.pickLedger((count) => dice.below(count));
         struck = kept !== null;
-        if (kept !== null) machine.replaceLedger(kept);
+        if (kept !== null) {
+          machine.replaceLedger(kept);
+          this.#world.bucket.forked.add(machine.node);
+        }
         this.#model.forgotDeletions();
         break;
       }
@@ -351,6 +357,7 @@ class History {
   }
 
   #clone(machine: Machine): void {
+    this.#world.bucket.forked.add(machine.node);
     const name = `${machine.name}${this.#machines.length}`;
     this.#machines.push(new Machine(this.#world, name, machine.release, machine));
   }
