@@ -27,6 +27,7 @@ import {
   type SessionRef,
   type UpdateOperation,
 } from './operation.ts';
+import { hash32 } from './marks.ts';
 import { mergeRegisters, type Registers, type Written } from './registers.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
 import { NOT_TRUSTED, trustIn } from './trust.ts';
@@ -551,10 +552,12 @@ export class Merger {
 
   #wait(operation: Operation, origin: number, reason: string, parked = false): Outcome {
     const { space, now } = this.#context;
+    const line = formatOperation(operation);
     const entry = {
       key: operation.key,
-      version: versionText(operation.version),
-      line: formatOperation(operation),
+      // Clones of one machine write other things under one version.
+      version: `${versionText(operation.version)}-${hash32(line).toString(16)}`,
+      line,
       origin,
       reason,
       parked,
