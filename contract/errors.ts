@@ -20,6 +20,11 @@ export const ERRORS = {
   memory_schema_unknown: { status: 409, retryable: false, title: 'Unknown claude-mem schema' },
   memory_locked: { status: 409, retryable: true, title: 'The claude-mem database is locked' },
   memory_in_use: { status: 409, retryable: false, title: 'Another agent syncs this database' },
+  memory_guarded: {
+    status: 409,
+    retryable: false,
+    title: 'So many memories are gone that the sync asks first',
+  },
   ledger_failed: { status: 409, retryable: false, title: 'The sync ledger cannot be used' },
   store_unavailable: { status: 503, retryable: true, title: 'The object store is unavailable' },
   store_refused: { status: 502, retryable: false, title: 'The object store refused the request' },

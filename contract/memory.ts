@@ -23,6 +23,8 @@ export const SpaceConfig = z.strictObject({
   redact: z.boolean().optional(),
   /** Whether segments are encrypted for the nodes of the space. */
   encrypted: z.boolean().optional(),
+  /** Nodes that may read the space, where it is encrypted; all that published a key where nothing is said. */
+  members: z.array(NodeId).optional(),
   /** What this node does with others' memories; `accept` where nothing is said. */
   trust: z.record(NodeId, Trust).optional(),
 });
@@ -46,11 +48,13 @@ export const PushResult = z.strictObject({
 });
 export type PushResult = z.infer<typeof PushResult>;
 
-/** What a pull did: operations read, rows inserted, rows changed in place, operations that wait for their session. */
+/** What a pull did: operations read, rows inserted, changed in place and removed, operations that wait. */
 export const PullResult = z.strictObject({
   operations: z.number().int(),
   inserted: z.number().int(),
   updated: z.number().int(),
+  /** Rows removed because they were deleted elsewhere; histories of older versions do not say. */
+  deleted: z.number().int().optional(),
   waiting: z.number().int(),
   segments: z.number().int(),
   /** Peers whose segments could not be used this time, each with the reason; other peers went on. */

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
 import { guarded, openForMerging } from './claude-mem/open.ts';
 import { KINDS } from './kinds.ts';
 import { Merger, type Outcome } from './merge.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
+import { NOT_TRUSTED, untrusted } from './trust.ts';
+import { hasPassed } from './versions.ts';
 
 /**
  * Longest hold of claude-mem's write lock, in milliseconds. Its worker waits 5 s for the lock and then loses a memory;
@@ -18,12 +21,15 @@ export interface Applied {
   operations: number;
   inserted: number;
   updated: number;
+  deleted: number;
   waiting: number;
   /** Segments of which some operations could not be used. */
   problems: { node: string; problem: string }[];
 }
 
-const rank = (operation: Operation): number => KINDS.indexOf(operation.kind);
+/** Sessions before what belongs to them; deletions last and the other way round. */
+const rank = ({ kind, type }: Operation): number =>
+  type === 'delete' ? 2 * KINDS.length - KINDS.indexOf(kind) : KINDS.indexOf(kind);
 
 /**
  * Applies every staged segment of a space, then retries what waits. Short exclusive transactions with pauses between;
@@ -32,17 +38,22 @@ const rank = (operation: Operation): number => KINDS.indexOf(operation.kind);
  */
 export async function applyStaged(
   session: SyncSession,
-  cid: string,
+  config: SpaceConfig,
   progress: (text: string) => void,
 ): Promise<Applied> {
   const { ledger, clock } = session;
-  const space = ledger.spaces.get(cid);
-  const applied: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0, problems: [] };
+  const space = ledger.spaces.get(config.cid);
+  const applied: Applied = { operations: 0, inserted: 0, updated: 0, deleted: 0, waiting: 0, problems: [] };
+  const distrusted = untrusted(config);
+  ledger.atomically(() => {
+    ledger.inbox.holdFrom(space.id, distrusted);
+    ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
+  });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const db = openForMerging(session.path, session.inode);
   try {
-    const merger = new Merger({ db, schema: session.schema, ledger, space, now: session.now });
+    const merger = new Merger({ ...session, db, space, config, node: session.identity.node });
 
     for (
       let staged = ledger.inbox.nextStaged(space.id);
@@ -52,7 +63,7 @@ export async function applyStaged(
       const { id } = staged;
       let read: ReturnType<typeof readOperations>;
       try {
-        read = readOperations(staged.bytes);
+        read = readOperations(staged.bytes, session.identity.sealingKeys);
       } catch (error) {
         ledger.inbox.markUnreadable(id, errorMessage(error));
         continue;
@@ -84,9 +95,9 @@ export async function applyStaged(
     await inBatches(
       waiting,
       (entry) => {
-        const stub = session.now() - entry.since >= session.orphanWaitMs;
+        const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
         const outcome = merger.apply(entry.operation, entry.origin, stub);
-        if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key);
+        if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
         return outcome;
       },
       () => undefined,
@@ -134,6 +145,7 @@ export async function applyStaged(
       next += done.length;
       applied.operations += done.length;
       applied.inserted += done.filter((outcome) => outcome === 'inserted').length;
+      applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
       applied.updated += done.filter((outcome) => outcome === 'updated').length;
       progress(`merged ${applied.operations} rows`);
       if (next < items.length) await sleep(held);

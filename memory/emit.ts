@@ -1,23 +1,32 @@
 import type Database from 'better-sqlite3';
+import type { SpaceConfig } from '../contract/memory.ts';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
-import { EXCLUDED_PROJECT, KINDS, type Kind } from './kinds.ts';
+import type { ClaudeMemSchema } from './claude-mem/schema.ts';
+import { EXCLUDED_PROJECT, KINDS, SHAPES, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
+import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { formatOperation } from './operation.ts';
+import { ProjectNames } from './names.ts';
+import { formatOperation, type Operation } from './operation.ts';
+import { redactRow } from './redact.ts';
 import { freeKey } from './scan.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
-import type { HybridClock, Version } from './versions.ts';
+import type { Row, Value } from './values.ts';
+import { versionText, type HybridClock, type Version } from './versions.ts';
 
 /** Rows looked at per read transaction. */
 const PAGE = 500;
 
-interface Emitted {
-  readonly key: Buffer;
-  readonly kind: Kind;
-  readonly row: number;
-  readonly version: Version;
+/** What collecting works with. */
+export interface EmitContext {
+  readonly db: Database.Database;
+  readonly reader: RowReader;
+  readonly schema: ClaudeMemSchema;
+  readonly ledger: Ledger;
+  readonly clock: HybridClock;
+  readonly node: string;
 }
 
 /** Operations for one segment, and what the ledger must note once it is sealed. */
@@ -33,128 +42,234 @@ export interface Chunk {
 export function hasUnsent(ledger: Ledger, space: LedgerSpace): boolean {
   return (
     !ledger.outbox.isEmpty(space.id) ||
-    ledger.spaces.hasDirty(space.id) ||
+    ledger.dirty.any(space.id) ||
     KINDS.some((kind) => ledger.entities.hasUnsent(kind, ledger.spaces.emittedTo(space.id, kind), space.id))
   );
 }
 
 /** Collects the next operations that a space has not got. Reads in short transactions; writes nothing. */
-export function collectChunk(
-  context: { db: Database.Database; reader: RowReader; ledger: Ledger; clock: HybridClock; node: string },
-  space: LedgerSpace,
-): Chunk {
-  const { db, reader, ledger, clock, node } = context;
-  const lines: string[] = [];
-  const emitted = new Map<string, Emitted>();
-  const marks = new Map<Kind, number>();
-  const rekeyed: { old: Entity; key: Buffer }[] = [];
-  const clean: Buffer[] = [];
-  const passedOver: Buffer[] = [];
-  let bytes = 0;
+export function collectChunk(context: EmitContext, space: LedgerSpace, config: SpaceConfig): Chunk {
+  return new Collector(context, space, config).collect();
+}
 
-  const isFull = (): boolean => lines.length >= MAX_OPERATIONS || bytes >= MAX_BYTES;
+class Collector {
+  readonly #context: EmitContext;
+  readonly #space: LedgerSpace;
+  readonly #config: SpaceConfig;
+  readonly #names: ProjectNames;
+  readonly #lines: string[] = [];
+  #bytes = 0;
+  readonly #emitted = new Set<string>();
+  /** What the ledger is to note, in order. */
+  readonly #notes: (() => void)[] = [];
 
-  const covers = (project: string | null): boolean =>
-    project !== EXCLUDED_PROJECT &&
-    (space.projects.includes('*') || (project !== null && space.projects.includes(project)));
-
-  const emit = (entity: Entity, row: MemoryRow): void => {
-    const name = nameOf(row.of);
-    let key = entity.key;
-    let ordinal = ordinalOf(key, row.kind, row.set, name);
-    if (ordinal === null) {
-      // The row's immutable columns changed under us: it is another memory now, and told as such.
-      ({ key, ordinal } = freeKey(ledger, row.kind, row));
-      rekeyed.push({ old: entity, key });
-    }
-    const id = key.toString('hex');
-    if (emitted.has(id)) return;
-    const session = row.kind === 'session' || row.sessionId === null ? null : row.sessionId;
-    if (session !== null) emitSession(session);
-    const version = { counter: entity.version.counter + 1, hlc: clock.tick(), node };
-    const line = formatOperation({
-      kind: row.kind,
-      key,
-      ordinal,
-      version,
-      of: row.kind === 'session' ? null : row.of,
-      mem: row.kind === 'session' ? row.mem : null,
-      set: row.set,
-      extra: row.extra,
-    });
-    lines.push(line);
-    bytes += Buffer.byteLength(line) + 1;
-    emitted.set(id, { key, kind: row.kind, row: row.id, version });
-  };
-
-  // A row may be covered by its own project where its session is not: the session goes along.
-  const emitSession = (sessionId: number): void => {
-    const entity = ledger.entities.byRow('session', sessionId);
-    if (entity === null || isKnownIn(entity, space.id)) return;
-    const row = reader.byId('session', sessionId);
-    if (row === null || row.project === EXCLUDED_PROJECT) return;
-    emit(entity, row);
-    // Its prompts were passed over while it belonged to no project of the space.
-    const mark = ledger.spaces.emittedTo(space.id, 'prompt');
-    for (const id of reader.promptsOf(sessionId).filter((prompt) => prompt <= mark)) {
-      const prompt = ledger.entities.byRow('prompt', id);
-      if (prompt !== null && !isKnownIn(prompt, space.id)) passedOver.push(prompt.key);
-    }
-  };
-
-  db.transaction(() => {
-    for (const key of ledger.spaces.dirty(space.id, MAX_OPERATIONS)) {
-      if (isFull()) break;
-      clean.push(key);
-      const entity = ledger.entities.byKey(key);
-      const row = entity === null || entity.row === null ? null : reader.byId(entity.kind, entity.row);
-      if (entity !== null && row !== null) emit(entity, row);
-    }
-  })();
-
-  let more = false;
-  for (const kind of KINDS) {
-    const top = ledger.entities.scannedTo(kind);
-    let mark = ledger.spaces.emittedTo(space.id, kind);
-    for (let page = PAGE; page === PAGE;) {
-      if (isFull()) {
-        more = true;
-        break;
-      }
-      const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE);
-      page = unsent.length;
-      db.transaction(() => {
-        for (const entity of unsent) {
-          if (entity.row === null) continue;
-          if (isFull()) {
-            more = true;
-            page = 0;
-            return;
-          }
-          const row = reader.byId(kind, entity.row);
-          if (row !== null && covers(row.project)) emit(entity, row);
-          mark = entity.row;
-        }
-      })();
-    }
-    // Everything up to the last row scanned was considered, so known rows need not be passed over again.
-    marks.set(kind, more ? mark : Math.max(mark, top));
-    if (more) break;
+  constructor(context: EmitContext, space: LedgerSpace, config: SpaceConfig) {
+    this.#context = context;
+    this.#space = space;
+    this.#config = config;
+    this.#names = new ProjectNames(config.names);
   }
 
-  const note = (): void => {
-    for (const { old, key } of rekeyed) {
-      if (old.version.counter === 0 && old.row !== null && !old.key.equals(key))
-        ledger.entities.forget(old.key);
+  collect(): Chunk {
+    const { db, ledger, clock, reader } = this.#context;
+    const space = this.#space;
+    db.transaction(() => {
+      for (const { key, parts } of ledger.dirty.list(space.id, MAX_OPERATIONS)) {
+        if (this.#isFull()) break;
+        this.#notes.push(() => ledger.dirty.clear(space.id, key));
+        const entity = ledger.entities.byKey(key);
+        if (entity !== null) this.#emitParts(entity, parts);
+      }
+    })();
+
+    let more = false;
+    for (const kind of KINDS) {
+      const top = ledger.entities.scannedTo(kind);
+      let mark = ledger.spaces.emittedTo(space.id, kind);
+      for (let page = PAGE; page === PAGE && !more;) {
+        const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE);
+        page = unsent.length;
+        const ids = [...new Set(unsent.map(({ row }) => row).filter((row) => row !== null))];
+        db.transaction(() => {
+          const rows = new Map(reader.byIds(kind, ids).map((row) => [row.id, row]));
+          for (const entity of unsent) {
+            if (entity.row === null) continue;
+            if (this.#isFull()) {
+              more = true;
+              return;
+            }
+            const row = rows.get(entity.row);
+            if (row !== undefined && this.#belongs(row)) this.#emitWhole(entity, row);
+            mark = entity.row;
+          }
+        })();
+      }
+      // Everything up to the last row scanned was considered, so known rows need not be passed over again.
+      const reached = more ? mark : Math.max(mark, top);
+      this.#notes.push(() => ledger.spaces.setEmittedTo(space.id, kind, reached));
+      if (more) break;
     }
-    for (const { key, kind, row, version } of emitted.values()) {
-      const origin = ledger.entities.byKey(key)?.origin ?? null;
-      ledger.entities.record(key, kind, row, space.id, version, origin);
+
+    const note = (): void => {
+      for (const each of this.#notes) each();
+      ledger.setMeta('hlc', clock.last);
+    };
+    return { lines: this.#lines, note, more };
+  }
+
+  #isFull(): boolean {
+    return this.#lines.length >= MAX_OPERATIONS || this.#bytes >= MAX_BYTES;
+  }
+
+  /** Whether a row is the space's: by its project, or as a prompt of a session that is there. */
+  #belongs({ kind, project, sessionId }: MemoryRow): boolean {
+    if (project === EXCLUDED_PROJECT) return false;
+    const { projects, excluded = [] } = this.#config;
+    const name = project === null ? null : this.#names.inSpace(project);
+    if (name !== null && excluded.includes(name)) return false;
+    if (projects.includes('*') || (name !== null && projects.includes(name))) return true;
+    if (kind !== 'prompt' || sessionId === null) return false;
+    const session = this.#context.ledger.entities.byRow('session', sessionId);
+    return session !== null && isKnownIn(session, this.#space.id);
+  }
+
+  #add(operation: Operation): void {
+    const line = formatOperation(operation);
+    this.#lines.push(line);
+    this.#bytes += Buffer.byteLength(line) + 1;
+  }
+
+  /** Tells of what changed in a memory: that it is gone, all of it, or some of its registers. */
+  #emitParts(entity: Entity, parts: number): void {
+    const { ledger, reader } = this.#context;
+    const { kind, key } = entity;
+    const known = isKnownIn(entity, this.#space.id);
+    if (entity.dead) {
+      if ((parts & DEATH) === 0 && (parts & WHOLE) === 0) return;
+      this.#add({ type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) });
+      this.#notes.push(() => this.#noteKnown(key));
+      return;
     }
-    for (const key of clean) ledger.spaces.clearDirty(space.id, key);
-    for (const key of passedOver) ledger.spaces.markDirty(space.id, key);
-    for (const [kind, mark] of marks) ledger.spaces.setEmittedTo(space.id, kind, mark);
-    ledger.setMeta('hlc', clock.last);
-  };
-  return { lines, note, more: more || passedOver.length > 0 };
+    const row = entity.row === null ? null : reader.byId(kind, entity.row);
+    if (row === null) return;
+    if ((parts & WHOLE) !== 0 || !known) {
+      if (known || this.#belongs(row)) this.#emitWhole(entity, row);
+      return;
+    }
+    const set = this.#inSpace(entity, row);
+    const written = ledger.entities.writtenOf(entity);
+    const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
+    UNITS[kind].forEach((unit, index) => {
+      if ((parts & (1 << index)) === 0) return;
+      const version = written.units.get(unit.name) ?? written.base;
+      const update = updates.get(versionText(version)) ?? { version, up: {}, link: false };
+      updates.set(versionText(version), update);
+      if (unit.merge === 'link') update.link = true;
+      for (const column of unit.columns) update.up[column] = set[column] ?? null;
+    });
+    for (const { version, up, link } of updates.values()) {
+      this.#add({ type: 'update', kind, key, version, up, of: link ? row.of : null });
+    }
+  }
+
+  /** A row's columns as the space is told of them: its names of projects, what is kept for newer peers, no secrets. */
+  #inSpace(entity: Entity, row: MemoryRow): Row {
+    const { schema, ledger } = this.#context;
+    const columns = schema.columns[row.kind];
+    const complete = SHAPES[row.kind].columns.every((column) => columns.has(column));
+    const kept = complete ? null : ledger.inbox.extraOf(entity.key);
+    const homeless = Object.entries(kept ?? {}).filter(
+      ([column]) => SHAPES[row.kind].columns.includes(column) && !columns.has(column),
+    );
+    const whole = homeless.length === 0 ? row.set : { ...row.set, ...Object.fromEntries(homeless) };
+    const named = this.#names.rowToSpace(whole);
+    return this.#config.redact === false ? named : redactRow(named);
+  }
+
+  #emitWhole(entity: Entity, row: MemoryRow): void {
+    const { ledger, clock, node } = this.#context;
+    const { kind } = row;
+    const name = nameOf(row.of);
+    const set = this.#inSpace(entity, row);
+    let told = entity;
+    let ordinal = ordinalOf(entity.key, kind, set, name);
+    if (ordinal === null) {
+      if (entity.version.counter > 0) {
+        // A row that this claude-mem cannot name as its peers do (it does not know the platform): they have it.
+        this.#notes.push(() => this.#noteKnown(entity.key));
+        return;
+      }
+      // What is sent has another key than what is here: secrets were taken out, or the row was changed meanwhile.
+      const free = freeKey(ledger, { ...row, set });
+      const isStill = ordinalOf(entity.key, kind, row.set, name) !== null;
+      this.#notes.push(() => {
+        if (isStill) this.#noteKnown(entity.key);
+        else ledger.entities.forget(entity.key);
+      });
+      ordinal = free.ordinal;
+      told = ledger.entities.byKey(free.key) ?? { ...entity, key: free.key, spaces: 0 };
+    }
+    const { key } = told;
+    const id = key.toString('hex');
+    if (this.#emitted.has(id)) return;
+    this.#emitted.add(id);
+    if (kind !== 'session' && row.sessionId !== null) this.#emitSession(row.sessionId);
+    if (kind === 'session') this.#offerPassedOver(row.id);
+
+    const isNew = told.version.counter === 0;
+    const version = isNew
+      ? { counter: ledger.entities.counterOf(told) + 1, hlc: clock.tick(), node }
+      : told.version;
+    this.#add({
+      type: 'full',
+      kind,
+      key,
+      version,
+      ordinal,
+      of: kind === 'session' ? null : row.of,
+      mem: kind === 'session' ? row.mem : null,
+      set,
+      extra: this.#unknownColumns(key, row),
+      written: ledger.entities.writtenOf(told).units,
+    });
+    this.#notes.push(() => {
+      const known = ledger.entities.byKey(key) ?? told;
+      ledger.entities.save({ ...known, row: row.id, version });
+      this.#noteKnown(key);
+    });
+  }
+
+  #unknownColumns(key: Buffer, row: MemoryRow): Row | null {
+    const kept = Object.entries(this.#context.ledger.inbox.extraOf(key) ?? {}).filter(
+      ([column]) => !SHAPES[row.kind].columns.includes(column),
+    );
+    const extra = { ...Object.fromEntries(kept), ...row.extra };
+    return Object.keys(extra).length === 0 ? null : extra;
+  }
+
+  /** A row may be covered by its own project where its session is not: the session goes along. */
+  #emitSession(sessionId: number): void {
+    const { ledger, reader } = this.#context;
+    const entity = ledger.entities.byRow('session', sessionId);
+    if (entity === null || isKnownIn(entity, this.#space.id)) return;
+    const row = reader.byId('session', sessionId);
+    if (row !== null && row.project !== EXCLUDED_PROJECT) this.#emitWhole(entity, row);
+  }
+
+  /** Prompts of a session were passed over while it belonged to no project of the space. */
+  #offerPassedOver(sessionId: number): void {
+    const { ledger, reader } = this.#context;
+    const mark = ledger.spaces.emittedTo(this.#space.id, 'prompt');
+    if (mark === 0 || this.#config.projects.includes('*')) return;
+    for (const id of reader.promptsOf(sessionId).filter((prompt) => prompt <= mark)) {
+      const prompt = ledger.entities.byRow('prompt', id);
+      if (prompt === null || isKnownIn(prompt, this.#space.id)) continue;
+      this.#notes.push(() => ledger.dirty.mark(this.#space.id, prompt.key, WHOLE));
+    }
+  }
+
+  #noteKnown(key: Buffer): void {
+    const { ledger } = this.#context;
+    ledger.entities.addSpace(key, this.#space.id);
+  }
 }

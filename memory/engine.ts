@@ -4,25 +4,33 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { applyStaged, type Applied } from './apply.ts';
+import { adoptColumns } from './adopt.ts';
+import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
+import { Changes } from './changes.ts';
+import { AuditReader } from './claude-mem/audit-reader.ts';
 import { openForReading, toMembridgeError } from './claude-mem/open.ts';
 import { RowReader } from './claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
 import { countRows } from './canonical.ts';
 import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
+import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
 import { sendUnsent } from './push.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
-import { HybridClock } from './versions.ts';
+import { HybridClock, hasPassed } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
 
 /** How long a row waits for a session that may still come, in milliseconds. */
 const ORPHAN_WAIT_MS = 600_000;
+
+/** Rows of one slice of the rolling audit: about a millisecond. */
+const AUDIT_SLICE_ROWS = 100;
 
 export interface EngineOptions {
   /** claude-mem's database; it may not exist yet. */
@@ -46,6 +54,8 @@ export interface SyncCall {
 interface Opened {
   readonly db: Database.Database;
   readonly reader: RowReader;
+  readonly auditReader: AuditReader;
+  readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
   readonly clock: HybridClock;
@@ -83,11 +93,14 @@ export class MemoryEngine {
       const session = this.#session(call);
       const { store, ledger } = session;
       store.takeTraffic();
-      await scanNewRows(session.db, session.reader, ledger, call.signal);
+      this.#findChanges(session, 'push');
+      await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
+      refuseWhileHeld(session, session.path);
+      await adoptColumns(session);
       const first = ledger.spaces.configure(config).epoch === null;
-      if (first) await this.#fetchAndApply(session, config.cid, true, call);
-      else await applyStaged(session, config.cid, call.progress);
-      const pushed = await sendUnsent(session, config.cid, call.progress);
+      if (first) await this.#fetchAndApply(session, config, true, call);
+      else await applyStaged(session, config, call.progress);
+      const pushed = await sendUnsent(session, config, call.progress);
       const { epoch, seq } = ledger.spaces.get(config.cid);
       return {
         rows: pushed.rows,
@@ -111,10 +124,11 @@ export class MemoryEngine {
       const { store, ledger } = session;
       store.takeTraffic();
       const space = ledger.spaces.configure(config);
-      const due = full || this.#now() - space.lastFullList >= FULL_LIST_EVERY_MS;
+      const due = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
       // Rows that a crash left unnamed must be named before their operations come again.
-      await scanNewRows(session.db, session.reader, ledger, call.signal);
-      const { applied, fetched } = await this.#fetchAndApply(session, config.cid, due, call);
+      await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
+      await adoptColumns(session);
+      const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
       const damaged = ledger.inbox
         .damaged(space.id)
         .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
@@ -144,11 +158,66 @@ export class MemoryEngine {
       const session = this.#session(call);
       const version = dataVersionOf(session.db);
       if (version === this.#dataVersion) return [];
-      await scanNewRows(session.db, session.reader, session.ledger, signal);
+      await scanNewRows(session.db, session.reader, session.ledger, session.changes, signal);
+      this.#findChanges(session, 'push');
       this.#dataVersion = version;
       return configs
         .filter((config) => hasUnsent(session.ledger, session.ledger.spaces.configure(config)))
         .map((config) => config.cid);
+    });
+  }
+
+  /**
+   * Looks for changes and deletions of rows that were sent before.
+   * @param options.deep compare every row rather than the newest ones
+   * @throws MembridgeError memory_* as for a push
+   */
+  async audit(call: SyncCall, options: { deep: boolean }): Promise<Audited> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      const context = { ...session, now: this.#now };
+      return options.deep ? await auditAll(context, call.signal) : auditRecent(context, 'day');
+    });
+  }
+
+  /**
+   * Goes on with the rolling audit for about `ms` milliseconds.
+   * @returns whether that ended a round over the whole database
+   */
+  async auditFor(ms: number): Promise<boolean> {
+    return await this.#exclusively(() => {
+      const session = this.#session({ signal: new AbortController().signal, progress: () => undefined });
+      const until = performance.now() + ms;
+      const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
+      let ended = false;
+      while (!ended && performance.now() < until) {
+        ended = auditSlice({ ...session, now: this.#now }, AUDIT_SLICE_ROWS, audited);
+      }
+      if (audited.changed + audited.deleted > 0) this.#dataVersion = -1;
+      return Promise.resolve(ended);
+    });
+  }
+
+  /**
+   * Answers the question that a push asks when very many memories are gone (memory_guarded).
+   * @param answer approve: they were deleted on purpose, tell the fleet; restore: have them back from the fleet
+   */
+  async resolveDeletes(answer: 'approve' | 'restore', call: SyncCall): Promise<{ deletes: number }> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      const { ledger } = session;
+      checkDeletions(session);
+      const deletes = heldDeletions(ledger);
+      if (answer === 'restore') {
+        // A new incarnation knows of no rows that were here: what the fleet has comes in again.
+        ledger.reset();
+      } else if (deletes > 0) {
+        approveDeletions(ledger);
+        await auditAll({ ...session, now: this.#now }, call.signal);
+      }
+      this.#dataVersion = -1;
+      return { deletes };
     });
   }
 
@@ -190,23 +259,37 @@ export class MemoryEngine {
     this.#options.store.close();
   }
 
-  async #fetchAndApply(session: SyncSession, cid: string, full: boolean, call: SyncCall) {
-    const total: Applied = { operations: 0, inserted: 0, updated: 0, waiting: 0, problems: [] };
+  async #fetchAndApply(session: SyncSession, config: SpaceConfig, full: boolean, call: SyncCall) {
+    const { cid } = config;
+    const total: Applied = {
+      operations: 0,
+      inserted: 0,
+      updated: 0,
+      deleted: 0,
+      waiting: 0,
+      problems: [],
+    };
     const apply = async (): Promise<void> => {
-      const applied = await applyStaged(session, cid, call.progress);
+      const applied = await applyStaged(session, config, call.progress);
       total.operations += applied.operations;
       total.inserted += applied.inserted;
       total.updated += applied.updated;
+      total.deleted += applied.deleted;
       total.waiting = applied.waiting;
       total.problems.push(...applied.problems);
     };
     await apply();
-    const fetched = await fetchSegments(session, cid, full, apply);
+    const fetched = await fetchSegments(session, config, full, apply);
     if (fetched.segments > 0) await apply();
     const { ledger } = session;
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);
     return { applied: total, fetched };
+  }
+
+  /** Compares the newest rows with what was sent of them. */
+  #findChanges(session: SyncSession, depth: 'push' | 'day'): void {
+    auditRecent({ ...session, now: this.#now }, depth);
   }
 
   #session(call: SyncCall): SyncSession {
@@ -215,6 +298,8 @@ export class MemoryEngine {
       path: this.#options.databasePath,
       db: opened.db,
       reader: opened.reader,
+      auditReader: opened.auditReader,
+      changes: opened.changes,
       schema: opened.schema,
       ledger: opened.ledger,
       clock: opened.clock,
@@ -246,7 +331,19 @@ export class MemoryEngine {
       const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
       this.#dataVersion = -1;
       this.#verifiedVersion = -1;
-      this.#opened = { db, reader, schema, ledger, clock, inode, schemaVersion: schemaVersionOf(db), lock };
+      const { node } = this.#options.identity;
+      this.#opened = {
+        db,
+        reader,
+        auditReader: new AuditReader(db, schema, reader),
+        changes: new Changes({ ledger, schema, clock, node }),
+        schema,
+        ledger,
+        clock,
+        inode,
+        schemaVersion: schemaVersionOf(db),
+        lock,
+      };
       return this.#verified(this.#opened);
     } catch (error) {
       lock?.release();
@@ -257,9 +354,10 @@ export class MemoryEngine {
 
   /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
   #verified(opened: Opened): Opened {
-    const { db, reader, ledger } = opened;
+    const { db, reader, ledger, changes } = opened;
     const version = dataVersionOf(db);
-    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger)) {
+    const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
+    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes, depth)) {
       const path = this.#options.databasePath;
       this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
       ledger.reset();

@@ -1,4 +1,3 @@
-import { SHAPES } from './kinds.ts';
 import { numberOf, sameValue, textOf, type Row, type Value } from './values.ts';
 
 /** How far a session has come; it never goes back. A conversation that was completed anywhere is completed. */
@@ -7,24 +6,20 @@ const STATUS_RANK: Readonly<Record<string, number>> = { active: 0, failed: 1, co
 const rank = (status: Value | undefined): number => STATUS_RANK[textOf(status) ?? ''] ?? -1;
 
 /**
- * Folds what an operation says of a session into what is known here. The order in which operations arrive does not
- * matter: times and status are lattices (earliest start, latest end, furthest status), the other columns are registers
- * in which a value beats NULL and the later version beats the earlier.
- * @param local the session here; @param incoming the session of the operation
- * @param incomingIsLater whether the operation's version is the later one
+ * Folds what an operation says of a session's course into what is known here: earliest start, latest end, furthest
+ * status, the greater count of prompts. The order in which operations come in does not matter.
+ * @param local the session here; @param incoming columns of the operation, not all of them need be there
+ * @returns the columns that change, with their new values
  */
-export function foldSession(local: Row, incoming: Row, incomingIsLater: boolean): Row {
+export function foldLattices(local: Row, incoming: Row): Row {
   const folded: Record<string, Value> = { ...local };
-  for (const column of SHAPES.session.registers) {
-    const [first, second] = incomingIsLater ? [incoming, local] : [local, incoming];
-    folded[column] = first[column] ?? second[column] ?? null;
-  }
   if (rank(incoming['status']) > rank(local['status'])) folded['status'] = incoming['status'] ?? null;
   takePair(folded, incoming, 'started_at', 'earliest');
   takePair(folded, incoming, 'completed_at', 'latest');
   const counters = [local['prompt_counter'], incoming['prompt_counter']].map((value) => numberOf(value) ?? 0);
   if ('prompt_counter' in local) folded['prompt_counter'] = Math.max(...counters);
-  return folded;
+  const changed = differingColumns(folded, local, Object.keys(folded));
+  return Object.fromEntries(changed.map((column) => [column, folded[column] ?? null]));
 }
 
 /** A time is two columns, text and epoch, that stay together. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Kind } from './kinds.ts';
 import type { Row, Value } from './values.ts';
 
@@ -26,18 +26,25 @@ const SUMMARY_KEY = [
 ];
 const PROMPT_KEY = ['prompt_number', 'created_at_epoch', 'prompt_text'];
 
-function parts(kind: Kind, row: Row, session: SessionName | null): Value[] {
-  const pick = (columns: readonly string[]): Value[] => columns.map((column) => row[column] ?? null);
+/** The columns of a row that its key is made of, in the key's order; a session's key is its name alone. */
+export function keyColumns(kind: Kind): readonly string[] {
   switch (kind) {
     case 'session':
-      return [kind, session?.platform ?? DEFAULT_PLATFORM, session?.session ?? null];
+      return [];
     case 'prompt':
-      return [kind, session?.platform ?? DEFAULT_PLATFORM, session?.session ?? null, ...pick(PROMPT_KEY)];
+      return PROMPT_KEY;
     case 'observation':
-      return [kind, ...pick(OBSERVATION_KEY)];
+      return OBSERVATION_KEY;
     case 'summary':
-      return [kind, ...pick(SUMMARY_KEY)];
+      return SUMMARY_KEY;
   }
+}
+
+function parts(kind: Kind, row: Row, session: SessionName | null): Value[] {
+  const named = keyColumns(kind).map((column) => row[column] ?? null);
+  return kind === 'session' || kind === 'prompt'
+    ? [kind, session?.platform ?? DEFAULT_PLATFORM, session?.session ?? null, ...named]
+    : [kind, ...named];
 }
 
 /**
@@ -51,7 +58,7 @@ function parts(kind: Kind, row: Row, session: SessionName | null): Value[] {
 export function memoryKey(kind: Kind, row: Row, session: SessionName | null, ordinal = 0): Buffer {
   const named = parts(kind, row, session);
   if (ordinal > 0) named.push(ordinal);
-  return createHash('sha256').update(JSON.stringify(named), 'utf8').digest();
+  return hash('sha256', JSON.stringify(named), 'buffer');
 }
 
 /** Ordinals tried before a row counts as another memory than a key names. */

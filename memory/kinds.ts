@@ -15,6 +15,8 @@ interface KindShape {
   readonly columns: readonly string[];
   /** Columns that may change in place and are merged as last-writer-wins registers. */
   readonly registers: readonly string[];
+  /** Columns, each with its epoch where it has one, of which the furthest is kept: see fold.ts. */
+  readonly lattices: readonly string[];
   /** Columns that mean something on one machine only and never travel. */
   readonly local: readonly string[];
 }
@@ -41,6 +43,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
       'observed_billing',
     ],
     registers: ['project', 'user_prompt', 'custom_title', 'observed_model', 'observed_billing'],
+    lattices: ['status', 'started_at', 'completed_at'],
     local: ['id', 'memory_session_id', 'worker_port'],
   },
   prompt: {
@@ -48,6 +51,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
     table: 'user_prompts',
     columns: ['prompt_number', 'prompt_text', 'created_at', 'created_at_epoch'],
     registers: [],
+    lattices: [],
     local: ['id', 'session_db_id', 'content_session_id', ...REPLICA_COLUMNS],
   },
   summary: {
@@ -70,6 +74,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
       'merged_into_project',
     ],
     registers: ['project', 'merged_into_project'],
+    lattices: [],
     local: ['id', 'memory_session_id', ...REPLICA_COLUMNS],
   },
   observation: {
@@ -98,9 +103,42 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
       'metadata',
     ],
     registers: ['project', 'merged_into_project', 'concepts'],
+    lattices: [],
     local: ['id', 'memory_session_id', 'relevance_count', ...REPLICA_COLUMNS],
   },
 };
+
+/** The register that says which session a summary or an observation belongs to. */
+export const LINK = 'of';
+
+/** A part of a memory that may change after it was written, and the columns that hold it (none for the link). */
+export interface Unit {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly merge: 'register' | 'lattice' | 'link';
+}
+
+/**
+ * The parts of each kind that may change, in an order that the ledger's marks and masks rely on: new ones go to the end.
+ */
+export const UNITS: Readonly<Record<Kind, readonly Unit[]>> = {
+  session: unitsOf('session'),
+  prompt: [],
+  summary: unitsOf('summary'),
+  observation: unitsOf('observation'),
+};
+
+function unitsOf(kind: Kind): Unit[] {
+  const { registers, lattices } = SHAPES[kind];
+  return [
+    ...registers.map((name): Unit => ({ name, columns: [name], merge: 'register' })),
+    ...lattices.map((name): Unit => {
+      const columns = name === 'status' ? [name] : [name, `${name}_epoch`];
+      return { name, columns, merge: 'lattice' };
+    }),
+    ...(kind === 'session' ? [] : [{ name: LINK, columns: [], merge: 'link' } as const]),
+  ];
+}
 
 /** claude-mem's own observer conversations: noise on every machine, never sent. */
 export const EXCLUDED_PROJECT = 'observer-sessions';

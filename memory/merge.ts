@@ -1,62 +1,81 @@
 import Database from 'better-sqlite3';
+import type { SpaceConfig } from '../contract/memory.ts';
 import { errorMessage } from '../contract/errors.ts';
+import { Changes } from './changes.ts';
 import { RowReader, type MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
-import { RowWriter, contentHash } from './claude-mem/write.ts';
-import { differingColumns, foldSession } from './fold.ts';
-import { SHAPES } from './kinds.ts';
-import type { Entity } from './ledger/entities.ts';
+import { contentHash, RowWriter } from './claude-mem/write.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { differingColumns, foldLattices } from './fold.ts';
+import { LINK, SHAPES, UNITS, type Kind, type Unit } from './kinds.ts';
+import { keyColumns } from './keys.ts';
+import { DEATH, WHOLE } from './ledger/dirty.ts';
+import { isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { formatOperation, parseOperation, sessionNameOf, type Operation } from './operation.ts';
+import { ProjectNames } from './names.ts';
+import {
+  formatOperation,
+  linkedSession,
+  sessionNameOf,
+  valuesOf,
+  type DeleteOperation,
+  type FullOperation,
+  type Operation,
+  type SessionRef,
+  type UpdateOperation,
+} from './operation.ts';
+import { mergeRegisters, type Registers, type Written } from './registers.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
+import { NOT_TRUSTED, trustIn } from './trust.ts';
 import { sameValue, type Row, type Value } from './values.ts';
-import { UNVERSIONED, compareVersions, type Version } from './versions.ts';
+import { UNVERSIONED, compareVersions, versionText, type HybridClock } from './versions.ts';
 
 /** What an operation did here. */
-export type Outcome = 'inserted' | 'updated' | 'same' | 'waiting';
+export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
 
-/** Columns whose equality makes two observations the same memory, whatever their hashes say. */
-const OBSERVATION_TEXT = ['created_at_epoch', 'type', 'title', 'subtitle', 'narrative', 'text', 'facts'];
+/** What merging works with; `db` is a connection that may write. */
+export interface MergeContext {
+  readonly db: Database.Database;
+  readonly schema: ClaudeMemSchema;
+  readonly ledger: Ledger;
+  readonly space: LedgerSpace;
+  readonly config: SpaceConfig;
+  readonly clock: HybridClock;
+  readonly node: string;
+  readonly now: () => number;
+}
 
-/** A merge leaves these of a session alone while the worker of this machine uses it. */
-const IN_USE_COLUMNS = new Set([
-  'status',
-  'started_at',
-  'started_at_epoch',
-  'completed_at',
-  'completed_at_epoch',
-]);
+/** An operation and where it came from. */
+interface Incoming<T extends Operation = Operation> {
+  readonly operation: T;
+  /** The ledger's id of the segment that brought it. */
+  readonly origin: number;
+  /** Whether a row whose session is not here gets a stub session rather than waiting. */
+  readonly stub: boolean;
+}
 
 /**
  * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on the ledger;
  * applying an operation again changes nothing, so a crash between their commits is harmless.
  */
 export class Merger {
+  readonly #context: MergeContext;
   readonly #ledger: Ledger;
-  readonly #space: LedgerSpace;
-  readonly #schema: ClaudeMemSchema;
   readonly #reader: RowReader;
   readonly #writer: RowWriter;
   readonly #sessions: Sessions;
-  readonly #db: Database.Database;
-  readonly #now: () => number;
+  readonly #changes: Changes;
+  readonly #names: ProjectNames;
 
-  constructor(context: {
-    db: Database.Database;
-    schema: ClaudeMemSchema;
-    ledger: Ledger;
-    space: LedgerSpace;
-    now: () => number;
-  }) {
-    this.#db = context.db;
+  constructor(context: MergeContext) {
+    this.#context = context;
     this.#ledger = context.ledger;
-    this.#space = context.space;
-    this.#schema = context.schema;
-    this.#now = context.now;
     this.#reader = new RowReader(context.db, context.schema);
     this.#writer = new RowWriter(context.db);
     this.#sessions = new Sessions({ ...context, writer: this.#writer, reader: this.#reader });
+    this.#changes = new Changes(context);
+    this.#names = new ProjectNames(context.config.names);
   }
 
   /**
@@ -67,13 +86,19 @@ export class Merger {
    */
   apply(operation: Operation, origin: number, stub: boolean): Outcome {
     try {
-      const entity = this.#ledger.entities.byKey(operation.key);
-      if (operation.kind === 'session') return this.#applySession(operation, entity, origin);
-      if (entity !== null && entity.row !== null)
-        return this.#updateChild(operation, entity, entity.row, origin);
-      const resolved = this.#sessions.resolve(operation, stub);
-      if ('waits' in resolved) return this.#wait(operation, origin, resolved.waits);
-      return this.#insertChild(operation, resolved.session, origin);
+      const incoming = { origin, stub };
+      // What comes by way of another node is judged by who wrote it.
+      if (trustIn(this.#context.config, operation.version.node) !== 'accept') {
+        return this.#wait(operation, origin, NOT_TRUSTED, true);
+      }
+      switch (operation.type) {
+        case 'full':
+          return this.#applyFull({ ...incoming, operation });
+        case 'update':
+          return this.#applyUpdate({ ...incoming, operation });
+        case 'delete':
+          return this.#applyDelete({ ...incoming, operation });
+      }
     } catch (error) {
       // A refused statement leaves the transaction as it was; the row waits with the reason instead of blocking others.
       if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT')) {
@@ -83,91 +108,141 @@ export class Merger {
     }
   }
 
-  #applySession(operation: Operation, entity: Entity | null, origin: number): Outcome {
-    const name = sessionNameOf(operation);
-    if (name === null) return this.#wait(operation, origin, 'the session has no name');
+  #applyFull(incoming: Incoming<FullOperation>): Outcome {
+    const { operation, origin } = incoming;
     if (operation.mem !== null) this.#ledger.inbox.addAlias(operation.mem, operation.key);
-    const id = entity?.row ?? this.#sessions.find(name)?.id ?? null;
-    const current = id === null ? null : this.#reader.byId('session', id);
-    if (current === null) {
-      // A session that was known and is gone was deleted here: it does not come back by itself.
-      if (entity !== null && entity.row !== null)
-        return this.#record(operation, entity, entity.row, origin, 'same');
-      return this.#insertSession(operation, origin);
+    const entity = this.#ledger.entities.byKey(operation.key);
+    if (entity?.dead === true) {
+      if (compareVersions(operation.version, this.#ledger.entities.lifeOf(entity)) <= 0) {
+        return this.#noted(entity);
+      }
+      return this.#insert(incoming, entity);
     }
-    if (current.set['platform_source'] !== name.platform) {
+    const row = this.#rowOf(operation, entity);
+    if (row === null) {
+      // A row that was here and is gone was deleted here: the next audit says so; it does not come back by itself.
+      if (entity !== null && entity.row !== null) return this.#noted(entity);
+      return this.#insert(incoming, entity);
+    }
+    if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
       // A claude-mem that knows sessions by their id alone has one row for the sessions of all platforms: it stays as it is.
-      return this.#record(operation, entity, current.id, origin, 'same');
+      return this.#noted(this.#saved(operation, entity, row.id, origin));
     }
-    return this.#foldIn(operation, entity, current, origin);
+    if (entity !== null && isStub(entity)) return this.#fillStub(incoming, entity, row);
+    const known = entity ?? { ...this.#newEntity(operation, origin), origin: null, version: UNVERSIONED };
+    return this.#mergeInto(incoming, known, row, {
+      values: valuesOf(this.#names.rowToLocal(operation.set), operation.of),
+      written: { base: operation.version, units: operation.written },
+    });
   }
 
-  #insertSession(operation: Operation, origin: number): Outcome {
-    const row = this.#localColumns(operation);
-    if (operation.mem !== null) {
-      row['memory_session_id'] = this.#sessions.memoryIdFor(operation.key, operation.mem);
+  #applyUpdate(incoming: Incoming<UpdateOperation>): Outcome {
+    const { operation, origin } = incoming;
+    const entity = this.#ledger.entities.byKey(operation.key);
+    if (entity === null) return this.#wait(operation, origin, 'its memory has not arrived yet');
+    if (entity.dead) {
+      // A write that the deletion did not know of counts again if somebody writes the memory again.
+      if (compareVersions(operation.version, this.#ledger.entities.lifeOf(entity)) <= 0) {
+        return this.#noted(entity);
+      }
+      return this.#wait(operation, origin, 'its memory was deleted', true);
     }
-    const id = this.#writer.insert('session', row);
-    this.#keepExtra(operation);
-    return this.#record(operation, null, id, origin, 'inserted');
+    if (entity.row === null) return this.#wait(operation, origin, 'its memory has not arrived yet');
+    const row = this.#reader.byId(operation.kind, entity.row);
+    if (row === null) return this.#noted(entity);
+    const values = valuesOf(this.#names.rowToLocal(operation.up), operation.of);
+    const names = UNITS[operation.kind]
+      .filter(({ name, columns }) => name in values || columns.some((column) => column in values))
+      .map(({ name }) => name);
+    const units = new Map(names.map((name) => [name, operation.version]));
+    return this.#mergeInto(incoming, entity, row, { values, written: { base: entity.version, units } });
   }
 
-  #foldIn(operation: Operation, entity: Entity | null, current: MemoryRow, origin: number): Outcome {
-    const known = entity?.version ?? UNVERSIONED;
-    const isStub =
-      entity !== null && entity.origin === null && entity.version.counter === 0 && entity.spaces > 2 ** 52;
-    const columns = this.#schema.synced.session;
-    const folded = isStub
-      ? { ...current.set, ...this.#localColumns(operation) }
-      : foldSession(current.set, operation.set, compareVersions(operation.version, known) > 0);
-    const inUse = this.#sessions.isInUse(current.id, entity?.key ?? null);
-    const differing = differingColumns(folded, current.set, columns);
-    const changed = differing.filter((column) => !(inUse && IN_USE_COLUMNS.has(column)));
-    const changes: Record<string, Value> = {};
-    for (const column of changed) changes[column] = folded[column] ?? null;
-    if (current.mem === null && operation.mem !== null && !inUse) {
-      changes['memory_session_id'] = this.#sessions.memoryIdFor(operation.key, operation.mem);
+  #applyDelete({ operation, origin, stub }: Incoming<DeleteOperation>): Outcome {
+    const { kind, key, version } = operation;
+    const entity = this.#ledger.entities.byKey(key);
+    if (entity === null) {
+      this.#ledger.entities.save({ ...this.#newEntity(operation, origin), version: UNVERSIONED });
+      return this.#buried(operation, null);
     }
-    this.#writer.update('session', current.id, changes);
-    const outcome = this.#record(
-      operation,
-      entity,
-      current.id,
-      origin,
-      changed.length > 0 ? 'updated' : 'same',
-    );
-    // Where this machine knew more than the operation said, the peers must hear it.
-    if (differingColumns(folded, operation.set, columns).length > 0) {
-      this.#ledger.spaces.markDirty(this.#space.id, operation.key);
+    if (compareVersions(version, this.#ledger.entities.lifeOf(entity)) <= 0) return this.#noted(entity);
+    const { row } = entity;
+    if (row !== null && this.#reader.byId(kind, row) !== null) {
+      if (kind === 'session') {
+        if (this.#sessions.isInUse(row, key))
+          return this.#wait(operation, origin, 'its session is in use here');
+        if (this.#sessions.hasRows(row)) {
+          // Deleting a session deletes what belongs to it. Rows that nobody deleted within the wait keep it alive.
+          if (!stub) return this.#wait(operation, origin, 'rows of it are still here');
+          this.#buried(operation, entity);
+          const dead = this.#ledger.entities.byKey(key);
+          if (dead !== null) this.#changes.revive(dead, row);
+          return 'same';
+        }
+      }
+      const twins = this.#ledger.entities.allByRow(kind, row).filter((twin) => !twin.key.equals(key));
+      // A row goes when no memory that anybody was told of is left in it.
+      if (twins.every((twin) => twin.version.counter === 0)) {
+        for (const twin of twins) this.#ledger.entities.forget(twin.key);
+        this.#writer.remove(kind, row);
+        this.#ledger.marks.remove(kind, row);
+        this.#buried(operation, entity);
+        return 'deleted';
+      }
+    }
+    return this.#buried(operation, entity);
+  }
+
+  #buried(operation: DeleteOperation, entity: Entity | null): Outcome {
+    const known = entity ?? this.#ledger.entities.byKey(operation.key);
+    if (known === null) return 'same';
+    this.#ledger.entities.bury(known, operation.version);
+    this.#ledger.inbox.setExtra(operation.key, null);
+    const noted = this.#noted(known);
+    this.#changes.tellOthers(known, DEATH, this.#context.space.id);
+    return noted;
+  }
+
+  /** The row that an operation speaks of, or null when it is not here. */
+  #rowOf(operation: FullOperation, entity: Entity | null): MemoryRow | null {
+    if (entity !== null && entity.row !== null) return this.#reader.byId(operation.kind, entity.row);
+    if (operation.kind !== 'session') return null;
+    const name = sessionNameOf(operation);
+    const found = name === null ? null : this.#sessions.find(name);
+    return found === null ? null : this.#reader.byId('session', found.id);
+  }
+
+  #insert(incoming: Incoming<FullOperation>, entity: Entity | null): Outcome {
+    const { operation, origin, stub } = incoming;
+    const { kind, key } = operation;
+    const row = this.#localColumns(operation.kind, this.#names.rowToLocal(operation.set));
+    if (kind === 'session') {
+      if (sessionNameOf(operation) === null) return this.#wait(operation, origin, 'the session has no name');
+      if (operation.mem !== null) row['memory_session_id'] = this.#sessions.memoryIdFor(key, operation.mem);
     } else {
-      this.#ledger.spaces.clearDirty(this.#space.id, operation.key);
+      const resolved = this.#sessions.resolve(operation, stub);
+      if ('waits' in resolved) return this.#wait(operation, origin, resolved.waits);
+      const twin = this.#placeChild(operation, row, resolved.session);
+      if (twin !== null) {
+        this.#saved(operation, entity, twin, origin);
+        this.#ledger.entities.saveWritten(key, operation.written);
+        return 'same';
+      }
     }
-    // What was held back is folded in when the worker is done with the session.
-    if (differing.length > changed.length) {
-      return this.#wait(operation, origin, 'its session is in use here');
-    }
-    return outcome;
+    const id = this.#writer.insert(kind, row);
+    this.#keepHomeless(operation);
+    const saved = this.#saved(operation, entity, id, origin);
+    this.#ledger.entities.saveWritten(key, operation.written);
+    this.#remark(kind, id);
+    this.#ledger.inbox.unpark(this.#context.space.id, key);
+    if (entity !== null) this.#changes.tellOthers(saved, WHOLE, this.#context.space.id);
+    return 'inserted';
   }
 
-  #updateChild(operation: Operation, entity: Entity, id: number, origin: number): Outcome {
+  /** Gives a row its place in a session. @returns the row that is the same memory already, or null */
+  #placeChild(operation: FullOperation, row: Record<string, Value>, session: LocalSession): number | null {
     const { kind } = operation;
-    const current = this.#reader.byId(kind, id);
-    if (current === null || compareVersions(operation.version, entity.version) <= 0) {
-      return this.#record(operation, entity, id, origin, 'same');
-    }
-    const registers = SHAPES[kind].registers.filter((column) => this.#schema.columns[kind].has(column));
-    const changes: Record<string, Value> = {};
-    for (const column of differingColumns(operation.set, current.set, registers)) {
-      changes[column] = operation.set[column] ?? null;
-    }
-    this.#writer.update(kind, id, changes);
-    return this.#record(operation, entity, id, origin, Object.keys(changes).length > 0 ? 'updated' : 'same');
-  }
-
-  #insertChild(operation: Operation, session: LocalSession, origin: number): Outcome {
-    const { kind } = operation;
-    const columns = this.#schema.columns[kind];
-    const row = this.#localColumns(operation);
+    const columns = this.#context.schema.columns[kind];
     if (kind === 'prompt') {
       row['content_session_id'] = session.contentSessionId;
       if (columns.has('session_db_id')) row['session_db_id'] = session.id;
@@ -175,85 +250,232 @@ export class Merger {
       row['memory_session_id'] = session.memorySessionId;
     }
     if (kind === 'observation' && columns.has('content_hash') && session.memorySessionId !== null) {
-      const twin = this.#settleContentHash(row, session.memorySessionId, operation);
-      if (twin !== null) return this.#record(operation, null, twin, origin, 'same');
+      const settled = this.#freeHash(session.memorySessionId, row, operation.key, null);
+      if ('twin' in settled) return settled.twin;
+      row['content_hash'] = settled.hash;
     }
     // What claude-mem's own cloud sync writes into rows of other devices, so that it does not send them as its own.
     if (columns.has('origin_device_id')) row['origin_device_id'] = `membridge:${operation.version.node}`;
     if (columns.has('origin_local_id')) row['origin_local_id'] = operation.key.toString('hex').slice(0, 32);
-    if (columns.has('synced_at')) row['synced_at'] = this.#now();
+    if (columns.has('synced_at')) row['synced_at'] = this.#context.now();
     if (columns.has('sync_rev')) row['sync_rev'] = '1';
-    const id = this.#writer.insert(kind, row);
-    this.#keepExtra(operation);
-    return this.#record(operation, null, id, origin, 'inserted');
-  }
-
-  /**
-   * Chooses a content hash that is free within the session. Hashes are random on old rows, so a clash says nothing:
-   * the same text is the same memory, other text gets a hash of its own.
-   * @returns the local id of the row that is the same memory, or null when the row is to be inserted
-   */
-  #settleContentHash(
-    row: Record<string, Value>,
-    memorySessionId: string,
-    operation: Operation,
-  ): number | null {
-    const byHash = this.#db.prepare(
-      'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
-    );
-    const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
-    const candidates = [row['content_hash'], computed, operation.key.toString('hex').slice(0, 16)];
-    for (const candidate of candidates) {
-      if (typeof candidate !== 'string') continue;
-      const holder = byHash.get(memorySessionId, candidate) as { id: number } | undefined;
-      if (holder === undefined) {
-        row['content_hash'] = candidate;
-        return null;
-      }
-      const other = this.#reader.byId('observation', holder.id);
-      if (other !== null && sameText(other.set, operation.set)) return holder.id;
-    }
-    row['content_hash'] = operation.key.toString('hex');
     return null;
   }
 
-  #localColumns(operation: Operation): Record<string, Value> {
-    const columns = this.#schema.columns[operation.kind];
-    return Object.fromEntries(Object.entries(operation.set).filter(([column]) => columns.has(column)));
+  /**
+   * Chooses a content hash that is free within a session. Hashes are random on old rows, so a clash says nothing: the
+   * same text is the same memory, other text gets a hash of its own.
+   * @param self the row itself when it is here already
+   */
+  #freeHash(
+    memorySessionId: string,
+    row: Row,
+    key: Buffer,
+    self: number | null,
+  ): { hash: string } | { twin: number } {
+    const byHash = this.#context.db.prepare(
+      'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
+    );
+    const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
+    const hex = key.toString('hex');
+    for (const hash of [row['content_hash'], computed, hex.slice(0, 16)]) {
+      if (typeof hash !== 'string') continue;
+      const holder = byHash.get(memorySessionId, hash) as { id: number } | undefined;
+      if (holder === undefined || holder.id === self) return { hash };
+      // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
+      if (self !== null || this.#ledger.entities.byRow('observation', holder.id) !== null) continue;
+      const other = this.#reader.byId('observation', holder.id);
+      if (other !== null && sameText(other.set, row)) return { twin: holder.id };
+    }
+    return { hash: hex };
   }
 
-  /** Columns that this claude-mem has no place for are kept for the day it has one. */
-  #keepExtra(operation: Operation): void {
-    const columns = this.#schema.columns[operation.kind];
+  /** A session made up here for rows whose own had not come: now it has. */
+  #fillStub(incoming: Incoming<FullOperation>, entity: Entity, row: MemoryRow): Outcome {
+    const { operation, origin } = incoming;
+    this.#writer.update(
+      'session',
+      row.id,
+      this.#localColumns('session', this.#names.rowToLocal(operation.set)),
+    );
+    this.#keepHomeless(operation);
+    this.#saved(operation, { ...entity, spaces: 0 }, row.id, origin);
+    this.#ledger.entities.saveWritten(operation.key, operation.written);
+    this.#remark('session', row.id);
+    return 'updated';
+  }
+
+  /** Merges what an operation says of a memory that is here. */
+  #mergeInto(incoming: Incoming, entity: Entity, row: MemoryRow, said: Registers): Outcome {
+    const { operation, origin } = incoming;
+    const { kind } = operation;
+    // What was changed here and not noticed yet is a write of its own, not something to overwrite unseen.
+    this.#changes.notice(row);
+    const current = this.#ledger.entities.byKey(entity.key) ?? entity;
+    const local = this.#registersOf(current, row);
+    const names = UNITS[kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
+    const merged = mergeRegisters(local, said, names);
+    const changes: Record<string, Value> = {};
+    for (const name of merged.taken) if (name !== LINK) changes[name] = said.values[name] ?? null;
+    const differing = this.#hasColumns(kind, changes, row);
+
+    if (merged.taken.includes(LINK)) {
+      const moved = this.#move(incoming, row, linkedSession(said.values[LINK]));
+      if (moved === 'waits') return 'waiting';
+      Object.assign(differing, moved);
+    }
+    let held = false;
+    if (kind === 'session') {
+      const folded = foldLattices(row.set, said.values);
+      held = Object.keys(folded).length > 0 && this.#sessions.isInUse(row.id, entity.key);
+      if (!held) Object.assign(differing, this.#localColumns(kind, folded));
+      if (operation.type === 'full' && row.mem === null && operation.mem !== null && !held) {
+        differing['memory_session_id'] = this.#sessions.memoryIdFor(operation.key, operation.mem);
+      }
+    }
+    this.#writer.update(kind, row.id, differing);
+    const saved = this.#saved(operation, current, row.id, origin, merged.written.base);
+    this.#ledger.entities.saveWritten(operation.key, merged.written.units);
+    const now = Object.keys(differing).length > 0 ? this.#remark(kind, row.id) : row;
+    const changed = UNITS[kind].filter(
+      ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
+    );
+    const { id } = this.#context.space;
+    this.#changes.tellOthers(saved, bitsOf(kind, changed), id);
+    if (operation.type === 'full') this.#answer(saved, local, now, said);
+    // What was held back is folded in when the worker is done with the session.
+    if (held) return this.#wait(operation, origin, 'its session is in use here');
+    return Object.keys(differing).length > 0 ? 'updated' : 'same';
+  }
+
+  /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
+  #answer(entity: Entity, before: Registers, now: MemoryRow, said: Registers): void {
+    if (before.written.base.counter > 0) return;
+    const unsaid = UNITS[entity.kind].filter(({ name, columns, merge }) => {
+      if (merge === 'lattice') {
+        return Object.keys(foldLattices(said.values, pick(now.set, columns))).length > 0;
+      }
+      return merge === 'register' && (said.values[name] ?? null) === null && (now.set[name] ?? null) !== null;
+    });
+    this.#changes.claim(entity, numbersOf(entity.kind, unsaid));
+  }
+
+  /** Moves a row to the session that it belongs to now. @returns the columns that change, or that it waits */
+  #move(incoming: Incoming, row: MemoryRow, of: SessionRef | null): Record<string, Value> | 'waits' {
+    const { operation, origin, stub } = incoming;
+    const place = canonicalJson(of) === canonicalJson(row.of);
+    if (of === null || place) return {};
+    const resolved = this.#sessions.resolve({ kind: operation.kind, of, set: row.set }, stub);
+    if ('waits' in resolved) {
+      this.#wait(operation, origin, resolved.waits);
+      return 'waits';
+    }
+    const memory = resolved.session.memorySessionId;
+    if (memory === null || memory === row.mem) return {};
+    const changes: Record<string, Value> = { memory_session_id: memory };
+    const columns = this.#context.schema.columns[operation.kind];
+    if (operation.kind === 'observation' && columns.has('content_hash')) {
+      const settled = this.#freeHash(memory, row.set, operation.key, row.id);
+      if ('hash' in settled) changes['content_hash'] = settled.hash;
+    }
+    return changes;
+  }
+
+  /** The registers of a memory as they are here, also those that only the ledger has room for. */
+  #registersOf(entity: Entity, row: MemoryRow): Registers {
+    const columns = this.#context.schema.columns[row.kind];
+    const complete = SHAPES[row.kind].registers.every((column) => columns.has(column));
+    const kept = complete ? {} : (this.#ledger.inbox.extraOf(entity.key) ?? {});
+    const written: Written = this.#ledger.entities.writtenOf(entity);
+    return { values: { ...kept, ...valuesOf(row.set, row.kind === 'session' ? null : row.of) }, written };
+  }
+
+  /** Of changed columns those that this claude-mem has and that differ; the others are kept in the ledger. */
+  #hasColumns(kind: Kind, changes: Row, row: MemoryRow): Record<string, Value> {
+    const columns = this.#context.schema.columns[kind];
+    const homeless = Object.entries(changes).filter(([column]) => !columns.has(column));
+    if (homeless.length > 0) {
+      for (const { key } of this.#ledger.entities.allByRow(kind, row.id)) {
+        const kept = this.#ledger.inbox.extraOf(key) ?? {};
+        this.#ledger.inbox.setExtra(key, { ...kept, ...Object.fromEntries(homeless) });
+      }
+    }
+    const here = this.#localColumns(kind, changes);
+    return Object.fromEntries(
+      differingColumns(here, row.set, Object.keys(here)).map((column) => [column, here[column] ?? null]),
+    );
+  }
+
+  #localColumns(kind: Kind, row: Row): Record<string, Value> {
+    const columns = this.#context.schema.columns[kind];
+    return Object.fromEntries(Object.entries(row).filter(([column]) => columns.has(column)));
+  }
+
+  /** Columns that this claude-mem has no place for are kept for newer peers, and for the day it has one. */
+  #keepHomeless(operation: FullOperation): void {
+    const columns = this.#context.schema.columns[operation.kind];
     const homeless = Object.entries(operation.set).filter(([column]) => !columns.has(column));
     const kept = { ...Object.fromEntries(homeless), ...operation.extra };
-    if (Object.keys(kept).length > 0) this.#ledger.inbox.keepExtra(operation.key, JSON.stringify(kept));
+    if (Object.keys(kept).length > 0) this.#ledger.inbox.setExtra(operation.key, kept);
   }
 
-  #record(
+  #newEntity({ key, kind, version }: Operation, origin: number): Entity {
+    return { key, kind, row: null, spaces: 0, version, origin, dead: false };
+  }
+
+  /** Files that a row holds the memory of an operation. */
+  #saved(
     operation: Operation,
     entity: Entity | null,
     row: number,
     origin: number,
-    outcome: Outcome,
-  ): Outcome {
-    const known: Version = entity?.version ?? UNVERSIONED;
-    const version = compareVersions(operation.version, known) > 0 ? operation.version : known;
-    this.#ledger.entities.record(operation.key, operation.kind, row, this.#space.id, version, origin);
-    return outcome;
+    base = operation.version,
+  ): Entity {
+    const known = entity ?? this.#newEntity(operation, origin);
+    const saved: Entity = { ...known, row, version: base, dead: false };
+    this.#ledger.entities.save(saved);
+    this.#noted(saved);
+    return this.#ledger.entities.byKey(operation.key) ?? saved;
   }
 
-  #wait(operation: Operation, origin: number, reason: string): Outcome {
-    const waiting = this.#ledger.inbox.waitingLine(this.#space.id, operation.key);
-    if (waiting !== null && compareVersions(parseOperation(waiting).version, operation.version) > 0) {
-      return 'waiting';
-    }
-    const line = formatOperation(operation);
-    this.#ledger.inbox.wait(this.#space.id, { key: operation.key, line, origin, reason }, this.#now());
+  /** Files that the space has an operation for a memory. */
+  #noted(entity: Entity): Outcome {
+    this.#ledger.entities.addSpace(entity.key, this.#context.space.id);
+    return 'same';
+  }
+
+  /** Files what a row that was just written looks like. */
+  #remark(kind: Kind, id: number): MemoryRow {
+    const row = this.#reader.byId(kind, id);
+    if (row === null) throw new Error(`the row that was just written to ${SHAPES[kind].table} is not there`);
+    this.#ledger.marks.set(kind, id, this.#changes.markOf(row));
+    return row;
+  }
+
+  #wait(operation: Operation, origin: number, reason: string, parked = false): Outcome {
+    const { space, now } = this.#context;
+    const entry = {
+      key: operation.key,
+      version: versionText(operation.version),
+      line: formatOperation(operation),
+      origin,
+      reason,
+      parked,
+    };
+    this.#ledger.inbox.wait(space.id, entry, now());
     return 'waiting';
   }
 }
 
+const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
+  units.map((unit) => UNITS[kind].indexOf(unit));
+const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
+  numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
+
+const pick = (row: Row, columns: readonly string[]): Row =>
+  Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));
+
+/** Whether two observations are the same memory, whatever their hashes say. */
 function sameText(a: Row, b: Row): boolean {
-  return OBSERVATION_TEXT.every((column) => sameValue(a[column] ?? null, b[column] ?? null));
+  return keyColumns('observation').every((column) => sameValue(a[column] ?? null, b[column] ?? null));
 }

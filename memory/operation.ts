@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { KINDS, type Kind } from './kinds.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { KINDS, LINK, UNITS, type Kind } from './kinds.ts';
 import { memoryKey, type SessionName } from './keys.ts';
 import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
@@ -12,28 +13,39 @@ const ValueSchema = z.union([
   z.strictObject({ $blob: z.base64() }),
 ]);
 
+/** Counters and clocks stay far below 2^53, so that a node can always write a later one. */
+const MAX_COUNTER = 2 ** 40;
+const VersionTuple = z.tuple([
+  z.number().int().positive().max(MAX_COUNTER),
+  z.number().int().nonnegative(),
+  z.string().min(1),
+]);
+
+const SessionLine = z.union([
+  z.strictObject({ platform: z.string(), session: z.string() }),
+  z.strictObject({ memory: z.string() }),
+]);
+
 /**
- * One line of a segment: a memory as it is to be, or (with `del`) that it is gone.
- * - `key`: SHA-256 in hex (memory/keys.ts); `n`: the ordinal in it, when not 0
- * - `ver`: [counter, hlc, node]
- * - `of`: the session of a prompt, summary or observation, or the memory_session_id of a row that has lost its session
- * - `mem`: a session's memory_session_id on the node that sent it
- * - `set`: columns by their newest names; `x`: columns this version of Membridge does not know, for newer peers
+ * One line of a segment. `key` is SHA-256 in hex (memory/keys.ts), `ver` is [counter, hlc, node]. It says one of:
+ * - `set`: a memory as a whole. `n` is the ordinal in its key, when not 0; `of` the session of a prompt, summary or
+ *   observation, or the memory_session_id of a row that has lost its session; `mem` a session's memory_session_id on the
+ *   node that sent it; `x` columns this version of Membridge does not know, for newer peers; `regs` when registers were
+ *   written, where that is not `ver`. A column that is NULL is left out and says nothing, unless `regs` names it.
+ * - `up`: some registers of a memory have new values, all written at `ver`; with `of`, it belongs to another session.
+ * - `del`: the memory is gone.
  */
-export const OperationLine = z.strictObject({
+const OperationLine = z.strictObject({
   kind: z.enum(KINDS),
   key: z.string().regex(/^[0-9a-f]{64}$/),
   n: z.number().int().positive().optional(),
-  ver: z.tuple([z.number().int().positive(), z.number().int().nonnegative(), z.string().min(1)]),
-  of: z
-    .union([
-      z.strictObject({ platform: z.string(), session: z.string() }),
-      z.strictObject({ memory: z.string() }),
-    ])
-    .optional(),
+  ver: VersionTuple,
+  of: SessionLine.optional(),
   mem: z.string().optional(),
   set: z.record(z.string(), ValueSchema).optional(),
   x: z.record(z.string(), ValueSchema).optional(),
+  regs: z.record(z.string(), VersionTuple).optional(),
+  up: z.record(z.string(), ValueSchema).optional(),
   del: z.literal(true).optional(),
 });
 type OperationLine = z.infer<typeof OperationLine>;
@@ -41,39 +53,71 @@ type OperationLine = z.infer<typeof OperationLine>;
 /** The session a row names: by its global name, or by an id that no session here carries. */
 export type SessionRef = SessionName | { readonly memory: string };
 
-/** An operation, ready to be applied. */
-export interface Operation {
+interface Common {
   readonly kind: Kind;
   readonly key: Buffer;
-  readonly ordinal: number;
   readonly version: Version;
+}
+
+/** A memory as a whole: enough to create it anywhere. */
+export interface FullOperation extends Common {
+  readonly type: 'full';
+  readonly ordinal: number;
   readonly of: SessionRef | null;
   readonly mem: string | null;
   readonly set: Row;
   readonly extra: Row | null;
+  /** When registers were written, where that is not `version`. */
+  readonly written: ReadonlyMap<string, Version>;
 }
 
-/** Canonical JSON: object keys in code-unit order, so that equal operations are equal bytes. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_name, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
+/** New values of some registers of a memory. */
+export interface UpdateOperation extends Common {
+  readonly type: 'update';
+  readonly of: SessionRef | null;
+  /** Columns by name; NULL is a value here. */
+  readonly up: Row;
 }
 
-/** The line of an operation, without the newline. NULL columns are left out: absent and NULL mean the same. */
+/** A memory is gone. */
+export interface DeleteOperation extends Common {
+  readonly type: 'delete';
+}
+
+export type Operation = FullOperation | UpdateOperation | DeleteOperation;
+
+type Tuple = [number, number, string];
+const toTuple = ({ counter, hlc, node }: Version): Tuple => [counter, hlc, node];
+const fromTuple = ([counter, hlc, node]: Tuple): Version => ({ counter, hlc, node });
+
+/** The line of an operation, without the newline. */
 export function formatOperation(operation: Operation): string {
   const line: OperationLine = {
     kind: operation.kind,
     key: operation.key.toString('hex'),
-    ver: [operation.version.counter, operation.version.hlc, operation.version.node],
-    set: Object.fromEntries(Object.entries(operation.set).filter(([, value]) => value !== null)),
+    ver: toTuple(operation.version),
   };
-  if (operation.ordinal > 0) line.n = operation.ordinal;
-  if (operation.of !== null) line.of = operation.of;
-  if (operation.mem !== null) line.mem = operation.mem;
-  if (operation.extra !== null) line.x = operation.extra;
+  switch (operation.type) {
+    case 'full':
+      line.set = Object.fromEntries(Object.entries(operation.set).filter(([, value]) => value !== null));
+      if (operation.ordinal > 0) line.n = operation.ordinal;
+      if (operation.mem !== null) line.mem = operation.mem;
+      if (operation.extra !== null) line.x = operation.extra;
+      if (operation.written.size > 0) {
+        line.regs = Object.fromEntries(
+          Array.from(operation.written, ([unit, version]) => [unit, toTuple(version)]),
+        );
+      }
+      if (operation.of !== null) line.of = operation.of;
+      break;
+    case 'update':
+      line.up = { ...operation.up };
+      if (operation.of !== null) line.of = operation.of;
+      break;
+    case 'delete':
+      line.del = true;
+      break;
+  }
   return canonicalJson(line);
 }
 
@@ -83,22 +127,36 @@ export function formatOperation(operation: Operation): string {
  */
 export function parseOperation(line: string): Operation {
   const parsed = OperationLine.parse(JSON.parse(line));
-  const key = Buffer.from(parsed.key, 'hex');
-  if (parsed.del === true || parsed.set === undefined) {
-    throw new Error('the operation is of a later version of Membridge (a deletion)');
+  const { kind, set, up, of = null } = parsed;
+  const common = { kind, key: Buffer.from(parsed.key, 'hex'), version: fromTuple(parsed.ver) };
+  if (parsed.del === true) return { type: 'delete', ...common };
+  const columns = new Set(UNITS[kind].flatMap((unit) => unit.columns));
+  if (set === undefined) {
+    if (up === undefined) throw new Error('the operation says nothing');
+    const strange = Object.keys(up).find((column) => !columns.has(column));
+    if (strange !== undefined) throw new Error(`the operation changes ${strange}, which does not change`);
+    return { type: 'update', ...common, of, up };
   }
-  const operation: Operation = {
-    kind: parsed.kind,
-    key,
+  const units = new Set(UNITS[kind].map((unit) => unit.name));
+  const operation: FullOperation = {
+    type: 'full',
+    ...common,
     ordinal: parsed.n ?? 0,
-    version: { counter: parsed.ver[0], hlc: parsed.ver[1], node: parsed.ver[2] },
-    of: parsed.of ?? null,
+    of,
     mem: parsed.mem ?? null,
-    set: parsed.set,
+    set,
     extra: parsed.x ?? null,
+    // A register that only a later version of Membridge knows is a column to this one.
+    written: new Map(
+      Object.entries(parsed.regs ?? {})
+        .filter(([unit]) => units.has(unit))
+        .map(([unit, version]) => [unit, fromTuple(version)]),
+    ),
   };
-  const expected = memoryKey(operation.kind, operation.set, sessionNameOf(operation), operation.ordinal);
-  if (!expected.equals(key)) throw new Error(`the key ${parsed.key} is not the key of the row it carries`);
+  const expected = memoryKey(kind, operation.set, sessionNameOf(operation), operation.ordinal);
+  if (!expected.equals(operation.key)) {
+    throw new Error(`the key ${parsed.key} is not the key of the row it carries`);
+  }
   return operation;
 }
 
@@ -110,7 +168,7 @@ function readable(value: Value | undefined): string | null {
 }
 
 /** The name of an operation's session: its own for a session, its parent's for the other kinds; null for an orphan. */
-export function sessionNameOf(operation: Pick<Operation, 'kind' | 'of' | 'set'>): SessionName | null {
+export function sessionNameOf(operation: Pick<FullOperation, 'kind' | 'of' | 'set'>): SessionName | null {
   if (operation.kind === 'session') {
     const { platform_source: platform, content_session_id: session } = operation.set;
     const name = { platform: readable(platform), session: readable(session) };
@@ -119,4 +177,14 @@ export function sessionNameOf(operation: Pick<Operation, 'kind' | 'of' | 'set'>)
       : { platform: name.platform, session: name.session };
   }
   return operation.of !== null && 'session' in operation.of ? operation.of : null;
+}
+
+/** The registers that an operation writes, the link among them, for the rules of registers.ts. */
+export function valuesOf(columns: Row, of: SessionRef | null): Record<string, Value> {
+  return of === null ? { ...columns } : { ...columns, [LINK]: canonicalJson(of) };
+}
+
+/** The session that a link's value names. */
+export function linkedSession(value: Value | undefined): SessionRef | null {
+  return typeof value === 'string' ? SessionLine.parse(JSON.parse(value)) : null;
 }

@@ -11,6 +11,7 @@ const { key } = generateNodeKey();
 const publicKey = publicKeyOf(key.publicKey);
 const set = { created_at_epoch: 5, type: 'discovery', title: 'A title', narrative: null, facts: '[]' };
 const operation: Operation = {
+  type: 'full',
   kind: 'observation',
   key: memoryKey('observation', set, null),
   ordinal: 0,
@@ -19,6 +20,7 @@ const operation: Operation = {
   mem: null,
   set,
   extra: null,
+  written: new Map(),
 };
 const place = {
   space: CID,
@@ -37,7 +39,7 @@ it('gives back what was sealed', () => {
   expect(() => verifySegment(opened, CID, publicKey)).not.toThrow();
   const [read] = readOperations(sealed.bytes).operations;
   expect(read?.key).toEqual(operation.key);
-  expect(read?.set['title']).toBe('A title');
+  expect(read).toMatchObject({ set: { title: 'A title' } });
 });
 
 it('is the same bytes for the same operations, so that a retry overwrites itself', () => {

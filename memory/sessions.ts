@@ -4,9 +4,11 @@ import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import type { RowWriter } from './claude-mem/write.ts';
 import { DEFAULT_PLATFORM, memoryKey, type SessionName } from './keys.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import type { Operation } from './operation.ts';
-import { textOf, type Value } from './values.ts';
-import { UNVERSIONED } from './versions.ts';
+import type { SessionRef } from './operation.ts';
+import type { Kind } from './kinds.ts';
+import { EVERY_SPACE } from './ledger/entities.ts';
+import { textOf, type Row, type Value } from './values.ts';
+import { UNVERSIONED, hasPassed } from './versions.ts';
 
 /** A session row of this database. */
 export interface LocalSession {
@@ -19,6 +21,14 @@ interface RawSession {
   id: number;
   content_session_id: string;
   memory_session_id: string | null;
+}
+
+/** A row that is to go into a session. */
+export interface Belonging {
+  readonly kind: Kind;
+  readonly of: SessionRef | null;
+  /** Columns that a session made up for it takes over. */
+  readonly set: Row;
 }
 
 /** A session to put a row into, or why there is none yet. */
@@ -79,7 +89,7 @@ export class Sessions {
    * The session that an incoming row goes into.
    * @param stub whether a session that is not here is to be made up, so that the row is not lost
    */
-  resolve(operation: Operation, stub: boolean): Resolved {
+  resolve(operation: Belonging, stub: boolean): Resolved {
     const found = this.#lookUp(operation);
     if (found === null) {
       if (!stub && !this.#isOrphan(operation)) return { waits: 'its session has not arrived yet' };
@@ -98,12 +108,27 @@ export class Sessions {
     if (entity === null || entity.origin !== null) return false;
     const row = this.#reader.byId('session', id);
     if (row === null || row.set['status'] !== 'active') return false;
-    const since = this.#now() - ACTIVE_FOR_MS;
-    if (Number(row.set['started_at_epoch'] ?? 0) > since) return true;
+    const now = this.#now();
+    const since = now - ACTIVE_FOR_MS;
+    if (!hasPassed(Number(row.set['started_at_epoch'] ?? 0), ACTIVE_FOR_MS, now)) return true;
     const prompted = this.#db
-      .prepare('SELECT 1 FROM user_prompts WHERE content_session_id = ? AND created_at_epoch > ? LIMIT 1')
-      .get(row.set['content_session_id'], since);
+      .prepare(
+        'SELECT 1 FROM user_prompts WHERE content_session_id = ? AND created_at_epoch BETWEEN ? AND ? LIMIT 1',
+      )
+      .get(row.set['content_session_id'], since, now);
     return prompted !== undefined;
+  }
+
+  /** Whether any row belongs to a session. */
+  hasRows(id: number): boolean {
+    if (this.#reader.promptsOf(id).length > 0) return true;
+    const memory = this.byId(id)?.memorySessionId ?? null;
+    if (memory === null) return false;
+    return ['observations', 'session_summaries'].some(
+      (table) =>
+        this.#db.prepare(`SELECT 1 FROM ${table} WHERE memory_session_id = ? LIMIT 1`).get(memory) !==
+        undefined,
+    );
   }
 
   /** A memory_session_id for a session that came in: the peer's where it is free here, else one of our own making. */
@@ -113,7 +138,7 @@ export class Sessions {
       : `membridge-${key.toString('hex').slice(0, 24)}`;
   }
 
-  #lookUp(operation: Operation): { session: LocalSession; key: Buffer | null } | null {
+  #lookUp(operation: Belonging): { session: LocalSession; key: Buffer | null } | null {
     const { of } = operation;
     if (of === null) return null;
     if ('session' in of) {
@@ -138,12 +163,12 @@ export class Sessions {
     return session === null ? null : { session, key };
   }
 
-  #isOrphan(operation: Operation): boolean {
+  #isOrphan(operation: Belonging): boolean {
     return operation.of !== null && 'memory' in operation.of;
   }
 
   /** Prompts hang on the session itself; observations and summaries need its memory_session_id. */
-  #usable(session: LocalSession, operation: Operation, key: Buffer | null): Resolved {
+  #usable(session: LocalSession, operation: Belonging, key: Buffer | null): Resolved {
     if (session.memorySessionId !== null || operation.kind === 'prompt') return { session };
     if (this.isInUse(session.id, key)) {
       return { waits: 'its session is in use here and has no memory_session_id yet' };
@@ -155,7 +180,7 @@ export class Sessions {
   }
 
   /** A session for a row whose own never came; claude-mem shows no row without one. Never sent to peers. */
-  #makeStub(operation: Operation): LocalSession {
+  #makeStub(operation: Belonging): LocalSession {
     const { of, set } = operation;
     const lost = of !== null && 'memory' in of ? of.memory : null;
     const name: SessionName =
@@ -172,7 +197,9 @@ export class Sessions {
     };
     if (this.#schema.columns.session.has('platform_source')) row['platform_source'] = name.platform;
     const id = this.#writer.insert('session', row);
-    this.#ledger.entities.record(key, 'session', id, 'every', UNVERSIONED, null);
+    const stub = { key, kind: 'session', row: id, spaces: EVERY_SPACE, origin: null, dead: false } as const;
+    this.#ledger.entities.save({ ...stub, version: UNVERSIONED });
+    this.#ledger.entities.saveWritten(key, new Map());
     return { id, contentSessionId: name.session, memorySessionId };
   }
 

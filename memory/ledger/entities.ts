@@ -1,9 +1,10 @@
 import type Database from 'better-sqlite3';
 import { SHAPES, kindOfCode, type Kind } from '../kinds.ts';
-import type { Version } from '../versions.ts';
+import type { Written } from '../registers.ts';
+import { UNVERSIONED, type Version } from '../versions.ts';
 
 /** Bits of `spaces` for a row that no space is ever to be told of (a stub session made here). */
-const EVERY_SPACE = 2 ** 53 - 1;
+export const EVERY_SPACE = 2 ** 53 - 1;
 
 /** What the ledger knows of one memory. */
 export interface Entity {
@@ -12,20 +13,26 @@ export interface Entity {
   /** Local id in claude-mem, null while it is not there. */
   readonly row: number | null;
   readonly spaces: number;
+  /** When the memory as a whole was told of; counter 0 before anybody was. */
   readonly version: Version;
   /** The segment that brought it, null for a memory first seen here. */
   readonly origin: number | null;
+  readonly dead: boolean;
 }
 
-interface RawEntity {
+interface RawVersion {
+  counter: number;
+  hlc: number;
+  node: string;
+}
+
+interface RawEntity extends RawVersion {
   key: Buffer;
   kind: number;
   row: number | null;
   spaces: number;
-  counter: number;
-  hlc: number;
-  node: string;
   origin: number | null;
+  dead: number;
 }
 
 const toEntity = (raw: RawEntity): Entity => ({
@@ -35,40 +42,53 @@ const toEntity = (raw: RawEntity): Entity => ({
   spaces: raw.spaces,
   version: { counter: raw.counter, hlc: raw.hlc, node: raw.node },
   origin: raw.origin,
+  dead: raw.dead === 1,
 });
 
 /** Whether a space has an operation for the memory. */
-export function isKnownIn(entity: Entity, space: number): boolean {
+export function isKnownIn(entity: Pick<Entity, 'spaces'>, space: number): boolean {
   return Math.floor(entity.spaces / 2 ** space) % 2 === 1;
 }
 
+/** Whether a row is a session made up here for rows whose own never came. */
+export function isStub(entity: Entity): boolean {
+  return entity.spaces === EVERY_SPACE && entity.version.counter === 0;
+}
+
+/** The name under which the ledger files when a memory was deleted. */
+const LIFE = 'life';
+
 /** The ledger's table of memories. Every method is one statement or a few; callers bring the transaction. */
 export class Entities {
+  readonly #db: Database.Database;
   readonly #byKey: Database.Statement<[Buffer], RawEntity>;
   readonly #byRow: Database.Statement<[number, number], RawEntity>;
   readonly #seen: Database.Statement<[Buffer, number, number]>;
-  readonly #apply: Database.Statement<unknown[]>;
+  readonly #save: Database.Statement<unknown[]>;
+  readonly #addSpace: Database.Statement<[number, Buffer]>;
   readonly #unsent: Database.Statement<[number, number, number, number], RawEntity>;
   readonly #hasUnsent: Database.Statement<[number, number, number]>;
   readonly #high: Database.Statement<[number], { high: number }>;
   readonly #setHigh: Database.Statement<[number, number]>;
   readonly #forget: Database.Statement<[Buffer]>;
-
-  readonly #db: Database.Database;
+  readonly #registers: Database.Statement<[Buffer], RawVersion & { unit: string }>;
+  readonly #setRegister: Database.Statement<unknown[]>;
+  readonly #forgetRegisters: Database.Statement<[Buffer]>;
 
   constructor(db: Database.Database) {
     this.#db = db;
     this.#byKey = db.prepare('SELECT * FROM entity WHERE key = ?');
-    this.#byRow = db.prepare('SELECT * FROM entity WHERE kind = ? AND row = ? LIMIT 1');
+    this.#byRow = db.prepare('SELECT * FROM entity WHERE kind = ? AND row = ?');
     this.#seen = db.prepare(
       `INSERT INTO entity (key, kind, row) VALUES (?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET row = excluded.row WHERE entity.row IS NULL`,
     );
-    this.#apply = db.prepare(
-      `INSERT INTO entity (key, kind, row, spaces, counter, hlc, node, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET row = excluded.row, spaces = entity.spaces | excluded.spaces,
-         counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
+    this.#save = db.prepare(
+      `INSERT INTO entity (key, kind, row, spaces, counter, hlc, node, origin, dead) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET row = excluded.row, spaces = excluded.spaces, counter = excluded.counter,
+         hlc = excluded.hlc, node = excluded.node, origin = excluded.origin, dead = excluded.dead`,
     );
+    this.#addSpace = db.prepare('UPDATE entity SET spaces = spaces | ? WHERE key = ?');
     this.#unsent = db.prepare(
       `SELECT * FROM entity WHERE kind = ? AND row > ? AND spaces & ? = 0 ORDER BY row LIMIT ?`,
     );
@@ -80,6 +100,12 @@ export class Entities {
       'INSERT INTO scanned (kind, high) VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET high = excluded.high',
     );
     this.#forget = db.prepare('DELETE FROM entity WHERE key = ?');
+    this.#registers = db.prepare('SELECT unit, counter, hlc, node FROM register WHERE key = ?');
+    this.#setRegister = db.prepare(
+      `INSERT INTO register (key, unit, counter, hlc, node) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (key, unit) DO UPDATE SET counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
+    );
+    this.#forgetRegisters = db.prepare('DELETE FROM register WHERE key = ?');
   }
 
   byKey(key: Buffer): Entity | null {
@@ -87,9 +113,15 @@ export class Entities {
     return raw === undefined ? null : toEntity(raw);
   }
 
+  /** A memory that a row holds; the others are found with allByRow. */
   byRow(kind: Kind, row: number): Entity | null {
     const raw = this.#byRow.get(SHAPES[kind].code, row);
     return raw === undefined ? null : toEntity(raw);
+  }
+
+  /** Every memory that a row holds: more than one where peers' twins were found to be the same. */
+  allByRow(kind: Kind, row: number): Entity[] {
+    return this.#byRow.all(SHAPES[kind].code, row).map(toEntity);
   }
 
   /** A row was found in claude-mem: it is this memory. */
@@ -97,23 +129,56 @@ export class Entities {
     this.#seen.run(key, SHAPES[kind].code, row);
   }
 
-  /** An operation of a space stands for the memory in this row now, at this version. */
-  record(
-    key: Buffer,
-    kind: Kind,
-    row: number,
-    space: number | 'every',
-    version: Version,
-    origin: number | null,
-  ): void {
-    const bits = space === 'every' ? EVERY_SPACE : 2 ** space;
+  save(entity: Entity): void {
+    const { key, kind, row, spaces, version, origin, dead } = entity;
     const { counter, hlc, node } = version;
-    this.#apply.run(key, SHAPES[kind].code, row, bits, counter, hlc, node, origin);
+    this.#save.run(key, SHAPES[kind].code, row, spaces, counter, hlc, node, origin, dead ? 1 : 0);
+  }
+
+  /** A space has an operation for a memory. */
+  addSpace(key: Buffer, space: number): void {
+    this.#addSpace.run(2 ** space, key);
+  }
+
+  /** When a memory's registers were written. */
+  writtenOf(entity: Entity): Written {
+    const units = new Map<string, Version>();
+    for (const { unit, counter, hlc, node } of this.#registers.all(entity.key)) {
+      if (unit !== LIFE) units.set(unit, { counter, hlc, node });
+    }
+    return { base: entity.version, units };
+  }
+
+  /** When it was last said that a memory lives, or that it does not; UNVERSIONED before anybody did. */
+  lifeOf(entity: Entity | null): Version {
+    if (entity === null) return UNVERSIONED;
+    if (!entity.dead) return entity.version;
+    const life = this.#registers.all(entity.key).find(({ unit }) => unit === LIFE);
+    return life === undefined ? entity.version : { counter: life.counter, hlc: life.hlc, node: life.node };
+  }
+
+  /** Files when registers were written, in place of what was filed. */
+  saveWritten(key: Buffer, units: ReadonlyMap<string, Version>): void {
+    this.#forgetRegisters.run(key);
+    for (const [unit, { counter, hlc, node }] of units) this.#setRegister.run(key, unit, counter, hlc, node);
+  }
+
+  /** A memory is gone since `version`; only that stays of it. */
+  bury(entity: Entity, version: Version): void {
+    this.save({ ...entity, row: null, dead: true });
+    this.saveWritten(entity.key, new Map([[LIFE, version]]));
+  }
+
+  /** The greatest counter that any write of a memory carries. */
+  counterOf(entity: Entity): number {
+    const counters = this.#registers.all(entity.key).map(({ counter }) => counter);
+    return Math.max(entity.version.counter, ...counters);
   }
 
   /** Drops a key that no operation ever named (its row turned out to be another memory). */
   forget(key: Buffer): void {
     this.#forget.run(key);
+    this.#forgetRegisters.run(key);
   }
 
   /** Rows above a local id that the space has no operation for, in order of id. */
@@ -125,19 +190,9 @@ export class Entities {
     return this.#hasUnsent.get(SHAPES[kind].code, aboveRow, 2 ** space) !== undefined;
   }
 
-  /** The newest and the oldest few rows of a kind, each with every key that names it. */
-  sample(kind: Kind, count: number): { row: number; keys: Buffer[] }[] {
-    const { code } = SHAPES[kind];
-    const rows = (order: 'ASC' | 'DESC'): number[] =>
-      this.#db
-        .prepare(`SELECT DISTINCT row FROM entity WHERE kind = ? AND row > 0 ORDER BY row ${order} LIMIT ?`)
-        .pluck()
-        .all(code, count) as number[];
-    const keys = this.#db.prepare('SELECT key FROM entity WHERE kind = ? AND row = ?').pluck();
-    return [...new Set([...rows('DESC'), ...rows('ASC')])].map((row) => ({
-      row,
-      keys: keys.all(code, row) as Buffer[],
-    }));
+  /** Keys of memories that were deleted. */
+  deadKeys(): Buffer[] {
+    return this.#db.prepare('SELECT key FROM entity WHERE dead = 1').pluck().all() as Buffer[];
   }
 
   /** Forgets that a space ever had an operation for anything: all of it is to be sent again. */

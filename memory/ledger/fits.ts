@@ -1,25 +1,32 @@
 import type Database from 'better-sqlite3';
-import { nameOf, type RowReader } from '../claude-mem/read.ts';
+import type { Changes } from '../changes.ts';
+import type { RowReader } from '../claude-mem/read.ts';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
-import { ordinalOf } from '../keys.ts';
+import { compareMarks } from '../marks.ts';
 import type { Ledger } from './ledger.ts';
 
-/** Rows of each kind that are compared: the newest and the oldest few. */
-const SAMPLE = 3;
+/** Rows of each kind that are compared: so many of the newest, and of the oldest. */
+const SAMPLE = { opened: 3, running: 1 };
 
 /**
  * Whether a ledger was made of this very database: its ids never went back, and a sample of rows are still the memories
  * that the ledger says. A restored, replaced or copied-over file must not be read with another one's ledger.
  */
-export function ledgerFits(db: Database.Database, reader: RowReader, ledger: Ledger): boolean {
+export function ledgerFits(
+  db: Database.Database,
+  reader: RowReader,
+  ledger: Ledger,
+  changes: Changes,
+  depth: keyof typeof SAMPLE,
+): boolean {
   for (const kind of KINDS) {
-    if (ledger.entities.scannedTo(kind) > lastId(db, reader, kind)) return false;
-    for (const { row, keys } of ledger.entities.sample(kind, SAMPLE)) {
+    const sample = ledger.marks.sample(kind, SAMPLE[depth]);
+    const last = Math.max(ledger.entities.scannedTo(kind), ...sample.map(({ row }) => row));
+    if (last > lastId(db, reader, kind)) return false;
+    for (const { row, mark } of sample) {
       const found = reader.byId(kind, row);
       // A row that was deleted says nothing; one that is another memory now says that this is another file.
-      if (found === null) continue;
-      const name = nameOf(found.of);
-      if (keys.every((key) => ordinalOf(key, kind, found.set, name) === null)) return false;
+      if (found !== null && compareMarks(kind, mark, changes.markOf(found)).moved) return false;
     }
   }
   return true;

@@ -1,14 +1,20 @@
 import type Database from 'better-sqlite3';
+import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
+import { Marks } from './marks.ts';
 import { openLedger } from './open.ts';
 import { Outbox } from './outbox.ts';
 import { Spaces } from './spaces.ts';
+import { statementsOf } from './statements.ts';
 
 /** The ledger of one claude-mem database, opened: its tables and its transactions. */
 export class Ledger {
   readonly db: Database.Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
   readonly entities: Entities;
+  readonly marks: Marks;
+  readonly dirty: Dirty;
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
@@ -16,7 +22,10 @@ export class Ledger {
   /** @throws MembridgeError ledger_failed */
   constructor(path: string) {
     this.db = openLedger(path);
+    this.#sql = statementsOf(this.db);
     this.entities = new Entities(this.db);
+    this.marks = new Marks(this.db);
+    this.dirty = new Dirty(this.db);
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
@@ -27,18 +36,26 @@ export class Ledger {
     return this.db.transaction(work).immediate();
   }
 
+  /** The same, and it outlives a power cut: for what is promised to the store. */
+  durably<T>(work: () => T): T {
+    this.db.pragma('synchronous = FULL');
+    try {
+      return this.atomically(work);
+    } finally {
+      this.db.pragma('synchronous = NORMAL');
+    }
+  }
+
   meta(name: string): string | number | null {
-    const row = this.db.prepare('SELECT value FROM meta WHERE name = ?').get(name) as
+    const row = this.#sql('SELECT value FROM meta WHERE name = ?').get(name) as
       { value: string | number } | undefined;
     return row?.value ?? null;
   }
 
   setMeta(name: string, value: string | number): void {
-    this.db
-      .prepare(
-        'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
-      )
-      .run(name, value);
+    this.#sql(
+      'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    ).run(name, value);
   }
 
   /**
@@ -49,6 +66,8 @@ export class Ledger {
     this.atomically(() => {
       for (const table of [
         'entity',
+        'register',
+        'seen',
         'scanned',
         'emitted',
         'dirty',
@@ -71,6 +90,7 @@ export class Ledger {
     this.entities.forgetSpace(space);
     this.inbox.forgetSpace(space);
     this.db.prepare('DELETE FROM emitted WHERE space = ?').run(space);
+    for (const key of this.entities.deadKeys()) this.dirty.mark(space, key, DEATH);
   }
 
   close(): void {

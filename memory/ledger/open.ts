@@ -14,12 +14,22 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 -- A memory by its key. "row" is NULL until it is in claude-mem; several keys may name one row.
 -- "spaces" has bit n set when space n has an operation for it, from here or from a peer.
--- "origin" is the segment that brought it, NULL for a memory first seen here.
+-- "origin" is the segment that brought it, NULL for a memory first seen here. "dead" is 1 once it was deleted.
 CREATE TABLE entity (
   key BLOB PRIMARY KEY, kind INTEGER NOT NULL, row INTEGER, spaces INTEGER NOT NULL DEFAULT 0,
-  counter INTEGER NOT NULL DEFAULT 0, hlc INTEGER NOT NULL DEFAULT 0, node TEXT NOT NULL DEFAULT '', origin INTEGER
+  counter INTEGER NOT NULL DEFAULT 0, hlc INTEGER NOT NULL DEFAULT 0, node TEXT NOT NULL DEFAULT '', origin INTEGER,
+  dead INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX entity_row ON entity (kind, row, spaces);
+CREATE INDEX entity_dead ON entity (dead) WHERE dead = 1;
+
+-- When a register of a memory was written, where that is not the entity's own version; "life" for a deletion.
+CREATE TABLE register (
+  key BLOB, unit TEXT, counter INTEGER NOT NULL, hlc INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (key, unit)
+) WITHOUT ROWID;
+
+-- What each row of claude-mem looked like when it was last reconciled with what the spaces are told (marks.ts).
+CREATE TABLE seen (kind INTEGER, row INTEGER, mark BLOB NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
 
 -- Rows up to this local id have been looked at, by kind.
 CREATE TABLE scanned (kind INTEGER PRIMARY KEY, high INTEGER NOT NULL);
@@ -30,8 +40,8 @@ CREATE TABLE space (
 );
 -- Rows up to this local id have been considered for sending, by space and kind.
 CREATE TABLE emitted (space INTEGER, kind INTEGER, high INTEGER NOT NULL, PRIMARY KEY (space, kind)) WITHOUT ROWID;
--- Memories to be sent (again) although they lie below that mark.
-CREATE TABLE dirty (space INTEGER, key BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
+-- Memories to be sent (again) although they lie below that mark; "parts" says what of them (dirty.ts).
+CREATE TABLE dirty (space INTEGER, key BLOB, parts INTEGER NOT NULL, PRIMARY KEY (space, key)) WITHOUT ROWID;
 -- Sealed segments on their way to the store: the very bytes, so that a crash sends the same object again.
 CREATE TABLE outbox (
   space INTEGER, epoch TEXT, seq INTEGER, sha TEXT NOT NULL, operations INTEGER NOT NULL, bytes BLOB NOT NULL,
@@ -41,7 +51,7 @@ CREATE TABLE outbox (
 -- Every segment that was fetched or sent; "done" counts its operations applied so far.
 CREATE TABLE segment (
   id INTEGER PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
-  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'applied', 'damaged')),
+  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'held', 'applied', 'damaged')),
   done INTEGER NOT NULL DEFAULT 0, problem TEXT, at INTEGER NOT NULL, UNIQUE (space, node, epoch, seq, hash)
 );
 -- The bytes of a segment, until all of its operations are applied.
@@ -49,10 +59,10 @@ CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
 CREATE TABLE head (space INTEGER, node TEXT, etag TEXT NOT NULL, PRIMARY KEY (space, node)) WITHOUT ROWID;
 CREATE TABLE certificate (node TEXT, key_id TEXT, json TEXT NOT NULL, PRIMARY KEY (node, key_id)) WITHOUT ROWID;
--- Operations that cannot be applied yet, with the reason.
+-- Operations that cannot be applied yet, with the reason. "parked" ones wait for their memory to be written again.
 CREATE TABLE waiting (
-  space INTEGER, key BLOB, line TEXT NOT NULL, origin INTEGER NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL,
-  PRIMARY KEY (space, key)
+  space INTEGER, key BLOB, version TEXT, line TEXT NOT NULL, origin INTEGER NOT NULL, reason TEXT NOT NULL,
+  since INTEGER NOT NULL, parked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (space, key, version)
 ) WITHOUT ROWID;
 -- Which session a peer's memory_session_id belongs to.
 CREATE TABLE alias (memory TEXT PRIMARY KEY, session BLOB NOT NULL) WITHOUT ROWID;
@@ -61,8 +71,8 @@ CREATE INDEX alias_session ON alias (session);
 CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
 `;
 
-/** Raised when SCHEMA changes; an older ledger is then upgraded here. */
-const LEDGER_VERSION = 1;
+/** Raised when SCHEMA changes. An older ledger is begun anew: that costs one full listing, never a memory. */
+const LEDGER_VERSION = 2;
 
 /** Page cache in KiB: key lookups are random, and an agent is to stay below 250 MB. */
 const CACHE_KIB = 48 * 1024;
@@ -76,15 +86,20 @@ export function openLedger(path: string): Database.Database {
   try {
     const db = new Database(path, { timeout: 1_000 });
     db.pragma('journal_mode = WAL');
-    // Full: what the outbox promised before a PUT must outlive a power cut.
-    db.pragma('synchronous = FULL');
+    // A power cut may cost the last commits, which are then done again; what must not be lost is written durably.
+    db.pragma('synchronous = NORMAL');
     db.pragma(`cache_size = -${CACHE_KIB}`);
     const found = db.pragma('quick_check(1)', { simple: true });
     if (found !== 'ok') throw new Error(String(found));
     const version = db.pragma('user_version', { simple: true }) as number;
     if (version > LEDGER_VERSION) throw new Error('it was written by a newer Membridge; update this one');
-    if (version === 0) {
+    if (version < LEDGER_VERSION) {
       db.transaction(() => {
+        const tables = db
+          .prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+          .pluck()
+          .all() as string[];
+        for (const table of tables) db.exec(`DROP TABLE "${table}"`);
         db.exec(SCHEMA);
         db.pragma(`user_version = ${LEDGER_VERSION}`);
       })();

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { statementsOf } from './statements.ts';
 
 /** A sealed segment on its way to the store. */
 export interface OutboxEntry {
@@ -11,41 +12,43 @@ export interface OutboxEntry {
 
 /** The ledger's outbox: the exact bytes of segments that the store may not hold yet. */
 export class Outbox {
-  readonly #db: Database.Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
 
   constructor(db: Database.Database) {
-    this.#db = db;
+    this.#sql = statementsOf(db);
   }
 
   add(space: number, entry: OutboxEntry): void {
-    this.#db
-      .prepare('INSERT INTO outbox (space, epoch, seq, sha, operations, bytes) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(space, entry.epoch, entry.seq, entry.sha, entry.operations, entry.bytes);
+    this.#sql('INSERT INTO outbox (space, epoch, seq, sha, operations, bytes) VALUES (?, ?, ?, ?, ?, ?)').run(
+      space,
+      entry.epoch,
+      entry.seq,
+      entry.sha,
+      entry.operations,
+      entry.bytes,
+    );
   }
 
   /** The oldest entry of a space, or null when all is sent. */
   next(space: number): OutboxEntry | null {
-    const entry = this.#db
-      .prepare(
-        'SELECT epoch, seq, sha, operations, bytes FROM outbox WHERE space = ? ORDER BY epoch, seq LIMIT 1',
-      )
-      .get(space) as OutboxEntry | undefined;
+    const entry = this.#sql(
+      'SELECT epoch, seq, sha, operations, bytes FROM outbox WHERE space = ? ORDER BY epoch, seq LIMIT 1',
+    ).get(space) as OutboxEntry | undefined;
     return entry ?? null;
   }
 
   remove(space: number, epoch: string, seq: number): void {
-    this.#db.prepare('DELETE FROM outbox WHERE space = ? AND epoch = ? AND seq = ?').run(space, epoch, seq);
+    this.#sql('DELETE FROM outbox WHERE space = ? AND epoch = ? AND seq = ?').run(space, epoch, seq);
   }
 
   has(space: number, epoch: string, seq: number): boolean {
     return (
-      this.#db
-        .prepare('SELECT 1 FROM outbox WHERE space = ? AND epoch = ? AND seq = ?')
-        .get(space, epoch, seq) !== undefined
+      this.#sql('SELECT 1 FROM outbox WHERE space = ? AND epoch = ? AND seq = ?').get(space, epoch, seq) !==
+      undefined
     );
   }
 
   isEmpty(space: number): boolean {
-    return this.#db.prepare('SELECT 1 FROM outbox WHERE space = ? LIMIT 1').get(space) === undefined;
+    return this.#sql('SELECT 1 FROM outbox WHERE space = ? LIMIT 1').get(space) === undefined;
   }
 }

@@ -4,6 +4,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { SHAPES, type Kind } from '../kinds.ts';
 import { FIRST_PREV_SHA } from '../segment.ts';
+import { statementsOf } from './statements.ts';
 
 /** Spaces are bits of an integer that must stay exact in JavaScript. */
 const MAX_SPACES = 52;
@@ -40,9 +41,11 @@ interface RawSpace {
 /** The ledger's table of spaces: this node's place in each. */
 export class Spaces {
   readonly #db: Database.Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#sql = statementsOf(db);
   }
 
   /** The space with this configuration, filed now when it is new; other projects mean that all rows are considered again. */
@@ -51,23 +54,26 @@ export class Spaces {
     return this.#db.transaction(() => {
       const found = this.find(config.cid);
       if (found === null) {
-        const { count } = this.#db.prepare('SELECT count(*) AS count FROM space').get() as { count: number };
+        const { count } = this.#sql('SELECT count(*) AS count FROM space').get() as { count: number };
         if (count >= MAX_SPACES) {
           throw new MembridgeError('conflict', `A node can take part in at most ${MAX_SPACES} spaces.`);
         }
-        this.#db
-          .prepare('INSERT INTO space (id, cid, projects, chain) VALUES (?, ?, ?, ?)')
-          .run(count, config.cid, projects, FIRST_PREV_SHA);
+        this.#sql('INSERT INTO space (id, cid, projects, chain) VALUES (?, ?, ?, ?)').run(
+          count,
+          config.cid,
+          projects,
+          FIRST_PREV_SHA,
+        );
       } else if (JSON.stringify(found.projects) !== projects) {
-        this.#db.prepare('UPDATE space SET projects = ? WHERE id = ?').run(projects, found.id);
-        this.#db.prepare('DELETE FROM emitted WHERE space = ?').run(found.id);
+        this.#sql('UPDATE space SET projects = ? WHERE id = ?').run(projects, found.id);
+        this.#sql('DELETE FROM emitted WHERE space = ?').run(found.id);
       }
       return this.get(config.cid);
     })();
   }
 
   find(cid: string): LedgerSpace | null {
-    const raw = this.#db.prepare('SELECT * FROM space WHERE cid = ?').get(cid) as RawSpace | undefined;
+    const raw = this.#sql('SELECT * FROM space WHERE cid = ?').get(cid) as RawSpace | undefined;
     if (raw === undefined) return null;
     return {
       id: raw.id,
@@ -81,6 +87,11 @@ export class Spaces {
     };
   }
 
+  /** Every space that this ledger has taken part in. */
+  all(): { id: number; cid: string }[] {
+    return this.#sql('SELECT id, cid FROM space').all() as { id: number; cid: string }[];
+  }
+
   get(cid: string): LedgerSpace {
     const space = this.find(cid);
     if (space === null) throw new Error(`the ledger has no space ${cid}`);
@@ -90,56 +101,38 @@ export class Spaces {
   /** Begins a new incarnation: its segments start at 1 with no predecessor. Time-ordered, so that listings show it last. */
   beginEpoch(cid: string, now: number): LedgerSpace {
     const epoch = now.toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
-    this.#db
-      .prepare('UPDATE space SET epoch = ?, seq = 0, chain = ?, head_etag = NULL WHERE cid = ?')
-      .run(epoch, FIRST_PREV_SHA, cid);
+    this.#sql('UPDATE space SET epoch = ?, seq = 0, chain = ?, head_etag = NULL WHERE cid = ?').run(
+      epoch,
+      FIRST_PREV_SHA,
+      cid,
+    );
     return this.get(cid);
   }
 
   advance(id: number, seq: number, chain: string): void {
-    this.#db.prepare('UPDATE space SET seq = ?, chain = ? WHERE id = ?').run(seq, chain, id);
+    this.#sql('UPDATE space SET seq = ?, chain = ? WHERE id = ?').run(seq, chain, id);
   }
 
   setHeadEtag(id: number, etag: string): void {
-    this.#db.prepare('UPDATE space SET head_etag = ? WHERE id = ?').run(etag, id);
+    this.#sql('UPDATE space SET head_etag = ? WHERE id = ?').run(etag, id);
   }
 
   setLastFullList(id: number, at: number): void {
-    this.#db.prepare('UPDATE space SET last_full_list = ? WHERE id = ?').run(at, id);
+    this.#sql('UPDATE space SET last_full_list = ? WHERE id = ?').run(at, id);
   }
 
   /** The local id up to which rows of a kind have been considered for sending. */
   emittedTo(id: number, kind: Kind): number {
-    const row = this.#db
-      .prepare('SELECT high FROM emitted WHERE space = ? AND kind = ?')
-      .get(id, SHAPES[kind].code) as { high: number } | undefined;
+    const row = this.#sql('SELECT high FROM emitted WHERE space = ? AND kind = ?').get(
+      id,
+      SHAPES[kind].code,
+    ) as { high: number } | undefined;
     return row?.high ?? 0;
   }
 
   setEmittedTo(id: number, kind: Kind, row: number): void {
-    this.#db
-      .prepare(
-        'INSERT INTO emitted (space, kind, high) VALUES (?, ?, ?) ON CONFLICT (space, kind) DO UPDATE SET high = max(high, excluded.high)',
-      )
-      .run(id, SHAPES[kind].code, row);
-  }
-
-  markDirty(id: number, key: Buffer): void {
-    this.#db.prepare('INSERT OR IGNORE INTO dirty (space, key) VALUES (?, ?)').run(id, key);
-  }
-
-  clearDirty(id: number, key: Buffer): void {
-    this.#db.prepare('DELETE FROM dirty WHERE space = ? AND key = ?').run(id, key);
-  }
-
-  dirty(id: number, limit: number): Buffer[] {
-    return this.#db
-      .prepare('SELECT key FROM dirty WHERE space = ? LIMIT ?')
-      .pluck()
-      .all(id, limit) as Buffer[];
-  }
-
-  hasDirty(id: number): boolean {
-    return this.#db.prepare('SELECT 1 FROM dirty WHERE space = ? LIMIT 1').get(id) !== undefined;
+    this.#sql(
+      'INSERT INTO emitted (space, kind, high) VALUES (?, ?, ?) ON CONFLICT (space, kind) DO UPDATE SET high = max(high, excluded.high)',
+    ).run(id, SHAPES[kind].code, row);
   }
 }

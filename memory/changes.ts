@@ -1,0 +1,158 @@
+import type { MemoryRow } from './claude-mem/read.ts';
+import type { ClaudeMemSchema } from './claude-mem/schema.ts';
+import { LINK, UNITS, type Kind } from './kinds.ts';
+import { DEATH, WHOLE } from './ledger/dirty.ts';
+import { isKnownIn, isStub, type Entity } from './ledger/entities.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { compareMarks, markOf } from './marks.ts';
+import { freeKey } from './scan.ts';
+import { textOf } from './values.ts';
+import type { HybridClock, Version } from './versions.ts';
+
+/** What noticing a change needs. */
+export interface ChangeContext {
+  readonly ledger: Ledger;
+  readonly schema: ClaudeMemSchema;
+  readonly clock: HybridClock;
+  readonly node: string;
+}
+
+/**
+ * Turns what was done to claude-mem's rows into writes with a version of their own, and has the spaces that know the
+ * memory be told. Callers bring the ledger's transaction.
+ */
+export class Changes {
+  readonly #context: ChangeContext;
+
+  constructor(context: ChangeContext) {
+    this.#context = context;
+  }
+
+  /** The mark of a row as it is now. */
+  markOf(row: MemoryRow): Buffer {
+    const columns = this.#context.schema.columns[row.kind];
+    return markOf(row, (column) => columns.has(column));
+  }
+
+  /**
+   * Compares a row with its mark and claims what was changed here since.
+   * @returns whether anything was
+   */
+  notice(row: MemoryRow): boolean {
+    const { ledger } = this.#context;
+    const told = ledger.marks.get(row.kind, row.id);
+    const now = this.markOf(row);
+    if (told !== null && told.equals(now)) return false;
+    ledger.marks.set(row.kind, row.id, now);
+    if (told === null) return false;
+    const { moved, units } = compareMarks(row.kind, told, now);
+    if (moved) {
+      this.#rename(row);
+      return true;
+    }
+    // A row that lost its session is not moved away from it: peers still know better.
+    const lost = 'memory' in row.of;
+    const claimed = units.filter((unit) => !(lost && UNITS[row.kind][unit]?.name === LINK));
+    if (claimed.length === 0) return false;
+    for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.claim(entity, claimed);
+    // A row may have come under a space's projects by this: it is looked at again.
+    const project = textOf(row.set['project']);
+    if (project !== null && claimed.some((unit) => UNITS[row.kind][unit]?.name === 'project')) {
+      for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.#offer(entity);
+    }
+    return true;
+  }
+
+  /** Gives parts of a memory a new version, by this node and now, and has the spaces be told of them. */
+  claim(entity: Entity, units: readonly number[]): void {
+    const { ledger } = this.#context;
+    if (entity.version.counter === 0 || entity.dead) return;
+    const version = this.#nextVersion(entity);
+    const written = new Map(ledger.entities.writtenOf(entity).units);
+    let parts = 0;
+    for (const index of units) {
+      const unit = UNITS[entity.kind][index];
+      if (unit === undefined) continue;
+      if (unit.merge !== 'lattice') written.set(unit.name, version);
+      parts |= 1 << index;
+    }
+    ledger.entities.saveWritten(entity.key, written);
+    this.#tell(entity, parts, null);
+  }
+
+  /** Notes that a row is gone: its memories are dead from now on, wherever they were told of. */
+  bury(kind: Kind, row: number): void {
+    const { ledger } = this.#context;
+    for (const entity of ledger.entities.allByRow(kind, row)) {
+      if (entity.version.counter === 0 || isStub(entity)) {
+        ledger.entities.forget(entity.key);
+        continue;
+      }
+      ledger.entities.bury(entity, this.#nextVersion(entity));
+      this.#tell(entity, DEATH, null);
+    }
+    ledger.marks.remove(kind, row);
+  }
+
+  /** A memory that was dead is written again here: it lives from now on, and is told of as a whole. */
+  revive(entity: Entity, row: number): void {
+    const { ledger } = this.#context;
+    const version = this.#nextVersion(entity);
+    // Every register counts as written now, so that nothing from before the deletion comes back.
+    const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
+    ledger.entities.save({ ...entity, row, dead: false, version });
+    ledger.entities.saveWritten(entity.key, new Map(names.map((name) => [name, version])));
+    this.#tell(entity, WHOLE, null);
+  }
+
+  /** Has every space that knows a memory, but one, be told of parts of it. */
+  tellOthers(entity: Entity, parts: number, but: number): void {
+    this.#tell(entity, parts, but);
+  }
+
+  #tell(entity: Entity, parts: number, but: number | null): void {
+    if (parts === 0) return;
+    const { ledger } = this.#context;
+    for (const space of ledger.spaces.all()) {
+      if (space.id !== but && isKnownIn(entity, space.id) && !isStub(entity)) {
+        ledger.dirty.mark(space.id, entity.key, parts);
+      }
+    }
+  }
+
+  /** Has spaces that do not know a memory look whether they should. */
+  #offer(entity: Entity): void {
+    const { ledger } = this.#context;
+    for (const space of ledger.spaces.all()) {
+      if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE);
+    }
+  }
+
+  /** The row's immutable columns changed: the memory it was is gone, and it is another one now. */
+  #rename(row: MemoryRow): void {
+    const { ledger } = this.#context;
+    for (const entity of ledger.entities.allByRow(row.kind, row.id)) {
+      if (entity.version.counter === 0) ledger.entities.forget(entity.key);
+      // A session that is known by another name now keeps its old name at the peers, empty: deleting it there could take
+      // rows of theirs along.
+      else if (row.kind === 'session') ledger.entities.save({ ...entity, row: null });
+      else {
+        ledger.entities.bury(entity, this.#nextVersion(entity));
+        this.#tell(entity, DEATH, null);
+      }
+    }
+    const { key } = freeKey(ledger, row);
+    const known = ledger.entities.byKey(key);
+    if (known?.dead === true) this.revive(known, row.id);
+    else ledger.entities.seen(key, row.kind, row.id);
+    const entity = ledger.entities.byKey(key);
+    if (entity !== null) this.#offer(entity);
+  }
+
+  #nextVersion(entity: Entity): Version {
+    const { ledger, clock, node } = this.#context;
+    const version = { counter: ledger.entities.counterOf(entity) + 1, hlc: clock.tick(), node };
+    ledger.setMeta('hlc', clock.last);
+    return version;
+  }
+}

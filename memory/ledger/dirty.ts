@@ -1,0 +1,44 @@
+import type Database from 'better-sqlite3';
+
+/** What of a memory a space is still to be told: bit n for part n of its kind (kinds.ts), or one of these. */
+export const DEATH = 2 ** 29;
+export const WHOLE = 2 ** 30;
+
+export interface DirtyMemory {
+  readonly key: Buffer;
+  readonly parts: number;
+}
+
+/** The ledger's list of memories to be sent (again). Callers bring the transaction. */
+export class Dirty {
+  readonly #mark: Database.Statement<[number, Buffer, number]>;
+  readonly #clear: Database.Statement<[number, Buffer]>;
+  readonly #list: Database.Statement<[number, number], DirtyMemory>;
+  readonly #any: Database.Statement<[number]>;
+
+  constructor(db: Database.Database) {
+    this.#mark = db.prepare(
+      'INSERT INTO dirty (space, key, parts) VALUES (?, ?, ?) ON CONFLICT (space, key) DO UPDATE SET parts = dirty.parts | excluded.parts',
+    );
+    this.#clear = db.prepare('DELETE FROM dirty WHERE space = ? AND key = ?');
+    this.#list = db.prepare('SELECT key, parts FROM dirty WHERE space = ? LIMIT ?');
+    this.#any = db.prepare('SELECT 1 FROM dirty WHERE space = ? LIMIT 1').pluck();
+  }
+
+  /** Has a space be told parts of a memory. */
+  mark(space: number, key: Buffer, parts: number): void {
+    this.#mark.run(space, key, parts);
+  }
+
+  clear(space: number, key: Buffer): void {
+    this.#clear.run(space, key);
+  }
+
+  list(space: number, limit: number): DirtyMemory[] {
+    return this.#list.all(space, limit);
+  }
+
+  any(space: number): boolean {
+    return this.#any.get(space) !== undefined;
+  }
+}

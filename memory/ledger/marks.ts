@@ -1,0 +1,59 @@
+import type Database from 'better-sqlite3';
+import { SHAPES, type Kind } from '../kinds.ts';
+
+/** What a row of claude-mem looked like when it was last reconciled. */
+export interface SeenRow {
+  readonly row: number;
+  readonly mark: Buffer;
+}
+
+/** The ledger's table of marks, by which changes and deletions are noticed. Callers bring the transaction. */
+export class Marks {
+  readonly #get: Database.Statement<[number, number]>;
+  readonly #set: Database.Statement<[number, number, Buffer]>;
+  readonly #remove: Database.Statement<[number, number]>;
+  readonly #range: Database.Statement<[number, number, number], SeenRow>;
+  readonly #count: Database.Statement<[number]>;
+  readonly #sample: readonly Database.Statement<[number, number], SeenRow>[];
+
+  constructor(db: Database.Database) {
+    this.#get = db.prepare('SELECT mark FROM seen WHERE kind = ? AND row = ?').pluck();
+    this.#set = db.prepare(
+      'INSERT INTO seen (kind, row, mark) VALUES (?, ?, ?) ON CONFLICT (kind, row) DO UPDATE SET mark = excluded.mark',
+    );
+    this.#remove = db.prepare('DELETE FROM seen WHERE kind = ? AND row = ?');
+    this.#range = db.prepare(
+      'SELECT row, mark FROM seen WHERE kind = ? AND row > ? AND row <= ? ORDER BY row',
+    );
+    this.#count = db.prepare('SELECT count(*) FROM seen WHERE kind = ?').pluck();
+    this.#sample = ['ASC', 'DESC'].map((order) =>
+      db.prepare(`SELECT row, mark FROM seen WHERE kind = ? ORDER BY row ${order} LIMIT ?`),
+    );
+  }
+
+  get(kind: Kind, row: number): Buffer | null {
+    return (this.#get.get(SHAPES[kind].code, row) as Buffer | undefined) ?? null;
+  }
+
+  set(kind: Kind, row: number, mark: Buffer): void {
+    this.#set.run(SHAPES[kind].code, row, mark);
+  }
+
+  remove(kind: Kind, row: number): void {
+    this.#remove.run(SHAPES[kind].code, row);
+  }
+
+  /** Rows with a local id above `from` and up to `to`, in order. */
+  range(kind: Kind, from: number, to: number): SeenRow[] {
+    return this.#range.all(SHAPES[kind].code, from, to);
+  }
+
+  count(kind: Kind): number {
+    return this.#count.get(SHAPES[kind].code) as number;
+  }
+
+  /** The oldest and the newest few rows of a kind. */
+  sample(kind: Kind, count: number): SeenRow[] {
+    return this.#sample.flatMap((statement) => statement.all(SHAPES[kind].code, count));
+  }
+}

@@ -1,0 +1,45 @@
+import type { SpaceConfig } from '../contract/memory.ts';
+import type { Row, Value } from './values.ts';
+
+/** Columns that hold a project's name. */
+const PROJECT_COLUMNS = ['project', 'merged_into_project'];
+
+/**
+ * What a node calls its projects and what a space calls them. claude-mem names a project by its folder, so one
+ * repository may have other names on other machines. Rows that are here are never renamed.
+ */
+export class ProjectNames {
+  readonly #toSpace: ReadonlyMap<string, string>;
+  readonly #toLocal: ReadonlyMap<string, string>;
+
+  constructor(names: SpaceConfig['names']) {
+    const pairs = Object.entries(names ?? {});
+    this.#toSpace = new Map(pairs);
+    // Where two projects of this node are one in the space, what comes in goes to the first.
+    this.#toLocal = new Map(pairs.toReversed().map(([local, space]) => [space, local]));
+  }
+
+  /** The space's name of a project of this node. */
+  inSpace(project: string): string {
+    return this.#toSpace.get(project) ?? project;
+  }
+
+  /** A row's columns as the space knows them. */
+  rowToSpace(row: Row): Row {
+    return this.#toSpace.size === 0 ? row : rename(row, this.#toSpace);
+  }
+
+  /** A row's columns as this node knows them. */
+  rowToLocal(row: Row): Row {
+    return this.#toLocal.size === 0 ? row : rename(row, this.#toLocal);
+  }
+}
+
+function rename(row: Row, names: ReadonlyMap<string, string>): Row {
+  const renamed: Record<string, Value> = { ...row };
+  for (const column of PROJECT_COLUMNS) {
+    const value = renamed[column];
+    if (typeof value === 'string') renamed[column] = names.get(value) ?? value;
+  }
+  return renamed;
+}
