@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { BulkWriter } from '../fixtures/claude-mem/bulk.ts';
-import { findOnPath } from '../stack/machine.mjs';
 import {
   cachedDatabase,
   countMerged,
@@ -13,7 +12,7 @@ import {
 import { GOALS, judged, notMeasured } from './memory/goals.ts';
 import { measureNeighbour } from './memory/neighbour.ts';
 import { growth, measureRounds, measureVisible } from './memory/rounds.ts';
-import { measureWholeFile } from './memory/whole-file.ts';
+import { measureRsync, measureWholeFile } from './memory/whole-file.ts';
 import { single, type Result } from './results.ts';
 
 /** Sizes when none are asked for: rows of all four kinds together. */
@@ -99,9 +98,7 @@ async function measureSize(
 
   const audit = await second.running.call('audit');
   results.push(
-    audit === null
-      ? notMeasured(label, 'full audit', 'this engine has none')
-      : judged(single(label, 'full audit: rate', 'rows/s', (rows / audit.wallMs) * 1_000), GOALS.audit),
+    judged(single(label, 'full audit: rate', 'rows/s', (audit.rows / audit.wallMs) * 1_000), GOALS.audit),
   );
   await second.remove();
 
@@ -112,7 +109,7 @@ async function measureSize(
 
   await first.running.stop();
   results.push(...(await measureWholeFile(label, first.path, fleet.access, log)));
-  results.push(...whatIsNotHere(label));
+  results.push(...measureRsync(label, first.path));
   return { results, push: rounds.push };
 }
 
@@ -146,11 +143,4 @@ async function liveBootstrap(label: string, fleet: BenchFleet): Promise<Result[]
     db.close();
     await third.remove();
   }
-}
-
-/** Tools to compare with that this machine has not got. */
-function whatIsNotHere(label: string): Result[] {
-  return findOnPath('sqlite3_rsync').length > 0
-    ? []
-    : [notMeasured(label, 'sqlite3_rsync', 'not installed on this machine')];
 }

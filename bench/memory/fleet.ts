@@ -7,6 +7,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
 import { bulkDatabase, BULK_VERSION } from '../../fixtures/claude-mem/bulk.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
+import { generateSealingKey } from '../../memory/sealing.ts';
 import { generateNodeKey, signCertificate } from '../../memory/signing.ts';
 import { startMinio } from '../../stack/minio.ts';
 import { ensureBucket } from '../../storage/object-store.ts';
@@ -60,6 +61,7 @@ export async function startFleet(folder: string, log: (line: string) => void): P
       ledgerPath: join(folder, name, 'ledger.db'),
       lockDirectory: join(folder, 'locks'),
       privateKey: pem,
+      sealingKey: generateSealingKey().pem,
       certificate: signCertificate(
         { node: name, publicKey: key.publicKey, issuedAt: Date.now() },
         control.privateKey,

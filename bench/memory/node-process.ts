@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
 import type { NodeCertificate, StoreAccess } from '../../contract/nodes.ts';
 import { MemoryEngine, type EngineOptions, type SyncCall } from '../../memory/engine.ts';
+import { loadSealingKey } from '../../memory/sealing.ts';
 import { loadNodeKey } from '../../memory/signing.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import { jobOf, serve } from './program.ts';
@@ -11,6 +12,7 @@ import { jobOf, serve } from './program.ts';
 export interface NodeJob extends Pick<EngineOptions, 'databasePath' | 'ledgerPath' | 'lockDirectory'> {
   readonly node: string;
   readonly privateKey: string;
+  readonly sealingKey: string;
   readonly certificate: NodeCertificate;
   readonly controlPublicKey: string;
   readonly access: StoreAccess;
@@ -35,16 +37,23 @@ export type NodeCalls = {
   pullFor(ms: number): Promise<PartialPull>;
   /** Looks for new rows, as an agent does ten times a second. */
   notice(): Promise<{ wallMs: number }>;
-  /** A full audit; null where this engine has none. */
-  audit(): Promise<{ wallMs: number } | null>;
+  /** A full audit: every row against what the ledger says it looked like. */
+  audit(): Promise<Timed<{ rows: number }>>;
   /** The most memory the process ever had, in bytes. */
   peakMemory(): number;
 };
 
-const { node, privateKey, certificate, controlPublicKey, access, space, ...paths } = jobOf() as NodeJob;
+const { node, privateKey, sealingKey, certificate, controlPublicKey, access, space, ...paths } =
+  jobOf() as NodeJob;
 const engine = new MemoryEngine({
   ...paths,
-  identity: { node, key: loadNodeKey(privateKey), certificate, controlPublicKey },
+  identity: {
+    node,
+    key: loadNodeKey(privateKey),
+    certificate,
+    controlPublicKey,
+    sealingKeys: [loadSealingKey(sealingKey)],
+  },
   store: openObjectStore(access),
 });
 const call: SyncCall = { signal: new AbortController().signal, progress: () => undefined };
@@ -53,11 +62,6 @@ async function timed<T extends object>(work: () => Promise<T>): Promise<Timed<T>
   const began = performance.now();
   const result = await work();
   return { ...result, wallMs: performance.now() - began };
-}
-
-/** Engines that can audit; merged into MemoryEngine when it can. */
-interface Auditing {
-  audit?: (call: SyncCall, options: { deep: boolean }) => Promise<object>;
 }
 
 const calls: NodeCalls = {
@@ -78,13 +82,7 @@ const calls: NodeCalls = {
     }
   },
   notice: () => timed(async () => ({ found: await engine.notice([space], call.signal) })),
-  audit: async () => {
-    const auditing = engine as MemoryEngine & Auditing;
-    if (auditing.audit === undefined) return null;
-    const began = performance.now();
-    await auditing.audit(call, { deep: true });
-    return { wallMs: performance.now() - began };
-  },
+  audit: () => timed(() => engine.audit(call, { deep: true })),
   peakMemory: () => peakMemory(),
 };
 

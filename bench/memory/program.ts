@@ -1,6 +1,5 @@
 /** A child process that answers calls: what is measured runs in a process of its own, so that its memory is its own. */
 import { fork } from 'node:child_process';
-import { errorMessage } from '../../contract/errors.ts';
 
 /** What a child offers. Arguments and results must survive structured cloning. */
 type Calls = Record<string, (...args: never[]) => unknown>;
@@ -76,7 +75,8 @@ export function serve(calls: Calls, close: () => void | Promise<void>): void {
         const value = await calls[name]?.(...args);
         process.send?.({ id, value } satisfies Answer);
       } catch (error) {
-        process.send?.({ id, error: errorMessage(error) } satisfies Answer);
+        const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        process.send?.({ id, error: text } satisfies Answer);
       }
     })();
   });

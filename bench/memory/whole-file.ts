@@ -1,10 +1,15 @@
-/** The original's way, on the same database in the same run: the whole file up, the whole file down. */
+/** Other ways, on the same database in the same run: the original's whole file up and down, and sqlite3_rsync's pages. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, rmSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { Client } from 'minio';
 import type { StoreAccess } from '../../contract/nodes.ts';
+import { BulkWriter } from '../../fixtures/claude-mem/bulk.ts';
+import { findOnPath } from '../../stack/machine.mjs';
 import { single, type Result } from '../results.ts';
+import { copyDatabase, openAsWorker } from './fleet.ts';
+import { notMeasured } from './goals.ts';
 
 const KEY = 'whole-file/claude-mem.db';
 
@@ -65,4 +70,31 @@ async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
+}
+
+/**
+ * Brings a copy of a database up to date after 100 new rows by SQLite's own sqlite3_rsync, both files on this machine:
+ * its time without a network. Nothing when the program is not installed but a line that says so.
+ */
+export function measureRsync(label: string, path: string): Result[] {
+  const [program] = findOnPath('sqlite3_rsync');
+  if (program === undefined) return [notMeasured(label, 'sqlite3_rsync', 'not installed on this machine')];
+  const replica = `${path}.replica`;
+  copyDatabase(path, replica);
+  try {
+    const db = openAsWorker(path);
+    new BulkWriter(db, { name: 'rsync', seed: 14, from: Date.now() }).write(100);
+    db.close();
+    const began = performance.now();
+    const said = execFileSync(program, [path, replica, '-v'], { encoding: 'utf8' });
+    const results = [single(label, 'sqlite3_rsync of 100 new rows', 'ms', performance.now() - began)];
+    const sent = /sent ([\d,]+) bytes/.exec(said)?.[1];
+    if (sent !== undefined) {
+      const bytes = Number(sent.replaceAll(',', ''));
+      results.push(single(label, 'sqlite3_rsync of 100 new rows: bytes sent', 'bytes', bytes));
+    }
+    return results;
+  } finally {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(replica + suffix, { force: true });
+  }
 }
