@@ -10,6 +10,7 @@ import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { generateSealingKey } from '../../memory/sealing.ts';
 import { generateNodeKey, signCertificate } from '../../memory/signing.ts';
 import { startMinio } from '../../stack/minio.ts';
+import { killRecorded } from '../../stack/processes.ts';
 import { ensureBucket } from '../../storage/object-store.ts';
 import type { NodeCalls, NodeJob } from './node-process.ts';
 import { startProgram, type Program } from './program.ts';
@@ -36,6 +37,13 @@ export interface BenchFleet {
 /** Starts MinIO with an empty bucket. Everything lies in `folder`, which `close` deletes. */
 export async function startFleet(folder: string, log: (line: string) => void): Promise<BenchFleet> {
   mkdirSync(folder, { recursive: true });
+  // Ended from outside: MinIO and gigabytes of files must not stay. The nodes end with this process.
+  const abandon = (): void => {
+    killRecorded(join(folder, 'stack'));
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, abandon);
   const secrets = { accessKey: 'bench', secretKey: randomBytes(18).toString('hex') };
   const minio = await startMinio({ dataDir: join(folder, 'stack'), port: 0, ...secrets, log });
   const access: StoreAccess = {
@@ -91,6 +99,7 @@ export async function startFleet(folder: string, log: (line: string) => void): P
   };
 
   const close = async (): Promise<void> => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, abandon);
     for (const { running } of nodes) await running.stop();
     await minio.stop();
     rmSync(folder, { recursive: true, force: true });
