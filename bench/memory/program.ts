@@ -69,14 +69,16 @@ export function jobOf(): unknown {
 
 /** In a child: answers calls until the parent lets go of it, then ends with `close`. */
 export function serve(calls: Calls, close: () => void | Promise<void>): void {
+  // The parent may be gone by the time the answer is there; nobody needs it then.
+  const reply = (answer: Answer): void => void process.send?.(answer, undefined, undefined, () => undefined);
   process.on('message', ({ id, name, args }: Request) => {
     void (async () => {
       try {
         const value = await calls[name]?.(...args);
-        process.send?.({ id, value } satisfies Answer);
+        reply({ id, value });
       } catch (error) {
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        process.send?.({ id, error: text } satisfies Answer);
+        reply({ id, error: text });
       }
     })();
   });
