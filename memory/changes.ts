@@ -84,7 +84,12 @@ export class Changes {
   bury(kind: Kind, row: number): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
-      if (entity.version.counter === 0 || isStub(entity)) {
+      if (entity.dead) {
+        // The stub of a session that was deleted before: that is all there was.
+        ledger.entities.save({ ...entity, row: null });
+        continue;
+      }
+      if (entity.version.counter === 0) {
         ledger.entities.forget(entity.key);
         continue;
       }

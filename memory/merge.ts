@@ -195,7 +195,8 @@ export class Merger {
         if (!isKnownIn(entity, this.#context.space.id)) this.#tellHere(entity, DEATH);
         return this.#noted(entity);
       }
-      return this.#insert(incoming, entity);
+      const stub = this.#rowOf(operation, entity);
+      return stub === null ? this.#insert(incoming, entity) : this.#fillStub(incoming, entity, stub);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
@@ -247,6 +248,9 @@ export class Merger {
     if (compareVersions(version, this.#ledger.entities.lifeOf(entity)) <= 0) return this.#noted(entity);
     const { row } = entity;
     if (row !== null && this.#reader.byId(kind, row) !== null) {
+      // A session made up here stays for the rows that are in it.
+      if (isStub(entity))
+        return this.#buried(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row);
       if (kind === 'session') {
         if (this.#sessions.isInUse(row, key))
           return this.#wait(operation, origin, 'its session is in use here');
@@ -272,10 +276,10 @@ export class Merger {
     return this.#buried(operation, entity);
   }
 
-  #buried(operation: DeleteOperation, entity: Entity | null): Outcome {
+  #buried(operation: DeleteOperation, entity: Entity | null, stub: number | null = null): Outcome {
     const known = entity ?? this.#ledger.entities.byKey(operation.key);
     if (known === null) return 'same';
-    this.#ledger.entities.bury(known, operation.version);
+    this.#ledger.entities.bury(known, operation.version, stub);
     this.#ledger.inbox.setExtra(operation.key, null);
     const noted = this.#noted(known);
     this.#changes.tellOthers(known, DEATH, this.#context.space.id);
@@ -383,7 +387,7 @@ export class Merger {
       this.#localColumns('session', this.#names.rowToLocal(operation.set)),
     );
     this.#keepHomeless(operation);
-    this.#saved(operation, { ...entity, spaces: 0 }, row.id, origin);
+    this.#saved(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row.id, origin);
     this.#ledger.entities.saveWritten(operation.key, operation.written);
     this.#remark('session', row.id);
     return 'updated';

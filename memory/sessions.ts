@@ -197,9 +197,13 @@ export class Sessions {
     };
     if (this.#schema.columns.session.has('platform_source')) row['platform_source'] = name.platform;
     const id = this.#writer.insert('session', row);
-    const stub = { key, kind: 'session', row: id, spaces: EVERY_SPACE, origin: null, dead: false } as const;
-    this.#ledger.entities.save({ ...stub, version: UNVERSIONED });
-    this.#ledger.entities.saveWritten(key, new Map());
+    const known = this.#ledger.entities.byKey(key);
+    if (known?.dead === true) this.#ledger.entities.save({ ...known, row: id });
+    else {
+      const stub = { key, kind: 'session', row: id, spaces: EVERY_SPACE, origin: null, dead: false } as const;
+      this.#ledger.entities.save({ ...stub, version: UNVERSIONED });
+      this.#ledger.entities.saveWritten(key, new Map());
+    }
     return { id, contentSessionId: name.session, memorySessionId };
   }
 

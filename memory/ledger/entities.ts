@@ -50,9 +50,11 @@ export function isKnownIn(entity: Pick<Entity, 'spaces'>, space: number): boolea
   return Math.floor(entity.spaces / 2 ** space) % 2 === 1;
 }
 
-/** Whether a row is a session made up here for rows whose own never came. */
+/** Whether a row is a session made up here for rows whose own never came, or was deleted. */
 export function isStub(entity: Entity): boolean {
-  return entity.spaces === EVERY_SPACE && entity.version.counter === 0;
+  return (
+    entity.row !== null && (entity.dead || (entity.spaces === EVERY_SPACE && entity.version.counter === 0))
+  );
 }
 
 /** The name under which the ledger files when a memory was deleted. */
@@ -163,9 +165,9 @@ export class Entities {
     for (const [unit, { counter, hlc, node }] of units) this.#setRegister.run(key, unit, counter, hlc, node);
   }
 
-  /** A memory is gone since `version`; only that stays of it. */
-  bury(entity: Entity, version: Version): void {
-    this.save({ ...entity, row: null, dead: true });
+  /** A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it. */
+  bury(entity: Entity, version: Version, stub: number | null = null): void {
+    this.save({ ...entity, row: stub, dead: true });
     this.saveWritten(entity.key, new Map([[LIFE, version]]));
   }
 
