@@ -99,7 +99,7 @@ async function main(): Promise<number> {
       tell(`${done} histories, ${failures} failed`);
     },
   });
-  for (const { history, outcome } of report.failures.slice(0, 20)) {
+  for (const { history, outcome } of report.failures.slice(0, 60)) {
     tell(`\nhistory ${history} failed:`);
     for (const line of lines(outcome).slice(0, 6)) tell(`  ${line}`);
     tell(`  ${commandFor(seed, history, values.changes)}`);

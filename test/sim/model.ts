@@ -24,7 +24,6 @@ export class Model {
   readonly #written = new Map<string, Written>();
   /** Sessions that a node may make up for rows that had none. */
   readonly #stubs = new Set<string>();
-  #namesakes = false;
 
   /** A row was written on a machine and is now there `count` times. */
   wrote(identity: string, count: number, excluded: boolean): void {
@@ -86,16 +85,6 @@ export class Model {
 
   stub(identity: string): void {
     this.#stubs.add(identity);
-  }
-
-  /** A session was written whose memory id is its content id, as a stub's is. */
-  sawNamesake(): void {
-    this.#namesakes = true;
-  }
-
-  /** Whether any machine may hold what looks like a stub session. */
-  get hasStubs(): boolean {
-    return this.#namesakes || this.#stubs.size > 0;
   }
 
   isStub(identity: string): boolean {

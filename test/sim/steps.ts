@@ -99,13 +99,12 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
   const calm = dice.chance(0.15);
   const faults: readonly Fault[] = [...OTHER_FAULTS, ...(storeLoses ? STORE_LOSSES : GOING_BACK)];
   const left = faults.filter(
-    (fault) =>
-      !(fault === 'clock' && LEFT_OUT.clocksThatJump) &&
-      !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.healingOfSharedSessions),
+    (fault) => !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.lostSegments),
   );
-  const writes = WRITES.filter((write) => options.changes || !CHANGES.includes(write));
-  const meanwhile = writes.filter(
-    (write) => !(LEFT_OUT.lossesBeforeTheNextScan && write.startsWith('delete')),
+  const writes = WRITES.filter(
+    (write) =>
+      (options.changes || !CHANGES.includes(write)) &&
+      !(write === 'delete-session' && LEFT_OUT.deletedSessions),
   );
 
   const drawCall = (machine: number): Call => {
@@ -129,7 +128,7 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
       full: hit && dice.chance(0.1) ? dice.pick(['ledger.db', 'claude-mem.db'] as const) : null,
       lockedUntil: hit && dice.chance(0.12) ? dice.between(1, 6) : null,
       cancelledAt: hit && dice.chance(0.08) ? dice.between(1, 6) : null,
-      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(meanwhile) } : null,
+      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(writes) } : null,
     };
   };
   const drawStep = (): Step => {
