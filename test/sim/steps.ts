@@ -2,7 +2,7 @@ import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
 import { Dice } from './dice.ts';
 import { LEFT_OUT } from './limits.ts';
 import type { FullFile } from './process.ts';
-import { CHANGES, WRITES, type WriteKind } from './workload.ts';
+import { WRITES, type WriteKind } from './workload.ts';
 
 /** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
 export interface Call {
@@ -75,15 +75,10 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-export interface PlanOptions {
-  /** Whether rows are changed and deleted after they were written. */
-  readonly changes: boolean;
-}
-
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
 /** Draws a history. */
-export function drawPlan(seed: number, options: PlanOptions): Plan {
+export function drawPlan(seed: number): Plan {
   const dice = new Dice(seed);
   const machines = dice.weighted([
     [5, 2],
@@ -101,11 +96,7 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
   const left = faults.filter(
     (fault) => !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.lostSegments),
   );
-  const writes = WRITES.filter(
-    (write) =>
-      (options.changes || !CHANGES.includes(write)) &&
-      !(write === 'delete-session' && LEFT_OUT.deletedSessions),
-  );
+  const writes = WRITES.filter((write) => !(write === 'delete-session' && LEFT_OUT.deletedSessions));
 
   const drawCall = (machine: number): Call => {
     const what = dice.weighted([

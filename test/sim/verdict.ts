@@ -143,7 +143,7 @@ function judgeMachine(
   verdict: Verdict,
 ): void {
   const found = takeInventory(machine.worker);
-  const judged = model.judge(machine.name, countByIdentity(found));
+  const judged = model.judge(machine, countByIdentity(found));
   verdict.lost.push(...judged.lost);
   verdict.duplicated.push(...judged.duplicated);
   verdict.invented.push(...judged.invented);

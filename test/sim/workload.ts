@@ -21,9 +21,6 @@ export const WRITES = [
 ] as const;
 export type WriteKind = (typeof WRITES)[number];
 
-/** Writes that change or remove rows which were there before. */
-export const CHANGES: readonly WriteKind[] = ['update', 'finish', 'delete', 'delete-session'];
-
 const PROJECTS = ['garden', 'billing', 'website'];
 const EXCLUDED = 'observer-sessions';
 const TYPES = ['discovery', 'bugfix', 'feature', 'refactor', 'change', 'decision'];
@@ -356,7 +353,7 @@ export class Workload {
     const { identity } = findRow(db, kind, id);
     const count = twin ? this.#count(machine, kind, identity) : 1;
     machine.pending.set(identity, count);
-    this.#model.wrote(identity, count, excluded);
+    this.#model.wrote(identity, count, excluded ? machine.node : null);
     return id;
   }
 
