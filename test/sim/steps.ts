@@ -81,9 +81,9 @@ const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 export function drawPlan(seed: number): Plan {
   const dice = new Dice(seed);
   const machines = dice.weighted([
-    [5, 2],
-    [4, 3],
-    [2, 4],
+    [10, 2],
+    [5, 3],
+    [1, 4],
     [1, 5],
   ] as const);
   const mixed = dice.chance(0.5);
