@@ -5,7 +5,7 @@ import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isKnownIn, type Entity } from './ledger/entities.ts';
+import { LIFE, isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
@@ -230,13 +230,20 @@ class Collector {
       mem: kind === 'session' ? row.mem : null,
       set,
       extra: this.#unknownColumns(key, row),
-      written: ledger.entities.writtenOf(told).units,
+      written: this.#writtenOf(told),
     });
     this.#notes.push(() => {
       const known = ledger.entities.byKey(key) ?? told;
       ledger.entities.save({ ...known, row: row.id, version });
       this.#noteKnown(key);
     });
+  }
+
+  #writtenOf(entity: Entity): Map<string, Version> {
+    const { entities } = this.#context.ledger;
+    const written = new Map(entities.writtenOf(entity).units);
+    const born = entities.bornOf(entity);
+    return born.counter === 0 ? written : written.set(LIFE, born);
   }
 
   #unknownColumns(key: Buffer, row: MemoryRow): Row | null {
