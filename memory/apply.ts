@@ -65,6 +65,7 @@ export async function applyStaged(
       if (problems.length > 0) {
         const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
         applied.problems.push({ node: staged.node, problem });
+        ledger.inbox.noteUnreadable(id, problem);
       }
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));

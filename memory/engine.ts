@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
 import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
 import { Changes } from './changes.ts';
@@ -11,6 +12,7 @@ import { openForReading, toMembridgeError } from './claude-mem/open.ts';
 import { RowReader } from './claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
 import { countRows } from './canonical.ts';
+import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
@@ -20,6 +22,8 @@ import { lockDatabase } from './ledger/open.ts';
 import { sendUnsent } from './push.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
+import { catchUp } from './snapshot/catch-up.ts';
+import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
 import { HybridClock } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
@@ -129,6 +133,7 @@ export class MemoryEngine {
       const damaged = ledger.inbox
         .damaged(space.id)
         .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
+      await this.#acknowledge(session, config.cid, false);
       const told = new Set(fetched.problems.map(({ node }) => node));
       return {
         ...applied,
@@ -218,6 +223,40 @@ export class MemoryEngine {
     });
   }
 
+  /**
+   * Writes what this node holds of a space as a snapshot, from which new nodes start and behind which old segments can be
+   * collected. Pulls first and looks at every row, so that it tells of everything that the store has.
+   * @throws MembridgeError memory_guarded while deletions wait for a person; conflict when something cannot be told from
+   * here; memory_*, ledger_failed, store_*. What was written of one that failed is collected later.
+   */
+  async snapshot(config: SpaceConfig, call: SyncCall): Promise<SnapshotResult> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#fetchAndApply(session, config, true, call);
+      await auditAll({ ...session, now: this.#now }, call.signal);
+      refuseWhileHeld(session, session.path);
+      await sendUnsent(session, config, call.progress);
+      const result = await writeSnapshot(session, config, call.progress);
+      await this.#acknowledge(session, config.cid, true);
+      return result;
+    });
+  }
+
+  /**
+   * Removes what nobody needs any more of this node's own objects in a space: segments that a snapshot tells of and every
+   * living node has used, older snapshots, and parts of snapshots that never came to be.
+   * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
+   */
+  async collect(config: SpaceConfig, call: SyncCall, options: CollectOptions = {}): Promise<Collected> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      return await collectOwn(session, config, options);
+    });
+  }
+
   /** Makes the next `notice` look again although nothing was committed since: for when a notice could not be passed on. */
   forgetNotice(): void {
     this.#dataVersion = -1;
@@ -276,12 +315,25 @@ export class MemoryEngine {
       total.problems.push(...applied.problems);
     };
     await apply();
+    const caught = full ? await catchUp(session, config, apply) : { parts: 0, problems: [] };
     const fetched = await fetchSegments(session, cid, full, apply);
     if (fetched.segments > 0) await apply();
+    fetched.segments += caught.parts;
+    fetched.problems.push(...caught.problems);
     const { ledger } = session;
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);
     return { applied: total, fetched };
+  }
+
+  /** Tells what this node has used. That it could not be told costs collection a delay, never a sync. */
+  async #acknowledge(session: SyncSession, cid: string, asked: boolean): Promise<void> {
+    try {
+      await writeAck(session, cid, asked);
+    } catch (error) {
+      if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
+      this.#options.log?.(`What this node has used could not be told: ${error.message}`);
+    }
   }
 
   /** Compares the newest rows with what was sent of them. */

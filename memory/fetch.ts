@@ -90,7 +90,7 @@ async function fetchFrom(
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
-      prevSha = await verify(session, space, name, bytes);
+      prevSha = await verifyFetched(session, space, name, bytes);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
@@ -101,7 +101,8 @@ async function fetchFrom(
       const before = nameHash(prevSha);
       const known =
         listed.has(`${name.epoch}/${name.seq - 1}/${before}`) ||
-        ledger.inbox.hasPlace(space.id, node, name.epoch, name.seq - 1, before);
+        ledger.inbox.hasPlace(space.id, node, name.epoch, name.seq - 1, before) ||
+        ledger.coverage.includes(space.id, { node, epoch: name.epoch, seq: name.seq - 1, hash: before });
       if (!known) {
         problem = `segment ${name.seq} is there but the one before it is not`;
         broken.add(name.epoch);
@@ -131,7 +132,10 @@ function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: Se
 }
 
 /** Every segment of the space by node, in order. */
-async function listAll({ store }: SyncSession, cid: string): Promise<Map<string, SegmentName[]>> {
+export async function listAll(
+  { store }: Pick<SyncSession, 'store'>,
+  cid: string,
+): Promise<Map<string, SegmentName[]>> {
   const names = (await store.list(segmentsPrefix(cid))).map((object) => parseSegmentKey(cid, object.key));
   return Map.groupBy(
     names.filter((name) => name !== null),
@@ -190,8 +194,8 @@ async function healOwn(
   }
 }
 
-/** @returns prev_sha of the segment. @throws Error when it does not verify */
-async function verify(
+/** Judges a fetched segment by itself. @returns prev_sha of the segment. @throws Error when it does not verify */
+export async function verifyFetched(
   session: SyncSession,
   space: LedgerSpace,
   name: SegmentName,

@@ -134,17 +134,26 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
 }
 
 /**
- * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
- * others.
+ * The lines of a segment that was verified, unread.
  * @throws Error when the body cannot be unpacked, or the number of lines is not the one signed
  */
-export function readOperations(bytes: Buffer): { operations: Operation[]; problems: string[] } {
+export function readLines(bytes: Buffer): string[] {
   const { header, body } = splitSegment(bytes);
   const text = zstdDecompressSync(body, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
   const lines = text.split('\n').filter((line) => line !== '');
   if (lines.length !== header.operations) {
     throw new Error(`it holds ${lines.length} operations where ${header.operations} were signed`);
   }
+  return lines;
+}
+
+/**
+ * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
+ * others.
+ * @throws Error when the body cannot be unpacked, or the number of lines is not the one signed
+ */
+export function readOperations(bytes: Buffer): { operations: Operation[]; problems: string[] } {
+  const lines = readLines(bytes);
   const operations: Operation[] = [];
   const problems: string[] = [];
   lines.forEach((line, index) => {

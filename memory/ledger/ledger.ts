@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
@@ -16,6 +17,7 @@ export class Ledger {
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly coverage: Coverage;
 
   /** @throws MembridgeError ledger_failed */
   constructor(path: string) {
@@ -26,6 +28,7 @@ export class Ledger {
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
+    this.coverage = new Coverage(this.db);
   }
 
   /** Runs work in one transaction: all of it, or nothing. */
@@ -63,6 +66,7 @@ export class Ledger {
         'outbox',
         'segment',
         'staged',
+        'covered',
         'head',
         'waiting',
         'alias',
