@@ -48,6 +48,11 @@ export class Marks {
     return this.#range.all(SHAPES[kind].code, from, to);
   }
 
+  /** The largest local id that has a mark, 0 when none has. */
+  last(kind: Kind): number {
+    return this.#sample[1]?.get(SHAPES[kind].code, 1)?.row ?? 0;
+  }
+
   count(kind: Kind): number {
     return this.#count.get(SHAPES[kind].code) as number;
   }

@@ -151,7 +151,7 @@ describe('a snapshot', () => {
 
   it('goes on where an interrupted start from it was', async () => {
     const a = add('a');
-    writeHistory(a.db, { name: 'alpha', seed: 1, observations: 4_000, from: JANUARY });
+    writeHistory(a.db, { name: 'alpha', seed: 1, observations: 2_400, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
     const { parts } = await a.engine.snapshot(fleet.space, CALL);
     expect(parts).toBeGreaterThan(1);
