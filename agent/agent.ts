@@ -6,7 +6,7 @@ import type { KeptWorker } from '../engine/keep-worker.ts';
 import type { AgentConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MemoryHost } from './memory-host.ts';
-import type { AgentState } from './state.ts';
+import { readSealingKeys, type AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { startNodeWorker } from './worker.ts';
 
@@ -49,6 +49,7 @@ export function startAgent(
       privateKey: state.private_key,
       certificate: enrolment.certificate,
       controlPublicKey: enrolment.control_public_key,
+      sealingKeys: readSealingKeys(config.dataDir),
       store: enrolment.store,
       orphanWaitMs: config.orphanWaitMs,
     },

@@ -11,6 +11,8 @@ export interface ThreadOptions {
   readonly privateKey: string;
   readonly certificate: NodeCertificate;
   readonly controlPublicKey: string;
+  /** X25519 private keys in PEM, the present one first. */
+  readonly sealingKeys: readonly string[];
   readonly store: StoreAccess;
   readonly orphanWaitMs: number;
 }

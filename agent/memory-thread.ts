@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
+import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
@@ -26,6 +27,7 @@ const engine = new MemoryEngine({
     key: loadNodeKey(options.privateKey),
     certificate: options.certificate,
     controlPublicKey: options.controlPublicKey,
+    sealingKeys: options.sealingKeys.map(loadSealingKey),
   },
   store: openObjectStore(options.store),
   orphanWaitMs: options.orphanWaitMs,

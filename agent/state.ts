@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EnrolResponse } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
+import { generateSealingKey } from '../memory/sealing.ts';
 
 /** What an enrolment gave this node, kept in `<dataDir>/agent.json` (0600). */
 const AgentState = z.strictObject({
@@ -35,6 +36,24 @@ export function readRunning(dataDir: string): RunningAgent | null {
 
 export function writeRunning(dataDir: string, running: RunningAgent): void {
   writeJson(runningPath(dataDir), running);
+}
+
+/** This node's X25519 keys in PEM, the present one first, kept in `<dataDir>/sealing-keys.json` (0600). */
+const SealingKeys = z.array(z.string()).min(1);
+
+const sealingPath = (dataDir: string): string => join(dataDir, 'sealing-keys.json');
+
+/** The sealing keys, made now when there are none. @throws Error naming the file when it cannot be read */
+export function readSealingKeys(dataDir: string): string[] {
+  return readJson(sealingPath(dataDir), SealingKeys) ?? rotateSealingKey(dataDir);
+}
+
+/** Makes a new sealing key the present one; the former ones stay, to read what was sealed for them. */
+export function rotateSealingKey(dataDir: string): string[] {
+  const former = readJson(sealingPath(dataDir), SealingKeys) ?? [];
+  const keys = [generateSealingKey().pem, ...former];
+  writeJson(sealingPath(dataDir), keys);
+  return keys;
 }
 
 function readJson<T>(path: string, schema: z.ZodType<T>): T | null {

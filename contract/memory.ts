@@ -23,6 +23,8 @@ export const SpaceConfig = z.strictObject({
   redact: z.boolean().optional(),
   /** Whether segments are encrypted for the nodes of the space. */
   encrypted: z.boolean().optional(),
+  /** Nodes that may read the space, where it is encrypted; all that published a key where nothing is said. */
+  members: z.array(NodeId).optional(),
   /** What this node does with others' memories; `accept` where nothing is said. */
   trust: z.record(NodeId, Trust).optional(),
 });

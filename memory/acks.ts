@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { ackKey, acksPrefix } from './layout.ts';
-import { readCertificates } from './publish.ts';
+import { readKeys } from './publish.ts';
 import type { SyncSession } from './session.ts';
 import { publicKeyOf, signBytes, verifyBytes } from './signing.ts';
 
@@ -105,7 +105,7 @@ export async function isSignedBy(
   signature: string,
 ): Promise<boolean> {
   const { store, identity } = session;
-  const certificates = await readCertificates(store, cid, signer.node, identity.controlPublicKey);
+  const { certificates } = await readKeys(store, cid, signer.node, identity.controlPublicKey);
   const certificate = certificates.find(({ key_id: id }) => id === signer.key_id);
   if (certificate === undefined) return false;
   return verifyBytes(publicKeyOf(certificate.public_key), Buffer.from(text, 'utf8'), signature);

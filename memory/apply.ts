@@ -7,6 +7,8 @@ import { Merger, type Outcome } from './merge.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
+import { NOT_TRUSTED, untrusted } from './trust.ts';
+import { hasPassed } from './versions.ts';
 
 /**
  * Longest hold of claude-mem's write lock, in milliseconds. Its worker waits 5 s for the lock and then loses a memory;
@@ -42,6 +44,11 @@ export async function applyStaged(
   const { ledger, clock } = session;
   const space = ledger.spaces.get(config.cid);
   const applied: Applied = { operations: 0, inserted: 0, updated: 0, deleted: 0, waiting: 0, problems: [] };
+  const distrusted = untrusted(config);
+  ledger.atomically(() => {
+    ledger.inbox.holdFrom(space.id, distrusted);
+    ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
+  });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const db = openForMerging(session.path, session.inode);
@@ -56,7 +63,7 @@ export async function applyStaged(
       const { id } = staged;
       let read: ReturnType<typeof readOperations>;
       try {
-        read = readOperations(staged.bytes);
+        read = readOperations(staged.bytes, session.identity.sealingKeys);
       } catch (error) {
         ledger.inbox.markUnreadable(id, errorMessage(error));
         continue;
@@ -71,6 +78,7 @@ export async function applyStaged(
       operations.sort((a, b) => rank(a) - rank(b));
       const before = staged.done;
       await inBatches(
+        merger,
         operations.slice(before),
         (operation) => {
           clock.hear(operation.version.hlc);
@@ -87,9 +95,10 @@ export async function applyStaged(
     waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
     const counted = applied.operations;
     await inBatches(
+      merger,
       waiting,
       (entry) => {
-        const stub = session.now() - entry.since >= session.orphanWaitMs;
+        const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
         const outcome = merger.apply(entry.operation, entry.origin, stub);
         if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
         return outcome;
@@ -105,10 +114,11 @@ export async function applyStaged(
   }
 
   /**
-   * Runs work item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
+   * Runs work of a merger item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
    * how many items are done, within the ledger's transaction.
    */
   async function inBatches<T>(
+    merger: Merger,
     items: readonly T[],
     work: (item: T) => Outcome,
     note: (count: number) => void,
@@ -116,6 +126,7 @@ export async function applyStaged(
     for (let next = 0; next < items.length;) {
       session.signal.throwIfAborted();
       let held = 0;
+      let refused = 0;
       const done = guarded(session.path, () =>
         ledger.atomically(() => {
           const began = performance.now();
@@ -126,8 +137,10 @@ export async function applyStaged(
                 const item = items[at];
                 if (item === undefined) break;
                 list.push(work(item));
+                refused += merger.flushIfMany();
                 if (performance.now() - began >= HOLD_MS) break;
               }
+              refused += merger.flush();
               return list;
             })
             .immediate();
@@ -138,7 +151,7 @@ export async function applyStaged(
       );
       next += done.length;
       applied.operations += done.length;
-      applied.inserted += done.filter((outcome) => outcome === 'inserted').length;
+      applied.inserted += done.filter((outcome) => outcome === 'inserted').length - refused;
       applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
       applied.updated += done.filter((outcome) => outcome === 'updated').length;
       progress(`merged ${applied.operations} rows`);

@@ -44,9 +44,9 @@ function auditPage(
   audited: Audited,
 ): number | null {
   const { db, reader, auditReader, ledger, changes } = context;
-  // Rows above the last one scanned are new: naming them is the scan's work. Those that a merge wrote have marks already.
-  const high = Math.max(ledger.entities.scannedTo(kind), ledger.marks.last(kind));
+  const high = ledger.highestRow(kind);
   const found = db.transaction(() => auditReader.after(kind, from, limit))();
+  // Rows above the last one looked at are new: naming them is the scan's work.
   const rows = found.filter((row) => row.id <= high);
   const last = found.length < limit || rows.length < found.length ? null : (rows.at(-1)?.id ?? null);
   const differing = differences(rows, ledger.marks.range(kind, from, last ?? high));

@@ -27,7 +27,7 @@ const SESSION_STATE = ['project', 'user_prompt', 'custom_title', 'started_at_epo
 /**
  * One digest per memory of a database, straight from its rows: equal on two machines exactly when both hold the same
  * memories in the same state. Reads claude-mem alone, not the ledger, so that it can judge the ledger's work.
- * Stub sessions and claude-mem's observer sessions are left out: they do not travel.
+ * Sessions that say nothing of their own (stubs among them) and claude-mem's observer sessions are left out.
  */
 export function* canonicalDigests(
   db: Database.Database,
@@ -54,8 +54,9 @@ export function canonicalHash(db: Database.Database, path: string): string {
   return createHash('sha256').update(digests.join('\n')).digest('hex');
 }
 
+/** Whether a session may have been made up for rows whose own never came: such a one is not told of. */
 function isStub(row: MemoryRow): boolean {
-  return row.set['content_session_id'] === row.mem && (row.set['user_prompt'] ?? null) === null;
+  return (row.set['user_prompt'] ?? null) === null && (row.set['custom_title'] ?? null) === null;
 }
 
 function digestOf(kind: Kind, row: MemoryRow): string {

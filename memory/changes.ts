@@ -141,7 +141,7 @@ export class Changes {
         this.#tell(entity, DEATH, null);
       }
     }
-    const { key } = freeKey(ledger, row.kind, row);
+    const { key } = freeKey(ledger, row);
     const known = ledger.entities.byKey(key);
     if (known?.dead === true) this.revive(known, row.id);
     else ledger.entities.seen(key, row.kind, row.id);

@@ -2,14 +2,14 @@ import { basename } from 'node:path';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { readAcks, type Ack } from './acks.ts';
 import {
-  certificateKey,
+  certificatesPrefix,
   parseSegmentKey,
   segmentKey,
   segmentPrefix,
   snapshotTime,
   type SegmentName,
 } from './layout.ts';
-import { readCertificates } from './publish.ts';
+import { readKeys } from './publish.ts';
 import type { SyncSession } from './session.ts';
 import {
   coveredBy,
@@ -163,14 +163,13 @@ async function livingAcks(session: SyncSession, cid: string, now: number): Promi
   const { store, identity } = session;
   const acks = await readAcks(session, cid);
   const living = new Map<string, Ack | null>();
-  const keysPrefix = certificateKey(cid, '').replace(/\.json$/, '');
-  for (const { key } of await store.list(keysPrefix)) {
+  for (const { key } of await store.list(certificatesPrefix(cid))) {
     const node = basename(key, '.json');
     if (node === identity.node) continue;
     const ack = acks.get(node) ?? null;
     if (ack !== null && ack.at >= now - LIVE_MS) living.set(node, ack);
     else if (ack === null) {
-      const certificates = await readCertificates(store, cid, node, identity.controlPublicKey);
+      const { certificates } = await readKeys(store, cid, node, identity.controlPublicKey);
       const issued = Math.max(...certificates.map(({ issued_at: at }) => at));
       if (issued >= now - LIVE_MS) living.set(node, null);
     }

@@ -89,15 +89,17 @@ class Collector {
       for (let page = PAGE; page === PAGE && !more;) {
         const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE);
         page = unsent.length;
+        const ids = [...new Set(unsent.map(({ row }) => row).filter((row) => row !== null))];
         db.transaction(() => {
+          const rows = new Map(reader.byIds(kind, ids).map((row) => [row.id, row]));
           for (const entity of unsent) {
             if (entity.row === null) continue;
             if (this.#isFull()) {
               more = true;
               return;
             }
-            const row = reader.byId(kind, entity.row);
-            if (row !== null && this.#belongs(row)) this.#emitWhole(entity, row);
+            const row = rows.get(entity.row);
+            if (row !== undefined && this.#belongs(row)) this.#emitWhole(entity, row);
             mark = entity.row;
           }
         })();
@@ -184,7 +186,7 @@ class Collector {
         return;
       }
       // What is sent has another key than what is here: secrets were taken out, or the row was changed meanwhile.
-      const free = freeKey(ledger, kind, { ...row, set });
+      const free = freeKey(ledger, { ...row, set });
       const isStill = ordinalOf(entity.key, kind, row.set, name) !== null;
       this.#notes.push(() => {
         if (isStill) this.#noteKnown(entity.key);
@@ -236,6 +238,7 @@ class Collector {
   #offerPassedOver(sessionId: number): void {
     const { ledger, reader } = this.#context;
     const mark = ledger.spaces.emittedTo(this.#space.id, 'prompt');
+    if (mark === 0 || this.#config.projects.includes('*')) return;
     for (const id of reader.promptsOf(sessionId).filter((prompt) => prompt <= mark)) {
       const prompt = ledger.entities.byRow('prompt', id);
       if (prompt === null || isKnownIn(prompt, this.#space.id)) continue;

@@ -5,7 +5,9 @@ import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contr
 import type { ObjectStore } from '../storage/object-store.ts';
 import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
+import { adoptColumns } from './adopt.ts';
 import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
+import { blame, type Blame } from './blame.ts';
 import { Changes } from './changes.ts';
 import { AuditReader } from './claude-mem/audit-reader.ts';
 import { openForReading, toMembridgeError } from './claude-mem/open.ts';
@@ -16,15 +18,18 @@ import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
+import type { Kind } from './kinds.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
+import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
+import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
 import { catchUp } from './snapshot/catch-up.ts';
 import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
-import { HybridClock } from './versions.ts';
+import { HybridClock, hasPassed } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
@@ -99,6 +104,7 @@ export class MemoryEngine {
       this.#findChanges(session, 'push');
       await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
       refuseWhileHeld(session, session.path);
+      await adoptColumns(session);
       const first = ledger.spaces.configure(config).epoch === null;
       if (first) await this.#fetchAndApply(session, config, true, call);
       else await applyStaged(session, config, call.progress);
@@ -126,9 +132,10 @@ export class MemoryEngine {
       const { store, ledger } = session;
       store.takeTraffic();
       const space = ledger.spaces.configure(config);
-      const due = full || this.#now() - space.lastFullList >= FULL_LIST_EVERY_MS;
+      const due = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
       // Rows that a crash left unnamed must be named before their operations come again.
       await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
+      await adoptColumns(session);
       const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
       const damaged = ledger.inbox
         .damaged(space.id)
@@ -257,6 +264,45 @@ export class MemoryEngine {
     });
   }
 
+  /** Where the memory in a row of claude-mem came from. */
+  async blame(kind: Kind, row: number): Promise<Blame[]> {
+    return await this.#exclusively(() => Promise.resolve(blame(this.#open().ledger, kind, row)));
+  }
+
+  /**
+   * Takes back everything that a node wrote in a space since a time (memory/revoke.ts). Fetches what there is first.
+   * @throws MembridgeError memory_*, store_*
+   */
+  async revoke(
+    config: SpaceConfig,
+    target: { node: string; since: number; dryRun: boolean },
+    call: SyncCall,
+  ): Promise<RevokeResult> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#fetchAndApply(session, config, true, call);
+      this.#dataVersion = -1;
+      return revoke(session, config, target);
+    });
+  }
+
+  /** Undoes a revocation that was made on this node. @throws MembridgeError not_found, conflict, memory_* */
+  async undoRevocation(config: SpaceConfig, id: string, call: SyncCall): Promise<RevokeResult> {
+    return await this.#exclusively(() => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      this.#dataVersion = -1;
+      return Promise.resolve(undoRevocation(session, config, id));
+    });
+  }
+
+  /** Every revocation made on this node, newest first. */
+  async revocations(): Promise<Revocation[]> {
+    return await this.#exclusively(() => Promise.resolve(this.#open().ledger.revocations.all()));
+  }
+
   /** Makes the next `notice` look again although nothing was committed since: for when a notice could not be passed on. */
   forgetNotice(): void {
     this.#dataVersion = -1;
@@ -316,7 +362,7 @@ export class MemoryEngine {
     };
     await apply();
     const caught = full ? await catchUp(session, config, apply) : { parts: 0, problems: [] };
-    const fetched = await fetchSegments(session, cid, full, apply);
+    const fetched = await fetchSegments(session, config, full, apply);
     if (fetched.segments > 0) await apply();
     fetched.segments += caught.parts;
     fetched.problems.push(...caught.problems);
@@ -405,7 +451,8 @@ export class MemoryEngine {
   #verified(opened: Opened): Opened {
     const { db, reader, ledger, changes } = opened;
     const version = dataVersionOf(db);
-    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes)) {
+    const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
+    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes, depth)) {
       const path = this.#options.databasePath;
       this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
       ledger.reset();

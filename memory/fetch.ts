@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
 import {
   certificateKey,
   headPrefix,
@@ -11,10 +12,11 @@ import {
   type SegmentName,
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { forgetCertificate, publishCertificate, readCertificates, writeHead } from './publish.ts';
+import { forgetCertificate, publishCertificate, readKeys, writeHead } from './publish.ts';
 import { FIRST_PREV_SHA, openSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { certificateIsValid, publicKeyOf } from './signing.ts';
+import { trustIn } from './trust.ts';
 
 /** What a fetch found. */
 export interface Fetched {
@@ -25,28 +27,45 @@ export interface Fetched {
 
 /**
  * Fetches, verifies and stages the segments that this node has not got. One listing of heads/ tells whether there are
- * any; heads are hints, so `full` lists every segment instead, and puts back what of this node's own the store has lost.
- * A node whose objects cannot be had stops nobody else.
+ * any; heads are hints, so `full` lists every segment instead, of the space's older names too, and puts back what of this
+ * node's own the store has lost. A node whose objects cannot be had stops nobody else.
  * @param onStaged called after each staged segment, so that it can be applied before the next is fetched
  * @throws MembridgeError store_unavailable or store_refused when nothing at all could be had; what was staged stays
  */
 export async function fetchSegments(
   session: SyncSession,
-  cid: string,
+  config: SpaceConfig,
   full: boolean,
   onStaged: () => Promise<void>,
 ): Promise<Fetched> {
-  const { ledger, store, identity } = session;
   const fetched: Fetched = { segments: 0, problems: [] };
+  for (const cid of full ? [config.cid, ...(config.aliases ?? [])] : [config.cid]) {
+    await fetchFromPrefix(session, config, cid, full, fetched, onStaged);
+  }
+  return fetched;
+}
+
+/** Fetches what lies under one canonical id: the space's own, or one that it had before. */
+async function fetchFromPrefix(
+  session: SyncSession,
+  config: SpaceConfig,
+  cid: string,
+  full: boolean,
+  fetched: Fetched,
+  onStaged: () => Promise<void>,
+): Promise<void> {
+  const { ledger, store, identity } = session;
+  const isOwnPrefix = cid === config.cid;
   const heads = new Map((await store.list(headPrefix(cid))).map((head) => [basename(head.key), head.etag]));
   const everything = full ? await listAll(session, cid) : null;
-  if (everything !== null) await healOwn(session, cid, heads, everything);
+  if (everything !== null && isOwnPrefix) await healOwn(session, cid, heads, everything);
 
   let failure: MembridgeError | null = null;
   let tried = 0;
   for (const node of new Set([...heads.keys(), ...(everything?.keys() ?? [])])) {
     session.signal.throwIfAborted();
-    const space = ledger.spaces.get(cid);
+    if (trustIn(config, node) === 'ignore') continue;
+    const space = ledger.spaces.get(config.cid);
     const etag = heads.get(node) ?? '';
     const seen = node === identity.node ? space.headEtag : ledger.inbox.headEtag(space.id, node);
     if (seen === etag && everything === null) continue;
@@ -54,9 +73,11 @@ export async function fetchSegments(
     try {
       const names = everything?.get(node) ?? (await listNew(session, space, node));
       const fresh = names.filter((name) => isFresh(session, space, name));
-      const problem = await fetchFrom(session, space, node, fresh, fetched, onStaged);
+      const problem = await fetchFrom(session, space, { cid, node }, fresh, fetched, onStaged);
       if (problem !== null) fetched.problems.push({ node, problem });
-      else if (node !== identity.node) ledger.inbox.setHeadEtag(space.id, node, etag);
+      else if (isOwnPrefix && node !== identity.node) ledger.inbox.setHeadEtag(space.id, node, etag);
+      // The head of a former incarnation, until there is something to tell.
+      else if (isOwnPrefix && space.headEtag === null) ledger.spaces.setHeadEtag(space.id, etag);
     } catch (error) {
       if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
       failure = error;
@@ -65,14 +86,13 @@ export async function fetchSegments(
     }
   }
   if (failure !== null && tried === 0) throw failure;
-  return fetched;
 }
 
 /** Fetches one node's segments in order; returns what stopped it, or null. */
 async function fetchFrom(
   session: SyncSession,
   space: LedgerSpace,
-  node: string,
+  { cid, node }: { cid: string; node: string },
   names: readonly SegmentName[],
   fetched: Fetched,
   onStaged: () => Promise<void>,
@@ -86,11 +106,11 @@ async function fetchFrom(
   for (const name of names) {
     session.signal.throwIfAborted();
     if (broken.has(name.epoch)) continue;
-    const bytes = await store.get(segmentKey(space.cid, name));
+    const bytes = await store.get(segmentKey(cid, name));
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
-      prevSha = await verifyFetched(session, space, name, bytes);
+      prevSha = await verifyFetched(session, cid, name, bytes);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
@@ -197,7 +217,7 @@ async function healOwn(
 /** Judges a fetched segment by itself. @returns prev_sha of the segment. @throws Error when it does not verify */
 export async function verifyFetched(
   session: SyncSession,
-  space: LedgerSpace,
+  cid: string,
   name: SegmentName,
   bytes: Buffer,
 ): Promise<string> {
@@ -206,11 +226,13 @@ export async function verifyFetched(
   const { header } = segment;
   let certificate = ledger.inbox.certificate(name.node, header.key_id);
   if (certificate === null || !certificateIsValid(certificate, publicKeyOf(identity.controlPublicKey))) {
-    const all = await readCertificates(store, space.cid, name.node, identity.controlPublicKey);
-    certificate = all.find((each) => each.key_id === header.key_id) ?? null;
+    const { certificates, unreadable } = await readKeys(store, cid, name.node, identity.controlPublicKey);
+    if (unreadable)
+      throw new MembridgeError('store_refused', `The published keys of node ${name.node} cannot be read.`);
+    certificate = certificates.find((each) => each.key_id === header.key_id) ?? null;
     if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
     ledger.inbox.addCertificate(certificate);
   }
-  verifySegment(segment, space.cid, publicKeyOf(certificate.public_key));
+  verifySegment(segment, cid, publicKeyOf(certificate.public_key));
   return header.prev_sha;
 }

@@ -22,8 +22,7 @@ function countMissing(db: Database.Database, ledger: Ledger): Missing {
   let rows = 0;
   for (const kind of KINDS) {
     const seen = ledger.marks.count(kind);
-    // Rows that a merge wrote have marks before a scan passes them.
-    const high = Math.max(ledger.entities.scannedTo(kind), ledger.marks.last(kind));
+    const high = ledger.highestRow(kind);
     const present = db
       .prepare(`SELECT count(*) FROM ${SHAPES[kind].table} WHERE id <= ?`)
       .pluck()

@@ -5,7 +5,8 @@ const root = (cid: string): string => `projects/${cid}/memory/v1/`;
 export const spaceKey = (cid: string): string => `${root(cid)}space.json`;
 export const headPrefix = (cid: string): string => `${root(cid)}heads/`;
 export const headKey = (cid: string, node: string): string => `${headPrefix(cid)}${node}`;
-export const certificateKey = (cid: string, node: string): string => `${root(cid)}keys/${node}.json`;
+export const certificatesPrefix = (cid: string): string => `${root(cid)}keys/`;
+export const certificateKey = (cid: string, node: string): string => `${certificatesPrefix(cid)}${node}.json`;
 export const segmentsPrefix = (cid: string): string => `${root(cid)}seg/`;
 export const segmentPrefix = (cid: string, node: string): string => `${segmentsPrefix(cid)}${node}/`;
 

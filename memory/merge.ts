@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { Changes } from './changes.ts';
+import { AuditReader } from './claude-mem/audit-reader.ts';
 import { RowReader, type MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { contentHash, RowWriter } from './claude-mem/write.ts';
@@ -10,10 +11,11 @@ import { differingColumns, foldLattices } from './fold.ts';
 import { LINK, SHAPES, UNITS, type Kind, type Unit } from './kinds.ts';
 import { keyColumns } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isStub, type Entity } from './ledger/entities.ts';
+import { isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
+import { PendingRows, type PendingRow } from './pending-rows.ts';
 import {
   formatOperation,
   linkedSession,
@@ -27,11 +29,15 @@ import {
 } from './operation.ts';
 import { mergeRegisters, type Registers, type Written } from './registers.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
+import { NOT_TRUSTED, trustIn } from './trust.ts';
 import { sameValue, type Row, type Value } from './values.ts';
 import { UNVERSIONED, compareVersions, versionText, type HybridClock } from './versions.ts';
 
 /** What an operation did here. */
 export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
+
+/** Rows that are inserted at a time. */
+const FLUSH_ROWS = 50;
 
 /** What merging works with; `db` is a connection that may write. */
 export interface MergeContext {
@@ -66,11 +72,15 @@ export class Merger {
   readonly #sessions: Sessions;
   readonly #changes: Changes;
   readonly #names: ProjectNames;
+  readonly #auditReader: AuditReader;
+  readonly #pending = new PendingRows();
+  #byHash: Database.Statement<unknown[]> | null = null;
 
   constructor(context: MergeContext) {
     this.#context = context;
     this.#ledger = context.ledger;
     this.#reader = new RowReader(context.db, context.schema);
+    this.#auditReader = new AuditReader(context.db, context.schema, this.#reader);
     this.#writer = new RowWriter(context.db);
     this.#sessions = new Sessions({ ...context, writer: this.#writer, reader: this.#reader });
     this.#changes = new Changes(context);
@@ -84,8 +94,14 @@ export class Merger {
    * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits instead
    */
   apply(operation: Operation, origin: number, stub: boolean): Outcome {
+    // Only operations on rows that are still to be inserted, and deletions, need those rows to be there.
+    if (operation.type === 'delete' || this.#pending.has(operation.key)) this.flush();
     try {
       const incoming = { origin, stub };
+      // What comes by way of another node is judged by who wrote it.
+      if (trustIn(this.#context.config, operation.version.node) !== 'accept') {
+        return this.#wait(operation, origin, NOT_TRUSTED, true);
+      }
       switch (operation.type) {
         case 'full':
           return this.#applyFull({ ...incoming, operation });
@@ -96,11 +112,77 @@ export class Merger {
       }
     } catch (error) {
       // A refused statement leaves the transaction as it was; the row waits with the reason instead of blocking others.
-      if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT')) {
+      if (isRefusal(error)) {
         return this.#wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
       }
       throw error;
     }
+  }
+
+  /**
+   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * @returns how many of them this claude-mem refused, so that they wait instead
+   */
+  flush(): number {
+    let refused = 0;
+    for (const group of this.#pending.takeGroups()) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const { kind } = first.operation;
+      let ids: readonly (number | null)[];
+      // A refused group is undone to here, and tried row by row.
+      this.#context.db.exec('SAVEPOINT pending');
+      try {
+        ids = this.#writer.insertMany(
+          kind,
+          group.map(({ row }) => row),
+        );
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        this.#context.db.exec('ROLLBACK TO pending');
+        ids = group.map((each) => this.#insertAlone(each));
+      }
+      this.#context.db.exec('RELEASE pending');
+      const inserted = ids.filter((id) => id !== null);
+      const marks = new Map(this.#marksFrom(kind, inserted));
+      group.forEach(({ operation, origin }, index) => {
+        const id = ids[index] ?? null;
+        if (id === null) {
+          refused += 1;
+          return;
+        }
+        const mark = marks.get(id);
+        if (mark === undefined) throw new Error(`a row that was just inserted is not at its id ${id}`);
+        this.#ledger.marks.set(kind, id, mark);
+        this.#keepHomeless(operation);
+        this.#saved(operation, null, id, origin);
+        if (operation.written.size > 0) this.#ledger.entities.saveWritten(operation.key, operation.written);
+        this.#ledger.inbox.unpark(this.#context.space.id, operation.key);
+      });
+    }
+    return refused;
+  }
+
+  /** Flushes when so many rows wait that inserting them takes some milliseconds. */
+  flushIfMany(): number {
+    return this.#pending.size >= FLUSH_ROWS ? this.flush() : 0;
+  }
+
+  #insertAlone({ operation, origin, row }: PendingRow): number | null {
+    try {
+      return this.#writer.insert(operation.kind, row);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
+      return null;
+    }
+  }
+
+  /** The marks of rows that were just inserted. */
+  #marksFrom(kind: Kind, ids: readonly number[]): [number, Buffer][] {
+    const [first, last] = [ids[0], ids.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return this.#auditReader.after(kind, first - 1, last - first + 1).map(({ id, mark }) => [id, mark]);
   }
 
   #applyFull(incoming: Incoming<FullOperation>): Outcome {
@@ -109,14 +191,15 @@ export class Merger {
     const entity = this.#ledger.entities.byKey(operation.key);
     if (entity?.dead === true) {
       if (compareVersions(operation.version, this.#ledger.entities.lifeOf(entity)) <= 0) {
+        if (!isKnownIn(entity, this.#context.space.id)) this.#tellHere(entity, DEATH);
         return this.#noted(entity);
       }
       return this.#insert(incoming, entity);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
-      // A row that was here and is gone was deleted here: the next audit says so; it does not come back by itself.
-      if (entity !== null && entity.row !== null) return this.#noted(entity);
+      // A row that was told of and is gone was deleted here: the next audit says so; it does not come back by itself.
+      if (entity !== null && entity.row !== null && entity.version.counter > 0) return this.#noted(entity);
       return this.#insert(incoming, entity);
     }
     if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
@@ -176,7 +259,9 @@ export class Merger {
         }
       }
       const twins = this.#ledger.entities.allByRow(kind, row).filter((twin) => !twin.key.equals(key));
-      if (twins.length === 0) {
+      // A row goes when no memory that anybody was told of is left in it.
+      if (twins.every((twin) => twin.version.counter === 0)) {
+        for (const twin of twins) this.#ledger.entities.forget(twin.key);
         this.#writer.remove(kind, row);
         this.#ledger.marks.remove(kind, row);
         this.#buried(operation, entity);
@@ -222,6 +307,10 @@ export class Merger {
         return 'same';
       }
     }
+    if (kind !== 'session' && entity === null) {
+      this.#pending.add({ operation, origin, row });
+      return 'inserted';
+    }
     const id = this.#writer.insert(kind, row);
     this.#keepHomeless(operation);
     const saved = this.#saved(operation, entity, id, origin);
@@ -266,17 +355,20 @@ export class Merger {
     key: Buffer,
     self: number | null,
   ): { hash: string } | { twin: number } {
-    const byHash = this.#context.db.prepare(
+    this.#byHash ??= this.#context.db.prepare(
       'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
     );
     const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
     const hex = key.toString('hex');
     for (const hash of [row['content_hash'], computed, hex.slice(0, 16)]) {
       if (typeof hash !== 'string') continue;
-      const holder = byHash.get(memorySessionId, hash) as { id: number } | undefined;
+      if (this.#pending.hasHash(memorySessionId, hash)) continue;
+      const holder = this.#byHash.get(memorySessionId, hash) as { id: number } | undefined;
       if (holder === undefined || holder.id === self) return { hash };
+      // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
+      if (self !== null || this.#ledger.entities.byRow('observation', holder.id) !== null) continue;
       const other = this.#reader.byId('observation', holder.id);
-      if (self === null && other !== null && sameText(other.set, row)) return { twin: holder.id };
+      if (other !== null && sameText(other.set, row)) return { twin: holder.id };
     }
     return { hash: hex };
   }
@@ -306,6 +398,9 @@ export class Merger {
     const local = this.#registersOf(current, row);
     const names = UNITS[kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     const merged = mergeRegisters(local, said, names);
+    for (const { name, version, value } of merged.replaced) {
+      this.#ledger.revocations.keepFormer(entity.key, name, version, value);
+    }
     const changes: Record<string, Value> = {};
     for (const name of merged.taken) if (name !== LINK) changes[name] = said.values[name] ?? null;
     const differing = this.#hasColumns(kind, changes, row);
@@ -333,7 +428,12 @@ export class Merger {
     );
     const { id } = this.#context.space;
     this.#changes.tellOthers(saved, bitsOf(kind, changed), id);
-    if (operation.type === 'full') this.#answer(saved, local, now, said);
+    if (operation.type === 'full') {
+      this.#answer(saved, local, now, said);
+      // A space that had not heard of it from here is told what was written elsewhere or earlier.
+      if (current.version.counter > 0 && !isKnownIn(current, id) && !sameWrites(merged.written, said.written))
+        this.#tellHere(saved, WHOLE);
+    }
     // What was held back is folded in when the worker is done with the session.
     if (held) return this.#wait(operation, origin, 'its session is in use here');
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
@@ -423,16 +523,22 @@ export class Merger {
     base = operation.version,
   ): Entity {
     const known = entity ?? this.#newEntity(operation, origin);
-    const saved: Entity = { ...known, row, version: base, dead: false };
+    const { id } = this.#context.space;
+    const spaces = isKnownIn(known, id) ? known.spaces : known.spaces + 2 ** id;
+    const saved: Entity = { ...known, row, version: base, spaces, dead: false };
     this.#ledger.entities.save(saved);
-    this.#noted(saved);
-    return this.#ledger.entities.byKey(operation.key) ?? saved;
+    return saved;
   }
 
   /** Files that the space has an operation for a memory. */
   #noted(entity: Entity): Outcome {
     this.#ledger.entities.addSpace(entity.key, this.#context.space.id);
     return 'same';
+  }
+
+  /** Has this space be told of a memory, too. */
+  #tellHere(entity: Entity, parts: number): void {
+    this.#ledger.dirty.mark(this.#context.space.id, entity.key, parts);
   }
 
   /** Files what a row that was just written looks like. */
@@ -458,10 +564,24 @@ export class Merger {
   }
 }
 
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT');
+
 const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
   units.map((unit) => UNITS[kind].indexOf(unit));
 const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
   numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
+
+/** Whether two memories were written by the very same writes. */
+function sameWrites(a: Written, b: Written): boolean {
+  return (
+    compareVersions(a.base, b.base) === 0 &&
+    [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
+      const [first, second] = [a.units.get(name), b.units.get(name)];
+      return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
+    })
+  );
+}
 
 const pick = (row: Row, columns: readonly string[]): Row =>
   Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));

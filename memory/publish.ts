@@ -1,20 +1,46 @@
 import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import { z } from 'zod';
-import { MembridgeError } from '../contract/errors.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
 import { NodeCertificate } from '../contract/nodes.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { certificateKey, headKey } from './layout.ts';
+import { certificateKey, certificatesPrefix, headKey } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { SyncSession } from './session.ts';
-import { certificateIsValid, publicKeyOf, signBytes } from './signing.ts';
+import { sealingPublicKey, type SealingPublicKey } from './sealing.ts';
+import { certificateIsValid, publicKeyOf, signBytes, verifyBytes } from './signing.ts';
 
-/** `keys/<node>.json`: every certificate a node ever had, so that old segments stay verifiable. */
+/** A node's sealing key, signed with the node's certified key. */
+const SealingKeyLine = z.strictObject({
+  /** X25519, SPKI DER in base64. */
+  public_key: z.string(),
+  /** The Ed25519 key that signed. */
+  signed_by: z.string(),
+  signature: z.string(),
+});
+
+/**
+ * `keys/<node>.json`: every certificate a node ever had, so that old segments stay verifiable, and the key that segments
+ * are encrypted for it with.
+ */
 const KeysObject = z.strictObject({
   format: z.literal('membridge-keys/1'),
   certificates: z.array(NodeCertificate),
+  sealing: SealingKeyLine.optional(),
 });
+
+/** What a node published of its keys, as far as it proved true. */
+export interface PublishedKeys {
+  readonly certificates: readonly NodeCertificate[];
+  readonly sealing: SealingPublicKey | null;
+  /** Whether there is an object that makes no sense: only the node itself may write it anew. */
+  readonly unreadable: boolean;
+}
+
+const sealingText = (node: string, publicKey: string): Buffer =>
+  Buffer.from(`membridge-sealing/1\n${node}\n${publicKey}`, 'utf8');
 
 /**
  * Writes the signed hint by which peers see that there is something to fetch, unless it says so already.
@@ -39,17 +65,30 @@ export async function writeHead(session: SyncSession, space: LedgerSpace): Promi
   return true;
 }
 
-/** Puts this node's certificate where peers look for it, keeping the ones of its former keys. */
+/** Puts this node's keys where peers look for them, keeping the certificates of its former ones. */
 export async function publishCertificate(session: SyncSession, cid: string): Promise<void> {
   const { ledger, store, identity } = session;
   const flag = certificateFlag(cid);
-  if (ledger.meta(flag) === identity.certificate.key_id) return;
+  const [sealing] = identity.sealingKeys;
+  const stand = `${identity.certificate.key_id}/${sealing?.keyId ?? ''}`;
+  if (ledger.meta(flag) === stand) return;
   const key = certificateKey(cid, identity.node);
-  const former = await readCertificates(store, cid, identity.node, identity.controlPublicKey);
-  const others = former.filter((certificate) => certificate.key_id !== identity.certificate.key_id);
-  const object = { format: 'membridge-keys/1', certificates: [...others, identity.certificate] };
+  const former = await readKeys(store, cid, identity.node, identity.controlPublicKey);
+  const known = former.unreadable ? ledger.inbox.certificatesOf(identity.node) : former.certificates;
+  const others = known.filter((certificate) => certificate.key_id !== identity.certificate.key_id);
+  const object: z.infer<typeof KeysObject> = {
+    format: 'membridge-keys/1',
+    certificates: [...others, identity.certificate],
+  };
+  if (sealing !== undefined) {
+    object.sealing = {
+      public_key: sealing.publicKey,
+      signed_by: identity.key.keyId,
+      signature: signBytes(identity.key, sealingText(identity.node, sealing.publicKey)),
+    };
+  }
   await store.put(key, Buffer.from(`${canonicalJson(object)}\n`, 'utf8'));
-  ledger.setMeta(flag, identity.certificate.key_id);
+  ledger.setMeta(flag, stand);
 }
 
 const certificateFlag = (cid: string): string => `certificate:${cid}`;
@@ -60,26 +99,82 @@ export function forgetCertificate(ledger: Ledger, cid: string): void {
 }
 
 /**
- * The certificates of a node that the control plane really signed; none when the object is missing.
- * @throws MembridgeError store_refused when the object is there but unreadable: it must not be overwritten
+ * The keys of a node that the control plane, and with them the node, really signed; none when the object is missing or
+ * makes no sense.
  */
-export async function readCertificates(
+export async function readKeys(
   store: ObjectStore,
   cid: string,
   node: string,
   controlPublicKey: string,
-): Promise<NodeCertificate[]> {
+): Promise<PublishedKeys> {
   const bytes = await store.get(certificateKey(cid, node));
-  if (bytes === null) return [];
+  if (bytes === null) return { certificates: [], sealing: null, unreadable: false };
   const control = publicKeyOf(controlPublicKey);
+  const object = parseKeys(bytes);
+  if (object === null) return { certificates: [], sealing: null, unreadable: true };
+  const certificates = object.certificates.filter(
+    (certificate) => certificate.node === node && certificateIsValid(certificate, control),
+  );
+  return { certificates, sealing: provenSealing(node, certificates, object.sealing), unreadable: false };
+}
+
+function parseKeys(bytes: Buffer): z.infer<typeof KeysObject> | null {
   try {
-    const { certificates } = KeysObject.parse(JSON.parse(bytes.toString('utf8')));
-    return certificates.filter(
-      (certificate) => certificate.node === node && certificateIsValid(certificate, control),
-    );
-  } catch (cause) {
-    throw new MembridgeError('store_refused', `The published certificates of node ${node} cannot be read.`, {
-      cause,
-    });
+    return KeysObject.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return null;
   }
+}
+
+function provenSealing(
+  node: string,
+  certificates: readonly NodeCertificate[],
+  line: z.infer<typeof SealingKeyLine> | undefined,
+): SealingPublicKey | null {
+  if (line === undefined) return null;
+  const signer = certificates.find((certificate) => certificate.key_id === line.signed_by);
+  if (signer === undefined) return null;
+  const proven = verifyBytes(
+    publicKeyOf(signer.public_key),
+    sealingText(node, line.public_key),
+    line.signature,
+  );
+  return proven ? sealingPublicKey(line.public_key) : null;
+}
+
+/** Sealing keys as they were last read, by node, with the ETag of the object they came from. */
+const KnownKeys = z.record(z.string(), z.object({ etag: z.string(), key: z.string().nullable() }));
+
+/**
+ * The keys that a segment of a space is encrypted for: its members' that have published one, and this node's own. One
+ * listing, and a reading for each that changed.
+ * @returns null where the space is not encrypted
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function recipientsOf(
+  session: SyncSession,
+  config: SpaceConfig,
+): Promise<SealingPublicKey[] | null> {
+  if (config.encrypted !== true) return null;
+  const { ledger, store, identity } = session;
+  const name = `sealing:${config.cid}`;
+  const known = KnownKeys.parse(JSON.parse(String(ledger.meta(name) ?? '{}')));
+  const fresh: z.infer<typeof KnownKeys> = {};
+  for (const { key, etag } of await store.list(certificatesPrefix(config.cid))) {
+    const node = basename(key, '.json');
+    const before = known[node];
+    if (before?.etag === etag) fresh[node] = before;
+    else {
+      const { sealing } = await readKeys(store, config.cid, node, identity.controlPublicKey);
+      fresh[node] = { etag, key: sealing?.publicKey ?? null };
+    }
+  }
+  const text = JSON.stringify(fresh);
+  if (text !== ledger.meta(name)) ledger.setMeta(name, text);
+  const members = Object.entries(fresh)
+    .filter(([node]) => config.members === undefined || config.members.includes(node))
+    .flatMap(([, { key }]) => (key === null ? [] : [sealingPublicKey(key)]));
+  const own = identity.sealingKeys.slice(0, 1).map(({ publicKey }) => sealingPublicKey(publicKey));
+  return [...new Map([...members, ...own].map((each) => [each.keyId, each])).values()];
 }

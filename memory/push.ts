@@ -3,7 +3,8 @@ import { collectChunk } from './emit.ts';
 import { nameHash, segmentKey, type SegmentName } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { publishCertificate, writeHead } from './publish.ts';
+import { publishCertificate, recipientsOf, writeHead } from './publish.ts';
+import type { SealingPublicKey } from './sealing.ts';
 import { sealSegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 
@@ -29,6 +30,7 @@ export async function sendUnsent(
   const pushed: Pushed = { rows: 0, segments: 0 };
   if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
   await publishCertificate(session, cid);
+  let recipients: SealingPublicKey[] | null = null;
   for (;;) {
     await flushOutbox(session, ledger.spaces.get(cid), pushed, progress);
     session.signal.throwIfAborted();
@@ -50,8 +52,9 @@ export async function sendUnsent(
       prevSha: space.chain,
       schema: session.schema.label,
     };
-    const sealed = sealSegment(place, chunk.lines, identity.key);
-    ledger.atomically(() => {
+    recipients ??= await recipientsOf(session, config);
+    const sealed = sealSegment(place, chunk.lines, identity.key, { recipients });
+    ledger.durably(() => {
       ledger.outbox.add(space.id, {
         epoch,
         seq,
@@ -64,8 +67,10 @@ export async function sendUnsent(
     });
   }
   if (await writeHead(session, ledger.spaces.get(cid))) {
-    pushed.rows = untold(ledger, cid);
-    ledger.setMeta(untoldName(cid), 0);
+    ledger.atomically(() => {
+      pushed.rows = untold(ledger, cid);
+      ledger.setMeta(untoldName(cid), 0);
+    });
   }
   return pushed;
 }

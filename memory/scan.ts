@@ -2,9 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
-import { KINDS, type Kind } from './kinds.ts';
+import { KINDS } from './kinds.ts';
 import { memoryKey } from './keys.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { redactRow } from './redact.ts';
 
 /** Rows read per transaction: well under the second after which a reader would hold back the WAL. */
 const PAGE = 1_000;
@@ -23,21 +24,23 @@ export async function scanNewRows(
   signal: AbortSignal,
 ): Promise<number> {
   let found = 0;
-  for (const kind of KINDS) {
-    for (;;) {
-      signal.throwIfAborted();
-      const from = ledger.entities.scannedTo(kind);
-      const rows = db.transaction(() => reader.after(kind, from, PAGE))();
-      const last = rows.at(-1);
-      if (last === undefined) break;
-      found += ledger.atomically(() => {
-        const fresh = rows.filter((row) => nameRow(ledger, changes, row)).length;
+  for (let more = true; more;) {
+    signal.throwIfAborted();
+    more = false;
+    const pages = db.transaction(() =>
+      KINDS.map((kind) => ({ kind, rows: reader.after(kind, ledger.entities.scannedTo(kind), PAGE) })),
+    )();
+    if (pages.every(({ rows }) => rows.length === 0)) break;
+    ledger.atomically(() => {
+      for (const { kind, rows } of pages) {
+        const last = rows.at(-1);
+        if (last === undefined) continue;
+        found += rows.filter((row) => nameRow(ledger, changes, row)).length;
         ledger.entities.setScannedTo(kind, last.id);
-        return fresh;
-      });
-      if (rows.length < PAGE) break;
-      await nextTurn();
-    }
+        more ||= rows.length === PAGE;
+      }
+    });
+    if (more) await nextTurn();
   }
   return found;
 }
@@ -48,18 +51,21 @@ export function nameRow(ledger: Ledger, changes: Changes, row: MemoryRow): boole
   if (ledger.marks.get(kind, id) !== null) return false;
   ledger.marks.set(kind, id, changes.markOf(row));
   if (ledger.entities.byRow(kind, id) !== null) return false;
-  const { key } = freeKey(ledger, kind, row);
+  const { key } = freeKey(ledger, row);
   const known = ledger.entities.byKey(key);
   // Somebody wrote again what was deleted.
   if (known?.dead === true) changes.revive(known, id);
   else ledger.entities.seen(key, kind, id);
+  // Peers know a memory with secrets by the key that it has without them.
+  const set = redactRow(row.set);
+  if (set !== row.set) ledger.entities.seen(freeKey(ledger, { ...row, set }).key, kind, id);
   return true;
 }
 
 /** The key of a row, with the lowest ordinal that no other row of this database has. */
-export function freeKey(ledger: Ledger, kind: Kind, row: MemoryRow): { key: Buffer; ordinal: number } {
+export function freeKey(ledger: Ledger, row: MemoryRow): { key: Buffer; ordinal: number } {
   for (let ordinal = 0; ; ordinal += 1) {
-    const key = memoryKey(kind, row.set, nameOf(row.of), ordinal);
+    const key = memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
     const holder = ledger.entities.byKey(key);
     if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };
   }

@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { nameHash, type SegmentName } from './layout.ts';
+import { SealLine, seal, unseal, type SealingKey, type SealingPublicKey } from './sealing.ts';
 import { signBytes, verifyBytes, type NodeKey } from './signing.ts';
 
 /** A segment holds at most this many operations and this many bytes of them, unless one alone is larger. */
 export const MAX_OPERATIONS = 5_000;
-export const MAX_BYTES = 8 * 1024 * 1024;
+export const MAX_BYTES = 4 * 1024 * 1024;
 
 /** What no segment may exceed when unpacked: a bound against zstd bombs, far above one 19 MB prompt. */
 const MAX_UNPACKED = 512 * 1024 * 1024;
@@ -31,6 +32,10 @@ const HeaderLine = z.strictObject({
   operations: z.number().int().positive(),
   body_sha256: z.string().regex(/^[0-9a-f]{64}$/),
   body_bytes: z.number().int().positive(),
+  /** How the body is encrypted; absent where it is not. */
+  seal: SealLine.optional(),
+  /** Segments, as "node/epoch/seq-hash", whose memories this one tells of again because they could not be read. */
+  heals: z.array(z.string()).optional(),
 });
 export type SegmentHeader = z.infer<typeof HeaderLine>;
 
@@ -50,15 +55,20 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
  * Writes a segment: a clear header line, a line with its Ed25519 signature, then the operations as NDJSON under zstd.
  * The signature covers the header line, which holds the body's digest.
  * @param lines operations, one JSON document each, without newlines
+ * @param options.recipients keys to encrypt the body for, null for none
  */
 export function sealSegment(
   identity: { space: string; node: string; epoch: string; seq: number; prevSha: string; schema: string },
   lines: readonly string[],
   key: NodeKey,
+  options: { recipients?: readonly SealingPublicKey[] | null; heals?: readonly string[] } = {},
 ): SealedSegment {
-  const body = zstdCompressSync(Buffer.from(`${lines.join('\n')}\n`, 'utf8'), {
+  const packed = zstdCompressSync(Buffer.from(`${lines.join('\n')}\n`, 'utf8'), {
     params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
   });
+  const { recipients = null, heals = [] } = options;
+  const sealed = recipients === null ? null : seal(packed, recipients);
+  const body = sealed?.body ?? packed;
   const header: SegmentHeader = {
     format: 'membridge-segment/1',
     space: identity.space,
@@ -72,6 +82,8 @@ export function sealSegment(
     operations: lines.length,
     body_sha256: sha256(body),
     body_bytes: body.length,
+    ...(sealed === null ? {} : { seal: sealed.line }),
+    ...(heals.length === 0 ? {} : { heals: [...heals] }),
   };
   const line = Buffer.from(canonicalJson(header), 'utf8');
   const bytes = Buffer.concat([line, Buffer.from(`\n${signBytes(key, line)}\n`, 'utf8'), body]);
@@ -135,25 +147,34 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
 
 /**
  * The lines of a segment that was verified, unread.
- * @throws Error when the body cannot be unpacked, or the number of lines is not the one signed
+ * @param keys the sealing keys of this node
+ * @throws Error when the body cannot be decrypted or unpacked, or the number of lines is not the one signed
  */
-export function readLines(bytes: Buffer): string[] {
+export function readLines(
+  bytes: Buffer,
+  keys: readonly SealingKey[] = [],
+): { header: SegmentHeader; lines: string[] } {
   const { header, body } = splitSegment(bytes);
-  const text = zstdDecompressSync(body, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
+  const packed = header.seal === undefined ? body : unseal(body, header.seal, keys);
+  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
   const lines = text.split('\n').filter((line) => line !== '');
   if (lines.length !== header.operations) {
     throw new Error(`it holds ${lines.length} operations where ${header.operations} were signed`);
   }
-  return lines;
+  return { header, lines };
 }
 
 /**
  * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
  * others.
- * @throws Error when the body cannot be unpacked, or the number of lines is not the one signed
+ * @param keys the sealing keys of this node
+ * @throws Error as for readLines
  */
-export function readOperations(bytes: Buffer): { operations: Operation[]; problems: string[] } {
-  const lines = readLines(bytes);
+export function readOperations(
+  bytes: Buffer,
+  keys: readonly SealingKey[] = [],
+): { header: SegmentHeader; operations: Operation[]; problems: string[] } {
+  const { header, lines } = readLines(bytes, keys);
   const operations: Operation[] = [];
   const problems: string[] = [];
   lines.forEach((line, index) => {
@@ -163,5 +184,5 @@ export function readOperations(bytes: Buffer): { operations: Operation[]; proble
       problems.push(`operation ${index + 1}: ${error instanceof Error ? error.name : 'unreadable'}`);
     }
   });
-  return { operations, problems };
+  return { header, operations, problems };
 }

@@ -6,6 +6,7 @@ import type { AuditReader } from './claude-mem/audit-reader.ts';
 import type { RowReader } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { SealingKey } from './sealing.ts';
 import type { NodeKey } from './signing.ts';
 import type { HybridClock } from './versions.ts';
 
@@ -16,6 +17,8 @@ export interface NodeIdentity {
   readonly certificate: NodeCertificate;
   /** The control plane's public key (SPKI DER, base64): the root of trust. */
   readonly controlPublicKey: string;
+  /** X25519 keys that segments are encrypted for, the present one first, then former ones. */
+  readonly sealingKeys: readonly SealingKey[];
 }
 
 /** Everything one push or pull works with: an opened database, its ledger, the store. */

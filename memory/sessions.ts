@@ -8,7 +8,7 @@ import type { SessionRef } from './operation.ts';
 import type { Kind } from './kinds.ts';
 import { EVERY_SPACE } from './ledger/entities.ts';
 import { textOf, type Row, type Value } from './values.ts';
-import { UNVERSIONED } from './versions.ts';
+import { UNVERSIONED, hasPassed } from './versions.ts';
 
 /** A session row of this database. */
 export interface LocalSession {
@@ -108,11 +108,14 @@ export class Sessions {
     if (entity === null || entity.origin !== null) return false;
     const row = this.#reader.byId('session', id);
     if (row === null || row.set['status'] !== 'active') return false;
-    const since = this.#now() - ACTIVE_FOR_MS;
-    if (Number(row.set['started_at_epoch'] ?? 0) > since) return true;
+    const now = this.#now();
+    const since = now - ACTIVE_FOR_MS;
+    if (!hasPassed(Number(row.set['started_at_epoch'] ?? 0), ACTIVE_FOR_MS, now)) return true;
     const prompted = this.#db
-      .prepare('SELECT 1 FROM user_prompts WHERE content_session_id = ? AND created_at_epoch > ? LIMIT 1')
-      .get(row.set['content_session_id'], since);
+      .prepare(
+        'SELECT 1 FROM user_prompts WHERE content_session_id = ? AND created_at_epoch BETWEEN ? AND ? LIMIT 1',
+      )
+      .get(row.set['content_session_id'], since, now);
     return prompted !== undefined;
   }
 

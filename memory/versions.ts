@@ -26,6 +26,11 @@ const LOGICAL_STEPS = 1_024;
 /** A clock further ahead than this is not followed (5 minutes, in milliseconds). */
 const MAX_DRIFT_MS = 5 * 60_000;
 
+/** Whether a time has passed since a moment. A moment in the future comes of a clock that was put back: it counts as past. */
+export function hasPassed(since: number, ms: number, now: number): boolean {
+  return now - since >= ms || since - now > MAX_DRIFT_MS;
+}
+
 /** A hybrid logical clock: never goes back, follows what it hears unless that is absurdly far ahead. */
 export class HybridClock {
   #last: number;

@@ -11,6 +11,7 @@ import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { canonicalHash } from '../memory/canonical.ts';
 import { MemoryEngine, type EngineOptions, type SyncCall } from '../memory/engine.ts';
+import { generateSealingKey } from '../memory/sealing.ts';
 import { generateNodeKey, signCertificate } from '../memory/signing.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
 
@@ -36,6 +37,8 @@ export interface TestFleet {
   readonly access: StoreAccess;
   readonly space: SpaceConfig;
   add(name: string, release: string, overrides?: Partial<EngineOptions>): TestNode;
+  /** A new engine on a node's files, with other options; the node's own must be closed. */
+  reopen(node: TestNode, overrides: Partial<EngineOptions>): MemoryEngine;
   close(): Promise<void>;
 }
 
@@ -73,7 +76,13 @@ export async function newFleet(projects: readonly string[] = ['*']): Promise<Tes
       databasePath: path,
       ledgerPath: join(folder, name, 'ledger.db'),
       lockDirectory: join(folder, 'locks'),
-      identity: { node: name, key, certificate, controlPublicKey: control.publicKey },
+      identity: {
+        node: name,
+        key,
+        certificate,
+        controlPublicKey: control.publicKey,
+        sealingKeys: [generateSealingKey().key],
+      },
       store: openObjectStore(access),
       ...overrides,
     };
@@ -99,7 +108,9 @@ export async function newFleet(projects: readonly string[] = ['*']): Promise<Tes
     }
     rmSync(folder, { recursive: true, force: true });
   };
-  return { folder, access, space, add, close };
+  const reopen = (node: TestNode, overrides: Partial<EngineOptions>): MemoryEngine =>
+    new MemoryEngine({ ...node.options, store: openObjectStore(access), ...overrides });
+  return { folder, access, space, add, reopen, close };
 }
 
 /** Pushes and pulls every node until nobody has anything new. */

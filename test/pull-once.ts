@@ -7,14 +7,14 @@ import type { NodeIdentity } from '../memory/session.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 
 type Job = Omit<EngineOptions, 'store' | 'identity'> & {
-  identity: Omit<NodeIdentity, 'key'> & { key: string };
+  identity: Omit<NodeIdentity, 'key' | 'sealingKeys'> & { key: string };
   access: StoreAccess;
   space: SpaceConfig;
 };
 const { identity, access, space, ...paths } = JSON.parse(process.env['PULL_JOB'] ?? '') as Job;
 const engine = new MemoryEngine({
   ...paths,
-  identity: { ...identity, key: loadNodeKey(identity.key) },
+  identity: { ...identity, key: loadNodeKey(identity.key), sealingKeys: [] },
   store: openObjectStore(access),
 });
 const progress = (text: string): void => void process.stdout.write(`began ${text}\n`);

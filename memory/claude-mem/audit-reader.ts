@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { canonicalJson } from '../canonical-json.ts';
-import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
+import { KINDS, UNITS, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM, keyColumns } from '../keys.ts';
 import { hash32, hashUnit, writeMark } from '../marks.ts';
 import type { SqliteValue } from '../values.ts';
@@ -89,28 +89,27 @@ function planOf(db: Database.Database, schema: ClaudeMemSchema, kind: Kind): Pla
   const parts = UNITS[kind].flatMap((unit) =>
     unit.columns.every((column) => columns.has(column)) ? unit.columns.map(pick) : [],
   );
-  const platform = schema.columns.session.has('platform_source') ? 's.platform_source' : 'NULL';
   const list = (platformOf: string, session: string, memory: string): string =>
     ['t.id', platformOf, session, memory, ...keys.map(pick), ...parts].join(', ');
-  const { table } = SHAPES[kind];
+  const { sources } = schema;
+  const source = sources[kind];
   const page = 'WHERE t.id > ? ORDER BY t.id LIMIT ?';
   const sql = (): string => {
     switch (kind) {
       case 'session':
-        return `SELECT ${list(platform.replace('s.', 't.'), 't.content_session_id', 't.memory_session_id')}
-          FROM ${table} t ${page}`;
+        return `SELECT ${list('t.platform_source', 't.content_session_id', 't.memory_session_id')}
+          FROM ${source} t ${page}`;
       case 'prompt': {
-        const byName =
-          '(SELECT id FROM sdk_sessions n WHERE n.content_session_id = t.content_session_id LIMIT 1)';
+        const byName = `(SELECT id FROM ${sources.session} n WHERE n.content_session_id = t.content_session_id LIMIT 1)`;
         const link = columns.has('session_db_id') ? `coalesce(t.session_db_id, ${byName})` : byName;
         const session = 'coalesce(s.content_session_id, t.content_session_id)';
-        return `SELECT ${list(platform, session, 's.memory_session_id')}
-          FROM ${table} t LEFT JOIN sdk_sessions s ON s.id = ${link} ${page}`;
+        return `SELECT ${list('s.platform_source', session, 's.memory_session_id')}
+          FROM ${source} t LEFT JOIN ${sources.session} s ON s.id = ${link} ${page}`;
       }
       case 'summary':
       case 'observation':
-        return `SELECT ${list(platform, 's.content_session_id', 't.memory_session_id')}
-          FROM ${table} t LEFT JOIN sdk_sessions s ON s.memory_session_id = t.memory_session_id ${page}`;
+        return `SELECT ${list('s.platform_source', 's.content_session_id', 't.memory_session_id')}
+          FROM ${source} t LEFT JOIN ${sources.session} s ON s.memory_session_id = t.memory_session_id ${page}`;
     }
   };
   const statement = db.prepare(sql()).raw() as Database.Statement<[number, number], SqliteValue[]>;

@@ -1,12 +1,15 @@
 import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { shadowOldTables } from './form.ts';
+import { settleUpgrade } from './settle-upgrade.ts';
 
 /** The worker itself waits this long for the lock (claude-mem's own busy_timeout, in milliseconds). */
 const BUSY_TIMEOUT_MS = 5_000;
 
 /**
- * Opens the claude-mem database for reading. Nothing is ever created: a missing file stays missing.
+ * Opens the claude-mem database for reading. Nothing is ever created: a missing file stays missing. Tables of older
+ * releases are seen under their newest column names.
  * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
  */
 export function openForReading(path: string): Database.Database {
@@ -14,7 +17,8 @@ export function openForReading(path: string): Database.Database {
 }
 
 /**
- * Opens the claude-mem database for the transactions of a merge.
+ * Opens the claude-mem database for the transactions of a merge. Tables of older releases are seen under their newest
+ * column names; rows are written by a RowWriter.
  * @param inode the file that is meant
  * @throws MembridgeError memory_missing, memory_corrupt or memory_locked; the last also when another file took its place
  */
@@ -28,6 +32,12 @@ export function openForMerging(path: string, inode: number): Database.Database {
     );
   }
   db.pragma('foreign_keys = ON');
+  try {
+    guarded(path, () => settleUpgrade(db, path));
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   return db;
 }
 
@@ -40,8 +50,13 @@ function open(path: string, readonly: boolean): Database.Database {
   }
   return guarded(path, () => {
     const db = new Database(path, { readonly, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    // The first read tells whether the file is a database at all.
-    db.pragma('schema_version');
+    try {
+      // The first read tells whether the file is a database at all.
+      shadowOldTables(db);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
     return db;
   });
 }
@@ -70,6 +85,13 @@ export function toMembridgeError(path: string, error: unknown): unknown {
     return new MembridgeError(
       'memory_corrupt',
       `${path} is damaged (${errorMessage(error)}) and was left untouched. Check it with "PRAGMA integrity_check" and restore it before the next sync.`,
+      { cause: error },
+    );
+  }
+  if (code === 'SQLITE_ERROR' && /^no such (column|table)/.test(error.message)) {
+    return new MembridgeError(
+      'memory_locked',
+      `claude-mem changed the tables of ${path} in mid-sync (${error.message}); the sync tries again.`,
       { cause: error },
     );
   }

@@ -53,6 +53,18 @@ export class RowReader {
     return this.#after[kind].all(id, limit).map((raw) => this.#toRow(kind, raw));
   }
 
+  /** The rows with these local ids, which are in order; the ones that are gone are left out. */
+  byIds(kind: Kind, ids: readonly number[]): MemoryRow[] {
+    const [first, last] = [ids[0], ids.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    // A range is read several times faster than row by row, if most of it is wanted.
+    if (last - first < 2 * ids.length) {
+      const wanted = new Set(ids);
+      return this.after(kind, first - 1, last - first + 1).filter(({ id }) => wanted.has(id));
+    }
+    return ids.map((id) => this.byId(kind, id)).filter((row) => row !== null);
+  }
+
   /** The row with a local id, or null when it is gone. */
   byId(kind: Kind, id: number): MemoryRow | null {
     const raw = this.#one[kind].get(id);
@@ -63,16 +75,16 @@ export class RowReader {
   promptsOf(sessionId: number): number[] {
     const link = this.#schema.columns.prompt.has('session_db_id')
       ? 't.session_db_id = ?'
-      : 't.content_session_id = (SELECT content_session_id FROM sdk_sessions WHERE id = ?)';
+      : `t.content_session_id = (SELECT content_session_id FROM ${this.#schema.sources.session} WHERE id = ?)`;
     return this.#db
-      .prepare(`SELECT t.id FROM user_prompts t WHERE ${link}`)
+      .prepare(`SELECT t.id FROM ${this.#schema.sources.prompt} t WHERE ${link}`)
       .pluck()
       .all(sessionId) as number[];
   }
 
   /** The largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
-    const row = this.#db.prepare(`SELECT max(id) AS id FROM ${SHAPES[kind].table}`).get() as {
+    const row = this.#db.prepare(`SELECT max(id) AS id FROM main.${SHAPES[kind].table}`).get() as {
       id: number | null;
     };
     return row.id ?? 0;
@@ -108,7 +120,7 @@ export class RowReader {
 
   #bytes(kind: Kind, column: string, id: number): Buffer {
     const row = this.#db
-      .prepare(`SELECT CAST("${column}" AS BLOB) AS bytes FROM ${SHAPES[kind].table} WHERE id = ?`)
+      .prepare(`SELECT CAST("${column}" AS BLOB) AS bytes FROM ${this.#schema.sources[kind]} WHERE id = ?`)
       .get(id) as { bytes: Buffer };
     return row.bytes;
   }
@@ -129,30 +141,27 @@ export function nameOf(ref: SessionRef): SessionName | null {
 
 function selectRows(kind: Kind, schema: ClaudeMemSchema): string {
   const columns = [...schema.synced[kind], ...schema.unknown[kind]].map((column) => `t."${column}"`);
-  const platform = schema.columns.session.has('platform_source')
-    ? 's.platform_source'
-    : `'${DEFAULT_PLATFORM}'`;
-  const { table } = SHAPES[kind];
+  const { sources } = schema;
+  const source = sources[kind];
   switch (kind) {
     case 'session':
       return `SELECT t.id AS "#id", t.id AS "#session_id", ${columns.join(', ')}, t.memory_session_id AS "#mem",
-        ${platform.replace('s.', 't.')} AS "#platform", t.content_session_id AS "#session", t.project AS "#project"
-        FROM ${table} t`;
+        t.platform_source AS "#platform", t.content_session_id AS "#session", t.project AS "#project"
+        FROM ${source} t`;
     case 'prompt': {
-      const byName =
-        '(SELECT id FROM sdk_sessions n WHERE n.content_session_id = t.content_session_id LIMIT 1)';
+      const byName = `(SELECT id FROM ${sources.session} n WHERE n.content_session_id = t.content_session_id LIMIT 1)`;
       const link = schema.columns.prompt.has('session_db_id')
         ? `coalesce(t.session_db_id, ${byName})`
         : byName;
       return `SELECT t.id AS "#id", s.id AS "#session_id", ${columns.join(', ')}, s.memory_session_id AS "#mem",
-        ${platform} AS "#platform", coalesce(s.content_session_id, t.content_session_id) AS "#session",
+        s.platform_source AS "#platform", coalesce(s.content_session_id, t.content_session_id) AS "#session",
         s.project AS "#project"
-        FROM ${table} t LEFT JOIN sdk_sessions s ON s.id = ${link}`;
+        FROM ${source} t LEFT JOIN ${sources.session} s ON s.id = ${link}`;
     }
     case 'summary':
     case 'observation':
       return `SELECT t.id AS "#id", s.id AS "#session_id", ${columns.join(', ')}, t.memory_session_id AS "#mem",
-        ${platform} AS "#platform", s.content_session_id AS "#session", t.project AS "#project"
-        FROM ${table} t LEFT JOIN sdk_sessions s ON s.memory_session_id = t.memory_session_id`;
+        s.platform_source AS "#platform", s.content_session_id AS "#session", t.project AS "#project"
+        FROM ${source} t LEFT JOIN ${sources.session} s ON s.memory_session_id = t.memory_session_id`;
   }
 }

@@ -1,17 +1,20 @@
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { inspectForm, newestName, sourceOf } from './form.ts';
 
 /** What a claude-mem database offers, found by looking at its tables; its version rows are bookkeeping only. */
 export interface ClaudeMemSchema {
   /** For people: the oldest release that leaves such tables, such as "claude-mem 13.25". */
   readonly label: string;
-  /** Columns that exist, by kind. */
+  /** Columns that rows can be given, by kind, under their newest names. */
   readonly columns: Readonly<Record<Kind, ReadonlySet<string>>>;
   /** Columns that travel and exist here. */
   readonly synced: Readonly<Record<Kind, readonly string[]>>;
   /** Columns that exist here and this version of Membridge does not know. */
   readonly unknown: Readonly<Record<Kind, readonly string[]>>;
+  /** What to read each kind from: SQL for after FROM, with the columns under their newest names. */
+  readonly sources: Readonly<Record<Kind, string>>;
   /** Whether sdk_sessions is unique by (platform_source, content_session_id) rather than by content_session_id. */
   readonly sessionsByPlatform: boolean;
 }
@@ -26,7 +29,10 @@ const RELEASES: readonly (readonly [label: string, kind: Kind, column: string])[
   ['claude-mem 12.2', 'observation', 'merged_into_project'],
   ['claude-mem 12.0', 'session', 'platform_source'],
   ['claude-mem 10.4', 'observation', 'content_hash'],
+  ['claude-mem 8.2.6', 'session', 'content_session_id'],
+  ['claude-mem 6.0.6', 'observation', 'discovery_tokens'],
 ];
+const OLDEST = 'claude-mem 4.2.1';
 
 /** Columns without which nothing can be named or merged. */
 const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
@@ -41,21 +47,14 @@ const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
  * @throws MembridgeError memory_schema_unknown, naming what is missing, when they are not ones this version can sync
  */
 export function detectSchema(db: Database.Database, path: string): ClaudeMemSchema {
-  const columnsOf = (kind: Kind): Set<string> =>
-    new Set(
-      (db.pragma(`table_info(${SHAPES[kind].table})`) as { name: string }[]).map((column) => column.name),
-    );
-  const columns = Object.fromEntries(KINDS.map((kind) => [kind, columnsOf(kind)])) as Record<
-    Kind,
-    Set<string>
-  >;
+  const form = inspectForm(db);
+  const { physical } = form;
+  const columns = Object.fromEntries(
+    KINDS.map((kind) => [kind, new Set(physical[kind].map(newestName))]),
+  ) as Record<Kind, Set<string>>;
+  // Where there is no such column, the platform is kept elsewhere in the row.
+  if (columns.session.size > 0) columns.session.add('platform_source');
 
-  if (columns.session.has('claude_session_id')) {
-    throw new MembridgeError(
-      'memory_schema_unknown',
-      `${path} was written by claude-mem before 8.2.6, which this version cannot sync. Start a newer claude-mem once: it upgrades the file.`,
-    );
-  }
   const missing = KINDS.flatMap((kind) =>
     REQUIRED[kind]
       .filter((column) => !columns[kind].has(column))
@@ -67,24 +66,48 @@ export function detectSchema(db: Database.Database, path: string): ClaudeMemSche
       `${path} does not look like a claude-mem database this version knows: it has no ${missing.join(', ')}. It was left untouched.`,
     );
   }
+  const demanding = KINDS.flatMap((kind) => demandedColumns(db, kind));
+  if (demanding.length > 0) {
+    throw new MembridgeError(
+      'memory_schema_unknown',
+      `${path} was made by a claude-mem that is newer than this Membridge knows: every row needs a ${demanding.join(', ')}. It was left untouched. Update Membridge.`,
+    );
+  }
 
   const known = (kind: Kind): Set<string> => new Set([...SHAPES[kind].columns, ...SHAPES[kind].local]);
   const each = <T>(pick: (kind: Kind) => T): Record<Kind, T> =>
     Object.fromEntries(KINDS.map((kind) => [kind, pick(kind)])) as Record<Kind, T>;
   return {
-    label: RELEASES.find(([, kind, column]) => columns[kind].has(column))?.[0] ?? 'claude-mem 8.2.6 or later',
+    label: RELEASES.find(([, kind, column]) => physical[kind].includes(column))?.[0] ?? OLDEST,
     columns,
     synced: each((kind) => SHAPES[kind].columns.filter((column) => columns[kind].has(column))),
     unknown: each((kind) => [...columns[kind]].filter((column) => !known(kind).has(column))),
+    sources: each((kind) => sourceOf(form, kind)),
     sessionsByPlatform: hasUniqueIndex(db, 'sdk_sessions', ['platform_source', 'content_session_id']),
   };
 }
 
+/** Columns that this version does not know and without a value for which the table takes no row. */
+function demandedColumns(db: Database.Database, kind: Kind): string[] {
+  const { table, columns, local } = SHAPES[kind];
+  const known = new Set([...columns, ...local]);
+  const described = db.pragma(`main.table_info(${table})`) as {
+    name: string;
+    notnull: number;
+    dflt_value: string | null;
+    pk: number;
+  }[];
+  return described
+    .filter((column) => column.notnull === 1 && column.dflt_value === null && column.pk === 0)
+    .filter((column) => !known.has(newestName(column.name)))
+    .map((column) => `${table}.${column.name}`);
+}
+
 function hasUniqueIndex(db: Database.Database, table: string, columns: readonly string[]): boolean {
-  const indexes = db.pragma(`index_list(${table})`) as { name: string; unique: number }[];
+  const indexes = db.pragma(`main.index_list(${table})`) as { name: string; unique: number }[];
   return indexes.some((index) => {
     if (index.unique !== 1) return false;
-    const names = (db.pragma(`index_info("${index.name}")`) as { name: string }[]).map(
+    const names = (db.pragma(`main.index_info("${index.name}")`) as { name: string }[]).map(
       (column) => column.name,
     );
     return names.length === columns.length && columns.every((column) => names.includes(column));

@@ -5,8 +5,8 @@ import { KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { compareMarks } from '../marks.ts';
 import type { Ledger } from './ledger.ts';
 
-/** Rows of each kind that are compared: the newest and the oldest few. */
-const SAMPLE = 3;
+/** Rows of each kind that are compared: so many of the newest, and of the oldest. */
+const SAMPLE = { opened: 3, running: 1 };
 
 /**
  * Whether a ledger was made of this very database: its ids never went back, and a sample of rows are still the memories
@@ -17,10 +17,12 @@ export function ledgerFits(
   reader: RowReader,
   ledger: Ledger,
   changes: Changes,
+  depth: keyof typeof SAMPLE,
 ): boolean {
   for (const kind of KINDS) {
-    if (ledger.entities.scannedTo(kind) > lastId(db, reader, kind)) return false;
-    for (const { row, mark } of ledger.marks.sample(kind, SAMPLE)) {
+    const sample = ledger.marks.sample(kind, SAMPLE[depth]);
+    if (ledger.highestRow(kind) > lastId(db, reader, kind)) return false;
+    for (const { row, mark } of sample) {
       const found = reader.byId(kind, row);
       // A row that was deleted says nothing; one that is another memory now says that this is another file.
       if (found !== null && compareMarks(kind, mark, changes.markOf(found)).moved) return false;

@@ -113,6 +113,13 @@ export class Inbox {
     return Object.fromEntries(rows.map(({ node, place }) => [node, place]));
   }
 
+  /** Where the segment with an id of this ledger lies, and when it came in; null when it was forgotten. */
+  segmentOf(id: number): (SegmentName & { at: number }) | null {
+    const row = this.#sql('SELECT node, epoch, seq, hash, at FROM segment WHERE id = ?').get(id) as
+      (SegmentName & { at: number }) | undefined;
+    return row ?? null;
+  }
+
   /** The next segment with operations to apply, or null. */
   nextStaged(space: number): StagedSegment | null {
     const row = this.#sql(
@@ -120,6 +127,26 @@ export class Inbox {
          WHERE space = ? AND state = 'staged' ORDER BY id LIMIT 1`,
     ).get(space) as StagedSegment | undefined;
     return row ?? null;
+  }
+
+  /** Sets aside what waits of nodes that are not trusted any more, and takes up again what waited of those that are. */
+  holdFrom(space: number, nodes: readonly string[]): void {
+    const list = JSON.stringify(nodes);
+    this.#sql(
+      `UPDATE segment SET state = 'held' WHERE space = ? AND state = 'staged'
+       AND node IN (SELECT value FROM json_each(?))`,
+    ).run(space, list);
+    this.#sql(
+      `UPDATE segment SET state = 'staged' WHERE space = ? AND state = 'held'
+       AND node NOT IN (SELECT value FROM json_each(?))`,
+    ).run(space, list);
+  }
+
+  /** Segments of nodes that are not trusted yet. */
+  heldCount(space: number): number {
+    return this.#sql(`SELECT count(*) FROM segment WHERE space = ? AND state = 'held'`)
+      .pluck()
+      .get(space) as number;
   }
 
   setDone(id: number, done: number): void {
@@ -179,6 +206,11 @@ export class Inbox {
     return row === undefined ? null : (JSON.parse(row.json) as NodeCertificate);
   }
 
+  certificatesOf(node: string): NodeCertificate[] {
+    const rows = this.#sql('SELECT json FROM certificate WHERE node = ?').pluck().all(node) as string[];
+    return rows.map((json) => JSON.parse(json) as NodeCertificate);
+  }
+
   addCertificate(certificate: NodeCertificate): void {
     this.#sql('INSERT OR REPLACE INTO certificate (node, key_id, json) VALUES (?, ?, ?)').run(
       certificate.node,
@@ -211,6 +243,14 @@ export class Inbox {
 
   stopWaiting(space: number, key: Buffer, version: string): void {
     this.#sql('DELETE FROM waiting WHERE space = ? AND key = ? AND version = ?').run(space, key, version);
+  }
+
+  /** Has everything that was parked for one reason be tried again. */
+  unparkReason(space: number, reason: string): void {
+    this.#sql('UPDATE waiting SET parked = 0 WHERE space = ? AND reason = ? AND parked = 1').run(
+      space,
+      reason,
+    );
   }
 
   /** Has what was parked for a memory be tried again. */

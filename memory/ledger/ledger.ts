@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import type { Kind } from '../kinds.ts';
 import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
@@ -6,14 +7,18 @@ import { Inbox } from './inbox.ts';
 import { Marks } from './marks.ts';
 import { openLedger } from './open.ts';
 import { Outbox } from './outbox.ts';
+import { Revocations } from './revocations.ts';
 import { Spaces } from './spaces.ts';
+import { statementsOf } from './statements.ts';
 
 /** The ledger of one claude-mem database, opened: its tables and its transactions. */
 export class Ledger {
   readonly db: Database.Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
   readonly entities: Entities;
   readonly marks: Marks;
   readonly dirty: Dirty;
+  readonly revocations: Revocations;
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
@@ -22,13 +27,20 @@ export class Ledger {
   /** @throws MembridgeError ledger_failed */
   constructor(path: string) {
     this.db = openLedger(path);
+    this.#sql = statementsOf(this.db);
     this.entities = new Entities(this.db);
     this.marks = new Marks(this.db);
     this.dirty = new Dirty(this.db);
+    this.revocations = new Revocations(this.db);
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
     this.coverage = new Coverage(this.db);
+  }
+
+  /** The largest local id of a kind that was ever looked at, by a scan or because a merge wrote it. */
+  highestRow(kind: Kind): number {
+    return Math.max(this.entities.scannedTo(kind), this.marks.highest(kind));
   }
 
   /** Runs work in one transaction: all of it, or nothing. */
@@ -36,18 +48,26 @@ export class Ledger {
     return this.db.transaction(work).immediate();
   }
 
+  /** The same, and it outlives a power cut: for what is promised to the store. */
+  durably<T>(work: () => T): T {
+    this.db.pragma('synchronous = FULL');
+    try {
+      return this.atomically(work);
+    } finally {
+      this.db.pragma('synchronous = NORMAL');
+    }
+  }
+
   meta(name: string): string | number | null {
-    const row = this.db.prepare('SELECT value FROM meta WHERE name = ?').get(name) as
+    const row = this.#sql('SELECT value FROM meta WHERE name = ?').get(name) as
       { value: string | number } | undefined;
     return row?.value ?? null;
   }
 
   setMeta(name: string, value: string | number): void {
-    this.db
-      .prepare(
-        'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
-      )
-      .run(name, value);
+    this.#sql(
+      'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    ).run(name, value);
   }
 
   /**
@@ -59,6 +79,7 @@ export class Ledger {
       for (const table of [
         'entity',
         'register',
+        'former',
         'seen',
         'scanned',
         'emitted',

@@ -28,6 +28,17 @@ CREATE TABLE register (
   key BLOB, unit TEXT, counter INTEGER NOT NULL, hlc INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (key, unit)
 ) WITHOUT ROWID;
 
+-- Writes of registers that later ones replaced, so that a later one can be revoked.
+CREATE TABLE former (
+  key BLOB, unit TEXT, counter INTEGER, hlc INTEGER, node TEXT, value TEXT NOT NULL, PRIMARY KEY (key, unit, counter, hlc, node)
+) WITHOUT ROWID;
+-- What was revoked here, with all that is needed to take it back.
+CREATE TABLE revocation (
+  id TEXT PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
+  undone INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE revoked (revocation TEXT, key BLOB, unit TEXT, what TEXT NOT NULL, PRIMARY KEY (revocation, key, unit)) WITHOUT ROWID;
+
 -- What each row of claude-mem looked like when it was last reconciled with what the spaces are told (marks.ts).
 CREATE TABLE seen (kind INTEGER, row INTEGER, mark BLOB NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
 
@@ -51,7 +62,7 @@ CREATE TABLE outbox (
 -- Every segment that was fetched or sent; "done" counts its operations applied so far.
 CREATE TABLE segment (
   id INTEGER PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
-  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'applied', 'damaged')),
+  hash TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('own', 'staged', 'held', 'applied', 'damaged')),
   done INTEGER NOT NULL DEFAULT 0, problem TEXT, at INTEGER NOT NULL, UNIQUE (space, node, epoch, seq, hash)
 );
 -- The bytes of a segment, until all of its operations are applied.
@@ -91,8 +102,8 @@ export function openLedger(path: string): Database.Database {
   try {
     const db = new Database(path, { timeout: 1_000 });
     db.pragma('journal_mode = WAL');
-    // Full: what the outbox promised before a PUT must outlive a power cut.
-    db.pragma('synchronous = FULL');
+    // A power cut may cost the last commits, which are then done again; what must not be lost is written durably.
+    db.pragma('synchronous = NORMAL');
     db.pragma(`cache_size = -${CACHE_KIB}`);
     const found = db.pragma('quick_check(1)', { simple: true });
     if (found !== 'ok') throw new Error(String(found));

@@ -17,6 +17,7 @@ import { coveredBy, listSnapshots, readManifest, type Manifest } from '../snapsh
 import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
 import { HybridClock } from '../versions.ts';
 import { asOf, clockAt } from './as-of.ts';
+import { trustIn } from '../trust.ts';
 
 /** A space as it was at a time, in a database and a ledger of its own. */
 export interface Model {
@@ -71,7 +72,7 @@ export async function buildModel(
     const problems: string[] = [];
     let operations = 0;
     const apply = async (bytes: Buffer, origin: number): Promise<void> => {
-      const read = readOperations(bytes);
+      const read = readOperations(bytes, session.identity.sealingKeys);
       if (read.problems.length > 0) problems.push(`${read.problems.length} operations could not be read`);
       const written = read.operations.map((operation) => asOf(operation, at)).filter((each) => each !== null);
       written.sort((a, b) => rank(a) - rank(b));
@@ -95,7 +96,7 @@ export async function buildModel(
       const bytes = await session.store.get(segmentKey(config.cid, name));
       try {
         if (bytes === null) throw new Error('it is listed but not there');
-        await verifyFetched(session, session.ledger.spaces.get(config.cid), name, bytes);
+        await verifyFetched(session, config.cid, name, bytes);
         await apply(bytes, 1);
       } catch (error) {
         if (error instanceof MembridgeError || session.signal.aborted) throw error;
@@ -156,7 +157,7 @@ async function baseOf(
   problems: string[],
 ): Promise<Manifest | null> {
   for (const { name, hasManifest } of await listSnapshots(session, config.cid)) {
-    if (!hasManifest || (config.trust?.[name.node] ?? 'accept') !== 'accept') continue;
+    if (!hasManifest || trustIn(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, config.cid, name);
     if (manifest !== null && manifest.newest > clockAt(at)) continue;
     const problem =
@@ -180,7 +181,7 @@ async function segmentsAfter(
   const reached = new Map(base?.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]) ?? []);
   const needed: SegmentName[] = [];
   for (const [node, names] of await listAll(session, config.cid)) {
-    if ((config.trust?.[node] ?? 'accept') !== 'accept') continue;
+    if (trustIn(config, node) !== 'accept') continue;
     for (const name of names.filter((each) => !isCovered(each))) {
       const place = `${node}/${name.epoch}`;
       const before = reached.get(place) ?? 0;
@@ -193,7 +194,7 @@ async function segmentsAfter(
   for (const { node, epoch, seq } of session.ledger.coverage.reaches(
     session.ledger.spaces.get(config.cid).id,
   )) {
-    if ((config.trust?.[node] ?? 'accept') !== 'accept') continue;
+    if (trustIn(config, node) !== 'accept') continue;
     if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incomplete(node, seq);
   }
   return needed;

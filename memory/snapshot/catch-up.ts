@@ -6,6 +6,7 @@ import type { LedgerSpace } from '../ledger/spaces.ts';
 import type { SyncSession } from '../session.ts';
 import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from './manifest.ts';
 import { fetchPart, isOfTheStore } from './verify.ts';
+import { trustIn } from '../trust.ts';
 
 /** What was done with snapshots. */
 export interface CaughtUp {
@@ -33,7 +34,7 @@ export async function catchUp(
   let listed: Map<string, SegmentName[]> | null = null;
   for (const { name } of complete) {
     session.signal.throwIfAborted();
-    if ((config.trust?.[name.node] ?? 'accept') !== 'accept') continue;
+    if (trustIn(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, cid, name);
     if (manifest === null) {
       caught.problems.push({ node: name.node, problem: `snapshot ${name.id} has no valid manifest` });

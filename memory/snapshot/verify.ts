@@ -22,12 +22,7 @@ export async function fetchPart(
   if (createHash('sha256').update(bytes).digest('hex') !== part.sha256) {
     throw new Error(`part ${index + 1} is not the one that the manifest names`);
   }
-  const before = await verifyFetched(
-    session,
-    session.ledger.spaces.get(cid),
-    partName(manifest, index),
-    bytes,
-  );
+  const before = await verifyFetched(session, cid, partName(manifest, index), bytes);
   if (before !== (manifest.parts[index - 1]?.sha256 ?? FIRST_PREV_SHA)) {
     throw new Error(`part ${index + 1} does not follow the one before it`);
   }
@@ -48,7 +43,8 @@ export async function verifySnapshot(
   try {
     for (const [index, part] of manifest.parts.entries()) {
       session.signal.throwIfAborted();
-      const lines = readLines(await fetchPart(session, cid, manifest, index));
+      const bytes = await fetchPart(session, cid, manifest, index);
+      const { lines } = readLines(bytes, session.identity.sealingKeys);
       if (lines.length !== part.operations) return `part ${index + 1} holds another number of operations`;
       for (const line of lines) all.update(line).update('\n');
     }

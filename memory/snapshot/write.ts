@@ -3,7 +3,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { listAll } from '../fetch.ts';
 import { manifestKey, snapshotPartKey, type SegmentName, type SnapshotName } from '../layout.ts';
-import { publishCertificate } from '../publish.ts';
+import { publishCertificate, recipientsOf } from '../publish.ts';
 import { FIRST_PREV_SHA, MAX_BYTES, MAX_OPERATIONS, sealSegment } from '../segment.ts';
 import type { SyncSession } from '../session.ts';
 import { snapshotLines } from './contents.ts';
@@ -41,6 +41,7 @@ export async function writeSnapshot(
     id: `${at.toString(16).padStart(12, '0')}-${digest.slice(0, 16)}`,
   };
   await publishCertificate(session, cid);
+  const recipients = await recipientsOf(session, config);
   const segments = namesCovered(session, space.id, covers, await listAll(session, cid));
 
   const parts: ManifestBody['parts'] = [];
@@ -60,7 +61,7 @@ export async function writeSnapshot(
       prevSha,
       schema: session.schema.label,
     };
-    const sealed = sealSegment(place, lines, identity.key);
+    const sealed = sealSegment(place, lines, identity.key, { recipients });
     parts.push({ sha256: sealed.sha, bytes: sealed.bytes.length, operations: lines.length });
     prevSha = sealed.sha;
     lines = [];
