@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
@@ -27,6 +27,16 @@ import { sendUnsent } from './push.ts';
 import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
+import {
+  announceRestore,
+  buildRestored,
+  publishFile,
+  refuseExisting,
+  settleRestore,
+  type RestoreOptions,
+  type RestoreResult,
+} from './restore/restore.ts';
+import { refuseWhileUsed, swapDatabase } from './restore/swap.ts';
 import { catchUp } from './snapshot/catch-up.ts';
 import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
 import { HybridClock, hasPassed } from './versions.ts';
@@ -101,6 +111,7 @@ export class MemoryEngine {
       const session = this.#session(call);
       const { store, ledger } = session;
       store.takeTraffic();
+      await settleRestore(session, () => this.#scan(session));
       this.#findChanges(session, 'push');
       await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
       refuseWhileHeld(session, session.path);
@@ -264,6 +275,52 @@ export class MemoryEngine {
     });
   }
 
+  /**
+   * Builds a space as it was at a time, with everything else that is here, as a new database; and, when told so, puts it in
+   * claude-mem's place, keeps the old one beside it, and has the fleet follow at the next push.
+   * @throws MembridgeError conflict while a program has the database open, when a file is there already, or when that
+   * time needs what was collected; segment_invalid in place when something of that time cannot be read; memory_*, store_*
+   */
+  async restoreTo(options: RestoreOptions, call: SyncCall): Promise<RestoreResult> {
+    return await this.#exclusively(async () => {
+      const { config, out } = options;
+      const { ledgerPath, lockDirectory } = this.#options;
+      const inPlace = out === 'in place';
+      const session = this.#session(call);
+      const real = realpathSync(session.path);
+      const built = `${inPlace ? real : out.path}.restoring`;
+      if (inPlace) refuseWhileUsed(real);
+      else refuseExisting(out.path);
+      session.ledger.spaces.configure(config);
+      await this.#scan(session);
+      await this.#fetchAndApply(session, config, true, call);
+      await auditAll({ ...session, now: this.#now }, call.signal);
+      const result = await buildRestored(
+        session,
+        { ledger: ledgerPath, path: built },
+        options,
+        call.progress,
+      );
+      if (!inPlace) {
+        publishFile(built, out.path);
+        return { ...result, path: out.path, backup: null };
+      }
+      call.progress('swapping the databases');
+      announceRestore(session, built);
+      this.#closeFiles();
+      const lock = lockDatabase(real, lockDirectory);
+      let backup: string;
+      try {
+        backup = swapDatabase(real, built, this.#now(), call.progress);
+      } finally {
+        lock.release();
+      }
+      const after = this.#session(call);
+      await settleRestore(after, () => this.#scan(after));
+      return { ...result, path: real, backup };
+    });
+  }
+
   /** Where the memory in a row of claude-mem came from. */
   async blame(kind: Kind, row: number): Promise<Blame[]> {
     return await this.#exclusively(() => Promise.resolve(blame(this.#open().ledger, kind, row)));
@@ -360,6 +417,7 @@ export class MemoryEngine {
       total.waiting = applied.waiting;
       total.problems.push(...applied.problems);
     };
+    await settleRestore(session, () => this.#scan(session));
     await apply();
     const caught = full ? await catchUp(session, config, apply) : { parts: 0, problems: [] };
     const fetched = await fetchSegments(session, config, full, apply);
@@ -380,6 +438,10 @@ export class MemoryEngine {
       if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
       this.#options.log?.(`What this node has used could not be told: ${error.message}`);
     }
+  }
+
+  async #scan(session: SyncSession): Promise<void> {
+    await scanNewRows(session.db, session.reader, session.ledger, session.changes, session.signal);
   }
 
   /** Compares the newest rows with what was sent of them. */

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
+import { shadowOldTables } from '../claude-mem/form.ts';
 import { detectSchema } from '../claude-mem/schema.ts';
 import { listAll, verifyFetched } from '../fetch.ts';
 import { KINDS, SHAPES } from '../kinds.ts';
@@ -58,6 +59,7 @@ export async function buildModel(
     db.pragma('synchronous = OFF');
     ledger.db.pragma('synchronous = OFF');
     copyTables(session.db, db);
+    shadowOldTables(db);
     const space = ledger.spaces.configure(config);
     const merger = new Merger({
       db,
@@ -80,7 +82,13 @@ export async function buildModel(
         session.signal.throwIfAborted();
         const batch = written.slice(from, from + BATCH);
         ledger.atomically(() =>
-          db.transaction(() => batch.forEach((each) => merger.apply(each, origin, false)))(),
+          db.transaction(() => {
+            for (const each of batch) {
+              merger.apply(each, origin, false);
+              merger.flushIfMany();
+            }
+            merger.flush();
+          })(),
         );
         operations += batch.length;
         await nextTurn();
@@ -130,6 +138,7 @@ function retryWaiting(ledger: Ledger, db: Database.Database, merger: Merger, spa
             ledger.inbox.stopWaiting(space, key, version);
             moved = true;
           }
+          merger.flush();
         })(),
       );
     }
@@ -141,7 +150,7 @@ function copyTables(from: Database.Database, to: Database.Database): void {
   const tables = JSON.stringify(KINDS.map((kind) => SHAPES[kind].table));
   const found = from
     .prepare(
-      `SELECT sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL
+      `SELECT sql FROM main.sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL
        AND tbl_name IN (SELECT value FROM json_each(?)) ORDER BY type DESC, rowid`,
     )
     .pluck()
