@@ -9,7 +9,7 @@ import { seeded, writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
 import { expectSound } from '../../test/sound.ts';
 import { canonicalHash } from '../canonical.ts';
-import { holdersOf } from './holders.ts';
+import { holdersOf } from '../claude-mem/holders.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const DAY = 24 * 3_600_000;

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { sync } from './assemble.ts';
-import { canSeeHolders, holdersOf } from './holders.ts';
+import { canSeeHolders, holdersOf } from '../claude-mem/holders.ts';
 
 /**
  * Refuses while a process uses the database, or where that cannot be found out and nobody vouched for it.
