@@ -2,7 +2,7 @@ import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { LINK, UNITS, type Kind } from './kinds.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isKnownIn, isStub, type Entity } from './ledger/entities.ts';
+import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
 import { freeKey } from './scan.ts';
@@ -84,7 +84,12 @@ export class Changes {
   bury(kind: Kind, row: number): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
-      if (entity.version.counter === 0 || isStub(entity)) {
+      if (entity.dead) {
+        // The stub of a session that was deleted before: that is all there was.
+        ledger.entities.save({ ...entity, row: null });
+        continue;
+      }
+      if (entity.version.counter === 0) {
         ledger.entities.forget(entity.key);
         continue;
       }
@@ -101,7 +106,7 @@ export class Changes {
     // Every register counts as written now, so that nothing from before the deletion comes back.
     const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     ledger.entities.save({ ...entity, row, dead: false, version });
-    ledger.entities.saveWritten(entity.key, new Map(names.map((name) => [name, version])));
+    ledger.entities.saveWritten(entity.key, new Map([LIFE, ...names].map((name) => [name, version])));
     this.#tell(entity, WHOLE, null);
   }
 

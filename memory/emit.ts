@@ -10,7 +10,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
-import { columnsInSpace, unknownColumns } from './outgoing.ts';
+import { columnsInSpace, unknownColumns, writtenInSpace } from './outgoing.ts';
 import { freeKey } from './scan.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
 import type { Value } from './values.ts';
@@ -216,7 +216,7 @@ class Collector {
       mem: kind === 'session' ? row.mem : null,
       set,
       extra: unknownColumns(ledger, key, row),
-      written: ledger.entities.writtenOf(told).units,
+      written: writtenInSpace(ledger, told),
     });
     this.#notes.push(() => {
       const known = ledger.entities.byKey(key) ?? told;

@@ -29,7 +29,9 @@ import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
 import {
   announceRestore,
+  beginRestore,
   buildRestored,
+  builtPath,
   publishFile,
   refuseExisting,
   settleRestore,
@@ -288,13 +290,14 @@ export class MemoryEngine {
       const inPlace = out === 'in place';
       const session = this.#session(call);
       const real = realpathSync(session.path);
-      const built = `${inPlace ? real : out.path}.restoring`;
+      const built = builtPath(inPlace ? real : out.path);
       if (inPlace) refuseWhileUsed(real);
       else refuseExisting(out.path);
       session.ledger.spaces.configure(config);
       await this.#scan(session);
       await this.#fetchAndApply(session, config, true, call);
       await auditAll({ ...session, now: this.#now }, call.signal);
+      if (inPlace) beginRestore(session);
       const result = await buildRestored(
         session,
         { ledger: ledgerPath, path: built },

@@ -11,7 +11,7 @@ import { differingColumns, foldLattices } from './fold.ts';
 import { LINK, SHAPES, UNITS, type Kind, type Unit } from './kinds.ts';
 import { keyColumns } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isKnownIn, isStub, type Entity } from './ledger/entities.ts';
+import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
@@ -27,6 +27,7 @@ import {
   type SessionRef,
   type UpdateOperation,
 } from './operation.ts';
+import { hash32 } from './marks.ts';
 import { mergeRegisters, type Registers, type Written } from './registers.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
 import { NOT_TRUSTED, trustIn } from './trust.ts';
@@ -194,7 +195,8 @@ export class Merger {
         if (!isKnownIn(entity, this.#context.space.id)) this.#tellHere(entity, DEATH);
         return this.#noted(entity);
       }
-      return this.#insert(incoming, entity);
+      const stub = this.#rowOf(operation, entity);
+      return stub === null ? this.#insert(incoming, entity) : this.#fillStub(incoming, entity, stub);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
@@ -246,6 +248,9 @@ export class Merger {
     if (compareVersions(version, this.#ledger.entities.lifeOf(entity)) <= 0) return this.#noted(entity);
     const { row } = entity;
     if (row !== null && this.#reader.byId(kind, row) !== null) {
+      // A session made up here stays for the rows that are in it.
+      if (isStub(entity))
+        return this.#buried(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row);
       if (kind === 'session') {
         if (this.#sessions.isInUse(row, key))
           return this.#wait(operation, origin, 'its session is in use here');
@@ -262,19 +267,29 @@ export class Merger {
       // A row goes when no memory that anybody was told of is left in it.
       if (twins.every((twin) => twin.version.counter === 0)) {
         for (const twin of twins) this.#ledger.entities.forget(twin.key);
+        const session = kind === 'session' ? null : (this.#reader.byId(kind, row)?.sessionId ?? null);
         this.#writer.remove(kind, row);
         this.#ledger.marks.remove(kind, row);
         this.#buried(operation, entity);
+        if (session !== null) this.#dropEmptyStub(session);
         return 'deleted';
       }
     }
     return this.#buried(operation, entity);
   }
 
-  #buried(operation: DeleteOperation, entity: Entity | null): Outcome {
+  /** A session that was made up here goes with the last row in it. */
+  #dropEmptyStub(session: number): void {
+    const entity = this.#ledger.entities.byRow('session', session);
+    if (entity === null || !isStub(entity) || this.#sessions.hasRows(session)) return;
+    this.#writer.remove('session', session);
+    this.#changes.bury('session', session);
+  }
+
+  #buried(operation: DeleteOperation, entity: Entity | null, stub: number | null = null): Outcome {
     const known = entity ?? this.#ledger.entities.byKey(operation.key);
     if (known === null) return 'same';
-    this.#ledger.entities.bury(known, operation.version);
+    this.#ledger.entities.bury(known, operation.version, stub);
     this.#ledger.inbox.setExtra(operation.key, null);
     const noted = this.#noted(known);
     this.#changes.tellOthers(known, DEATH, this.#context.space.id);
@@ -313,6 +328,7 @@ export class Merger {
     }
     const id = this.#writer.insert(kind, row);
     this.#keepHomeless(operation);
+    if (entity?.dead === true) this.#ledger.entities.forget(key);
     const saved = this.#saved(operation, entity, id, origin);
     this.#ledger.entities.saveWritten(key, operation.written);
     this.#remark(kind, id);
@@ -382,7 +398,8 @@ export class Merger {
       this.#localColumns('session', this.#names.rowToLocal(operation.set)),
     );
     this.#keepHomeless(operation);
-    this.#saved(operation, { ...entity, spaces: 0 }, row.id, origin);
+    if (entity.dead) this.#ledger.entities.forget(operation.key);
+    this.#saved(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row.id, origin);
     this.#ledger.entities.saveWritten(operation.key, operation.written);
     this.#remark('session', row.id);
     return 'updated';
@@ -412,7 +429,7 @@ export class Merger {
     }
     let held = false;
     if (kind === 'session') {
-      const folded = foldLattices(row.set, said.values);
+      const folded = this.#courseOf(operation, current, row, said);
       held = Object.keys(folded).length > 0 && this.#sessions.isInUse(row.id, entity.key);
       if (!held) Object.assign(differing, this.#localColumns(kind, folded));
       if (operation.type === 'full' && row.mem === null && operation.mem !== null && !held) {
@@ -421,7 +438,13 @@ export class Merger {
     }
     this.#writer.update(kind, row.id, differing);
     const saved = this.#saved(operation, current, row.id, origin, merged.written.base);
-    this.#ledger.entities.saveWritten(operation.key, merged.written.units);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    const isLater =
+      reborn !== undefined && compareVersions(reborn, this.#ledger.entities.bornOf(current)) > 0;
+    this.#ledger.entities.saveWritten(
+      operation.key,
+      isLater ? new Map([...merged.written.units, [LIFE, reborn]]) : merged.written.units,
+    );
     const now = Object.keys(differing).length > 0 ? this.#remark(kind, row.id) : row;
     const changed = UNITS[kind].filter(
       ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
@@ -437,6 +460,19 @@ export class Merger {
     // What was held back is folded in when the worker is done with the session.
     if (held) return this.#wait(operation, origin, 'its session is in use here');
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
+  }
+
+  /** How the course of a session changes by an operation. What was before a deletion does not count after it. */
+  #courseOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
+    const born = this.#ledger.entities.bornOf(entity);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    if (reborn !== undefined && compareVersions(reborn, born) > 0) {
+      const columns = UNITS.session
+        .filter(({ merge }) => merge === 'lattice')
+        .flatMap((unit) => unit.columns);
+      return pick(said.values, differingColumns(said.values, row.set, columns));
+    }
+    return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
   }
 
   /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
@@ -551,10 +587,12 @@ export class Merger {
 
   #wait(operation: Operation, origin: number, reason: string, parked = false): Outcome {
     const { space, now } = this.#context;
+    const line = formatOperation(operation);
     const entry = {
       key: operation.key,
-      version: versionText(operation.version),
-      line: formatOperation(operation),
+      // Clones of one machine write other things under one version.
+      version: `${versionText(operation.version)}-${hash32(line).toString(16)}`,
+      line,
       origin,
       reason,
       parked,
@@ -577,6 +615,7 @@ function sameWrites(a: Written, b: Written): boolean {
   return (
     compareVersions(a.base, b.base) === 0 &&
     [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
+      if (name === LIFE) return true;
       const [first, second] = [a.units.get(name), b.units.get(name)];
       return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
     })

@@ -2,10 +2,12 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { SHAPES } from './kinds.ts';
+import { LIFE, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { ProjectNames } from './names.ts';
 import { redactRow } from './redact.ts';
 import type { Row } from './values.ts';
+import type { Version } from './versions.ts';
 
 /** A row's columns as the space is told of them: its names of projects, what is kept for newer peers, no secrets. */
 export function columnsInSpace(
@@ -33,4 +35,11 @@ export function unknownColumns(ledger: Ledger, key: Buffer, row: MemoryRow): Row
   );
   const extra = { ...Object.fromEntries(kept), ...row.extra };
   return Object.keys(extra).length === 0 ? null : extra;
+}
+
+/** When the registers of a memory were written, as the space is told: with when it came back, if it had been deleted. */
+export function writtenInSpace({ entities }: Ledger, entity: Entity): Map<string, Version> {
+  const written = new Map(entities.writtenOf(entity).units);
+  const born = entities.bornOf(entity);
+  return born.counter === 0 ? written : written.set(LIFE, born);
 }

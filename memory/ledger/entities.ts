@@ -51,13 +51,15 @@ export function isKnownIn(entity: Pick<Entity, 'spaces'>, space: number): boolea
   return Math.floor(entity.spaces / 2 ** space) % 2 === 1;
 }
 
-/** Whether a row is a session made up here for rows whose own never came. */
+/** Whether a row is a session made up here for rows whose own never came, or was deleted. */
 export function isStub(entity: Entity): boolean {
-  return entity.spaces === EVERY_SPACE && entity.version.counter === 0;
+  return (
+    entity.row !== null && (entity.dead || (entity.spaces === EVERY_SPACE && entity.version.counter === 0))
+  );
 }
 
-/** The name under which the ledger files when a memory was deleted. */
-const LIFE = 'life';
+/** The name under which operations and the ledger say when a memory was deleted, or written again after that. */
+export const LIFE = 'life';
 
 /** The ledger's table of memories. Every method is one statement or a few; callers bring the transaction. */
 export class Entities {
@@ -108,7 +110,7 @@ export class Entities {
       `INSERT INTO register (key, unit, counter, hlc, node) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (key, unit) DO UPDATE SET counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
     );
-    this.#forgetRegisters = db.prepare('DELETE FROM register WHERE key = ?');
+    this.#forgetRegisters = db.prepare(`DELETE FROM register WHERE key = ? AND unit <> '${LIFE}'`);
   }
 
   byKey(key: Buffer): Entity | null {
@@ -160,15 +162,23 @@ export class Entities {
     return life === undefined ? entity.version : { counter: life.counter, hlc: life.hlc, node: life.node };
   }
 
-  /** Files when registers were written, in place of what was filed. */
+  /** When a memory that lives was written again after it had been deleted; UNVERSIONED for one that never was. */
+  bornOf(entity: Entity): Version {
+    const life = this.#registers.all(entity.key).find(({ unit }) => unit === LIFE);
+    return life === undefined || entity.dead
+      ? UNVERSIONED
+      : { counter: life.counter, hlc: life.hlc, node: life.node };
+  }
+
+  /** Files when registers were written, and when the memory was born again, in place of what was filed. */
   saveWritten(key: Buffer, units: ReadonlyMap<string, Version>): void {
     this.#forgetRegisters.run(key);
     for (const [unit, { counter, hlc, node }] of units) this.#setRegister.run(key, unit, counter, hlc, node);
   }
 
-  /** A memory is gone since `version`; only that stays of it. */
-  bury(entity: Entity, version: Version): void {
-    this.save({ ...entity, row: null, dead: true });
+  /** A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it. */
+  bury(entity: Entity, version: Version, stub: number | null = null): void {
+    this.save({ ...entity, row: stub, dead: true });
     this.saveWritten(entity.key, new Map([[LIFE, version]]));
   }
 
@@ -181,7 +191,7 @@ export class Entities {
   /** Drops a key that no operation ever named (its row turned out to be another memory). */
   forget(key: Buffer): void {
     this.#forget.run(key);
-    this.#forgetRegisters.run(key);
+    this.#db.prepare('DELETE FROM register WHERE key = ?').run(key);
   }
 
   /** Rows above a local id that the space has no operation for, in order of id. */

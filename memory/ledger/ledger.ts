@@ -54,7 +54,7 @@ export class Ledger {
     try {
       return this.atomically(work);
     } finally {
-      this.db.pragma('synchronous = NORMAL');
+      if (!this.db.inTransaction) this.db.pragma('synchronous = NORMAL');
     }
   }
 

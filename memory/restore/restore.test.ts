@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -291,12 +291,36 @@ describe('a restore in place', () => {
       ]);
       const options = { config: fleet.space, at: good, out: 'in place' } as const;
       await expect(a.engine.restoreTo(options, CALL)).rejects.toThrow(String(child.pid));
-      // It opens the database only just before the swap: the restore must still see it.
     } finally {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
     expect(a.hash()).toBe(before);
+  });
+
+  it('puts the old database back when somebody opens it at the last moment', async () => {
+    const { a, good } = await prepare();
+    const before = takeInventory(a.db);
+    a.db.close();
+    const folder = dirname(a.path);
+    const named = (part: string): string[] => readdirSync(folder).filter((name) => name.includes(part));
+    for (const moment of ['linked', 'renamed']) {
+      let pid = 0;
+      const progress = (text: string): void => {
+        if (text !== moment) return;
+        const path = moment === 'linked' ? a.path : join(folder, named('before-restore')[0] ?? '');
+        const open = 'exec 3<"$1"; sleep 600 >/dev/null 2>&1 & echo $!';
+        pid = Number(execFileSync('sh', ['-c', open, 'sh', path], { encoding: 'utf8' }));
+      };
+      const options = { config: fleet.space, at: good, out: 'in place' } as const;
+      await expect(a.engine.restoreTo(options, { ...CALL, progress })).rejects.toThrow(/Process \d+/);
+      process.kill(pid);
+      expect(inFile(a.path, (db) => compare(takeInventory(db), before))).toEqual({ lost: 0, duplicated: 0 });
+      expect(named('before-restore')).toEqual([]);
+      // The next sync takes what is there for what it is, and removes what is left.
+      expect((await a.engine.push(fleet.space, CALL)).rows).toBe(0);
+      expect(named('restor')).toEqual([]);
+    }
   });
 
   it(

@@ -1,4 +1,4 @@
-import { existsSync, linkSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
@@ -92,6 +92,14 @@ export function refuseExisting(path: string): void {
   }
 }
 
+/** Where a restored database is built: beside the file it is to become. */
+export const builtPath = (path: string): string => `${path}.restoring`;
+
+/** Notes that a restore in place began, so that the next sync removes what is left of one that was cut off. */
+export function beginRestore(session: SyncSession): void {
+  session.ledger.setMeta(PENDING, 'building');
+}
+
 /** Notes, before the swap, that what differs in this file from what was here is a person's will. */
 export function announceRestore(session: SyncSession, restored: string): void {
   session.ledger.setMeta(PENDING, fileAt(restored));
@@ -100,7 +108,7 @@ export function announceRestore(session: SyncSession, restored: string): void {
 /**
  * After a restored database was put in place: what it lacks counts as deleted here and now, what it brought back as
  * written again, what it changed back as changed, so that the fleet follows. The person asked for it, so the guard does not
- * ask again. Does nothing when no restore is on its way, or when it never got to the swap.
+ * ask again. Of a restore that never got to the swap, what is left is removed.
  * @throws SqliteError, AbortError; it is done again at the next sync
  */
 export async function settleRestore(session: SyncSession, rescan: () => Promise<unknown>): Promise<void> {
@@ -112,6 +120,9 @@ export async function settleRestore(session: SyncSession, rescan: () => Promise<
     if (heldDeletions(ledger) > 0) approveDeletions(ledger);
     await rescan();
     await auditAll(session, session.signal);
+  }
+  for (const suffix of ['', '-wal', '-shm']) {
+    rmSync(`${builtPath(realpathSync(session.path))}${suffix}`, { force: true });
   }
   ledger.setMeta(PENDING, '');
 }

@@ -74,7 +74,9 @@ export class Bucket {
       if (!key.includes(`-${sha256(bytes).slice(0, 32)}.`))
         this.violations.push(`${key} is not named by its content`);
       const place = key.slice(0, key.lastIndexOf('-'));
-      const others = [...this.#objects.keys()].filter((other) => other.startsWith(`${place}-`) && other !== key);
+      const others = [...this.#objects.keys()].filter(
+        (other) => other.startsWith(`${place}-`) && other !== key,
+      );
       if (others.some((other) => !this.#planted.has(other)) && !this.forked.has(node))
         this.violations.push(`${key} is the second segment in its place`);
       if (before !== undefined && !before.bytes.equals(bytes) && !this.#spoilt.has(key))

@@ -19,7 +19,7 @@ export function copyRows(from: Database.Database, to: Database.Database, dice: D
         .prepare(`SELECT ${columns.join(', ')} FROM ${table}`)
         .raw()
         .iterate()) {
-        insert.run(row as unknown[]);
+        insert.run(row);
       }
     }
     if (columnsOf(to, 'observations').has('content_hash') && dice.chance(0.7)) {

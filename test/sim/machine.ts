@@ -31,7 +31,7 @@ function identityOf(node: string): NodeIdentity {
   if (identity === undefined) {
     const key = keyOf(node);
     const certificate = signCertificate({ node, publicKey: key.publicKey, issuedAt: 1 }, CONTROL.privateKey);
-    identity = { node, key, certificate, controlPublicKey: CONTROL.publicKey };
+    identity = { node, key, certificate, controlPublicKey: CONTROL.publicKey, sealingKeys: [] };
     IDENTITIES.set(node, identity);
   }
   return identity;

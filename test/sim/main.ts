@@ -106,9 +106,9 @@ async function main(): Promise<number> {
   }
   if (values.json) say(JSON.stringify(summary(report)));
   else {
-    const { faultsByKind, ...rest } = summary(report);
+    const { faultsByKind: _byKind, ...rest } = summary(report);
     say(JSON.stringify(rest));
-    for (const [fault, count] of Object.entries(faultsByKind as Record<string, number>).sort())
+    for (const [fault, count] of Object.entries(report.faults).toSorted(([a], [b]) => a.localeCompare(b)))
       say(`  ${fault}: ${count}`);
   }
   return report.failures.length === 0 ? 0 : 1;

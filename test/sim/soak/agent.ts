@@ -11,7 +11,7 @@ import { openObjectStore } from '../../../storage/object-store.ts';
 
 /** What an agent is to do. */
 export type SoakJob = Omit<EngineOptions, 'store' | 'identity'> & {
-  readonly identity: Omit<NodeIdentity, 'key'> & { readonly key: string };
+  readonly identity: Omit<NodeIdentity, 'key' | 'sealingKeys'> & { readonly key: string };
   readonly access: StoreAccess;
   readonly space: SpaceConfig;
   /** Which life of the agent this is: no two write the same. */
@@ -21,7 +21,7 @@ export type SoakJob = Omit<EngineOptions, 'store' | 'identity'> & {
 const { identity, access, space, life, ...paths } = JSON.parse(process.env['SOAK_JOB'] ?? '') as SoakJob;
 const engine = new MemoryEngine({
   ...paths,
-  identity: { ...identity, key: loadNodeKey(identity.key) },
+  identity: { ...identity, key: loadNodeKey(identity.key), sealingKeys: [] },
   store: openObjectStore(access),
 });
 const call = { signal: new AbortController().signal, progress: () => undefined };

@@ -121,7 +121,7 @@ function makeAgents(folder: string, access: StoreAccess): Agent[] {
     };
     const identity = { node, key, certificate, controlPublicKey: control.publicKey };
     const job = { ...paths, identity: { ...identity, key: pem }, access, space: SPACE };
-    return { node, path, job, options: { ...paths, identity } };
+    return { node, path, job, options: { ...paths, identity: { ...identity, sealingKeys: [] } } };
   });
 }
 
