@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
-import { canSeeHolders, holdersOf } from './claude-mem/holders.ts';
+import { canSeeHolders, holdersOf, timesOpenHere } from './claude-mem/holders.ts';
 
 /**
  * Longest hold of claude-mem's write lock, in milliseconds, while somebody else uses the database. Its worker waits 5 s for
@@ -13,6 +13,9 @@ const HOLD_ALONE_MS = 400;
 
 /** How often is looked who uses the database, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
+
+/** The connections by which the engine itself has the file open while it merges: one that reads, one that writes. */
+const OWN_CONNECTIONS = 2;
 
 /** After a commit by somebody else, the database counts as used for this long, in milliseconds. */
 const USED_FOR_MS = 10_000;
@@ -43,7 +46,8 @@ export class Pace {
     this.#version = version;
     if (now - this.#lookedAt >= LOOK_EVERY_MS) {
       this.#lookedAt = now;
-      this.#isAlone = canSeeHolders() && holdersOf(this.#path).length === 0;
+      this.#isAlone =
+        canSeeHolders() && holdersOf(this.#path).length === 0 && timesOpenHere(this.#path) <= OWN_CONNECTIONS;
     }
     return this.#isAlone && now - this.#writtenAt >= USED_FOR_MS ? HOLD_ALONE_MS : HOLD_MS;
   }

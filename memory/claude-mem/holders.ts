@@ -28,6 +28,11 @@ export function holdersOf(path: string): Holder[] {
 /** Whether it can be found out here who has a file open. */
 export const canSeeHolders = (): boolean => existsSync('/proc/self/fd');
 
+/** How often this process itself has a file open. 0 where that cannot be seen. */
+export function timesOpenHere(path: string): number {
+  return canSeeHolders() ? openFiles('self').filter((file) => file === identityOf(path)).length : 0;
+}
+
 const identityOf = (file: string): string => {
   const { dev, ino } = statSync(file);
   return `${dev}/${ino}`;
@@ -41,21 +46,23 @@ function processes(): number[] {
 }
 
 function hasOpen(pid: number, files: ReadonlySet<string>): boolean {
+  return openFiles(pid).some((file) => files.has(file));
+}
+
+/** What a process has open, once for each time; nothing when it ended meanwhile or is another user's. */
+function openFiles(pid: number | 'self'): string[] {
   const folder = `/proc/${pid}/fd`;
-  let descriptors: string[];
   try {
-    descriptors = readdirSync(folder);
+    return readdirSync(folder).flatMap((descriptor) => {
+      try {
+        return [identityOf(join(folder, descriptor))];
+      } catch {
+        return [];
+      }
+    });
   } catch {
-    // It ended meanwhile, or is another user's.
-    return false;
+    return [];
   }
-  return descriptors.some((descriptor) => {
-    try {
-      return files.has(identityOf(join(folder, descriptor)));
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** The worker's process id, from the file that it keeps beside its database, while that process lives. */
