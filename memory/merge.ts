@@ -227,7 +227,9 @@ export class Merger {
       }
       return this.#wait(operation, origin, 'its memory was deleted', true);
     }
-    if (entity.row === null) return this.#wait(operation, origin, 'its memory has not arrived yet');
+    if (entity.row === null || isStub(entity)) {
+      return this.#wait(operation, origin, 'its memory has not arrived yet');
+    }
     const row = this.#reader.byId(operation.kind, entity.row);
     if (row === null) return this.#noted(entity);
     const values = valuesOf(this.#names.rowToLocal(operation.up), operation.of);
