@@ -68,8 +68,10 @@ function refuseClash(change: SpaceChange, other: { cid: string; name: string; al
 
 /** Gives what is known of a space to its new canonical id. */
 async function moveTo(tx: Executor, from: string, { cid, name }: SpaceChange): Promise<void> {
-  // What may lie under the new id is of agents that reported a project which nobody had named: they report again.
+  // What may lie under the new id is of no space: agents that reported a project which nobody had named (they report
+  // again), or a round that was still running when the space left that id.
   await tx.delete(originalNodes).where(eq(originalNodes.cid, cid));
+  await tx.delete(spaceNodes).where(eq(spaceNodes.cid, cid));
   await tx.update(originalNodes).set({ cid }).where(eq(originalNodes.cid, from));
   await tx.update(spaceNodes).set({ cid }).where(eq(spaceNodes.cid, from));
   await tx.update(spaceNodeSettings).set({ cid }).where(eq(spaceNodeSettings.cid, from));
