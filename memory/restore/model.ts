@@ -10,7 +10,7 @@ import { listAll, verifyFetched } from '../fetch.ts';
 import { KINDS, SHAPES } from '../kinds.ts';
 import { segmentKey, type SegmentName } from '../layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import { Merger } from '../merge.ts';
+import { Merger } from '../merge/merger.ts';
 import { parseOperation, type Operation } from '../operation.ts';
 import { readOperations } from '../segment.ts';
 import type { SyncSession } from '../session.ts';

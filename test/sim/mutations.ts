@@ -36,10 +36,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'nothing is duplicated: applying an operation again changes nothing',
-    file: 'merge.ts',
+    file: 'merge/merger.ts',
     find: '    const row = this.#rowOf(operation, entity);',
     replace: `    const row = operation.kind === 'session' ? this.#rowOf(operation, entity) : null;
-    if (row === null) return this.#insert(incoming, entity);`,
+    if (row === null) return this.#inserts.insert(incoming, entity);`,
   },
   {
     breaks:
