@@ -1,16 +1,17 @@
-/** `npm run bench -- NAME [--json]`: measured figures, with the machine and versions they were measured on. */
+/** `npm run bench -- NAME [--rows N ...] [--json]`: measured figures, with the machine and versions they were measured on. */
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { elapsed } from '../stack/machine.mjs';
 import { findTool } from '../stack/tools.ts';
-import { surroundings, type BenchReport, type Result } from './results.ts';
+import { benchMemory } from './memory.ts';
+import { lineOf, surroundings, type BenchReport, type Result } from './results.ts';
 import { benchStack } from './stack.ts';
 
-type Bench = (root: string, log: (line: string) => void) => Promise<Result[]>;
+type Bench = (root: string, log: (line: string) => void, rows: readonly number[]) => Promise<Result[]>;
 
-const BENCHES: Readonly<Record<string, Bench>> = { stack: benchStack };
+const BENCHES: Readonly<Record<string, Bench>> = { stack: benchStack, memory: benchMemory };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const began = Date.now();
@@ -18,13 +19,25 @@ const log = (line: string): void => void process.stderr.write(`[${elapsed(began)
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'boolean', default: false },
+    rows: { type: 'string', multiple: true, default: [] },
+  },
 });
+const rows = values.rows.map(Number);
 const name = positionals[0] ?? '';
 const bench = BENCHES[name];
-if (bench === undefined || positionals.length > 1) {
+const rowsMakeSense = rows.every((count) => Number.isInteger(count) && count >= 1_000);
+if (
+  bench === undefined ||
+  positionals.length > 1 ||
+  !rowsMakeSense ||
+  (rows.length > 0 && name !== 'memory')
+) {
   process.stderr.write(
-    `npm run bench -- NAME [--json]\n  NAME is one of: ${Object.keys(BENCHES).join(', ')}\n`,
+    `npm run bench -- NAME [--rows N ...] [--json]
+  NAME is one of: ${Object.keys(BENCHES).join(', ')}
+  --rows N: for memory, the size of the database in rows, 1000 or more; may be given several times\n`,
   );
   process.exit(2);
 }
@@ -38,7 +51,7 @@ const around = surroundings({
   minio: await version('minio'),
   postgresql: '18.4',
 });
-const report: BenchReport = { name, ...around, results: await bench(root, log) };
+const report: BenchReport = { name, ...around, results: await bench(root, log, rows) };
 
 if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 else {
@@ -52,8 +65,7 @@ else {
       .join(', ')}\n\n`,
   );
   for (const result of results) {
-    const figure = result.value === null ? `p50 ${result.p50}  p99 ${result.p99}` : String(result.value);
-    process.stdout.write(`  ${result.case}: ${result.metric}: ${figure} ${result.unit} (n=${result.n})\n`);
+    process.stdout.write(`  ${lineOf(result)}\n`);
   }
 }
 process.exit(0);

@@ -11,6 +11,11 @@ export interface Result {
   readonly p50: number | null;
   readonly p99: number | null;
   readonly value: number | null;
+  /** What the figure is to reach, in words, and whether it does; absent where nothing is set. */
+  readonly goal?: string;
+  readonly met?: boolean;
+  /** Why there is no figure, or what it does not include. */
+  readonly note?: string;
 }
 
 /** What `npm run bench -- NAME --json` prints. */
@@ -69,4 +74,14 @@ export function surroundings(tools: Record<string, string>): Pick<BenchReport, '
       ...tools,
     },
   };
+}
+
+/** A result as one line for people: the figure, and its goal where there is one. */
+export function lineOf(result: Result): string {
+  const name = `${result.case}: ${result.metric}`;
+  if (result.n === 0) return `${name}: not measured: ${result.note ?? 'no samples'}`;
+  const figure = result.value === null ? `p50 ${result.p50}  p99 ${result.p99}` : String(result.value);
+  const goal =
+    result.goal === undefined ? '' : `  goal ${result.goal}: ${result.met === true ? 'met' : 'MISSED'}`;
+  return `${name}: ${figure} ${result.unit} (n=${result.n})${goal}`;
 }

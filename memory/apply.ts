@@ -1,20 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { guarded, openForMerging } from './claude-mem/open.ts';
 import { KINDS } from './kinds.ts';
 import { Merger, type Outcome } from './merge.ts';
 import { parseOperation, type Operation } from './operation.ts';
+import { Pace } from './pace.ts';
 import { readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { NOT_TRUSTED, untrusted } from './trust.ts';
 import { hasPassed } from './versions.ts';
-
-/**
- * Longest hold of claude-mem's write lock, in milliseconds. Its worker waits 5 s for the lock and then loses a memory;
- * with holds of this length and pauses as long, its own writes stay below 350 ms.
- */
-const HOLD_MS = 50;
 
 /** What applying did. */
 export interface Applied {
@@ -52,6 +46,7 @@ export async function applyStaged(
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const db = openForMerging(session.path, session.inode);
+  const pace = new Pace(session.path, db);
   try {
     const merger = new Merger({ ...session, db, space, config, node: session.identity.node });
 
@@ -72,11 +67,13 @@ export async function applyStaged(
       if (problems.length > 0) {
         const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
         applied.problems.push({ node: staged.node, problem });
+        ledger.inbox.noteUnreadable(id, problem);
       }
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));
       const before = staged.done;
       await inBatches(
+        merger,
         operations.slice(before),
         (operation) => {
           clock.hear(operation.version.hlc);
@@ -93,6 +90,7 @@ export async function applyStaged(
     waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
     const counted = applied.operations;
     await inBatches(
+      merger,
       waiting,
       (entry) => {
         const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
@@ -111,10 +109,11 @@ export async function applyStaged(
   }
 
   /**
-   * Runs work item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
+   * Runs work of a merger item by item in transactions on both files, as long and with such pauses as pace.ts says. `note` hears
    * how many items are done, within the ledger's transaction.
    */
   async function inBatches<T>(
+    merger: Merger,
     items: readonly T[],
     work: (item: T) => Outcome,
     note: (count: number) => void,
@@ -122,6 +121,8 @@ export async function applyStaged(
     for (let next = 0; next < items.length;) {
       session.signal.throwIfAborted();
       let held = 0;
+      let refused = 0;
+      const hold = pace.hold();
       const done = guarded(session.path, () =>
         ledger.atomically(() => {
           const began = performance.now();
@@ -132,8 +133,10 @@ export async function applyStaged(
                 const item = items[at];
                 if (item === undefined) break;
                 list.push(work(item));
-                if (performance.now() - began >= HOLD_MS) break;
+                refused += merger.flushIfMany();
+                if (performance.now() - began >= hold) break;
               }
+              refused += merger.flush();
               return list;
             })
             .immediate();
@@ -144,11 +147,11 @@ export async function applyStaged(
       );
       next += done.length;
       applied.operations += done.length;
-      applied.inserted += done.filter((outcome) => outcome === 'inserted').length;
+      applied.inserted += done.filter((outcome) => outcome === 'inserted').length - refused;
       applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
       applied.updated += done.filter((outcome) => outcome === 'updated').length;
       progress(`merged ${applied.operations} rows`);
-      if (next < items.length) await sleep(held);
+      if (next < items.length) await pace.pause(held);
     }
   }
 }

@@ -44,9 +44,9 @@ function auditPage(
   audited: Audited,
 ): number | null {
   const { db, reader, auditReader, ledger, changes } = context;
-  const high = ledger.entities.scannedTo(kind);
+  const high = ledger.highestRow(kind);
   const found = db.transaction(() => auditReader.after(kind, from, limit))();
-  // Rows above the last one scanned are new: naming them is the scan's work.
+  // Rows above the last one looked at are new: naming them is the scan's work.
   const rows = found.filter((row) => row.id <= high);
   const last = found.length < limit || rows.length < found.length ? null : (rows.at(-1)?.id ?? null);
   const differing = differences(rows, ledger.marks.range(kind, from, last ?? high));
@@ -56,8 +56,11 @@ function auditPage(
       for (const id of differing.changed) {
         const row = reader.byId(kind, id);
         if (row === null) continue;
-        if (ledger.marks.get(kind, id) === null) nameRow(ledger, changes, row);
-        else if (changes.notice(row)) audited.changed += 1;
+        if (ledger.marks.get(kind, id) === null) {
+          nameRow(ledger, changes, row);
+          // It lies below what was considered for sending: somebody gave it its id, or ids began anew.
+          changes.offer(kind, id);
+        } else if (changes.notice(row)) audited.changed += 1;
       }
       if (differing.gone.length === 0 || !checkDeletions(context)) return;
       for (const row of differing.gone) {

@@ -2,7 +2,7 @@ import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { LINK, UNITS, type Kind } from './kinds.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isKnownIn, isStub, type Entity } from './ledger/entities.ts';
+import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
 import { freeKey } from './scan.ts';
@@ -58,7 +58,7 @@ export class Changes {
     // A row may have come under a space's projects by this: it is looked at again.
     const project = textOf(row.set['project']);
     if (project !== null && claimed.some((unit) => UNITS[row.kind][unit]?.name === 'project')) {
-      for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.#offer(entity);
+      this.offer(row.kind, row.id);
     }
     return true;
   }
@@ -84,7 +84,12 @@ export class Changes {
   bury(kind: Kind, row: number): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
-      if (entity.version.counter === 0 || isStub(entity)) {
+      if (entity.dead) {
+        // The stub of a session that was deleted before: that is all there was.
+        ledger.entities.save({ ...entity, row: null });
+        continue;
+      }
+      if (entity.version.counter === 0) {
         ledger.entities.forget(entity.key);
         continue;
       }
@@ -101,7 +106,7 @@ export class Changes {
     // Every register counts as written now, so that nothing from before the deletion comes back.
     const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     ledger.entities.save({ ...entity, row, dead: false, version });
-    ledger.entities.saveWritten(entity.key, new Map(names.map((name) => [name, version])));
+    ledger.entities.saveWritten(entity.key, new Map([LIFE, ...names].map((name) => [name, version])));
     this.#tell(entity, WHOLE, null);
   }
 
@@ -120,11 +125,13 @@ export class Changes {
     }
   }
 
-  /** Has spaces that do not know a memory look whether they should. */
-  #offer(entity: Entity): void {
+  /** Has spaces that do not know what a row holds look whether they should. */
+  offer(kind: Kind, row: number): void {
     const { ledger } = this.#context;
-    for (const space of ledger.spaces.all()) {
-      if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE);
+    for (const entity of ledger.entities.allByRow(kind, row)) {
+      for (const space of ledger.spaces.all()) {
+        if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE);
+      }
     }
   }
 
@@ -145,8 +152,7 @@ export class Changes {
     const known = ledger.entities.byKey(key);
     if (known?.dead === true) this.revive(known, row.id);
     else ledger.entities.seen(key, row.kind, row.id);
-    const entity = ledger.entities.byKey(key);
-    if (entity !== null) this.#offer(entity);
+    this.offer(row.kind, row.id);
   }
 
   #nextVersion(entity: Entity): Version {

@@ -5,6 +5,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare, takeInventory, unite } from '../demo/inventory.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
+import { upgradeDatabase } from '../fixtures/claude-mem/upgrade.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
 import { expectSound } from '../test/sound.ts';
 
@@ -125,6 +126,37 @@ describe('sessions of the same name', () => {
     expectAllThereOnce([a, b], expected);
   });
 });
+
+it.each(['7.4.5', '12.7.5'])(
+  'sessions of two platforms with one id keep their rows apart on %s, and after its upgrade',
+  async (release) => {
+    const a = fleet.add('a', '13.25.3');
+    const b = fleet.add('b', release, { orphanWaitMs: 0 });
+    for (const platform of ['claude', 'codex']) {
+      a.write.session({
+        contentSessionId: 's',
+        memorySessionId: `of-${platform}`,
+        project: 'garden',
+        startedAt: JANUARY,
+        platform,
+      });
+      observe(a, `of-${platform}`, `By ${platform}`);
+      a.db
+        .prepare(
+          `INSERT INTO user_prompts (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch)
+         SELECT id, 's', 1, ?, 'then', ? FROM sdk_sessions WHERE platform_source = ?`,
+        )
+        .run(`To ${platform}`, JANUARY, platform);
+    }
+    const before = takeInventory(a.db);
+    await settle(fleet.space, [a, b]);
+    expect(compare(takeInventory(a.db), before)).toEqual({ lost: 0, duplicated: 0 });
+    expect(b.count('observations')).toBe(1);
+    upgradeDatabase(b.db, '13.25.3');
+    await settle(fleet.space, [a, b]);
+    expectAllThereOnce([a, b], before);
+  },
+);
 
 describe('rows as upgrades and accidents left them', () => {
   it('with no title, no text and no hash arrive once', async () => {

@@ -22,7 +22,7 @@ function countMissing(db: Database.Database, ledger: Ledger): Missing {
   let rows = 0;
   for (const kind of KINDS) {
     const seen = ledger.marks.count(kind);
-    const high = ledger.entities.scannedTo(kind);
+    const high = ledger.highestRow(kind);
     const present = db
       .prepare(`SELECT count(*) FROM ${SHAPES[kind].table} WHERE id <= ?`)
       .pluck()

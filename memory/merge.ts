@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { Changes } from './changes.ts';
+import { AuditReader } from './claude-mem/audit-reader.ts';
 import { RowReader, type MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { contentHash, RowWriter } from './claude-mem/write.ts';
@@ -10,10 +11,11 @@ import { differingColumns, foldLattices } from './fold.ts';
 import { LINK, SHAPES, UNITS, type Kind, type Unit } from './kinds.ts';
 import { keyColumns } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { isStub, type Entity } from './ledger/entities.ts';
+import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
+import { PendingRows, type PendingRow } from './pending-rows.ts';
 import {
   formatOperation,
   linkedSession,
@@ -25,6 +27,7 @@ import {
   type SessionRef,
   type UpdateOperation,
 } from './operation.ts';
+import { hash32 } from './marks.ts';
 import { mergeRegisters, type Registers, type Written } from './registers.ts';
 import { Sessions, type LocalSession } from './sessions.ts';
 import { NOT_TRUSTED, trustIn } from './trust.ts';
@@ -33,6 +36,9 @@ import { UNVERSIONED, compareVersions, versionText, type HybridClock } from './v
 
 /** What an operation did here. */
 export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
+
+/** Rows that are inserted at a time. */
+const FLUSH_ROWS = 50;
 
 /** What merging works with; `db` is a connection that may write. */
 export interface MergeContext {
@@ -67,11 +73,15 @@ export class Merger {
   readonly #sessions: Sessions;
   readonly #changes: Changes;
   readonly #names: ProjectNames;
+  readonly #auditReader: AuditReader;
+  readonly #pending = new PendingRows();
+  #byHash: Database.Statement<unknown[]> | null = null;
 
   constructor(context: MergeContext) {
     this.#context = context;
     this.#ledger = context.ledger;
     this.#reader = new RowReader(context.db, context.schema);
+    this.#auditReader = new AuditReader(context.db, context.schema, this.#reader);
     this.#writer = new RowWriter(context.db);
     this.#sessions = new Sessions({ ...context, writer: this.#writer, reader: this.#reader });
     this.#changes = new Changes(context);
@@ -85,6 +95,8 @@ export class Merger {
    * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits instead
    */
   apply(operation: Operation, origin: number, stub: boolean): Outcome {
+    // Only operations on rows that are still to be inserted, and deletions, need those rows to be there.
+    if (operation.type === 'delete' || this.#pending.has(operation.key)) this.flush();
     try {
       const incoming = { origin, stub };
       // What comes by way of another node is judged by who wrote it.
@@ -101,11 +113,77 @@ export class Merger {
       }
     } catch (error) {
       // A refused statement leaves the transaction as it was; the row waits with the reason instead of blocking others.
-      if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT')) {
+      if (isRefusal(error)) {
         return this.#wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
       }
       throw error;
     }
+  }
+
+  /**
+   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * @returns how many of them this claude-mem refused, so that they wait instead
+   */
+  flush(): number {
+    let refused = 0;
+    for (const group of this.#pending.takeGroups()) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const { kind } = first.operation;
+      let ids: readonly (number | null)[];
+      // A refused group is undone to here, and tried row by row.
+      this.#context.db.exec('SAVEPOINT pending');
+      try {
+        ids = this.#writer.insertMany(
+          kind,
+          group.map(({ row }) => row),
+        );
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        this.#context.db.exec('ROLLBACK TO pending');
+        ids = group.map((each) => this.#insertAlone(each));
+      }
+      this.#context.db.exec('RELEASE pending');
+      const inserted = ids.filter((id) => id !== null);
+      const marks = new Map(this.#marksFrom(kind, inserted));
+      group.forEach(({ operation, origin }, index) => {
+        const id = ids[index] ?? null;
+        if (id === null) {
+          refused += 1;
+          return;
+        }
+        const mark = marks.get(id);
+        if (mark === undefined) throw new Error(`a row that was just inserted is not at its id ${id}`);
+        this.#ledger.marks.set(kind, id, mark);
+        this.#keepHomeless(operation);
+        this.#saved(operation, null, id, origin);
+        if (operation.written.size > 0) this.#ledger.entities.saveWritten(operation.key, operation.written);
+        this.#ledger.inbox.unpark(this.#context.space.id, operation.key);
+      });
+    }
+    return refused;
+  }
+
+  /** Flushes when so many rows wait that inserting them takes some milliseconds. */
+  flushIfMany(): number {
+    return this.#pending.size >= FLUSH_ROWS ? this.flush() : 0;
+  }
+
+  #insertAlone({ operation, origin, row }: PendingRow): number | null {
+    try {
+      return this.#writer.insert(operation.kind, row);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
+      return null;
+    }
+  }
+
+  /** The marks of rows that were just inserted. */
+  #marksFrom(kind: Kind, ids: readonly number[]): [number, Buffer][] {
+    const [first, last] = [ids[0], ids.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return this.#auditReader.after(kind, first - 1, last - first + 1).map(({ id, mark }) => [id, mark]);
   }
 
   #applyFull(incoming: Incoming<FullOperation>): Outcome {
@@ -114,14 +192,16 @@ export class Merger {
     const entity = this.#ledger.entities.byKey(operation.key);
     if (entity?.dead === true) {
       if (compareVersions(operation.version, this.#ledger.entities.lifeOf(entity)) <= 0) {
+        if (!isKnownIn(entity, this.#context.space.id)) this.#tellHere(entity, DEATH);
         return this.#noted(entity);
       }
-      return this.#insert(incoming, entity);
+      const stub = this.#rowOf(operation, entity);
+      return stub === null ? this.#insert(incoming, entity) : this.#fillStub(incoming, entity, stub);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
-      // A row that was here and is gone was deleted here: the next audit says so; it does not come back by itself.
-      if (entity !== null && entity.row !== null) return this.#noted(entity);
+      // A row that was told of and is gone was deleted here: the next audit says so; it does not come back by itself.
+      if (entity !== null && entity.row !== null && entity.version.counter > 0) return this.#noted(entity);
       return this.#insert(incoming, entity);
     }
     if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
@@ -147,7 +227,9 @@ export class Merger {
       }
       return this.#wait(operation, origin, 'its memory was deleted', true);
     }
-    if (entity.row === null) return this.#wait(operation, origin, 'its memory has not arrived yet');
+    if (entity.row === null || isStub(entity)) {
+      return this.#wait(operation, origin, 'its memory has not arrived yet');
+    }
     const row = this.#reader.byId(operation.kind, entity.row);
     if (row === null) return this.#noted(entity);
     const values = valuesOf(this.#names.rowToLocal(operation.up), operation.of);
@@ -168,6 +250,9 @@ export class Merger {
     if (compareVersions(version, this.#ledger.entities.lifeOf(entity)) <= 0) return this.#noted(entity);
     const { row } = entity;
     if (row !== null && this.#reader.byId(kind, row) !== null) {
+      // A session made up here stays for the rows that are in it.
+      if (isStub(entity))
+        return this.#buried(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row);
       if (kind === 'session') {
         if (this.#sessions.isInUse(row, key))
           return this.#wait(operation, origin, 'its session is in use here');
@@ -184,19 +269,29 @@ export class Merger {
       // A row goes when no memory that anybody was told of is left in it.
       if (twins.every((twin) => twin.version.counter === 0)) {
         for (const twin of twins) this.#ledger.entities.forget(twin.key);
+        const session = kind === 'session' ? null : (this.#reader.byId(kind, row)?.sessionId ?? null);
         this.#writer.remove(kind, row);
         this.#ledger.marks.remove(kind, row);
         this.#buried(operation, entity);
+        if (session !== null) this.#dropEmptyStub(session);
         return 'deleted';
       }
     }
     return this.#buried(operation, entity);
   }
 
-  #buried(operation: DeleteOperation, entity: Entity | null): Outcome {
+  /** A session that was made up here goes with the last row in it. */
+  #dropEmptyStub(session: number): void {
+    const entity = this.#ledger.entities.byRow('session', session);
+    if (entity === null || !isStub(entity) || this.#sessions.hasRows(session)) return;
+    this.#writer.remove('session', session);
+    this.#changes.bury('session', session);
+  }
+
+  #buried(operation: DeleteOperation, entity: Entity | null, stub: number | null = null): Outcome {
     const known = entity ?? this.#ledger.entities.byKey(operation.key);
     if (known === null) return 'same';
-    this.#ledger.entities.bury(known, operation.version);
+    this.#ledger.entities.bury(known, operation.version, stub);
     this.#ledger.inbox.setExtra(operation.key, null);
     const noted = this.#noted(known);
     this.#changes.tellOthers(known, DEATH, this.#context.space.id);
@@ -229,8 +324,13 @@ export class Merger {
         return 'same';
       }
     }
+    if (kind !== 'session' && entity === null) {
+      this.#pending.add({ operation, origin, row });
+      return 'inserted';
+    }
     const id = this.#writer.insert(kind, row);
     this.#keepHomeless(operation);
+    if (entity?.dead === true) this.#ledger.entities.forget(key);
     const saved = this.#saved(operation, entity, id, origin);
     this.#ledger.entities.saveWritten(key, operation.written);
     this.#remark(kind, id);
@@ -273,14 +373,15 @@ export class Merger {
     key: Buffer,
     self: number | null,
   ): { hash: string } | { twin: number } {
-    const byHash = this.#context.db.prepare(
+    this.#byHash ??= this.#context.db.prepare(
       'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
     );
     const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
     const hex = key.toString('hex');
     for (const hash of [row['content_hash'], computed, hex.slice(0, 16)]) {
       if (typeof hash !== 'string') continue;
-      const holder = byHash.get(memorySessionId, hash) as { id: number } | undefined;
+      if (this.#pending.hasHash(memorySessionId, hash)) continue;
+      const holder = this.#byHash.get(memorySessionId, hash) as { id: number } | undefined;
       if (holder === undefined || holder.id === self) return { hash };
       // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
       if (self !== null || this.#ledger.entities.byRow('observation', holder.id) !== null) continue;
@@ -299,7 +400,8 @@ export class Merger {
       this.#localColumns('session', this.#names.rowToLocal(operation.set)),
     );
     this.#keepHomeless(operation);
-    this.#saved(operation, { ...entity, spaces: 0 }, row.id, origin);
+    if (entity.dead) this.#ledger.entities.forget(operation.key);
+    this.#saved(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row.id, origin);
     this.#ledger.entities.saveWritten(operation.key, operation.written);
     this.#remark('session', row.id);
     return 'updated';
@@ -315,6 +417,9 @@ export class Merger {
     const local = this.#registersOf(current, row);
     const names = UNITS[kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     const merged = mergeRegisters(local, said, names);
+    for (const { name, version, value } of merged.replaced) {
+      this.#ledger.revocations.keepFormer(entity.key, name, version, value);
+    }
     const changes: Record<string, Value> = {};
     for (const name of merged.taken) if (name !== LINK) changes[name] = said.values[name] ?? null;
     const differing = this.#hasColumns(kind, changes, row);
@@ -326,7 +431,7 @@ export class Merger {
     }
     let held = false;
     if (kind === 'session') {
-      const folded = foldLattices(row.set, said.values);
+      const folded = this.#courseOf(operation, current, row, said);
       held = Object.keys(folded).length > 0 && this.#sessions.isInUse(row.id, entity.key);
       if (!held) Object.assign(differing, this.#localColumns(kind, folded));
       if (operation.type === 'full' && row.mem === null && operation.mem !== null && !held) {
@@ -335,17 +440,41 @@ export class Merger {
     }
     this.#writer.update(kind, row.id, differing);
     const saved = this.#saved(operation, current, row.id, origin, merged.written.base);
-    this.#ledger.entities.saveWritten(operation.key, merged.written.units);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    const isLater =
+      reborn !== undefined && compareVersions(reborn, this.#ledger.entities.bornOf(current)) > 0;
+    this.#ledger.entities.saveWritten(
+      operation.key,
+      isLater ? new Map([...merged.written.units, [LIFE, reborn]]) : merged.written.units,
+    );
     const now = Object.keys(differing).length > 0 ? this.#remark(kind, row.id) : row;
     const changed = UNITS[kind].filter(
       ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
     );
     const { id } = this.#context.space;
     this.#changes.tellOthers(saved, bitsOf(kind, changed), id);
-    if (operation.type === 'full') this.#answer(saved, local, now, said);
+    if (operation.type === 'full') {
+      this.#answer(saved, local, now, said);
+      // A space that had not heard of it from here is told what was written elsewhere or earlier.
+      if (current.version.counter > 0 && !isKnownIn(current, id) && !sameWrites(merged.written, said.written))
+        this.#tellHere(saved, WHOLE);
+    }
     // What was held back is folded in when the worker is done with the session.
     if (held) return this.#wait(operation, origin, 'its session is in use here');
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
+  }
+
+  /** How the course of a session changes by an operation. What was before a deletion does not count after it. */
+  #courseOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
+    const born = this.#ledger.entities.bornOf(entity);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    if (reborn !== undefined && compareVersions(reborn, born) > 0) {
+      const columns = UNITS.session
+        .filter(({ merge }) => merge === 'lattice')
+        .flatMap((unit) => unit.columns);
+      return pick(said.values, differingColumns(said.values, row.set, columns));
+    }
+    return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
   }
 
   /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
@@ -432,16 +561,22 @@ export class Merger {
     base = operation.version,
   ): Entity {
     const known = entity ?? this.#newEntity(operation, origin);
-    const saved: Entity = { ...known, row, version: base, dead: false };
+    const { id } = this.#context.space;
+    const spaces = isKnownIn(known, id) ? known.spaces : known.spaces + 2 ** id;
+    const saved: Entity = { ...known, row, version: base, spaces, dead: false };
     this.#ledger.entities.save(saved);
-    this.#noted(saved);
-    return this.#ledger.entities.byKey(operation.key) ?? saved;
+    return saved;
   }
 
   /** Files that the space has an operation for a memory. */
   #noted(entity: Entity): Outcome {
     this.#ledger.entities.addSpace(entity.key, this.#context.space.id);
     return 'same';
+  }
+
+  /** Has this space be told of a memory, too. */
+  #tellHere(entity: Entity, parts: number): void {
+    this.#ledger.dirty.mark(this.#context.space.id, entity.key, parts);
   }
 
   /** Files what a row that was just written looks like. */
@@ -454,10 +589,12 @@ export class Merger {
 
   #wait(operation: Operation, origin: number, reason: string, parked = false): Outcome {
     const { space, now } = this.#context;
+    const line = formatOperation(operation);
     const entry = {
       key: operation.key,
-      version: versionText(operation.version),
-      line: formatOperation(operation),
+      // Clones of one machine write other things under one version.
+      version: `${versionText(operation.version)}-${hash32(line).toString(16)}`,
+      line,
       origin,
       reason,
       parked,
@@ -467,10 +604,25 @@ export class Merger {
   }
 }
 
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT');
+
 const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
   units.map((unit) => UNITS[kind].indexOf(unit));
 const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
   numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
+
+/** Whether two memories were written by the very same writes. */
+function sameWrites(a: Written, b: Written): boolean {
+  return (
+    compareVersions(a.base, b.base) === 0 &&
+    [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
+      if (name === LIFE) return true;
+      const [first, second] = [a.units.get(name), b.units.get(name)];
+      return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
+    })
+  );
+}
 
 const pick = (row: Row, columns: readonly string[]): Row =>
   Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
 import { KINDS, LINK, UNITS, type Kind } from './kinds.ts';
 import { memoryKey, type SessionName } from './keys.ts';
+import { LIFE } from './ledger/entities.ts';
 import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
 
@@ -31,7 +32,7 @@ const SessionLine = z.union([
  * - `set`: a memory as a whole. `n` is the ordinal in its key, when not 0; `of` the session of a prompt, summary or
  *   observation, or the memory_session_id of a row that has lost its session; `mem` a session's memory_session_id on the
  *   node that sent it; `x` columns this version of Membridge does not know, for newer peers; `regs` when registers were
- *   written, where that is not `ver`. A column that is NULL is left out and says nothing, unless `regs` names it.
+ *   written, where that is not `ver`, and (`life`) when the memory was written again after a deletion. A column that is NULL is left out and says nothing, unless `regs` names it.
  * - `up`: some registers of a memory have new values, all written at `ver`; with `of`, it belongs to another session.
  * - `del`: the memory is gone.
  */
@@ -137,7 +138,7 @@ export function parseOperation(line: string): Operation {
     if (strange !== undefined) throw new Error(`the operation changes ${strange}, which does not change`);
     return { type: 'update', ...common, of, up };
   }
-  const units = new Set(UNITS[kind].map((unit) => unit.name));
+  const units = new Set([LIFE, ...UNITS[kind].map((unit) => unit.name)]);
   const operation: FullOperation = {
     type: 'full',
     ...common,

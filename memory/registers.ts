@@ -41,6 +41,8 @@ export interface Merged {
   /** Registers whose incoming value stands. */
   readonly taken: readonly string[];
   readonly written: Written;
+  /** Writes that another one replaced, from here or from there. */
+  readonly replaced: readonly { readonly name: string; readonly version: Version; readonly value: Value }[];
 }
 
 /**
@@ -54,6 +56,7 @@ export function mergeRegisters(local: Registers, incoming: Registers, names: rea
       ? incoming.written.base
       : local.written.base;
   const taken: string[] = [];
+  const replaced: { name: string; version: Version; value: Value }[] = [];
   const units = new Map<string, Version>();
   for (const name of names) {
     const takes = compareRegisters(incoming, local, name) > 0;
@@ -61,8 +64,13 @@ export function mergeRegisters(local: Registers, incoming: Registers, names: rea
     const winner = takes ? incoming : local;
     const version = writtenAt(winner, name);
     if (version === null) continue;
+    const loser = takes ? local : incoming;
+    const former = writtenAt(loser, name);
+    if (former !== null && former.counter > 0 && compareVersions(former, version) < 0) {
+      replaced.push({ name, version: former, value: loser.values[name] ?? null });
+    }
     const isNull = (winner.values[name] ?? null) === null;
     if (isNull || compareVersions(version, base) !== 0) units.set(name, version);
   }
-  return { taken, written: { base, units } };
+  return { taken, written: { base, units }, replaced };
 }

@@ -68,12 +68,12 @@ export class Sessions {
     this.#now = context.now;
   }
 
-  /** The session with a global name. A database that knows sessions by content_session_id alone has one for all platforms. */
+  /**
+   * The session with a global name. Where a database knows sessions by content_session_id alone and has that of another
+   * platform, this is null and the table refuses a second one: its rows wait for the upgrade that makes room.
+   */
   find(name: SessionName): LocalSession | null {
-    const byName = this.#schema.columns.session.has('platform_source') && this.#schema.sessionsByPlatform;
-    return byName
-      ? this.#select('content_session_id = ? AND platform_source = ?', name.session, name.platform)
-      : this.#select('content_session_id = ?', name.session);
+    return this.#select('content_session_id = ? AND platform_source = ?', name.session, name.platform);
   }
 
   byId(id: number): LocalSession | null {
@@ -197,9 +197,13 @@ export class Sessions {
     };
     if (this.#schema.columns.session.has('platform_source')) row['platform_source'] = name.platform;
     const id = this.#writer.insert('session', row);
-    const stub = { key, kind: 'session', row: id, spaces: EVERY_SPACE, origin: null, dead: false } as const;
-    this.#ledger.entities.save({ ...stub, version: UNVERSIONED });
-    this.#ledger.entities.saveWritten(key, new Map());
+    const known = this.#ledger.entities.byKey(key);
+    if (known?.dead === true) this.#ledger.entities.save({ ...known, row: id });
+    else {
+      const stub = { key, kind: 'session', row: id, spaces: EVERY_SPACE, origin: null, dead: false } as const;
+      this.#ledger.entities.save({ ...stub, version: UNVERSIONED });
+      this.#ledger.entities.saveWritten(key, new Map());
+    }
     return { id, contentSessionId: name.session, memorySessionId };
   }
 

@@ -58,7 +58,11 @@ export async function ensureBucket(access: StoreAccess): Promise<void> {
   }
 }
 
-function connect(access: StoreAccess, deadlineMs: number): { client: Client; agent: HttpAgent | HttpsAgent } {
+/** A client of the store with connections of its own; destroy the agent when done. It has no deadline of its own. */
+export function connect(
+  access: StoreAccess,
+  deadlineMs: number,
+): { client: Client; agent: HttpAgent | HttpsAgent } {
   const url = new URL(access.endpoint);
   const useSSL = url.protocol === 'https:';
   // The minio client has no time-out of its own; the socket's idle time-out bounds a peer that went silent.
@@ -190,12 +194,14 @@ const REFUSALS = new Set([
   'PreconditionFailed',
 ]);
 
-function codeOf(error: unknown): string {
+/** The code that the store or the network gave an error, or nothing. */
+export function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return String(error.code);
 }
 
-function storeError(verb: string, target: string, cause: unknown): MembridgeError {
+/** What an error of the client means: store_refused for good, or store_unavailable. */
+export function storeError(verb: string, target: string, cause: unknown): MembridgeError {
   const code = codeOf(cause);
   const reason = errorMessage(cause) || code;
   return REFUSALS.has(code)

@@ -93,7 +93,7 @@ function planOf(db: Database.Database, schema: ClaudeMemSchema, kind: Kind): Pla
     ['t.id', platformOf, session, memory, ...keys.map(pick), ...parts].join(', ');
   const { sources } = schema;
   const source = sources[kind];
-  const page = 'WHERE t.id > ? ORDER BY t.id LIMIT ?';
+  const page = 'WHERE t.id > +? ORDER BY t.id LIMIT ?';
   const sql = (): string => {
     switch (kind) {
       case 'session':

@@ -41,10 +41,10 @@ export class RowReader {
     const prepare = (kind: Kind): string => selectRows(kind, schema);
     const kinds = Object.keys(SHAPES) as Kind[];
     this.#after = Object.fromEntries(
-      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id > ? ORDER BY t.id LIMIT ?`)]),
+      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id > +? ORDER BY t.id LIMIT ?`)]),
     ) as PageStatements;
     this.#one = Object.fromEntries(
-      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id = ?`)]),
+      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id = +?`)]),
     ) as RowStatements;
   }
 

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3';
 import { SHAPES, kindOfCode, type Kind } from '../kinds.ts';
 import type { Written } from '../registers.ts';
 import { UNVERSIONED, type Version } from '../versions.ts';
+import { statementsOf } from './statements.ts';
 
 /** Bits of `spaces` for a row that no space is ever to be told of (a stub session made here). */
 export const EVERY_SPACE = 2 ** 53 - 1;
@@ -50,17 +51,20 @@ export function isKnownIn(entity: Pick<Entity, 'spaces'>, space: number): boolea
   return Math.floor(entity.spaces / 2 ** space) % 2 === 1;
 }
 
-/** Whether a row is a session made up here for rows whose own never came. */
+/** Whether a row is a session made up here for rows whose own never came, or was deleted. */
 export function isStub(entity: Entity): boolean {
-  return entity.spaces === EVERY_SPACE && entity.version.counter === 0;
+  return (
+    entity.row !== null && (entity.dead || (entity.spaces === EVERY_SPACE && entity.version.counter === 0))
+  );
 }
 
-/** The name under which the ledger files when a memory was deleted. */
-const LIFE = 'life';
+/** The name under which operations and the ledger say when a memory was deleted, or written again after that. */
+export const LIFE = 'life';
 
 /** The ledger's table of memories. Every method is one statement or a few; callers bring the transaction. */
 export class Entities {
   readonly #db: Database.Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
   readonly #byKey: Database.Statement<[Buffer], RawEntity>;
   readonly #byRow: Database.Statement<[number, number], RawEntity>;
   readonly #seen: Database.Statement<[Buffer, number, number]>;
@@ -77,6 +81,7 @@ export class Entities {
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#sql = statementsOf(db);
     this.#byKey = db.prepare('SELECT * FROM entity WHERE key = ?');
     this.#byRow = db.prepare('SELECT * FROM entity WHERE kind = ? AND row = ?');
     this.#seen = db.prepare(
@@ -105,7 +110,7 @@ export class Entities {
       `INSERT INTO register (key, unit, counter, hlc, node) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (key, unit) DO UPDATE SET counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
     );
-    this.#forgetRegisters = db.prepare('DELETE FROM register WHERE key = ?');
+    this.#forgetRegisters = db.prepare(`DELETE FROM register WHERE key = ? AND unit <> '${LIFE}'`);
   }
 
   byKey(key: Buffer): Entity | null {
@@ -157,15 +162,23 @@ export class Entities {
     return life === undefined ? entity.version : { counter: life.counter, hlc: life.hlc, node: life.node };
   }
 
-  /** Files when registers were written, in place of what was filed. */
+  /** When a memory that lives was written again after it had been deleted; UNVERSIONED for one that never was. */
+  bornOf(entity: Entity): Version {
+    const life = this.#registers.all(entity.key).find(({ unit }) => unit === LIFE);
+    return life === undefined || entity.dead
+      ? UNVERSIONED
+      : { counter: life.counter, hlc: life.hlc, node: life.node };
+  }
+
+  /** Files when registers were written, and when the memory was born again, in place of what was filed. */
   saveWritten(key: Buffer, units: ReadonlyMap<string, Version>): void {
     this.#forgetRegisters.run(key);
     for (const [unit, { counter, hlc, node }] of units) this.#setRegister.run(key, unit, counter, hlc, node);
   }
 
-  /** A memory is gone since `version`; only that stays of it. */
-  bury(entity: Entity, version: Version): void {
-    this.save({ ...entity, row: null, dead: true });
+  /** A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it. */
+  bury(entity: Entity, version: Version, stub: number | null = null): void {
+    this.save({ ...entity, row: stub, dead: true });
     this.saveWritten(entity.key, new Map([[LIFE, version]]));
   }
 
@@ -178,7 +191,7 @@ export class Entities {
   /** Drops a key that no operation ever named (its row turned out to be another memory). */
   forget(key: Buffer): void {
     this.#forget.run(key);
-    this.#forgetRegisters.run(key);
+    this.#db.prepare('DELETE FROM register WHERE key = ?').run(key);
   }
 
   /** Rows above a local id that the space has no operation for, in order of id. */
@@ -188,6 +201,34 @@ export class Entities {
 
   hasUnsent(kind: Kind, aboveRow: number, space: number): boolean {
     return this.#hasUnsent.get(SHAPES[kind].code, aboveRow, 2 ** space) !== undefined;
+  }
+
+  /** Living memories that a space knows and a row here holds, in order of row and key, after one of them. */
+  knownIn(space: number, kind: Kind, after: { row: number; key: Buffer }, limit: number): Entity[] {
+    return this.#sql(
+      `SELECT * FROM entity WHERE kind = ? AND (row, key) > (?, ?) AND spaces & ? <> 0 AND spaces <> ${EVERY_SPACE}
+       AND counter > 0 AND dead = 0 ORDER BY row, key LIMIT ?`,
+    )
+      .all(SHAPES[kind].code, after.row, after.key, 2 ** space, limit)
+      .map((raw) => toEntity(raw as RawEntity));
+  }
+
+  /** Living memories that a space knows and no row here holds. */
+  rowlessIn(space: number): Entity[] {
+    return this.#sql(
+      `SELECT * FROM entity WHERE row IS NULL AND spaces & ? <> 0 AND spaces <> ${EVERY_SPACE} AND counter > 0 AND dead = 0`,
+    )
+      .all(2 ** space)
+      .map((raw) => toEntity(raw as RawEntity));
+  }
+
+  /** Deleted memories that a space knows, in order of key, after one of them. */
+  deadIn(space: number, after: Buffer, limit: number): Entity[] {
+    return this.#sql(
+      'SELECT * FROM entity WHERE dead = 1 AND key > ? AND spaces & ? <> 0 ORDER BY key LIMIT ?',
+    )
+      .all(after, 2 ** space, limit)
+      .map((raw) => toEntity(raw as RawEntity));
   }
 
   /** Keys of memories that were deleted. */

@@ -21,8 +21,7 @@ export function ledgerFits(
 ): boolean {
   for (const kind of KINDS) {
     const sample = ledger.marks.sample(kind, SAMPLE[depth]);
-    const last = Math.max(ledger.entities.scannedTo(kind), ...sample.map(({ row }) => row));
-    if (last > lastId(db, reader, kind)) return false;
+    if (ledger.highestRow(kind) > lastId(db, reader, kind)) return false;
     for (const { row, mark } of sample) {
       const found = reader.byId(kind, row);
       // A row that was deleted says nothing; one that is another memory now says that this is another file.

@@ -1,10 +1,13 @@
 import type Database from 'better-sqlite3';
+import type { Kind } from '../kinds.ts';
+import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
 import { Marks } from './marks.ts';
 import { openLedger } from './open.ts';
 import { Outbox } from './outbox.ts';
+import { Revocations } from './revocations.ts';
 import { Spaces } from './spaces.ts';
 import { statementsOf } from './statements.ts';
 
@@ -15,9 +18,11 @@ export class Ledger {
   readonly entities: Entities;
   readonly marks: Marks;
   readonly dirty: Dirty;
+  readonly revocations: Revocations;
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly coverage: Coverage;
 
   /** @throws MembridgeError ledger_failed */
   constructor(path: string) {
@@ -26,9 +31,16 @@ export class Ledger {
     this.entities = new Entities(this.db);
     this.marks = new Marks(this.db);
     this.dirty = new Dirty(this.db);
+    this.revocations = new Revocations(this.db);
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
+    this.coverage = new Coverage(this.db);
+  }
+
+  /** The largest local id of a kind that was ever looked at, by a scan or because a merge wrote it. */
+  highestRow(kind: Kind): number {
+    return Math.max(this.entities.scannedTo(kind), this.marks.highest(kind));
   }
 
   /** Runs work in one transaction: all of it, or nothing. */
@@ -42,7 +54,7 @@ export class Ledger {
     try {
       return this.atomically(work);
     } finally {
-      this.db.pragma('synchronous = NORMAL');
+      if (!this.db.inTransaction) this.db.pragma('synchronous = NORMAL');
     }
   }
 
@@ -67,6 +79,7 @@ export class Ledger {
       for (const table of [
         'entity',
         'register',
+        'former',
         'seen',
         'scanned',
         'emitted',
@@ -74,6 +87,7 @@ export class Ledger {
         'outbox',
         'segment',
         'staged',
+        'covered',
         'head',
         'waiting',
         'alias',

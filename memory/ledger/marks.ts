@@ -14,6 +14,7 @@ export class Marks {
   readonly #remove: Database.Statement<[number, number]>;
   readonly #range: Database.Statement<[number, number, number], SeenRow>;
   readonly #count: Database.Statement<[number]>;
+  readonly #highest: Database.Statement<[number]>;
   readonly #sample: readonly Database.Statement<[number, number], SeenRow>[];
 
   constructor(db: Database.Database) {
@@ -26,6 +27,7 @@ export class Marks {
       'SELECT row, mark FROM seen WHERE kind = ? AND row > ? AND row <= ? ORDER BY row',
     );
     this.#count = db.prepare('SELECT count(*) FROM seen WHERE kind = ?').pluck();
+    this.#highest = db.prepare('SELECT max(row) FROM seen WHERE kind = ?').pluck();
     this.#sample = ['ASC', 'DESC'].map((order) =>
       db.prepare(`SELECT row, mark FROM seen WHERE kind = ? ORDER BY row ${order} LIMIT ?`),
     );
@@ -46,6 +48,11 @@ export class Marks {
   /** Rows with a local id above `from` and up to `to`, in order. */
   range(kind: Kind, from: number, to: number): SeenRow[] {
     return this.#range.all(SHAPES[kind].code, from, to);
+  }
+
+  /** The largest local id that has a mark, 0 without any. */
+  highest(kind: Kind): number {
+    return (this.#highest.get(SHAPES[kind].code) as number | null) ?? 0;
   }
 
   count(kind: Kind): number {

@@ -28,6 +28,17 @@ CREATE TABLE register (
   key BLOB, unit TEXT, counter INTEGER NOT NULL, hlc INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (key, unit)
 ) WITHOUT ROWID;
 
+-- Writes of registers that later ones replaced, so that a later one can be revoked.
+CREATE TABLE former (
+  key BLOB, unit TEXT, counter INTEGER, hlc INTEGER, node TEXT, value TEXT NOT NULL, PRIMARY KEY (key, unit, counter, hlc, node)
+) WITHOUT ROWID;
+-- What was revoked here, with all that is needed to take it back.
+CREATE TABLE revocation (
+  id TEXT PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
+  undone INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE revoked (revocation TEXT, key BLOB, unit TEXT, what TEXT NOT NULL, PRIMARY KEY (revocation, key, unit)) WITHOUT ROWID;
+
 -- What each row of claude-mem looked like when it was last reconciled with what the spaces are told (marks.ts).
 CREATE TABLE seen (kind INTEGER, row INTEGER, mark BLOB NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
 
@@ -57,6 +68,11 @@ CREATE TABLE segment (
 -- The bytes of a segment, until all of its operations are applied.
 CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
+-- Everything of a node's incarnation up to "seq" is here, though the segments are gone: a snapshot told of it. "hashes"
+-- are those of the segments at that very place.
+CREATE TABLE covered (
+  space INTEGER, node TEXT, epoch TEXT, seq INTEGER NOT NULL, hashes TEXT NOT NULL, PRIMARY KEY (space, node, epoch)
+) WITHOUT ROWID;
 CREATE TABLE head (space INTEGER, node TEXT, etag TEXT NOT NULL, PRIMARY KEY (space, node)) WITHOUT ROWID;
 CREATE TABLE certificate (node TEXT, key_id TEXT, json TEXT NOT NULL, PRIMARY KEY (node, key_id)) WITHOUT ROWID;
 -- Operations that cannot be applied yet, with the reason. "parked" ones wait for their memory to be written again.

@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { distribution, quantile, single, type Result } from '../results.ts';
+import type { BenchNode } from './fleet.ts';
+import { GOALS, judged, notMeasured } from './goals.ts';
+import type { LockCalls } from './lock-process.ts';
+import { startProgram } from './program.ts';
+import type { WriterCalls } from './writer-process.ts';
+
+/** How long the writer is alone, for the figure to compare with, in milliseconds. */
+const ALONE_MS = 8_000;
+
+/**
+ * What a worker that writes continually feels of a merge: its latency alone and meanwhile, writes lost to SQLITE_BUSY,
+ * and how long the merge held the write lock, seen from outside.
+ * @param merge runs the merge on the node
+ */
+export async function measureNeighbour<T>(
+  label: string,
+  node: BenchNode,
+  merge: () => Promise<T>,
+): Promise<{ merged: T; results: Result[] }> {
+  const job = { path: node.path, name: `writer-${label.replaceAll(/\W+/g, '-')}` };
+  const writer = startProgram<WriterCalls>('writer-process.ts', job);
+  // The first answer says that it has the database open.
+  await writer.call('take');
+  const locks = process.platform === 'linux' ? startProgram<LockCalls>('lock-process.ts', job) : null;
+  try {
+    await sleep(ALONE_MS);
+    const alone = await writer.call('take');
+    await locks?.call('take', node.running.pid);
+    const merged = await merge();
+    const meanwhile = await writer.call('take');
+    const holds = (await locks?.call('take', node.running.pid)) ?? [];
+    const added = p99(meanwhile.latencies) - p99(alone.latencies);
+    const lockResults =
+      locks === null
+        ? [notMeasured(label, 'write lock held by the merge', 'the kernel lists locks on Linux only')]
+        : [
+            judged(distribution(label, 'write lock held by the merge', 'ms', holds), GOALS.lock),
+            single(label, 'write lock held by the merge: longest', 'ms', Math.max(0, ...holds), holds.length),
+          ];
+    return {
+      merged,
+      results: [
+        distribution(label, 'a write of the worker, alone', 'ms', alone.latencies),
+        distribution(label, 'a write of the worker, during the merge', 'ms', meanwhile.latencies),
+        judged(
+          single(label, "added to the worker's write p99", 'ms', added, meanwhile.latencies.length),
+          GOALS.added,
+        ),
+        judged(
+          single(
+            label,
+            'SQLITE_BUSY seen by the worker',
+            'writes',
+            meanwhile.busy,
+            meanwhile.latencies.length,
+          ),
+          GOALS.busy,
+        ),
+        ...lockResults,
+      ],
+    };
+  } finally {
+    await writer.stop();
+    await locks?.stop();
+  }
+}
+
+const p99 = (samples: readonly number[]): number =>
+  quantile(
+    [...samples].sort((a, b) => a - b),
+    0.99,
+  );

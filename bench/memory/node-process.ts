@@ -1,0 +1,96 @@
+// One node under measure: an engine on a claude-mem database, in a process of its own.
+import { readFileSync } from 'node:fs';
+import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
+import type { NodeCertificate, StoreAccess } from '../../contract/nodes.ts';
+import { MemoryEngine, type EngineOptions, type SyncCall } from '../../memory/engine.ts';
+import { loadSealingKey } from '../../memory/sealing.ts';
+import { loadNodeKey } from '../../memory/signing.ts';
+import { openObjectStore } from '../../storage/object-store.ts';
+import { jobOf, serve } from './program.ts';
+
+/** What a node's process is started with. */
+export interface NodeJob extends Pick<EngineOptions, 'databasePath' | 'ledgerPath' | 'lockDirectory'> {
+  readonly node: string;
+  readonly privateKey: string;
+  readonly sealingKey: string;
+  readonly certificate: NodeCertificate;
+  readonly controlPublicKey: string;
+  readonly access: StoreAccess;
+  readonly space: SpaceConfig;
+}
+
+/** Milliseconds from a call to its end, as the node's process sees them. */
+export type Timed<T> = T & { readonly wallMs: number };
+
+/** A pull that may have been ended before it was through. */
+export interface PartialPull {
+  readonly wallMs: number;
+  readonly complete: boolean;
+}
+
+/** What a node does when told. */
+// oxlint-disable-next-line typescript/consistent-type-definitions
+export type NodeCalls = {
+  push(): Promise<Timed<PushResult>>;
+  pull(full: boolean): Promise<Timed<PullResult>>;
+  /** Pulls everything, but for at most that many milliseconds. */
+  pullFor(ms: number): Promise<PartialPull>;
+  /** Looks for new rows, as an agent does ten times a second. */
+  notice(): Promise<{ wallMs: number }>;
+  /** A full audit: every row against what the ledger says it looked like. */
+  audit(): Promise<Timed<{ rows: number }>>;
+  /** The most memory the process ever had, in bytes. */
+  peakMemory(): number;
+};
+
+const { node, privateKey, sealingKey, certificate, controlPublicKey, access, space, ...paths } =
+  jobOf() as NodeJob;
+const engine = new MemoryEngine({
+  ...paths,
+  identity: {
+    node,
+    key: loadNodeKey(privateKey),
+    certificate,
+    controlPublicKey,
+    sealingKeys: [loadSealingKey(sealingKey)],
+  },
+  store: openObjectStore(access),
+});
+const call: SyncCall = { signal: new AbortController().signal, progress: () => undefined };
+
+async function timed<T extends object>(work: () => Promise<T>): Promise<Timed<T>> {
+  const began = performance.now();
+  const result = await work();
+  return { ...result, wallMs: performance.now() - began };
+}
+
+const calls: NodeCalls = {
+  push: () => timed(() => engine.push(space, call)),
+  pull: (full) => timed(() => engine.pull(space, full, call)),
+  pullFor: async (ms) => {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), ms);
+    const began = performance.now();
+    try {
+      await engine.pull(space, true, { signal: controller.signal, progress: () => undefined });
+      return { wallMs: performance.now() - began, complete: true };
+    } catch (error) {
+      if (!controller.signal.aborted) throw error;
+      return { wallMs: performance.now() - began, complete: false };
+    } finally {
+      clearTimeout(timer);
+    }
+  },
+  notice: () => timed(async () => ({ found: await engine.notice([space], call.signal) })),
+  audit: () => timed(() => engine.audit(call, { deep: true })),
+  peakMemory: () => peakMemory(),
+};
+
+/** Linux counts from the start of this program; elsewhere the system's own figure. */
+function peakMemory(): number {
+  if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1_024;
+  const kib = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(kib) * 1_024;
+}
+
+serve(calls, () => engine.close());

@@ -1,0 +1,47 @@
+import type { Kind } from './kinds.ts';
+import type { Ledger } from './ledger/ledger.ts';
+
+/** Who wrote something, and when by that node's clock (epoch ms). */
+interface Writer {
+  readonly node: string;
+  readonly at: number;
+}
+
+/** Where a memory of this machine came from. */
+export interface Blame {
+  readonly kind: Kind;
+  readonly row: number;
+  /** SHA-256 in hex: the memory's name on every machine. */
+  readonly key: string;
+  /** Who told the fleet of it; null when nobody did yet. */
+  readonly writer: Writer | null;
+  /** The signed segment that brought it here; null for a memory that was here first. */
+  readonly segment: {
+    readonly node: string;
+    readonly epoch: string;
+    readonly seq: number;
+    readonly hash: string;
+    /** When it came in, epoch ms. */
+    readonly at: number;
+  } | null;
+  /** Parts that were changed since, each with who wrote it last. */
+  readonly changed: readonly (Writer & { readonly part: string })[];
+}
+
+const HLC_STEPS = 1_024;
+const timeOf = (hlc: number): number => Math.floor(hlc / HLC_STEPS);
+
+/** Where the memory in a row of claude-mem came from; several where peers know it under several keys. */
+export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
+  return ledger.entities.allByRow(kind, row).map((entity) => ({
+    kind,
+    row,
+    key: entity.key.toString('hex'),
+    writer:
+      entity.version.counter === 0 ? null : { node: entity.version.node, at: timeOf(entity.version.hlc) },
+    segment: entity.origin === null ? null : ledger.inbox.segmentOf(entity.origin),
+    changed: ledger.revocations
+      .registersOf(entity.key)
+      .map(({ unit, node, hlc }) => ({ part: unit, node, at: timeOf(hlc) })),
+  }));
+}

@@ -1,0 +1,123 @@
+import type Database from 'better-sqlite3';
+import type { Value } from '../values.ts';
+import type { Version } from '../versions.ts';
+import { statementsOf } from './statements.ts';
+
+/** Something that was revoked: everything that a node wrote in a space since a time. */
+export interface Revocation {
+  readonly id: string;
+  readonly space: number;
+  readonly node: string;
+  /** Epoch ms; so is `at`, when it was revoked. */
+  readonly since: number;
+  readonly at: number;
+  readonly undone: boolean;
+}
+
+/** A memory, or one register of it, that was revoked. */
+export interface Revoked {
+  readonly key: Buffer;
+  /** The register; empty for the memory as a whole. */
+  readonly unit: string;
+  /** The operation's line, or the register's value in JSON. */
+  readonly what: string;
+}
+
+interface RawVersion {
+  counter: number;
+  hlc: number;
+  node: string;
+}
+
+/** The ledger's tables of what was replaced and of what was revoked. Callers bring the transaction. */
+export class Revocations {
+  readonly #sql: ReturnType<typeof statementsOf>;
+
+  constructor(db: Database.Database) {
+    this.#sql = statementsOf(db);
+  }
+
+  /** Keeps a write that a later one replaced. */
+  keepFormer(key: Buffer, unit: string, version: Version, value: Value): void {
+    const { counter, hlc, node } = version;
+    this.#sql(
+      'INSERT OR IGNORE INTO former (key, unit, counter, hlc, node, value) VALUES (?, ?, ?, ?, ?, ?)',
+    ).run(key, unit, counter, hlc, node, JSON.stringify(value));
+  }
+
+  /** The last write of a register that is not a node's since a time, or null when none is known. */
+  formerOf(key: Buffer, unit: string, but: { node: string; hlc: number }): { value: Value } | null {
+    const text = this.#sql(
+      `SELECT value FROM former WHERE key = ? AND unit = ? AND NOT (node = ? AND hlc >= ?)
+       ORDER BY counter DESC, hlc DESC, node DESC LIMIT 1`,
+    )
+      .pluck()
+      .get(key, unit, but.node, but.hlc) as string | undefined;
+    return text === undefined ? null : { value: JSON.parse(text) as Value };
+  }
+
+  /** Keys of memories that a node wrote as a whole since a time, and that are here. */
+  writtenBy(node: string, hlc: number): Buffer[] {
+    return this.#sql(
+      'SELECT key FROM entity WHERE node = ? AND hlc >= ? AND dead = 0 AND row IS NOT NULL ORDER BY kind DESC',
+    )
+      .pluck()
+      .all(node, hlc) as Buffer[];
+  }
+
+  /** Registers that a node wrote since a time. */
+  registersWrittenBy(node: string, hlc: number): { key: Buffer; unit: string }[] {
+    return this.#sql(`SELECT key, unit FROM register WHERE node = ? AND hlc >= ? AND unit <> 'life'`).all(
+      node,
+      hlc,
+    ) as { key: Buffer; unit: string }[];
+  }
+
+  begin({ id, space, node, since, at }: Omit<Revocation, 'undone'>): void {
+    this.#sql('INSERT INTO revocation (id, space, node, since, at) VALUES (?, ?, ?, ?, ?)').run(
+      id,
+      space,
+      node,
+      since,
+      at,
+    );
+  }
+
+  add(id: string, { key, unit, what }: Revoked): void {
+    this.#sql('INSERT OR IGNORE INTO revoked (revocation, key, unit, what) VALUES (?, ?, ?, ?)').run(
+      id,
+      key,
+      unit,
+      what,
+    );
+  }
+
+  /** What a revocation took, sessions before what belongs to them is the caller's to see to. */
+  takenBy(id: string): Revoked[] {
+    return this.#sql('SELECT key, unit, what FROM revoked WHERE revocation = ?').all(id) as Revoked[];
+  }
+
+  setUndone(id: string): void {
+    this.#sql('UPDATE revocation SET undone = 1 WHERE id = ?').run(id);
+  }
+
+  find(id: string): Revocation | null {
+    return this.all().find((revocation) => revocation.id === id) ?? null;
+  }
+
+  /** Every revocation made here, newest first. */
+  all(): Revocation[] {
+    const rows = this.#sql('SELECT * FROM revocation ORDER BY at DESC').all() as (Omit<
+      Revocation,
+      'undone'
+    > & { undone: number })[];
+    return rows.map((row) => ({ ...row, undone: row.undone === 1 }));
+  }
+
+  /** When each register of a memory was written, of those that were written by themselves. */
+  registersOf(key: Buffer): ({ unit: string } & RawVersion)[] {
+    return this.#sql('SELECT unit, counter, hlc, node FROM register WHERE key = ?').all(key) as ({
+      unit: string;
+    } & RawVersion)[];
+  }
+}

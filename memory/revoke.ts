@@ -1,0 +1,229 @@
+import { randomBytes } from 'node:crypto';
+import type { SpaceConfig } from '../contract/memory.ts';
+import { MembridgeError } from '../contract/errors.ts';
+import { openForMerging } from './claude-mem/open.ts';
+import { RowReader, nameOf, type MemoryRow } from './claude-mem/read.ts';
+import { RowWriter } from './claude-mem/write.ts';
+import { UNITS } from './kinds.ts';
+import { ordinalOf } from './keys.ts';
+import { WHOLE } from './ledger/dirty.ts';
+import { isKnownIn, type Entity } from './ledger/entities.ts';
+import { Merger } from './merge.ts';
+import { formatOperation, parseOperation } from './operation.ts';
+import { redactRow } from './redact.ts';
+import { Sessions } from './sessions.ts';
+import type { SyncSession } from './session.ts';
+import type { Value } from './values.ts';
+
+/** What a revocation did, or would do. */
+export interface RevokeResult {
+  /** What to undo it by; null when it was only tried. */
+  readonly id: string | null;
+  readonly memories: number;
+  readonly changes: number;
+  /** What stays: sessions that others wrote into, and changes whose former value is not known here. */
+  readonly kept: number;
+}
+
+const HLC_STEPS = 1_024;
+
+/** Memories per transaction. */
+const BATCH = 100;
+
+/**
+ * Takes back everything that a node wrote in a space since a time: its memories are deleted, and what it changed gets the
+ * value that it had. To the fleet these are writes of this node like any others; what is needed to undo them is kept
+ * here. Memories that another machine had before that node told of them are deleted there as well, and come back with
+ * the undo.
+ * @param target.since epoch ms by that node's clock
+ * @param target.dryRun count only
+ * @throws SqliteError when the database is locked; what was done so far stays, and is in the revocation
+ */
+export function revoke(
+  session: SyncSession,
+  config: SpaceConfig,
+  target: { node: string; since: number; dryRun: boolean },
+): RevokeResult {
+  const { ledger, changes } = session;
+  const space = ledger.spaces.get(config.cid);
+  const from = { node: target.node, hlc: target.since * HLC_STEPS };
+  const id = randomBytes(6).toString('hex');
+  const result = { memories: 0, changes: 0, kept: 0 };
+  const db = openForMerging(session.path, session.inode);
+  const reader = new RowReader(db, session.schema);
+  const writer = new RowWriter(db);
+  const sessions = new Sessions({ db, ledger, writer, reader, schema: session.schema, now: session.now });
+
+  const takeMemory = (key: Buffer): void => {
+    const entity = ledger.entities.byKey(key);
+    const row = entity === null || entity.row === null ? null : reader.byId(entity.kind, entity.row);
+    if (entity === null || row === null || !isKnownIn(entity, space.id)) return;
+    const isKept =
+      entity.kind === 'session' && (sessions.hasRows(row.id) || sessions.isInUse(row.id, entity.key));
+    if (isKept && !target.dryRun) {
+      result.kept += 1;
+      return;
+    }
+    result.memories += 1;
+    if (target.dryRun) return;
+    ledger.revocations.add(id, { key, unit: '', what: lineOf(entity, row) });
+    writer.remove(entity.kind, row.id);
+    changes.bury(entity.kind, row.id);
+  };
+
+  const takeRegister = ({ key, unit }: { key: Buffer; unit: string }): void => {
+    const entity = ledger.entities.byKey(key);
+    if (entity === null || entity.row === null || entity.dead || !isKnownIn(entity, space.id)) return;
+    const row = reader.byId(entity.kind, entity.row);
+    const index = UNITS[entity.kind].findIndex(({ name, merge }) => name === unit && merge === 'register');
+    const former = ledger.revocations.formerOf(key, unit, from);
+    if (row === null || index < 0 || former === null) {
+      result.kept += 1;
+      return;
+    }
+    result.changes += 1;
+    if (target.dryRun) return;
+    ledger.revocations.add(id, { key, unit, what: JSON.stringify(row.set[unit] ?? null) });
+    setRegister(session, { reader, writer }, entity, index, former.value);
+  };
+
+  try {
+    if (!target.dryRun) {
+      ledger.atomically(() =>
+        ledger.revocations.begin({
+          id,
+          space: space.id,
+          node: from.node,
+          since: target.since,
+          at: session.now(),
+        }),
+      );
+    }
+    const both = (work: () => void): void => {
+      session.signal.throwIfAborted();
+      ledger.durably(() => db.transaction(work).immediate());
+    };
+    const keys = ledger.revocations.writtenBy(from.node, from.hlc);
+    for (let at = 0; at < keys.length; at += BATCH)
+      both(() => keys.slice(at, at + BATCH).forEach(takeMemory));
+    const registers = ledger.revocations.registersWrittenBy(from.node, from.hlc);
+    for (let at = 0; at < registers.length; at += BATCH) {
+      both(() => registers.slice(at, at + BATCH).forEach(takeRegister));
+    }
+    return { id: target.dryRun ? null : id, ...result };
+  } finally {
+    db.close();
+  }
+}
+
+/**
+ * Undoes a revocation made on this node: what it took is written again, as this node's writes.
+ * @throws MembridgeError not_found when this node made no such revocation, conflict when it was undone before
+ */
+export function undoRevocation(session: SyncSession, config: SpaceConfig, id: string): RevokeResult {
+  const { ledger, clock, identity } = session;
+  const space = ledger.spaces.get(config.cid);
+  const revocation = ledger.revocations.find(id);
+  if (revocation === null || revocation.space !== space.id) {
+    throw new MembridgeError(
+      'not_found',
+      `This node has made no revocation ${id} in space ${config.projectId}.`,
+    );
+  }
+  if (revocation.undone) throw new MembridgeError('conflict', `The revocation ${id} was undone before.`);
+  const result = { memories: 0, changes: 0, kept: 0 };
+  const db = openForMerging(session.path, session.inode);
+  try {
+    const reader = new RowReader(db, session.schema);
+    const writer = new RowWriter(db);
+    const merger = new Merger({
+      ...session,
+      db,
+      space,
+      config: { ...config, names: {}, trust: {} },
+      node: identity.node,
+    });
+    const taken = ledger.revocations.takenBy(id);
+    const memories = taken
+      .filter(({ unit }) => unit === '')
+      .map(({ what }) => parseOperation(what))
+      .sort((a, b) => (a.kind === 'session' ? 0 : 1) - (b.kind === 'session' ? 0 : 1));
+    ledger.durably(() =>
+      db
+        .transaction(() => {
+          for (const operation of memories) {
+            const entity = ledger.entities.byKey(operation.key);
+            if (entity === null || !entity.dead || operation.type !== 'full') {
+              result.kept += 1;
+              continue;
+            }
+            const version = {
+              counter: ledger.entities.counterOf(entity) + 1,
+              hlc: clock.tick(),
+              node: identity.node,
+            };
+            const names = UNITS[operation.kind]
+              .filter(({ merge }) => merge !== 'lattice')
+              .map(({ name }) => name);
+            const written = new Map(names.map((name) => [name, version]));
+            merger.apply({ ...operation, version, written }, entity.origin ?? 0, true);
+            for (const each of ledger.spaces.all()) {
+              if (isKnownIn(entity, each.id)) ledger.dirty.mark(each.id, operation.key, WHOLE);
+            }
+            result.memories += 1;
+          }
+          merger.flush();
+          for (const { key, unit, what } of taken.filter((each) => each.unit !== '')) {
+            const entity = ledger.entities.byKey(key);
+            const index = entity === null ? -1 : UNITS[entity.kind].findIndex(({ name }) => name === unit);
+            if (entity === null || entity.row === null || index < 0) {
+              result.kept += 1;
+              continue;
+            }
+            setRegister(session, { reader, writer }, entity, index, JSON.parse(what) as Value);
+            result.changes += 1;
+          }
+          ledger.revocations.setUndone(id);
+        })
+        .immediate(),
+    );
+    return { id, ...result };
+  } finally {
+    db.close();
+  }
+}
+
+/** Gives a register a value as this node's own write, now. */
+function setRegister(
+  { ledger, changes }: SyncSession,
+  { reader, writer }: { reader: RowReader; writer: RowWriter },
+  entity: Entity,
+  index: number,
+  value: Value,
+): void {
+  const unit = UNITS[entity.kind][index];
+  if (unit === undefined || entity.row === null) return;
+  writer.update(entity.kind, entity.row, { [unit.name]: value });
+  changes.claim(entity, [index]);
+  const now = reader.byId(entity.kind, entity.row);
+  if (now !== null) ledger.marks.set(entity.kind, entity.row, changes.markOf(now));
+}
+
+/** A memory as a line that can be written again: without secrets where its key is the one without them. */
+function lineOf(entity: Entity, row: MemoryRow): string {
+  const name = nameOf(row.of);
+  const raw = ordinalOf(entity.key, row.kind, row.set, name);
+  const set = raw === null ? redactRow(row.set) : row.set;
+  return formatOperation({
+    type: 'full',
+    kind: row.kind,
+    key: entity.key,
+    version: entity.version,
+    ordinal: raw ?? ordinalOf(entity.key, row.kind, set, name) ?? 0,
+    of: row.kind === 'session' ? null : row.of,
+    mem: row.kind === 'session' ? row.mem : null,
+    set,
+    extra: row.extra,
+    written: new Map(),
+  });
+}

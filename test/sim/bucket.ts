@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { Traffic } from '../../contract/memory.ts';
+import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
+import { Dice } from './dice.ts';
+import type { SimProcess } from './process.ts';
+
+/** What may go wrong with one call to the store. */
+export const CALL_FAULTS = [
+  'unavailable',
+  'lost-answer',
+  'refused-own-write',
+  'torn-put',
+  'truncated-body',
+  'flipped-body',
+  'slow',
+  'stale-list',
+  'partial-list',
+  'repeated-list',
+  'reordered-list',
+  'missing-object',
+] as const;
+export type CallFault = (typeof CALL_FAULTS)[number];
+
+/** A fault of the n-th call of an engine's push or pull. */
+export interface PlannedFault {
+  readonly at: number;
+  readonly fault: CallFault;
+}
+
+interface Stored {
+  readonly bytes: Buffer;
+  readonly etag: string;
+  /** The how-manieth write of the bucket this is. */
+  readonly write: number;
+}
+
+const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** The objects of one simulated bucket, and the rules that every write must keep. */
+export class Bucket {
+  readonly #objects = new Map<string, Stored>();
+  /** Objects whose bytes a fault spoilt: writing the right ones again is no change. */
+  readonly #spoilt = new Set<string>();
+  /** Nodes that exist twice, or whose ledger was put back: they may write two segments to one place. */
+  readonly forked = new Set<string>();
+  /** What was written against the rules: empty at the end of a sound history. */
+  readonly violations: string[] = [];
+  /** Objects that no node wrote. */
+  readonly #planted = new Set<string>();
+  #writes = 0;
+
+  keys(part = ''): string[] {
+    return [...this.#objects.keys()].filter((key) => key.includes(part)).sort();
+  }
+
+  get(key: string): Buffer | null {
+    return this.#objects.get(key)?.bytes ?? null;
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Stores an object for a node, which must keep to its own names and never change a segment. */
+  put(node: string, key: string, bytes: Buffer): void {
+    const own = new RegExp(`/(heads/${node}|keys/${node}\\.json|(seg|snap)/${node}/.+|acks/${node})$`);
+    if (!own.test(key)) this.violations.push(`${node} wrote ${key}, which is not its own`);
+    const before = this.#objects.get(key);
+    if (key.includes('/seg/')) {
+      if (!key.includes(`-${sha256(bytes).slice(0, 32)}.`))
+        this.violations.push(`${key} is not named by its content`);
+      const place = key.slice(0, key.lastIndexOf('-'));
+      const others = [...this.#objects.keys()].filter(
+        (other) => other.startsWith(`${place}-`) && other !== key,
+      );
+      if (others.some((other) => !this.#planted.has(other)) && !this.forked.has(node))
+        this.violations.push(`${key} is the second segment in its place`);
+      if (before !== undefined && !before.bytes.equals(bytes) && !this.#spoilt.has(key))
+        this.violations.push(`${key} was written again with other bytes`);
+    }
+    this.#spoilt.delete(key);
+    this.#set(key, bytes);
+  }
+
+  /** Leaves other bytes in an object's place: bit rot, or a write that was torn. */
+  spoil(key: string, bytes: Buffer): void {
+    this.#spoilt.add(key);
+    this.#set(key, bytes);
+  }
+
+  /** Puts an object there although nobody wrote it: a copy under another name. */
+  plant(key: string, bytes: Buffer): void {
+    this.#planted.add(key);
+    this.#set(key, bytes);
+  }
+
+  lose(key: string): void {
+    this.#objects.delete(key);
+  }
+
+  /** Puts the bucket back to what it was at an earlier write: a store restored from a backup. */
+  forgetSince(write: number): void {
+    for (const [key, object] of this.#objects) if (object.write > write) this.#objects.delete(key);
+  }
+
+  list(prefix: string, startAfter: string, upToWrite = Number.POSITIVE_INFINITY): ListedObject[] {
+    return [...this.#objects]
+      .filter(([key, { write }]) => key.startsWith(prefix) && key > startAfter && write <= upToWrite)
+      .map(([key, { bytes, etag }]) => ({ key, size: bytes.length, etag }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  #set(key: string, bytes: Buffer): void {
+    this.#writes += 1;
+    this.#objects.set(key, { bytes: Buffer.from(bytes), etag: md5(bytes), write: this.#writes });
+  }
+}
+
+const unavailable = (what: string): MembridgeError =>
+  new MembridgeError('store_unavailable', `The simulated store could not ${what}.`);
+
+/** One machine's way to the bucket: the object store that its engine uses, with the faults that are planned for it. */
+export class SimStore implements ObjectStore {
+  readonly #bucket: Bucket;
+  readonly #node: string;
+  readonly #process: SimProcess;
+  #plan: readonly PlannedFault[] = [];
+  #dice = new Dice(0);
+  #calls = 0;
+  #traffic = { requests: 0, bytesUp: 0, bytesDown: 0 };
+  /** Runs before a call is answered: what others do meanwhile. */
+  onCall: (call: number) => void = () => undefined;
+  /** How often each fault really struck. */
+  readonly struck = new Map<CallFault, number>();
+
+  constructor(bucket: Bucket, node: string, process: SimProcess) {
+    this.#bucket = bucket;
+    this.#node = node;
+    this.#process = process;
+  }
+
+  /** Plans the faults of the calls to come. */
+  plan(faults: readonly PlannedFault[], seed: number): void {
+    this.#plan = faults;
+    this.#dice = new Dice(seed);
+    this.#calls = 0;
+  }
+
+  async put(key: string, bytes: Buffer): Promise<void> {
+    const fault = await this.#call(['unavailable', 'lost-answer', 'refused-own-write', 'torn-put', 'slow']);
+    this.#traffic.bytesUp += bytes.length;
+    if (fault === 'unavailable') throw unavailable(`store ${key}`);
+    if (fault === 'torn-put') {
+      // What openObjectStore finds by the ETag; the damaged object stays.
+      this.#bucket.spoil(key, bytes.subarray(0, this.#dice.below(bytes.length)));
+      throw unavailable(`store all of ${key}`);
+    }
+    this.#bucket.put(this.#node, key, bytes);
+    this.#process.step();
+    if (fault === 'lost-answer') throw unavailable(`answer that it stored ${key}`);
+    if (fault === 'refused-own-write') {
+      throw new MembridgeError(
+        'store_refused',
+        `The simulated store has ${key} already (PreconditionFailed).`,
+      );
+    }
+  }
+
+  async get(key: string): Promise<Buffer | null> {
+    const faults = ['unavailable', 'truncated-body', 'flipped-body', 'slow', 'missing-object'] as const;
+    const fault = await this.#call(faults);
+    if (fault === 'unavailable') throw unavailable(`read ${key}`);
+    const bytes = this.#bucket.get(key);
+    if (bytes === null || fault === 'missing-object') return null;
+    this.#traffic.bytesDown += bytes.length;
+    if (fault === 'truncated-body') return Buffer.from(bytes.subarray(0, this.#dice.below(bytes.length)));
+    const copy = Buffer.from(bytes);
+    if (fault === 'flipped-body' && copy.length > 0) {
+      const at = this.#dice.below(copy.length);
+      copy[at] = (copy[at] ?? 0) ^ (1 << this.#dice.below(8));
+    }
+    return copy;
+  }
+
+  async list(prefix: string, startAfter = ''): Promise<ListedObject[]> {
+    const faults = [
+      'unavailable',
+      'slow',
+      'stale-list',
+      'partial-list',
+      'repeated-list',
+      'reordered-list',
+    ] as const;
+    const fault = await this.#call(faults);
+    if (fault === 'unavailable') throw unavailable(`list ${prefix}`);
+    const since = fault === 'stale-list' ? this.#bucket.writes - this.#dice.between(1, 6) : undefined;
+    const listed = this.#bucket.list(prefix, startAfter, since);
+    if (fault === 'partial-list') return listed.filter(() => this.#dice.chance(0.5));
+    if (fault === 'repeated-list') return listed.flatMap((object) => [object, object]);
+    if (fault === 'reordered-list') return this.#dice.shuffled(listed);
+    return listed;
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#call([]);
+    this.#bucket.violations.push(`${this.#node} deleted ${key}: an engine deletes nothing`);
+    this.#bucket.lose(key);
+  }
+
+  takeTraffic(): Traffic {
+    const traffic = this.#traffic;
+    this.#traffic = { requests: 0, bytesUp: 0, bytesDown: 0 };
+    return traffic;
+  }
+
+  close(): void {
+    // Nothing is held open.
+  }
+
+  /** Counts a call, lets others have their turn, and tells which of the faults that fit it strikes. */
+  async #call(fitting: readonly CallFault[]): Promise<CallFault | null> {
+    this.#process.step();
+    this.#traffic.requests += 1;
+    this.#calls += 1;
+    const call = this.#calls;
+    this.onCall(call);
+    const planned = this.#plan.find(({ at, fault }) => at === call && fitting.includes(fault))?.fault ?? null;
+    const turns = planned === 'slow' ? 12 : this.#dice.below(3);
+    for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+    this.#process.step();
+    if (planned !== null) this.struck.set(planned, (this.struck.get(planned) ?? 0) + 1);
+    return planned;
+  }
+}

@@ -1,0 +1,393 @@
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { canonicalId } from '../../contract/canonical-id.ts';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { Bucket } from './bucket.ts';
+import { Dice } from './dice.ts';
+import { copyRows } from './copy-rows.ts';
+import { Machine, type EngineClass, type World } from './machine.ts';
+import { Model } from './model.ts';
+import { Crash, forgetProcesses, openOutside } from './process.ts';
+import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
+import { settleAndJudge, type Verdict } from './verdict.ts';
+import { Workload } from './workload.ts';
+
+const SPACE: SpaceConfig = { cid: canonicalId('simulated'), projectId: 'simulated', projects: ['*'] };
+
+/** When every history begins: epoch ms. */
+const BEGIN = Date.UTC(2026, 5, 1, 9);
+
+export interface HistoryOptions {
+  readonly engineClass: EngineClass;
+  /** Where its files go: in memory, for speed. */
+  readonly root: string;
+  /** Hears what happens, step by step; for one history that is looked into. */
+  readonly trace?: (line: string) => void;
+}
+
+/** What a history did and came to. */
+export interface Outcome extends Verdict {
+  /** How often each fault really struck. */
+  readonly faults: Record<string, number>;
+}
+
+/** Runs one history from its plan to its verdict. Same plan and seed: same history. */
+export async function runHistory(plan: Plan, seed: number, options: HistoryOptions): Promise<Outcome> {
+  const folder = mkdtempSync(join(options.root, 'history-'));
+  const restore = fixRandomBytes(seed);
+  const history = new History(folder, plan, options);
+  try {
+    return await history.run(plan.steps);
+  } catch (error) {
+    // Nothing that an engine does to a database may keep it from being judged.
+    return { lost: [], duplicated: [], invented: [], diverged: [], broken: [stackOf(error)], faults: {} };
+  } finally {
+    history.close();
+    restore();
+    forgetProcesses();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Has node:crypto give bytes from the seed: names of incarnations are random, and decide what is listed first. */
+function fixRandomBytes(seed: number): () => void {
+  const crypto = createRequire(import.meta.url)('node:crypto') as { randomBytes: (size: number) => Buffer };
+  const real = crypto.randomBytes;
+  const dice = new Dice(seed ^ 0x5eed);
+  crypto.randomBytes = (size) => Buffer.from(Array.from({ length: size }, () => dice.below(256)));
+  syncBuiltinESMExports();
+  return () => {
+    crypto.randomBytes = real;
+    syncBuiltinESMExports();
+  };
+}
+
+class History {
+  readonly #world: World;
+  readonly #machines: Machine[] = [];
+  readonly #model = new Model();
+  readonly #workload = new Workload(this.#model);
+  readonly #broken: string[] = [];
+  readonly #faults = new Map<string, number>();
+  readonly #trace: (line: string) => void;
+  /** Whether the store holds, or lacks, what no engine can help: some problems may then be told for ever. */
+  #storeHarmed = false;
+
+  constructor(folder: string, plan: Plan, options: HistoryOptions) {
+    this.#trace = options.trace ?? (() => undefined);
+    this.#world = {
+      folder,
+      templates: options.root,
+      bucket: new Bucket(),
+      engineClass: options.engineClass,
+      now: BEGIN,
+    };
+    plan.releases.forEach((release, n) => {
+      const machine = new Machine(this.#world, String.fromCharCode(97 + n), release);
+      this.#machines.push(machine);
+      machine.skew = plan.skews[n] ?? 0;
+      const first = this.#machines[0];
+      if (n === 0) {
+        const dice = new Dice(plan.shared);
+        for (let write = 0; write < plan.shared; write += 1) this.#workload.write(machine, 'session', dice);
+      } else if (n === 1 && first !== undefined && plan.shared > 0) {
+        // One old database on two machines, each with the tables of its own claude-mem since.
+        copyRows(first.worker, machine.worker, new Dice(plan.shared));
+        machine.pending = new Map(first.pending);
+      }
+    });
+  }
+
+  async run(steps: readonly Step[]): Promise<Outcome> {
+    for (const step of steps) {
+      this.#world.now += 1_500;
+      this.#trace(describe(step));
+      await this.#do(step);
+      if (this.#broken.length > 0) break;
+    }
+    for (const machine of this.#machines) {
+      machine.store.plan([], 1);
+      machine.store.onCall = () => undefined;
+      for (const [fault, count] of machine.store.struck) this.#count(fault, count);
+    }
+    const verdict = await settleAndJudge({
+      world: this.#world,
+      machines: this.#machines,
+      model: this.#model,
+      space: SPACE,
+      problemsMayStay: this.#storeHarmed,
+      trace: this.#trace,
+    });
+    return {
+      ...verdict,
+      broken: [...this.#broken, ...this.#world.bucket.violations, ...verdict.broken],
+      faults: Object.fromEntries(this.#faults),
+    };
+  }
+
+  close(): void {
+    for (const machine of this.#machines) machine.close();
+  }
+
+  async #do(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'wait':
+        this.#world.now += step.ms;
+        return;
+      case 'write':
+        this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
+        return;
+      case 'sync': {
+        const dice = new Dice(step.seed);
+        await Promise.all(step.calls.map((call) => this.#call(call, dice.seed())));
+        return;
+      }
+      case 'fault':
+        return await this.#fault(step.fault, this.#machine(step.machine), new Dice(step.seed));
+    }
+  }
+
+  async #call(call: Call, seed: number): Promise<void> {
+    const machine = this.#machine(call.machine);
+    const dice = new Dice(seed);
+    const cancel = new AbortController();
+    machine.store.plan(call.faults, dice.seed());
+    machine.process.dieAfter(call.dieAfter);
+    machine.process.setFull(call.full);
+    let locker: Database.Database | null = call.lockedUntil === null ? null : openOutside(machine.path);
+    locker?.exec('BEGIN IMMEDIATE');
+    const unlock = (): void => {
+      locker?.close();
+      locker = null;
+    };
+    machine.store.onCall = (at) => {
+      if (at === call.lockedUntil) unlock();
+      if (at === call.cancelledAt) cancel.abort(new Error('cancelled by the simulation'));
+      if (at === call.meanwhile?.at && locker === null)
+        this.#workload.write(machine, call.meanwhile.write, dice);
+    };
+    const pending = new Map(machine.pending);
+    try {
+      const said = await this.#ask(machine, call, cancel.signal);
+      this.#trace(`  ${machine.name} ${call.what}: ${said}`);
+      if (call.what === 'push') {
+        this.#model.sent(pending);
+        machine.knowsNothing = false;
+        for (const [identity, count] of pending) {
+          if (machine.pending.get(identity) === count) machine.pending.delete(identity);
+        }
+      }
+    } catch (error) {
+      this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
+      // What a dead process says last is nobody's business.
+      if (!machine.process.isDead && !isExpected(error, cancel.signal))
+        this.#broken.push(`${machine.name} ${call.what}: ${stackOf(error)}`);
+      if (!(error instanceof Crash) && error instanceof Error) this.#count(codeOf(error));
+    } finally {
+      if (machine.process.isDead) {
+        this.#count('kill -9');
+        machine.kill();
+      }
+      machine.process.dieAfter(null);
+      machine.process.setFull(null);
+      machine.store.plan([], 0);
+      machine.store.onCall = () => undefined;
+      unlock();
+    }
+  }
+
+  async #ask(machine: Machine, call: Call, signal: AbortSignal): Promise<string> {
+    const sync = { signal, progress: () => undefined };
+    switch (call.what) {
+      case 'push': {
+        const { rows, segments, head } = await machine.engine.push(SPACE, sync);
+        const { cursor } = machine;
+        if (head !== null && head.epoch === cursor?.epoch && head.seq < cursor.seq)
+          this.#broken.push(`${machine.name}: its log went back from ${cursor.seq} to ${head.seq}`);
+        machine.cursor = head;
+        return `sent ${rows} rows in ${segments} segments`;
+      }
+      case 'pull':
+      case 'full-pull': {
+        const pulled = await machine.engine.pull(SPACE, call.what === 'full-pull', sync);
+        const problems = pulled.problems.map(({ node, problem }) => `${node}: ${problem}`).join('; ');
+        return `${pulled.inserted} in, ${pulled.updated} changed, ${pulled.deleted} deleted, ${pulled.waiting} wait ${problems}`;
+      }
+      case 'audit': {
+        const { changed, deleted } = await machine.engine.audit(sync, { deep: true });
+        return `found ${changed} changed, ${deleted} deleted`;
+      }
+      case 'notice':
+        return `noticed ${(await machine.engine.notice([SPACE], signal)).length} spaces`;
+    }
+  }
+
+  async #fault(fault: Fault, machine: Machine, dice: Dice): Promise<void> {
+    const { bucket } = this.#world;
+    const one = (part: string): string | null => {
+      const keys = bucket.keys(part);
+      return keys.length === 0 ? null : dice.pick(keys);
+    };
+    const lose = (part: string): boolean => {
+      const key = one(part);
+      if (key !== null) bucket.lose(key);
+      return key !== null;
+    };
+    let struck = true;
+    switch (fault) {
+      case 'lose-head':
+        struck = lose('/heads/');
+        break;
+      case 'lose-certificate':
+        struck = lose('/keys/');
+        break;
+      case 'lose-segment':
+        struck = lose('/seg/');
+        this.#storeHarmed ||= struck;
+        break;
+      case 'forget-newest':
+        bucket.forgetSince(bucket.writes - dice.between(1, 8));
+        this.#storeHarmed = true;
+        break;
+      case 'copy-segment':
+        struck = this.#copySegment(one('/seg/'), dice);
+        break;
+      case 'keep-database':
+        machine.keepDatabase();
+        break;
+      case 'keep-ledger':
+        machine.keepLedger();
+        break;
+      case 'lose-ledger':
+        machine.replaceLedger(null);
+        this.#model.forgotDeletions();
+        break;
+      case 'restore-ledger': {
+        const kept = machine.pickLedger((count) => dice.below(count));
+        struck = kept !== null;
+        if (kept !== null) {
+          machine.replaceLedger(kept);
+          this.#world.bucket.forked.add(machine.node);
+        }
+        this.#model.forgotDeletions();
+        break;
+      }
+      case 'restore-database':
+      case 'empty-database': {
+        const kept = fault === 'empty-database' ? null : machine.pickDatabase((count) => dice.below(count));
+        struck = fault === 'empty-database' || kept !== null;
+        if (struck) await this.#goBack(machine, kept, dice);
+        break;
+      }
+      case 'truncate-database':
+        await this.#truncate(machine, dice);
+        break;
+      case 'clone-machine':
+        struck = this.#machines.length < 6;
+        if (struck) this.#clone(machine);
+        break;
+      case 'clock':
+        machine.skew = drawSkew(dice);
+        break;
+      case 'kill':
+        machine.kill();
+        break;
+      case 'restart':
+        await machine.stop();
+        break;
+    }
+    if (struck) this.#count(fault);
+  }
+
+  #copySegment(key: string | null, dice: Dice): boolean {
+    if (key === null) return false;
+    const bytes = this.#world.bucket.get(key);
+    const match = /^(.*\/seg\/)([^/]+)\/([^/]+)\/(\d{12})(-.*)$/.exec(key);
+    if (bytes === null || match === null) return false;
+    const [, root, node, epoch, seq, rest] = match;
+    const next = String(Number(seq) + 1).padStart(12, '0');
+    const other = dice.pick(this.#machines).node;
+    const places = [`${root}${node}/${epoch}/${next}${rest}`, `${root}${other}/${epoch}0/${seq}${rest}`];
+    this.#world.bucket.plant(dice.pick(places), bytes);
+    this.#storeHarmed = true;
+    return true;
+  }
+
+  async #goBack(machine: Machine, kept: ReturnType<Machine['pickDatabase']>, dice: Dice): Promise<void> {
+    if (dice.chance(0.5)) await machine.stop();
+    const thrownAway = machine.pending;
+    machine.replaceDatabase(kept);
+    this.#model.threwAway(thrownAway, this.#mostElsewhere());
+    this.#model.broughtBack(machine.counts());
+    this.#model.forgotDeletions();
+  }
+
+  /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
+  async #truncate(machine: Machine, dice: Dice): Promise<void> {
+    machine.keepDatabase();
+    await machine.stop();
+    machine.worker.pragma('wal_checkpoint(TRUNCATE)');
+    machine.closeWorker();
+    const pages = new Database(machine.path, { readonly: true });
+    const count = pages.pragma('page_count', { simple: true }) as number;
+    pages.close();
+    // Some of its pages are gone, perhaps within one.
+    truncateSync(machine.path, dice.between(0, count - 1) * 4_096 + dice.pick([0, 0, 100]));
+    const thrownAway = machine.pending;
+    const call = { machine: this.#machines.indexOf(machine), dieAfter: null, faults: [], full: null };
+    const plain = { ...call, lockedUntil: null, cancelledAt: null, meanwhile: null };
+    for (const what of ['push', 'pull'] as const) await this.#call({ ...plain, what }, dice.seed());
+    await machine.stop();
+    const kept = machine.pickDatabase((number) => (dice.chance(0.7) ? number - 1 : dice.below(number)));
+    machine.replaceDatabase(kept);
+    this.#model.threwAway(thrownAway, this.#mostElsewhere());
+    this.#model.broughtBack(machine.counts());
+    this.#model.forgotDeletions();
+  }
+
+  #clone(machine: Machine): void {
+    this.#world.bucket.forked.add(machine.node);
+    const name = `${machine.name}${this.#machines.length}`;
+    this.#machines.push(new Machine(this.#world, name, machine.release, machine));
+  }
+
+  #mostElsewhere(): Map<string, number> {
+    const most = new Map<string, number>();
+    for (const machine of this.#machines) {
+      for (const [identity, count] of machine.counts()) {
+        most.set(identity, Math.max(count, most.get(identity) ?? 0));
+      }
+    }
+    return most;
+  }
+
+  /** Machines are numbered round and round, so that a plan holds with clones and without. */
+  #machine(number: number): Machine {
+    const machine = this.#machines[number % this.#machines.length];
+    if (machine === undefined) throw new Error('a history needs a machine');
+    return machine;
+  }
+
+  #count(fault: string, times = 1): void {
+    this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + times);
+  }
+}
+
+/** Whether a call may end with this: an error with a meaning, a death, or the cancellation that was asked for. */
+function isExpected(error: unknown, signal: AbortSignal): boolean {
+  if (error instanceof Crash || error === signal.reason) return true;
+  if (error instanceof Database.SqliteError) return error.code.startsWith('SQLITE_FULL');
+  return error instanceof MembridgeError && error.code !== 'internal';
+}
+
+const codeOf = (error: Error): string => ('code' in error ? String(error.code) : error.name);
+const stackOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
+
+/** A step on one line. */
+export function describe(step: Step): string {
+  return JSON.stringify(step);
+}

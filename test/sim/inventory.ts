@@ -1,0 +1,152 @@
+import type Database from 'better-sqlite3';
+
+export const ROW_KINDS = ['session', 'prompt', 'summary', 'observation'] as const;
+export type RowKind = (typeof ROW_KINDS)[number];
+
+export const TABLES: Readonly<Record<RowKind, string>> = {
+  session: 'sdk_sessions',
+  prompt: 'user_prompts',
+  summary: 'session_summaries',
+  observation: 'observations',
+};
+
+/** Columns in which two machines must agree once both have them; what names a row is part of its identity instead. */
+const STATE: Readonly<Record<RowKind, readonly string[]>> = {
+  session: ['project', 'user_prompt', 'custom_title', 'status', 'started_at_epoch', 'completed_at_epoch'],
+  prompt: [],
+  summary: ['project', 'merged_into_project', 'investigated', 'notes', 'prompt_number', 'discovery_tokens'],
+  observation: [
+    'project',
+    'merged_into_project',
+    'concepts',
+    'subtitle',
+    'facts',
+    'files_read',
+    'prompt_number',
+    'discovery_tokens',
+    'agent_type',
+    'metadata',
+  ],
+};
+
+/** A memory as a person would recognise it, and where it lies. */
+export interface Found {
+  readonly kind: RowKind;
+  /** Equal on all machines for one memory; names its session, its time and its text. */
+  readonly identity: string;
+  readonly row: number;
+  /** Columns that may differ between machines only until they have settled. */
+  readonly state: Readonly<Record<string, string>>;
+}
+
+/** What claude-mem called its two session columns. */
+interface SessionColumns {
+  readonly content: string;
+  readonly memory: string;
+}
+
+export function sessionColumns(db: Database.Database): SessionColumns {
+  return columnsOf(db, 'sdk_sessions').has('claude_session_id')
+    ? { content: 'claude_session_id', memory: 'sdk_session_id' }
+    : { content: 'content_session_id', memory: 'memory_session_id' };
+}
+
+const SEEN = new WeakMap<Database.Database, Map<string, ReadonlySet<string>>>();
+
+/** The columns of a table, as they were when first asked for. */
+export function columnsOf(db: Database.Database, table: string): ReadonlySet<string> {
+  const known = SEEN.get(db) ?? new Map<string, ReadonlySet<string>>();
+  SEEN.set(db, known);
+  let columns = known.get(table);
+  if (columns === undefined) {
+    columns = new Set((db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name));
+    known.set(table, columns);
+  }
+  return columns;
+}
+
+/** Text by its bytes: not all of it is UTF-8. */
+const exact = (column: string): string => `quote(CAST(${column} AS BLOB))`;
+
+function select(db: Database.Database, kind: RowKind): string {
+  const { content, memory } = sessionColumns(db);
+  const platform = columnsOf(db, 'sdk_sessions').has('platform_source') ? 's.platform_source' : `'claude'`;
+  const state = STATE[kind]
+    .filter((column) => columnsOf(db, TABLES[kind]).has(column))
+    .map((column) => `'${column}', quote(t.${column})`)
+    .join(', ');
+  const answer = (parts: string[], from: string): string =>
+    `SELECT t.id AS row, json_array('${kind}', ${parts.join(', ')}) AS identity, json_object(${state}) AS state FROM ${from}`;
+  const joined = `LEFT JOIN sdk_sessions s ON s.${memory} = t.${memory}`;
+  switch (kind) {
+    case 'session':
+      return answer([platform.replace('s.', 't.'), exact(`t.${content}`)], 'sdk_sessions t');
+    case 'prompt':
+      return answer(
+        [exact(`t.${content}`), 't.prompt_number', 't.created_at_epoch', exact('t.prompt_text')],
+        'user_prompts t',
+      );
+    case 'summary':
+      return answer(
+        [
+          exact(`coalesce(s.${content}, t.${memory})`),
+          't.created_at_epoch',
+          exact('t.request'),
+          exact('t.learned'),
+        ],
+        `session_summaries t ${joined}`,
+      );
+    case 'observation':
+      return answer(
+        [
+          exact(`coalesce(s.${content}, t.${memory})`),
+          't.created_at_epoch',
+          't.type',
+          exact('t.title'),
+          exact('t.narrative'),
+        ],
+        `observations t ${joined}`,
+      );
+  }
+}
+
+interface RawFound {
+  row: number;
+  identity: string;
+  state: string;
+}
+
+const toFound = (kind: RowKind, raw: RawFound): Found => ({
+  kind,
+  row: raw.row,
+  identity: raw.identity,
+  state: JSON.parse(raw.state) as Record<string, string>,
+});
+
+/** Every memory of a database. Plain SQL of its own: it shares nothing with the code that it is to judge. */
+export function takeInventory(db: Database.Database): Found[] {
+  return ROW_KINDS.flatMap((kind) =>
+    (db.prepare(`${select(db, kind)} ORDER BY t.id`).all() as RawFound[]).map((raw) => toFound(kind, raw)),
+  );
+}
+
+/** One row's memory. @throws Error when the row is not there */
+export function findRow(db: Database.Database, kind: RowKind, row: number): Found {
+  const raw = db.prepare(`${select(db, kind)} WHERE t.id = ?`).get(row) as RawFound | undefined;
+  if (raw === undefined) throw new Error(`there is no ${kind} ${row}`);
+  return toFound(kind, raw);
+}
+
+/** How often each memory is there. */
+export function countByIdentity(found: readonly Found[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { identity } of found) counts.set(identity, (counts.get(identity) ?? 0) + 1);
+  return counts;
+}
+
+/** An identity with its text readable. */
+export function readable(identity: string): string {
+  return identity.replaceAll(/X'([0-9A-F]*)'/g, (_all, hex: string) =>
+    Buffer.from(hex, 'hex').toString('utf8'),
+  );
+}

@@ -1,0 +1,250 @@
+import { createHash, createPrivateKey } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type Database from 'better-sqlite3';
+import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
+import type { PushResult } from '../../contract/memory.ts';
+import type { MemoryEngine } from '../../memory/engine.ts';
+import type { NodeIdentity } from '../../memory/session.ts';
+import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
+import { SimStore, type Bucket } from './bucket.ts';
+import { columnsOf, countByIdentity, takeInventory, TABLES, type RowKind } from './inventory.ts';
+import type { Pending } from './model.ts';
+import { openOutside, SimProcess } from './process.ts';
+
+/** The class under test: the real one, or one from a tree with a deliberate fault. */
+export type EngineClass = typeof MemoryEngine;
+
+/** A key pair by name: keys are no part of what the seed varies. */
+function keyOf(name: string) {
+  const seed = createHash('sha256').update(`simulated key of ${name}`).digest();
+  // PKCS #8 of an Ed25519 private key is this prefix and the 32 bytes of its seed (RFC 8410).
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  return loadNodeKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
+}
+const CONTROL = keyOf('control');
+const IDENTITIES = new Map<string, NodeIdentity>();
+
+function identityOf(node: string): NodeIdentity {
+  let identity = IDENTITIES.get(node);
+  if (identity === undefined) {
+    const key = keyOf(node);
+    const certificate = signCertificate({ node, publicKey: key.publicKey, issuedAt: 1 }, CONTROL.privateKey);
+    identity = { node, key, certificate, controlPublicKey: CONTROL.publicKey, sealingKeys: [] };
+    IDENTITIES.set(node, identity);
+  }
+  return identity;
+}
+
+/** A copy of a claude-mem database or a ledger, kept for later. */
+interface Kept {
+  readonly path: string;
+  readonly pending: Pending;
+  readonly orphans: ReadonlySet<string>;
+}
+
+/** What machines of one history share. */
+export interface World {
+  readonly folder: string;
+  /** Empty databases by release, built once. */
+  readonly templates: string;
+  readonly bucket: Bucket;
+  readonly engineClass: EngineClass;
+  /** Epoch ms by a clock that is right. */
+  now: number;
+}
+
+/** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
+export class Machine {
+  readonly name: string;
+  readonly node: string;
+  readonly release: string;
+  readonly process: SimProcess;
+  readonly store: SimStore;
+  readonly path: string;
+  readonly ledgerPath: string;
+  /** How wrong its clock is, in ms. */
+  skew = 0;
+  pending: Pending = new Map();
+  /** Where its last push said that it stands in its log. */
+  cursor: PushResult['head'] = null;
+  /** Its ledger was lost, or is older than the database: of what is deleted now it cannot know that it was ever here. */
+  knowsNothing = false;
+  /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
+  orphans = new Set<string>();
+  readonly #world: World;
+  readonly #databases: Kept[] = [];
+  readonly #ledgers: Kept[] = [];
+  #engine: MemoryEngine | null = null;
+  #worker: Database.Database | null = null;
+  #kept = 0;
+
+  /** @param from another machine, to be an exact copy of it, key and all */
+  constructor(world: World, name: string, release: string, from?: Machine) {
+    this.#world = world;
+    this.name = name;
+    this.node = from?.node ?? name;
+    this.release = release;
+    const folder = join(world.folder, name);
+    mkdirSync(folder);
+    this.path = join(folder, 'claude-mem.db');
+    this.ledgerPath = join(folder, 'ledger.db');
+    this.process = new SimProcess(folder);
+    this.store = new SimStore(world.bucket, this.node, this.process);
+    if (from === undefined) copyFileSync(template(world.templates, release), this.path);
+    else {
+      from.#copyTo(this.path, this.ledgerPath);
+      this.skew = from.skew;
+      this.pending = new Map(from.pending);
+      this.orphans = new Set(from.orphans);
+      this.knowsNothing = from.knowsNothing;
+    }
+  }
+
+  now = (): number => this.#world.now + this.skew;
+
+  get engine(): MemoryEngine {
+    this.#engine ??= new this.#world.engineClass({
+      databasePath: this.path,
+      ledgerPath: this.ledgerPath,
+      lockDirectory: join(this.process.folder, 'locks'),
+      identity: identityOf(this.node),
+      store: this.store,
+      now: this.now,
+    });
+    return this.#engine;
+  }
+
+  /** The connection that claude-mem's own worker holds. */
+  get worker(): Database.Database {
+    if (this.#worker === null) {
+      this.#worker = openOutside(this.path);
+      this.#worker.pragma('foreign_keys = ON');
+      this.#worker.pragma('synchronous = OFF');
+    }
+    return this.#worker;
+  }
+
+  counts(): Map<string, number> {
+    return countByIdentity(takeInventory(this.worker));
+  }
+
+  /** The process is killed: what it held open is given back as the kernel does it. */
+  kill(): void {
+    this.process.bury();
+    this.#engine = null;
+  }
+
+  /** The process is stopped as it should be. */
+  async stop(): Promise<void> {
+    const engine = this.#engine;
+    this.#engine = null;
+    await engine?.close();
+  }
+
+  closeWorker(): void {
+    this.#worker?.close();
+    this.#worker = null;
+  }
+
+  keepDatabase(): void {
+    this.#databases.push(this.#keep('database', (path) => this.#copyTo(path, null)));
+  }
+
+  keepLedger(): void {
+    if (!existsSync(this.ledgerPath)) return;
+    this.#ledgers.push(this.#keep('ledger', (path) => copyCommitted(this.ledgerPath, path)));
+  }
+
+  /** The oldest kept database that `choose` takes, or null. */
+  pickDatabase(choose: (count: number) => number): Kept | null {
+    return this.#databases[choose(this.#databases.length)] ?? null;
+  }
+
+  pickLedger(choose: (count: number) => number): Kept | null {
+    return this.#ledgers[choose(this.#ledgers.length)] ?? null;
+  }
+
+  /**
+   * Another database takes the place of this one, by rename, as a person or a script does it.
+   * @param kept an older copy, or null for an empty one
+   */
+  replaceDatabase(kept: Kept | null): void {
+    this.closeWorker();
+    const fresh = `${this.path}.new`;
+    copyFileSync(kept?.path ?? template(this.#world.templates, this.release), fresh);
+    for (const suffix of ['-wal', '-shm']) rmSync(`${this.path}${suffix}`, { force: true });
+    renameSync(fresh, this.path);
+    this.knowsNothing = true;
+    this.pending = new Map(kept?.pending);
+    this.orphans = new Set(kept?.orphans);
+  }
+
+  /** The ledger is lost, or put back to an older copy. */
+  replaceLedger(kept: Kept | null): void {
+    this.kill();
+    this.knowsNothing = true;
+    this.cursor = null;
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${this.ledgerPath}${suffix}`, { force: true });
+    if (kept !== null) copyFileSync(kept.path, this.ledgerPath);
+  }
+
+  /** Ids that this database has given out, by kind, for a check that nobody moves a row. */
+  ids(): Map<string, string> {
+    return new Map(
+      takeInventory(this.worker).map(({ kind, row, identity }) => [`${TABLES[kind]}/${row}`, identity]),
+    );
+  }
+
+  has(kind: RowKind, column: string): boolean {
+    return columnsOf(this.worker, TABLES[kind]).has(column);
+  }
+
+  close(): void {
+    this.process.bury();
+    this.closeWorker();
+  }
+
+  #keep(what: string, copy: (path: string) => void): Kept {
+    this.#kept += 1;
+    const path = join(this.process.folder, `kept-${what}-${this.#kept}`);
+    copy(path);
+    return { path, pending: new Map(this.pending), orphans: new Set(this.orphans) };
+  }
+
+  #copyTo(database: string, ledger: string | null): void {
+    writeFileSync(database, this.worker.serialize());
+    if (ledger !== null && existsSync(this.ledgerPath)) copyCommitted(this.ledgerPath, ledger);
+  }
+}
+
+/** Copies what is committed in a database, whoever else has it open. */
+function copyCommitted(from: string, to: string): void {
+  const db = openOutside(from);
+  try {
+    writeFileSync(to, db.serialize());
+  } finally {
+    db.close();
+  }
+}
+
+/** Tables that memories are in, their full-text indexes, and SQLite's own. */
+const KEPT = /^(sdk_sessions|observations|session_summaries|user_prompts|sqlite_|schema_versions)/;
+
+/** The path of an empty database of a release. */
+function template(folder: string, release: string): string {
+  const path = join(folder, `${release}.db`);
+  if (existsSync(path)) return path;
+  const db = buildDatabase(path, release);
+  // Tables that no memory is in: every connection of every history would read their definitions.
+  db.pragma('foreign_keys = OFF');
+  const tables = db
+    .prepare(`SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'`)
+    .pluck()
+    .all() as string[];
+  for (const table of tables) if (!KEPT.test(table)) db.exec(`DROP TABLE ${table}`);
+  db.exec('VACUUM');
+  db.close();
+  return path;
+}

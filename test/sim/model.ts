@@ -1,0 +1,125 @@
+import { readable } from './inventory.ts';
+
+/** What the model knows of one memory that somebody wrote. */
+interface Written {
+  /** How often it must be there on every machine. */
+  required: number;
+  /** How often it may be there: a true twin is there twice. */
+  allowed: number;
+  /** Of that, how many a finished push has sent: no machine's loss can cost them. */
+  sent: number;
+  /** The node that it must not leave, for what never travels. */
+  readonly staysAt: string | null;
+  /** Somebody deleted it, and nobody wrote it since. */
+  deleted: boolean;
+  /** A fault gave an older state back, so that it may be there although it was deleted. */
+  mayReturn: boolean;
+}
+
+/** Rows that a machine wrote since its last finished push began, with how often each is there. */
+export type Pending = Map<string, number>;
+
+/** What must be true of a fleet: every memory ever written, but for those that were thrown away before anybody saw them. */
+export class Model {
+  readonly #written = new Map<string, Written>();
+  /** Sessions that a node may make up for rows that had none. */
+  readonly #stubs = new Set<string>();
+
+  /** A row was written on a machine and is now there `count` times; what never travels stays at that machine's node. */
+  wrote(identity: string, count: number, staysAt: string | null): void {
+    const known = this.#written.get(identity);
+    if (known === undefined) {
+      const nothing = { sent: 0, deleted: false, mayReturn: false };
+      this.#written.set(identity, { required: count, allowed: count, staysAt, ...nothing });
+      return;
+    }
+    known.allowed = Math.max(known.allowed, count);
+    // Written again after a deletion, or beside one: which came last is for the versions to say.
+    if (known.deleted) known.mayReturn = true;
+    else known.required = Math.max(known.required, count);
+  }
+
+  /** A push that began with these rows pending has finished. */
+  sent(pending: Pending): void {
+    for (const [identity, count] of pending) {
+      const known = this.#written.get(identity);
+      if (known !== undefined) known.sent = Math.max(known.sent, count);
+    }
+  }
+
+  /**
+   * A database was thrown away: what it alone held is gone for good.
+   * @param elsewhere how often each memory is on the machine that has it most often, of those that are left
+   */
+  threwAway(pending: Pending, elsewhere: ReadonlyMap<string, number>): void {
+    for (const identity of pending.keys()) {
+      const known = this.#written.get(identity);
+      if (known === undefined) continue;
+      known.required = Math.min(known.required, Math.max(known.sent, elsewhere.get(identity) ?? 0));
+    }
+  }
+
+  /** An older copy of a database took the place of a newer one: what it holds is there again. */
+  broughtBack(counts: ReadonlyMap<string, number>): void {
+    for (const [identity, count] of counts) {
+      const known = this.#written.get(identity);
+      if (known === undefined) continue;
+      if (known.deleted) known.mayReturn = true;
+      else known.required = Math.max(known.required, count);
+    }
+  }
+
+  /** @param counts whether every machine must lose it; else it is gone here, and may come back from others */
+  deleted(identity: string, counts: boolean): void {
+    const known = this.#written.get(identity);
+    if (known === undefined) return;
+    known.required = 0;
+    known.deleted = true;
+    if (!counts || known.allowed > 1) known.mayReturn = true;
+  }
+
+  /** Whatever was deleted so far may be there again: a ledger that knew of the deletions is gone. */
+  forgotDeletions(): void {
+    for (const known of this.#written.values()) if (known.deleted) known.mayReturn = true;
+  }
+
+  stub(identity: string): void {
+    this.#stubs.add(identity);
+  }
+
+  isStub(identity: string): boolean {
+    return this.#stubs.has(identity);
+  }
+
+  isExcluded(identity: string): boolean {
+    return (this.#written.get(identity)?.staysAt ?? null) !== null;
+  }
+
+  /**
+   * Compares what a machine holds with what it must hold.
+   * @returns one line a difference
+   */
+  judge(
+    { name: machine, node }: { readonly name: string; readonly node: string },
+    counts: ReadonlyMap<string, number>,
+  ): Record<'lost' | 'duplicated' | 'invented', string[]> {
+    const verdict = { lost: [] as string[], duplicated: [] as string[], invented: [] as string[] };
+    for (const [identity, known] of this.#written) {
+      const count = counts.get(identity) ?? 0;
+      const line = `${machine}: ${readable(identity)} is there ${count} times`;
+      if (known.staysAt !== null) {
+        if (count > 0 && node !== known.staysAt) verdict.invented.push(`${line} although it must not travel`);
+        continue;
+      }
+      if (count < known.required) verdict.lost.push(`${line}, not ${known.required}`);
+      if (known.deleted && !known.mayReturn) {
+        if (count > 0) verdict.invented.push(`${line} although it was deleted`);
+      } else if (count > known.allowed) verdict.duplicated.push(`${line}, not ${known.allowed}`);
+    }
+    for (const identity of counts.keys()) {
+      if (this.#written.has(identity) || this.#stubs.has(identity)) continue;
+      verdict.invented.push(`${machine}: nobody wrote ${readable(identity)}`);
+    }
+    return verdict;
+  }
+}

@@ -1,0 +1,118 @@
+/** One deliberate breakage of the engine's source, and the promise that it breaks. */
+export interface Mutation {
+  readonly breaks: string;
+  /** Below memory/. */
+  readonly file: string;
+  /** Must be there exactly once: a mutation whose text has gone is no mutation. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** One breakage for every invariant of docs/simulation.md. The simulation must catch each. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    breaks: 'nothing is lost: what was struck off the outbox is in the store',
+    file: 'push.ts',
+    find: 'await store.put(segmentKey(space.cid, name), bytes);',
+    replace: 'if (seq % 2 === 1) await store.put(segmentKey(space.cid, name), bytes);',
+  },
+  {
+    breaks: 'nothing is lost: a row whose session never comes is shown under a stub session',
+    file: 'apply.ts',
+    find: 'const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());',
+    replace: 'const stub = session.orphanWaitMs < 0;',
+  },
+  {
+    breaks: 'nothing is lost: true twins stay two',
+    file: 'scan.ts',
+    find: 'if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };',
+    replace: 'if (holder !== undefined) return { key, ordinal };',
+  },
+  {
+    breaks: 'nothing is lost: a lost certificate is published again',
+    file: 'fetch.ts',
+    find: '=== null) forgetCertificate(ledger, cid);',
+    replace: '=== undefined) forgetCertificate(ledger, cid);',
+  },
+  {
+    breaks: 'nothing is duplicated: applying an operation again changes nothing',
+    file: 'merge.ts',
+    find: '    const row = this.#rowOf(operation, entity);',
+    replace: `    const row = operation.kind === 'session' ? this.#rowOf(operation, entity) : null;
+    if (row === null) return this.#insert(incoming, entity);`,
+  },
+  {
+    breaks:
+      'nothing is duplicated: rows that a crash left unnamed are named before their operations come again',
+    file: 'engine.ts',
+    find: `      // Rows that a crash left unnamed must be named before their operations come again.
+      await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);`,
+    replace: '',
+  },
+  {
+    breaks: 'nothing is invented: what is excluded stays where it is',
+    file: 'emit.ts',
+    find: '    if (project === EXCLUDED_PROJECT) return false;',
+    replace: '',
+  },
+  {
+    breaks: 'all machines converge: the later write of a register stands',
+    file: 'registers.ts',
+    find: 'const takes = compareRegisters(incoming, local, name) > 0;',
+    replace: 'const takes = incoming.values[name] !== undefined;',
+  },
+  {
+    breaks: 'all machines converge: a row belongs to the same session everywhere',
+    file: 'sessions.ts',
+    find: 'if (direct !== null) return { session: direct, key };',
+    replace: 'if (direct !== null) return { session: this.byId(1) ?? direct, key };',
+  },
+  {
+    breaks: 'the exchange ends: a push that has nothing to say says nothing',
+    file: 'publish.ts',
+    find: "if (space.headEtag !== '' || space.epoch === null) return false;",
+    replace: 'if (space.epoch === null) return false;',
+  },
+  {
+    breaks: 'local ids stay what they are',
+    file: 'claude-mem/write.ts',
+    find: '.table} SET ',
+    replace: '.table} SET id = id + 1000, ',
+  },
+  {
+    breaks: 'foreign keys hold, and full-text indexes agree with the rows',
+    file: 'claude-mem/open.ts',
+    find: "  db.pragma('foreign_keys = ON');",
+    replace: "  db.exec('DROP TRIGGER IF EXISTS observations_ai');",
+  },
+  {
+    breaks: 'places in the log are given once: cursors never go back',
+    file: 'push.ts',
+    find: '      ledger.spaces.advance(space.id, seq, sealed.sha);',
+    replace: '',
+  },
+  {
+    breaks: 'a segment never changes: the same bytes go to the same name after a crash',
+    file: 'push.ts',
+    find: 'await store.put(segmentKey(space.cid, name), bytes);',
+    replace: "await store.put(segmentKey(space.cid, { ...name, hash: '0'.repeat(32) }), bytes);",
+  },
+  {
+    breaks: 'a node writes below its own name only',
+    file: 'push.ts',
+    find: 'const name: SegmentName = { node: identity.node, epoch, seq, hash: nameHash(sha) };',
+    replace: "const name: SegmentName = { node: 'zed', epoch, seq, hash: nameHash(sha) };",
+  },
+  {
+    breaks: 'what was deleted is gone everywhere',
+    file: 'emit.ts',
+    find: "      this.#add({ type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) });",
+    replace: '',
+  },
+  {
+    breaks: 'what was changed is changed everywhere',
+    file: 'emit.ts',
+    find: 'for (const { version, up, link } of updates.values()) {',
+    replace: 'for (const { version, up, link } of [...updates.values()].slice(1)) {',
+  },
+];

@@ -1,0 +1,146 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Outcome } from './history.ts';
+import type { Plan } from './steps.ts';
+
+/** What one worker process is to run. */
+export interface Share {
+  readonly seed: number;
+  /** Numbers of histories. */
+  readonly histories: readonly number[];
+  /** The engine's module; another than the real one to see whether its fault is caught. */
+  readonly engine: string;
+  readonly root: string;
+  /** Whether to stop at the first failure. */
+  readonly untilFailure: boolean;
+}
+
+/** One history that failed. */
+export interface Failure {
+  readonly history: number;
+  readonly outcome: Outcome;
+}
+
+/** What a worker says after every history. */
+export interface Told {
+  readonly faults: Record<string, number>;
+  readonly failure: Failure | null;
+}
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly first?: number;
+  readonly histories: number;
+  readonly engine?: string;
+  readonly workers?: number;
+  readonly untilFailure?: boolean;
+  readonly progress?: (done: number, failures: number) => void;
+}
+
+/** What a run of many histories came to. */
+export interface SimReport {
+  readonly histories: number;
+  readonly seed: number;
+  readonly faults: Record<string, number>;
+  readonly failures: Failure[];
+  readonly ms: number;
+}
+
+/** No history takes longer than this unless it goes round in circles, in ms. */
+const HANG_MS = 30_000;
+
+/** The engine that the product runs. */
+export const REAL_ENGINE = new URL('../../memory/engine.ts', import.meta.url).href;
+
+/** A folder for the histories' files: in memory where the system has such a place, for they are written to a lot. */
+export function makeRoot(): string {
+  const shm = '/dev/shm';
+  return mkdtempSync(join(existsSync(shm) ? shm : tmpdir(), 'membridge-sim-'));
+}
+
+/** Runs histories `first` to `first + histories - 1` of a seed on several processes. */
+export async function runMany(options: SimOptions): Promise<SimReport> {
+  const began = performance.now();
+  const count = Math.min(options.workers ?? availableParallelism(), options.histories);
+  const numbers = Array.from({ length: options.histories }, (_, n) => (options.first ?? 0) + n);
+  const faults: Record<string, number> = {};
+  const failures: Failure[] = [];
+  let done = 0;
+  const workers: ChildProcess[] = [];
+  const runs = Array.from({ length: count }, async (_, worker) => {
+    const root = makeRoot();
+    const share: Share = {
+      seed: options.seed,
+      histories: numbers.filter((_number, at) => at % count === worker),
+      engine: options.engine ?? REAL_ENGINE,
+      root,
+      untilFailure: options.untilFailure ?? false,
+    };
+    try {
+      await runShare(share, workers, (told) => {
+        done += 1;
+        for (const [fault, times] of Object.entries(told.faults))
+          faults[fault] = (faults[fault] ?? 0) + times;
+        if (told.failure !== null) failures.push(told.failure);
+        options.progress?.(done, failures.length);
+        if (told.failure !== null && share.untilFailure) for (const other of workers) other.kill();
+      });
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
+  await Promise.all(runs);
+  failures.sort((a, b) => a.history - b.history);
+  return { histories: done, seed: options.seed, faults, failures, ms: performance.now() - began };
+}
+
+async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told) => void): Promise<void> {
+  const child = fork(new URL('worker.ts', import.meta.url), [], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  workers.push(child);
+  let at = 0;
+  const hang = (): void => {
+    const broken = [`history ${share.histories[at]} did not end within ${HANG_MS / 1_000} s`];
+    const nothing = { lost: [], duplicated: [], invented: [], diverged: [], faults: {} };
+    hear({ faults: {}, failure: { history: share.histories[at] ?? -1, outcome: { ...nothing, broken } } });
+    child.kill('SIGKILL');
+  };
+  let watch = setTimeout(hang, HANG_MS);
+  child.on('message', (told: Told) => {
+    at += 1;
+    clearTimeout(watch);
+    watch = setTimeout(hang, HANG_MS);
+    hear(told);
+  });
+  child.send(share);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code, signal) => {
+        // A signal is ours: the history hung, or another one failed and was what we looked for.
+        if (code === 0 || signal !== null) resolve();
+        else reject(new Error(`a simulation process ended with ${code}`));
+      });
+    });
+  } finally {
+    clearTimeout(watch);
+  }
+}
+
+/** How a failing history is to be repeated. */
+export function commandFor(seed: number, history: number): string {
+  return `npm run sim -- --seed ${seed} --history ${history}`;
+}
+
+/** A plan as a list that a person can follow. */
+export function describePlan(plan: Plan): string[] {
+  const names = plan.releases.map(
+    (release, n) =>
+      `${String.fromCharCode(97 + n)} = claude-mem ${release}, clock ${plan.skews[n] ?? 0} ms off`,
+  );
+  const shared = plan.shared > 0 ? [`b began as a copy of a's database with ${plan.shared} sessions`] : [];
+  return [names.join(', '), ...shared, ...plan.steps.map((step, n) => `${n + 1}. ${JSON.stringify(step)}`)];
+}

@@ -1,0 +1,164 @@
+import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
+import { Dice } from './dice.ts';
+import { LEFT_OUT } from './limits.ts';
+import type { FullFile } from './process.ts';
+import { WRITES, type WriteKind } from './workload.ts';
+
+/** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
+export interface Call {
+  readonly machine: number;
+  readonly what: 'push' | 'pull' | 'full-pull' | 'notice' | 'audit';
+  /** The process dies at this step of its own (a store call or an SQL statement); null: it lives. */
+  readonly dieAfter: number | null;
+  readonly faults: readonly PlannedFault[];
+  /** No room for this file to grow. */
+  readonly full: FullFile | null;
+  /** Another program holds claude-mem's write lock until this store call. */
+  readonly lockedUntil: number | null;
+  /** The call is cancelled at this store call. */
+  readonly cancelledAt: number | null;
+  /** claude-mem writes at this store call. */
+  readonly meanwhile: { readonly at: number; readonly write: WriteKind } | null;
+}
+
+/** Faults of the store as a whole, and of machines. */
+export const STORE_LOSSES = ['lose-head', 'lose-certificate', 'lose-segment', 'forget-newest'] as const;
+export const GOING_BACK = [
+  'keep-database',
+  'restore-database',
+  'restore-database',
+  'empty-database',
+  'truncate-database',
+] as const;
+export const OTHER_FAULTS = [
+  'copy-segment',
+  'keep-ledger',
+  'lose-ledger',
+  'restore-ledger',
+  'restore-ledger',
+  'clone-machine',
+  'clock',
+  'kill',
+  'restart',
+] as const;
+export type Fault =
+  (typeof STORE_LOSSES)[number] | (typeof GOING_BACK)[number] | (typeof OTHER_FAULTS)[number];
+
+/** One step of a history. It means the same whatever other steps are left out, so that a failing history can be shortened. */
+export type Step =
+  | { readonly do: 'write'; readonly machine: number; readonly write: WriteKind; readonly seed: number }
+  | { readonly do: 'sync'; readonly calls: readonly Call[]; readonly seed: number }
+  | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
+  | { readonly do: 'wait'; readonly ms: number };
+
+/** Releases whose tables the sync takes; a fleet mixes them. */
+export const RELEASES = [
+  '8.5.10',
+  '9.1.1',
+  '10.6.3',
+  '12.0.0',
+  '12.7.5',
+  '13.10.4',
+  '13.11.0',
+  '13.12.0',
+  '13.15.3',
+  '13.25.3',
+] as const;
+
+/** A history before it happens: it follows from the seed alone. */
+export interface Plan {
+  readonly releases: readonly string[];
+  /** How wrong each machine's clock is at first, in ms. */
+  readonly skews: readonly number[];
+  /** How many writes the first machine had when the second was made as a copy of its database; 0: it was not. */
+  readonly shared: number;
+  readonly steps: readonly Step[];
+}
+
+const TEN_YEARS_MS = 10 * 365 * 86_400_000;
+
+/** Draws a history. */
+export function drawPlan(seed: number): Plan {
+  const dice = new Dice(seed);
+  const machines = dice.weighted([
+    [10, 2],
+    [5, 3],
+    [1, 4],
+    [1, 5],
+  ] as const);
+  const mixed = dice.chance(0.5);
+  const newest = '13.25.3';
+  const releases = Array.from({ length: machines }, () => (mixed ? dice.pick(RELEASES) : newest));
+  // A store that loses what was sent and a machine that loses what it wrote may together lose a memory for good.
+  const storeLoses = dice.chance(0.5);
+  const calm = dice.chance(0.15);
+  const faults: readonly Fault[] = [...OTHER_FAULTS, ...(storeLoses ? STORE_LOSSES : GOING_BACK)];
+  const left = faults.filter(
+    (fault) => !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.lostSegments),
+  );
+  const writes = WRITES.filter((write) => !(write === 'delete-session' && LEFT_OUT.deletedSessions));
+
+  const drawCall = (machine: number): Call => {
+    const what = dice.weighted([
+      [4, 'push'],
+      [4, 'pull'],
+      [2, 'full-pull'],
+      [1, 'notice'],
+      [1, 'audit'],
+    ] as const);
+    const hit = !calm && dice.chance(0.5);
+    const count = hit && dice.chance(0.6) ? dice.between(1, 3) : 0;
+    return {
+      machine,
+      what,
+      dieAfter: hit && dice.chance(0.4) ? 1 + Math.floor(dice.below(18) ** 2 * (dice.below(100) / 60)) : null,
+      faults: Array.from({ length: count }, () => ({
+        at: dice.between(1, 6),
+        fault: dice.pick(CALL_FAULTS),
+      })),
+      full: hit && dice.chance(0.1) ? dice.pick(['ledger.db', 'claude-mem.db'] as const) : null,
+      lockedUntil: hit && dice.chance(0.12) ? dice.between(1, 6) : null,
+      cancelledAt: hit && dice.chance(0.08) ? dice.between(1, 6) : null,
+      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(writes) } : null,
+    };
+  };
+  const drawStep = (): Step => {
+    const machine = dice.below(machines);
+    const what = dice.weighted([
+      [5, 'write'],
+      [6, 'sync'],
+      [calm ? 0 : 2, 'fault'],
+      [1, 'wait'],
+    ] as const);
+    switch (what) {
+      case 'write':
+        return { do: 'write', machine, write: dice.pick(writes), seed: dice.seed() };
+      case 'sync': {
+        const together = dice.chance(0.25) ? dice.between(2, machines) : 1;
+        const chosen = dice.shuffled(Array.from({ length: machines }, (_, n) => n)).slice(0, together);
+        return { do: 'sync', calls: chosen.map(drawCall), seed: dice.seed() };
+      }
+      case 'fault':
+        return { do: 'fault', fault: dice.pick(left), machine, seed: dice.seed() };
+      case 'wait':
+        return { do: 'wait', ms: dice.pick([1_000, 60_000, 700_000, 86_400_000, 3 * 86_400_000]) };
+    }
+  };
+  return {
+    releases,
+    skews: releases.map(() => (dice.chance(0.3) ? drawSkew(dice) : 0)),
+    shared: dice.chance(0.3) ? dice.between(1, 5) : 0,
+    // Short histories find as much as long ones, and more of them are run.
+    steps: Array.from({ length: Math.min(dice.between(10, 60), dice.between(10, 60)) }, drawStep),
+  };
+}
+
+/** A wrong clock: years off now and then, minutes otherwise; in ms. */
+export function drawSkew(dice: Dice): number {
+  return dice.weighted([
+    [2, 0],
+    [2, dice.between(-600_000, 600_000)],
+    [1, TEN_YEARS_MS],
+    [1, -TEN_YEARS_MS],
+  ]);
+}

@@ -1,0 +1,233 @@
+import { MembridgeError } from '../../contract/errors.ts';
+import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
+import { canonicalHash } from '../../memory/canonical.ts';
+import type { MemoryEngine } from '../../memory/engine.ts';
+import { countByIdentity, readable, takeInventory, type Found } from './inventory.ts';
+import { Machine, type World } from './machine.ts';
+import type { Model } from './model.ts';
+import { openOutside } from './process.ts';
+
+/** What a history came to; all lists are empty when the sync kept its promises. */
+export interface Verdict {
+  readonly lost: string[];
+  readonly duplicated: string[];
+  readonly invented: string[];
+  readonly diverged: string[];
+  /** Anything else that must not be: damage, moved ids, broken rules of the store, no end to the exchange. */
+  readonly broken: string[];
+}
+
+export const KINDS_OF_FAILURE = ['lost', 'duplicated', 'invented', 'diverged', 'broken'] as const;
+
+/** Whether the sync broke a promise. */
+export function failed(verdict: Verdict): boolean {
+  return KINDS_OF_FAILURE.some((kind) => verdict[kind].length > 0);
+}
+
+interface Settling {
+  readonly world: World;
+  readonly machines: readonly Machine[];
+  readonly model: Model;
+  readonly space: SpaceConfig;
+  readonly problemsMayStay: boolean;
+  readonly trace: (line: string) => void;
+}
+
+/** Rounds of push and full pull on every machine after which nothing may be left to say. */
+const MAX_ROUNDS = 10;
+
+/** Longer than a row waits for its session and than heads are trusted, in ms. */
+const ROUND_MS = 11 * 60_000;
+
+/** Longer than a session counts as in use, in ms. */
+const REST_MS = 2 * 86_400_000;
+
+/**
+ * One listing of heads tells a quiet fleet that it is quiet; a node whose ledger began anew looks into its former
+ * incarnation's segments each time, until it next has something to send.
+ */
+const MAX_QUIET_REQUESTS = 3;
+
+const CALL = { signal: new AbortController().signal, progress: () => undefined };
+
+/** Lets the faults end, exchanges until nothing moves, has a new machine join, and judges everything that is there. */
+export async function settleAndJudge(settling: Settling): Promise<Verdict> {
+  const { world, machines, model } = settling;
+  const verdict: Verdict = { lost: [], duplicated: [], invented: [], diverged: [], broken: [] };
+  world.now += REST_MS;
+  for (const machine of machines) {
+    await machine.stop();
+    machine.skew = 0;
+  }
+  const before = new Map(machines.map((machine) => [machine, machine.ids()]));
+  const fleet = [...machines];
+  try {
+    await settle(fleet, settling, verdict);
+    // A machine that joins late has nothing but what the store holds.
+    const newcomer = new Machine(world, 'newcomer', '13.25.3');
+    fleet.push(newcomer);
+    const { writes } = world.bucket;
+    await settle([newcomer], settling, verdict);
+    if (world.bucket.keys('/seg/newcomer/').length > 0 && world.bucket.writes > writes)
+      await settle(fleet, settling, verdict);
+    if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
+    for (const machine of fleet)
+      judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
+    compareMachines(fleet, model, verdict);
+    return verdict;
+  } finally {
+    for (const machine of fleet) if (!machines.includes(machine)) machine.close();
+  }
+}
+
+async function settle(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
+  const { world, space, trace } = settling;
+  let last = '';
+  for (let round = 1; round <= MAX_ROUNDS; round += 1) {
+    world.now += ROUND_MS;
+    const moved: string[] = [];
+    for (const { engine, name } of fleet) {
+      try {
+        // What was changed before the end is found at once; nobody changes anything any more.
+        if (round === 1) await engine.audit(CALL, { deep: true });
+        const pushed = await pushOrRestore(engine, space);
+        const pulled = await engine.pull(space, true, CALL);
+        if (pushed.rows > 0) moved.push(`${name} sent ${pushed.rows}`);
+        const { inserted, updated, deleted = 0, segments } = pulled;
+        if (inserted + updated + deleted + segments > 0)
+          moved.push(
+            `${name} took ${inserted} new, ${updated} changed, ${deleted} deleted of ${segments} segments`,
+          );
+        if (pulled.waiting > 0) moved.push(`${name} has ${pulled.waiting} waiting`);
+        if (!settling.problemsMayStay)
+          for (const { node, problem } of pulled.problems) moved.push(`${name} on ${node}: ${problem}`);
+      } catch (error) {
+        verdict.broken.push(
+          `settling, ${name}: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
+        );
+        return;
+      }
+    }
+    last = moved.join('; ');
+    trace(`settling, round ${round}: ${last || 'quiet'}`);
+    if (moved.length === 0) return;
+  }
+  verdict.broken.push(`not settled after ${MAX_ROUNDS} rounds: ${last}`);
+}
+
+/** A push, after asking for the rows back when the engine asks whether so many were deleted on purpose: none were. */
+async function pushOrRestore(engine: MemoryEngine, space: SpaceConfig): Promise<PushResult> {
+  try {
+    return await engine.push(space, CALL);
+  } catch (error) {
+    if (!(error instanceof MembridgeError) || error.code !== 'memory_guarded') throw error;
+    await engine.resolveDeletes('restore', CALL);
+    return await engine.push(space, CALL);
+  }
+}
+
+/** What a quiet fleet may not do: send bytes, or ask for more than the heads. */
+async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
+  for (const { engine, name, node } of fleet) {
+    // Copies of one machine write one head in turn, and have to look each time what the other meant by it.
+    if (fleet.filter((machine) => machine.node === node).length > 1) continue;
+    const pushed = await engine.push(settling.space, CALL);
+    const pulled = await engine.pull(settling.space, false, CALL);
+    if (pushed.traffic.bytesUp + pushed.traffic.requests > 0)
+      verdict.broken.push(`${name}: a push of nothing took ${JSON.stringify(pushed.traffic)}`);
+    if (!settling.problemsMayStay && pulled.traffic.requests > MAX_QUIET_REQUESTS)
+      verdict.broken.push(`${name}: a pull of nothing took ${JSON.stringify(pulled.traffic)}`);
+  }
+}
+
+function judgeMachine(
+  machine: Machine,
+  before: ReadonlyMap<string, string>,
+  model: Model,
+  verdict: Verdict,
+): void {
+  const found = takeInventory(machine.worker);
+  const judged = model.judge(machine, countByIdentity(found));
+  verdict.lost.push(...judged.lost);
+  verdict.duplicated.push(...judged.duplicated);
+  verdict.invented.push(...judged.invented);
+  const now = machine.ids();
+  for (const [id, identity] of before) {
+    const is = now.get(id);
+    if (is !== undefined && is !== identity)
+      verdict.broken.push(`${machine.name}: ${id} was ${readable(identity)} and is ${readable(is)}`);
+  }
+  machine.closeWorker();
+  for (const problem of soundness(machine)) verdict.broken.push(`${machine.name}: ${problem}`);
+}
+
+/** What SQLite finds wrong with a database. On a connection of its own: FTS5 remembers what it last saw. */
+function soundness(machine: Machine): string[] {
+  const problems: string[] = [];
+  const db = openOutside(machine.path);
+  try {
+    const integrity = db.pragma('integrity_check', { simple: true });
+    if (integrity !== 'ok') problems.push(`integrity_check: ${String(integrity)}`);
+    for (const { table, rowid } of db.pragma('foreign_key_check') as { table: string; rowid: number }[]) {
+      if (!machine.orphans.has(`${table}/${rowid}`)) problems.push(`${table}/${rowid} breaks a foreign key`);
+    }
+    const indexes = db
+      .prepare(`SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%fts5%'`)
+      .pluck();
+    for (const name of indexes.all() as string[]) {
+      db.exec(`INSERT INTO ${name}(${name}, rank) VALUES ('integrity-check', 1)`);
+    }
+  } catch (error) {
+    problems.push(String(error));
+  } finally {
+    db.close();
+  }
+  return problems;
+}
+
+/** Whether all machines hold the same memories in the same state, as far as their tables have room for it. */
+function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdict): void {
+  const states = fleet.map((machine) => ({
+    name: machine.name,
+    states: statesOf(takeInventory(machine.worker), model),
+  }));
+  const [first, ...others] = states;
+  if (first === undefined) return;
+  for (const other of others) {
+    for (const identity of new Set([...first.states.keys(), ...other.states.keys()])) {
+      const [a, b] = [first.states.get(identity), other.states.get(identity)];
+      const difference = a === undefined || b === undefined ? 'is on one only' : differing(a, b);
+      if (difference !== null)
+        verdict.diverged.push(`${first.name} and ${other.name}: ${readable(identity)} ${difference}`);
+    }
+  }
+  // The product's own measure must agree where all have the same tables.
+  if (verdict.diverged.length > 0 || new Set(fleet.map(({ release }) => release)).size > 1) return;
+  const hashes = new Set(fleet.map((machine) => canonicalHash(machine.worker, machine.path)));
+  if (hashes.size > 1) verdict.diverged.push('the canonical hashes differ although every row is the same');
+}
+
+type States = Map<string, Record<string, string>[]>;
+
+function statesOf(found: readonly Found[], model: Model): States {
+  const states: States = new Map();
+  for (const { identity, state } of found) {
+    if (model.isStub(identity) || model.isExcluded(identity)) continue;
+    states.set(identity, [...(states.get(identity) ?? []), state]);
+  }
+  return states;
+}
+
+function differing(
+  a: readonly Record<string, string>[],
+  b: readonly Record<string, string>[],
+): string | null {
+  if (a.length !== b.length) return `is there ${a.length} times and ${b.length} times`;
+  const columns = Object.keys(a[0] ?? {}).filter((column) => column in (b[0] ?? {}));
+  const shown = (list: readonly Record<string, string>[]): string =>
+    JSON.stringify(
+      list.map((state) => columns.map((column) => `${column}=${state[column]}`).join(' ')).sort(),
+    );
+  const [left, right] = [shown(a), shown(b)];
+  return left === right ? null : `differs: ${left} and ${right}`;
+}

@@ -1,0 +1,32 @@
+// A process of the simulation: runs its share of the histories and tells after each what came of it.
+import { historySeed } from './dice.ts';
+import { runHistory } from './history.ts';
+import type { EngineClass } from './machine.ts';
+import { failed } from './verdict.ts';
+import type { Share, Told } from './run.ts';
+import { drawPlan } from './steps.ts';
+
+async function run(share: Share): Promise<void> {
+  const { MemoryEngine } = (await import(share.engine)) as { MemoryEngine: EngineClass };
+  for (const history of share.histories) {
+    const seed = historySeed(share.seed, history);
+    const plan = drawPlan(seed);
+    const outcome = await runHistory(plan, seed, { engineClass: MemoryEngine, root: share.root });
+    const failure = failed(outcome) ? { history, outcome } : null;
+    const told: Told = { faults: outcome.faults, failure };
+    await new Promise<void>((resolve, reject) => {
+      process.send?.(told, (error) => (error === null ? resolve() : reject(error)));
+    });
+    if (failure !== null && share.untilFailure) break;
+  }
+}
+
+process.once('message', (share: Share) => {
+  run(share).then(
+    () => process.disconnect(),
+    (error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : String(error)}\n`);
+      process.exit(1);
+    },
+  );
+});

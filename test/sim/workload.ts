@@ -1,0 +1,395 @@
+import type { Dice } from './dice.ts';
+import { columnsOf, findRow, sessionColumns, TABLES, type RowKind } from './inventory.ts';
+import type { Machine } from './machine.ts';
+import type { Model } from './model.ts';
+
+/** What a machine's claude-mem, or a person with its database, may do. */
+export const WRITES = [
+  'session',
+  'append',
+  'resume',
+  'twin',
+  'orphan',
+  'manual',
+  'odd-text',
+  'observer',
+  'rewrite-memory-id',
+  'update',
+  'finish',
+  'delete',
+  'delete-session',
+] as const;
+export type WriteKind = (typeof WRITES)[number];
+
+const PROJECTS = ['garden', 'billing', 'website'];
+const EXCLUDED = 'observer-sessions';
+const TYPES = ['discovery', 'bugfix', 'feature', 'refactor', 'change', 'decision'];
+
+type Columns = Record<string, string | number | null | Buffer>;
+
+/** The users of a fleet: they write memories, each with a text of its own, and tell the model what they wrote. */
+export class Workload {
+  readonly #model: Model;
+  /** Conversations that may go on on any machine. */
+  readonly #conversations: string[] = [];
+  #written = 0;
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  /**
+   * Does one thing on one machine, in one transaction as claude-mem does it.
+   * @throws SqliteError SQLITE_BUSY when somebody holds the lock
+   */
+  write(machine: Machine, kind: WriteKind, dice: Dice): void {
+    // The switch has no effect within a transaction.
+    if (kind === 'orphan') machine.worker.pragma('foreign_keys = OFF');
+    try {
+      machine.worker.transaction(() => this.#do(machine, kind, dice)).immediate();
+    } finally {
+      machine.worker.pragma('foreign_keys = ON');
+    }
+  }
+
+  #do(machine: Machine, kind: WriteKind, dice: Dice): void {
+    switch (kind) {
+      case 'session':
+        return this.#session(machine, dice, `chat-${this.#token()}`, dice.pick(PROJECTS));
+      case 'append':
+        return this.#append(machine, dice, 'plain');
+      case 'odd-text':
+        return this.#append(machine, dice, 'odd');
+      case 'resume':
+        if (this.#conversations.length === 0) return;
+        return this.#resume(machine, dice, dice.pick(this.#conversations));
+      case 'twin':
+        return this.#twin(machine, dice);
+      case 'orphan':
+        return this.#orphan(machine, dice);
+      case 'manual':
+        return this.#manual(machine, dice);
+      case 'observer':
+        return this.#session(machine, dice, `watch-${this.#token()}`, EXCLUDED);
+      case 'rewrite-memory-id':
+        return this.#rewriteMemoryId(machine, dice);
+      case 'update':
+        return this.#update(machine, dice);
+      case 'finish':
+        return this.#finish(machine, dice);
+      case 'delete':
+        return this.#delete(machine, dice);
+      case 'delete-session':
+        return this.#deleteSession(machine, dice);
+    }
+  }
+
+  #session(machine: Machine, dice: Dice, content: string, project: string): void {
+    const named = dice.chance(0.8);
+    const memory = named ? `mem-${machine.name}-${this.#token()}` : null;
+    this.#insertSession(machine, dice, content, memory, project);
+    if (project !== EXCLUDED) this.#conversations.push(content);
+    for (let n = dice.between(0, 2); n > 0; n -= 1) this.#prompt(machine, dice, content, project, 'plain');
+    for (let n = named ? dice.between(0, 3) : 0; n > 0; n -= 1)
+      this.#child(machine, dice, memory ?? '', project, 'plain');
+  }
+
+  #resume(machine: Machine, dice: Dice, content: string): void {
+    const { content: column } = sessionColumns(machine.worker);
+    const here = machine.worker.prepare(`SELECT project FROM sdk_sessions WHERE ${column} = ?`).get(content);
+    const project = (here as { project: string } | undefined)?.project ?? dice.pick(PROJECTS);
+    if (here === undefined)
+      this.#insertSession(machine, dice, content, `mem-${machine.name}-${this.#token()}`, project);
+    this.#prompt(machine, dice, content, project, 'plain');
+    const memory = this.#memoryOf(machine, content);
+    if (memory !== null) this.#child(machine, dice, memory, project, 'plain');
+  }
+
+  #append(machine: Machine, dice: Dice, text: 'plain' | 'odd'): void {
+    const { content, memory } = sessionColumns(machine.worker);
+    const sessions = machine.worker
+      .prepare(
+        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL ORDER BY id`,
+      )
+      .all() as { content: string; memory: string; project: string }[];
+    if (sessions.length === 0)
+      return this.#session(machine, dice, `chat-${this.#token()}`, dice.pick(PROJECTS));
+    const session = dice.pick(sessions);
+    for (let n = dice.between(1, 3); n > 0; n -= 1) {
+      if (dice.chance(0.3)) this.#prompt(machine, dice, session.content, session.project, text);
+      else this.#child(machine, dice, session.memory, session.project, text);
+    }
+  }
+
+  /** The same row again, as claude-mem does when a hook runs twice: a memory of its own all the same. */
+  #twin(machine: Machine, dice: Dice): void {
+    const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
+    const rows = this.#ids(machine, kind).filter((id) => !machine.orphans.has(`${TABLES[kind]}/${id}`));
+    if (rows.length === 0) return;
+    const db = machine.worker;
+    const of = dice.pick(rows);
+    const row = db.prepare(`SELECT * FROM ${TABLES[kind]} WHERE id = ?`).get(of) as Columns;
+    const copy: Columns = { ...row };
+    for (const local of ['id', 'origin_device_id', 'origin_local_id', 'synced_at']) delete copy[local];
+    if ('content_hash' in copy) copy['content_hash'] = this.#hash(dice);
+    const excluded = (copy['project'] ?? null) === EXCLUDED || this.#excludedPrompt(machine, copy);
+    this.#insert(machine, kind, copy, excluded, true);
+  }
+
+  /** A row whose session is nowhere: claude-mem's bugs have left thousands of them. */
+  #orphan(machine: Machine, dice: Dice): void {
+    const db = machine.worker;
+    const lost = `lost-${this.#token()}`;
+    const { content, memory } = sessionColumns(db);
+    const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
+    const row = this.#row(machine, dice, kind, 'plain');
+    if (kind === 'prompt') row[content] = lost;
+    else Object.assign(row, { [memory]: lost, project: dice.pick(PROJECTS) });
+    const id = this.#insert(machine, kind, row, false);
+    machine.orphans.add(`${TABLES[kind]}/${id}`);
+    this.#model.stub(
+      JSON.stringify(['session', 'claude', `X'${Buffer.from(lost).toString('hex').toUpperCase()}'`]),
+    );
+  }
+
+  /** What a person saved by hand: its session has the same names on every machine. */
+  #manual(machine: Machine, dice: Dice): void {
+    const project = dice.pick(PROJECTS);
+    const name = `manual-${project}`;
+    const { content } = sessionColumns(machine.worker);
+    const here = machine.worker.prepare(`SELECT 1 FROM sdk_sessions WHERE ${content} = ?`).get(name);
+    if (here === undefined) this.#insertSession(machine, dice, name, name, project);
+    const memory = this.#memoryOf(machine, name);
+    if (memory === null) return;
+    // An upgrade gave old rows hashes that are the same on two machines and mean nothing.
+    const hash = dice.chance(0.5) ? `__null_migration_${dice.between(1, 3)}__` : this.#hash(dice);
+    const taken = machine.has('observation', 'content_hash')
+      ? machine.worker.prepare('SELECT 1 FROM observations WHERE content_hash = ?').get(hash)
+      : undefined;
+    const row = this.#row(machine, dice, 'observation', 'plain');
+    const { memory: column } = sessionColumns(machine.worker);
+    Object.assign(row, {
+      [column]: memory,
+      project,
+      content_hash: taken === undefined ? hash : this.#hash(dice),
+    });
+    this.#insert(machine, 'observation', row, false);
+  }
+
+  #rewriteMemoryId(machine: Machine, dice: Dice): void {
+    const { memory } = sessionColumns(machine.worker);
+    const cascades = (
+      machine.worker.pragma('foreign_key_list(observations)') as { on_update: string }[]
+    ).every(({ on_update: onUpdate }) => onUpdate === 'CASCADE');
+    const ids = cascades ? this.#ids(machine, 'session', `${memory} IS NOT NULL`) : [];
+    if (ids.length === 0) return;
+    machine.worker
+      .prepare(`UPDATE sdk_sessions SET ${memory} = ? WHERE id = ?`)
+      .run(`mem-${machine.name}-${this.#token()}`, dice.pick(ids));
+  }
+
+  #update(machine: Machine, dice: Dice): void {
+    const [kind, column] = dice.pick([
+      ['session', 'project'],
+      ['session', 'custom_title'],
+      ['session', 'user_prompt'],
+      ['observation', 'project'],
+      ['observation', 'merged_into_project'],
+      ['observation', 'concepts'],
+      ['summary', 'project'],
+      ['summary', 'merged_into_project'],
+    ] as const);
+    if (!machine.has(kind, column)) return;
+    const ids = this.#ids(machine, kind, `project <> '${EXCLUDED}'`);
+    if (ids.length === 0) return;
+    const value =
+      column === 'concepts'
+        ? JSON.stringify([this.#token()])
+        : column === 'project'
+          ? dice.pick(PROJECTS)
+          : dice.chance(0.2)
+            ? null
+            : this.#token();
+    machine.worker
+      .prepare(`UPDATE ${TABLES[kind]} SET ${column} = ? WHERE id = ?`)
+      .run(value, dice.pick(ids));
+  }
+
+  #finish(machine: Machine, dice: Dice): void {
+    const ids = this.#ids(machine, 'session', `status = 'active'`);
+    if (ids.length === 0) return;
+    const at = machine.now();
+    machine.worker
+      .prepare(`UPDATE sdk_sessions SET status = ?, completed_at = ?, completed_at_epoch = ? WHERE id = ?`)
+      .run(dice.pick(['completed', 'failed']), new Date(at).toISOString(), at, dice.pick(ids));
+  }
+
+  #delete(machine: Machine, dice: Dice): void {
+    const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
+    const ids = this.#ids(machine, kind);
+    if (ids.length === 0) return;
+    const id = dice.pick(ids);
+    const found = findRow(machine.worker, kind, id);
+    // With a twin left, nobody could say which of the two is meant to stay.
+    if (this.#count(machine, kind, found.identity) > 1) return;
+    machine.worker.prepare(`DELETE FROM ${TABLES[kind]} WHERE id = ?`).run(id);
+    this.#deleted(machine, found.identity);
+  }
+
+  #deleteSession(machine: Machine, dice: Dice): void {
+    const ids = this.#ids(machine, 'session');
+    if (ids.length === 0) return;
+    const id = dice.pick(ids);
+    const before = machine.counts();
+    machine.worker.prepare('DELETE FROM sdk_sessions WHERE id = ?').run(id);
+    const after = machine.counts();
+    for (const identity of before.keys()) {
+      if (after.has(identity)) continue;
+      // Rows of peers keep a session alive that was deleted here.
+      this.#deleted(machine, identity, !identity.startsWith('["session"'));
+    }
+  }
+
+  /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
+  #deleted(machine: Machine, identity: string, counts = true): void {
+    const isKnown = counts && !machine.knowsNothing && !machine.pending.has(identity);
+    machine.pending.delete(identity);
+    this.#model.deleted(identity, isKnown);
+  }
+
+  #insertSession(
+    machine: Machine,
+    dice: Dice,
+    content: string,
+    memory: string | null,
+    project: string,
+  ): void {
+    const columns = sessionColumns(machine.worker);
+    const at = machine.now() - dice.below(3_600_000);
+    const ended = dice.chance(0.7);
+    const row: Columns = {
+      [columns.content]: content,
+      [columns.memory]: memory,
+      project,
+      user_prompt: dice.chance(0.8) ? `do ${this.#token()}` : null,
+      started_at: new Date(at).toISOString(),
+      started_at_epoch: at,
+      completed_at: ended ? new Date(at + 600_000).toISOString() : null,
+      completed_at_epoch: ended ? at + 600_000 : null,
+      status: ended ? dice.pick(['completed', 'completed', 'failed']) : 'active',
+      worker_port: 37_777,
+      custom_title: dice.chance(0.3) ? this.#token() : null,
+    };
+    this.#insert(machine, 'session', row, project === EXCLUDED);
+  }
+
+  #prompt(machine: Machine, dice: Dice, content: string, project: string, text: 'plain' | 'odd'): void {
+    const columns = sessionColumns(machine.worker);
+    const row = this.#row(machine, dice, 'prompt', text);
+    row[columns.content] = content;
+    const session = machine.worker
+      .prepare(`SELECT id FROM sdk_sessions WHERE ${columns.content} = ?`)
+      .get(content) as { id: number };
+    row['session_db_id'] = session.id;
+    this.#insert(machine, 'prompt', row, project === EXCLUDED);
+  }
+
+  #child(machine: Machine, dice: Dice, memory: string, project: string, text: 'plain' | 'odd'): void {
+    const kind = dice.chance(0.3) ? 'summary' : 'observation';
+    const row = this.#row(machine, dice, kind, text);
+    Object.assign(row, { [sessionColumns(machine.worker).memory]: memory, project });
+    this.#insert(machine, kind, row, project === EXCLUDED);
+  }
+
+  /** A row without its session, with a text that nobody else has. */
+  #row(machine: Machine, dice: Dice, kind: Exclude<RowKind, 'session'>, text: 'plain' | 'odd'): Columns {
+    const at = machine.now() + dice.below(1_000);
+    const token = this.#token();
+    // Lone surrogates and other bytes that are no UTF-8, NULs, and characters beyond the BMP: what tools print.
+    const odd = dice.pick([
+      Buffer.concat([Buffer.from(`${token} `), Buffer.from([0xed, 0xa0, 0x80, 0xff])]),
+      Buffer.concat([Buffer.from(`${token} `), Buffer.from([0, 0x41, 0])]),
+      Buffer.from(`${token} \u{1F600}\u2028\uFFFD\r\n"'\\`),
+    ]);
+    const said = text === 'odd' ? odd : `said ${token}`;
+    const common: Columns = { prompt_number: dice.between(1, 5), created_at: new Date(at).toISOString() };
+    common['created_at_epoch'] = at;
+    if (kind === 'prompt') return { ...common, prompt_text: said };
+    if (kind === 'summary') {
+      const request = dice.chance(0.1) ? null : `asked ${token}`;
+      return {
+        ...common,
+        request,
+        investigated: 'all of it',
+        learned: said,
+        notes: null,
+        discovery_tokens: 900,
+      };
+    }
+    return {
+      ...common,
+      type: dice.pick(TYPES),
+      title: dice.chance(0.2) ? null : `title ${token}`,
+      subtitle: null,
+      narrative: said,
+      facts: JSON.stringify([token]),
+      concepts: '["how-it-works"]',
+      files_read: '[]',
+      files_modified: '[]',
+      discovery_tokens: 1_200,
+      content_hash: this.#hash(dice),
+    };
+  }
+
+  #insert(machine: Machine, kind: RowKind, row: Columns, excluded: boolean, twin = false): number {
+    const db = machine.worker;
+    const known = columnsOf(db, TABLES[kind]);
+    const columns = Object.keys(row).filter((column) => known.has(column));
+    const values = columns.map((column) => row[column] ?? null);
+    // Bound as bytes, stored as text: the only way to write text that is not UTF-8.
+    const places = values.map((value) => (Buffer.isBuffer(value) ? 'CAST(? AS TEXT)' : '?')).join(', ');
+    const sql = `INSERT INTO ${TABLES[kind]} (${columns.join(', ')}) VALUES (${places})`;
+    const id = Number(db.prepare(sql).run(values).lastInsertRowid);
+    const { identity } = findRow(db, kind, id);
+    const count = twin ? this.#count(machine, kind, identity) : 1;
+    machine.pending.set(identity, count);
+    this.#model.wrote(identity, count, excluded ? machine.node : null);
+    return id;
+  }
+
+  #count(machine: Machine, kind: RowKind, identity: string): number {
+    return this.#ids(machine, kind).filter((id) => findRow(machine.worker, kind, id).identity === identity)
+      .length;
+  }
+
+  #excludedPrompt(machine: Machine, row: Columns): boolean {
+    const session = row['session_db_id'];
+    if (session === undefined || session === null) return false;
+    const found = machine.worker.prepare('SELECT project FROM sdk_sessions WHERE id = ?').get(session);
+    return (found as { project: string } | undefined)?.project === EXCLUDED;
+  }
+
+  #memoryOf(machine: Machine, content: string): string | null {
+    const columns = sessionColumns(machine.worker);
+    const found = machine.worker
+      .prepare(`SELECT ${columns.memory} AS memory FROM sdk_sessions WHERE ${columns.content} = ?`)
+      .get(content) as { memory: string | null } | undefined;
+    return found?.memory ?? null;
+  }
+
+  #ids(machine: Machine, kind: RowKind, where = '1'): number[] {
+    return machine.worker
+      .prepare(`SELECT id FROM ${TABLES[kind]} WHERE ${where} ORDER BY id`)
+      .pluck()
+      .all() as number[];
+  }
+
+  #hash(dice: Dice): string {
+    return dice.seed().toString(16).padStart(16, '0');
+  }
+
+  #token(): string {
+    this.#written += 1;
+    return `w${this.#written}`;
+  }
+}
