@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
 import { until } from '../demo/fleet.ts';
+import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
 
@@ -55,6 +56,15 @@ describe('agents', () => {
     await until('both have all', 60, () => a.observations() === 48 && b.observations() === 48);
     a.remember('Noticed by itself');
     await until('b has it', 30, () => b.observations() === 49);
+  });
+
+  it('carry a prompt of 19 MB, the largest that was seen in the field, within the heap of their memory thread', async () => {
+    const text = randomBytes(9_500_000).toString('hex');
+    const session = a.db.prepare('SELECT content_session_id FROM sdk_sessions LIMIT 1').pluck().get();
+    const contentSessionId = session as string;
+    new MemoryWriter(a.db).prompt({ contentSessionId, number: 99, text, createdAt: Date.now() });
+    const known = b.db.prepare('SELECT count(*) FROM user_prompts WHERE prompt_text = ?').pluck();
+    await until('b has it', 60, () => known.get(text) === 1);
   });
 
   it('touch nothing in the home folder but rows of the database', async () => {

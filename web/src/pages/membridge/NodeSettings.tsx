@@ -3,6 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
 import type { Space } from '../../../../contract/memory.ts';
 import { EditNode } from './EditNode.tsx';
+import styles from './MemberRow.module.css';
 
 /** The button that opens what one node does differently in a space. */
 export function NodeSettings({ space, node }: { space: Space; node: string }) {
@@ -14,6 +15,7 @@ export function NodeSettings({ space, node }: { space: Space; node: string }) {
         <ActionIcon
           variant="default"
           size={22}
+          className={styles.settings ?? ''}
           onClick={open}
           aria-label={label}
           data-testid={`member-settings-${node}`}
