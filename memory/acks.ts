@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { ackKey, acksPrefix } from './layout.ts';
-import { readKeys } from './publish.ts';
+import { publishCertificate, readKeys } from './publish.ts';
 import type { SyncSession } from './session.ts';
 import { publicKeyOf, signBytes, verifyBytes } from './signing.ts';
 
@@ -42,13 +42,15 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   const { ledger, store, identity } = session;
   const now = session.now();
   const { id } = ledger.spaces.get(cid);
-  const [writtenAt = '0', before = ''] = String(ledger.meta(flagOf(cid)) ?? '').split(' ', 2);
+  const [writtenAt = '0', before = '', reported = ''] = String(ledger.meta(flagOf(cid)) ?? '').split(' ', 3);
   const since = now - Number(writtenAt);
-  // A time in the future is a clock that was put right.
-  if (!asked && since >= 0 && since < ACK_EVERY_MS) return false;
+  const damaged = ledger.inbox.damagedNames(id);
+  const report = hash('sha256', canonicalJson(damaged));
+  // Damage is told at once. A time in the future is a clock that was put right.
+  const isNew = report !== (reported === '' ? hash('sha256', '[]') : reported);
+  if (!asked && !isNew && since >= 0 && since < ACK_EVERY_MS) return false;
   const applied: Ack['applied'] = {};
   for (const { node, epoch, seq } of ledger.coverage.reaches(id)) (applied[node] ??= {})[epoch] = seq;
-  const damaged = ledger.inbox.damagedNames(id);
   const stand = canonicalJson({ applied, damaged });
   const digest = hash('sha256', stand);
   if (!asked && digest === before && since >= 0 && since < SIGN_OF_LIFE_MS) return false;
@@ -63,8 +65,10 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   };
   const line = canonicalJson(ack);
   const signature = signBytes(identity.key, Buffer.from(line, 'utf8'));
+  // A node that only reads has published nothing yet that its signature could be checked by.
+  await publishCertificate(session, cid);
   await store.put(ackKey(cid, identity.node), Buffer.from(`${line}\n${signature}\n`, 'utf8'));
-  ledger.setMeta(flagOf(cid), `${now} ${digest}`);
+  ledger.setMeta(flagOf(cid), `${now} ${digest} ${report}`);
   return true;
 }
 

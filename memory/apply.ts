@@ -2,6 +2,7 @@ import { errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { guarded, openForMerging } from './claude-mem/open.ts';
 import { KINDS } from './kinds.ts';
+import { parseSegmentName } from './layout.ts';
 import { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
@@ -82,7 +83,10 @@ export async function applyStaged(
         },
         (count) => ledger.inbox.setDone(id, before + count),
       );
-      ledger.atomically(() => ledger.inbox.markApplied(id));
+      ledger.atomically(() => {
+        ledger.inbox.markApplied(id);
+        for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
+      });
     }
 
     const waiting = ledger.inbox

@@ -36,6 +36,8 @@ export interface Chunk {
   readonly note: () => void;
   /** Whether rows are left for another segment. */
   readonly more: boolean;
+  /** How many memories of the ledger's list of those to be sent again it takes care of. */
+  readonly cleaned: number;
 }
 
 /** Whether any row here may be unknown to the space; false means a push has nothing to do. */
@@ -73,10 +75,12 @@ class Collector {
   collect(): Chunk {
     const { db, ledger, clock, reader } = this.#context;
     const space = this.#space;
+    let cleaned = 0;
     db.transaction(() => {
       for (const { key, parts } of ledger.dirty.list(space.id, MAX_OPERATIONS)) {
         if (this.#isFull()) break;
         this.#notes.push(() => ledger.dirty.clear(space.id, key));
+        cleaned += 1;
         const entity = ledger.entities.byKey(key);
         if (entity !== null) this.#emitParts(entity, parts);
       }
@@ -114,7 +118,7 @@ class Collector {
       for (const each of this.#notes) each();
       ledger.setMeta('hlc', clock.last);
     };
-    return { lines: this.#lines, note, more };
+    return { lines: this.#lines, note, more, cleaned };
   }
 
   #isFull(): boolean {

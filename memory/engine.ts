@@ -19,11 +19,13 @@ import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
 import type { Kind } from './kinds.ts';
+import { healDamaged } from './heal.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
+import { tellNewNames } from './rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
@@ -121,6 +123,7 @@ export class MemoryEngine {
       const first = ledger.spaces.configure(config).epoch === null;
       if (first) await this.#fetchAndApply(session, config, true, call);
       else await applyStaged(session, config, call.progress);
+      tellNewNames(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
       const { epoch, seq } = ledger.spaces.get(config.cid);
       return {
@@ -153,6 +156,7 @@ export class MemoryEngine {
       const damaged = ledger.inbox
         .damaged(space.id)
         .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
+      if (due) await healDamaged(session, config);
       await this.#acknowledge(session, config.cid, false);
       const told = new Set(fetched.problems.map(({ node }) => node));
       return {
@@ -375,7 +379,7 @@ export class MemoryEngine {
     const nothing = { path, schema: null, rows: null, bytes: null, checkedAt: at };
     try {
       return await this.#exclusively(() => {
-        const { db, schema } = this.#open();
+        const { db, schema, ledger } = this.#open();
         const rows = countRows(db);
         return Promise.resolve({
           path,
@@ -385,6 +389,8 @@ export class MemoryEngine {
           rows,
           bytes: statSync(path).size,
           checkedAt: at,
+          heldDeletes: heldDeletions(ledger),
+          heldSegments: ledger.inbox.heldSegments(),
         });
       });
     } catch (error) {

@@ -77,3 +77,11 @@ export function parseSnapshotKey(
 
 /** When a snapshot was begun, epoch ms. */
 export const snapshotTime = ({ id }: SnapshotName): number => Number.parseInt(id.slice(0, 12), 16);
+
+/** Reads "node/epoch/seq-hash", as acks and headers name a segment; null when it is none. */
+export function parseSegmentName(text: string): SegmentName | null {
+  const match = /^([^/]+)\/([0-9a-z]+)\/(\d+)-([0-9a-f]{32})$/.exec(text);
+  const [, node, epoch, seq, hash] = match ?? [];
+  if (node === undefined || epoch === undefined || seq === undefined || hash === undefined) return null;
+  return { node, epoch, seq: Number(seq), hash };
+}

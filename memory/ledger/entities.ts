@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { SHAPES, kindOfCode, type Kind } from '../kinds.ts';
+import type { SegmentName } from '../layout.ts';
 import type { Written } from '../registers.ts';
 import { UNVERSIONED, type Version } from '../versions.ts';
 import { statementsOf } from './statements.ts';
@@ -229,6 +230,22 @@ export class Entities {
     )
       .all(after, 2 ** space, limit)
       .map((raw) => toEntity(raw as RawEntity));
+  }
+
+  /** Keys of the memories that a node told of. */
+  keysWrittenBy(node: string): Buffer[] {
+    return this.#db.prepare('SELECT key FROM entity WHERE node = ?').pluck().all(node) as Buffer[];
+  }
+
+  /** Keys of the memories that a segment brought here. */
+  keysFrom(space: number, { node, epoch, seq, hash }: SegmentName): Buffer[] {
+    return this.#db
+      .prepare(
+        `SELECT key FROM entity WHERE origin IN
+         (SELECT id FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?)`,
+      )
+      .pluck()
+      .all(space, node, epoch, seq, hash) as Buffer[];
   }
 
   /** Keys of memories that were deleted. */

@@ -142,11 +142,9 @@ export class Inbox {
     ).run(space, list);
   }
 
-  /** Segments of nodes that are not trusted yet. */
-  heldCount(space: number): number {
-    return this.#sql(`SELECT count(*) FROM segment WHERE space = ? AND state = 'held'`)
-      .pluck()
-      .get(space) as number;
+  /** How many segments of nodes that are not trusted yet are kept aside, in all spaces. */
+  heldSegments(): number {
+    return this.#sql(`SELECT count(*) FROM segment WHERE state = 'held'`).pluck().get() as number;
   }
 
   setDone(id: number, done: number): void {
@@ -156,6 +154,15 @@ export class Inbox {
   markApplied(id: number): void {
     this.#sql(`UPDATE segment SET state = 'applied' WHERE id = ?`).run(id);
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
+  }
+
+  /** What a damaged segment told of came in another way. */
+  markHealed(space: number, name: SegmentName | null): void {
+    if (name === null) return;
+    this.#sql(
+      `UPDATE segment SET state = 'applied', problem = NULL
+       WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ? AND state = 'damaged'`,
+    ).run(space, name.node, name.epoch, name.seq, name.hash);
   }
 
   markUnreadable(id: number, problem: string): void {
