@@ -3,11 +3,8 @@
  * line goes, and with it the place that reads it.
  */
 export const LEFT_OUT = {
-  /**
-   * Segments that the store loses: a node sends its memories again, but not what it has said since of memories that
-   * peers sent too.
-   */
+  /** Segments that the store loses: what a node deletes while it sends its memories again stays with its peers. */
   lostSegments: true,
-  /** A session that is deleted while a peer's word of it is on its way stays behind as a bare stub on one machine. */
+  /** A session that is deleted and written again, or whose rows live on elsewhere, may differ between machines. */
   deletedSessions: true,
 };

@@ -70,6 +70,8 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     await settle([newcomer], settling, verdict);
     if (world.bucket.keys('/seg/newcomer/').length > 0 && world.bucket.writes > writes)
       await settle(fleet, settling, verdict);
+    // Its head is news to everybody once.
+    for (const { engine } of machines) await engine.pull(settling.space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
     for (const machine of fleet)
       judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
