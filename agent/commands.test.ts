@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
 import type { Job } from '../contract/memory.ts';
 import { until } from '../demo/fleet.ts';
+import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { certificateKey } from '../memory/layout.ts';
 import { sealingPublicKey } from '../memory/sealing.ts';
 import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
@@ -169,5 +170,60 @@ describe('help', () => {
       code: 2,
       stderr: expect.stringContaining('--recent is no option of "sync"'),
     });
+  });
+});
+
+describe('what the memory engine can do beside syncing', () => {
+  it('blame says where a memory came from', async () => {
+    const id = b.db.prepare('SELECT min(id) FROM observations').pluck().get() as number;
+    const { stdout, code } = await b.cli('blame', 'observation', String(id));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^memory {3}[0-9a-f]{64}\nwritten {2}by [ab], told at 20/);
+    expect(await b.cli('blame', 'thought', '1')).toMatchObject({ code: 2 });
+  });
+
+  it('revoke takes back what a node wrote, on every node, and gives it back', async () => {
+    const since = new Date().toISOString();
+    const count = a.observations();
+    writeHistory(b.db, { name: 'poison', seed: 9, observations: 12, from: Date.UTC(2026, 3, 1) });
+    await until('a has what b wrote', 60, () => a.observations() === count + 12);
+    const before = [a.observations(), b.observations()];
+    const tried = await a.cli('revoke', '--node', 'b', '--since', since, '--dry-run');
+    expect(tried.stdout).toMatch(/^\d+ memories and 0 changes would be taken back/);
+    expect([a.observations(), b.observations()]).toEqual(before);
+    const done = await a.cli('revoke', '--node', 'b', '--since', since);
+    const id = /--undo ([0-9a-f]+)/.exec(done.stdout)?.[1] ?? '';
+    const left = a.observations();
+    expect(left).toBe(count);
+    await until('b has none of it', 60, () => b.observations() === left);
+    expect((await a.cli('revoke', '--list')).stdout).toContain(`${id}  b since`);
+    expect((await a.cli('revoke', '--undo', id)).stdout).toMatch(/given back/);
+    await until('b has it again', 60, () => b.observations() === before[1]);
+    expect(a.observations()).toBe(before[0]);
+  });
+
+  it('snapshot and collect say what they did', async () => {
+    await a.cli('sync');
+    expect((await a.cli('snapshot')).stdout).toMatch(/^snapshot .*: \d+ memories in 1 parts/);
+    expect((await a.cli('collect')).stdout).toMatch(/^0 segments and 0 snapshots removed/);
+    expect(await a.cli('snapshot', '--project', 'nothing')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('takes part in no space "nothing"') as string,
+    });
+  });
+
+  it('restore builds a file and leaves the database alone', async () => {
+    const out = join(folder, 'as-it-was.db');
+    const { stdout, code } = await a.cli('restore', '--at', new Date().toISOString(), '--out', out);
+    expect(stdout).toMatch(/as-it-was\.db: \d+ memories/);
+    expect(code).toBe(0);
+    expect(await a.cli('restore', '--at', 'yesterday-ish', '--out', out)).toMatchObject({ code: 2 });
+    expect(await a.cli('restore', '--at', new Date().toISOString(), '--out', out)).toMatchObject({ code: 1 });
+    expect((await a.cli('restore', '--at', new Date().toISOString(), '--in-place')).stderr).toMatch(/open/);
+  });
+
+  it('doctor store races the store and remembers what it promised', async () => {
+    expect((await a.cli('doctor', 'store')).stdout).toMatch(/If-None-Match: \*: holds/);
+    expect((await a.cli('doctor')).stdout).toContain('conditional writes: If-None-Match holds');
   });
 });

@@ -2,7 +2,9 @@ import { statfsSync } from 'node:fs';
 import { errorMessage } from '../contract/errors.ts';
 import { headPrefix } from '../memory/layout.ts';
 import { openObjectStore } from '../storage/object-store.ts';
+import { probeConditionalWrites, type ConditionFinding } from '../storage/probe-conditional-writes.ts';
 import type { Agent } from './agent.ts';
+import { readStoreReport, writeStoreReport } from './state.ts';
 import { deletes } from './calls/deletes.ts';
 
 /** One thing that was looked at. */
@@ -103,9 +105,48 @@ export async function examine(agent: Agent): Promise<Check[]> {
     store.close();
   }
 
+  const report = readStoreReport(config.dataDir);
+  if (report !== null && report.endpoint === state.enrolment.store.endpoint) {
+    const on = new Date(report.at).toISOString().slice(0, 10);
+    add(
+      'conditional writes',
+      true,
+      `If-None-Match ${report.ifNoneMatch}, If-Match ${report.ifMatch} (tried on ${on}); nothing depends on them`,
+    );
+  }
+
   const { bavail, bsize } = statfsSync(config.dataDir);
   const free = bavail * bsize;
   add('disk', free >= MIN_FREE_BYTES, `${(free / 1e9).toFixed(1)} GB free at ${config.dataDir}`);
   if (config.dryrun) add('dry run', true, 'MEMBRIDGE_AGENT_DRYRUN=1: this node syncs nothing');
   return checks;
+}
+
+/**
+ * Races the object store and records what it promises of conditional writes. Correctness never depends on them: objects
+ * are named by their content and each node writes under its own name.
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function examineStore(agent: Agent, signal: AbortSignal): Promise<Check[]> {
+  const access = agent.state.enrolment.store;
+  const { ifNoneMatch, ifMatch, writers } = await probeConditionalWrites(access, { signal });
+  const { endpoint } = access;
+  const found = { ifNoneMatch: ifNoneMatch.promise, ifMatch: ifMatch.promise };
+  writeStoreReport(agent.config.dataDir, { endpoint, at: Date.now(), ...found });
+  const say = ({ promise, rounds, raced, winnersMax, refusal }: ConditionFinding): string => {
+    switch (promise) {
+      case 'holds':
+        return `holds: in ${rounds} rounds of ${writers} writers at once, one won each`;
+      case 'races':
+        return `races: in ${raced} of ${rounds} rounds up to ${winnersMax} of ${writers} writers won`;
+      case 'ignored':
+        return 'is ignored';
+      case 'refused':
+        return `is refused (${refusal ?? 'without a reason'})`;
+    }
+  };
+  return [
+    { name: 'If-None-Match: *', ok: true, detail: `${say(ifNoneMatch)} at ${endpoint}` },
+    { name: 'If-Match', ok: true, detail: `${say(ifMatch)} at ${endpoint}` },
+  ];
 }

@@ -10,7 +10,7 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import { CanonicalId, ProjectName, type SyncAction } from '../contract/primitives.ts';
 import type { Agent } from './agent.ts';
 import { ENGINE_CALLS } from './calls/index.ts';
-import { examine } from './doctor.ts';
+import { examine, examineStore } from './doctor.ts';
 import { AGENT_VERSION } from './facts.ts';
 import { answerError } from './problems.ts';
 import { readRegistry, registerProject } from './registry.ts';
@@ -109,6 +109,12 @@ export function createAgentApp(agent: Agent): express.Express {
   };
   app.get('/doctor', doctor);
   app.post('/doctor', doctor);
+  app.post('/doctor/store', async (_request: Request, response: Response) => {
+    const left = new AbortController();
+    response.on('close', () => left.abort(new Error('the caller left')));
+    const checks = await examineStore(agent, left.signal);
+    response.json({ ok: true, action: 'doctor', hostname: hostname(), returncode: 0, checks });
+  });
 
   for (const call of ENGINE_CALLS) app.post(`/${call.name}`, serveCall(agent, call));
   app.post('/keys/rotate', async (_request, response) => {

@@ -38,6 +38,26 @@ export function writeRunning(dataDir: string, running: RunningAgent): void {
   writeJson(runningPath(dataDir), running);
 }
 
+/** What `membridge doctor store` last found, kept in `<dataDir>/store-report.json`. */
+const StoreReport = z.strictObject({
+  endpoint: z.string(),
+  /** Epoch ms. */
+  at: z.number(),
+  ifNoneMatch: z.string(),
+  ifMatch: z.string(),
+});
+export type StoreReport = z.infer<typeof StoreReport>;
+
+const storeReportPath = (dataDir: string): string => join(dataDir, 'store-report.json');
+
+export function readStoreReport(dataDir: string): StoreReport | null {
+  return readJson(storeReportPath(dataDir), StoreReport);
+}
+
+export function writeStoreReport(dataDir: string, report: StoreReport): void {
+  writeJson(storeReportPath(dataDir), report);
+}
+
 /** This node's X25519 keys in PEM, the present one first, kept in `<dataDir>/sealing-keys.json` (0600). */
 const SealingKeys = z.array(z.string()).min(1);
 

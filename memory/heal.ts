@@ -32,6 +32,7 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
   const { cid } = config;
   const space = ledger.spaces.get(cid);
   const acks = await readAcks(session, cid);
+
   const answered = Answered.parse(JSON.parse(String(ledger.meta(answeredName(cid)) ?? '{}')));
   let healed = 0;
   for (const ack of acks.values()) {
@@ -40,7 +41,7 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
       const name = parseSegmentName(damaged);
       const report = `${damaged} ${ack.node}`;
       if (name === null || answered[report] !== undefined) continue;
-      if (healerOf(name, acks, session.now()) !== identity.node) continue;
+      if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
       const keys = await keysOf(session, space, name);
       if (keys.length === 0) continue;
       ledger.atomically(() => {
@@ -66,12 +67,20 @@ export function healsTold({ ledger }: Pick<SyncSession, 'ledger'>, cid: string):
 }
 
 /** Who sends again what a segment held: its writer, or the first of the others that has used it. */
-function healerOf(name: SegmentName, acks: ReadonlyMap<string, Ack>, now: number): string | null {
-  const isHere = (ack: Ack | undefined): boolean => ack !== undefined && now - ack.at <= AWAY_MS;
-  if (isHere(acks.get(name.node))) return name.node;
+function healerOf(
+  name: SegmentName,
+  acks: ReadonlyMap<string, Ack>,
+  self: string,
+  now: number,
+): string | null {
+  const isHere = (node: string): boolean => {
+    const ack = acks.get(node);
+    return node === self || (ack !== undefined && now - ack.at <= AWAY_MS);
+  };
+  if (isHere(name.node)) return name.node;
   const damaged = `${name.node}/${name.epoch}/${name.seq}-${name.hash}`;
   const others = [...acks.values()]
-    .filter((ack) => isHere(ack) && !ack.damaged.includes(damaged))
+    .filter((ack) => isHere(ack.node) && !ack.damaged.includes(damaged))
     .filter((ack) => (ack.applied[name.node]?.[name.epoch] ?? 0) >= name.seq)
     .map((ack) => ack.node);
   return others.sort()[0] ?? null;

@@ -209,6 +209,7 @@ describe('an encrypted space', () => {
     expect((await b.engine.pull(space, true, CALL)).problems).toHaveLength(1);
     await a.engine.pull(space, true, CALL);
     await a.engine.push(space, CALL);
+    await b.engine.pull(space, true, CALL);
     expect((await b.engine.pull(space, true, CALL)).problems).toEqual([]);
     expect(titles(b)).toEqual([['garden', 'before b joined']]);
   });

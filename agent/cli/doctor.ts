@@ -8,14 +8,17 @@ const Doctor = z.looseObject({
   checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
 });
 
-/** `membridge doctor` */
+/** `membridge doctor` and `membridge doctor store` */
 export const doctorCommand: Command = {
   name: 'doctor',
-  usage: '',
+  usage: '[store]',
   summary: 'look at everything the sync stands on',
+  help: `  store   race the object store, and record what it promises of conditional writes (a minute)`,
   run: async (typed, json) => {
-    noWords('doctor', typed);
-    const answer = await call('GET', '/doctor');
+    const [word, ...rest] = typed.words;
+    if (word === 'store') noWords('doctor store', { ...typed, words: rest });
+    else noWords('doctor', typed);
+    const answer = word === 'store' ? await call('POST', '/doctor/store') : await call('GET', '/doctor');
     const { ok, checks } = Doctor.parse(answer);
     if (json) print(JSON.stringify(answer));
     else

@@ -54,7 +54,7 @@ export class Spaces {
     const covers = JSON.stringify([
       [...config.projects].sort(),
       [...(config.excluded ?? [])].sort(),
-      Object.entries(config.names ?? {}).sort(),
+      Object.entries(config.names ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),
     ]);
     return this.#db.transaction(() => {
       const found = this.find(config.cid);

@@ -68,8 +68,8 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     fleet.push(newcomer);
     const { writes } = world.bucket;
     await settle([newcomer], settling, verdict);
-    if (world.bucket.keys('/seg/newcomer/').length > 0 && world.bucket.writes > writes)
-      await settle(fleet, settling, verdict);
+    // It may have told something, or that it could not use a segment, which others then heal.
+    if (world.bucket.writes > writes) await settle(fleet, settling, verdict);
     // Its head is news to everybody once.
     for (const { engine } of machines) await engine.pull(settling.space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
@@ -100,6 +100,9 @@ async function settle(fleet: readonly Machine[], settling: Settling, verdict: Ve
           moved.push(
             `${name} took ${inserted} new, ${updated} changed, ${deleted} deleted of ${segments} segments`,
           );
+        engine.forgetNotice();
+        const more = await engine.notice([space], CALL.signal);
+        if (more.length > 0) moved.push(`${name} has more to send`);
         if (pulled.waiting > 0) moved.push(`${name} has ${pulled.waiting} waiting`);
         if (!settling.problemsMayStay)
           for (const { node, problem } of pulled.problems) moved.push(`${name} on ${node}: ${problem}`);

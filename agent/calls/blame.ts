@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { KINDS } from '../../memory/kinds.ts';
+import { UsageError, defineEngineCall } from './engine-call.ts';
+
+const Kind = z.enum(KINDS);
+const time = (at: number): string => new Date(at).toISOString();
+
+/** Says where a memory of this machine came from. */
+export const blame = defineEngineCall({
+  name: 'blame',
+  usage: 'KIND ID',
+  summary: 'where a memory of this machine came from',
+  help: `KIND is session, prompt, summary or observation; ID is the id that claude-mem shows.`,
+  input: z.strictObject({ kind: Kind, id: z.number().int().positive() }),
+  output: z.strictObject({
+    memories: z.array(
+      z.object({
+        key: z.string(),
+        writer: z.object({ node: z.string(), at: z.number() }).nullable(),
+        segment: z
+          .object({ node: z.string(), epoch: z.string(), seq: z.number(), hash: z.string(), at: z.number() })
+          .nullable(),
+        changed: z.array(z.object({ part: z.string(), node: z.string(), at: z.number() })),
+      }),
+    ),
+  }),
+  changes: () => false,
+  read: ({ words }) => {
+    const [kind, id, ...rest] = words;
+    const parsed = z.tuple([Kind, z.coerce.number().int().positive()]).safeParse([kind, id]);
+    if (!parsed.success || rest.length > 0)
+      throw new UsageError('"blame" needs a kind and an id, such as: observation 42');
+    return { kind: parsed.data[0], id: parsed.data[1] };
+  },
+  run: async ({ engine }, { kind, id }) => ({
+    memories: (await engine.blame(kind, id)).map(({ key, writer, segment, changed }) => ({
+      key,
+      writer,
+      segment,
+      changed: [...changed],
+    })),
+  }),
+  say: ({ memories }) =>
+    memories.length === 0
+      ? ['This machine knows of no such memory.']
+      : memories.flatMap(({ key, writer, segment, changed }) => [
+          `memory   ${key}`,
+          writer === null
+            ? 'written  here; no space was told of it'
+            : `written  by ${writer.node}, told at ${time(writer.at)}`,
+          segment === null
+            ? 'came in  it was here first'
+            : `came in  in segment ${segment.seq} of ${segment.node} (${segment.epoch}), at ${time(segment.at)}`,
+          ...changed.map(({ part, node, at }) => `changed  ${part}, by ${node}, at ${time(at)}`),
+        ]),
+});

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { EpochMs, NodeId } from '../../contract/primitives.ts';
+import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
+import { spaceOf } from './space-of.ts';
+
+/** Takes back what a node wrote since a time, or undoes that. */
+export const revoke = defineEngineCall({
+  name: 'revoke',
+  usage: '(--node N --since TIME [--dry-run] | --undo ID | --list) [--project NAME]',
+  summary: 'take back everything that a node wrote since a time, or undo that',
+  help: `Memories that the node told of since then are deleted on every node, and what it changed gets the value that it had. What
+is needed to undo it is kept on this node. To keep more of it from coming in, set the node's trust to "ignore" on the page.
+
+  --since TIME   by the node's own clock, such as "2026-11-22 18:00:00"
+  --dry-run      only count
+  --undo ID      give everything back
+  --list         what was revoked on this node`,
+  options: {
+    node: { type: 'string' },
+    since: { type: 'string' },
+    'dry-run': { type: 'boolean' },
+    undo: { type: 'string' },
+    list: { type: 'boolean' },
+    project: { type: 'string' },
+  },
+  input: z.strictObject({
+    project: z.string().optional(),
+    what: z.union([
+      z.strictObject({ node: NodeId, since: EpochMs, dryRun: z.boolean() }),
+      z.strictObject({ undo: z.string().min(1) }),
+      z.strictObject({ list: z.literal(true) }),
+    ]),
+  }),
+  output: z.strictObject({ lines: z.array(z.string()), id: z.string().nullable() }),
+  changes: ({ what }) => 'undo' in what || ('node' in what && !what.dryRun),
+  read: (typed) => {
+    noWords('revoke', typed);
+    const { node, since, undo, list, 'dry-run': dryRun } = typed.options;
+    const project = typed.options['project'] as string | undefined;
+    if (list === true) return { project, what: { list: true as const } };
+    if (typeof undo === 'string') return { project, what: { undo } };
+    if (typeof node !== 'string' || typeof since !== 'string') {
+      throw new UsageError('"revoke" needs --node N and --since TIME, or --undo ID, or --list');
+    }
+    const time = Date.parse(since);
+    if (Number.isNaN(time)) throw new UsageError(`"${since}" is no time; write it like 2026-11-22 18:00:00`);
+    return { project, what: { node, since: time, dryRun: dryRun === true } };
+  },
+  run: async ({ engine, spaces, call }, { project, what }) => {
+    if ('list' in what) {
+      const all = await engine.revocations();
+      const lines = all.map(
+        ({ id, node, since, at, undone }) =>
+          `${id}  ${node} since ${new Date(since).toISOString()}, at ${new Date(at).toISOString()}${undone ? ', undone' : ''}`,
+      );
+      return { id: null, lines: lines.length === 0 ? ['Nothing was revoked on this node.'] : lines };
+    }
+    const config = spaceOf(spaces, project);
+    const done =
+      'undo' in what
+        ? await engine.undoRevocation(config, what.undo, call)
+        : await engine.revoke(config, what, call);
+    const verb = 'undo' in what ? 'given back' : what.dryRun ? 'would be taken back' : 'taken back';
+    return {
+      id: done.id,
+      lines: [
+        `${done.memories} memories and ${done.changes} changes ${verb}${done.kept > 0 ? `; ${done.kept} stay as they are` : ''}`,
+        ...(done.id === null || 'undo' in what ? [] : [`to undo it: membridge revoke --undo ${done.id}`]),
+      ],
+    };
+  },
+  say: ({ lines }) => lines,
+});

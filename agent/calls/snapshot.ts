@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { defineEngineCall, noWords } from './engine-call.ts';
+import { spaceOf } from './space-of.ts';
+
+/** Writes the merged state of a space to the store, for new nodes to begin with. */
+export const snapshot = defineEngineCall({
+  name: 'snapshot',
+  usage: '[--project NAME]',
+  summary: 'write the merged state of a space to the store',
+  help: `New nodes begin with the newest snapshot instead of every segment since the first, and collection removes only what a
+snapshot holds. It says no while this node has not used everything there is.`,
+  options: { project: { type: 'string' } },
+  input: z.strictObject({ project: z.string().optional() }),
+  output: z.looseObject({ id: z.string(), parts: z.number(), operations: z.number(), bytes: z.number() }),
+  changes: () => true,
+  read: (typed) => {
+    noWords('snapshot', typed);
+    return { project: typed.options['project'] as string | undefined };
+  },
+  run: async ({ engine, spaces, call }, { project }) => ({
+    ...(await engine.snapshot(spaceOf(spaces, project), call)),
+  }),
+  say: ({ id, parts, operations, bytes }) => [
+    `snapshot ${id}: ${operations} memories in ${parts} parts, ${bytes} bytes`,
+  ],
+});
