@@ -19,6 +19,7 @@ import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from
 import type { Kind } from './kinds.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { importSnapshots, type LegacyImport, type LegacySource } from './legacy/import.ts';
 import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
@@ -259,6 +260,19 @@ export class MemoryEngine {
     });
   }
 
+  /**
+   * Merges the original's whole-file snapshot of a space as a peer's rows (memory/legacy/import.ts). The next push tells
+   * the fleet.
+   * @throws MembridgeError not_found, segment_invalid, memory_*, store_*; safe to call again
+   */
+  async importLegacy(config: SpaceConfig, source: LegacySource, call: SyncCall): Promise<LegacyImport> {
+    return await this.#exclusively(async () => {
+      const session = await this.#namedSession(config, call);
+      const { ledgerPath } = this.#options;
+      return await importSnapshots({ session, config, ledgerPath, progress: call.progress }, source);
+    });
+  }
+
   /** Every revocation made on this node, newest first. */
   async revocations(): Promise<Revocation[]> {
     return await this.#exclusively(() => Promise.resolve(this.#open().ledger.revocations.all()));
@@ -328,6 +342,14 @@ export class MemoryEngine {
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);
     return { applied: total, fetched };
+  }
+
+  /** A session in which every row that is here has its name. */
+  async #namedSession(config: SpaceConfig, call: SyncCall): Promise<SyncSession> {
+    const session = this.#session(call);
+    session.ledger.spaces.configure(config);
+    await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+    return session;
   }
 
   /** Compares the newest rows with what was sent of them. */
