@@ -20,6 +20,7 @@ import type { Kind } from './kinds.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { importSnapshots, type LegacyImport, type LegacySource } from './legacy/import.ts';
+import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
@@ -270,6 +271,20 @@ export class MemoryEngine {
       const session = await this.#namedSession(config, call);
       const { ledgerPath } = this.#options;
       return await importSnapshots({ session, config, ledgerPath, progress: call.progress }, source);
+    });
+  }
+
+  /**
+   * Publishes a space as the original's whole-file snapshot, for machines still on its scripts (memory/legacy/publish.ts).
+   * @throws MembridgeError conflict, segment_invalid, memory_*, store_*; safe to call again
+   */
+  async publishLegacy(config: SpaceConfig, target: LegacyTarget, call: SyncCall): Promise<LegacyPublication> {
+    return await this.#exclusively(async () => {
+      const session = await this.#namedSession(config, call);
+      this.#findChanges(session, 'push');
+      refuseWhileHeld(session, session.path);
+      const { ledgerPath } = this.#options;
+      return await publishSnapshot({ session, config, ledgerPath, progress: call.progress }, target);
     });
   }
 

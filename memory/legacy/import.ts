@@ -1,5 +1,4 @@
-import { createHash, hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
@@ -23,7 +22,14 @@ import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
 import { legacyNode } from './objects.ts';
 import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
-import { copySnapshot, fetchSnapshot, openSnapshot, statedDigest, withScratch } from './snapshot.ts';
+import {
+  copySnapshot,
+  fetchSnapshot,
+  fileDigest,
+  openSnapshot,
+  statedDigest,
+  withScratch,
+} from './snapshot.ts';
 import { LegacyStore } from './transfer.ts';
 
 /** Where a snapshot of the original is: in a store, at the space's own names, or in a file. */
@@ -73,7 +79,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
   await withScratch(ledgerPath, async (folder) => {
     if ('file' in source) {
       const path = copySnapshot(source.file, session.path, folder);
-      const sha = await digestOf(path);
+      const sha = await fileDigest(path);
       const snapshot = { place: source.file, path, sha, host: null, cid: config.cid, kept: false };
       await mergeSnapshot(context, snapshot, result);
       return;
@@ -319,12 +325,6 @@ const isHere = (entity: Entity): boolean => entity.row !== null && !isStub(entit
 
 const withoutNulls = (row: Row): Row =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
-
-async function digestOf(path: string): Promise<string> {
-  const sha = createHash('sha256');
-  for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer);
-  return sha.digest('hex');
-}
 
 /**
  * Merges items in transactions of about HOLD_MS on both files, with pauses as long as the holds.

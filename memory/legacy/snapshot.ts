@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
@@ -107,6 +116,13 @@ export function copySnapshot(file: string, own: string, folder: string): string 
     if (cause instanceof MembridgeError) throw cause;
     throw new MembridgeError('bad_request', `${file} cannot be imported: ${errorMessage(cause)}.`, { cause });
   }
+}
+
+/** SHA-256 of a file, in hex. */
+export async function fileDigest(path: string): Promise<string> {
+  const sha = createHash('sha256');
+  for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer);
+  return sha.digest('hex');
 }
 
 /**

@@ -17,17 +17,22 @@ const UPLOAD_IDLE_MS = 300_000;
 export class LegacyStore {
   readonly #access: StoreAccess;
   readonly #signal: AbortSignal;
-  readonly #traffic = { requests: 0, bytesUp: 0, bytesDown: 0 };
+  readonly #traffic: Traffic;
 
-  /** @param signal ends any call under way */
-  constructor(access: StoreAccess, signal: AbortSignal) {
+  /** @param signal ends any call under way; @param traffic what requests and bytes are added to */
+  constructor(
+    access: StoreAccess,
+    signal: AbortSignal,
+    traffic: Traffic = { requests: 0, bytesUp: 0, bytesDown: 0 },
+  ) {
     this.#access = access;
     this.#signal = signal;
+    this.#traffic = traffic;
   }
 
   /** The same store for work that must be done although the call was called off. */
   detached(ms: number): LegacyStore {
-    return new LegacyStore(this.#access, AbortSignal.timeout(ms));
+    return new LegacyStore(this.#access, AbortSignal.timeout(ms), this.#traffic);
   }
 
   /** Requests and bytes so far. */
