@@ -19,7 +19,8 @@ import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from
 import type { Kind } from './kinds.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
-import { importSnapshots, type LegacyImport, type LegacySource } from './legacy/import.ts';
+import { importSnapshots, type LegacySource } from './legacy/import.ts';
+import type { LegacyImport } from './legacy/merge-snapshot.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';

@@ -7,7 +7,7 @@ import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
 import { originalMachine, type OriginalMachine } from '../../test/original.ts';
 import { expectSound } from '../../test/sound.ts';
-import type { LegacyImport } from './import.ts';
+import type { LegacyImport } from './merge-snapshot.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
@@ -227,6 +227,54 @@ describe('a snapshot', () => {
     await settle(fleet.space, [a, c]);
     expect(titles(c)).toEqual(['orphan']);
     expectSound(c.path, 'c');
+  });
+
+  it('waits with what a session in use here has no room for yet, and tries it again', async () => {
+    const now = Date.now();
+    const session = { contentSessionId: 's-live', project: 'garden', startedAt: now, userPrompt: 'now' };
+    a.write.session({ ...session, memorySessionId: null, status: 'active' });
+    const old = original('13.25.3');
+    old.write.session({ ...session, memorySessionId: 'mem-live', status: 'active' });
+    const memory = { memorySessionId: 'mem-live', project: 'garden', narrative: 'n', createdAt: now };
+    old.write.observation({ ...memory, title: 'resumed elsewhere' });
+    await old.push();
+    expect(await imported(a)).toMatchObject({ inserted: 0, present: 1, waiting: 1 });
+    expect(await imported(a)).toMatchObject({ inserted: 0, waiting: 1, snapshots: [{ state: 'unchanged' }] });
+    a.db.prepare(`UPDATE sdk_sessions SET memory_session_id = 'mem-own'`).run();
+    expect(await imported(a)).toMatchObject({ inserted: 1, waiting: 0, snapshots: [{ state: 'unchanged' }] });
+    await settle(fleet.space, [a, b]);
+    expect(titles(b)).toEqual(['resumed elsewhere']);
+  });
+
+  it('gives a session that was made up here its own content, and the fleet too', async () => {
+    const lone = {
+      memorySessionId: 'mem-first',
+      project: 'garden',
+      title: 'lone',
+      narrative: 'n',
+      createdAt: JANUARY,
+    };
+    a.db.pragma('foreign_keys = OFF');
+    a.write.observation(lone);
+    await a.engine.push(fleet.space, CALL);
+    const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
+    await c.engine.pull(fleet.space, true, CALL);
+    const old = original('13.25.3');
+    old.write.session({
+      contentSessionId: 'mem-first',
+      memorySessionId: 'mem-first',
+      project: 'garden',
+      userPrompt: 'its own words',
+      startedAt: JANUARY,
+    });
+    await old.push();
+    await imported(c);
+    await settle(fleet.space, [c, b]);
+    for (const node of [c, b]) {
+      expect(node.db.prepare('SELECT user_prompt FROM sdk_sessions').pluck().all()).toEqual([
+        'its own words',
+      ]);
+    }
   });
 
   it('says of each memory where it came from', async () => {

@@ -37,7 +37,7 @@ export async function takeLock(
     if (age > holder.lockSeconds) return;
     throw new MembridgeError(
       'conflict',
-      `${lock.hostname} took the push lock ${key} ${age} s ago. Nothing was published. The original's scripts never release it: try again in ${holder.lockSeconds - age} s, or remove that object if no push runs there.`,
+      `${lock.hostname} took the push lock ${key} ${age} s ago. Nothing was published. The original's scripts never release it: try again in ${holder.lockSeconds - age + 1} s, or remove that object if no push runs there.`,
     );
   };
   refuseIfHeld(await store.text(key));

@@ -7,7 +7,8 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
-import { emptyImport, importFrom, termsOf, type ImportContext } from './import.ts';
+import { emptyImport, importFrom, termsOf } from './import.ts';
+import type { ImportContext } from './merge-snapshot.ts';
 import { LOCK_SECONDS, takeLock } from './lock.ts';
 import {
   formatDigest,

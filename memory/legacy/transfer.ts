@@ -61,14 +61,10 @@ export class LegacyStore {
     return await this.#orNull(key, async (client, beat) => {
       const hash = createHash('sha256');
       let size = 0;
-      const passing = new Transform({
-        transform: (chunk: Buffer, _encoding, done) => {
-          beat();
-          hash.update(chunk);
-          size += chunk.length;
-          this.#traffic.bytesDown += chunk.length;
-          done(null, chunk);
-        },
+      const passing = this.#watched(beat, (length, chunk) => {
+        hash.update(chunk);
+        size += length;
+        this.#traffic.bytesDown += length;
       });
       const body = await client.getObject(this.#access.bucket, key);
       await pipeline(body, passing, createWriteStream(path, { mode: 0o600 }));
@@ -80,12 +76,18 @@ export class LegacyStore {
   async upload(key: string, path: string): Promise<void> {
     const { size } = statSync(path);
     await this.#call('put', key, UPLOAD_IDLE_MS, async (client, beat) => {
-      const file = createReadStream(path);
-      file.on('data', (chunk) => {
-        beat();
-        this.#traffic.bytesUp += chunk.length;
+      // Through a stream that waits for its reader: the client asks the store first, and reads later.
+      const passing = this.#watched(beat, (length) => {
+        this.#traffic.bytesUp += length;
       });
-      await client.putObject(this.#access.bucket, key, file, size);
+      const reading = pipeline(createReadStream(path), passing);
+      try {
+        await client.putObject(this.#access.bucket, key, passing, size);
+        await reading;
+      } finally {
+        passing.destroy();
+        await reading.catch(() => undefined);
+      }
       const stored = await client.statObject(this.#access.bucket, key);
       this.#traffic.requests += 1;
       if (stored.size !== size) throw new Error(`it holds ${stored.size} of ${size} bytes`);
@@ -103,6 +105,17 @@ export class LegacyStore {
 
   async remove(key: string): Promise<void> {
     await this.#call('remove', key, IDLE_MS, (client) => client.removeObject(this.#access.bucket, key));
+  }
+
+  /** Passes bytes on and tells of each piece. */
+  #watched(beat: () => void, note: (length: number, chunk: Buffer) => void): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        beat();
+        note(chunk.length, chunk);
+        done(null, chunk);
+      },
+    });
   }
 
   async #orNull<T>(
