@@ -259,6 +259,8 @@ describe('a snapshot', () => {
     await a.engine.push(fleet.space, CALL);
     const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
     await c.engine.pull(fleet.space, true, CALL);
+    // What is here has been considered for sending.
+    await c.engine.push(fleet.space, CALL);
     const old = original('13.25.3');
     old.write.session({
       contentSessionId: 'mem-first',
