@@ -1,101 +1,19 @@
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
 import { until } from '../demo/fleet.ts';
-import { buildDatabase } from '../fixtures/claude-mem/build.ts';
-import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
-import { startNodeProcess } from '../stack/node-process.ts';
-import { freePort } from '../stack/ports.ts';
-import type { Service } from '../stack/service.ts';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { readState } from './state.ts';
-
-const JANUARY = Date.UTC(2026, 0, 5, 9);
-const root = join(import.meta.dirname, '..');
-
-/** A real agent with a home folder of its own. */
-interface Machine {
-  readonly id: string;
-  readonly home: string;
-  readonly url: string;
-  readonly db: Database.Database;
-  readonly service: Service;
-  key(): string;
-  /** Runs bin/membridge's program as a person on this machine would. */
-  cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
-}
+import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
 
 let folder: string;
 let test: TestPlane;
-let a: Machine;
-let b: Machine;
-let dry: Machine;
-
-async function startMachine(id: string, env: Record<string, string> = {}): Promise<Machine> {
-  const home = join(folder, id);
-  const db = buildDatabase(join(home, '.claude-mem', 'claude-mem.db'), '13.25.3');
-  writeHistory(db, { name: id, seed: id.length, observations: 24, from: JANUARY });
-  for (const [file, text] of [
-    ['.claude/settings.json', '{"a":1}'],
-    ['.claude/settings.local.json', '{"b":2}'],
-    ['.claude/.credentials.json', '{"secret":true}'],
-    ['.claude/auth.json', '{"auth":true}'],
-    ['.claude-mem/settings.json', '{"worker":37777}'],
-    ['.claude-mem-minio/config.env', 'MINIO_ENDPOINT=http://example.test\n'],
-    ['.claude-mem-minio/bin/sqlite_minio_sync.py', 'print("the original")\n'],
-  ] as const) {
-    mkdirSync(join(home, file, '..'), { recursive: true });
-    writeFileSync(join(home, file), text);
-  }
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: id } });
-  const environment = {
-    PATH: process.env['PATH'] ?? '',
-    MEMBRIDGE_AGENT_DATA_DIR: join(home, '.membridge'),
-    CLAUDE_MEM_DB: '',
-    HOME: home,
-    LOG_LEVEL: 'info',
-    MEMBRIDGE_SERVER_URL: test.plane.url,
-    MEMBRIDGE_ENROL_TOKEN: String(body['token']),
-    MEMBRIDGE_NODE_ID: id,
-    MEMBRIDGE_AGENT_PORT: String(port),
-    ...env,
-  };
-  const service = await startNodeProcess({
-    name: `agent-${id}`,
-    script: join(root, 'agent', 'main.ts'),
-    dataDir: folder,
-    env: environment,
-    ready: { url: `${url}/health` },
-  });
-  return {
-    id,
-    home,
-    url,
-    db,
-    service,
-    key: () => readState(join(home, '.membridge'))?.enrolment.agent_key ?? '',
-    cli: async (...args) => {
-      try {
-        const done = await promisify(execFile)(process.execPath, [join(root, 'agent', 'cli.ts'), ...args], {
-          env: environment,
-        });
-        return { code: 0, ...done };
-      } catch (error) {
-        const failed = error as { code: number; stdout: string; stderr: string };
-        return { code: failed.code, stdout: failed.stdout, stderr: failed.stderr };
-      }
-    },
-  };
-}
+let a: TestMachine;
+let b: TestMachine;
+let dry: TestMachine;
 
 /** Every file below a home but for the two folders that are ours, as path → inode and digest. */
 function snapshot(home: string): Record<string, string> {
@@ -118,9 +36,9 @@ beforeAll(async () => {
   test = await startTestPlane();
   await test.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
   [a, b, dry] = await Promise.all([
-    startMachine('a'),
-    startMachine('b'),
-    startMachine('dry', { MEMBRIDGE_AGENT_DRYRUN: '1' }),
+    startTestMachine(test, { folder, id: 'a' }),
+    startTestMachine(test, { folder, id: 'b' }),
+    startTestMachine(test, { folder, id: 'dry', env: { MEMBRIDGE_AGENT_DRYRUN: '1' } }),
   ]);
 });
 
@@ -133,31 +51,26 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const observations = ({ db }: Machine): number =>
-  db.prepare('SELECT count(*) FROM observations').pluck().get() as number;
-
-const remember = ({ db }: Machine, title: string): void => {
-  new MemoryWriter(db).observation({
-    memorySessionId: (db.prepare('SELECT memory_session_id FROM sdk_sessions LIMIT 1').pluck().get() ??
-      '') as string,
-    project: 'garden',
-    title,
-    narrative: null,
-    createdAt: Date.now(),
-  });
-};
-
 describe('agents', () => {
   it('bring their memories together by themselves, and a new memory reaches the other without being asked', async () => {
-    await until('both have all', 60, () => observations(a) === 48 && observations(b) === 48);
-    remember(a, 'Noticed by itself');
-    await until('b has it', 30, () => observations(b) === 49);
+    await until('both have all', 60, () => a.observations() === 48 && b.observations() === 48);
+    a.remember('Noticed by itself');
+    await until('b has it', 30, () => b.observations() === 49);
+  });
+
+  it('carry a prompt of 19 MB, the largest that was seen in the field, within the heap of their memory thread', async () => {
+    const text = randomBytes(9_500_000).toString('hex');
+    const session = a.db.prepare('SELECT content_session_id FROM sdk_sessions LIMIT 1').pluck().get();
+    const contentSessionId = session as string;
+    new MemoryWriter(a.db).prompt({ contentSessionId, number: 99, text, createdAt: Date.now() });
+    const known = b.db.prepare('SELECT count(*) FROM user_prompts WHERE prompt_text = ?').pluck();
+    await until('b has it', 60, () => known.get(text) === 1);
   });
 
   it('touch nothing in the home folder but rows of the database', async () => {
     const before = snapshot(a.home);
-    remember(b, 'From elsewhere');
-    await until('a has it', 30, () => observations(a) === 50);
+    b.remember('From elsewhere');
+    await until('a has it', 30, () => a.observations() === 50);
     expect(snapshot(a.home)).toEqual(before);
     expect(Object.keys(before)).toContain('/.claude/.credentials.json');
   });
@@ -169,7 +82,7 @@ describe('agents', () => {
   });
 
   it('with a dry run change nothing and say so', async () => {
-    expect(observations(dry)).toBe(24);
+    expect(dry.observations()).toBe(24);
     const { stdout } = await dry.cli('sync', '--project', 'everything');
     expect(stdout).toMatch(/\[DRYRUN\] Would sync everything/);
     const { body } = await test.call('GET', '/api/membridge/jobs?node=dry');

@@ -3,10 +3,11 @@ import type { Logger } from 'pino';
 import type { MemoryPort } from '../activities/node/memory.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
+import { loadSealingKey } from '../memory/sealing.ts';
 import type { AgentConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MemoryHost } from './memory-host.ts';
-import { readSealingKeys, type AgentState } from './state.ts';
+import { readSealingKeys, rotateSealingKey, type AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { startNodeWorker } from './worker.ts';
 
@@ -18,8 +19,14 @@ export interface Agent {
   readonly heartbeat: Heartbeat;
   readonly requests: SyncRequests;
   readonly worker: KeptWorker;
+  readonly memory: Pick<MemoryHost, 'call'>;
   /** The spaces this node takes part in, as the control plane last said. */
   spaces(): SpaceConfig[];
+  /**
+   * Has others encrypt for a new key of this node from now on; what was encrypted for the former ones can still be read.
+   * @returns the id of the new key
+   */
+  rotateKeys(): Promise<{ keyId: string }>;
   stop(): Promise<void>;
 }
 
@@ -114,6 +121,14 @@ export function startAgent(
     heartbeat,
     requests,
     worker,
+    memory,
+    rotateKeys: async () => {
+      const keys = rotateSealingKey(config.dataDir);
+      await memory.useKeys(keys);
+      // A push publishes the new key in its space.
+      for (const space of spaces.values()) void requests.noticed(space);
+      return { keyId: loadSealingKey(keys[0] ?? '').keyId };
+    },
     spaces: () => [...spaces.values()],
     stop: async () => {
       heartbeat.stop();

@@ -3,6 +3,7 @@ import { errorMessage } from '../contract/errors.ts';
 import { headPrefix } from '../memory/layout.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import type { Agent } from './agent.ts';
+import { deletes } from './calls/deletes.ts';
 
 /** One thing that was looked at. */
 export interface Check {
@@ -14,8 +15,24 @@ export interface Check {
 /** A clock further off than this is worth a warning (5 minutes, in milliseconds). */
 const MAX_CLOCK_OFF_MS = 5 * 60_000;
 
+/** How long the memory thread may take to tell of held deletions, in milliseconds: a sync may be running. */
+const DELETIONS_MS = 5_000;
+
 /** Less free space than this next to the ledger is worth a warning, in bytes. */
 const MIN_FREE_BYTES = 500_000_000;
+
+/** Whether so many memories are gone that nothing is sent until somebody says what that was. */
+async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
+  const call = { signal: AbortSignal.timeout(DELETIONS_MS), progress: () => undefined };
+  try {
+    const held = deletes.output.parse(await memory.call(deletes.name, {}, call)) as {
+      deletes: number | null;
+    };
+    return [held.deletes === 0, deletes.say(held).join(' ')];
+  } catch (error) {
+    return [false, errorMessage(error)];
+  }
+}
 
 /** Looks at everything this node's memory sync stands on. Changes nothing. */
 export async function examine(agent: Agent): Promise<Check[]> {
@@ -37,6 +54,12 @@ export async function examine(agent: Agent): Promise<Check[]> {
         ? `${memory.path}: ${memory.schema}; ${counts}`
         : `${memory.path}: ${memory.state}`),
   );
+
+  if (memory.state === 'ready') add('deletions', ...(await examineDeletions(agent)));
+  if ((memory.heldSegments ?? 0) > 0) {
+    const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are kept aside`;
+    add('trust', true, `${nodes}; accept or ignore them on the page`);
+  }
 
   const { lastOk, problem, clockAheadMs } = heartbeat.state;
   add(

@@ -2,16 +2,19 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { arch, hostname, release, type } from 'node:os';
-import express, { type NextFunction, type Request, type Response } from 'express';
+import express, { type Request, type Response } from 'express';
 import { z } from 'zod';
 import { canonicalId } from '../contract/canonical-id.ts';
-import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
+import { MembridgeError } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { CanonicalId, ProjectName, type SyncAction } from '../contract/primitives.ts';
 import type { Agent } from './agent.ts';
+import { ENGINE_CALLS } from './calls/index.ts';
 import { examine } from './doctor.ts';
 import { AGENT_VERSION } from './facts.ts';
+import { answerError } from './problems.ts';
 import { readRegistry, registerProject } from './registry.ts';
+import { serveCall } from './serve-call.ts';
 
 /** A sync over HTTP is waited for this long, in milliseconds (the original's limit). */
 const SYNC_WAIT_MS = 120_000;
@@ -107,6 +110,17 @@ export function createAgentApp(agent: Agent): express.Express {
   app.get('/doctor', doctor);
   app.post('/doctor', doctor);
 
+  for (const call of ENGINE_CALLS) app.post(`/${call.name}`, serveCall(agent, call));
+  app.post('/keys/rotate', async (_request, response) => {
+    if (config.dryrun) {
+      response.json({ ok: true, dryrun: true, detail: '[DRYRUN] Would make a new key' });
+      return;
+    }
+    const { keyId } = await agent.rotateKeys();
+    const detail = `others encrypt for key ${keyId} as soon as this node's next push has published it`;
+    response.json({ ok: true, key_id: keyId, detail });
+  });
+
   app.use((request: Request) => {
     throw new MembridgeError('not_found', `The agent has no ${request.method} ${request.path}.`);
   });
@@ -136,13 +150,16 @@ async function sync(agent: Agent, action: SyncAction, project: string): Promise<
   }
   const sent = push === null ? [] : [`sent ${push.rows} rows`];
   const received = pull === null ? [] : [`received ${pull.inserted + pull.updated} rows`];
-  return { ...answer, ...figures, ok: true, detail: [...sent, ...received].join(', ') };
+  const removed = (pull?.deleted ?? 0) === 0 ? [] : [`removed ${pull?.deleted} rows`];
+  return { ...answer, ...figures, ok: true, detail: [...sent, ...received, ...removed].join(', ') };
 }
 
 function findSpace(agent: Agent, project: string): SpaceConfig {
   const cid = canonicalId(project);
   const spaces = agent.spaces();
-  const space = spaces.find((each) => each.cid === cid || each.cid === project);
+  const space = spaces.find((each) =>
+    [each.cid, ...(each.aliases ?? [])].some((id) => id === cid || id === project),
+  );
   if (space !== undefined) return space;
   const known = spaces.map((each) => each.projectId).join(', ') || 'none yet';
   throw new MembridgeError(
@@ -201,34 +218,4 @@ function authenticate(key: string): express.RequestHandler {
     }
     throw new MembridgeError('unauthorized', 'The header X-MEMBRIDGE-AGENT does not hold this agent’s key.');
   };
-}
-
-function answerError(error: unknown, _request: Request, response: Response, _next: NextFunction): void {
-  const known = toKnown(error);
-  const { status, title } = ERRORS[known.code];
-  response
-    .status(status)
-    .type('application/problem+json')
-    .send(
-      JSON.stringify({
-        type: 'about:blank',
-        title,
-        status,
-        detail: known.message,
-        code: known.code,
-        error: known.message,
-      }),
-    );
-}
-
-function toKnown(error: unknown): MembridgeError {
-  if (error instanceof MembridgeError) return error;
-  if (error instanceof z.ZodError) {
-    const fields = error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
-    return new MembridgeError('bad_request', fields.join('; '));
-  }
-  if (error instanceof SyntaxError && 'body' in error) {
-    return new MembridgeError('bad_request', 'The body is not JSON.');
-  }
-  return new MembridgeError('internal', errorMessage(error));
 }

@@ -14,6 +14,12 @@ interface Waiting {
 /** How long an orderly end may take, in milliseconds, before the thread is stopped where it stands. */
 const CLOSE_MS = 5_000;
 
+/**
+ * What the thread's JavaScript may hold: the whole agent is to stay within 250 MB. With no limit V8 lets garbage of a large
+ * merge pile up instead of collecting it.
+ */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
+
 /** The memory engine in its thread, as the rest of the agent sees it. */
 export class MemoryHost implements MemoryPort {
   readonly #worker: Worker;
@@ -30,7 +36,10 @@ export class MemoryHost implements MemoryPort {
     options: ThreadOptions,
     hears: { noticed(cids: string[]): void; log(message: string): void; died(error: Error): void },
   ) {
-    this.#worker = new Worker(new URL('memory-thread.ts', import.meta.url), { workerData: options });
+    this.#worker = new Worker(new URL('memory-thread.ts', import.meta.url), {
+      workerData: options,
+      resourceLimits: RESOURCE_LIMITS,
+    });
     this.#worker.on('message', (reply: Reply) => {
       switch (reply.type) {
         case 'done':
@@ -76,6 +85,20 @@ export class MemoryHost implements MemoryPort {
   /** The state of the database; waits its turn behind a running sync. */
   async status(): Promise<MemoryStatus> {
     return (await this.#ask((id) => ({ type: 'status', id }))) as MemoryStatus;
+  }
+
+  /**
+   * Makes a call of agent/calls.
+   * @param input as the call's own schema gives it
+   * @returns what its `output` describes
+   */
+  async call(name: string, input: unknown, call: SyncCall): Promise<unknown> {
+    return await this.#ask((id) => ({ type: 'call', id, name, input }), call);
+  }
+
+  /** Goes on with other sealing keys, in PEM with the present one first, as soon as what runs has ended. */
+  async useKeys(sealingKeys: readonly string[]): Promise<void> {
+    await this.#ask((id) => ({ type: 'keys', id, sealingKeys }));
   }
 
   /** Sets which spaces claude-mem is watched for. */

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../contract/errors.ts';
-import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import type { SpaceConfig } from '../contract/memory.ts';
 import type { NodeCertificate, StoreAccess } from '../contract/nodes.ts';
 
 /** What the memory thread is started with. */
@@ -22,6 +22,10 @@ export type Request =
   | { readonly type: 'push'; readonly id: number; readonly space: SpaceConfig }
   | { readonly type: 'pull'; readonly id: number; readonly space: SpaceConfig; readonly full: boolean }
   | { readonly type: 'status'; readonly id: number }
+  /** A call of agent/calls, by its name; the input was checked. */
+  | { readonly type: 'call'; readonly id: number; readonly name: string; readonly input: unknown }
+  /** X25519 private keys in PEM to go on with, the present one first. */
+  | { readonly type: 'keys'; readonly id: number; readonly sealingKeys: readonly string[] }
   | { readonly type: 'abort'; readonly id: number }
   /** Spaces to watch claude-mem for. */
   | { readonly type: 'watch'; readonly spaces: SpaceConfig[] }
@@ -31,11 +35,8 @@ export type Request =
 
 /** From the thread to the agent. */
 export type Reply =
-  | {
-      readonly type: 'done';
-      readonly id: number;
-      readonly result: PushResult | PullResult | MemoryStatus | null;
-    }
+  /** The result is of the type that the request asks for. */
+  | { readonly type: 'done'; readonly id: number; readonly result: unknown }
   | {
       readonly type: 'failed';
       readonly id: number;

@@ -7,7 +7,9 @@ import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';
+import { engineCall } from './calls/index.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
+import { RollingAudit } from './rolling-audit.ts';
 
 /** How often claude-mem is asked whether anything was committed: 0.01 ms each time (PRAGMA data_version). */
 const LOOK_EVERY_MS = 100;
@@ -18,24 +20,32 @@ const LOOK_AFTER_ERROR_MS = 2_000;
 const port = parentPort;
 if (port === null) throw new Error('agent/memory-thread.ts runs as a worker thread only');
 const options = workerData as ThreadOptions;
-const engine = new MemoryEngine({
-  databasePath: options.databasePath,
-  ledgerPath: options.ledgerPath,
-  lockDirectory: options.lockDirectory,
-  identity: {
-    node: options.node,
-    key: loadNodeKey(options.privateKey),
-    certificate: options.certificate,
-    controlPublicKey: options.controlPublicKey,
-    sealingKeys: options.sealingKeys.map(loadSealingKey),
-  },
-  store: openObjectStore(options.store),
-  orphanWaitMs: options.orphanWaitMs,
-  log: (message) => reply({ type: 'log', message }),
-});
+let engine = openEngine(options.sealingKeys);
+let audit = new RollingAudit(engine, options.databasePath);
+/** Settles when the engine may be used: it is made anew when the node's keys change. */
+let ready: Promise<void> = Promise.resolve();
 const running = new Map<number, AbortController>();
 let spaces: SpaceConfig[] = [];
+let guarded: string | null = null;
 let closing = false;
+
+function openEngine(sealingKeys: readonly string[]): MemoryEngine {
+  return new MemoryEngine({
+    databasePath: options.databasePath,
+    ledgerPath: options.ledgerPath,
+    lockDirectory: options.lockDirectory,
+    identity: {
+      node: options.node,
+      key: loadNodeKey(options.privateKey),
+      certificate: options.certificate,
+      controlPublicKey: options.controlPublicKey,
+      sealingKeys: sealingKeys.map(loadSealingKey),
+    },
+    store: openObjectStore(options.store),
+    orphanWaitMs: options.orphanWaitMs,
+    log: (message) => reply({ type: 'log', message }),
+  });
+}
 
 function reply(message: Reply): void {
   port?.postMessage(message);
@@ -46,8 +56,9 @@ async function serve(id: number, work: (call: SyncCall) => Promise<unknown>): Pr
   running.set(id, controller);
   const progress = (text: string): void => reply({ type: 'progress', id, text });
   try {
+    await ready;
     const result = await work({ signal: controller.signal, progress });
-    reply({ type: 'done', id, result: result as never });
+    reply({ type: 'done', id, result });
   } catch (error) {
     const code = error instanceof MembridgeError ? error.code : null;
     reply({ type: 'failed', id, code, message: errorMessage(error) });
@@ -56,21 +67,58 @@ async function serve(id: number, work: (call: SyncCall) => Promise<unknown>): Pr
   }
 }
 
+/** Sends, and remembers whether deletions keep it from that: people ask. */
+async function push(space: SpaceConfig, call: SyncCall): Promise<unknown> {
+  try {
+    const result = await engine.push(space, call);
+    guarded = null;
+    return result;
+  } catch (error) {
+    if (error instanceof MembridgeError && error.code === 'memory_guarded') guarded = error.message;
+    throw error;
+  }
+}
+
+async function pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<unknown> {
+  const result = await engine.pull(space, full, call);
+  // What was merged may be more than the peers knew, so the next look is a real one.
+  engine.forgetNotice();
+  return result;
+}
+
+async function callEngine(name: string, input: unknown, call: SyncCall): Promise<unknown> {
+  return await engineCall(name).run({ engine, spaces, guarded, call }, input);
+}
+
+async function status(): Promise<unknown> {
+  const found = await engine.status();
+  return { ...found, detail: found.detail ?? guarded };
+}
+
+/** Goes on with other keys when what runs has ended. */
+async function useKeys(sealingKeys: readonly string[]): Promise<void> {
+  await engine.close();
+  engine = openEngine(sealingKeys);
+  audit = new RollingAudit(engine, options.databasePath);
+}
+
 port.on('message', (request: Request) => {
   switch (request.type) {
     case 'push':
-      void serve(request.id, (call) => engine.push(request.space, call));
+      void serve(request.id, (call) => push(request.space, call));
       break;
     case 'pull':
-      // What was merged may be more than the peers knew, so the next look is a real one.
-      void serve(request.id, async (call) => {
-        const result = await engine.pull(request.space, request.full, call);
-        engine.forgetNotice();
-        return result;
-      });
+      void serve(request.id, (call) => pull(request.space, request.full, call));
       break;
     case 'status':
-      void serve(request.id, () => engine.status());
+      void serve(request.id, status);
+      break;
+    case 'call':
+      void serve(request.id, (call) => callEngine(request.name, request.input, call));
+      break;
+    case 'keys':
+      ready = ready.then(() => useKeys(request.sealingKeys));
+      void serve(request.id, () => Promise.resolve(null));
       break;
     case 'abort':
       running.get(request.id)?.abort(new Error('the sync was cancelled'));
@@ -97,8 +145,11 @@ async function watch(): Promise<void> {
   while (!closing) {
     let pause = LOOK_EVERY_MS;
     try {
+      await ready;
       const cids = spaces.length === 0 ? [] : await engine.notice(spaces, never);
       if (cids.length > 0) reply({ type: 'noticed', cids });
+      // A sync looks for changes itself, and should not wait.
+      if (spaces.length > 0 && running.size === 0) await audit.tick(performance.now());
     } catch {
       // What is wrong with the database is told by status and by every job; the watch just looks again later.
       pause = LOOK_AFTER_ERROR_MS;

@@ -1,8 +1,9 @@
+import { canonicalId } from '../contract/canonical-id.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { Space } from '../contract/memory.ts';
 import type { Node } from '../contract/nodes.ts';
 import { getNode } from '../db/queries/get-node.ts';
-import { getSpace, getSpaceByName } from '../db/queries/get-space.ts';
+import { getSpace } from '../db/queries/get-space.ts';
 import type { Deps } from './deps.ts';
 
 /** The error of a thing that does not exist, named. */
@@ -10,16 +11,16 @@ export function notFound(what: string, name: string): MembridgeError {
   return new MembridgeError('not_found', `There is no ${what} ${name}.`);
 }
 
-/** The space of a canonical id. @throws MembridgeError not_found */
+/** The space of a canonical id, also of one that it had before. @throws MembridgeError not_found */
 export async function needSpace(deps: Deps, cid: string): Promise<Space> {
   const space = await getSpace(deps.db, { cid });
   if (space === null) throw notFound('space', cid);
   return space;
 }
 
-/** The space of a project's name. @throws MembridgeError not_found */
+/** The space of a project's name, also of one that it had before. @throws MembridgeError not_found */
 export async function needProject(deps: Deps, name: string): Promise<Space> {
-  const space = await getSpaceByName(deps.db, { name });
+  const space = await getSpace(deps.db, { cid: canonicalId(name) });
   if (space === null) throw notFound('project', name);
   return space;
 }

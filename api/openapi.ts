@@ -26,6 +26,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Job: memory.Job,
   Space: memory.Space,
   SpaceNode: memory.SpaceNode,
+  SpaceNodeSettings: memory.SpaceNodeSettings,
   SpaceConfig: memory.SpaceConfig,
   MemoryStatus: memory.MemoryStatus,
   Node: nodes.Node,

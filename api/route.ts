@@ -30,7 +30,7 @@ export interface Call<P, Q, B> {
 
 /** One route: everything that serving it and documenting it needs, in one place. */
 export interface Route {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** Express's form: `/projects/:name`. */
   readonly path: string;
   readonly auth: RouteAuth;

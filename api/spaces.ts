@@ -4,14 +4,19 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { Space, SpaceConfig } from '../contract/memory.ts';
 import { createSpace } from '../db/queries/create-space.ts';
 import { deleteSpace } from '../db/queries/delete-space.ts';
-import { getSpaceByName } from '../db/queries/get-space.ts';
+import { getSpace } from '../db/queries/get-space.ts';
 import { closeMemorySpace, ensureMemorySpace } from '../engine/memory-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 
-/** A space as workflows take it, from how the API shows it. */
-export function spaceConfig(space: Space): SpaceConfig {
-  return { cid: space.canonical_id, projectId: space.name, projects: space.projects };
+/** A space's description in the object store, for people and tools that find the objects without this database. */
+export async function describeSpace(
+  { store }: Pick<Deps, 'store'>,
+  space: Omit<Space, 'nodes' | 'settings'>,
+): Promise<void> {
+  const { canonical_id, name, ...rest } = space;
+  const description = { format: 'membridge-space/1', cid: canonical_id, project_id: name, ...rest };
+  await store.put(spaceKey(canonical_id), Buffer.from(JSON.stringify(description)));
 }
 
 /**
@@ -23,22 +28,22 @@ export async function addSpace(
   deps: Deps,
   input: { name: string; projects: string[]; source: 'manual' | 'heartbeat' },
 ): Promise<Space> {
-  const { db, store, engine } = deps;
+  const { db, engine } = deps;
   const { name, projects } = input;
   const space: SpaceConfig = { cid: canonicalId(name), projectId: name, projects };
-  const exists = new MembridgeError('conflict', `A project named ${name} exists.`);
-  if ((await getSpaceByName(db, { name })) !== null) throw exists;
+  const known = await getSpace(db, { cid: space.cid });
+  if (known !== null) throw nameIsTaken(name, known);
   const createdAt = deps.now();
-  const description = {
-    format: 'membridge-space/1',
-    cid: space.cid,
-    project_id: name,
+  const defaults = { excluded: [], aliases: [], redact: true, encrypted: false };
+  await describeSpace(deps, {
+    canonical_id: space.cid,
+    name,
     projects,
+    ...defaults,
     created_at: createdAt,
-  };
-  await store.put(spaceKey(space.cid), Buffer.from(JSON.stringify(description)));
+  });
   const created = await createSpace(db, { space, source: input.source, createdAt });
-  if (created === null) throw exists;
+  if (created === null) throw nameIsTaken(name, null);
   try {
     await callEngine(engine, (client) => ensureMemorySpace(client, space));
   } catch (error) {
@@ -46,6 +51,15 @@ export async function addSpace(
     throw error;
   }
   return created;
+}
+
+function nameIsTaken(name: string, by: Space | null): MembridgeError {
+  return new MembridgeError(
+    'conflict',
+    by === null || by.name === name
+      ? `A project named ${name} exists.`
+      : `${name} is an older name of the space ${by.name}. Choose another name, or remove that alias there first.`,
+  );
 }
 
 /** Ends a space: its row and its workflow go; what it stored in the object store, and each node's memory, stay. */

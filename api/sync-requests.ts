@@ -2,12 +2,13 @@ import type { Job, Space } from '../contract/memory.ts';
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRequest } from '../contract/workflows.ts';
 import { getJob } from '../db/queries/get-job.ts';
+import { getNodeSpaceConfigs } from '../db/queries/node-space-configs.ts';
 import { recordJobRequested } from '../db/queries/record-job-requested.ts';
 import { newJobId, requestSync, type WorkflowRef } from '../engine/memory-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
+import { notFound } from './not-found.ts';
 import type { Caller } from './route.ts';
-import { spaceConfig } from './spaces.ts';
 
 /** A sync that was handed to the engine, which from here on loses it no more. */
 export interface AcceptedSync extends WorkflowRef {
@@ -17,14 +18,16 @@ export interface AcceptedSync extends WorkflowRef {
 
 /**
  * Asks for a sync of one node in one space.
- * @throws MembridgeError engine_unavailable, database_unavailable
+ * @throws MembridgeError not_found when the space was removed meanwhile; engine_unavailable, database_unavailable
  */
 export async function acceptSync(
   deps: Deps,
   input: { space: Space; node: string; action: SyncAction; caller: Caller },
 ): Promise<AcceptedSync> {
-  const space = spaceConfig(input.space);
   const { node } = input;
+  const { canonical_id: cid, name } = input.space;
+  const space = (await getNodeSpaceConfigs(deps.db, { cid, nodes: [node] })).get(node);
+  if (space === undefined) throw notFound('space', `${name} (${cid})`);
   const request: SyncRequest = {
     jobId: newJobId(),
     action: input.action,

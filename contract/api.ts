@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SpaceNodeSettings } from './memory.ts';
 import { CanonicalId, EpochMs, NodeId, ProjectName, SyncAction } from './primitives.ts';
 
 /** An error body: RFC 9457 problem+json, and the original's `error` string. */
@@ -25,6 +26,34 @@ export const CreateSpace = z.strictObject({
   name: ProjectName,
   projects: z.array(ProjectName).min(1).max(1_000).optional(),
 });
+
+/** A project's name where `*` (every project) makes no sense. */
+const OneProject = ProjectName.refine((name) => name !== '*', 'must be one project, not "*"');
+
+/**
+ * `PATCH /api/membridge/spaces/:cid`: what is given is changed. A new name gives the space a new canonical id; the one
+ * before becomes an alias, so that the space keeps its memory.
+ */
+export const UpdateSpace = z
+  .strictObject({
+    name: ProjectName.optional(),
+    projects: z.array(ProjectName).min(1).max(1_000).optional(),
+    excluded: z.array(OneProject).max(1_000).optional(),
+    aliases: z.array(CanonicalId).max(100).optional(),
+    redact: z.boolean().optional(),
+    encrypted: z.boolean().optional(),
+  })
+  .refine((given) => Object.keys(given).length > 0, 'name at least one setting to change');
+export type UpdateSpace = z.infer<typeof UpdateSpace>;
+
+/** `PUT /api/membridge/spaces/:cid/nodes/:node/settings`: takes the place of what was there. */
+export const PutNodeSettings = z.strictObject({
+  names: z
+    .record(OneProject, OneProject)
+    .refine((names) => Object.keys(names).length <= 1_000, 'must be at most 1000 names'),
+  trust: SpaceNodeSettings.shape.trust,
+});
+export type PutNodeSettings = z.infer<typeof PutNodeSettings>;
 
 /** `POST /api/membridge/spaces/:cid/sync`. Without a node: every live node. */
 export const RequestSync = z.strictObject({

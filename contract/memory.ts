@@ -81,6 +81,10 @@ export const MemoryStatus = z.strictObject({
   schema: z.string().nullable(),
   rows: RowCounts.nullable(),
   bytes: z.number().int().nullable(),
+  /** Memories that are gone and wait for a person to say that this was meant (memory_guarded); agents of older versions do not say. */
+  heldDeletes: z.number().int().optional(),
+  /** Segments of nodes that this one does not trust (yet), kept aside. */
+  heldSegments: z.number().int().optional(),
   checkedAt: EpochMs,
 });
 export type MemoryStatus = z.infer<typeof MemoryStatus>;
@@ -107,6 +111,8 @@ export const Job = z.strictObject({
   rows_sent: z.number().int(),
   rows_inserted: z.number().int(),
   rows_updated: z.number().int(),
+  /** Rows removed because they were deleted elsewhere. */
+  rows_deleted: z.number().int(),
   bytes_up: z.number().int(),
   bytes_down: z.number().int(),
   requests: z.number().int(),
@@ -134,10 +140,30 @@ export const SpaceNode = z.strictObject({
 });
 export type SpaceNode = z.infer<typeof SpaceNode>;
 
+/** What one node does differently from the others of a space: names of projects, and whom it trusts. */
+export const SpaceNodeSettings = z.strictObject({
+  node_id: NodeId,
+  /** This node's names of projects, each with the name that the space knows it by. */
+  names: z.record(z.string(), z.string()),
+  /** What this node does with others' memories; `accept` for nodes that are not named. */
+  trust: z.record(NodeId, Trust),
+});
+export type SpaceNodeSettings = z.infer<typeof SpaceNodeSettings>;
+
 export const Space = z.strictObject({
   canonical_id: CanonicalId,
   name: z.string(),
   projects: z.array(z.string()),
+  /** Projects that are never sent although `projects` covers them. */
+  excluded: z.array(z.string()),
+  /** Older canonical ids of this space: what lies under them is read, and they name it in paths. */
+  aliases: z.array(CanonicalId),
+  /** Whether secrets are taken out of what is sent. */
+  redact: z.boolean(),
+  /** Whether segments are encrypted for the space's nodes. */
+  encrypted: z.boolean(),
+  /** Nodes with settings of their own; the others have the defaults. */
+  settings: z.array(SpaceNodeSettings),
   created_at: EpochMs,
   nodes: z.array(SpaceNode),
 });

@@ -19,7 +19,8 @@ export function isByItself(requests: readonly RoundRequest[]): boolean {
  * rounds would bury the syncs that moved something.
  */
 export function isQuiet(requests: readonly RoundRequest[], result: SyncRoundResult): boolean {
-  const moved = (result.push?.rows ?? 0) + (result.pull?.inserted ?? 0) + (result.pull?.updated ?? 0);
+  const { push, pull } = result;
+  const moved = (push?.rows ?? 0) + (pull?.inserted ?? 0) + (pull?.updated ?? 0) + (pull?.deleted ?? 0);
   const problems = result.pull?.problems.length ?? 0;
   return isByItself(requests) && moved === 0 && problems === 0 && result.error === null;
 }

@@ -19,6 +19,8 @@ export function finishedDetail(result: SyncRoundResult): string {
   const parts: string[] = [];
   if (push !== null && push.rows > 0) parts.push(`sent ${rows(push.rows)}`);
   if (received > 0) parts.push(`received ${rows(received)}`);
+  const removed = pull?.deleted ?? 0;
+  if (removed > 0) parts.push(`removed ${rows(removed)}`);
   const sentence = error?.message ?? (parts.length === 0 ? 'nothing new' : parts.join(', '));
   // What was moved before the failure has been moved: say so after the error.
   const notes = error === null ? [] : parts;

@@ -45,6 +45,7 @@ CREATE TABLE jobs (
   created_at bigint NOT NULL,
   finished_at bigint,
   ms bigint,
+  rows_deleted bigint NOT NULL DEFAULT 0,
   CONSTRAINT jobs_pkey PRIMARY KEY (id)
 );
 CREATE INDEX jobs_agent ON public.jobs USING btree (agent, created_at DESC NULLS LAST);
@@ -84,6 +85,15 @@ CREATE TABLE settings (
   CONSTRAINT settings_pkey PRIMARY KEY (key)
 );
 
+CREATE TABLE space_node_settings (
+  cid text NOT NULL,
+  node_id text NOT NULL,
+  names jsonb NOT NULL,
+  trust jsonb NOT NULL,
+  CONSTRAINT space_node_settings_cid_node_id_pk PRIMARY KEY (cid, node_id)
+);
+CREATE INDEX space_node_settings_node ON public.space_node_settings USING btree (node_id);
+
 CREATE TABLE space_nodes (
   cid text NOT NULL,
   node_id text NOT NULL,
@@ -107,6 +117,10 @@ CREATE TABLE spaces (
   projects jsonb NOT NULL,
   created_at bigint NOT NULL,
   source text NOT NULL,
+  excluded jsonb NOT NULL DEFAULT '[]'::jsonb,
+  aliases jsonb NOT NULL DEFAULT '[]'::jsonb,
+  redact boolean NOT NULL DEFAULT true,
+  encrypted boolean NOT NULL DEFAULT false,
   CONSTRAINT spaces_name_unique UNIQUE (name),
   CONSTRAINT spaces_pkey PRIMARY KEY (cid)
 );

@@ -10,7 +10,7 @@ import {
   text,
 } from 'drizzle-orm/pg-core';
 import type { ServerEvent } from '../contract/events.ts';
-import type { Job, MemoryStatus, SpaceNode } from '../contract/memory.ts';
+import type { Job, MemoryStatus, SpaceNode, SpaceNodeSettings } from '../contract/memory.ts';
 import type { NodeFacts } from '../contract/nodes.ts';
 
 /** A moment in epoch milliseconds (or a length of time in milliseconds); exact as a JavaScript number for 285,000 years. */
@@ -46,6 +46,10 @@ export const spaces = pgTable('spaces', {
   cid: text('cid').primaryKey(),
   name: text('name').notNull().unique(),
   projects: jsonb('projects').$type<string[]>().notNull(),
+  excluded: jsonb('excluded').$type<string[]>().notNull().default([]),
+  aliases: jsonb('aliases').$type<string[]>().notNull().default([]),
+  redact: boolean('redact').notNull().default(true),
+  encrypted: boolean('encrypted').notNull().default(false),
   created_at: epochMs('created_at').notNull(),
   source: text('source').$type<'manual' | 'heartbeat'>().notNull(),
 });
@@ -73,6 +77,21 @@ export const spaceNodes = pgTable(
   ],
 );
 
+/** What people set for one node in one space; a node without a row has the defaults. */
+export const spaceNodeSettings = pgTable(
+  'space_node_settings',
+  {
+    cid: text('cid').notNull(),
+    node_id: text('node_id').notNull(),
+    names: jsonb('names').$type<SpaceNodeSettings['names']>().notNull(),
+    trust: jsonb('trust').$type<SpaceNodeSettings['trust']>().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.cid, table.node_id] }),
+    index('space_node_settings_node').on(table.node_id),
+  ],
+);
+
 /** The history of syncs, one row per request. */
 export const jobs = pgTable(
   'jobs',
@@ -91,6 +110,7 @@ export const jobs = pgTable(
     rows_sent: count('rows_sent'),
     rows_inserted: count('rows_inserted'),
     rows_updated: count('rows_updated'),
+    rows_deleted: count('rows_deleted'),
     bytes_up: count('bytes_up'),
     bytes_down: count('bytes_down'),
     requests: count('requests'),

@@ -1,11 +1,12 @@
 import type { InferSelectModel } from 'drizzle-orm';
-import type { Job, Space, SpaceConfig, SpaceNode } from '../contract/memory.ts';
+import type { Job, Space, SpaceConfig, SpaceNode, SpaceNodeSettings } from '../contract/memory.ts';
 import { ONLINE_WITHIN_MS, type Node } from '../contract/nodes.ts';
-import type { jobs, nodes, spaceNodes, spaces } from './schema.ts';
+import type { jobs, nodes, spaceNodes, spaceNodeSettings, spaces } from './schema.ts';
 
 export type NodeRow = InferSelectModel<typeof nodes>;
 export type SpaceRow = InferSelectModel<typeof spaces>;
 export type SpaceNodeRow = InferSelectModel<typeof spaceNodes>;
+export type SpaceNodeSettingsRow = InferSelectModel<typeof spaceNodeSettings>;
 export type JobRow = InferSelectModel<typeof jobs>;
 
 /**
@@ -40,12 +41,21 @@ function nodeStatus(lastHeartbeat: number | null, now: number): Node['status'] {
   return now - lastHeartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
 }
 
-/** A space and what each node last did in it. */
-export function toSpace(row: SpaceRow, nodeRows: readonly SpaceNodeRow[]): Space {
+/** A space, what each node last did in it, and what people set for single nodes. */
+export function toSpace(
+  row: SpaceRow,
+  nodeRows: readonly SpaceNodeRow[],
+  settingsRows: readonly SpaceNodeSettingsRow[],
+): Space {
   return {
     canonical_id: row.cid,
     name: row.name,
     projects: row.projects,
+    excluded: row.excluded,
+    aliases: row.aliases,
+    redact: row.redact,
+    encrypted: row.encrypted,
+    settings: settingsRows.map(toSettings),
     created_at: row.created_at,
     nodes: nodeRows.map(toSpaceNode),
   };
@@ -55,9 +65,43 @@ function toSpaceNode({ cid, ...rest }: SpaceNodeRow): SpaceNode {
   return { canonical_id: cid, ...rest };
 }
 
-/** A space as workflows and agents take it. */
-export function toSpaceConfig(row: SpaceRow): SpaceConfig {
-  return { cid: row.cid, projectId: row.name, projects: row.projects };
+function toSettings({ node_id, names, trust }: SpaceNodeSettingsRow): SpaceNodeSettings {
+  return { node_id, names, trust };
+}
+
+/**
+ * A space as its workflow takes it. What has its default is left out, so that a configuration that nobody changed looks
+ * the same to every version.
+ */
+export function toSpaceConfig(row: Omit<SpaceRow, 'source' | 'created_at'>): SpaceConfig {
+  return {
+    cid: row.cid,
+    projectId: row.name,
+    projects: row.projects,
+    ...(row.aliases.length === 0 ? {} : { aliases: row.aliases }),
+    ...(row.excluded.length === 0 ? {} : { excluded: row.excluded }),
+    ...(row.redact ? {} : { redact: false }),
+    ...(row.encrypted ? { encrypted: true } : {}),
+  };
+}
+
+/**
+ * A space as one node takes part in it.
+ * @param settings what people set for this node, if anything
+ * @param members ids of all enrolled nodes: who may read the space where it is encrypted
+ */
+export function toNodeSpaceConfig(
+  row: SpaceRow,
+  settings: SpaceNodeSettingsRow | undefined,
+  members: readonly string[],
+): SpaceConfig {
+  const { names = {}, trust = {} } = settings ?? {};
+  return {
+    ...toSpaceConfig(row),
+    ...(Object.keys(names).length === 0 ? {} : { names }),
+    ...(row.encrypted ? { members: [...members] } : {}),
+    ...(Object.keys(trust).length === 0 ? {} : { trust }),
+  };
 }
 
 /** A job as the API shows it; `history_url` is filled in by the API, which knows where the Temporal UI is. */

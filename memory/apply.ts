@@ -1,20 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { guarded, openForMerging } from './claude-mem/open.ts';
 import { KINDS } from './kinds.ts';
-import { Merger, type Outcome } from './merge.ts';
+import { parseSegmentName } from './layout.ts';
+import { Merger } from './merge/merger.ts';
+import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
+import { Pace } from './pace.ts';
 import { readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { NOT_TRUSTED, untrusted } from './trust.ts';
 import { hasPassed } from './versions.ts';
-
-/**
- * Longest hold of claude-mem's write lock, in milliseconds. Its worker waits 5 s for the lock and then loses a memory;
- * with holds of this length and pauses as long, its own writes stay below 350 ms.
- */
-const HOLD_MS = 50;
 
 /** What applying did. */
 export interface Applied {
@@ -52,6 +48,7 @@ export async function applyStaged(
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const db = openForMerging(session.path, session.inode);
+  const pace = new Pace(session.path, db);
   try {
     const merger = new Merger({ ...session, db, space, config, node: session.identity.node });
 
@@ -72,6 +69,7 @@ export async function applyStaged(
       if (problems.length > 0) {
         const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
         applied.problems.push({ node: staged.node, problem });
+        ledger.inbox.noteUnreadable(id, problem);
       }
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));
@@ -85,7 +83,10 @@ export async function applyStaged(
         },
         (count) => ledger.inbox.setDone(id, before + count),
       );
-      ledger.atomically(() => ledger.inbox.markApplied(id));
+      ledger.atomically(() => {
+        ledger.inbox.markApplied(id);
+        for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
+      });
     }
 
     const waiting = ledger.inbox
@@ -113,7 +114,7 @@ export async function applyStaged(
   }
 
   /**
-   * Runs work of a merger item by item in transactions of about HOLD_MS on both files, with pauses as long as the holds. `note` hears
+   * Runs work of a merger item by item in transactions on both files, as long and with such pauses as pace.ts says. `note` hears
    * how many items are done, within the ledger's transaction.
    */
   async function inBatches<T>(
@@ -126,6 +127,7 @@ export async function applyStaged(
       session.signal.throwIfAborted();
       let held = 0;
       let refused = 0;
+      const hold = pace.hold();
       const done = guarded(session.path, () =>
         ledger.atomically(() => {
           const began = performance.now();
@@ -137,7 +139,7 @@ export async function applyStaged(
                 if (item === undefined) break;
                 list.push(work(item));
                 refused += merger.flushIfMany();
-                if (performance.now() - began >= HOLD_MS) break;
+                if (performance.now() - began >= hold) break;
               }
               refused += merger.flush();
               return list;
@@ -154,7 +156,7 @@ export async function applyStaged(
       applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
       applied.updated += done.filter((outcome) => outcome === 'updated').length;
       progress(`merged ${applied.operations} rows`);
-      if (next < items.length) await sleep(held);
+      if (next < items.length) await pace.pause(held);
     }
   }
 }

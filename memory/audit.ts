@@ -56,8 +56,11 @@ function auditPage(
       for (const id of differing.changed) {
         const row = reader.byId(kind, id);
         if (row === null) continue;
-        if (ledger.marks.get(kind, id) === null) nameRow(ledger, changes, row);
-        else if (changes.notice(row)) audited.changed += 1;
+        if (ledger.marks.get(kind, id) === null) {
+          nameRow(ledger, changes, row);
+          // It lies below what was considered for sending: somebody gave it its id, or ids began anew.
+          changes.offer(kind, id);
+        } else if (changes.notice(row)) audited.changed += 1;
       }
       if (differing.gone.length === 0 || !checkDeletions(context)) return;
       for (const row of differing.gone) {

@@ -58,7 +58,7 @@ export class Changes {
     // A row may have come under a space's projects by this: it is looked at again.
     const project = textOf(row.set['project']);
     if (project !== null && claimed.some((unit) => UNITS[row.kind][unit]?.name === 'project')) {
-      for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.#offer(entity);
+      this.offer(row.kind, row.id);
     }
     return true;
   }
@@ -125,11 +125,13 @@ export class Changes {
     }
   }
 
-  /** Has spaces that do not know a memory look whether they should. */
-  #offer(entity: Entity): void {
+  /** Has spaces that do not know what a row holds look whether they should. */
+  offer(kind: Kind, row: number): void {
     const { ledger } = this.#context;
-    for (const space of ledger.spaces.all()) {
-      if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE);
+    for (const entity of ledger.entities.allByRow(kind, row)) {
+      for (const space of ledger.spaces.all()) {
+        if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE);
+      }
     }
   }
 
@@ -150,8 +152,7 @@ export class Changes {
     const known = ledger.entities.byKey(key);
     if (known?.dead === true) this.revive(known, row.id);
     else ledger.entities.seen(key, row.kind, row.id);
-    const entity = ledger.entities.byKey(key);
-    if (entity !== null) this.#offer(entity);
+    this.offer(row.kind, row.id);
   }
 
   #nextVersion(entity: Entity): Version {

@@ -2,18 +2,18 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
-import { EXCLUDED_PROJECT, KINDS, SHAPES, UNITS } from './kinds.ts';
+import { EXCLUDED_PROJECT, KINDS, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
-import { LIFE, isKnownIn, type Entity } from './ledger/entities.ts';
+import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { ProjectNames } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
-import { redactRow } from './redact.ts';
+import { columnsInSpace, unknownColumns, writtenInSpace } from './outgoing.ts';
 import { freeKey } from './scan.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
-import type { Row, Value } from './values.ts';
+import type { Value } from './values.ts';
 import { versionText, type HybridClock, type Version } from './versions.ts';
 
 /** Rows looked at per read transaction. */
@@ -36,6 +36,8 @@ export interface Chunk {
   readonly note: () => void;
   /** Whether rows are left for another segment. */
   readonly more: boolean;
+  /** How many memories of the ledger's list of those to be sent again it takes care of. */
+  readonly cleaned: number;
 }
 
 /** Whether any row here may be unknown to the space; false means a push has nothing to do. */
@@ -73,10 +75,12 @@ class Collector {
   collect(): Chunk {
     const { db, ledger, clock, reader } = this.#context;
     const space = this.#space;
+    let cleaned = 0;
     db.transaction(() => {
       for (const { key, parts } of ledger.dirty.list(space.id, MAX_OPERATIONS)) {
         if (this.#isFull()) break;
         this.#notes.push(() => ledger.dirty.clear(space.id, key));
+        cleaned += 1;
         const entity = ledger.entities.byKey(key);
         if (entity !== null) this.#emitParts(entity, parts);
       }
@@ -114,7 +118,7 @@ class Collector {
       for (const each of this.#notes) each();
       ledger.setMeta('hlc', clock.last);
     };
-    return { lines: this.#lines, note, more };
+    return { lines: this.#lines, note, more, cleaned };
   }
 
   #isFull(): boolean {
@@ -156,7 +160,7 @@ class Collector {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
     }
-    const set = this.#inSpace(entity, row);
+    const set = columnsInSpace(this.#context, this.#config, entity.key, row);
     const written = ledger.entities.writtenOf(entity);
     const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
     UNITS[kind].forEach((unit, index) => {
@@ -172,25 +176,11 @@ class Collector {
     }
   }
 
-  /** A row's columns as the space is told of them: its names of projects, what is kept for newer peers, no secrets. */
-  #inSpace(entity: Entity, row: MemoryRow): Row {
-    const { schema, ledger } = this.#context;
-    const columns = schema.columns[row.kind];
-    const complete = SHAPES[row.kind].columns.every((column) => columns.has(column));
-    const kept = complete ? null : ledger.inbox.extraOf(entity.key);
-    const homeless = Object.entries(kept ?? {}).filter(
-      ([column]) => SHAPES[row.kind].columns.includes(column) && !columns.has(column),
-    );
-    const whole = homeless.length === 0 ? row.set : { ...row.set, ...Object.fromEntries(homeless) };
-    const named = this.#names.rowToSpace(whole);
-    return this.#config.redact === false ? named : redactRow(named);
-  }
-
   #emitWhole(entity: Entity, row: MemoryRow): void {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
     const name = nameOf(row.of);
-    const set = this.#inSpace(entity, row);
+    const set = columnsInSpace(this.#context, this.#config, entity.key, row);
     let told = entity;
     let ordinal = ordinalOf(entity.key, kind, set, name);
     if (ordinal === null) {
@@ -229,29 +219,14 @@ class Collector {
       of: kind === 'session' ? null : row.of,
       mem: kind === 'session' ? row.mem : null,
       set,
-      extra: this.#unknownColumns(key, row),
-      written: this.#writtenOf(told),
+      extra: unknownColumns(ledger, key, row),
+      written: writtenInSpace(ledger, told),
     });
     this.#notes.push(() => {
       const known = ledger.entities.byKey(key) ?? told;
       ledger.entities.save({ ...known, row: row.id, version });
       this.#noteKnown(key);
     });
-  }
-
-  #writtenOf(entity: Entity): Map<string, Version> {
-    const { entities } = this.#context.ledger;
-    const written = new Map(entities.writtenOf(entity).units);
-    const born = entities.bornOf(entity);
-    return born.counter === 0 ? written : written.set(LIFE, born);
-  }
-
-  #unknownColumns(key: Buffer, row: MemoryRow): Row | null {
-    const kept = Object.entries(this.#context.ledger.inbox.extraOf(key) ?? {}).filter(
-      ([column]) => !SHAPES[row.kind].columns.includes(column),
-    );
-    const extra = { ...Object.fromEntries(kept), ...row.extra };
-    return Object.keys(extra).length === 0 ? null : extra;
   }
 
   /** A row may be covered by its own project where its session is not: the session goes along. */

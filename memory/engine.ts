@@ -1,8 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
 import { adoptColumns } from './adopt.ts';
 import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
@@ -13,21 +14,38 @@ import { openForReading, toMembridgeError } from './claude-mem/open.ts';
 import { RowReader } from './claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
 import { countRows } from './canonical.ts';
+import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
 import type { Kind } from './kinds.ts';
+import { healDamaged } from './heal.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { importSnapshots, type LegacySource } from './legacy/import.ts';
-import type { LegacyImport } from './legacy/merge-snapshot.ts';
+import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
+import { tellNewNames } from './rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
+import {
+  announceRestore,
+  beginRestore,
+  buildRestored,
+  builtPath,
+  publishFile,
+  refuseExisting,
+  settleRestore,
+  type RestoreOptions,
+  type RestoreResult,
+} from './restore/restore.ts';
+import { refuseWhileUsed, swapDatabase } from './restore/swap.ts';
+import { catchUp } from './snapshot/catch-up.ts';
+import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
 import { HybridClock, hasPassed } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
@@ -100,6 +118,7 @@ export class MemoryEngine {
       const session = this.#session(call);
       const { store, ledger } = session;
       store.takeTraffic();
+      await settleRestore(session, () => this.#scan(session));
       this.#findChanges(session, 'push');
       await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
       refuseWhileHeld(session, session.path);
@@ -107,6 +126,7 @@ export class MemoryEngine {
       const first = ledger.spaces.configure(config).epoch === null;
       if (first) await this.#fetchAndApply(session, config, true, call);
       else await applyStaged(session, config, call.progress);
+      tellNewNames(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
       const { epoch, seq } = ledger.spaces.get(config.cid);
       return {
@@ -139,6 +159,8 @@ export class MemoryEngine {
       const damaged = ledger.inbox
         .damaged(space.id)
         .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
+      if (due) await healDamaged(session, config);
+      await this.#acknowledge(session, config.cid, false);
       const told = new Set(fetched.problems.map(({ node }) => node));
       return {
         ...applied,
@@ -228,6 +250,87 @@ export class MemoryEngine {
     });
   }
 
+  /**
+   * Writes what this node holds of a space as a snapshot, from which new nodes start and behind which old segments can be
+   * collected. Pulls first and looks at every row, so that it tells of everything that the store has.
+   * @throws MembridgeError memory_guarded while deletions wait for a person; conflict when something cannot be told from
+   * here; memory_*, ledger_failed, store_*. What was written of one that failed is collected later.
+   */
+  async snapshot(config: SpaceConfig, call: SyncCall): Promise<SnapshotResult> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#fetchAndApply(session, config, true, call);
+      await auditAll({ ...session, now: this.#now }, call.signal);
+      refuseWhileHeld(session, session.path);
+      await sendUnsent(session, config, call.progress);
+      const result = await writeSnapshot(session, config, call.progress);
+      await this.#acknowledge(session, config.cid, true);
+      return result;
+    });
+  }
+
+  /**
+   * Removes what nobody needs any more of this node's own objects in a space: segments that a snapshot tells of and every
+   * living node has used, older snapshots, and parts of snapshots that never came to be.
+   * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
+   */
+  async collect(config: SpaceConfig, call: SyncCall, options: CollectOptions = {}): Promise<Collected> {
+    return await this.#exclusively(async () => {
+      const session = this.#session(call);
+      session.ledger.spaces.configure(config);
+      return await collectOwn(session, config, options);
+    });
+  }
+
+  /**
+   * Builds a space as it was at a time, with everything else that is here, as a new database; and, when told so, puts it in
+   * claude-mem's place, keeps the old one beside it, and has the fleet follow at the next push.
+   * @throws MembridgeError conflict while a program has the database open, when a file is there already, or when that
+   * time needs what was collected; segment_invalid in place when something of that time cannot be read; memory_*, store_*
+   */
+  async restoreTo(options: RestoreOptions, call: SyncCall): Promise<RestoreResult> {
+    return await this.#exclusively(async () => {
+      const { config, out } = options;
+      const { ledgerPath, lockDirectory } = this.#options;
+      const inPlace = out === 'in place';
+      const session = this.#session(call);
+      const real = realpathSync(session.path);
+      const built = builtPath(inPlace ? real : out.path);
+      if (inPlace) refuseWhileUsed(real);
+      else refuseExisting(out.path);
+      session.ledger.spaces.configure(config);
+      await this.#scan(session);
+      await this.#fetchAndApply(session, config, true, call);
+      await auditAll({ ...session, now: this.#now }, call.signal);
+      if (inPlace) beginRestore(session);
+      const result = await buildRestored(
+        session,
+        { ledger: ledgerPath, path: built },
+        options,
+        call.progress,
+      );
+      if (!inPlace) {
+        publishFile(built, out.path);
+        return { ...result, path: out.path, backup: null };
+      }
+      call.progress('swapping the databases');
+      announceRestore(session, built);
+      this.#closeFiles();
+      const lock = lockDatabase(real, lockDirectory);
+      let backup: string;
+      try {
+        backup = swapDatabase(real, built, this.#now(), call.progress);
+      } finally {
+        lock.release();
+      }
+      const after = this.#session(call);
+      await settleRestore(after, () => this.#scan(after));
+      return { ...result, path: real, backup };
+    });
+  }
+
   /** Where the memory in a row of claude-mem came from. */
   async blame(kind: Kind, row: number): Promise<Blame[]> {
     return await this.#exclusively(() => Promise.resolve(blame(this.#open().ledger, kind, row)));
@@ -268,11 +371,7 @@ export class MemoryEngine {
    * @throws MembridgeError not_found, segment_invalid, memory_*, store_*; safe to call again
    */
   async importLegacy(config: SpaceConfig, source: LegacySource, call: SyncCall): Promise<LegacyImport> {
-    return await this.#exclusively(async () => {
-      const session = await this.#namedSession(config, call);
-      const { ledgerPath } = this.#options;
-      return await importSnapshots({ session, config, ledgerPath, progress: call.progress }, source);
-    });
+    return await this.#exclusively(() => importSnapshots(this.#forLegacy(config, call), source));
   }
 
   /**
@@ -280,13 +379,7 @@ export class MemoryEngine {
    * @throws MembridgeError conflict, segment_invalid, memory_*, store_*; safe to call again
    */
   async publishLegacy(config: SpaceConfig, target: LegacyTarget, call: SyncCall): Promise<LegacyPublication> {
-    return await this.#exclusively(async () => {
-      const session = await this.#namedSession(config, call);
-      this.#findChanges(session, 'push');
-      refuseWhileHeld(session, session.path);
-      const { ledgerPath } = this.#options;
-      return await publishSnapshot({ session, config, ledgerPath, progress: call.progress }, target);
-    });
+    return await this.#exclusively(() => publishSnapshot(this.#forLegacy(config, call), target));
   }
 
   /** Every revocation made on this node, newest first. */
@@ -306,7 +399,7 @@ export class MemoryEngine {
     const nothing = { path, schema: null, rows: null, bytes: null, checkedAt: at };
     try {
       return await this.#exclusively(() => {
-        const { db, schema } = this.#open();
+        const { db, schema, ledger } = this.#open();
         const rows = countRows(db);
         return Promise.resolve({
           path,
@@ -316,6 +409,8 @@ export class MemoryEngine {
           rows,
           bytes: statSync(path).size,
           checkedAt: at,
+          heldDeletes: heldDeletions(ledger),
+          heldSegments: ledger.inbox.heldSegments(),
         });
       });
     } catch (error) {
@@ -351,21 +446,36 @@ export class MemoryEngine {
       total.waiting = applied.waiting;
       total.problems.push(...applied.problems);
     };
+    await settleRestore(session, () => this.#scan(session));
     await apply();
+    const caught = full ? await catchUp(session, config, apply) : { parts: 0, problems: [] };
     const fetched = await fetchSegments(session, config, full, apply);
     if (fetched.segments > 0) await apply();
+    fetched.segments += caught.parts;
+    fetched.problems.push(...caught.problems);
     const { ledger } = session;
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);
     return { applied: total, fetched };
   }
 
-  /** A session in which every row that is here has its name. */
-  async #namedSession(config: SpaceConfig, call: SyncCall): Promise<SyncSession> {
-    const session = this.#session(call);
-    session.ledger.spaces.configure(config);
-    await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
-    return session;
+  #forLegacy(config: SpaceConfig, { signal, progress }: SyncCall): ImportContext {
+    const session = this.#session({ signal, progress });
+    return { session, config, ledgerPath: this.#options.ledgerPath, progress };
+  }
+
+  /** Tells what this node has used. That it could not be told costs collection a delay, never a sync. */
+  async #acknowledge(session: SyncSession, cid: string, asked: boolean): Promise<void> {
+    try {
+      await writeAck(session, cid, asked);
+    } catch (error) {
+      if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
+      this.#options.log?.(`What this node has used could not be told: ${error.message}`);
+    }
+  }
+
+  async #scan(session: SyncSession): Promise<void> {
+    await scanNewRows(session.db, session.reader, session.ledger, session.changes, session.signal);
   }
 
   /** Compares the newest rows with what was sent of them. */

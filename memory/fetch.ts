@@ -110,7 +110,7 @@ async function fetchFrom(
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
-      prevSha = await verify(session, cid, name, bytes);
+      prevSha = await verifyFetched(session, cid, name, bytes);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
@@ -121,7 +121,8 @@ async function fetchFrom(
       const before = nameHash(prevSha);
       const known =
         listed.has(`${name.epoch}/${name.seq - 1}/${before}`) ||
-        ledger.inbox.hasPlace(space.id, node, name.epoch, name.seq - 1, before);
+        ledger.inbox.hasPlace(space.id, node, name.epoch, name.seq - 1, before) ||
+        ledger.coverage.includes(space.id, { node, epoch: name.epoch, seq: name.seq - 1, hash: before });
       if (!known) {
         problem = `segment ${name.seq} is there but the one before it is not`;
         broken.add(name.epoch);
@@ -151,7 +152,10 @@ function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: Se
 }
 
 /** Every segment of the space by node, in order. */
-async function listAll({ store }: SyncSession, cid: string): Promise<Map<string, SegmentName[]>> {
+export async function listAll(
+  { store }: Pick<SyncSession, 'store'>,
+  cid: string,
+): Promise<Map<string, SegmentName[]>> {
   const names = (await store.list(segmentsPrefix(cid))).map((object) => parseSegmentKey(cid, object.key));
   return Map.groupBy(
     names.filter((name) => name !== null),
@@ -210,8 +214,13 @@ async function healOwn(
   }
 }
 
-/** @returns prev_sha of the segment. @throws Error when it does not verify */
-async function verify(session: SyncSession, cid: string, name: SegmentName, bytes: Buffer): Promise<string> {
+/** Judges a fetched segment by itself. @returns prev_sha of the segment. @throws Error when it does not verify */
+export async function verifyFetched(
+  session: SyncSession,
+  cid: string,
+  name: SegmentName,
+  bytes: Buffer,
+): Promise<string> {
   const { ledger, store, identity } = session;
   const segment = openSegment(bytes, name);
   const { header } = segment;

@@ -41,3 +41,47 @@ export function parseSegmentKey(cid: string, key: string): SegmentName | null {
 
 /** The part of a SHA-256 in hex that names an object. */
 export const nameHash = (sha256Hex: string): string => sha256Hex.slice(0, NAME_HASH_DIGITS);
+
+export const acksPrefix = (cid: string): string => `${root(cid)}acks/`;
+export const ackKey = (cid: string, node: string): string => `${acksPrefix(cid)}${node}`;
+export const snapshotsPrefix = (cid: string): string => `${root(cid)}snap/`;
+
+/** Where a snapshot lies: who wrote it, and when. */
+export interface SnapshotName {
+  readonly node: string;
+  /** Epoch ms in 12 hex digits, then 16 of SHA-256 over what it covers: names sort by time. */
+  readonly id: string;
+}
+
+const snapshotPrefix = (cid: string, { node, id }: SnapshotName): string =>
+  `${snapshotsPrefix(cid)}${node}/${id}/`;
+export const manifestKey = (cid: string, name: SnapshotName): string =>
+  `${snapshotPrefix(cid, name)}manifest.json`;
+export const snapshotPartKey = (cid: string, name: SnapshotName, part: number): string =>
+  `${snapshotPrefix(cid, name)}part-${String(part).padStart(4, '0')}.mbs`;
+
+/** Reads the key of a snapshot's object back; null when it is none. */
+export function parseSnapshotKey(
+  cid: string,
+  key: string,
+): { name: SnapshotName; isManifest: boolean } | null {
+  const prefix = snapshotsPrefix(cid);
+  if (!key.startsWith(prefix)) return null;
+  const match = /^([^/]+)\/([0-9a-f]{12}-[0-9a-f]{16})\/(manifest\.json|part-\d{4,}\.mbs)$/.exec(
+    key.slice(prefix.length),
+  );
+  const [, node, id, file] = match ?? [];
+  if (node === undefined || id === undefined) return null;
+  return { name: { node, id }, isManifest: file === 'manifest.json' };
+}
+
+/** When a snapshot was begun, epoch ms. */
+export const snapshotTime = ({ id }: SnapshotName): number => Number.parseInt(id.slice(0, 12), 16);
+
+/** Reads "node/epoch/seq-hash", as acks and headers name a segment; null when it is none. */
+export function parseSegmentName(text: string): SegmentName | null {
+  const match = /^([^/]+)\/([0-9a-z]+)\/(\d+)-([0-9a-f]{32})$/.exec(text);
+  const [, node, epoch, seq, hash] = match ?? [];
+  if (node === undefined || epoch === undefined || seq === undefined || hash === undefined) return null;
+  return { node, epoch, seq: Number(seq), hash };
+}

@@ -1,5 +1,6 @@
 import type { SpaceConfig } from '../contract/memory.ts';
 import { collectChunk } from './emit.ts';
+import { healsNext, healsTold } from './heal.ts';
 import { nameHash, segmentKey, type SegmentName } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
@@ -53,7 +54,9 @@ export async function sendUnsent(
       schema: session.schema.label,
     };
     recipients ??= await recipientsOf(session, config);
-    const sealed = sealSegment(place, chunk.lines, identity.key, { recipients });
+    // The last segment of a push says what was healed by it: readers know then that they miss nothing.
+    const heals = chunk.more || ledger.dirty.count(space.id) > chunk.cleaned ? [] : healsNext(session, cid);
+    const sealed = sealSegment(place, chunk.lines, identity.key, { recipients, heals });
     ledger.durably(() => {
       ledger.outbox.add(space.id, {
         epoch,
@@ -64,6 +67,7 @@ export async function sendUnsent(
       });
       ledger.spaces.advance(space.id, seq, sealed.sha);
       chunk.note();
+      if (heals.length > 0) healsTold(session, cid);
     });
   }
   if (await writeHead(session, ledger.spaces.get(cid))) {

@@ -8,7 +8,7 @@ import { UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
 import { WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
-import { Merger } from './merge.ts';
+import { Merger } from './merge/merger.ts';
 import { formatOperation, parseOperation } from './operation.ts';
 import { redactRow } from './redact.ts';
 import { Sessions } from './sessions.ts';

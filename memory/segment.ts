@@ -146,15 +146,14 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
 }
 
 /**
- * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
- * others.
+ * The lines of a segment that was verified, unread.
  * @param keys the sealing keys of this node
  * @throws Error when the body cannot be decrypted or unpacked, or the number of lines is not the one signed
  */
-export function readOperations(
+export function readLines(
   bytes: Buffer,
   keys: readonly SealingKey[] = [],
-): { header: SegmentHeader; operations: Operation[]; problems: string[] } {
+): { header: SegmentHeader; lines: string[] } {
   const { header, body } = splitSegment(bytes);
   const packed = header.seal === undefined ? body : unseal(body, header.seal, keys);
   const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
@@ -162,6 +161,20 @@ export function readOperations(
   if (lines.length !== header.operations) {
     throw new Error(`it holds ${lines.length} operations where ${header.operations} were signed`);
   }
+  return { header, lines };
+}
+
+/**
+ * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
+ * others.
+ * @param keys the sealing keys of this node
+ * @throws Error as for readLines
+ */
+export function readOperations(
+  bytes: Buffer,
+  keys: readonly SealingKey[] = [],
+): { header: SegmentHeader; operations: Operation[]; problems: string[] } {
+  const { header, lines } = readLines(bytes, keys);
   const operations: Operation[] = [];
   const problems: string[] = [];
   lines.forEach((line, index) => {

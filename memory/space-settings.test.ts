@@ -64,6 +64,24 @@ describe('projects', () => {
     expect(titles(b)).toEqual([['garden', 'public']]);
   });
 
+  it('that are no longer excluded are sent', async () => {
+    observe(a, 'diary', 'private');
+    await settle({ ...fleet.space, excluded: ['diary'] }, [a, b]);
+    expect(titles(b)).toEqual([]);
+    await settle(fleet.space, [a, b]);
+    expect(titles(b)).toEqual([['diary', 'private']]);
+  });
+
+  it('that get a name in the space later are told of under it, and stay what they are here', async () => {
+    observe(a, 'yard', 'from a');
+    await settle(fleet.space, [a, b]);
+    await a.engine.push({ ...fleet.space, names: { yard: 'garden' } }, CALL);
+    await b.engine.pull(fleet.space, true, CALL);
+    expect(titles(b)).toEqual([['garden', 'from a']]);
+    expect(titles(a)).toEqual([['yard', 'from a']]);
+    expect((await b.engine.push(fleet.space, CALL)).rows).toBe(0);
+  });
+
   it('that were renamed keep the memory they had under their old canonical id', async () => {
     observe(a, 'garden', 'old');
     await a.engine.push(fleet.space, CALL);
@@ -181,6 +199,18 @@ describe('an encrypted space', () => {
     expect(pulled.problems).toMatchObject([
       { node: 'a', problem: expect.stringContaining('encrypted') as string },
     ]);
+  });
+
+  it('is told again to a node that joins later', async () => {
+    observe(a, 'garden', 'before b joined');
+    await a.engine.push({ ...sealed(), members: ['a'] }, CALL);
+    const space = { ...sealed(), members: ['a', 'b'] };
+    await b.engine.push(space, CALL);
+    expect((await b.engine.pull(space, true, CALL)).problems).toHaveLength(1);
+    await a.engine.pull(space, true, CALL);
+    await a.engine.push(space, CALL);
+    expect((await b.engine.pull(space, true, CALL)).problems).toEqual([]);
+    expect(titles(b)).toEqual([['garden', 'before b joined']]);
   });
 
   it('stays readable after a node took a new key', async () => {

@@ -48,7 +48,7 @@ export async function memorySpace(input: MemorySpaceInput): Promise<void> {
     closed = true;
   });
   setHandler(configureSpace, (config) => {
-    if (config.projects.join('\n') !== space.projects.join('\n')) catchUp = true;
+    if (JSON.stringify(config) !== JSON.stringify(space)) catchUp = true;
     space = config;
   });
   setHandler(spaceState, () => ({ space, pushed: [...pushed], returned: [...returned] }));

@@ -5,6 +5,7 @@ import type { SyncAction, SyncTrigger } from '../../contract/primitives.ts';
 import type { SyncRequest, SyncRoundResult } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
+import { getNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
 import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
@@ -40,9 +41,11 @@ export function createControlActivities(dependencies: { db: Database; client: Cl
     action: SyncAction,
     trigger: SyncTrigger,
   ): Promise<void> {
+    // Each node's own configuration, as it is now; a space that was deleted or renamed meanwhile asks nobody.
+    const configs = await getNodeSpaceConfigs(db, { cid: space.cid, nodes });
     const asked = await Promise.allSettled(
-      nodes.map((node) => {
-        return requestSync(client, { space, node }, { jobId: newJobId(), action, trigger });
+      [...configs].map(([node, config]) => {
+        return requestSync(client, { space: config, node }, { jobId: newJobId(), action, trigger });
       }),
     );
     // One node that cannot be asked is asked again at the next catch-up; when none could be, the engine is away.

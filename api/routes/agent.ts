@@ -7,7 +7,7 @@ import {
   EnrolResponse,
 } from '../../contract/nodes.ts';
 import { enrolNode } from '../../db/queries/enrol-node.ts';
-import { listSpaceConfigs } from '../../db/queries/list-space-configs.ts';
+import { listNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
 import { issueCertificate, publicKeyText } from '../certificates.ts';
 import type { Config } from '../config.ts';
@@ -98,7 +98,7 @@ export const agentRoutes = [
       }
       // Not waited for: a heartbeat must not depend on Temporal. Errors are logged there.
       if (recorded.returned) void announceReturn(deps, node);
-      return { ok: true as const, now, spaces: await listSpaceConfigs(deps.db) };
+      return { ok: true as const, now, spaces: await listNodeSpaceConfigs(deps.db, { node }) };
     },
   }),
 ];

@@ -120,8 +120,10 @@ export const originalAgentRoutes = [
         );
       }
       await ensureProject(deps, body.canonical_id, body.project_id ?? null);
+      // A project that was renamed here is reported under its older name.
+      const space = await getSpace(deps.db, { cid: body.canonical_id });
       await recordOriginalHeartbeat(deps.db, {
-        cid: body.canonical_id,
+        cid: space?.canonical_id ?? body.canonical_id,
         node: body.node_id,
         projectId: body.project_id ?? '',
         observations: body.obs_count ?? 0,

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { OriginalCreateProject, OriginalProject, OriginalProjectNode } from '../../contract/api.ts';
 import { CanonicalId } from '../../contract/primitives.ts';
+import { getSpace } from '../../db/queries/get-space.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
-import { needProject, needSpace } from '../not-found.ts';
+import { needProject, notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { addSpace, removeSpace } from '../spaces.ts';
 
@@ -78,9 +79,10 @@ export const originalProjectRoutes = [
     response: z.array(OriginalProjectNode),
     errors: { 404: 'There is no such project' },
     handle: async ({ params }, deps) => {
-      const nodes = await listOriginalNodes(deps.db, params);
+      const space = await getSpace(deps.db, params);
+      const nodes = await listOriginalNodes(deps.db, { cid: space?.canonical_id ?? params.cid });
       // A node may report a project that nobody named yet: known here by its nodes alone.
-      if (nodes.length === 0) await needSpace(deps, params.cid);
+      if (nodes.length === 0 && space === null) throw notFound('space', params.cid);
       return nodes;
     },
   }),

@@ -1,15 +1,22 @@
 import { z } from 'zod';
-import { CreateSpace, RequestSync, RequestSyncResponse } from '../../contract/api.ts';
+import {
+  CreateSpace,
+  PutNodeSettings,
+  RequestSync,
+  RequestSyncResponse,
+  UpdateSpace,
+} from '../../contract/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { Space } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import { CanonicalId } from '../../contract/primitives.ts';
+import { CanonicalId, NodeId } from '../../contract/primitives.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { listSpaces } from '../../db/queries/list-spaces.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { needNode, needSpace } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
+import { changeNodeSettings, changeSpace } from '../space-settings.ts';
 import { addSpace, removeSpace } from '../spaces.ts';
 import { acceptSync } from '../sync-requests.ts';
 
@@ -66,6 +73,44 @@ export const spaceRoutes = [
     handle: async ({ params }, deps) => await needSpace(deps, params.cid),
   }),
   defineRoute({
+    method: 'patch',
+    path: '/api/membridge/spaces/:cid',
+    auth: 'people',
+    tag,
+    summary: 'Change settings of a memory space; what is not given stays as it is',
+    description:
+      'A new name gives the space a new canonical id; the one before becomes an alias, so that the space keeps its memory and paths with it go on working. Online nodes sync at once with the new settings, others when they return. excluded are projects that are never sent although projects covers them; redact takes secrets out of what is sent; encrypted seals what is sent from now on for the enrolled nodes (what was stored before stays as it is).',
+    params: Cid,
+    body: UpdateSpace,
+    status: 200,
+    response: Space,
+    errors: {
+      404: 'There is no such space',
+      409: 'The name, or an alias, belongs to another space',
+    },
+    handle: async ({ params, body }, deps) =>
+      await changeSpace(deps, await needSpace(deps, params.cid), body),
+  }),
+  defineRoute({
+    method: 'put',
+    path: '/api/membridge/spaces/:cid/nodes/:node/settings',
+    auth: 'people',
+    tag,
+    summary: 'Set what one node does differently in a space, in place of what was set before',
+    description:
+      "names maps this node's names of projects to the space's. trust says what it does with what another node wrote: accept merges it (the default), hold keeps it aside until it is accepted, ignore does not even fetch it.",
+    params: z.strictObject({ cid: CanonicalId, node: NodeId }),
+    body: PutNodeSettings,
+    status: 200,
+    response: Space,
+    errors: { 404: 'There is no such space or node' },
+    handle: async ({ params, body }, deps) => {
+      const space = await needSpace(deps, params.cid);
+      const { id } = await needNode(deps, params.node);
+      return await changeNodeSettings(deps, { space, node: id, settings: body });
+    },
+  }),
+  defineRoute({
     method: 'delete',
     path: '/api/membridge/spaces/:cid',
     auth: 'people',
@@ -77,8 +122,8 @@ export const spaceRoutes = [
     status: 204,
     errors: { 404: 'There is no such space' },
     handle: async ({ params }, deps) => {
-      await needSpace(deps, params.cid);
-      await removeSpace(deps, params.cid);
+      const { canonical_id } = await needSpace(deps, params.cid);
+      await removeSpace(deps, canonical_id);
     },
   }),
   defineRoute({

@@ -1,6 +1,6 @@
 import { eq, inArray } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
-import { nodes, spaceNodes, spaces } from '../schema.ts';
+import { nodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
 
@@ -13,7 +13,12 @@ export async function deleteNode(db: Database, input: { id: string; now: number 
       .delete(spaceNodes)
       .where(eq(spaceNodes.node_id, input.id))
       .returning({ cid: spaceNodes.cid });
-    const cids = left.map((row) => row.cid);
+    // What others think of it stays: what it wrote is still in the store.
+    const unset = await tx
+      .delete(spaceNodeSettings)
+      .where(eq(spaceNodeSettings.node_id, input.id))
+      .returning({ cid: spaceNodeSettings.cid });
+    const cids = [...left, ...unset].map((row) => row.cid);
     await lockEvents(tx);
     const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
     await emitEvents(

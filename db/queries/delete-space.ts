@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
-import { originalNodes, spaceNodes, spaces } from '../schema.ts';
+import { originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 
 /** Removes a space and what is known of its nodes; its jobs stay as history. Gives whether there was one. */
@@ -9,6 +9,7 @@ export async function deleteSpace(db: Database, input: { cid: string; now: numbe
     const deleted = await tx.delete(spaces).where(eq(spaces.cid, input.cid)).returning({ cid: spaces.cid });
     if (deleted.length === 0) return false;
     await tx.delete(spaceNodes).where(eq(spaceNodes.cid, input.cid));
+    await tx.delete(spaceNodeSettings).where(eq(spaceNodeSettings.cid, input.cid));
     await tx.delete(originalNodes).where(eq(originalNodes.cid, input.cid));
     await emitEvents(tx, [{ type: 'space-removed', canonical_id: input.cid }], input.now);
     return true;

@@ -1,10 +1,10 @@
 import { asc, inArray, type SQL } from 'drizzle-orm';
 import type { Space } from '../../contract/memory.ts';
 import type { Executor } from '../connect.ts';
-import { spaceNodes, spaces } from '../schema.ts';
+import { spaceNodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toSpace } from '../to-contract.ts';
 
-/** Spaces that a condition selects, by name, each with its nodes; for queries of this folder. */
+/** Spaces that a condition selects, by name, each with its nodes and their settings; for queries of this folder. */
 export async function findSpaces(executor: Executor, where?: SQL): Promise<Space[]> {
   const rows = await executor.select().from(spaces).where(where).orderBy(asc(spaces.name));
   if (rows.length === 0) return [];
@@ -14,6 +14,12 @@ export async function findSpaces(executor: Executor, where?: SQL): Promise<Space
     .from(spaceNodes)
     .where(inArray(spaceNodes.cid, cids))
     .orderBy(asc(spaceNodes.node_id));
-  const byCid = Map.groupBy(nodeRows, (row) => row.cid);
-  return rows.map((row) => toSpace(row, byCid.get(row.cid) ?? []));
+  const settingsRows = await executor
+    .select()
+    .from(spaceNodeSettings)
+    .where(inArray(spaceNodeSettings.cid, cids))
+    .orderBy(asc(spaceNodeSettings.node_id));
+  const nodesOf = Map.groupBy(nodeRows, (row) => row.cid);
+  const settingsOf = Map.groupBy(settingsRows, (row) => row.cid);
+  return rows.map((row) => toSpace(row, nodesOf.get(row.cid) ?? [], settingsOf.get(row.cid) ?? []));
 }

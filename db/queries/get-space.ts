@@ -1,17 +1,13 @@
-import { eq } from 'drizzle-orm';
+import { eq, or, sql } from 'drizzle-orm';
 import type { Space } from '../../contract/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { findSpaces } from './find-spaces.ts';
 
-/** The space of a canonical id, or null. */
+/** The space of a canonical id, its own or one that it had before; null when there is none. */
 export async function getSpace(db: Database, input: { cid: string }): Promise<Space | null> {
-  const [space] = await db.run((sql) => findSpaces(sql, eq(spaces.cid, input.cid)));
-  return space ?? null;
-}
-
-/** The space of a name, or null. */
-export async function getSpaceByName(db: Database, input: { name: string }): Promise<Space | null> {
-  const [space] = await db.run((sql) => findSpaces(sql, eq(spaces.name, input.name)));
-  return space ?? null;
+  const { cid } = input;
+  const alias = sql`${spaces.aliases} @> ${JSON.stringify([cid])}::jsonb`;
+  const found = await db.run((executor) => findSpaces(executor, or(eq(spaces.cid, cid), alias)));
+  return found[0] ?? null;
 }

@@ -11,7 +11,7 @@ export async function readStats(db: Database, input: { now: number }): Promise<R
   const result = await db.run((executor) =>
     executor.execute<Record<string, number>>(sql`
       with recent as (
-        select status, rows_sent + rows_inserted + rows_updated as rows, bytes_up + bytes_down as bytes,
+        select status, rows_sent + rows_inserted + rows_updated + rows_deleted as rows, bytes_up + bytes_down as bytes,
                row_number() over (partition by workflow_id, finished_at order by id) as part
         from jobs where finished_at >= ${since})
       select (select count(*) from nodes)::int as nodes,

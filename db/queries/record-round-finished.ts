@@ -55,6 +55,7 @@ function jobFigures({ result, finishedAt }: RoundFinished) {
     rows_sent: push?.rows ?? 0,
     rows_inserted: pull?.inserted ?? 0,
     rows_updated: pull?.updated ?? 0,
+    rows_deleted: pull?.deleted ?? 0,
     ...traffic(result),
     finished_at: finishedAt,
     ms: Math.round(result.ms),

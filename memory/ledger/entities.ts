@@ -1,7 +1,9 @@
 import type Database from 'better-sqlite3';
 import { SHAPES, kindOfCode, type Kind } from '../kinds.ts';
+import type { SegmentName } from '../layout.ts';
 import type { Written } from '../registers.ts';
 import { UNVERSIONED, type Version } from '../versions.ts';
+import { statementsOf } from './statements.ts';
 
 /** Bits of `spaces` for a row that no space is ever to be told of (a stub session made here). */
 export const EVERY_SPACE = 2 ** 53 - 1;
@@ -63,6 +65,7 @@ export const LIFE = 'life';
 /** The ledger's table of memories. Every method is one statement or a few; callers bring the transaction. */
 export class Entities {
   readonly #db: Database.Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
   readonly #byKey: Database.Statement<[Buffer], RawEntity>;
   readonly #byRow: Database.Statement<[number, number], RawEntity>;
   readonly #seen: Database.Statement<[Buffer, number, number]>;
@@ -79,6 +82,7 @@ export class Entities {
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#sql = statementsOf(db);
     this.#byKey = db.prepare('SELECT * FROM entity WHERE key = ?');
     this.#byRow = db.prepare('SELECT * FROM entity WHERE kind = ? AND row = ?');
     this.#seen = db.prepare(
@@ -198,6 +202,50 @@ export class Entities {
 
   hasUnsent(kind: Kind, aboveRow: number, space: number): boolean {
     return this.#hasUnsent.get(SHAPES[kind].code, aboveRow, 2 ** space) !== undefined;
+  }
+
+  /** Living memories that a space knows and a row here holds, in order of row and key, after one of them. */
+  knownIn(space: number, kind: Kind, after: { row: number; key: Buffer }, limit: number): Entity[] {
+    return this.#sql(
+      `SELECT * FROM entity WHERE kind = ? AND (row, key) > (?, ?) AND spaces & ? <> 0 AND spaces <> ${EVERY_SPACE}
+       AND counter > 0 AND dead = 0 ORDER BY row, key LIMIT ?`,
+    )
+      .all(SHAPES[kind].code, after.row, after.key, 2 ** space, limit)
+      .map((raw) => toEntity(raw as RawEntity));
+  }
+
+  /** Living memories that a space knows and no row here holds. */
+  rowlessIn(space: number): Entity[] {
+    return this.#sql(
+      `SELECT * FROM entity WHERE row IS NULL AND spaces & ? <> 0 AND spaces <> ${EVERY_SPACE} AND counter > 0 AND dead = 0`,
+    )
+      .all(2 ** space)
+      .map((raw) => toEntity(raw as RawEntity));
+  }
+
+  /** Deleted memories that a space knows, in order of key, after one of them. */
+  deadIn(space: number, after: Buffer, limit: number): Entity[] {
+    return this.#sql(
+      'SELECT * FROM entity WHERE dead = 1 AND key > ? AND spaces & ? <> 0 ORDER BY key LIMIT ?',
+    )
+      .all(after, 2 ** space, limit)
+      .map((raw) => toEntity(raw as RawEntity));
+  }
+
+  /** Keys of the memories that a node told of. */
+  keysWrittenBy(node: string): Buffer[] {
+    return this.#db.prepare('SELECT key FROM entity WHERE node = ?').pluck().all(node) as Buffer[];
+  }
+
+  /** Keys of the memories that a segment brought here. */
+  keysFrom(space: number, { node, epoch, seq, hash }: SegmentName): Buffer[] {
+    return this.#db
+      .prepare(
+        `SELECT key FROM entity WHERE origin IN
+         (SELECT id FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?)`,
+      )
+      .pluck()
+      .all(space, node, epoch, seq, hash) as Buffer[];
   }
 
   /** Keys of memories that were deleted. */

@@ -27,6 +27,9 @@ export interface WaitingOperation {
   readonly since: number;
 }
 
+/** Tells segments from the parts of snapshots, which are filed under an epoch that is no hexadecimal number. */
+export const IS_SEGMENT = `epoch < 'g'`;
+
 /** What the ledger holds of the peers' side: segments, heads, certificates, operations that wait. */
 export class Inbox {
   readonly #sql: ReturnType<typeof statementsOf>;
@@ -69,7 +72,7 @@ export class Inbox {
 
   /** Forgets every segment and head of a space. */
   forgetSpace(space: number): void {
-    for (const table of ['segment', 'head', 'outbox']) {
+    for (const table of ['segment', 'head', 'outbox', 'covered']) {
       this.#sql(`DELETE FROM ${table} WHERE space = ?`).run(space);
     }
   }
@@ -95,7 +98,7 @@ export class Inbox {
   /** The last segment of a node in listing order, or null. */
   last(space: number, node: string): SegmentName | null {
     const row = this.#sql(
-      `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state <> 'damaged'
+      `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state <> 'damaged' AND ${IS_SEGMENT}
          ORDER BY epoch DESC, seq DESC, hash DESC LIMIT 1`,
     ).get(space, node) as SegmentName | undefined;
     return row ?? null;
@@ -105,7 +108,7 @@ export class Inbox {
   applied(space: number): Record<string, string> {
     const rows = this.#sql(
       `SELECT node, max(epoch || '/' || printf('%012d', seq)) AS place FROM segment
-         WHERE space = ? AND state IN ('own', 'applied') GROUP BY node`,
+         WHERE space = ? AND state IN ('own', 'applied') AND ${IS_SEGMENT} GROUP BY node`,
     ).all(space) as { node: string; place: string }[];
     return Object.fromEntries(rows.map(({ node, place }) => [node, place]));
   }
@@ -139,11 +142,9 @@ export class Inbox {
     ).run(space, list);
   }
 
-  /** Segments of nodes that are not trusted yet. */
-  heldCount(space: number): number {
-    return this.#sql(`SELECT count(*) FROM segment WHERE space = ? AND state = 'held'`)
-      .pluck()
-      .get(space) as number;
+  /** How many segments of nodes that are not trusted yet are kept aside, in all spaces. */
+  heldSegments(): number {
+    return this.#sql(`SELECT count(*) FROM segment WHERE state = 'held'`).pluck().get() as number;
   }
 
   setDone(id: number, done: number): void {
@@ -155,9 +156,26 @@ export class Inbox {
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
   }
 
+  /** What a damaged segment told of came in another way. */
+  markHealed(space: number, name: SegmentName | null): void {
+    if (name === null) return;
+    this.#sql(
+      `UPDATE segment SET state = 'applied', problem = NULL
+       WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ? AND state = 'damaged'`,
+    ).run(space, name.node, name.epoch, name.seq, name.hash);
+  }
+
   markUnreadable(id: number, problem: string): void {
     this.#sql(`UPDATE segment SET state = 'damaged', problem = ? WHERE id = ?`).run(problem, id);
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
+  }
+
+  /** What is wrong with a filed segment; null when nothing is. */
+  problemOf(space: number, { node, epoch, seq, hash }: SegmentName): string | null {
+    const row = this.#sql(
+      'SELECT problem FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?',
+    ).get(space, node, epoch, seq, hash) as { problem: string | null } | undefined;
+    return row?.problem ?? null;
   }
 
   /** Segments of a space that failed verification or could not be read, with the reason. */
@@ -165,6 +183,16 @@ export class Inbox {
     return this.#sql(
       `SELECT node, seq, problem FROM segment WHERE space = ? AND state = 'damaged' ORDER BY node, seq`,
     ).all(space) as { node: string; seq: number; problem: string }[];
+  }
+
+  /** The names of segments of a space that could not be used, as "node/epoch/seq-hash". */
+  damagedNames(space: number): string[] {
+    return this.#sql(
+      `SELECT node || '/' || epoch || '/' || seq || '-' || hash FROM segment
+       WHERE space = ? AND state = 'damaged' AND ${IS_SEGMENT} ORDER BY 1`,
+    )
+      .pluck()
+      .all(space) as string[];
   }
 
   headEtag(space: number, node: string): string | null {
@@ -253,6 +281,54 @@ export class Inbox {
     const row = this.#sql('SELECT memory FROM alias WHERE session = ? LIMIT 1').get(session) as
       { memory: string } | undefined;
     return row?.memory ?? null;
+  }
+
+  /** Every memory_session_id that peers know a session by. */
+  memoriesOf(session: Buffer): string[] {
+    return this.#sql('SELECT memory FROM alias WHERE session = ? ORDER BY memory')
+      .pluck()
+      .all(session) as string[];
+  }
+
+  /** Everything that waits, parked or not: the operations as they came. */
+  waitingLines(space: number): { key: Buffer; line: string }[] {
+    return this.#sql('SELECT key, line FROM waiting WHERE space = ? ORDER BY key, version').all(space) as {
+      key: Buffer;
+      line: string;
+    }[];
+  }
+
+  /** Notes that some operations of a segment could not be read: it must not count as used up. */
+  noteUnreadable(id: number, problem: string): void {
+    this.#sql('UPDATE segment SET problem = ? WHERE id = ?').run(problem, id);
+  }
+
+  /** Files segments as used without fetching them: a snapshot told of everything in them. */
+  markCovered(space: number, names: readonly SegmentName[], at: number): void {
+    for (const name of names) {
+      this.#sql(
+        `INSERT INTO segment (space, node, epoch, seq, hash, state, at) VALUES (?, ?, ?, ?, ?, 'applied', ?)
+         ON CONFLICT DO UPDATE SET state = 'applied', problem = NULL WHERE segment.state = 'damaged'`,
+      ).run(space, name.node, name.epoch, name.seq, name.hash, at);
+    }
+  }
+
+  /** Segments of a node that this ledger has used or sent, and when it filed them (epoch ms). */
+  usedOf(space: number, node: string): (SegmentName & { at: number })[] {
+    return this.#sql(
+      `SELECT node, epoch, seq, hash, at FROM segment
+       WHERE space = ? AND node = ? AND state IN ('own', 'applied') AND ${IS_SEGMENT}`,
+    ).all(space, node) as (SegmentName & { at: number })[];
+  }
+
+  /** Segments of our own that collection removes from the store: gone on purpose, not to be put back. */
+  markCollected(space: number, names: readonly SegmentName[]): void {
+    for (const { node, epoch, seq, hash } of names) {
+      this.#sql(
+        `UPDATE segment SET state = 'applied' WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?
+         AND state = 'own'`,
+      ).run(space, node, epoch, seq, hash);
+    }
   }
 
   /** Keeps columns of a memory that this claude-mem has no place for; null when there are none left. */

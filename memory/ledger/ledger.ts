@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { Kind } from '../kinds.ts';
+import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
@@ -21,6 +22,7 @@ export class Ledger {
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly coverage: Coverage;
 
   /** @throws MembridgeError ledger_failed */
   constructor(path: string) {
@@ -33,6 +35,7 @@ export class Ledger {
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);
+    this.coverage = new Coverage(this.db);
   }
 
   /** The largest local id of a kind that was ever looked at, by a scan or because a merge wrote it. */
@@ -84,6 +87,7 @@ export class Ledger {
         'outbox',
         'segment',
         'staged',
+        'covered',
         'head',
         'waiting',
         'alias',

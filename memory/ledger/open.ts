@@ -68,6 +68,11 @@ CREATE TABLE segment (
 -- The bytes of a segment, until all of its operations are applied.
 CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
+-- Everything of a node's incarnation up to "seq" is here, though the segments are gone: a snapshot told of it. "hashes"
+-- are those of the segments at that very place.
+CREATE TABLE covered (
+  space INTEGER, node TEXT, epoch TEXT, seq INTEGER NOT NULL, hashes TEXT NOT NULL, PRIMARY KEY (space, node, epoch)
+) WITHOUT ROWID;
 CREATE TABLE head (space INTEGER, node TEXT, etag TEXT NOT NULL, PRIMARY KEY (space, node)) WITHOUT ROWID;
 CREATE TABLE certificate (node TEXT, key_id TEXT, json TEXT NOT NULL, PRIMARY KEY (node, key_id)) WITHOUT ROWID;
 -- Operations that cannot be applied yet, with the reason. "parked" ones wait for their memory to be written again.

@@ -14,7 +14,8 @@ export interface LedgerSpace {
   /** Its bit in Entity.spaces. */
   readonly id: number;
   readonly cid: string;
-  readonly projects: readonly string[];
+  /** Which projects it covered when its rows were last considered, as text. */
+  readonly covers: string;
   /** This node's present incarnation in the space, null before its first push. */
   readonly epoch: string | null;
   /** The last segment sealed in it. */
@@ -48,9 +49,13 @@ export class Spaces {
     this.#sql = statementsOf(db);
   }
 
-  /** The space with this configuration, filed now when it is new; other projects mean that all rows are considered again. */
+  /** The space with this configuration, filed now when it is new; covering others means that all rows are considered again. */
   configure(config: SpaceConfig): LedgerSpace {
-    const projects = JSON.stringify([...config.projects].sort());
+    const covers = JSON.stringify([
+      [...config.projects].sort(),
+      [...(config.excluded ?? [])].sort(),
+      Object.entries(config.names ?? {}).sort(),
+    ]);
     return this.#db.transaction(() => {
       const found = this.find(config.cid);
       if (found === null) {
@@ -61,11 +66,11 @@ export class Spaces {
         this.#sql('INSERT INTO space (id, cid, projects, chain) VALUES (?, ?, ?, ?)').run(
           count,
           config.cid,
-          projects,
+          covers,
           FIRST_PREV_SHA,
         );
-      } else if (JSON.stringify(found.projects) !== projects) {
-        this.#sql('UPDATE space SET projects = ? WHERE id = ?').run(projects, found.id);
+      } else if (found.covers !== covers) {
+        this.#sql('UPDATE space SET projects = ? WHERE id = ?').run(covers, found.id);
         this.#sql('DELETE FROM emitted WHERE space = ?').run(found.id);
       }
       return this.get(config.cid);
@@ -78,7 +83,7 @@ export class Spaces {
     return {
       id: raw.id,
       cid: raw.cid,
-      projects: JSON.parse(raw.projects) as string[],
+      covers: raw.projects,
       epoch: raw.epoch,
       seq: raw.seq,
       chain: raw.chain,

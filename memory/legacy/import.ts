@@ -4,7 +4,9 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { parseOperation } from '../operation.ts';
-import { SnapshotMerge, withMerger, type ImportContext, type LegacyImport } from './merge-snapshot.ts';
+import { scanNewRows } from '../scan.ts';
+import { MergeBatches } from './merge-batches.ts';
+import { SnapshotMerge, type ImportContext, type LegacyImport } from './merge-snapshot.ts';
 import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
 import {
   copySnapshot,
@@ -29,6 +31,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
   const { session, config, ledgerPath } = context;
   const began = performance.now();
   const result = emptyImport();
+  await nameRows(context);
   await withScratch(ledgerPath, async (folder) => {
     if ('file' in source) {
       const path = copySnapshot(source.file, session.path, folder);
@@ -121,8 +124,9 @@ async function mergeSnapshot(
   const source = openSnapshot(snapshot.path, snapshot.place);
   try {
     const segment = fileSnapshot(ledger, snapshot, session.now());
-    const merge = new SnapshotMerge(context, source, snapshot, segment, result);
-    await merge.run();
+    await withBatches(context, (batches) =>
+      new SnapshotMerge(context, batches, source, snapshot, segment, result).run(),
+    );
     ledger.inbox.markApplied(segment);
     if (snapshot.kept) noteMerged(ledger, snapshot.cid, snapshot.sha, termsOf(config));
   } finally {
@@ -135,14 +139,36 @@ async function mergeSnapshot(
 
 /** Tries again what of a snapshot could not be merged; most have nothing that waits. */
 async function retryWaiting(context: ImportContext, cid: string, result: LegacyImport): Promise<void> {
-  const { session } = context;
-  const waiting = waitingFrom(session.ledger, cid);
-  const refused = await withMerger(context, waiting, (merger, { line, origin, key, version }) => {
-    const outcome = merger.apply(parseOperation(line), origin, true);
-    if (outcome !== 'waiting') session.ledger.inbox.stopWaiting(IMPORT_BIT, key, version);
-    if (outcome === 'inserted') result.inserted += 1;
-    return outcome;
+  const { ledger } = context.session;
+  const waiting = waitingFrom(ledger, cid);
+  if (waiting.length === 0) return;
+  await withBatches(context, async (batches) => {
+    const refused = await batches.run(waiting, (merger, { line, origin, key, version }) => {
+      const outcome = merger.apply(parseOperation(line), origin, true);
+      if (outcome !== 'waiting') ledger.inbox.stopWaiting(IMPORT_BIT, key, version);
+      if (outcome === 'inserted') result.inserted += 1;
+      return outcome;
+    });
+    result.inserted -= refused;
   });
-  result.inserted -= refused;
-  result.waiting += waitingFrom(session.ledger, cid).length;
+  result.waiting += waitingFrom(ledger, cid).length;
+}
+
+async function withBatches(
+  { session, config }: ImportContext,
+  work: (batches: MergeBatches) => Promise<void>,
+): Promise<void> {
+  const batches = new MergeBatches(session, config);
+  try {
+    await work(batches);
+  } finally {
+    batches.close();
+  }
+}
+
+/** Sees to it that the space is known here and that every row of this database has its name. */
+export async function nameRows({ session, config }: ImportContext): Promise<void> {
+  const { db, reader, ledger, changes, signal } = session;
+  ledger.spaces.configure(config);
+  await scanNewRows(db, reader, ledger, changes, signal);
 }

@@ -1,14 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory.ts';
-import { guarded, openForMerging } from '../claude-mem/open.ts';
 import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { memoryKey } from '../keys.ts';
 import { WHOLE } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
-import { Merger, type Outcome } from '../merge.ts';
+import type { Merger } from '../merge/merger.ts';
+import type { Outcome } from '../merge/tools.ts';
 import { ProjectNames } from '../names.ts';
 import type { FullOperation } from '../operation.ts';
 import { redactRow } from '../redact.ts';
@@ -17,7 +16,7 @@ import type { Row, Value } from '../values.ts';
 import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
 import { legacyNode } from './objects.ts';
-import { IMPORT_BIT } from './origin.ts';
+import type { MergeBatches } from './merge-batches.ts';
 
 /** What an import found and did, in memories. */
 export interface LegacyImport {
@@ -47,14 +46,12 @@ export interface ImportContext {
 /** Rows of the snapshot that are read at a time. */
 const PAGE = 500;
 
-/** Longest hold of claude-mem's write lock, in milliseconds, as in apply.ts. */
-const HOLD_MS = 50;
-
 /**
  * Merges the rows of one snapshot, page by page: what is not here is inserted, everything else stays as it is.
  */
 export class SnapshotMerge {
   readonly #context: ImportContext;
+  readonly #batches: MergeBatches;
   readonly #source: Database.Database;
   readonly #schema: ClaudeMemSchema;
   readonly #segment: number;
@@ -66,12 +63,14 @@ export class SnapshotMerge {
 
   constructor(
     context: ImportContext,
+    batches: MergeBatches,
     source: Database.Database,
     snapshot: { readonly place: string; readonly host: string | null },
     segment: number,
     result: LegacyImport,
   ) {
     this.#context = context;
+    this.#batches = batches;
     this.#source = source;
     this.#schema = detectSchema(source, snapshot.place);
     this.#segment = segment;
@@ -100,7 +99,7 @@ export class SnapshotMerge {
           const operation = this.#missing(row, shared);
           if (operation !== null) operations.push(operation);
         }
-        const refused = await withMerger(this.#context, operations, (merger, operation) =>
+        const refused = await this.#batches.run(operations, (merger, operation) =>
           this.#apply(merger, operation),
         );
         this.#result.inserted -= refused;
@@ -183,48 +182,3 @@ const isHere = (entity: Entity): boolean => entity.row !== null && !isStub(entit
 
 const withoutNulls = (row: Row): Row =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
-
-/**
- * Merges items in transactions of about HOLD_MS on both files, with pauses as long as the holds.
- * @returns how many rows that were to be inserted this claude-mem refused, so that they wait instead
- */
-export async function withMerger<T>(
-  { session, config }: ImportContext,
-  items: readonly T[],
-  work: (merger: Merger, item: T) => Outcome,
-): Promise<number> {
-  if (items.length === 0) return 0;
-  let refused = 0;
-  const { ledger } = session;
-  const db = openForMerging(session.path, session.inode);
-  try {
-    const space = { ...ledger.spaces.get(config.cid), id: IMPORT_BIT };
-    const merger = new Merger({ ...session, db, space, config, node: session.identity.node });
-    for (let next = 0; next < items.length;) {
-      session.signal.throwIfAborted();
-      const began = performance.now();
-      next = guarded(session.path, () =>
-        ledger.atomically(() =>
-          db
-            .transaction(() => {
-              let at = next;
-              while (at < items.length) {
-                const item = items[at];
-                if (item !== undefined) work(merger, item);
-                at += 1;
-                refused += merger.flushIfMany();
-                if (performance.now() - began >= HOLD_MS) break;
-              }
-              refused += merger.flush();
-              return at;
-            })
-            .immediate(),
-        ),
-      );
-      await sleep(performance.now() - began);
-    }
-    return refused;
-  } finally {
-    db.close();
-  }
-}

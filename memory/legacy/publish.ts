@@ -6,8 +6,10 @@ import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
+import { auditRecent } from '../audit.ts';
+import { refuseWhileHeld } from '../guard.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
-import { emptyImport, importFrom, termsOf } from './import.ts';
+import { emptyImport, importFrom, nameRows, termsOf } from './import.ts';
 import type { ImportContext } from './merge-snapshot.ts';
 import { LOCK_SECONDS, takeLock } from './lock.ts';
 import {
@@ -63,12 +65,15 @@ const SMALL_MS = 30_000;
  * Publishes the space as the original's whole-file snapshot, for machines still on its scripts. What another machine
  * pushed there meanwhile is imported first, so that it is in the new one.
  * @throws MembridgeError conflict while another host holds the push lock; segment_invalid when the snapshot that is there
- * cannot be imported; memory_*, store_*. May be called again after any of them.
+ * cannot be imported; memory_guarded and other memory_*, store_*. May be called again after any of them.
  */
 export async function publishSnapshot(
   context: ImportContext,
   target: LegacyTarget,
 ): Promise<LegacyPublication> {
+  await nameRows(context);
+  auditRecent(context.session, 'push');
+  refuseWhileHeld(context.session, context.session.path);
   return await withScratch(context.ledgerPath, (folder) => new Publication(context, target, folder).run());
 }
 

@@ -113,6 +113,19 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await click(page, 'space-delete');
     await see(page, 'confirm-dialog');
   },
+  'space-settings': async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'space-settings-open');
+    await see(page, 'space-settings-dialog', 'Never sent');
+  },
+  'node-settings': async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'member-settings-laptop');
+    await page.getByTestId('trust-desktop').getByText('Hold').click();
+    await click(page, 'name-add');
+    await page.getByTestId('name-local-0').fill('site');
+    await page.getByTestId('name-space-0').fill('website');
+  },
   menu: async (page) => {
     await click(page, 'account-menu');
     await see(page, 'sign-out');
@@ -141,7 +154,17 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
   },
 };
 /** The views whose pictures stand in the docs. */
-const PICTURED = new Set(['membridge', 'new-space', 'nodes', 'add-node', 'node', 'runtime', 'signin']);
+const PICTURED = new Set([
+  'membridge',
+  'new-space',
+  'space-settings',
+  'node-settings',
+  'nodes',
+  'add-node',
+  'node',
+  'runtime',
+  'signin',
+]);
 
 test('no view breaks a rule of accessibility, in dark or in light', async () => {
   const page = await visitor.open(fleet.signInLink);

@@ -4,7 +4,6 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
 import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
 import { Dice } from './dice.ts';
-import { LEFT_OUT } from './limits.ts';
 import type { SimProcess } from './process.ts';
 
 /** What may go wrong with one call to the store. */
@@ -153,8 +152,7 @@ export class SimStore implements ObjectStore {
   async put(key: string, bytes: Buffer): Promise<void> {
     const fault = await this.#call(['unavailable', 'lost-answer', 'refused-own-write', 'torn-put', 'slow']);
     this.#traffic.bytesUp += bytes.length;
-    const spared = LEFT_OUT.damagedCertificates && key.includes('/keys/') && fault === 'torn-put';
-    if (fault === 'unavailable' || spared) throw unavailable(`store ${key}`);
+    if (fault === 'unavailable') throw unavailable(`store ${key}`);
     if (fault === 'torn-put') {
       // What openObjectStore finds by the ETag; the damaged object stays.
       this.#bucket.spoil(key, bytes.subarray(0, this.#dice.below(bytes.length)));

@@ -8,7 +8,6 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { Bucket } from './bucket.ts';
 import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
-import { LEFT_OUT } from './limits.ts';
 import { Machine, type EngineClass, type World } from './machine.ts';
 import { Model } from './model.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
@@ -139,7 +138,6 @@ class History {
         this.#world.now += step.ms;
         return;
       case 'write':
-        if (step.write.startsWith('delete')) await this.#scanFirst(this.#machine(step.machine));
         this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
         return;
       case 'sync': {
@@ -184,7 +182,8 @@ class History {
       }
     } catch (error) {
       this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
-      if (!isExpected(error, cancel.signal))
+      // What a dead process says last is nobody's business.
+      if (!machine.process.isDead && !isExpected(error, cancel.signal))
         this.#broken.push(`${machine.name} ${call.what}: ${stackOf(error)}`);
       if (!(error instanceof Crash) && error instanceof Error) this.#count(codeOf(error));
     } finally {
@@ -318,7 +317,6 @@ class History {
   }
 
   async #goBack(machine: Machine, kept: ReturnType<Machine['pickDatabase']>, dice: Dice): Promise<void> {
-    await this.#scanFirst(machine);
     if (dice.chance(0.5)) await machine.stop();
     const thrownAway = machine.pending;
     machine.replaceDatabase(kept);
@@ -330,7 +328,6 @@ class History {
   /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
   async #truncate(machine: Machine, dice: Dice): Promise<void> {
     machine.keepDatabase();
-    await this.#scanFirst(machine);
     await machine.stop();
     machine.worker.pragma('wal_checkpoint(TRUNCATE)');
     machine.closeWorker();
@@ -349,11 +346,6 @@ class History {
     this.#model.threwAway(thrownAway, this.#mostElsewhere());
     this.#model.broughtBack(machine.counts());
     this.#model.forgotDeletions();
-  }
-
-  async #scanFirst(machine: Machine): Promise<void> {
-    if (!LEFT_OUT.lossesBeforeTheNextScan) return;
-    await machine.engine.notice([SPACE], new AbortController().signal).catch(() => undefined);
   }
 
   #clone(machine: Machine): void {

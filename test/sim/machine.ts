@@ -229,9 +229,22 @@ function copyCommitted(from: string, to: string): void {
   }
 }
 
+/** Tables that memories are in, their full-text indexes, and SQLite's own. */
+const KEPT = /^(sdk_sessions|observations|session_summaries|user_prompts|sqlite_|schema_versions)/;
+
 /** The path of an empty database of a release. */
 function template(folder: string, release: string): string {
   const path = join(folder, `${release}.db`);
-  if (!existsSync(path)) buildDatabase(path, release).close();
+  if (existsSync(path)) return path;
+  const db = buildDatabase(path, release);
+  // Tables that no memory is in: every connection of every history would read their definitions.
+  db.pragma('foreign_keys = OFF');
+  const tables = db
+    .prepare(`SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'`)
+    .pluck()
+    .all() as string[];
+  for (const table of tables) if (!KEPT.test(table)) db.exec(`DROP TABLE ${table}`);
+  db.exec('VACUUM');
+  db.close();
   return path;
 }

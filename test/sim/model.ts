@@ -8,8 +8,8 @@ interface Written {
   allowed: number;
   /** Of that, how many a finished push has sent: no machine's loss can cost them. */
   sent: number;
-  /** It must not leave the machines that wrote it. */
-  readonly excluded: boolean;
+  /** The node that it must not leave, for what never travels. */
+  readonly staysAt: string | null;
   /** Somebody deleted it, and nobody wrote it since. */
   deleted: boolean;
   /** A fault gave an older state back, so that it may be there although it was deleted. */
@@ -24,14 +24,13 @@ export class Model {
   readonly #written = new Map<string, Written>();
   /** Sessions that a node may make up for rows that had none. */
   readonly #stubs = new Set<string>();
-  #namesakes = false;
 
-  /** A row was written on a machine and is now there `count` times. */
-  wrote(identity: string, count: number, excluded: boolean): void {
+  /** A row was written on a machine and is now there `count` times; what never travels stays at that machine's node. */
+  wrote(identity: string, count: number, staysAt: string | null): void {
     const known = this.#written.get(identity);
     if (known === undefined) {
       const nothing = { sent: 0, deleted: false, mayReturn: false };
-      this.#written.set(identity, { required: count, allowed: count, excluded, ...nothing });
+      this.#written.set(identity, { required: count, allowed: count, staysAt, ...nothing });
       return;
     }
     known.allowed = Math.max(known.allowed, count);
@@ -88,22 +87,12 @@ export class Model {
     this.#stubs.add(identity);
   }
 
-  /** A session was written whose memory id is its content id, as a stub's is. */
-  sawNamesake(): void {
-    this.#namesakes = true;
-  }
-
-  /** Whether any machine may hold what looks like a stub session. */
-  get hasStubs(): boolean {
-    return this.#namesakes || this.#stubs.size > 0;
-  }
-
   isStub(identity: string): boolean {
     return this.#stubs.has(identity);
   }
 
   isExcluded(identity: string): boolean {
-    return this.#written.get(identity)?.excluded === true;
+    return (this.#written.get(identity)?.staysAt ?? null) !== null;
   }
 
   /**
@@ -111,14 +100,17 @@ export class Model {
    * @returns one line a difference
    */
   judge(
-    machine: string,
+    { name: machine, node }: { readonly name: string; readonly node: string },
     counts: ReadonlyMap<string, number>,
   ): Record<'lost' | 'duplicated' | 'invented', string[]> {
     const verdict = { lost: [] as string[], duplicated: [] as string[], invented: [] as string[] };
     for (const [identity, known] of this.#written) {
       const count = counts.get(identity) ?? 0;
       const line = `${machine}: ${readable(identity)} is there ${count} times`;
-      if (known.excluded) continue;
+      if (known.staysAt !== null) {
+        if (count > 0 && node !== known.staysAt) verdict.invented.push(`${line} although it must not travel`);
+        continue;
+      }
       if (count < known.required) verdict.lost.push(`${line}, not ${known.required}`);
       if (known.deleted && !known.mayReturn) {
         if (count > 0) verdict.invented.push(`${line} although it was deleted`);

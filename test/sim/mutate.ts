@@ -13,7 +13,7 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
  */
 export async function runMutated(
   mutation: Mutation,
-  options: { seed: number; histories: number; changes?: boolean },
+  options: { seed: number; histories: number },
 ): Promise<SimReport> {
   const tree = makeRoot();
   try {

@@ -14,13 +14,13 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: 'nothing is lost: what was struck off the outbox is in the store',
     file: 'push.ts',
     find: 'await store.put(segmentKey(space.cid, name), bytes);',
-    replace: 'await store.put(segmentKey(space.cid, name), bytes).catch(() => undefined);',
+    replace: 'if (seq % 2 === 1) await store.put(segmentKey(space.cid, name), bytes);',
   },
   {
     breaks: 'nothing is lost: a row whose session never comes is shown under a stub session',
     file: 'apply.ts',
-    find: 'const stub = session.now() - entry.since >= session.orphanWaitMs;',
-    replace: 'const stub = session.now() - entry.since < 0;',
+    find: 'const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());',
+    replace: 'const stub = session.orphanWaitMs < 0;',
   },
   {
     breaks: 'nothing is lost: true twins stay two',
@@ -36,10 +36,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'nothing is duplicated: applying an operation again changes nothing',
-    file: 'merge.ts',
+    file: 'merge/merger.ts',
     find: '    const row = this.#rowOf(operation, entity);',
     replace: `    const row = operation.kind === 'session' ? this.#rowOf(operation, entity) : null;
-    if (row === null) return this.#insert(incoming, entity);`,
+    if (row === null) return this.#inserts.insert(incoming, entity);`,
   },
   {
     breaks:
@@ -102,5 +102,17 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'push.ts',
     find: 'const name: SegmentName = { node: identity.node, epoch, seq, hash: nameHash(sha) };',
     replace: "const name: SegmentName = { node: 'zed', epoch, seq, hash: nameHash(sha) };",
+  },
+  {
+    breaks: 'what was deleted is gone everywhere',
+    file: 'emit.ts',
+    find: "      this.#add({ type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) });",
+    replace: '',
+  },
+  {
+    breaks: 'what was changed is changed everywhere',
+    file: 'emit.ts',
+    find: 'for (const { version, up, link } of updates.values()) {',
+    replace: 'for (const { version, up, link } of [...updates.values()].slice(1)) {',
   },
 ];

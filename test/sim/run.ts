@@ -10,7 +10,6 @@ export interface Share {
   readonly seed: number;
   /** Numbers of histories. */
   readonly histories: readonly number[];
-  readonly changes: boolean;
   /** The engine's module; another than the real one to see whether its fault is caught. */
   readonly engine: string;
   readonly root: string;
@@ -34,7 +33,6 @@ export interface SimOptions {
   readonly seed: number;
   readonly first?: number;
   readonly histories: number;
-  readonly changes?: boolean;
   readonly engine?: string;
   readonly workers?: number;
   readonly untilFailure?: boolean;
@@ -76,7 +74,6 @@ export async function runMany(options: SimOptions): Promise<SimReport> {
     const share: Share = {
       seed: options.seed,
       histories: numbers.filter((_number, at) => at % count === worker),
-      changes: options.changes ?? false,
       engine: options.engine ?? REAL_ENGINE,
       root,
       untilFailure: options.untilFailure ?? false,
@@ -134,8 +131,8 @@ async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told
 }
 
 /** How a failing history is to be repeated. */
-export function commandFor(seed: number, history: number, changes: boolean): string {
-  return `npm run sim -- --seed ${seed} --history ${history}${changes ? ' --changes' : ''}`;
+export function commandFor(seed: number, history: number): string {
+  return `npm run sim -- --seed ${seed} --history ${history}`;
 }
 
 /** A plan as a list that a person can follow. */

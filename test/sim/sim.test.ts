@@ -17,7 +17,7 @@ describe('simulated fleets', () => {
     async () => {
       const report = await runMany({ seed: SEED, histories: HISTORIES, workers: 2 });
       const failures = report.failures.map(({ history, outcome }) => ({
-        repeat: commandFor(SEED, history, false),
+        repeat: commandFor(SEED, history),
         ...outcome,
         faults: undefined,
       }));

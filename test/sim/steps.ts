@@ -2,7 +2,7 @@ import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
 import { Dice } from './dice.ts';
 import { LEFT_OUT } from './limits.ts';
 import type { FullFile } from './process.ts';
-import { CHANGES, WRITES, type WriteKind } from './workload.ts';
+import { WRITES, type WriteKind } from './workload.ts';
 
 /** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
 export interface Call {
@@ -75,20 +75,15 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
-export interface PlanOptions {
-  /** Whether rows are changed and deleted after they were written. */
-  readonly changes: boolean;
-}
-
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
 /** Draws a history. */
-export function drawPlan(seed: number, options: PlanOptions): Plan {
+export function drawPlan(seed: number): Plan {
   const dice = new Dice(seed);
   const machines = dice.weighted([
-    [5, 2],
-    [4, 3],
-    [2, 4],
+    [10, 2],
+    [5, 3],
+    [1, 4],
     [1, 5],
   ] as const);
   const mixed = dice.chance(0.5);
@@ -99,14 +94,9 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
   const calm = dice.chance(0.15);
   const faults: readonly Fault[] = [...OTHER_FAULTS, ...(storeLoses ? STORE_LOSSES : GOING_BACK)];
   const left = faults.filter(
-    (fault) =>
-      !(fault === 'clock' && LEFT_OUT.clocksThatJump) &&
-      !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.healingOfSharedSessions),
+    (fault) => !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.lostSegments),
   );
-  const writes = WRITES.filter((write) => options.changes || !CHANGES.includes(write));
-  const meanwhile = writes.filter(
-    (write) => !(LEFT_OUT.lossesBeforeTheNextScan && write.startsWith('delete')),
-  );
+  const writes = WRITES.filter((write) => !(write === 'delete-session' && LEFT_OUT.deletedSessions));
 
   const drawCall = (machine: number): Call => {
     const what = dice.weighted([
@@ -129,7 +119,7 @@ export function drawPlan(seed: number, options: PlanOptions): Plan {
       full: hit && dice.chance(0.1) ? dice.pick(['ledger.db', 'claude-mem.db'] as const) : null,
       lockedUntil: hit && dice.chance(0.12) ? dice.between(1, 6) : null,
       cancelledAt: hit && dice.chance(0.08) ? dice.between(1, 6) : null,
-      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(meanwhile) } : null,
+      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(writes) } : null,
     };
   };
   const drawStep = (): Step => {

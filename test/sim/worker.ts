@@ -10,7 +10,7 @@ async function run(share: Share): Promise<void> {
   const { MemoryEngine } = (await import(share.engine)) as { MemoryEngine: EngineClass };
   for (const history of share.histories) {
     const seed = historySeed(share.seed, history);
-    const plan = drawPlan(seed, { changes: share.changes });
+    const plan = drawPlan(seed);
     const outcome = await runHistory(plan, seed, { engineClass: MemoryEngine, root: share.root });
     const failure = failed(outcome) ? { history, outcome } : null;
     const told: Told = { faults: outcome.faults, failure };

@@ -1,6 +1,5 @@
 import type { Dice } from './dice.ts';
 import { columnsOf, findRow, sessionColumns, TABLES, type RowKind } from './inventory.ts';
-import { LEFT_OUT } from './limits.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
 
@@ -21,9 +20,6 @@ export const WRITES = [
   'delete-session',
 ] as const;
 export type WriteKind = (typeof WRITES)[number];
-
-/** Writes that change or remove rows which were there before. */
-export const CHANGES: readonly WriteKind[] = ['update', 'finish', 'delete', 'delete-session'];
 
 const PROJECTS = ['garden', 'billing', 'website'];
 const EXCLUDED = 'observer-sessions';
@@ -128,8 +124,6 @@ export class Workload {
   /** The same row again, as claude-mem does when a hook runs twice: a memory of its own all the same. */
   #twin(machine: Machine, dice: Dice): void {
     const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
-    if (LEFT_OUT.twinObservationsWithoutHash && kind === 'observation' && !machine.has(kind, 'content_hash'))
-      return;
     const rows = this.#ids(machine, kind).filter((id) => !machine.orphans.has(`${TABLES[kind]}/${id}`));
     if (rows.length === 0) return;
     const db = machine.worker;
@@ -167,7 +161,6 @@ export class Workload {
     if (here === undefined) this.#insertSession(machine, dice, name, name, project);
     const memory = this.#memoryOf(machine, name);
     if (memory === null) return;
-    this.#model.sawNamesake();
     // An upgrade gave old rows hashes that are the same on two machines and mean nothing.
     const hash = dice.chance(0.5) ? `__null_migration_${dice.between(1, 3)}__` : this.#hash(dice);
     const taken = machine.has('observation', 'content_hash')
@@ -360,7 +353,7 @@ export class Workload {
     const { identity } = findRow(db, kind, id);
     const count = twin ? this.#count(machine, kind, identity) : 1;
     machine.pending.set(identity, count);
-    this.#model.wrote(identity, count, excluded);
+    this.#model.wrote(identity, count, excluded ? machine.node : null);
     return id;
   }
 

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { RequestSyncResponse, RuntimeHealth, RuntimeStats, Session } from '../../../contract/api.ts';
+import {
+  RequestSyncResponse,
+  RuntimeHealth,
+  RuntimeStats,
+  Session,
+  type PutNodeSettings,
+  type UpdateSpace,
+} from '../../../contract/api.ts';
 import { Job, Space } from '../../../contract/memory.ts';
 import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
 import type { SyncAction } from '../../../contract/primitives.ts';
@@ -30,6 +37,13 @@ export const api = {
   spaces: (signal?: AbortSignal) => request('/api/membridge/spaces', z.array(Space), { signal }),
   createSpace: (space: { name: string; projects: string[] }) =>
     request('/api/membridge/spaces', Space, { method: 'POST', body: space }),
+  updateSpace: (cid: string, update: UpdateSpace) =>
+    request(`/api/membridge/spaces/${encode(cid)}`, Space, { method: 'PATCH', body: update }),
+  putNodeSettings: (cid: string, node: string, settings: PutNodeSettings) =>
+    request(`/api/membridge/spaces/${encode(cid)}/nodes/${encode(node)}/settings`, Space, {
+      method: 'PUT',
+      body: settings,
+    }),
   deleteSpace: (cid: string) => send(`/api/membridge/spaces/${encode(cid)}`, { method: 'DELETE' }),
   requestSync: (cid: string, action: SyncAction, nodeId: string | null) =>
     request(`/api/membridge/spaces/${encode(cid)}/sync`, RequestSyncResponse, {

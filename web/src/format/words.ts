@@ -1,4 +1,11 @@
-import type { Job, JobStatus, MemoryStatus, SpaceNode } from '../../../contract/memory.ts';
+import type {
+  Job,
+  JobStatus,
+  MemoryStatus,
+  SpaceNode,
+  SpaceNodeSettings,
+  Trust,
+} from '../../../contract/memory.ts';
 
 export type Tone = 'good' | 'busy' | 'bad' | 'warn' | 'quiet';
 
@@ -42,6 +49,21 @@ export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = {
   corrupt: { label: 'Damaged', tone: 'bad' },
   'unknown-schema': { label: 'Unknown schema', tone: 'bad' },
 };
+
+/** What a node does with another's memories. */
+export const TRUST: Record<Trust, string> = { accept: 'Accept', hold: 'Hold', ignore: 'Ignore' };
+
+/** What a node does differently from the others of a space, in a few words; empty when nothing. */
+export function differences({ names, trust }: SpaceNodeSettings): string {
+  const of = (level: Trust): string[] =>
+    Object.entries(trust).flatMap(([node, each]) => (each === level ? [node] : []));
+  const renamed = Object.keys(names).length;
+  return [
+    ...(of('hold').length === 0 ? [] : [`holds ${of('hold').join(', ')}`]),
+    ...(of('ignore').length === 0 ? [] : [`ignores ${of('ignore').join(', ')}`]),
+    ...(renamed === 0 ? [] : [renamed === 1 ? '1 project name' : `${renamed} project names`]),
+  ].join(' · ');
+}
 
 /** The projects that a space covers, in words. */
 export function coverage(projects: readonly string[]): string {

@@ -10,6 +10,11 @@ const space = (name: string): Space => ({
   canonical_id: '0123456789abcdef',
   name,
   projects: ['*'],
+  excluded: [],
+  aliases: [],
+  redact: true,
+  encrypted: false,
+  settings: [],
   created_at: 1,
   nodes: [],
 });

@@ -14,7 +14,7 @@ import styles from './JobRow.module.css';
 export function JobRow({ job: listed }: { job: Job }) {
   const job = useRunningDetail(listed);
   const { label, tone } = JOB_STATUSES[job.status];
-  const received = job.rows_inserted + job.rows_updated;
+  const received = job.rows_inserted + job.rows_updated + job.rows_deleted;
   return (
     <tr data-testid={`job-row-${job.id}`} data-status={job.status}>
       <td>
@@ -39,7 +39,7 @@ export function JobRow({ job: listed }: { job: Job }) {
           up={job.rows_sent}
           down={received}
           write={count}
-          title={`${count(job.rows_sent)} sent, ${count(job.rows_inserted)} inserted, ${count(job.rows_updated)} updated`}
+          title={`${count(job.rows_sent)} sent, ${count(job.rows_inserted)} inserted, ${count(job.rows_updated)} updated, ${count(job.rows_deleted)} removed`}
         />
       </td>
       <td data-align="end" className={styles.moved}>

@@ -7,11 +7,12 @@ import type { SyncAction } from '../../../../contract/primitives.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Light, Status } from '../../components/Status.tsx';
 import { bytes, count } from '../../format/numbers.ts';
-import { ACTIONS, SPACE_NODE_STATUSES } from '../../format/words.ts';
+import { ACTIONS, SPACE_NODE_STATUSES, differences } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import type { Member } from './members.ts';
 import styles from './MemberRow.module.css';
+import { NodeSettings } from './NodeSettings.tsx';
 import { useRequestSync } from './use-request-sync.ts';
 
 const ICONS = { push: IconArrowUp, pull: IconArrowDown, sync: IconRefresh } as const;
@@ -33,6 +34,8 @@ export const MemberRow = memo(function MemberRow(props: {
   const presence = node === undefined ? 'unknown' : presenceOf(node, now);
   const online = presence === 'online';
   const id = record.node_id;
+  const settings = props.space.settings.find(({ node_id }) => node_id === id);
+  const different = settings === undefined ? '' : differences(settings);
   // A job of a node that is away waits; that is no reason to keep its buttons busy.
   const busyWith = online ? props.unfinished?.action : undefined;
 
@@ -50,6 +53,11 @@ export const MemberRow = memo(function MemberRow(props: {
           )}
         </span>
         {node === undefined && <span className="second-line">no longer enrolled</span>}
+        {different !== '' && (
+          <span className="second-line" data-testid={`member-different-${id}`}>
+            {different}
+          </span>
+        )}
       </td>
       <td className={styles.status}>
         <MemberStatus record={record} online={online} waits={!online && props.unfinished !== undefined} />
@@ -67,7 +75,10 @@ export const MemberRow = memo(function MemberRow(props: {
       <Moved rows={record.rows_received} size={record.bytes_down} testId={`member-received-${id}`} />
       <td className={styles.actions}>
         {node !== undefined && (
-          <SyncButtons space={props.space} node={id} online={online} busyWith={busyWith} />
+          <span className={styles.buttons}>
+            <SyncButtons space={props.space} node={id} online={online} busyWith={busyWith} />
+            <NodeSettings space={props.space} node={id} />
+          </span>
         )}
       </td>
     </tr>
@@ -125,7 +136,7 @@ function SyncButtons(props: {
 }) {
   const request = useRequestSync(props.space, props.node);
   return (
-    <span className={styles.buttons}>
+    <>
       {(['push', 'pull', 'sync'] as const).map((action) => {
         const Icon = ICONS[action];
         const asking = request.isPending && request.variables === action;
@@ -145,6 +156,6 @@ function SyncButtons(props: {
           </Tooltip>
         );
       })}
-    </span>
+    </>
   );
 }

@@ -22,7 +22,9 @@ export function MembridgePage() {
 
   const sorted = (spaces.data ?? []).toSorted((a, b) => byName(a.name, b.name));
   const selected =
-    asked === undefined ? sorted[0] : sorted.find(({ canonical_id }) => canonical_id === asked);
+    asked === undefined
+      ? sorted[0]
+      : sorted.find((space) => space.canonical_id === asked || space.aliases.includes(asked));
 
   const selectedId = selected?.canonical_id;
   const showJobsOf = useCallback(
@@ -67,6 +69,7 @@ export function MembridgePage() {
             fleet={fleet}
             jobNode={node ?? null}
             onJobNode={showJobsOf}
+            onSaved={(saved) => void navigate({ search: { space: saved.canonical_id, node }, replace: true })}
             onDeleted={() => void navigate({ search: {} })}
           />
         )}

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, SegmentedControl, Textarea, TextInput } from '@mantine/core';
+import { Button, Group, Modal, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconPlus } from '@tabler/icons-react';
@@ -10,21 +10,16 @@ import { wordsOf } from '../../api/problem.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';
-import styles from './NewSpace.module.css';
-
-const COVERS = [
-  { value: 'all', label: 'Every project' },
-  { value: 'some', label: 'Named projects' },
-];
+import { CoverageField, useCoverage } from './CoverageField.tsx';
+import styles from './Settings.module.css';
 
 /** The form for a new space. */
 export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
   const [opened, { open, close }] = useDisclosure();
   const cache = useQueryClient();
   const [name, setName] = useState('');
-  const [covers, setCovers] = useState('all');
-  const [typed, setTyped] = useState('');
-  const projects = covers === 'all' ? ['*'] : namesIn(typed);
+  const coverage = useCoverage(['*']);
+  const { projects } = coverage;
 
   const create = useMutation({
     mutationFn: api.createSpace,
@@ -37,7 +32,7 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
       notifyDone(`Space ${space.name} was created`);
       close();
       setName('');
-      setTyped('');
+      coverage.setTyped('');
       onCreated(space.canonical_id);
     },
   });
@@ -76,32 +71,7 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
             data-autofocus
             data-testid="new-space-name"
           />
-          <div className={styles.covers}>
-            <span id="new-space-covers">Covers</span>
-            <SegmentedControl
-              data={COVERS}
-              value={covers}
-              onChange={setCovers}
-              aria-labelledby="new-space-covers"
-              fullWidth
-              data-testid="new-space-covers"
-            />
-          </div>
-          {covers === 'some' && (
-            <Textarea
-              label="Projects"
-              description="Names as claude-mem knows them, one a line."
-              value={typed}
-              onChange={(event) => setTyped(event.currentTarget.value)}
-              required
-              autosize
-              minRows={3}
-              maxRows={10}
-              spellCheck={false}
-              classNames={{ input: 'mono' }}
-              data-testid="new-space-projects"
-            />
-          )}
+          <CoverageField coverage={coverage} prefix="new-space" />
           {create.error !== null && (
             <p role="alert" className={styles.failure} data-testid="new-space-error">
               {wordsOf(create.error)}
@@ -124,10 +94,4 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
       </Modal>
     </>
   );
-}
-
-/** Project names, one a line; commas are part of a name. */
-function namesIn(typed: string): string[] {
-  const names = typed.split('\n').map((line) => line.trim());
-  return [...new Set(names.filter((line) => line !== ''))];
 }

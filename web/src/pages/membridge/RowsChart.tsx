@@ -14,7 +14,7 @@ export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
   if (finished.length < FEWEST) return null;
   const bars = finished.toReversed().map((job) => ({
     id: job.id,
-    rows: job.rows_sent + job.rows_inserted + job.rows_updated,
+    rows: job.rows_sent + job.rows_inserted + job.rows_updated + job.rows_deleted,
     failed: job.status === 'failed',
   }));
   const most = Math.max(1, ...bars.map(({ rows }) => rows));

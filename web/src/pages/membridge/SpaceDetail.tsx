@@ -12,6 +12,7 @@ import { JobHistory } from './JobHistory.tsx';
 import { membersOf } from './members.ts';
 import { MemberTable } from './MemberTable.tsx';
 import styles from './SpaceDetail.module.css';
+import { SpaceSettings } from './SpaceSettings.tsx';
 import { useRequestSync } from './use-request-sync.ts';
 
 /** One space: its nodes, and what its syncs did. */
@@ -20,6 +21,7 @@ export function SpaceDetail(props: {
   fleet: Node[];
   jobNode: string | null;
   onJobNode: (id: string | null) => void;
+  onSaved: (saved: Space) => void;
   onDeleted: () => void;
 }) {
   const { space, fleet } = props;
@@ -57,6 +59,7 @@ export function SpaceDetail(props: {
         </div>
       </header>
       <MemberTable space={space} members={members} jobs={allJobs.data ?? []} />
+      <SpaceSettings space={space} onSaved={props.onSaved} />
       <JobHistory space={space} nodes={names} node={props.jobNode} onNode={props.onJobNode} />
     </>
   );

@@ -76,6 +76,24 @@ function memoryFacts(node: Node): Fact[] {
     { name: 'Sessions', value: rows === null ? '–' : count(rows.sessions) },
     { name: 'Summaries', value: rows === null ? '–' : count(rows.summaries) },
     { name: 'Prompts', value: rows === null ? '–' : count(rows.prompts) },
+    ...(memory.heldDeletes === undefined || memory.heldDeletes === 0
+      ? []
+      : [
+          {
+            name: 'Held deletions',
+            value: `${count(memory.heldDeletes)}: nothing is sent until “membridge deletes” was answered on the node`,
+            testId: 'node-held-deletes',
+          },
+        ]),
+    ...(memory.heldSegments === undefined || memory.heldSegments === 0
+      ? []
+      : [
+          {
+            name: 'Held segments',
+            value: `${count(memory.heldSegments)} of nodes that it does not trust yet`,
+            testId: 'node-held-segments',
+          },
+        ]),
     { name: 'Checked', value: <Ago at={memory.checkedAt} /> },
   ];
 }

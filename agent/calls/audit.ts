@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { defineEngineCall, noWords } from './engine-call.ts';
+
+/** Looks for changes and deletions of memories that were sent before. */
+export const audit = defineEngineCall({
+  name: 'audit',
+  usage: '[--recent]',
+  summary: 'look for changes and deletions of memories that were sent before',
+  help: `Compares every row of claude-mem's database with what the ledger knows of it, some 100,000 rows a second. The agent does
+the same by itself in the background, within the hour; what is found travels with the next sync, which follows at once.
+
+  --recent   only the newest rows: some 2,000 of each kind`,
+  options: { recent: { type: 'boolean' } },
+  input: z.strictObject({ deep: z.boolean().default(true) }),
+  output: z.strictObject({
+    rows: z.number().int(),
+    changed: z.number().int(),
+    deleted: z.number().int(),
+  }),
+  changes: () => true,
+  read: (typed) => {
+    noWords('audit', typed);
+    return { deep: typed.options['recent'] !== true };
+  },
+  run: async ({ engine, call }, input) => {
+    const audited = await engine.audit(call, input);
+    // So that the watch tells of what was found.
+    engine.forgetNotice();
+    return audited;
+  },
+  say: ({ rows, changed, deleted }) => [
+    `${rows} rows compared: ${changed} changed, ${deleted} deleted since they were sent`,
+  ],
+});

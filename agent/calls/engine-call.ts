@@ -1,0 +1,60 @@
+import type { ParseArgsOptionsConfig } from 'node:util';
+import type { z } from 'zod';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import type { MemoryEngine, SyncCall } from '../../memory/engine.ts';
+
+/** What a call works with in the memory thread. */
+export interface EngineContext {
+  readonly engine: MemoryEngine;
+  /** The spaces of this node. */
+  readonly spaces: readonly SpaceConfig[];
+  /** What the last push said when deletions kept it from sending (memory_guarded); null when it did not. */
+  readonly guarded: string | null;
+  readonly call: SyncCall;
+}
+
+/** What was typed after a command's name. */
+export interface Words {
+  readonly words: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+/**
+ * Something that a person can have this node's memory engine do, all of it in one place: the command `membridge <name>`,
+ * the agent's `POST /<name>` with the input as its body, and the call in the memory thread.
+ */
+export interface EngineCall<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
+  readonly name: string;
+  /** What follows the name on the command line, such as `[--deep]`. */
+  readonly usage: string;
+  /** What it does, in less than a line. */
+  readonly summary: string;
+  /** What else `membridge <name> --help` says. */
+  readonly help: string;
+  readonly options?: ParseArgsOptionsConfig;
+  readonly input: I;
+  readonly output: O;
+  /** Whether this input changes anything; a dry run then only says so. */
+  changes(input: z.output<I>): boolean;
+  /** The input from what was typed; checked against `input` by the agent. @throws UsageError */
+  read(typed: Words): z.input<I>;
+  /** Runs in the memory thread. @throws MembridgeError memory_*, ledger_failed, store_* */
+  run(context: EngineContext, input: z.output<I>): Promise<z.output<O>>;
+  /** What came of it, for people, a line each. */
+  say(output: z.output<O>): string[];
+}
+
+/** Words that a command does not understand; shown with how it is used. */
+export class UsageError extends Error {}
+
+/** Declares a call with its types inferred from its schemas; in the table all calls are of one type. */
+export function defineEngineCall<I extends z.ZodType, O extends z.ZodType>(
+  call: EngineCall<I, O>,
+): EngineCall {
+  return call;
+}
+
+/** The words that a command takes none of. @throws UsageError naming them */
+export function noWords(name: string, { words }: Words): void {
+  if (words.length > 0) throw new UsageError(`"${words.join(' ')}" is not understood after "${name}"`);
+}

@@ -1,0 +1,13 @@
+import { audit } from './audit.ts';
+import { deletes } from './deletes.ts';
+import type { EngineCall } from './engine-call.ts';
+
+/** Every call of the memory engine that people can make. A new one is a file of this folder and a line here. */
+export const ENGINE_CALLS: readonly EngineCall[] = [audit, deletes];
+
+/** The call of a name. @throws Error when there is none: the table is the same on both sides */
+export function engineCall(name: string): EngineCall {
+  const call = ENGINE_CALLS.find((each) => each.name === name);
+  if (call === undefined) throw new Error(`there is no engine call "${name}"`);
+  return call;
+}

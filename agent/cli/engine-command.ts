@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import type { EngineCall } from '../calls/engine-call.ts';
+import { callLong } from './client.ts';
+import { print, printAside, type Command } from './command.ts';
+
+/** What an agent with MEMBRIDGE_AGENT_DRYRUN=1 answers instead. */
+const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
+
+/** The command of a call of agent/calls. */
+export function engineCommand(engineCall: EngineCall): Command {
+  const { name, usage, summary, help, options } = engineCall;
+  return {
+    name,
+    usage,
+    summary,
+    help,
+    ...(options === undefined ? {} : { options }),
+    run: async (typed, json) => {
+      const answer = await callLong(`/${name}`, engineCall.read(typed), printAside);
+      const dryRun = DryRun.safeParse(answer);
+      if (json) print(JSON.stringify(answer));
+      else if (dryRun.success) print(dryRun.data.detail);
+      else for (const line of engineCall.say(engineCall.output.parse(answer))) print(line);
+      return 0;
+    },
+  };
+}

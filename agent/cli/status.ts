@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { noWords } from '../calls/engine-call.ts';
+import { call } from './client.ts';
+import { print, type Command } from './command.ts';
+
+const Status = z.looseObject({
+  ok: z.boolean(),
+  hostname: z.string(),
+  detail: z.string(),
+  db_path: z.string(),
+  memory: z.looseObject({
+    schema: z.string().nullable(),
+    rows: z.record(z.string(), z.number()).nullable(),
+  }),
+  spaces: z.array(z.looseObject({ cid: z.string(), projectId: z.string(), projects: z.array(z.string()) })),
+});
+
+/** `membridge status` */
+export const statusCommand: Command = {
+  name: 'status',
+  usage: '',
+  summary: 'what this node holds and takes part in',
+  run: async (typed, json) => {
+    noWords('status', typed);
+    const answer = await call('GET', '/status');
+    if (json) {
+      print(JSON.stringify(answer));
+      return 0;
+    }
+    const { ok, hostname, detail, db_path, memory, spaces } = Status.parse(answer);
+    const rows = Object.entries(memory.rows ?? {}).map(([kind, count]) => `${count} ${kind}`);
+    print(`host     ${hostname}`);
+    print(`memory   ${db_path}: ${memory.schema ?? detail}`);
+    if (rows.length > 0) print(`rows     ${rows.join(', ')}`);
+    for (const space of spaces)
+      print(`space    ${space.projectId} (${space.cid}): ${space.projects.join(', ')}`);
+    return ok ? 0 : 1;
+  },
+};

@@ -1,0 +1,173 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canonicalId } from '../contract/canonical-id.ts';
+import type { Job } from '../contract/memory.ts';
+import { until } from '../demo/fleet.ts';
+import { certificateKey } from '../memory/layout.ts';
+import { sealingPublicKey } from '../memory/sealing.ts';
+import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
+
+const CID = canonicalId('everything');
+
+let folder: string;
+let test: TestPlane;
+let a: TestMachine;
+let b: TestMachine;
+let dry: TestMachine;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'membridge-commands-'));
+  test = await startTestPlane();
+  await test.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
+  const env = { MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: '2' };
+  [a, b, dry] = await Promise.all([
+    startTestMachine(test, { folder, id: 'a', observations: 90, env }),
+    startTestMachine(test, { folder, id: 'b', env }),
+    startTestMachine(test, { folder, id: 'dry', env: { ...env, MEMBRIDGE_AGENT_DRYRUN: '1' } }),
+  ]);
+  await until('both have all', 60, () => a.observations() === 114 && b.observations() === 114);
+});
+
+afterAll(async () => {
+  for (const machine of [a, b, dry]) {
+    await machine.service.stop();
+    machine.db.close();
+  }
+  await test.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const post = async (
+  path: string,
+  body: unknown,
+  accept: string,
+): Promise<{ status: number; type: string; text: string }> => {
+  const response = await fetch(`${a.url}${path}`, {
+    method: 'POST',
+    headers: { 'X-MEMBRIDGE-AGENT': a.key(), 'Content-Type': 'application/json', Accept: accept },
+    body: JSON.stringify(body),
+  });
+  const type = response.headers.get('Content-Type') ?? '';
+  return { status: response.status, type, text: await response.text() };
+};
+
+describe('membridge deletes', () => {
+  const lose = (): void => {
+    a.db.prepare('DELETE FROM observations WHERE id IN (SELECT id FROM observations LIMIT 60)').run();
+  };
+
+  it('says when nothing is held', async () => {
+    expect(await a.cli('deletes')).toMatchObject({ code: 0, stdout: 'No deletions are held back.\n' });
+    expect((await a.cli('doctor')).stdout).toContain('ok      deletions: No deletions are held back.');
+  });
+
+  it('restore brings back what was lost by accident', async () => {
+    lose();
+    const failed = await a.cli('sync');
+    expect(failed).toMatchObject({ code: 1 });
+    expect(failed.stdout).toMatch(/60 memories are gone from .*Nothing was sent.*membridge deletes approve/);
+    expect((await a.cli('deletes')).stdout).toMatch(/60 memories are gone/);
+    const doctor = await a.cli('doctor');
+    expect(doctor.code).toBe(1);
+    expect(doctor.stdout).toMatch(/FAILED {2}deletions: 60 memories are gone/);
+    await until('the page is told', 20, async () => {
+      const { body } = await test.call('GET', '/api/runtime/workers/a');
+      return /60 memories are gone/.test(String((body['memory'] as { detail: unknown }).detail));
+    });
+    expect(JSON.parse((await a.cli('deletes', 'restore', '--json')).stdout)).toMatchObject({
+      answer: 'restore',
+      deletes: 60,
+    });
+    await until('a has all again', 60, () => a.observations() === 114);
+    expect(b.observations()).toBe(114);
+    expect((await a.cli('doctor')).code).toBe(0);
+  });
+
+  it('approve deletes them on every node, and the job says so', async () => {
+    lose();
+    await a.cli('push');
+    expect((await a.cli('deletes', 'approve')).stdout).toMatch(/^60 deletions are approved/);
+    await until('b has deleted them too', 60, () => b.observations() === 54);
+    await until('its job says so', 20, async () => {
+      const { body } = await test.call('GET', '/api/membridge/jobs?node=b');
+      const jobs = body as unknown as Job[];
+      return jobs.some((job) => job.rows_deleted === 60 && job.detail.includes('removed 60 rows'));
+    });
+    expect(a.observations()).toBe(54);
+  });
+
+  it('with a dry run only says what it would do', async () => {
+    expect((await dry.cli('deletes', 'approve')).stdout).toMatch(/^\[DRYRUN\] Would run deletes/);
+    expect(JSON.parse((await dry.cli('keys', 'rotate', '--json')).stdout)).toMatchObject({ dryrun: true });
+  });
+});
+
+describe('membridge audit', () => {
+  it('compares every row, or the newest', async () => {
+    const total = ['sdk_sessions', 'user_prompts', 'observations', 'session_summaries']
+      .map((table) => a.db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number)
+      .reduce((sum, rows) => sum + rows);
+    expect(await a.cli('audit')).toMatchObject({
+      code: 0,
+      stdout: `${total} rows compared: 0 changed, 0 deleted since they were sent\n`,
+    });
+    expect(JSON.parse((await a.cli('audit', '--recent', '--json')).stdout)).toMatchObject({ deleted: 0 });
+  });
+
+  it('answers in lines when asked to, and in one piece otherwise', async () => {
+    const whole = await post('/audit', {}, 'application/json');
+    expect(JSON.parse(whole.text)).toMatchObject({ changed: 0 });
+    const lines = await post('/audit', {}, 'application/x-ndjson');
+    expect(lines.type).toMatch(/^application\/x-ndjson/);
+    expect(JSON.parse(lines.text.trim().split('\n').at(-1) ?? '')).toMatchObject({ result: { changed: 0 } });
+  });
+
+  it('names the field that is wrong', async () => {
+    const answer = await post('/audit', { deep: 'very' }, 'application/x-ndjson');
+    expect(answer.status).toBe(400);
+    expect(answer.text).toContain('deep');
+  });
+});
+
+describe('membridge keys rotate', () => {
+  it('publishes a new key; what others encrypt for it, and what was encrypted before, can be read', async () => {
+    await test.call('PATCH', `/api/membridge/spaces/${CID}`, { body: { encrypted: true } });
+    const published = async (): Promise<string> => {
+      const bytes = await test.plane.deps.store.get(certificateKey(CID, 'b'));
+      const keys = JSON.parse(String(bytes)) as { sealing: { public_key: string } };
+      return sealingPublicKey(keys.sealing.public_key).keyId;
+    };
+    await until('b is told', 20, async () =>
+      (await b.cli('status', '--json')).stdout.includes('"encrypted":true'),
+    );
+    const former = await published();
+    const { stdout } = await b.cli('keys', 'rotate', '--json');
+    const { key_id } = JSON.parse(stdout) as { key_id: string };
+    expect(key_id).not.toBe(former);
+    await until('the new key is published', 30, async () => (await published()) === key_id);
+    a.remember('For the new key');
+    const known = b.db.prepare("SELECT count(*) FROM observations WHERE title = 'For the new key'").pluck();
+    await until('b can read it', 60, () => known.get() === 1);
+  });
+});
+
+describe('help', () => {
+  it('lists every command, and says more of each', async () => {
+    const { stdout } = await a.cli('--help');
+    for (const name of ['sync', 'status', 'doctor', 'audit', 'deletes', 'keys']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}membridge ${name} `, 'm'));
+    }
+    expect((await a.cli('deletes', '--help')).stdout).toMatch(/approve {3}they were deleted on purpose/);
+    expect(await a.cli('deletes', 'perhaps')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('approve or restore'),
+    });
+    expect(await a.cli('sync', '--recent')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--recent is no option of "sync"'),
+    });
+  });
+});

@@ -1,0 +1,47 @@
+import { and, asc, eq, inArray } from 'drizzle-orm';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import type { Database, Executor } from '../connect.ts';
+import { nodes, spaceNodeSettings, spaces } from '../schema.ts';
+import { toNodeSpaceConfig, type SpaceRow } from '../to-contract.ts';
+
+/** Every space as one node takes part in it, by name. */
+export async function listNodeSpaceConfigs(db: Database, input: { node: string }): Promise<SpaceConfig[]> {
+  return await db.run(async (sql) => {
+    const rows = await sql.select().from(spaces).orderBy(asc(spaces.name));
+    const settings = await sql
+      .select()
+      .from(spaceNodeSettings)
+      .where(eq(spaceNodeSettings.node_id, input.node));
+    const members = await membersOf(sql, rows);
+    const byCid = new Map(settings.map((row) => [row.cid, row]));
+    return rows.map((row) => toNodeSpaceConfig(row, byCid.get(row.cid), members));
+  });
+}
+
+/** One space as each of some nodes takes part in it, by node; nothing when the space is gone (deleted, renamed). */
+export async function getNodeSpaceConfigs(
+  db: Database,
+  input: { cid: string; nodes: readonly string[] },
+): Promise<Map<string, SpaceConfig>> {
+  return await db.run(async (sql) => {
+    const rows = await sql.select().from(spaces).where(eq(spaces.cid, input.cid));
+    const [space] = rows;
+    if (space === undefined || input.nodes.length === 0) return new Map();
+    const settings = await sql
+      .select()
+      .from(spaceNodeSettings)
+      .where(and(eq(spaceNodeSettings.cid, input.cid), inArray(spaceNodeSettings.node_id, [...input.nodes])));
+    const members = await membersOf(sql, rows);
+    const byNode = new Map(settings.map((row) => [row.node_id, row]));
+    return new Map(
+      input.nodes.map((node) => [node, toNodeSpaceConfig(space, byNode.get(node), members)] as const),
+    );
+  });
+}
+
+/** The enrolled nodes, in order; asked for only where a space is encrypted. */
+async function membersOf(sql: Executor, rows: readonly SpaceRow[]): Promise<string[]> {
+  if (!rows.some((row) => row.encrypted)) return [];
+  const enrolled = await sql.select({ id: nodes.id }).from(nodes).orderBy(asc(nodes.id));
+  return enrolled.map((row) => row.id);
+}

@@ -1,0 +1,38 @@
+import { eq } from 'drizzle-orm';
+import type { Space, SpaceNodeSettings } from '../../contract/memory.ts';
+import type { Database } from '../connect.ts';
+import { spaceNodeSettings, spaces } from '../schema.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
+import { findSpaces } from './find-spaces.ts';
+
+/**
+ * Sets what one node does differently in one space, in place of what was set before.
+ * @param input.now the control plane's clock, epoch ms
+ * @returns the space, or null when there is none any more
+ */
+export async function putNodeSettings(
+  db: Database,
+  input: { cid: string; settings: SpaceNodeSettings; now: number },
+): Promise<Space | null> {
+  const { node_id, names, trust } = input.settings;
+  return await db.transaction(async (tx) => {
+    const [present] = await tx
+      .select({ cid: spaces.cid })
+      .from(spaces)
+      .where(eq(spaces.cid, input.cid))
+      .for('share');
+    if (present === undefined) return null;
+    await tx
+      .insert(spaceNodeSettings)
+      .values({ cid: input.cid, node_id, names, trust })
+      .onConflictDoUpdate({
+        target: [spaceNodeSettings.cid, spaceNodeSettings.node_id],
+        set: { names, trust },
+      });
+    await lockEvents(tx);
+    const [space] = await findSpaces(tx, eq(spaces.cid, input.cid));
+    if (space === undefined) return null;
+    await emitEvents(tx, [{ type: 'space', space }], input.now);
+    return space;
+  });
+}

@@ -1,0 +1,79 @@
+import { eq } from 'drizzle-orm';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { ServerEvent } from '../../contract/events.ts';
+import type { Space } from '../../contract/memory.ts';
+import type { Database, Executor } from '../connect.ts';
+import { jobs, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
+import { findSpaces } from './find-spaces.ts';
+
+/** What a space is to be from now on. */
+export interface SpaceChange {
+  readonly name: string;
+  /** The canonical id that follows from the name; another one than before means a rename. */
+  readonly cid: string;
+  readonly projects: string[];
+  readonly excluded: string[];
+  readonly aliases: string[];
+  readonly redact: boolean;
+  readonly encrypted: boolean;
+}
+
+/**
+ * Changes a space. With a new canonical id everything that is known of it moves along: nodes, their settings, jobs.
+ * @param input.cid the canonical id until now
+ * @param input.now the control plane's clock, epoch ms
+ * @returns the space as it is now, or null when there is none any more
+ * @throws MembridgeError conflict when its name, or an alias of it, belongs to another space
+ */
+export async function updateSpace(
+  db: Database,
+  input: { cid: string; change: SpaceChange; now: number },
+): Promise<Space | null> {
+  const { cid, change } = input;
+  return await db.transaction(async (tx) => {
+    const all = await tx.select().from(spaces).for('update');
+    if (!all.some((row) => row.cid === cid)) return null;
+    for (const other of all.filter((row) => row.cid !== cid)) refuseClash(change, other);
+    if (change.cid !== cid) await moveTo(tx, cid, change);
+    await tx.update(spaces).set(change).where(eq(spaces.cid, cid));
+    await lockEvents(tx);
+    const [space] = await findSpaces(tx, eq(spaces.cid, change.cid));
+    if (space === undefined) return null;
+    const gone: ServerEvent[] = change.cid === cid ? [] : [{ type: 'space-removed', canonical_id: cid }];
+    await emitEvents(tx, [...gone, { type: 'space', space }], input.now);
+    return space;
+  });
+}
+
+/** A canonical id means one space, whether as its own or as an alias. */
+function refuseClash(change: SpaceChange, other: { cid: string; name: string; aliases: string[] }): void {
+  const conflict = (message: string): MembridgeError => new MembridgeError('conflict', message);
+  if (other.name === change.name || other.cid === change.cid) {
+    throw conflict(`A space named ${change.name} exists. Choose another name, or delete that space first.`);
+  }
+  if (other.aliases.includes(change.cid)) {
+    throw conflict(
+      `${change.name} (${change.cid}) is an older name of the space ${other.name}. Choose another name, or remove that alias there first.`,
+    );
+  }
+  const taken = change.aliases.find((alias) => alias === other.cid || other.aliases.includes(alias));
+  if (taken === undefined) return;
+  throw conflict(
+    taken === other.cid
+      ? `${taken} is the space ${other.name} itself. Delete that space first (its memory stays in the store), then make it an alias.`
+      : `${taken} is an alias of the space ${other.name} already. Remove it there first.`,
+  );
+}
+
+/** Gives what is known of a space to its new canonical id. */
+async function moveTo(tx: Executor, from: string, { cid, name }: SpaceChange): Promise<void> {
+  // What may lie under the new id is of no space: agents that reported a project which nobody had named (they report
+  // again), or a round that was still running when the space left that id.
+  await tx.delete(originalNodes).where(eq(originalNodes.cid, cid));
+  await tx.delete(spaceNodes).where(eq(spaceNodes.cid, cid));
+  await tx.update(originalNodes).set({ cid }).where(eq(originalNodes.cid, from));
+  await tx.update(spaceNodes).set({ cid }).where(eq(spaceNodes.cid, from));
+  await tx.update(spaceNodeSettings).set({ cid }).where(eq(spaceNodeSettings.cid, from));
+  await tx.update(jobs).set({ canonical_id: cid, project: name }).where(eq(jobs.canonical_id, from));
+}

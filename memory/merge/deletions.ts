@@ -1,0 +1,74 @@
+import { DEATH } from '../ledger/dirty.ts';
+import { isStub, type Entity } from '../ledger/entities.ts';
+import type { DeleteOperation } from '../operation.ts';
+import { UNVERSIONED, compareVersions } from '../versions.ts';
+import type { Incoming, MergeTools, Outcome } from './tools.ts';
+
+/** Removes memories that were deleted elsewhere. */
+export class Deletions {
+  readonly #tools: MergeTools;
+
+  constructor(tools: MergeTools) {
+    this.#tools = tools;
+  }
+
+  /** Applies a deletion. */
+  delete({ operation, origin, stub }: Incoming<DeleteOperation>): Outcome {
+    const { kind, key, version } = operation;
+    const entity = this.#tools.ledger.entities.byKey(key);
+    if (entity === null) {
+      this.#tools.ledger.entities.save({ ...this.#tools.newEntity(operation, origin), version: UNVERSIONED });
+      return this.#buried(operation, null);
+    }
+    if (compareVersions(version, this.#tools.ledger.entities.lifeOf(entity)) <= 0)
+      return this.#tools.noted(entity);
+    const { row } = entity;
+    if (row !== null && this.#tools.reader.byId(kind, row) !== null) {
+      // A session made up here stays for the rows that are in it.
+      if (isStub(entity))
+        return this.#buried(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row);
+      if (kind === 'session') {
+        if (this.#tools.sessions.isInUse(row, key))
+          return this.#tools.wait(operation, origin, 'its session is in use here');
+        if (this.#tools.sessions.hasRows(row)) {
+          // Deleting a session deletes what belongs to it. Rows that nobody deleted within the wait keep it alive.
+          if (!stub) return this.#tools.wait(operation, origin, 'rows of it are still here');
+          this.#buried(operation, entity);
+          const dead = this.#tools.ledger.entities.byKey(key);
+          if (dead !== null) this.#tools.changes.revive(dead, row);
+          return 'same';
+        }
+      }
+      const twins = this.#tools.ledger.entities.allByRow(kind, row).filter((twin) => !twin.key.equals(key));
+      // A row goes when no memory that anybody was told of is left in it.
+      if (twins.every((twin) => twin.version.counter === 0)) {
+        for (const twin of twins) this.#tools.ledger.entities.forget(twin.key);
+        const session = kind === 'session' ? null : (this.#tools.reader.byId(kind, row)?.sessionId ?? null);
+        this.#tools.writer.remove(kind, row);
+        this.#tools.ledger.marks.remove(kind, row);
+        this.#buried(operation, entity);
+        if (session !== null) this.#dropEmptyStub(session);
+        return 'deleted';
+      }
+    }
+    return this.#buried(operation, entity);
+  }
+
+  /** A session that was made up here goes with the last row in it. */
+  #dropEmptyStub(session: number): void {
+    const entity = this.#tools.ledger.entities.byRow('session', session);
+    if (entity === null || !isStub(entity) || this.#tools.sessions.hasRows(session)) return;
+    this.#tools.writer.remove('session', session);
+    this.#tools.changes.bury('session', session);
+  }
+
+  #buried(operation: DeleteOperation, entity: Entity | null, stub: number | null = null): Outcome {
+    const known = entity ?? this.#tools.ledger.entities.byKey(operation.key);
+    if (known === null) return 'same';
+    this.#tools.ledger.entities.bury(known, operation.version, stub);
+    this.#tools.ledger.inbox.setExtra(operation.key, null);
+    const noted = this.#tools.noted(known);
+    this.#tools.changes.tellOthers(known, DEATH, this.#tools.context.space.id);
+    return noted;
+  }
+}

@@ -1,0 +1,211 @@
+import type Database from 'better-sqlite3';
+import { errorMessage } from '../../contract/errors.ts';
+import { AuditReader } from '../claude-mem/audit-reader.ts';
+import type { MemoryRow } from '../claude-mem/read.ts';
+import { contentHash } from '../claude-mem/write.ts';
+import { keyColumns } from '../keys.ts';
+import type { Kind } from '../kinds.ts';
+import { WHOLE } from '../ledger/dirty.ts';
+import type { Entity } from '../ledger/entities.ts';
+import { sessionNameOf, type FullOperation } from '../operation.ts';
+import type { LocalSession } from '../sessions.ts';
+import { sameValue, type Row, type Value } from '../values.ts';
+import { PendingRows, type PendingRow } from './pending-rows.ts';
+import { isRefusal } from './refusal.ts';
+import type { Incoming, MergeTools, Outcome } from './tools.ts';
+
+/** Rows that are inserted at a time. */
+const FLUSH_ROWS = 50;
+
+/** Puts memories that are not here into claude-mem. */
+export class Inserts {
+  readonly #tools: MergeTools;
+  readonly #auditReader: AuditReader;
+  readonly #pending = new PendingRows();
+  #byHash: Database.Statement<unknown[]> | null = null;
+
+  constructor(tools: MergeTools) {
+    this.#tools = tools;
+    this.#auditReader = new AuditReader(tools.context.db, tools.context.schema, tools.reader);
+  }
+
+  /** Whether a memory was decided to be inserted and is still to be. */
+  isPending(key: Buffer): boolean {
+    return this.#pending.has(key);
+  }
+
+  /** A memory that is not here goes in: now, or with others by the next flush. */
+  insert(incoming: Incoming<FullOperation>, entity: Entity | null): Outcome {
+    const { operation, origin, stub } = incoming;
+    const { kind, key } = operation;
+    const row = this.#tools.localColumns(operation.kind, this.#tools.names.rowToLocal(operation.set));
+    if (kind === 'session') {
+      if (sessionNameOf(operation) === null)
+        return this.#tools.wait(operation, origin, 'the session has no name');
+      if (operation.mem !== null)
+        row['memory_session_id'] = this.#tools.sessions.memoryIdFor(key, operation.mem);
+    } else {
+      const resolved = this.#tools.sessions.resolve(operation, stub);
+      if ('waits' in resolved) return this.#tools.wait(operation, origin, resolved.waits);
+      const twin = this.#placeChild(operation, row, resolved.session);
+      if (twin !== null) {
+        this.#tools.saved(operation, entity, twin, origin);
+        this.#tools.ledger.entities.saveWritten(key, operation.written);
+        return 'same';
+      }
+    }
+    if (kind !== 'session' && entity === null) {
+      this.#pending.add({ operation, origin, row });
+      return 'inserted';
+    }
+    const id = this.#tools.writer.insert(kind, row);
+    this.#tools.keepHomeless(operation);
+    if (entity?.dead === true) this.#tools.ledger.entities.forget(key);
+    const saved = this.#tools.saved(operation, entity, id, origin);
+    this.#tools.ledger.entities.saveWritten(key, operation.written);
+    this.#tools.remark(kind, id);
+    this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, key);
+    if (entity !== null) this.#tools.changes.tellOthers(saved, WHOLE, this.#tools.context.space.id);
+    return 'inserted';
+  }
+
+  /** A session made up here for rows whose own had not come: now it has. */
+  fillStub(incoming: Incoming<FullOperation>, entity: Entity, row: MemoryRow): Outcome {
+    const { operation, origin } = incoming;
+    this.#tools.writer.update(
+      'session',
+      row.id,
+      this.#tools.localColumns('session', this.#tools.names.rowToLocal(operation.set)),
+    );
+    this.#tools.keepHomeless(operation);
+    if (entity.dead) this.#tools.ledger.entities.forget(operation.key);
+    this.#tools.saved(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row.id, origin);
+    this.#tools.ledger.entities.saveWritten(operation.key, operation.written);
+    this.#tools.remark('session', row.id);
+    return 'updated';
+  }
+
+  /**
+   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * @returns how many of them this claude-mem refused, so that they wait instead
+   */
+  flush(): number {
+    let refused = 0;
+    for (const group of this.#pending.takeGroups()) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const { kind } = first.operation;
+      let ids: readonly (number | null)[];
+      // A refused group is undone to here, and tried row by row.
+      this.#tools.context.db.exec('SAVEPOINT pending');
+      try {
+        ids = this.#tools.writer.insertMany(
+          kind,
+          group.map(({ row }) => row),
+        );
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        this.#tools.context.db.exec('ROLLBACK TO pending');
+        ids = group.map((each) => this.#insertAlone(each));
+      }
+      this.#tools.context.db.exec('RELEASE pending');
+      const inserted = ids.filter((id) => id !== null);
+      const marks = new Map(this.#marksFrom(kind, inserted));
+      group.forEach(({ operation, origin }, index) => {
+        const id = ids[index] ?? null;
+        if (id === null) {
+          refused += 1;
+          return;
+        }
+        const mark = marks.get(id);
+        if (mark === undefined) throw new Error(`a row that was just inserted is not at its id ${id}`);
+        this.#tools.ledger.marks.set(kind, id, mark);
+        this.#tools.keepHomeless(operation);
+        this.#tools.saved(operation, null, id, origin);
+        if (operation.written.size > 0)
+          this.#tools.ledger.entities.saveWritten(operation.key, operation.written);
+        this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, operation.key);
+      });
+    }
+    return refused;
+  }
+
+  /** Flushes when so many rows wait that inserting them takes some milliseconds. */
+  flushIfMany(): number {
+    return this.#pending.size >= FLUSH_ROWS ? this.flush() : 0;
+  }
+
+  #insertAlone({ operation, origin, row }: PendingRow): number | null {
+    try {
+      return this.#tools.writer.insert(operation.kind, row);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#tools.wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
+      return null;
+    }
+  }
+
+  /** The marks of rows that were just inserted. */
+  #marksFrom(kind: Kind, ids: readonly number[]): [number, Buffer][] {
+    const [first, last] = [ids[0], ids.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return this.#auditReader.after(kind, first - 1, last - first + 1).map(({ id, mark }) => [id, mark]);
+  }
+
+  /** Gives a row its place in a session. @returns the row that is the same memory already, or null */
+  #placeChild(operation: FullOperation, row: Record<string, Value>, session: LocalSession): number | null {
+    const { kind } = operation;
+    const columns = this.#tools.context.schema.columns[kind];
+    if (kind === 'prompt') {
+      row['content_session_id'] = session.contentSessionId;
+      if (columns.has('session_db_id')) row['session_db_id'] = session.id;
+    } else {
+      row['memory_session_id'] = session.memorySessionId;
+    }
+    if (kind === 'observation' && columns.has('content_hash') && session.memorySessionId !== null) {
+      const settled = this.freeHash(session.memorySessionId, row, operation.key, null);
+      if ('twin' in settled) return settled.twin;
+      row['content_hash'] = settled.hash;
+    }
+    // What claude-mem's own cloud sync writes into rows of other devices, so that it does not send them as its own.
+    if (columns.has('origin_device_id')) row['origin_device_id'] = `membridge:${operation.version.node}`;
+    if (columns.has('origin_local_id')) row['origin_local_id'] = operation.key.toString('hex').slice(0, 32);
+    if (columns.has('synced_at')) row['synced_at'] = this.#tools.context.now();
+    if (columns.has('sync_rev')) row['sync_rev'] = '1';
+    return null;
+  }
+
+  /**
+   * Chooses a content hash that is free within a session. Hashes are random on old rows, so a clash says nothing: the
+   * same text is the same memory, other text gets a hash of its own.
+   * @param self the row itself when it is here already
+   */
+  freeHash(
+    memorySessionId: string,
+    row: Row,
+    key: Buffer,
+    self: number | null,
+  ): { hash: string } | { twin: number } {
+    this.#byHash ??= this.#tools.context.db.prepare(
+      'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
+    );
+    const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
+    const hex = key.toString('hex');
+    for (const hash of [row['content_hash'], computed, hex.slice(0, 16)]) {
+      if (typeof hash !== 'string') continue;
+      if (this.#pending.hasHash(memorySessionId, hash)) continue;
+      const holder = this.#byHash.get(memorySessionId, hash) as { id: number } | undefined;
+      if (holder === undefined || holder.id === self) return { hash };
+      // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
+      if (self !== null || this.#tools.ledger.entities.byRow('observation', holder.id) !== null) continue;
+      const other = this.#tools.reader.byId('observation', holder.id);
+      if (other !== null && sameText(other.set, row)) return { twin: holder.id };
+    }
+    return { hash: hex };
+  }
+}
+
+/** Whether two observations are the same memory, whatever their hashes say. */
+function sameText(a: Row, b: Row): boolean {
+  return keyColumns('observation').every((column) => sameValue(a[column] ?? null, b[column] ?? null));
+}

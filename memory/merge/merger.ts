@@ -1,0 +1,155 @@
+import { errorMessage } from '../../contract/errors.ts';
+import type { MemoryRow } from '../claude-mem/read.ts';
+import { UNITS } from '../kinds.ts';
+import { DEATH } from '../ledger/dirty.ts';
+import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
+import {
+  sessionNameOf,
+  valuesOf,
+  type FullOperation,
+  type Operation,
+  type UpdateOperation,
+} from '../operation.ts';
+import { NOT_TRUSTED, trustIn } from '../trust.ts';
+import { UNVERSIONED, compareVersions } from '../versions.ts';
+import { Deletions } from './deletions.ts';
+import { Inserts } from './inserts.ts';
+import { isRefusal } from './refusal.ts';
+import { MergeTools, type Incoming, type MergeContext, type Outcome } from './tools.ts';
+import { Updates } from './updates.ts';
+
+/**
+ * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on the ledger;
+ * applying an operation again changes nothing, so a crash between their commits is harmless.
+ */
+export class Merger {
+  readonly #tools: MergeTools;
+  readonly #inserts: Inserts;
+  readonly #updates: Updates;
+  readonly #deletions: Deletions;
+
+  constructor(context: MergeContext) {
+    this.#tools = new MergeTools(context);
+    this.#inserts = new Inserts(this.#tools);
+    this.#updates = new Updates(this.#tools, this.#inserts);
+    this.#deletions = new Deletions(this.#tools);
+  }
+
+  /**
+   * Applies one operation.
+   * @param origin the ledger's id of the segment that brought it
+   * @param stub whether a row whose session is not here gets a stub session rather than waiting
+   * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits instead
+   */
+  apply(operation: Operation, origin: number, stub: boolean): Outcome {
+    // Only operations on rows that are still to be inserted, and deletions, need those rows to be there.
+    if (operation.type === 'delete' || this.#inserts.isPending(operation.key)) this.flush();
+    try {
+      const incoming = { origin, stub };
+      // What comes by way of another node is judged by who wrote it.
+      if (trustIn(this.#tools.context.config, operation.version.node) !== 'accept') {
+        return this.#tools.wait(operation, origin, NOT_TRUSTED, true);
+      }
+      switch (operation.type) {
+        case 'full':
+          return this.#applyFull({ ...incoming, operation });
+        case 'update':
+          return this.#applyUpdate({ ...incoming, operation });
+        case 'delete':
+          return this.#deletions.delete({ ...incoming, operation });
+      }
+    } catch (error) {
+      // A refused statement leaves the transaction as it was; the row waits with the reason instead of blocking others.
+      if (isRefusal(error)) {
+        return this.#tools.wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
+      }
+      throw error;
+    }
+  }
+
+  #applyFull(incoming: Incoming<FullOperation>): Outcome {
+    const { operation, origin } = incoming;
+    if (operation.mem !== null) this.#tools.ledger.inbox.addAlias(operation.mem, operation.key);
+    const entity = this.#tools.ledger.entities.byKey(operation.key);
+    if (entity?.dead === true) {
+      if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
+        if (!isKnownIn(entity, this.#tools.context.space.id)) this.#tools.tellHere(entity, DEATH);
+        return this.#tools.noted(entity);
+      }
+      const stub = this.#rowOf(operation, entity);
+      return stub === null
+        ? this.#inserts.insert(incoming, entity)
+        : this.#inserts.fillStub(incoming, entity, stub);
+    }
+    const row = this.#rowOf(operation, entity);
+    if (row === null) {
+      // A row that was told of and is gone was deleted here: the next audit says so; it does not come back by itself.
+      if (entity !== null && entity.row !== null && entity.version.counter > 0)
+        return this.#tools.noted(entity);
+      return this.#inserts.insert(incoming, entity);
+    }
+    if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
+      // A claude-mem that knows sessions by their id alone has one row for the sessions of all platforms: it stays as it is.
+      return this.#tools.noted(this.#tools.saved(operation, entity, row.id, origin));
+    }
+    if (entity !== null && isStub(entity)) return this.#inserts.fillStub(incoming, entity, row);
+    const known = entity ?? {
+      ...this.#tools.newEntity(operation, origin),
+      origin: null,
+      version: UNVERSIONED,
+    };
+    return this.#updates.mergeInto(incoming, known, row, {
+      values: valuesOf(this.#tools.names.rowToLocal(operation.set), operation.of),
+      written: { base: operation.version, units: operation.written },
+    });
+  }
+
+  #applyUpdate(incoming: Incoming<UpdateOperation>): Outcome {
+    const { operation, origin } = incoming;
+    const entity = this.#tools.ledger.entities.byKey(operation.key);
+    if (entity === null) return this.#tools.wait(operation, origin, 'its memory has not arrived yet');
+    if (entity.dead) {
+      // A write that the deletion did not know of counts again if somebody writes the memory again.
+      if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
+        return this.#tools.noted(entity);
+      }
+      return this.#tools.wait(operation, origin, 'its memory was deleted', true);
+    }
+    if (entity.row === null || isStub(entity)) {
+      return this.#tools.wait(operation, origin, 'its memory has not arrived yet');
+    }
+    const row = this.#tools.reader.byId(operation.kind, entity.row);
+    if (row === null) return this.#tools.noted(entity);
+    const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
+    const names = UNITS[operation.kind]
+      .filter(({ name, columns }) => name in values || columns.some((column) => column in values))
+      .map(({ name }) => name);
+    const units = new Map(names.map((name) => [name, operation.version]));
+    return this.#updates.mergeInto(incoming, entity, row, {
+      values,
+      written: { base: entity.version, units },
+    });
+  }
+
+  /** The row that an operation speaks of, or null when it is not here. */
+  #rowOf(operation: FullOperation, entity: Entity | null): MemoryRow | null {
+    if (entity !== null && entity.row !== null) return this.#tools.reader.byId(operation.kind, entity.row);
+    if (operation.kind !== 'session') return null;
+    const name = sessionNameOf(operation);
+    const found = name === null ? null : this.#tools.sessions.find(name);
+    return found === null ? null : this.#tools.reader.byId('session', found.id);
+  }
+
+  /**
+   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * @returns how many of them this claude-mem refused, so that they wait instead
+   */
+  flush(): number {
+    return this.#inserts.flush();
+  }
+
+  /** The same, when so many rows wait that inserting them takes some milliseconds. */
+  flushIfMany(): number {
+    return this.#inserts.flushIfMany();
+  }
+}

@@ -1,0 +1,132 @@
+import type Database from 'better-sqlite3';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { Changes } from '../changes.ts';
+import { RowReader, type MemoryRow } from '../claude-mem/read.ts';
+import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
+import { RowWriter } from '../claude-mem/write.ts';
+import { SHAPES, type Kind } from '../kinds.ts';
+import { isKnownIn, type Entity } from '../ledger/entities.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { LedgerSpace } from '../ledger/spaces.ts';
+import { hash32 } from '../marks.ts';
+import { ProjectNames } from '../names.ts';
+import { formatOperation, type FullOperation, type Operation } from '../operation.ts';
+import { Sessions } from '../sessions.ts';
+import type { Row, Value } from '../values.ts';
+import { versionText, type HybridClock } from '../versions.ts';
+
+/** What an operation did here. */
+export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
+
+/** What merging works with; `db` is a connection that may write. */
+export interface MergeContext {
+  readonly db: Database.Database;
+  readonly schema: ClaudeMemSchema;
+  readonly ledger: Ledger;
+  readonly space: LedgerSpace;
+  readonly config: SpaceConfig;
+  readonly clock: HybridClock;
+  readonly node: string;
+  readonly now: () => number;
+}
+
+/** An operation and where it came from. */
+export interface Incoming<T extends Operation = Operation> {
+  readonly operation: T;
+  /** The ledger's id of the segment that brought it. */
+  readonly origin: number;
+  /** Whether a row whose session is not here gets a stub session rather than waiting. */
+  readonly stub: boolean;
+}
+
+/** What every part of a merge works with: the files, opened, and how the ledger is written. */
+export class MergeTools {
+  readonly context: MergeContext;
+  readonly ledger: Ledger;
+  readonly reader: RowReader;
+  readonly writer: RowWriter;
+  readonly sessions: Sessions;
+  readonly changes: Changes;
+  readonly names: ProjectNames;
+
+  constructor(context: MergeContext) {
+    this.context = context;
+    this.ledger = context.ledger;
+    this.reader = new RowReader(context.db, context.schema);
+    this.writer = new RowWriter(context.db);
+    this.sessions = new Sessions({ ...context, writer: this.writer, reader: this.reader });
+    this.changes = new Changes(context);
+    this.names = new ProjectNames(context.config.names);
+  }
+
+  /** Of columns those that this claude-mem has. */
+  localColumns(kind: Kind, row: Row): Record<string, Value> {
+    const columns = this.context.schema.columns[kind];
+    return Object.fromEntries(Object.entries(row).filter(([column]) => columns.has(column)));
+  }
+
+  /** Columns that this claude-mem has no place for are kept for newer peers, and for the day it has one. */
+  keepHomeless(operation: FullOperation): void {
+    const columns = this.context.schema.columns[operation.kind];
+    const homeless = Object.entries(operation.set).filter(([column]) => !columns.has(column));
+    const kept = { ...Object.fromEntries(homeless), ...operation.extra };
+    if (Object.keys(kept).length > 0) this.ledger.inbox.setExtra(operation.key, kept);
+  }
+
+  /** What the ledger files of a memory that it has not heard of. */
+  newEntity({ key, kind, version }: Operation, origin: number): Entity {
+    return { key, kind, row: null, spaces: 0, version, origin, dead: false };
+  }
+
+  /** Files that a row holds the memory of an operation. */
+  saved(
+    operation: Operation,
+    entity: Entity | null,
+    row: number,
+    origin: number,
+    base = operation.version,
+  ): Entity {
+    const known = entity ?? this.newEntity(operation, origin);
+    const { id } = this.context.space;
+    const spaces = isKnownIn(known, id) ? known.spaces : known.spaces + 2 ** id;
+    const saved: Entity = { ...known, row, version: base, spaces, dead: false };
+    this.ledger.entities.save(saved);
+    return saved;
+  }
+
+  /** Files that the space has an operation for a memory. */
+  noted(entity: Entity): Outcome {
+    this.ledger.entities.addSpace(entity.key, this.context.space.id);
+    return 'same';
+  }
+
+  /** Has this space be told of a memory, too. */
+  tellHere(entity: Entity, parts: number): void {
+    this.ledger.dirty.mark(this.context.space.id, entity.key, parts);
+  }
+
+  /** Files what a row that was just written looks like. */
+  remark(kind: Kind, id: number): MemoryRow {
+    const row = this.reader.byId(kind, id);
+    if (row === null) throw new Error(`the row that was just written to ${SHAPES[kind].table} is not there`);
+    this.ledger.marks.set(kind, id, this.changes.markOf(row));
+    return row;
+  }
+
+  /** Has an operation wait; parked, until its memory is written again. */
+  wait(operation: Operation, origin: number, reason: string, parked = false): Outcome {
+    const { space, now } = this.context;
+    const line = formatOperation(operation);
+    const entry = {
+      key: operation.key,
+      // Clones of one machine write other things under one version.
+      version: `${versionText(operation.version)}-${hash32(line).toString(16)}`,
+      line,
+      origin,
+      reason,
+      parked,
+    };
+    this.ledger.inbox.wait(space.id, entry, now());
+    return 'waiting';
+  }
+}

@@ -1,0 +1,171 @@
+import { canonicalJson } from '../canonical-json.ts';
+import type { MemoryRow } from '../claude-mem/read.ts';
+import { differingColumns, foldLattices } from '../fold.ts';
+import { LINK, SHAPES, UNITS, type Kind, type Unit } from '../kinds.ts';
+import { WHOLE } from '../ledger/dirty.ts';
+import { LIFE, isKnownIn, type Entity } from '../ledger/entities.ts';
+import { linkedSession, valuesOf, type Operation, type SessionRef } from '../operation.ts';
+import { mergeRegisters, type Registers, type Written } from '../registers.ts';
+import type { Row, Value } from '../values.ts';
+import { compareVersions } from '../versions.ts';
+import type { Inserts } from './inserts.ts';
+import type { Incoming, MergeTools, Outcome } from './tools.ts';
+
+/** Merges what operations say of memories that are here. */
+export class Updates {
+  readonly #tools: MergeTools;
+  readonly #inserts: Inserts;
+
+  constructor(tools: MergeTools, inserts: Inserts) {
+    this.#tools = tools;
+    this.#inserts = inserts;
+  }
+
+  /** Merges what an operation says of a memory that is here. */
+  mergeInto(incoming: Incoming, entity: Entity, row: MemoryRow, said: Registers): Outcome {
+    const { operation, origin } = incoming;
+    const { kind } = operation;
+    // What was changed here and not noticed yet is a write of its own, not something to overwrite unseen.
+    this.#tools.changes.notice(row);
+    const current = this.#tools.ledger.entities.byKey(entity.key) ?? entity;
+    const local = this.#registersOf(current, row);
+    const names = UNITS[kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
+    const merged = mergeRegisters(local, said, names);
+    for (const { name, version, value } of merged.replaced) {
+      this.#tools.ledger.revocations.keepFormer(entity.key, name, version, value);
+    }
+    const changes: Record<string, Value> = {};
+    for (const name of merged.taken) if (name !== LINK) changes[name] = said.values[name] ?? null;
+    const differing = this.#hasColumns(kind, changes, row);
+
+    if (merged.taken.includes(LINK)) {
+      const moved = this.#move(incoming, row, linkedSession(said.values[LINK]));
+      if (moved === 'waits') return 'waiting';
+      Object.assign(differing, moved);
+    }
+    let held = false;
+    if (kind === 'session') {
+      const folded = this.#courseOf(operation, current, row, said);
+      held = Object.keys(folded).length > 0 && this.#tools.sessions.isInUse(row.id, entity.key);
+      if (!held) Object.assign(differing, this.#tools.localColumns(kind, folded));
+      if (operation.type === 'full' && row.mem === null && operation.mem !== null && !held) {
+        differing['memory_session_id'] = this.#tools.sessions.memoryIdFor(operation.key, operation.mem);
+      }
+    }
+    this.#tools.writer.update(kind, row.id, differing);
+    const saved = this.#tools.saved(operation, current, row.id, origin, merged.written.base);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    const isLater =
+      reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.bornOf(current)) > 0;
+    this.#tools.ledger.entities.saveWritten(
+      operation.key,
+      isLater ? new Map([...merged.written.units, [LIFE, reborn]]) : merged.written.units,
+    );
+    const now = Object.keys(differing).length > 0 ? this.#tools.remark(kind, row.id) : row;
+    const changed = UNITS[kind].filter(
+      ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
+    );
+    const { id } = this.#tools.context.space;
+    this.#tools.changes.tellOthers(saved, bitsOf(kind, changed), id);
+    if (operation.type === 'full') {
+      this.#answer(saved, local, now, said);
+      // A space that had not heard of it from here is told what was written elsewhere or earlier.
+      if (current.version.counter > 0 && !isKnownIn(current, id) && !sameWrites(merged.written, said.written))
+        this.#tools.tellHere(saved, WHOLE);
+    }
+    // What was held back is folded in when the worker is done with the session.
+    if (held) return this.#tools.wait(operation, origin, 'its session is in use here');
+    return Object.keys(differing).length > 0 ? 'updated' : 'same';
+  }
+
+  /** How the course of a session changes by an operation. What was before a deletion does not count after it. */
+  #courseOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
+    const born = this.#tools.ledger.entities.bornOf(entity);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    if (reborn !== undefined && compareVersions(reborn, born) > 0) {
+      const columns = UNITS.session
+        .filter(({ merge }) => merge === 'lattice')
+        .flatMap((unit) => unit.columns);
+      return pick(said.values, differingColumns(said.values, row.set, columns));
+    }
+    return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
+  }
+
+  /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
+  #answer(entity: Entity, before: Registers, now: MemoryRow, said: Registers): void {
+    if (before.written.base.counter > 0) return;
+    const unsaid = UNITS[entity.kind].filter(({ name, columns, merge }) => {
+      if (merge === 'lattice') {
+        return Object.keys(foldLattices(said.values, pick(now.set, columns))).length > 0;
+      }
+      return merge === 'register' && (said.values[name] ?? null) === null && (now.set[name] ?? null) !== null;
+    });
+    this.#tools.changes.claim(entity, numbersOf(entity.kind, unsaid));
+  }
+
+  /** Moves a row to the session that it belongs to now. @returns the columns that change, or that it waits */
+  #move(incoming: Incoming, row: MemoryRow, of: SessionRef | null): Record<string, Value> | 'waits' {
+    const { operation, origin, stub } = incoming;
+    const place = canonicalJson(of) === canonicalJson(row.of);
+    if (of === null || place) return {};
+    const resolved = this.#tools.sessions.resolve({ kind: operation.kind, of, set: row.set }, stub);
+    if ('waits' in resolved) {
+      this.#tools.wait(operation, origin, resolved.waits);
+      return 'waits';
+    }
+    const memory = resolved.session.memorySessionId;
+    if (memory === null || memory === row.mem) return {};
+    const changes: Record<string, Value> = { memory_session_id: memory };
+    const columns = this.#tools.context.schema.columns[operation.kind];
+    if (operation.kind === 'observation' && columns.has('content_hash')) {
+      const settled = this.#inserts.freeHash(memory, row.set, operation.key, row.id);
+      if ('hash' in settled) changes['content_hash'] = settled.hash;
+    }
+    return changes;
+  }
+
+  /** The registers of a memory as they are here, also those that only the ledger has room for. */
+  #registersOf(entity: Entity, row: MemoryRow): Registers {
+    const columns = this.#tools.context.schema.columns[row.kind];
+    const complete = SHAPES[row.kind].registers.every((column) => columns.has(column));
+    const kept = complete ? {} : (this.#tools.ledger.inbox.extraOf(entity.key) ?? {});
+    const written: Written = this.#tools.ledger.entities.writtenOf(entity);
+    return { values: { ...kept, ...valuesOf(row.set, row.kind === 'session' ? null : row.of) }, written };
+  }
+
+  /** Of changed columns those that this claude-mem has and that differ; the others are kept in the ledger. */
+  #hasColumns(kind: Kind, changes: Row, row: MemoryRow): Record<string, Value> {
+    const columns = this.#tools.context.schema.columns[kind];
+    const homeless = Object.entries(changes).filter(([column]) => !columns.has(column));
+    if (homeless.length > 0) {
+      for (const { key } of this.#tools.ledger.entities.allByRow(kind, row.id)) {
+        const kept = this.#tools.ledger.inbox.extraOf(key) ?? {};
+        this.#tools.ledger.inbox.setExtra(key, { ...kept, ...Object.fromEntries(homeless) });
+      }
+    }
+    const here = this.#tools.localColumns(kind, changes);
+    return Object.fromEntries(
+      differingColumns(here, row.set, Object.keys(here)).map((column) => [column, here[column] ?? null]),
+    );
+  }
+}
+
+const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
+  units.map((unit) => UNITS[kind].indexOf(unit));
+const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
+  numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
+
+/** Whether two memories were written by the very same writes. */
+function sameWrites(a: Written, b: Written): boolean {
+  return (
+    compareVersions(a.base, b.base) === 0 &&
+    [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
+      if (name === LIFE) return true;
+      const [first, second] = [a.units.get(name), b.units.get(name)];
+      return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
+    })
+  );
+}
+
+const pick = (row: Row, columns: readonly string[]): Row =>
+  Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));

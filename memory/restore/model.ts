@@ -1,0 +1,216 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { shadowOldTables } from '../claude-mem/form.ts';
+import { detectSchema } from '../claude-mem/schema.ts';
+import { listAll, verifyFetched } from '../fetch.ts';
+import { KINDS, SHAPES } from '../kinds.ts';
+import { segmentKey, type SegmentName } from '../layout.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { Merger } from '../merge/merger.ts';
+import { parseOperation, type Operation } from '../operation.ts';
+import { readOperations } from '../segment.ts';
+import type { SyncSession } from '../session.ts';
+import { coveredBy, listSnapshots, readManifest, type Manifest } from '../snapshot/manifest.ts';
+import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
+import { HybridClock } from '../versions.ts';
+import { asOf, clockAt } from './as-of.ts';
+import { trustIn } from '../trust.ts';
+
+/** A space as it was at a time, in a database and a ledger of its own. */
+export interface Model {
+  readonly databasePath: string;
+  readonly ledgerPath: string;
+  /** The snapshot that it begins with, null when it is made of segments alone. */
+  readonly base: string | null;
+  readonly operations: number;
+  /** What could not be used; the model may lack what it told of. */
+  readonly problems: readonly string[];
+}
+
+/** Operations merged per transaction: nobody else waits for these files. */
+const BATCH = 2_000;
+
+/**
+ * Merges everything that was written up to a time into an empty database, by the very rules by which nodes merge.
+ * @param at epoch ms; the second it lies in is what counts, to its end
+ * @param folder where the files go; emptied first
+ * @throws MembridgeError conflict when segments that this time needs were collected; store_*
+ */
+export async function buildModel(
+  session: SyncSession,
+  config: SpaceConfig,
+  at: number,
+  folder: string,
+  progress: (text: string) => void,
+): Promise<Model> {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const databasePath = join(folder, 'model.db');
+  const ledgerPath = join(folder, 'ledger.db');
+  const db = new Database(databasePath);
+  const ledger = new Ledger(ledgerPath);
+  try {
+    // Files that are made again from the start when this is cut off need no care.
+    db.pragma('journal_mode = OFF');
+    db.pragma('synchronous = OFF');
+    ledger.db.pragma('synchronous = OFF');
+    copyTables(session.db, db);
+    shadowOldTables(db);
+    const space = ledger.spaces.configure(config);
+    const merger = new Merger({
+      db,
+      schema: detectSchema(db, databasePath),
+      ledger,
+      space,
+      config,
+      clock: new HybridClock(0, () => at),
+      node: session.identity.node,
+      now: session.now,
+    });
+    const problems: string[] = [];
+    let operations = 0;
+    const apply = async (bytes: Buffer, origin: number): Promise<void> => {
+      const read = readOperations(bytes, session.identity.sealingKeys);
+      if (read.problems.length > 0) problems.push(`${read.problems.length} operations could not be read`);
+      const written = read.operations.map((operation) => asOf(operation, at)).filter((each) => each !== null);
+      written.sort((a, b) => rank(a) - rank(b));
+      for (let from = 0; from < written.length; from += BATCH) {
+        session.signal.throwIfAborted();
+        const batch = written.slice(from, from + BATCH);
+        ledger.atomically(() =>
+          db.transaction(() => {
+            for (const each of batch) {
+              merger.apply(each, origin, false);
+              merger.flushIfMany();
+            }
+            merger.flush();
+          })(),
+        );
+        operations += batch.length;
+        await nextTurn();
+      }
+      progress(`merged ${operations} operations`);
+    };
+
+    const base = await baseOf(session, config, at, problems);
+    for (const index of base?.parts.keys() ?? []) {
+      await apply(await fetchPart(session, config.cid, base as Manifest, index), 1);
+    }
+    for (const name of await segmentsAfter(session, config, base)) {
+      const bytes = await session.store.get(segmentKey(config.cid, name));
+      try {
+        if (bytes === null) throw new Error('it is listed but not there');
+        await verifyFetched(session, config.cid, name, bytes);
+        await apply(bytes, 1);
+      } catch (error) {
+        if (error instanceof MembridgeError || session.signal.aborted) throw error;
+        problems.push(`segment ${name.seq} of ${name.node}: ${errorMessage(error)}`);
+      }
+    }
+    retryWaiting(ledger, db, merger, space.id);
+    return { databasePath, ledgerPath, base: base?.id ?? null, operations, problems };
+  } finally {
+    db.close();
+    ledger.close();
+  }
+}
+
+const rank = ({ kind, type }: Operation): number =>
+  type === 'delete' ? 2 * KINDS.length - KINDS.indexOf(kind) : KINDS.indexOf(kind);
+
+/** Tries what waits until nothing moves any more; then what has no session gets one, as it would on any node. */
+function retryWaiting(ledger: Ledger, db: Database.Database, merger: Merger, space: number): void {
+  for (const stub of [false, true]) {
+    for (let moved = true; moved;) {
+      moved = false;
+      const waiting = ledger.inbox
+        .waiting(space)
+        .map((each) => ({ ...each, operation: parseOperation(each.line) }));
+      waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
+      ledger.atomically(() =>
+        db.transaction(() => {
+          for (const { operation, origin, key, version } of waiting) {
+            if (merger.apply(operation, origin, stub) === 'waiting') continue;
+            ledger.inbox.stopWaiting(space, key, version);
+            moved = true;
+          }
+          merger.flush();
+        })(),
+      );
+    }
+  }
+}
+
+/** The four tables and their indexes, without full-text search: what merging needs. */
+function copyTables(from: Database.Database, to: Database.Database): void {
+  const tables = JSON.stringify(KINDS.map((kind) => SHAPES[kind].table));
+  const found = from
+    .prepare(
+      `SELECT sql FROM main.sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL
+       AND tbl_name IN (SELECT value FROM json_each(?)) ORDER BY type DESC, rowid`,
+    )
+    .pluck()
+    .all(tables) as string[];
+  for (const sql of found) to.exec(sql);
+}
+
+/** The latest snapshot that holds nothing written after a time and is sound. */
+async function baseOf(
+  session: SyncSession,
+  config: SpaceConfig,
+  at: number,
+  problems: string[],
+): Promise<Manifest | null> {
+  for (const { name, hasManifest } of await listSnapshots(session, config.cid)) {
+    if (!hasManifest || trustIn(config, name.node) !== 'accept') continue;
+    const manifest = await readManifest(session, config.cid, name);
+    if (manifest !== null && manifest.newest > clockAt(at)) continue;
+    const problem =
+      manifest === null ? 'has no valid manifest' : await verifySnapshot(session, config.cid, manifest);
+    if (manifest !== null && problem === null) return manifest;
+    problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? ''}`);
+  }
+  return null;
+}
+
+/**
+ * The segments that a snapshot does not tell of, in order.
+ * @throws MembridgeError conflict when there are gaps
+ */
+async function segmentsAfter(
+  session: SyncSession,
+  config: SpaceConfig,
+  base: Manifest | null,
+): Promise<SegmentName[]> {
+  const isCovered = base === null ? () => false : coveredBy(base);
+  const reached = new Map(base?.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]) ?? []);
+  const needed: SegmentName[] = [];
+  for (const [node, names] of await listAll(session, config.cid)) {
+    if (trustIn(config, node) !== 'accept') continue;
+    for (const name of names.filter((each) => !isCovered(each))) {
+      const place = `${node}/${name.epoch}`;
+      const before = reached.get(place) ?? 0;
+      if (name.seq > before + 1) throw incomplete(node, before + 1);
+      reached.set(place, Math.max(before, name.seq));
+      needed.push(name);
+    }
+  }
+  // What this node knows to have been there, under its own name or another's, must be accounted for too.
+  for (const { node, epoch, seq } of session.ledger.coverage.reaches(
+    session.ledger.spaces.get(config.cid).id,
+  )) {
+    if (trustIn(config, node) !== 'accept') continue;
+    if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incomplete(node, seq);
+  }
+  return needed;
+}
+
+const incomplete = (node: string, seq: number): MembridgeError =>
+  new MembridgeError(
+    'conflict',
+    `The space cannot be put back to that time: segment ${seq} of ${node} was collected, and no snapshot is old enough. Choose a later time.`,
+  );

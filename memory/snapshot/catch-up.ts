@@ -1,0 +1,132 @@
+import { errorMessage } from '../../contract/errors.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { listAll } from '../fetch.ts';
+import type { SegmentName } from '../layout.ts';
+import type { LedgerSpace } from '../ledger/spaces.ts';
+import type { SyncSession } from '../session.ts';
+import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from './manifest.ts';
+import { fetchPart, isOfTheStore } from './verify.ts';
+import { trustIn } from '../trust.ts';
+
+/** What was done with snapshots. */
+export interface CaughtUp {
+  parts: number;
+  /** Snapshots that could not be used, with the reason; an older one, or the segments, took their place. */
+  problems: { node: string; problem: string }[];
+}
+
+/**
+ * Takes a space's memories from a snapshot where that is the way to have them: a node that knows nothing of the space
+ * yet, and one that was away so long that segments it has not got were collected. What the snapshot tells of counts as
+ * used; fetching goes on behind it. Restartable: parts that were applied are not fetched again.
+ * @param apply called after each staged part
+ * @throws MembridgeError store_unavailable or store_refused; what was applied stays
+ */
+export async function catchUp(
+  session: SyncSession,
+  config: SpaceConfig,
+  apply: () => Promise<void>,
+): Promise<CaughtUp> {
+  const { ledger } = session;
+  const { cid } = config;
+  const caught: CaughtUp = { parts: 0, problems: [] };
+  const complete = (await listSnapshots(session, cid)).filter(({ hasManifest }) => hasManifest);
+  let listed: Map<string, SegmentName[]> | null = null;
+  for (const { name } of complete) {
+    session.signal.throwIfAborted();
+    if (trustIn(config, name.node) !== 'accept') continue;
+    const manifest = await readManifest(session, cid, name);
+    if (manifest === null) {
+      caught.problems.push({ node: name.node, problem: `snapshot ${name.id} has no valid manifest` });
+      continue;
+    }
+    const space = ledger.spaces.get(cid);
+    const isNew = ledger.coverage.reaches(space.id).length === 0;
+    const behind = lacks(session, space, manifest);
+    if (behind.length === 0) return caught;
+    listed ??= await listAll(session, cid);
+    if (!isNew && behind.every((gap) => isListed(gap, listed?.get(gap.node) ?? []))) return caught;
+    try {
+      caught.parts += await usePartsOf(session, space, manifest, apply);
+    } catch (error) {
+      if (isOfTheStore(error)) throw error;
+      const problem = `snapshot ${name.id} was not used: ${errorMessage(error)}`;
+      caught.problems.push({ node: name.node, problem });
+      continue;
+    }
+    countAsUsed(session, cid, manifest, listed);
+    return caught;
+  }
+  return caught;
+}
+
+/** A stretch of one incarnation that a snapshot tells of and this node has not used: above `from`, up to `to`. */
+interface Gap {
+  readonly node: string;
+  readonly epoch: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function lacks({ ledger }: SyncSession, space: LedgerSpace, manifest: Manifest): Gap[] {
+  const here = new Map(
+    ledger.coverage.reaches(space.id).map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]),
+  );
+  return manifest.covers
+    .map(({ node, epoch, seq }) => ({ node, epoch, from: here.get(`${node}/${epoch}`) ?? 0, to: seq }))
+    .filter(({ from, to }) => from < to);
+}
+
+/** Whether the store has every segment of a stretch. */
+function isListed({ epoch, from, to }: Gap, names: readonly SegmentName[]): boolean {
+  const there = new Set(names.filter((name) => name.epoch === epoch).map(({ seq }) => seq));
+  for (let seq = from + 1; seq <= to; seq += 1) if (!there.has(seq)) return false;
+  return true;
+}
+
+/** Stages and applies the parts of a snapshot. @returns how many were fetched. @throws Error when one is damaged */
+async function usePartsOf(
+  session: SyncSession,
+  space: LedgerSpace,
+  manifest: Manifest,
+  apply: () => Promise<void>,
+): Promise<number> {
+  const { ledger } = session;
+  let fetched = 0;
+  for (const index of manifest.parts.keys()) {
+    session.signal.throwIfAborted();
+    const name = partName(manifest, index);
+    if (!ledger.inbox.has(space.id, name)) {
+      const bytes = await fetchPart(session, space.cid, manifest, index);
+      ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now()));
+      fetched += 1;
+    }
+    await apply();
+    const problem = ledger.inbox.problemOf(space.id, name);
+    if (problem !== null) throw new Error(problem);
+  }
+  return fetched;
+}
+
+/** Files what a snapshot told of as used, in one transaction. */
+function countAsUsed(
+  session: SyncSession,
+  cid: string,
+  manifest: Manifest,
+  listed: ReadonlyMap<string, readonly SegmentName[]>,
+): void {
+  const { ledger, identity } = session;
+  const isCovered = coveredBy(manifest);
+  ledger.atomically(() => {
+    const space = ledger.spaces.get(cid);
+    const names = [...listed.values()].flat().filter(isCovered);
+    ledger.inbox.markCovered(space.id, names, session.now());
+    for (const reach of manifest.covers) {
+      ledger.coverage.raise(space.id, reach);
+      // This node's own incarnation went on where the ledger knows nothing of it: it was rolled back.
+      if (reach.node === identity.node && reach.epoch === space.epoch && reach.seq > space.seq) {
+        ledger.spaces.beginEpoch(cid, session.now());
+      }
+    }
+  });
+}

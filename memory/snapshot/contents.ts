@@ -1,0 +1,144 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import { KINDS, type Kind } from '../kinds.ts';
+import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../keys.ts';
+import type { Entity } from '../ledger/entities.ts';
+import type { LedgerSpace } from '../ledger/spaces.ts';
+import { formatOperation, parseOperation, type Operation } from '../operation.ts';
+import { columnsInSpace, unknownColumns, writtenInSpace } from '../outgoing.ts';
+import type { SyncSession } from '../session.ts';
+import { textOf, type Row } from '../values.ts';
+
+/** Memories read per transaction. */
+const PAGE = 500;
+
+/** An operation of a snapshot, and under what it is counted. */
+export interface SnapshotLine {
+  readonly line: string;
+  readonly count: string;
+  /** The hybrid clock of its latest write. */
+  readonly newest: number;
+}
+
+/**
+ * A space's merged state as this node holds it: every living memory as a whole with the versions that are known of it,
+ * what waits as it came, and every deletion. Sessions come first, deletions last. Yields page by page: all of it
+ * need not fit into memory.
+ * @throws MembridgeError conflict when something that the space knows cannot be told from here: a snapshot that lacks a
+ * memory must not come into being
+ */
+export async function* snapshotLines(
+  session: SyncSession,
+  space: LedgerSpace,
+  config: SpaceConfig,
+): AsyncGenerator<SnapshotLine[]> {
+  const { db, ledger, reader, changes } = session;
+  const waiting = ledger.inbox.waitingLines(space.id);
+  const told = new Set(
+    waiting.filter(({ line }) => parseOperation(line).type === 'full').map(({ key }) => key.toString('hex')),
+  );
+  for (const entity of ledger.entities.rowlessIn(space.id)) {
+    // A session that is known by another name now left an empty one behind: nothing is lost with it.
+    if (entity.kind !== 'session' && !told.has(entity.key.toString('hex')))
+      throw lacking(entity, 'has no row');
+  }
+
+  for (const kind of KINDS) {
+    for (let after = { row: -1, key: Buffer.alloc(0) }; ;) {
+      session.signal.throwIfAborted();
+      const page = ledger.entities.knownIn(space.id, kind, after, PAGE);
+      const last = page.at(-1);
+      if (last?.row == null) break;
+      const rows = db.transaction(() => readRows(reader, kind, page))();
+      // What was changed here since the last look gets its version before it is told of.
+      ledger.atomically(() => rows.forEach((row) => row !== null && changes.notice(row)));
+      const lines: SnapshotLine[] = [];
+      page.forEach((entity, index) => {
+        const row = rows[index];
+        if (row == null) throw lacking(entity, 'was deleted meanwhile');
+        const now = ledger.entities.byKey(entity.key);
+        if (now === null || now.dead) throw lacking(entity, 'was changed meanwhile');
+        lines.push(...wholeOf(session, config, now, row).map((operation) => lineOf(operation, kind)));
+      });
+      yield lines;
+      after = { row: last.row, key: Buffer.from(last.key) };
+      await nextTurn();
+    }
+  }
+  yield waiting.map(({ line }) => ({ line, count: 'waiting', newest: newestOf(parseOperation(line)) }));
+  for (let after = Buffer.alloc(0); ;) {
+    session.signal.throwIfAborted();
+    const page = ledger.entities.deadIn(space.id, after, PAGE);
+    const last = page.at(-1);
+    if (last === undefined) break;
+    yield page.map((entity) => {
+      const { kind, key } = entity;
+      const operation: Operation = { type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) };
+      return lineOf(operation, 'tombstone');
+    });
+    after = Buffer.from(last.key);
+    await nextTurn();
+  }
+}
+
+/** The rows of memories, by one reading where their ids lie close together: that is five times as fast as one by one. */
+function readRows(reader: RowReader, kind: Kind, page: readonly Entity[]): (MemoryRow | null)[] {
+  const ids = page.map(({ row }) => row ?? -1);
+  const [first = 0, last = 0] = [ids[0], ids.at(-1)];
+  if (last - first >= 2 * page.length) return ids.map((id) => reader.byId(kind, id));
+  const found = new Map(reader.after(kind, first - 1, last - first + 1).map((row) => [row.id, row]));
+  return ids.map((id) => found.get(id) ?? null);
+}
+
+/** A memory as a whole; of a session once more for each other memory_session_id that a peer knows it by. */
+function wholeOf(session: SyncSession, config: SpaceConfig, entity: Entity, row: MemoryRow): Operation[] {
+  const { ledger } = session;
+  const { kind, key } = entity;
+  // What a peer sent with what counts as a secret here is known by that name.
+  for (const redact of config.redact === false ? [false] : [true, false]) {
+    const set = columnsInSpace(session, { ...config, redact }, key, row);
+    const ordinal = ordinalOf(key, kind, set, nameInSpace(row, set));
+    if (ordinal === null) continue;
+    const isSession = kind === 'session';
+    const others = isSession ? ledger.inbox.memoriesOf(key).filter((memory) => memory !== row.mem) : [];
+    return [row.mem, ...others].map((mem) => ({
+      type: 'full',
+      kind,
+      key,
+      version: entity.version,
+      ordinal,
+      of: isSession ? null : row.of,
+      mem: isSession ? mem : null,
+      set,
+      extra: unknownColumns(ledger, key, row),
+      written: writtenInSpace(ledger, entity),
+    }));
+  }
+  throw lacking(entity, 'is known to the space by a name that it cannot be given here');
+}
+
+/** A session of another platform keeps its name, also where this claude-mem has no column for it. */
+function nameInSpace(row: MemoryRow, set: Row): SessionName | null {
+  const name = nameOf(row.of);
+  if (row.kind !== 'session' || name === null) return name;
+  return { platform: textOf(set['platform_source']) ?? DEFAULT_PLATFORM, session: name.session };
+}
+
+function lineOf(operation: Operation, count: string): SnapshotLine {
+  return { line: formatOperation(operation), count, newest: newestOf(operation) };
+}
+
+/** The hybrid clock of the latest write that an operation tells of. */
+function newestOf(operation: Operation): number {
+  const registers = operation.type === 'full' ? Array.from(operation.written.values(), ({ hlc }) => hlc) : [];
+  return Math.max(operation.version.hlc, ...registers);
+}
+
+function lacking({ kind, key }: Entity, why: string): MembridgeError {
+  return new MembridgeError(
+    'conflict',
+    `No snapshot was taken: the ${kind} ${key.toString('hex').slice(0, 16)} ${why}. Run a deep audit and try again, or take it on another node.`,
+  );
+}

@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { MembridgeError } from '../../contract/errors.ts';
+import { isSignedBy } from '../acks.ts';
+import { canonicalJson } from '../canonical-json.ts';
+import {
+  manifestKey,
+  parseSnapshotKey,
+  snapshotTime,
+  snapshotsPrefix,
+  type SegmentName,
+  type SnapshotName,
+} from '../layout.ts';
+import type { SyncSession } from '../session.ts';
+import { signBytes, type NodeKey } from '../signing.ts';
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const ManifestBody = z.object({
+  format: z.literal('membridge-snapshot/1'),
+  space: z.string(),
+  node: z.string(),
+  id: z.string(),
+  key_id: z.string(),
+  /** When it was begun, epoch ms. */
+  at: z.number().int(),
+  /** The hybrid clock of the latest write in it: a restore to an earlier time cannot begin here. */
+  newest: z.number().int(),
+  /** What every incarnation of every node had sent, and this snapshot therefore tells of. */
+  covers: z.array(
+    z.object({ node: z.string(), epoch: z.string(), seq: z.number().int(), hashes: z.array(z.string()) }),
+  ),
+  /** Of those, the segments that were in the store, by "node/epoch" as "seq-hash": exact where a machine was cloned. */
+  segments: z.record(z.string(), z.array(z.string())),
+  /** The parts in order, each a segment of its own. */
+  parts: z.array(z.object({ sha256: Sha256, bytes: z.number().int(), operations: z.number().int() })),
+  /** Memories by kind, deletions, and operations that wait for something. */
+  counts: z.record(z.string(), z.number().int()),
+  /** SHA-256 over all operations, each with its newline. */
+  operations_sha256: Sha256,
+});
+export type ManifestBody = z.infer<typeof ManifestBody>;
+
+const ManifestObject = ManifestBody.extend({ signature: z.string() });
+
+/** A manifest that its node really signed. */
+export interface Manifest extends ManifestBody {
+  readonly name: SnapshotName;
+}
+
+/** Everything of one snapshot in the store. */
+export interface ListedSnapshot {
+  readonly name: SnapshotName;
+  readonly hasManifest: boolean;
+  readonly keys: readonly string[];
+}
+
+/** The bytes of a signed manifest. */
+export function sealManifest(body: ManifestBody, key: NodeKey): Buffer {
+  const signature = signBytes(key, Buffer.from(canonicalJson(body), 'utf8'));
+  return Buffer.from(`${canonicalJson({ ...body, signature })}\n`, 'utf8');
+}
+
+/**
+ * Reads a manifest.
+ * @returns null when it is not there, not signed by its node, or not what it lies as
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function readManifest(
+  session: SyncSession,
+  cid: string,
+  name: SnapshotName,
+): Promise<Manifest | null> {
+  const bytes = await session.store.get(manifestKey(cid, name));
+  if (bytes === null) return null;
+  try {
+    const { signature, ...body } = ManifestObject.parse(JSON.parse(bytes.toString('utf8')));
+    if (body.space !== cid || body.node !== name.node || body.id !== name.id) return null;
+    if (!(await isSignedBy(session, cid, body, canonicalJson(body), signature))) return null;
+    return { ...body, name };
+  } catch (error) {
+    if (error instanceof MembridgeError) throw error;
+    return null;
+  }
+}
+
+/** The snapshots of a space, the newest first, complete or not. @throws MembridgeError store_* */
+export async function listSnapshots(
+  session: Pick<SyncSession, 'store'>,
+  cid: string,
+): Promise<ListedSnapshot[]> {
+  const found = new Map<string, { name: SnapshotName; hasManifest: boolean; keys: string[] }>();
+  for (const { key } of await session.store.list(snapshotsPrefix(cid))) {
+    const parsed = parseSnapshotKey(cid, key);
+    if (parsed === null) continue;
+    const { name, isManifest } = parsed;
+    const place = `${name.id}/${name.node}`;
+    const snapshot = found.get(place) ?? { name, hasManifest: false, keys: [] };
+    snapshot.hasManifest ||= isManifest;
+    snapshot.keys.push(key);
+    found.set(place, snapshot);
+  }
+  return [...found].sort(([a], [b]) => (a < b ? 1 : -1)).map(([, snapshot]) => snapshot);
+}
+
+/** Whether a snapshot was taken before another. */
+export const isOlder = (a: SnapshotName, b: SnapshotName): boolean =>
+  snapshotTime(a) !== snapshotTime(b)
+    ? snapshotTime(a) < snapshotTime(b)
+    : `${a.id}/${a.node}` < `${b.id}/${b.node}`;
+
+/** The name under which a part is sealed, verified and filed: an epoch that no incarnation can have. */
+export function partName(manifest: Pick<Manifest, 'name' | 'parts'>, index: number): SegmentName {
+  const hash = manifest.parts[index]?.sha256.slice(0, 32) ?? '';
+  return { node: manifest.name.node, epoch: partEpoch(manifest.name), seq: index + 1, hash };
+}
+
+export const partEpoch = ({ id }: SnapshotName): string => `snap${id.replace('-', '')}`;
+
+/** The names of segments that a snapshot tells of, as a test. */
+export function coveredBy(manifest: ManifestBody): (name: SegmentName) => boolean {
+  const sets = new Map(Object.entries(manifest.segments).map(([place, names]) => [place, new Set(names)]));
+  return ({ node, epoch, seq, hash }) => sets.get(`${node}/${epoch}`)?.has(`${seq}-${hash}`) === true;
+}

@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { verifyFetched } from '../fetch.ts';
+import { snapshotPartKey } from '../layout.ts';
+import { FIRST_PREV_SHA, readLines } from '../segment.ts';
+import type { SyncSession } from '../session.ts';
+import { partName, type Manifest } from './manifest.ts';
+
+/**
+ * Fetches one part of a snapshot and checks that it is the one that the manifest names, signed by the same node.
+ * @throws Error saying what is wrong with it; MembridgeError store_* when it cannot be had
+ */
+export async function fetchPart(
+  session: SyncSession,
+  cid: string,
+  manifest: Manifest,
+  index: number,
+): Promise<Buffer> {
+  const part = manifest.parts[index];
+  const bytes = await session.store.get(snapshotPartKey(cid, manifest.name, index + 1));
+  if (part === undefined || bytes === null) throw new Error(`part ${index + 1} is not there`);
+  if (createHash('sha256').update(bytes).digest('hex') !== part.sha256) {
+    throw new Error(`part ${index + 1} is not the one that the manifest names`);
+  }
+  const before = await verifyFetched(session, cid, partName(manifest, index), bytes);
+  if (before !== (manifest.parts[index - 1]?.sha256 ?? FIRST_PREV_SHA)) {
+    throw new Error(`part ${index + 1} does not follow the one before it`);
+  }
+  return bytes;
+}
+
+/**
+ * Reads a snapshot whole.
+ * @returns what is wrong with it, null when every byte is as it was signed
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function verifySnapshot(
+  session: SyncSession,
+  cid: string,
+  manifest: Manifest,
+): Promise<string | null> {
+  const all = createHash('sha256');
+  try {
+    for (const [index, part] of manifest.parts.entries()) {
+      session.signal.throwIfAborted();
+      const bytes = await fetchPart(session, cid, manifest, index);
+      const { lines } = readLines(bytes, session.identity.sealingKeys);
+      if (lines.length !== part.operations) return `part ${index + 1} holds another number of operations`;
+      for (const line of lines) all.update(line).update('\n');
+    }
+  } catch (error) {
+    if (isOfTheStore(error)) throw error;
+    return errorMessage(error);
+  }
+  return all.digest('hex') === manifest.operations_sha256 ? null : 'its operations are not the ones signed';
+}
+
+/** Whether an error says that something could not be had, rather than that it is wrong. */
+export const isOfTheStore = (error: unknown): boolean =>
+  error instanceof MembridgeError || (error instanceof Error && error.name === 'AbortError');

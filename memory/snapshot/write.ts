@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { canonicalJson } from '../canonical-json.ts';
+import { listAll } from '../fetch.ts';
+import { manifestKey, snapshotPartKey, type SegmentName, type SnapshotName } from '../layout.ts';
+import { publishCertificate, recipientsOf } from '../publish.ts';
+import { FIRST_PREV_SHA, MAX_BYTES, MAX_OPERATIONS, sealSegment } from '../segment.ts';
+import type { SyncSession } from '../session.ts';
+import { snapshotLines } from './contents.ts';
+import { partEpoch, sealManifest, type ManifestBody } from './manifest.ts';
+
+/** What a snapshot holds. */
+export interface SnapshotResult {
+  readonly id: string;
+  readonly parts: number;
+  readonly operations: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly bytes: number;
+}
+
+/**
+ * Writes what this node holds of a space as a snapshot: parts first, the signed manifest last, so that one that was cut
+ * off is none. The ledger must not change meanwhile, and must know everything that the store has.
+ * @throws MembridgeError conflict when a memory cannot be told from here, store_unavailable or store_refused
+ */
+export async function writeSnapshot(
+  session: SyncSession,
+  config: SpaceConfig,
+  progress: (text: string) => void,
+): Promise<SnapshotResult> {
+  const { ledger, store, identity } = session;
+  const { cid } = config;
+  const space = ledger.spaces.get(cid);
+  const at = session.now();
+  const covers = ledger.coverage.reaches(space.id);
+  const digest = createHash('sha256')
+    .update(canonicalJson({ at, node: identity.node, covers }))
+    .digest('hex');
+  const name: SnapshotName = {
+    node: identity.node,
+    id: `${at.toString(16).padStart(12, '0')}-${digest.slice(0, 16)}`,
+  };
+  await publishCertificate(session, cid);
+  const recipients = await recipientsOf(session, config);
+  const segments = namesCovered(session, space.id, covers, await listAll(session, cid));
+
+  const parts: ManifestBody['parts'] = [];
+  const counts: Record<string, number> = {};
+  const all = createHash('sha256');
+  let newest = 0;
+  let prevSha = FIRST_PREV_SHA;
+  let lines: string[] = [];
+  let bytes = 0;
+  const putPart = async (): Promise<void> => {
+    if (lines.length === 0) return;
+    const place = {
+      space: cid,
+      node: identity.node,
+      epoch: partEpoch(name),
+      seq: parts.length + 1,
+      prevSha,
+      schema: session.schema.label,
+    };
+    const sealed = sealSegment(place, lines, identity.key, { recipients });
+    parts.push({ sha256: sealed.sha, bytes: sealed.bytes.length, operations: lines.length });
+    prevSha = sealed.sha;
+    lines = [];
+    bytes = 0;
+    await store.put(snapshotPartKey(cid, name, parts.length), sealed.bytes);
+    const told = parts.reduce((sum, part) => sum + part.operations, 0);
+    progress(`wrote ${told} memories in ${parts.length} parts`);
+  };
+
+  for await (const page of snapshotLines(session, space, config)) {
+    for (const { line, count, newest: written } of page) {
+      if (lines.length >= MAX_OPERATIONS || bytes >= MAX_BYTES) await putPart();
+      all.update(line).update('\n');
+      lines.push(line);
+      bytes += Buffer.byteLength(line) + 1;
+      counts[count] = (counts[count] ?? 0) + 1;
+      newest = Math.max(newest, written);
+    }
+  }
+  await putPart();
+  const body: ManifestBody = {
+    format: 'membridge-snapshot/1',
+    space: cid,
+    node: identity.node,
+    id: name.id,
+    key_id: identity.key.keyId,
+    at,
+    newest,
+    covers: covers.map((reach) => ({ ...reach, hashes: [...reach.hashes] })),
+    segments,
+    parts,
+    counts,
+    operations_sha256: all.digest('hex'),
+  };
+  await store.put(manifestKey(cid, name), sealManifest(body, identity.key));
+  return {
+    id: name.id,
+    parts: parts.length,
+    operations: parts.reduce((sum, part) => sum + part.operations, 0),
+    counts,
+    bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
+  };
+}
+
+/** Segments in the store that this node has used, up to where nothing is missing. */
+function namesCovered(
+  { ledger }: SyncSession,
+  space: number,
+  covers: readonly { node: string; epoch: string; seq: number }[],
+  listed: ReadonlyMap<string, readonly SegmentName[]>,
+): Record<string, string[]> {
+  const named: Record<string, string[]> = {};
+  for (const [node, names] of listed) {
+    const used = new Set(
+      ledger.inbox.usedOf(space, node).map(({ epoch, seq, hash }) => `${epoch}/${seq}-${hash}`),
+    );
+    for (const { epoch, seq, hash } of names) {
+      const reach = covers.find((each) => each.node === node && each.epoch === epoch);
+      if (reach === undefined || seq > reach.seq || !used.has(`${epoch}/${seq}-${hash}`)) continue;
+      (named[`${node}/${epoch}`] ??= []).push(`${seq}-${hash}`);
+    }
+  }
+  return named;
+}

@@ -1,0 +1,76 @@
+import { Button, Group, Modal } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import type { PutNodeSettings } from '../../../../contract/api.ts';
+import type { Space } from '../../../../contract/memory.ts';
+import { api } from '../../api/calls.ts';
+import { wordsOf } from '../../api/problem.ts';
+import { nodesQuery } from '../../api/queries.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { byName } from '../../format/order.ts';
+import { membersOf } from './members.ts';
+import { NamesField, namesOf, pairsOf } from './NamesField.tsx';
+import styles from './Settings.module.css';
+import { TrustField } from './TrustField.tsx';
+import { useSaveSpace } from './use-save-space.ts';
+
+/** The form for what one node does differently in a space: whom it trusts, and how it calls its projects. */
+export function EditNode(props: { space: Space; node: string; onClose: () => void }) {
+  const { space, node } = props;
+  const fleet = useQuery(nodesQuery);
+  const before = space.settings.find(({ node_id }) => node_id === node);
+  const [trust, setTrust] = useState(before?.trust ?? {});
+  const [pairs, setPairs] = useState(() => pairsOf(before?.names ?? {}));
+  const save = useSaveSpace(space, {
+    save: (settings: PutNodeSettings) => api.putNodeSettings(space.canonical_id, node, settings),
+    done: `Settings of ${node} were saved`,
+    after: props.onClose,
+  });
+  // Also nodes that were removed: what they wrote is still there.
+  const known = membersOf(space, fleet.data ?? []).map(({ record }) => record.node_id);
+  const peers = [...new Set([...known, ...Object.keys(trust)])].filter((id) => id !== node).sort(byName);
+  const { names, problem } = namesOf(pairs);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const told = Object.entries(trust).filter(([, level]) => level !== 'accept');
+    if (problem === null) save.mutate({ names, trust: Object.fromEntries(told) });
+  };
+
+  return (
+    <Modal
+      opened
+      onClose={props.onClose}
+      title={
+        <strong>
+          {node} in {space.name}
+        </strong>
+      }
+      size="lg"
+      attributes={dialogAttributes('node-settings-dialog')}
+    >
+      <form className={styles.form} onSubmit={submit}>
+        <TrustField peers={peers} trust={trust} onChange={setTrust} />
+        <NamesField node={node} pairs={pairs} problem={problem} onChange={setPairs} />
+        {save.error !== null && (
+          <p role="alert" className={styles.failure} data-testid="edit-node-error">
+            {wordsOf(save.error)}
+          </p>
+        )}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={props.onClose} data-testid="edit-node-cancel">
+            Cancel
+          </Button>
+          <Button
+            type="submit"
+            loading={save.isPending}
+            disabled={problem !== null}
+            data-testid="edit-node-save"
+          >
+            Save
+          </Button>
+        </Group>
+      </form>
+    </Modal>
+  );
+}

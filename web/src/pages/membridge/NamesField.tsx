@@ -1,0 +1,110 @@
+import { ActionIcon, Button, TextInput } from '@mantine/core';
+import { IconArrowRight, IconPlus, IconX } from '@tabler/icons-react';
+import { Fragment } from 'react';
+import styles from './Settings.module.css';
+
+/** A project's name on a node and in the space, as they are being typed. */
+export interface Pair {
+  readonly id: number;
+  readonly local: string;
+  readonly space: string;
+}
+
+let lastId = 0;
+const pair = (local: string, space: string): Pair => ({ id: (lastId += 1), local, space });
+
+/** The pairs of a node's settings, to be edited. */
+export function pairsOf(names: Readonly<Record<string, string>>): Pair[] {
+  return Object.entries(names).map(([local, space]) => pair(local, space));
+}
+
+/** The names of the pairs that are filled in, and what is wrong with the others, if anything. */
+export function namesOf(pairs: readonly Pair[]): { names: Record<string, string>; problem: string | null } {
+  const typed = pairs
+    .map(({ local, space }) => [local.trim(), space.trim()] as const)
+    .filter(([local, space]) => local !== '' || space !== '');
+  const names = Object.fromEntries(typed);
+  if (typed.some(([local, space]) => local === '' || space === '')) {
+    return { names, problem: 'A project needs both names.' };
+  }
+  if (Object.keys(names).length < typed.length) {
+    return { names, problem: 'A project of this node can have one name in the space.' };
+  }
+  return { names, problem: null };
+}
+
+/** How a node's projects are called in the space. claude-mem names a project by its folder, which may differ. */
+export function NamesField(props: {
+  node: string;
+  pairs: readonly Pair[];
+  problem: string | null;
+  onChange: (pairs: Pair[]) => void;
+}) {
+  const { pairs, onChange } = props;
+  const change = (id: number, part: Partial<Pair>) =>
+    onChange(pairs.map((each) => (each.id === id ? { ...each, ...part } : each)));
+  return (
+    <fieldset className={styles.group} data-testid="names">
+      <legend>Project names</legend>
+      <p>
+        For a project whose folder is called otherwise on {props.node} than elsewhere. Rows on {props.node}{' '}
+        are never renamed.
+      </p>
+      {pairs.length > 0 && (
+        <div className={styles.names}>
+          {pairs.map(({ id, local, space }, index) => (
+            <Fragment key={id}>
+              <TextInput
+                size="xs"
+                placeholder={`on ${props.node}`}
+                aria-label={`Name ${index + 1} on ${props.node}`}
+                value={local}
+                onChange={(event) => change(id, { local: event.currentTarget.value })}
+                maxLength={128}
+                spellCheck={false}
+                data-testid={`name-local-${index}`}
+              />
+              <IconArrowRight size={14} aria-hidden />
+              <TextInput
+                size="xs"
+                placeholder="in the space"
+                aria-label={`Name ${index + 1} in the space`}
+                value={space}
+                onChange={(event) => change(id, { space: event.currentTarget.value })}
+                maxLength={128}
+                spellCheck={false}
+                data-testid={`name-space-${index}`}
+              />
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                size={26}
+                onClick={() => onChange(pairs.filter((each) => each.id !== id))}
+                aria-label={`Remove name ${index + 1}`}
+                data-testid={`name-remove-${index}`}
+              >
+                <IconX size={14} />
+              </ActionIcon>
+            </Fragment>
+          ))}
+        </div>
+      )}
+      {props.problem !== null && (
+        <p role="status" data-testid="names-problem">
+          {props.problem}
+        </p>
+      )}
+      <div>
+        <Button
+          variant="default"
+          size="compact-xs"
+          leftSection={<IconPlus size={12} />}
+          onClick={() => onChange([...pairs, pair('', '')])}
+          data-testid="name-add"
+        >
+          Add a name
+        </Button>
+      </div>
+    </fieldset>
+  );
+}

@@ -1,0 +1,29 @@
+import { ActionIcon, Tooltip } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
+import type { Space } from '../../../../contract/memory.ts';
+import { EditNode } from './EditNode.tsx';
+import styles from './MemberRow.module.css';
+
+/** The button that opens what one node does differently in a space. */
+export function NodeSettings({ space, node }: { space: Space; node: string }) {
+  const [opened, { open, close }] = useDisclosure();
+  const label = `Trust and names of ${node}`;
+  return (
+    <>
+      <Tooltip label="Trust and project names">
+        <ActionIcon
+          variant="default"
+          size={22}
+          className={styles.settings ?? ''}
+          onClick={open}
+          aria-label={label}
+          data-testid={`member-settings-${node}`}
+        >
+          <IconAdjustmentsHorizontal size={13} />
+        </ActionIcon>
+      </Tooltip>
+      {opened && <EditNode space={space} node={node} onClose={close} />}
+    </>
+  );
+}

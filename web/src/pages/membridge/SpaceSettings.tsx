@@ -1,0 +1,75 @@
+import { Button } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
+import type { Space } from '../../../../contract/memory.ts';
+import { Facts } from '../../components/Facts.tsx';
+import { Panel } from '../../components/Panel.tsx';
+import { coverage } from '../../format/words.ts';
+import { EditSpace } from './EditSpace.tsx';
+import styles from './Settings.module.css';
+
+/** What people set for a space, and the way to change it. */
+export function SpaceSettings(props: { space: Space; onSaved: (saved: Space) => void }) {
+  const { space } = props;
+  const [opened, { open, close }] = useDisclosure();
+  const { excluded, aliases } = space;
+  return (
+    <Panel
+      title="Settings"
+      testId="space-settings"
+      actions={
+        <Button
+          variant="default"
+          size="xs"
+          leftSection={<IconAdjustmentsHorizontal size={14} />}
+          onClick={open}
+          data-testid="space-settings-open"
+        >
+          Change
+        </Button>
+      }
+    >
+      <div className={styles.summary}>
+        <Facts
+          facts={[
+            { name: 'Covers', value: coverage(space.projects), testId: 'settings-projects' },
+            {
+              name: 'Never sent',
+              value: excluded.length === 0 ? <span className="dim">–</span> : excluded.join(', '),
+              testId: 'settings-excluded',
+            },
+            {
+              name: 'Secrets',
+              value: space.redact ? 'Taken out of what is sent' : 'Sent as they are',
+              testId: 'settings-redact',
+            },
+            {
+              name: 'Encryption',
+              value: space.encrypted ? 'For the enrolled nodes only' : 'Off',
+              testId: 'settings-encrypted',
+            },
+            ...(aliases.length === 0
+              ? []
+              : [
+                  {
+                    name: 'Older ids',
+                    value: aliases.map((alias) => <code key={alias}>{alias} </code>),
+                    testId: 'settings-aliases',
+                  },
+                ]),
+          ]}
+        />
+      </div>
+      {opened && (
+        <EditSpace
+          space={space}
+          onClose={close}
+          onSaved={(saved) => {
+            close();
+            props.onSaved(saved);
+          }}
+        />
+      )}
+    </Panel>
+  );
+}
