@@ -7,6 +7,7 @@ import { parseOperation } from '../operation.ts';
 import { scanNewRows } from '../scan.ts';
 import { MergeBatches } from './merge-batches.ts';
 import { SnapshotMerge, type ImportContext, type LegacyImport } from './merge-snapshot.ts';
+import { legacyKeys } from './objects.ts';
 import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
 import {
   copySnapshot,
@@ -70,7 +71,7 @@ export async function importFrom(
   const { session, progress } = context;
   if (isMerged(session.ledger, cid, stated, termsOf(context.config))) {
     await retryWaiting(context, cid, result);
-    result.snapshots.push({ place: cid, host: null, sha: stated, state: 'unchanged' });
+    result.snapshots.push({ place: legacyKeys(cid).database, host: null, sha: stated, state: 'unchanged' });
     return;
   }
   progress('fetching the snapshot');
