@@ -22,6 +22,9 @@ import type { Kind } from './kinds.ts';
 import { healDamaged } from './heal.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { importSnapshots, type LegacySource } from './legacy/import.ts';
+import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
+import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
@@ -362,6 +365,23 @@ export class MemoryEngine {
     });
   }
 
+  /**
+   * Merges the original's whole-file snapshot of a space as a peer's rows (memory/legacy/import.ts). The next push tells
+   * the fleet.
+   * @throws MembridgeError not_found, segment_invalid, memory_*, store_*; safe to call again
+   */
+  async importLegacy(config: SpaceConfig, source: LegacySource, call: SyncCall): Promise<LegacyImport> {
+    return await this.#exclusively(() => importSnapshots(this.#forLegacy(config, call), source));
+  }
+
+  /**
+   * Publishes a space as the original's whole-file snapshot, for machines still on its scripts (memory/legacy/publish.ts).
+   * @throws MembridgeError conflict, segment_invalid, memory_*, store_*; safe to call again
+   */
+  async publishLegacy(config: SpaceConfig, target: LegacyTarget, call: SyncCall): Promise<LegacyPublication> {
+    return await this.#exclusively(() => publishSnapshot(this.#forLegacy(config, call), target));
+  }
+
   /** Every revocation made on this node, newest first. */
   async revocations(): Promise<Revocation[]> {
     return await this.#exclusively(() => Promise.resolve(this.#open().ledger.revocations.all()));
@@ -437,6 +457,11 @@ export class MemoryEngine {
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);
     return { applied: total, fetched };
+  }
+
+  #forLegacy(config: SpaceConfig, { signal, progress }: SyncCall): ImportContext {
+    const session = this.#session({ signal, progress });
+    return { session, config, ledgerPath: this.#options.ledgerPath, progress };
   }
 
   /** Tells what this node has used. That it could not be told costs collection a delay, never a sync. */

@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { canonicalDigests, countRows } from '../canonical.ts';
+import { shadowOldTables } from '../claude-mem/form.ts';
+import { openForReading } from '../claude-mem/open.ts';
+import { RowReader, type MemoryRow } from '../claude-mem/read.ts';
+import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
+import { RowWriter } from '../claude-mem/write.ts';
+import { differingColumns } from '../fold.ts';
+import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { ProjectNames } from '../names.ts';
+import { redactRow } from '../redact.ts';
+import type { SyncSession } from '../session.ts';
+import type { Row } from '../values.ts';
+import { Coverage } from './coverage.ts';
+import type { SnapshotCounts } from './objects.ts';
+import { integrityProblem } from './snapshot.ts';
+
+/** What a snapshot holds. */
+export interface CopiedSnapshot {
+  readonly counts: SnapshotCounts;
+  /** SHA-256 in hex over its memories: equal for equal memories, whatever the bytes of the file. */
+  readonly content: string;
+}
+
+/** Rows looked at per step. */
+const PAGE = 500;
+
+/** Tables whose rows a snapshot keeps, beside those of memories. */
+const KEPT = new Set(['schema_versions']);
+
+/**
+ * Writes a copy of claude-mem's database that holds what a space may see: its projects, under its names, without secrets,
+ * and none of the tables that mean something on this machine only. claude-mem's own file is only read.
+ * @param path where to; nothing may be there, and there must be room for the database twice
+ * @throws MembridgeError memory_corrupt when SQLite finds the copy damaged
+ */
+export async function copyForSpace(
+  session: SyncSession,
+  config: SpaceConfig,
+  path: string,
+  progress: (text: string) => void,
+): Promise<CopiedSnapshot> {
+  progress('copying the database');
+  const whole = `${path}.whole`;
+  vacuumInto(session.path, whole);
+  session.signal.throwIfAborted();
+  await narrow(session, config, whole, progress);
+  progress('packing the snapshot');
+  vacuumInto(whole, path);
+  rmSync(whole);
+  session.signal.throwIfAborted();
+  progress('checking the snapshot');
+  const db = openForReading(path);
+  try {
+    const problem = integrityProblem(db);
+    if (problem !== null) {
+      throw new MembridgeError(
+        'memory_corrupt',
+        `A copy of ${session.path} is damaged (${problem}), so it was not published. Check the database with "PRAGMA integrity_check".`,
+      );
+    }
+    const tables = db
+      .prepare(`SELECT count(*) FROM main.sqlite_master WHERE type = 'table'`)
+      .pluck()
+      .get() as number;
+    return { counts: { ...countRows(db), tables }, content: contentOf(db, path) };
+  } finally {
+    db.close();
+  }
+}
+
+/** Writes a database into another file, which has nothing in it but its rows: no free pages either. */
+function vacuumInto(from: string, to: string): void {
+  // On a connection of its own: views that shadow old tables are in the way.
+  const db = new Database(from, { readonly: true, fileMustExist: true });
+  try {
+    db.prepare('VACUUM INTO ?').run(to);
+  } finally {
+    db.close();
+  }
+}
+
+/** Takes out of a copy what a space may not see. */
+async function narrow(
+  session: SyncSession,
+  config: SpaceConfig,
+  whole: string,
+  progress: (text: string) => void,
+): Promise<void> {
+  let triggers: string[];
+  let changed: boolean;
+  const rows = new Database(whole);
+  try {
+    // Cascades and triggers are claude-mem's for its own work; the full-text indexes are made anew at the end.
+    rows.pragma('foreign_keys = OFF');
+    triggers = dropTriggers(rows);
+    shadowOldTables(rows);
+    changed = await new Narrowing(rows, detectSchema(rows, whole), config).run(session.signal, progress);
+  } finally {
+    rows.close();
+  }
+  // Without the views of old tables, which would be in the way of triggers.
+  const tables = new Database(whole);
+  try {
+    tables.pragma('foreign_keys = OFF');
+    for (const table of foreignTables(tables)) tables.exec(`DELETE FROM ${quote(table)}`);
+    if (changed) rebuildFullTexts(tables);
+    for (const sql of triggers) tables.exec(sql);
+  } finally {
+    tables.close();
+  }
+}
+
+/** Takes out of a copy what is not the space's. */
+class Narrowing {
+  readonly #db: Database.Database;
+  readonly #reader: RowReader;
+  readonly #writer: RowWriter;
+  readonly #coverage: Coverage;
+  readonly #config: SpaceConfig;
+  readonly #names: ProjectNames;
+  readonly #schema: ClaudeMemSchema;
+
+  constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig) {
+    this.#db = db;
+    this.#schema = schema;
+    this.#reader = new RowReader(db, schema);
+    this.#writer = new RowWriter(db);
+    this.#coverage = new Coverage(db, schema, config);
+    this.#config = config;
+    this.#names = new ProjectNames(config.names);
+  }
+
+  /** @returns whether any row went or was changed */
+  async run(signal: AbortSignal, progress: (text: string) => void): Promise<boolean> {
+    let changed = false;
+    // A row is judged by its session, so sessions go last.
+    for (const kind of KINDS.toReversed()) {
+      for (let last = 0; ;) {
+        signal.throwIfAborted();
+        const rows = this.#reader.after(kind, last, PAGE);
+        last = rows.at(-1)?.id ?? last;
+        changed = this.#db.transaction(() => this.#page(kind, rows))() || changed;
+        progress(`looking through the copy: ${SHAPES[kind].table} ${last}`);
+        if (rows.length < PAGE) break;
+        await new Promise(setImmediate);
+      }
+    }
+    return changed;
+  }
+
+  #page(kind: Kind, rows: readonly MemoryRow[]): boolean {
+    let changed = false;
+    for (const row of rows) {
+      if (!this.#coverage.has(row)) {
+        this.#writer.remove(kind, row.id);
+        changed = true;
+        continue;
+      }
+      const here: Row = { ...row.set, ...row.extra };
+      const named = this.#names.rowToSpace(here);
+      const told = this.#config.redact === false ? named : redactRow(named);
+      const columns = differingColumns(told, here, Object.keys(here)).filter((column) =>
+        this.#schema.columns[kind].has(column),
+      );
+      if (columns.length === 0) continue;
+      this.#writer.update(
+        kind,
+        row.id,
+        Object.fromEntries(columns.map((column) => [column, told[column] ?? null])),
+      );
+      changed = true;
+    }
+    return changed;
+  }
+}
+
+/** Equal for equal memories in any order: the digests are added up, each as four numbers of 64 bits. */
+function contentOf(db: Database.Database, path: string): string {
+  const sums = new BigUint64Array(4);
+  for (const { kind, digest } of canonicalDigests(db, path)) {
+    const bytes = createHash('sha256').update(`${kind}:${digest}`).digest();
+    sums.forEach((sum, lane) => {
+      sums[lane] = sum + bytes.readBigUInt64LE(lane * 8);
+    });
+  }
+  return createHash('sha256').update(sums).digest('hex');
+}
+
+function dropTriggers(db: Database.Database): string[] {
+  const triggers = db.prepare(`SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'`).all() as {
+    name: string;
+    sql: string;
+  }[];
+  for (const { name } of triggers) db.exec(`DROP TRIGGER main.${quote(name)}`);
+  return triggers.map(({ sql }) => sql);
+}
+
+/** Ordinary tables that hold no memories: queues, claude-mem's own sync, raw tool output. */
+function foreignTables(db: Database.Database): string[] {
+  const memories = new Set(KINDS.map((kind) => SHAPES[kind].table));
+  const tables = db.pragma('main.table_list') as { schema: string; name: string; type: string }[];
+  return tables
+    .filter(({ schema, type }) => schema === 'main' && type === 'table')
+    .map(({ name }) => name)
+    .filter((name) => !name.startsWith('sqlite_') && !memories.has(name) && !KEPT.has(name));
+}
+
+function rebuildFullTexts(db: Database.Database): void {
+  const tables = db
+    .prepare(
+      `SELECT name FROM main.sqlite_master WHERE type = 'table' AND lower(sql) LIKE 'create virtual table%fts5%'`,
+    )
+    .pluck()
+    .all() as string[];
+  for (const table of tables) db.exec(`INSERT INTO ${quote(table)}(${quote(table)}) VALUES ('rebuild')`);
+}
+
+const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;

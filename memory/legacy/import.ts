@@ -1,0 +1,175 @@
+import { hash } from 'node:crypto';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import type { StoreAccess } from '../../contract/nodes.ts';
+import { canonicalJson } from '../canonical-json.ts';
+import { parseOperation } from '../operation.ts';
+import { scanNewRows } from '../scan.ts';
+import { MergeBatches } from './merge-batches.ts';
+import { SnapshotMerge, type ImportContext, type LegacyImport } from './merge-snapshot.ts';
+import { legacyKeys } from './objects.ts';
+import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
+import {
+  copySnapshot,
+  fetchSnapshot,
+  fileDigest,
+  openSnapshot,
+  statedDigest,
+  withScratch,
+} from './snapshot.ts';
+import { LegacyStore } from './transfer.ts';
+
+/** Where a snapshot of the original is: in a store, at the space's own names, or in a file. */
+export type LegacySource = { readonly access: StoreAccess } | { readonly file: string };
+
+/**
+ * Merges whole-file snapshots of the original as a peer's rows: what is not here is inserted, everything else stays as it
+ * is. What comes in is this node's to tell the fleet of.
+ * @throws MembridgeError not_found when there is no snapshot; segment_invalid when it is not what its digest says;
+ * memory_*, store_*. May be called again after any of them.
+ */
+export async function importSnapshots(context: ImportContext, source: LegacySource): Promise<LegacyImport> {
+  const { session, config, ledgerPath } = context;
+  const began = performance.now();
+  const result = emptyImport();
+  await nameRows(context);
+  await withScratch(ledgerPath, async (folder) => {
+    if ('file' in source) {
+      const path = copySnapshot(source.file, session.path, folder);
+      const sha = await fileDigest(path);
+      const snapshot = { place: source.file, path, sha, host: null, cid: config.cid, kept: false };
+      await mergeSnapshot(context, snapshot, result);
+      return;
+    }
+    const store = new LegacyStore(source.access, session.signal);
+    // A renamed project may have left its snapshot under its old canonical id.
+    for (const cid of [config.cid, ...(config.aliases ?? [])]) {
+      const stated = await statedDigest(store, cid);
+      if (stated !== null) await importFrom(context, store, cid, stated, folder, result);
+    }
+    result.traffic = store.traffic;
+    if (result.snapshots.length === 0) {
+      throw new MembridgeError(
+        'not_found',
+        `The store ${source.access.endpoint}/${source.access.bucket} has no snapshot of the original for ${config.projectId} (${config.cid}).`,
+      );
+    }
+  });
+  result.ms = performance.now() - began;
+  return result;
+}
+
+/** Merges the snapshot of one canonical id, unless it was merged before. */
+export async function importFrom(
+  context: ImportContext,
+  store: LegacyStore,
+  cid: string,
+  stated: string,
+  folder: string,
+  result: LegacyImport,
+): Promise<void> {
+  const { session, progress } = context;
+  if (isMerged(session.ledger, cid, stated, termsOf(context.config))) {
+    await retryWaiting(context, cid, result);
+    result.snapshots.push({ place: legacyKeys(cid).database, host: null, sha: stated, state: 'unchanged' });
+    return;
+  }
+  progress('fetching the snapshot');
+  const fetched = await fetchSnapshot(store, cid, stated, folder, session.signal);
+  await mergeSnapshot(context, { ...fetched, cid, kept: true }, result);
+}
+
+/** An import that has not found anything yet. */
+export function emptyImport(): LegacyImport {
+  return {
+    snapshots: [],
+    inserted: 0,
+    present: 0,
+    deleted: 0,
+    outside: 0,
+    waiting: 0,
+    traffic: { requests: 0, bytesUp: 0, bytesDown: 0 },
+    ms: 0,
+  };
+}
+
+/** On what a merged snapshot depends beside its bytes: with other projects or names, it is to be merged anew. */
+export function termsOf({ projects, excluded, names, redact }: SpaceConfig): string {
+  const terms = {
+    projects: [...projects].sort(),
+    excluded: [...(excluded ?? [])].sort(),
+    names: names ?? {},
+    redact: redact ?? true,
+  };
+  return hash('sha256', canonicalJson(terms)).slice(0, 16);
+}
+
+interface Snapshot {
+  /** Whether it is the store's: then the same one is not fetched again. */
+  readonly kept: boolean;
+  readonly place: string;
+  readonly path: string;
+  readonly sha: string;
+  readonly host: string | null;
+  readonly cid: string;
+}
+
+async function mergeSnapshot(
+  context: ImportContext,
+  snapshot: Snapshot,
+  result: LegacyImport,
+): Promise<void> {
+  const { session, config } = context;
+  const { ledger } = session;
+  context.progress('checking the snapshot');
+  const source = openSnapshot(snapshot.path, snapshot.place);
+  try {
+    const segment = fileSnapshot(ledger, snapshot, session.now());
+    await withBatches(context, (batches) =>
+      new SnapshotMerge(context, batches, source, snapshot, segment, result).run(),
+    );
+    ledger.inbox.markApplied(segment);
+    if (snapshot.kept) noteMerged(ledger, snapshot.cid, snapshot.sha, termsOf(config));
+  } finally {
+    source.close();
+  }
+  await retryWaiting(context, snapshot.cid, result);
+  const { place, host, sha } = snapshot;
+  result.snapshots.push({ place, host, sha, state: 'merged' });
+}
+
+/** Tries again what of a snapshot could not be merged; most have nothing that waits. */
+async function retryWaiting(context: ImportContext, cid: string, result: LegacyImport): Promise<void> {
+  const { ledger } = context.session;
+  const waiting = waitingFrom(ledger, cid);
+  if (waiting.length === 0) return;
+  await withBatches(context, async (batches) => {
+    const refused = await batches.run(waiting, (merger, { line, origin, key, version }) => {
+      const outcome = merger.apply(parseOperation(line), origin, true);
+      if (outcome !== 'waiting') ledger.inbox.stopWaiting(IMPORT_BIT, key, version);
+      if (outcome === 'inserted') result.inserted += 1;
+      return outcome;
+    });
+    result.inserted -= refused;
+  });
+  result.waiting += waitingFrom(ledger, cid).length;
+}
+
+async function withBatches(
+  { session, config }: ImportContext,
+  work: (batches: MergeBatches) => Promise<void>,
+): Promise<void> {
+  const batches = new MergeBatches(session, config);
+  try {
+    await work(batches);
+  } finally {
+    batches.close();
+  }
+}
+
+/** Sees to it that the space is known here and that every row of this database has its name. */
+export async function nameRows({ session, config }: ImportContext): Promise<void> {
+  const { db, reader, ledger, changes, signal } = session;
+  ledger.spaces.configure(config);
+  await scanNewRows(db, reader, ledger, changes, signal);
+}

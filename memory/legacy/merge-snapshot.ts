@@ -1,0 +1,184 @@
+import type Database from 'better-sqlite3';
+import type { SpaceConfig, Traffic } from '../../contract/memory.ts';
+import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
+import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { memoryKey } from '../keys.ts';
+import { WHOLE } from '../ledger/dirty.ts';
+import { isStub, type Entity } from '../ledger/entities.ts';
+import type { Merger } from '../merge/merger.ts';
+import type { Outcome } from '../merge/tools.ts';
+import { ProjectNames } from '../names.ts';
+import type { FullOperation } from '../operation.ts';
+import { redactRow } from '../redact.ts';
+import type { SyncSession } from '../session.ts';
+import type { Row, Value } from '../values.ts';
+import type { Version } from '../versions.ts';
+import { Coverage } from './coverage.ts';
+import { legacyNode } from './objects.ts';
+import type { MergeBatches } from './merge-batches.ts';
+
+/** What an import found and did, in memories. */
+export interface LegacyImport {
+  /** The snapshots that were looked at; `unchanged` ones were merged before and not even fetched. */
+  snapshots: { place: string; host: string | null; sha: string; state: 'merged' | 'unchanged' }[];
+  inserted: number;
+  /** Here already; nothing was changed. */
+  present: number;
+  /** Deleted here, and not brought back. */
+  deleted: number;
+  /** Of other projects than the space's. */
+  outside: number;
+  /** Cannot be merged yet; the next import tries again. */
+  waiting: number;
+  traffic: Traffic;
+  ms: number;
+}
+
+/** What an import works with. */
+export interface ImportContext {
+  readonly session: SyncSession;
+  readonly config: SpaceConfig;
+  readonly ledgerPath: string;
+  readonly progress: (text: string) => void;
+}
+
+/** Rows of the snapshot that are read at a time. */
+const PAGE = 500;
+
+/**
+ * Merges the rows of one snapshot, page by page: what is not here is inserted, everything else stays as it is.
+ */
+export class SnapshotMerge {
+  readonly #context: ImportContext;
+  readonly #batches: MergeBatches;
+  readonly #source: Database.Database;
+  readonly #schema: ClaudeMemSchema;
+  readonly #segment: number;
+  readonly #version: Version;
+  readonly #result: LegacyImport;
+  readonly #names: ProjectNames;
+  /** How many rows with the same key columns came so far, for rows that may have twins. */
+  readonly #twins = new Map<string, number>();
+
+  constructor(
+    context: ImportContext,
+    batches: MergeBatches,
+    source: Database.Database,
+    snapshot: { readonly place: string; readonly host: string | null },
+    segment: number,
+    result: LegacyImport,
+  ) {
+    this.#context = context;
+    this.#batches = batches;
+    this.#source = source;
+    this.#schema = detectSchema(source, snapshot.place);
+    this.#segment = segment;
+    // Older than every write of a node, and the same whoever imports: two importers say the same thing of a memory.
+    this.#version = { counter: 1, hlc: 0, node: legacyNode(snapshot.host) };
+    this.#result = result;
+    this.#names = new ProjectNames(context.config.names);
+  }
+
+  async run(): Promise<void> {
+    const { progress, session } = this.#context;
+    const reader = new RowReader(this.#source, this.#schema);
+    const coverage = new Coverage(this.#source, this.#schema, this.#context.config);
+    for (const kind of KINDS) {
+      const shared = this.#sharedTimes(kind);
+      for (let last = 0; ;) {
+        session.signal.throwIfAborted();
+        const rows = reader.after(kind, last, PAGE);
+        last = rows.at(-1)?.id ?? last;
+        const operations: FullOperation[] = [];
+        for (const row of rows) {
+          if (!coverage.has(row)) {
+            this.#result.outside += 1;
+            continue;
+          }
+          const operation = this.#missing(row, shared);
+          if (operation !== null) operations.push(operation);
+        }
+        const refused = await this.#batches.run(operations, (merger, operation) =>
+          this.#apply(merger, operation),
+        );
+        this.#result.inserted -= refused;
+        progress(`imported ${this.#result.inserted} memories`);
+        if (rows.length < PAGE) break;
+      }
+    }
+  }
+
+  #apply(merger: Merger, operation: FullOperation): Outcome {
+    const { ledger } = this.#context.session;
+    const before = ledger.entities.byKey(operation.key);
+    const outcome = merger.apply(operation, this.#segment, true);
+    if (outcome === 'inserted') this.#result.inserted += 1;
+    else if (outcome !== 'waiting') this.#result.present += 1;
+    // A session that was made up here lies below what was considered for sending: it is to be looked at again.
+    if (before !== null && outcome === 'updated') {
+      ledger.dirty.mark(ledger.spaces.get(this.#context.config.cid).id, operation.key, WHOLE);
+    }
+    return outcome;
+  }
+
+  /** The operation that a row is, unless it is here or was deleted here. */
+  #missing(row: MemoryRow, shared: ReadonlySet<Value>): FullOperation | null {
+    const { kind, set, of, mem, extra } = row;
+    const name = nameOf(of);
+    const ordinal = this.#ordinal(row, shared);
+    const raw = memoryKey(kind, set, name, ordinal);
+    // Peers know a memory with secrets by the key that it has without them; so does the fleet that is told of it.
+    const clean = this.#context.config.redact === false ? set : redactRow(set);
+    const key = clean === set ? raw : memoryKey(kind, clean, name, ordinal);
+    const { entities } = this.#context.session.ledger;
+    const known = [raw, key].map((each) => entities.byKey(each));
+    if (known.some((entity) => entity?.dead === true)) {
+      this.#result.deleted += 1;
+      return null;
+    }
+    if (known.some((entity) => entity !== null && isHere(entity))) {
+      this.#result.present += 1;
+      return null;
+    }
+    const told = entities.byKey(key)?.version;
+    return {
+      type: 'full',
+      kind,
+      key,
+      version: told !== undefined && told.counter > 0 ? told : this.#version,
+      ordinal,
+      of: kind === 'session' ? null : of,
+      mem: kind === 'session' ? mem : null,
+      set: withoutNulls(this.#names.rowToSpace(clean)),
+      extra,
+      written: new Map(),
+    };
+  }
+
+  /** Tells true twins of the snapshot apart, as freeKey (scan.ts) does for rows that are here. */
+  #ordinal(row: MemoryRow, shared: ReadonlySet<Value>): number {
+    if (row.kind === 'session' || !shared.has(row.set['created_at_epoch'] ?? null)) return 0;
+    const key = memoryKey(row.kind, row.set, nameOf(row.of)).toString('hex');
+    const ordinal = this.#twins.get(key) ?? 0;
+    this.#twins.set(key, ordinal + 1);
+    return ordinal;
+  }
+
+  /** Times that several rows of a kind share: only such rows can be twins. */
+  #sharedTimes(kind: Kind): Set<Value> {
+    this.#twins.clear();
+    if (kind === 'session') return new Set();
+    const times = this.#source
+      .prepare(`SELECT created_at_epoch FROM ${SHAPES[kind].table} GROUP BY 1 HAVING count(*) > 1`)
+      .pluck()
+      .all() as Value[];
+    return new Set(times);
+  }
+}
+
+/** Whether a memory has a row of its own here; a session that was only made up here is still to come. */
+const isHere = (entity: Entity): boolean => entity.row !== null && !isStub(entity);
+
+const withoutNulls = (row: Row): Row =>
+  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));

@@ -1,0 +1,408 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import {
+  createServer,
+  request as forward,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import type Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { writeHistory } from '../../fixtures/claude-mem/history.ts';
+import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { originalMachine, originalPull, type OriginalMachine } from '../../test/original.ts';
+import { expectSound } from '../../test/sound.ts';
+import { legacyKeys } from './objects.ts';
+import type { LegacyPublication, LegacyTarget } from './publish.ts';
+
+const JANUARY = Date.UTC(2026, 0, 5, 9);
+let fleet: TestFleet;
+let store: ObjectStore;
+let a: TestNode;
+let old: OriginalMachine;
+const opened: Database.Database[] = [];
+beforeEach(async () => {
+  fleet = await newFleet();
+  store = openObjectStore(fleet.access);
+  a = fleet.add('a', '13.25.3');
+  const { projectId: project } = fleet.space;
+  const folder = join(fleet.folder, 'originals');
+  old = originalMachine(folder, { host: 'old-laptop', release: '13.25.3', project, store });
+});
+afterEach(async () => {
+  for (const db of opened.splice(0)) db.close();
+  old.close();
+  store.close();
+  await fleet.close();
+});
+
+const published = async (
+  node: TestNode,
+  space: SpaceConfig = fleet.space,
+  target: Partial<LegacyTarget> = {},
+): Promise<LegacyPublication> =>
+  await node.engine.publishLegacy(space, { access: fleet.access, ...target }, CALL);
+async function pulled(): ReturnType<typeof originalPull> {
+  const result = await originalPull(fleet.folder, { project: fleet.space.projectId, store });
+  opened.push(result.db);
+  return result;
+}
+const all = (db: Database.Database, sql: string): unknown[] => db.prepare(sql).pluck().all();
+const etags = async (): Promise<string[]> =>
+  (await store.list('projects/'))
+    .map(({ key, etag }) => `${key} ${etag}`)
+    .filter((line) => !line.includes('/memory/'));
+const observe = (
+  { write }: Pick<TestNode, 'write'>,
+  project: string,
+  title: string,
+  narrative = 'n',
+): void => {
+  const session = `${project}-${title}`;
+  write.session({
+    contentSessionId: `s-${session}`,
+    memorySessionId: `mem-${session}`,
+    project,
+    userPrompt: `about ${title}`,
+    startedAt: JANUARY,
+  });
+  write.prompt({ contentSessionId: `s-${session}`, number: 1, text: `do ${title}`, createdAt: JANUARY });
+  write.observation({ memorySessionId: `mem-${session}`, project, title, narrative, createdAt: JANUARY + 1 });
+};
+
+describe('a published snapshot', () => {
+  it('passes every check of a machine on the original’s script', async () => {
+    writeHistory(a.db, { name: 'mine', seed: 8, observations: 60, from: JANUARY });
+    a.db
+      .exec(`INSERT INTO pending_messages (session_db_id, content_session_id, message_type, created_at_epoch)
+      VALUES (1, 's', 'observation', 1)`);
+    const before = readdirSync(dirname(a.path));
+    const result = await published(a);
+    expect(result).toMatchObject({ state: 'published', imported: 0 });
+    const { path, db, sha, manifest } = await pulled();
+    expect(db.pragma('integrity_check')).toEqual([{ integrity_check: 'ok' }]);
+    expectSound(path, 'pulled');
+    const count = (table: string): unknown => all(db, `SELECT count(*) FROM ${table}`)[0];
+    expect(manifest).toMatchObject({
+      project: fleet.space.projectId,
+      canonical_id: fleet.space.cid,
+      source_host: hostname(),
+      db_size: readFileSync(path).length,
+      sha256: sha,
+      observations: count('observations'),
+      session_summaries: count('session_summaries'),
+      user_prompts: count('user_prompts'),
+      tables: count(`sqlite_master WHERE type = 'table'`),
+    });
+    expect([count('observations'), count('sdk_sessions'), count('pending_messages')]).toEqual([60, 5, 0]);
+    expect(all(db, `SELECT rowid FROM observations_fts WHERE observations_fts MATCH 'search'`)).toEqual(
+      all(a.db, `SELECT rowid FROM observations_fts WHERE observations_fts MATCH 'search'`),
+    );
+    // claude-mem goes on with it: the triggers are there.
+    db.prepare(`UPDATE observations SET title = 'zebra' WHERE id = 1`).run();
+    expect(all(db, `SELECT rowid FROM observations_fts WHERE observations_fts MATCH 'zebra'`)).toEqual([1]);
+    // The lock is free again, and the folders hold what they held.
+    expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+    expect(readdirSync(dirname(a.path)).filter((name) => !name.startsWith('ledger.db'))).toEqual(
+      before.filter((name) => !name.startsWith('ledger.db')),
+    );
+  });
+
+  it('is written once: nothing is sent while nothing changed, by whichever node', async () => {
+    writeHistory(a.db, { name: 'mine', seed: 8, observations: 24, from: JANUARY });
+    const b = fleet.add('b', '10.6.3');
+    await settle(fleet.space, [a, b]);
+    await published(a);
+    const stand = await etags();
+    const again = await published(a);
+    expect(again).toMatchObject({ state: 'unchanged', traffic: { requests: 1, bytesUp: 0 } });
+    // A new process looks at the content, and so does another node with another claude-mem.
+    await a.engine.close();
+    const restarted = fleet.reopen(a, {});
+    expect(await restarted.publishLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({
+      state: 'unchanged',
+      traffic: { requests: 2, bytesUp: 0 },
+    });
+    await restarted.close();
+    expect(await published(b)).toMatchObject({ state: 'unchanged', imported: 0, traffic: { bytesUp: 0 } });
+    expect(await etags()).toEqual(stand);
+
+    observe(a, 'garden', 'newer');
+    expect(await published(a)).toMatchObject({ state: 'published' });
+    expect(all((await pulled()).db, `SELECT title FROM observations WHERE title = 'newer'`)).toHaveLength(1);
+  });
+
+  it('holds what the machine before it pushed, and takes nothing back', async () => {
+    observe(old, 'garden', 'theirs');
+    observe(old, 'garden', 'deleted');
+    await old.push();
+    observe(a, 'garden', 'mine');
+    await a.engine.importLegacy(fleet.space, { access: fleet.access }, CALL);
+    await a.engine.push(fleet.space, CALL);
+    a.db.prepare(`DELETE FROM observations WHERE title = 'deleted'`).run();
+    await a.engine.audit(CALL, { deep: true });
+    observe(old, 'garden', 'later');
+    await old.push();
+    expect(await published(a)).toMatchObject({ state: 'published', imported: 3 });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'later',
+      'mine',
+      'theirs',
+    ]);
+  });
+
+  it('holds the space alone, under its names and without secrets', async () => {
+    observe(a, 'my-garden', 'in', `the token is ghp_${'a1B2'.repeat(9)}`);
+    observe(a, 'billing', 'out');
+    observe(a, 'diary', 'private');
+    observe(a, 'observer-sessions', 'noise');
+    a.write.observation({
+      memorySessionId: 'mem-billing-out',
+      project: 'my-garden',
+      title: 'guest',
+      narrative: 'n',
+      createdAt: JANUARY + 2,
+    });
+    const space: SpaceConfig = {
+      ...fleet.space,
+      projects: ['garden', 'diary'],
+      excluded: ['diary'],
+      names: { 'my-garden': 'garden' },
+    };
+    await published(a, space);
+    const { path, db } = await pulled();
+    expect(db.prepare('SELECT project, title, narrative FROM observations ORDER BY id').raw().all()).toEqual([
+      ['garden', 'in', 'the token is [redacted:github-token]'],
+      ['garden', 'guest', 'n'],
+    ]);
+    expect(all(db, 'SELECT content_session_id FROM sdk_sessions ORDER BY id')).toEqual([
+      's-my-garden-in',
+      's-billing-out',
+    ]);
+    expectSound(path, 'pulled');
+    // Nothing of the rest is in the file, not even on a free page or in an index.
+    const bytes = readFileSync(path).toString('latin1');
+    for (const word of ['private', 'noise', 'ghp_', 'my-garden/']) expect(bytes).not.toContain(word);
+    // What is here is as it was.
+    expect(all(a.db, 'SELECT count(*) FROM observations')).toEqual([5]);
+    expect(all(a.db, `SELECT narrative FROM observations WHERE title = 'in'`)[0]).toContain('ghp_');
+
+    await published(a, { ...space, redact: false });
+    expect(all((await pulled()).db, `SELECT narrative FROM observations WHERE title = 'in'`)[0]).toContain(
+      'ghp_',
+    );
+  });
+
+  it('of an old claude-mem is one', async () => {
+    const c = fleet.add('c', '5.5.1');
+    writeHistory(c.db, { name: 'c', seed: 3, observations: 24, from: JANUARY });
+    await published(c, { ...fleet.space, projects: ['garden', 'billing'] });
+    const { path, db, manifest } = await pulled();
+    expectSound(path, 'pulled');
+    expect(manifest['observations']).toBe(all(db, 'SELECT count(*) FROM observations')[0]);
+    expect(new Set(all(db, 'SELECT project FROM observations'))).not.toContain('website');
+    expect(await a.engine.importLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({
+      inserted: expect.any(Number) as unknown,
+      waiting: 0,
+    });
+    expect(a.count('observations')).toBe(manifest['observations']);
+  });
+});
+
+describe('nothing is published', () => {
+  const lock = async (host: string, age: number): Promise<void> => {
+    const body = {
+      hostname: host,
+      timestamp: Math.floor(Date.now() / 1_000) - age,
+      project: 'test',
+      canonical_id: 'x',
+    };
+    await store.put(legacyKeys(fleet.space.cid).lock, Buffer.from(JSON.stringify(body)));
+  };
+
+  it('while another host holds the push lock, until that is old', async () => {
+    observe(a, 'garden', 'mine');
+    await lock('old-laptop', 100);
+    const stand = await etags();
+    await expect(published(a)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(
+        /old-laptop took the push lock .*active\.lock 10\d s ago\. Nothing was published/,
+      ) as unknown,
+    });
+    expect(await etags()).toEqual(stand);
+    await lock('old-laptop', 7_255);
+    await expect(published(a)).rejects.toThrow(/try again in [1-6] s/);
+    await expect(published(a, fleet.space, { lockSeconds: 600 })).resolves.toMatchObject({
+      state: 'published',
+    });
+    await lock(hostname(), 1);
+    observe(a, 'garden', 'more');
+    expect(await published(a)).toMatchObject({ state: 'published' });
+    expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+  });
+
+  it('over a snapshot that cannot be imported, unless that is asked for', async () => {
+    observe(old, 'garden', 'theirs');
+    await old.push();
+    observe(old, 'garden', 'lost');
+    await old.push({ stop: 'after-database' });
+    observe(a, 'garden', 'mine');
+    const stand = await etags();
+    await expect(published(a)).rejects.toMatchObject({ code: 'segment_invalid' });
+    expect(await etags()).toEqual(stand);
+    expect(await published(a, fleet.space, { overwrite: true })).toMatchObject({ state: 'published' });
+    expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['mine']);
+  });
+
+  it('from a database that lost very much', async () => {
+    writeHistory(a.db, { name: 'mine', seed: 8, observations: 120, from: JANUARY });
+    await published(a);
+    const stand = await etags();
+    a.db.exec('DELETE FROM observations WHERE id > 10');
+    await expect(published(a)).rejects.toMatchObject({ code: 'memory_guarded' });
+    expect(await etags()).toEqual(stand);
+  });
+
+  it('when the call is called off before it is sent, and the lock is given back', async () => {
+    observe(a, 'garden', 'mine');
+    const controller = new AbortController();
+    const progress = (text: string): void => {
+      if (text === 'sending the snapshot') controller.abort(new Error('enough'));
+    };
+    const call = { signal: controller.signal, progress };
+    await expect(a.engine.publishLegacy(fleet.space, { access: fleet.access }, call)).rejects.toThrow(
+      'enough',
+    );
+    expect(await etags()).toEqual([]);
+    expect(await published(a)).toMatchObject({ state: 'published' });
+  });
+});
+
+describe('against the store', () => {
+  let proxy: Server;
+  const writes: string[] = [];
+  /** What happens before the n-th request for the lock is passed on. */
+  let atLock: () => Promise<void>;
+  /** Objects of which the store takes no writes: by the end of their key. */
+  let refused: string;
+  beforeEach(async () => {
+    writes.length = 0;
+    atLock = () => Promise.resolve();
+    refused = 'nothing';
+    const target = new URL(fleet.access.endpoint);
+    const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const { method = '', url = '', headers } = request;
+      if (url.endsWith('active.lock') && method === 'GET') {
+        const work = atLock;
+        atLock = () => Promise.resolve();
+        await work();
+      }
+      if (method === 'PUT' && url.endsWith(refused)) {
+        request.resume();
+        response.writeHead(503).end();
+        return;
+      }
+      if (method !== 'GET' && method !== 'HEAD')
+        writes.push(`${method} ${url.split('/').at(-1)?.split('?')[0] ?? ''}`);
+      const onward = forward(
+        { host: target.hostname, port: target.port, method, path: url, headers },
+        (answer) => {
+          response.writeHead(answer.statusCode ?? 500, answer.headers);
+          answer.pipe(response);
+        },
+      );
+      request.pipe(onward);
+    };
+    proxy = createServer((request, response) => void pass(request, response));
+    await new Promise<void>((settled) => proxy.listen(0, '127.0.0.1', settled));
+  });
+  afterEach(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  const throughProxy = (): Partial<LegacyTarget> => ({
+    access: { ...fleet.access, endpoint: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` },
+  });
+
+  it('the database comes first and the digest last, within the lock', async () => {
+    observe(a, 'garden', 'mine');
+    await published(a, fleet.space, throughProxy());
+    expect(writes).toEqual([
+      'PUT active.lock',
+      'PUT claude-mem.db',
+      'PUT manifest.json',
+      'PUT claude-mem.db.sha256',
+      'DELETE active.lock',
+    ]);
+  });
+
+  it('what is pushed between the first look and the lock is not lost', async () => {
+    observe(a, 'garden', 'mine');
+    observe(old, 'garden', 'early');
+    await old.push();
+    atLock = async () => {
+      observe(old, 'garden', 'late');
+      await old.push();
+    };
+    expect(await published(a, fleet.space, throughProxy())).toMatchObject({
+      state: 'published',
+      imported: 6,
+    });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'early',
+      'late',
+      'mine',
+    ]);
+  });
+
+  it('a publication that broke off before the digest is put right by the next one', async () => {
+    observe(a, 'garden', 'first');
+    await published(a);
+    observe(a, 'garden', 'second');
+    refused = '.sha256';
+    await expect(published(a, fleet.space, throughProxy())).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    // What the original's pull makes of it: it keeps what it has.
+    await expect(pulled()).rejects.toThrow('SHA256 mismatch');
+    a.db.prepare(`DELETE FROM sdk_sessions WHERE content_session_id = 's-garden-second'`).run();
+    expect(await published(a)).toMatchObject({ state: 'published' });
+    expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['first']);
+    expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+  });
+
+  it('a large snapshot goes up in parts and comes down whole', async () => {
+    // Above the 64 MiB at which the client sends in parts; random, so that nothing shrinks.
+    const memorySessionId = 'mem-large';
+    a.write.session({ contentSessionId: 's-large', memorySessionId, project: 'garden', startedAt: JANUARY });
+    for (let n = 0; n < 3; n += 1) {
+      const narrative = randomBytes(12 * 1024 * 1024).toString('hex');
+      const large = {
+        memorySessionId,
+        project: 'garden',
+        title: `large ${n}`,
+        narrative,
+        createdAt: JANUARY + n,
+      };
+      a.write.observation(large);
+    }
+    const { sha } = await published(a, { ...fleet.space, redact: false });
+    const { db, sha: read } = await pulled();
+    expect(read).toBe(sha);
+    expect(all(db, 'SELECT sum(length(narrative)) FROM observations')).toEqual([3 * 24 * 1024 * 1024]);
+    const b = fleet.add('b', '13.25.3');
+    const result = await b.engine.importLegacy(
+      { ...fleet.space, redact: false },
+      { access: fleet.access },
+      CALL,
+    );
+    expect(result).toMatchObject({ inserted: 4 });
+  });
+});

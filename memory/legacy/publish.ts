@@ -1,0 +1,260 @@
+import { statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Database from 'better-sqlite3';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { Traffic } from '../../contract/memory.ts';
+import type { StoreAccess } from '../../contract/nodes.ts';
+import { auditRecent } from '../audit.ts';
+import { refuseWhileHeld } from '../guard.ts';
+import { copyForSpace, type CopiedSnapshot } from './copy.ts';
+import { emptyImport, importFrom, nameRows, termsOf } from './import.ts';
+import type { ImportContext } from './merge-snapshot.ts';
+import { LOCK_SECONDS, takeLock } from './lock.ts';
+import {
+  formatDigest,
+  legacyKeys,
+  parseManifest,
+  type LegacyManifest,
+  type SnapshotCounts,
+} from './objects.ts';
+import { fileSnapshot, isMerged, noteMerged } from './origin.ts';
+import { fileDigest, statedDigest, withScratch } from './snapshot.ts';
+import { LegacyStore } from './transfer.ts';
+
+/** Where to publish, and how. */
+export interface LegacyTarget {
+  readonly access: StoreAccess;
+  /** This machine's name for the manifest and the lock; the host's unless said otherwise. */
+  readonly hostname?: string;
+  /** How long another host's lock counts, in seconds: from config.env, or the original's 7,260. */
+  readonly lockSeconds?: number;
+  /** Publish over a snapshot that cannot be imported, such as a damaged one. What only that one holds is gone then. */
+  readonly overwrite?: boolean;
+}
+
+/** What a publication did. */
+export interface LegacyPublication {
+  /** `unchanged`: the store holds these very memories already, and nothing was written. */
+  readonly state: 'published' | 'unchanged';
+  /** SHA-256 in hex of the snapshot that the store now holds. */
+  readonly sha: string;
+  /** Rows of what was published, null when nothing was. */
+  readonly counts: SnapshotCounts | null;
+  /** Memories of the snapshot that was there before which came in first, so that they are not lost. */
+  readonly imported: number;
+  readonly traffic: Traffic;
+  readonly ms: number;
+}
+
+/** Where the ledger notes that a publication is under way: what the store holds is then not to be relied on. */
+const underWay = (cid: string): string => `legacy:publishing:${cid}`;
+
+/**
+ * What was last seen to be published, by connection and canonical id: while neither the database nor the store changes,
+ * one small request tells that there is nothing to do.
+ */
+const standing = new WeakMap<Database.Database, Map<string, string>>();
+
+/** Tries of each small object that makes a database valid which is in the store already. */
+const TRIES = 3;
+const SMALL_MS = 30_000;
+
+/**
+ * Publishes the space as the original's whole-file snapshot, for machines still on its scripts. What another machine
+ * pushed there meanwhile is imported first, so that it is in the new one.
+ * @throws MembridgeError conflict while another host holds the push lock; segment_invalid when the snapshot that is there
+ * cannot be imported; memory_guarded and other memory_*, store_*. May be called again after any of them.
+ */
+export async function publishSnapshot(
+  context: ImportContext,
+  target: LegacyTarget,
+): Promise<LegacyPublication> {
+  await nameRows(context);
+  auditRecent(context.session, 'push');
+  refuseWhileHeld(context.session, context.session.path);
+  return await withScratch(context.ledgerPath, (folder) => new Publication(context, target, folder).run());
+}
+
+/** A copy that is ready to be sent, and the state of the database that it is of. */
+interface Copy extends CopiedSnapshot {
+  readonly path: string;
+  readonly version: string;
+}
+
+class Publication {
+  readonly #context: ImportContext;
+  readonly #target: LegacyTarget;
+  readonly #folder: string;
+  readonly #store: LegacyStore;
+  readonly #host: string;
+  #imported = 0;
+  #copies = 0;
+
+  constructor(context: ImportContext, target: LegacyTarget, folder: string) {
+    this.#context = context;
+    this.#target = target;
+    this.#folder = folder;
+    this.#store = new LegacyStore(target.access, context.session.signal);
+    this.#host = target.hostname ?? hostname();
+  }
+
+  async run(): Promise<LegacyPublication> {
+    const began = performance.now();
+    const { session, config, progress } = this.#context;
+    const found = await this.#takeIn();
+    if (found !== null && this.#stands(found)) return this.#result(began, found, null);
+    let copy = await this.#copy();
+    if (found !== null && (await this.#isSame(found, copy.content))) {
+      this.#noteStanding(found, copy.version);
+      return this.#result(began, found, null);
+    }
+    const lock = await takeLock(this.#store, config, {
+      hostname: this.#host,
+      lockSeconds: this.#target.lockSeconds ?? LOCK_SECONDS,
+      now: session.now,
+    });
+    try {
+      const before = this.#imported;
+      // A push that ended before the lock was taken is in the new snapshot, too.
+      if ((await this.#takeIn()) !== found && this.#imported > before) copy = await this.#copy();
+      const sha = await this.#upload(copy);
+      this.#noteStanding(sha, copy.version);
+      return this.#result(began, sha, copy.counts);
+    } finally {
+      await lock.release().catch(() => {
+        progress('the push lock could not be released: other machines wait until it is old');
+      });
+    }
+  }
+
+  #result(began: number, sha: string, counts: SnapshotCounts | null): LegacyPublication {
+    return {
+      state: counts === null ? 'unchanged' : 'published',
+      sha,
+      counts,
+      imported: this.#imported,
+      traffic: this.#store.traffic,
+      ms: performance.now() - began,
+    };
+  }
+
+  /** Imports what is in the store unless it was before. @returns its digest, null when there is none */
+  async #takeIn(): Promise<string | null> {
+    const { session, config } = this.#context;
+    const stated = await this.#stated();
+    if (stated === null || isMerged(session.ledger, config.cid, stated, termsOf(config))) return stated;
+    const result = emptyImport();
+    try {
+      await importFrom(this.#context, this.#store, config.cid, stated, this.#folder, result);
+    } catch (error) {
+      const damaged = error instanceof MembridgeError && error.code === 'segment_invalid';
+      if (!damaged || this.#target.overwrite !== true) throw error;
+      // Nothing of it counts as imported, and what is there is not to be kept.
+      session.ledger.setMeta(underWay(config.cid), 1);
+    }
+    this.#imported += result.inserted;
+    return stated;
+  }
+
+  async #stated(): Promise<string | null> {
+    try {
+      return await statedDigest(this.#store, this.#context.config.cid);
+    } catch (error) {
+      const damaged = error instanceof MembridgeError && error.code === 'segment_invalid';
+      if (damaged && this.#target.overwrite === true) return null;
+      throw error;
+    }
+  }
+
+  async #copy(): Promise<Copy> {
+    const { session, config, progress } = this.#context;
+    this.#copies += 1;
+    const path = join(this.#folder, `copy-${this.#copies}.db`);
+    const version = this.#version();
+    return { ...(await copyForSpace(session, config, path, progress)), path, version };
+  }
+
+  /** The state of the database, as this connection counts it. */
+  #version(): string {
+    const count = this.#context.session.db.pragma('data_version', { simple: true }) as number;
+    return `${count} ${termsOf(this.#context.config)}`;
+  }
+
+  #isUnderWay(): boolean {
+    const { session, config } = this.#context;
+    return session.ledger.meta(underWay(config.cid)) === 1;
+  }
+
+  #stands(found: string): boolean {
+    const { session, config } = this.#context;
+    const seen = standing.get(session.db)?.get(config.cid);
+    return !this.#isUnderWay() && seen === `${found} ${this.#version()}`;
+  }
+
+  #noteStanding(sha: string, version: string): void {
+    const { session, config } = this.#context;
+    const seen = standing.get(session.db) ?? new Map<string, string>();
+    standing.set(session.db, seen.set(config.cid, `${sha} ${version}`));
+  }
+
+  /** Whether the store's snapshot says what a copy says. */
+  async #isSame(found: string, content: string): Promise<boolean> {
+    if (this.#isUnderWay()) return false;
+    const text = await this.#store.text(legacyKeys(this.#context.config.cid).manifest);
+    const manifest = text === null ? null : parseManifest(text);
+    return manifest?.sha256 === found && manifest.membridge_content === content;
+  }
+
+  /**
+   * Database first, digest last: a reader that checks finds either snapshot whole, or a mismatch for as long as two small
+   * objects take. The original's own push has such a gap, too.
+   */
+  async #upload({ path, counts, content }: Copy): Promise<string> {
+    const { session, config, progress } = this.#context;
+    const { ledger } = session;
+    const keys = legacyKeys(config.cid);
+    const sha = await fileDigest(path);
+    const manifest: LegacyManifest = {
+      project: config.projectId,
+      canonical_id: config.cid,
+      timestamp: new Date(session.now()).toISOString(),
+      source_host: this.#host,
+      db_size: statSync(path).size,
+      sha256: sha,
+      observations: counts.observations,
+      session_summaries: counts.summaries,
+      user_prompts: counts.prompts,
+      tables: counts.tables,
+      membridge_content: content,
+    };
+    progress('sending the snapshot');
+    ledger.durably(() => ledger.setMeta(underWay(config.cid), 1));
+    await this.#store.upload(keys.database, path);
+    // From here on the old digest is wrong: what makes the new one right is not called off.
+    await this.#putSurely(keys.manifest, JSON.stringify(manifest, null, 2));
+    await this.#putSurely(keys.digest, formatDigest(sha));
+    const snapshot = fileSnapshot(ledger, { cid: config.cid, host: this.#host, sha }, session.now());
+    ledger.atomically(() => {
+      ledger.inbox.markApplied(snapshot);
+      ledger.setMeta(underWay(config.cid), 0);
+      noteMerged(ledger, config.cid, sha, termsOf(config));
+    });
+    return sha;
+  }
+
+  async #putSurely(key: string, text: string): Promise<void> {
+    const store = this.#store.detached(TRIES * SMALL_MS);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await store.put(key, text);
+        return;
+      } catch (error) {
+        const passes = error instanceof MembridgeError && error.retryable;
+        if (!passes || attempt === TRIES) throw error;
+        await sleep(1_000);
+      }
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, statSync } from 'node:fs';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Traffic } from '../../contract/memory.ts';
+import type { StoreAccess } from '../../contract/nodes.ts';
+import { codeOf, connect, storeError } from '../../storage/object-store.ts';
+
+/** How long nothing may move before a call is given up, in milliseconds; a part of an upload is up to 64 MiB. */
+const IDLE_MS = 60_000;
+const UPLOAD_IDLE_MS = 300_000;
+
+/**
+ * The original's objects. Unlike segments they may be of any size, so they go from and to files in pieces; and unlike
+ * segments they are written over and, the lock, removed.
+ */
+export class LegacyStore {
+  readonly #access: StoreAccess;
+  readonly #signal: AbortSignal;
+  readonly #traffic: Traffic;
+
+  /** @param signal ends any call under way; @param traffic what requests and bytes are added to */
+  constructor(
+    access: StoreAccess,
+    signal: AbortSignal,
+    traffic: Traffic = { requests: 0, bytesUp: 0, bytesDown: 0 },
+  ) {
+    this.#access = access;
+    this.#signal = signal;
+    this.#traffic = traffic;
+  }
+
+  /** The same store for work that must be done although the call was called off. */
+  detached(ms: number): LegacyStore {
+    return new LegacyStore(this.#access, AbortSignal.timeout(ms), this.#traffic);
+  }
+
+  /** Requests and bytes so far. */
+  get traffic(): Traffic {
+    return { ...this.#traffic };
+  }
+
+  /**
+   * A small object as text, or null when there is none.
+   * @throws MembridgeError store_unavailable or store_refused, as every call here
+   */
+  async text(key: string): Promise<string | null> {
+    return await this.#orNull(key, async (client, beat) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of await client.getObject(this.#access.bucket, key)) {
+        beat();
+        chunks.push(chunk as Buffer);
+        this.#traffic.bytesDown += (chunk as Buffer).length;
+      }
+      return Buffer.concat(chunks).toString('utf8');
+    });
+  }
+
+  /** Fetches an object into a file. @returns its size and SHA-256 in hex, or null when there is none */
+  async download(key: string, path: string): Promise<{ size: number; sha: string } | null> {
+    return await this.#orNull(key, async (client, beat) => {
+      const hash = createHash('sha256');
+      let size = 0;
+      const passing = this.#watched(beat, (length, chunk) => {
+        hash.update(chunk);
+        size += length;
+        this.#traffic.bytesDown += length;
+      });
+      const body = await client.getObject(this.#access.bucket, key);
+      await pipeline(body, passing, createWriteStream(path, { mode: 0o600 }));
+      return { size, sha: hash.digest('hex') };
+    });
+  }
+
+  /** Puts a file in the place of an object and checks that the store holds all of it. */
+  async upload(key: string, path: string): Promise<void> {
+    const { size } = statSync(path);
+    await this.#call('put', key, UPLOAD_IDLE_MS, async (client, beat) => {
+      // Through a stream that waits for its reader: the client asks the store first, and reads later.
+      const passing = this.#watched(beat, (length) => {
+        this.#traffic.bytesUp += length;
+      });
+      const reading = pipeline(createReadStream(path), passing);
+      try {
+        await client.putObject(this.#access.bucket, key, passing, size);
+        await reading;
+      } finally {
+        passing.destroy();
+        await reading.catch(() => undefined);
+      }
+      const stored = await client.statObject(this.#access.bucket, key);
+      this.#traffic.requests += 1;
+      if (stored.size !== size) throw new Error(`it holds ${stored.size} of ${size} bytes`);
+    });
+  }
+
+  /** Puts a small object. */
+  async put(key: string, text: string): Promise<void> {
+    const bytes = Buffer.from(text, 'utf8');
+    this.#traffic.bytesUp += bytes.length;
+    await this.#call('put', key, IDLE_MS, (client) =>
+      client.putObject(this.#access.bucket, key, bytes, bytes.length),
+    );
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#call('remove', key, IDLE_MS, (client) => client.removeObject(this.#access.bucket, key));
+  }
+
+  /** Passes bytes on and tells of each piece. */
+  #watched(beat: () => void, note: (length: number, chunk: Buffer) => void): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        beat();
+        note(chunk.length, chunk);
+        done(null, chunk);
+      },
+    });
+  }
+
+  async #orNull<T>(
+    key: string,
+    work: (client: ReturnType<typeof connect>['client'], beat: () => void) => Promise<T>,
+  ): Promise<T | null> {
+    return await this.#call('get', key, IDLE_MS, async (client, beat) => {
+      try {
+        return await work(client, beat);
+      } catch (error) {
+        if (codeOf(error) === 'NoSuchKey') return null;
+        throw error;
+      }
+    });
+  }
+
+  /** Runs one call on connections of its own, which end with it: by then it is done, given up, or called off. */
+  async #call<T>(
+    verb: string,
+    key: string,
+    idleMs: number,
+    work: (client: ReturnType<typeof connect>['client'], beat: () => void) => Promise<T>,
+  ): Promise<T> {
+    this.#signal.throwIfAborted();
+    this.#traffic.requests += 1;
+    const { client, agent } = connect(this.#access, idleMs);
+    const { promise: givenUp, reject } = Promise.withResolvers<never>();
+    const silent = (): void => reject(new Error(`nothing moved for ${idleMs / 1_000} s`));
+    let timer = setTimeout(silent, idleMs);
+    const beat = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(silent, idleMs);
+    };
+    const calledOff = (): void => reject(this.#signal.reason);
+    this.#signal.addEventListener('abort', calledOff, { once: true });
+    const running = work(client, beat);
+    try {
+      return await Promise.race([running, givenUp]);
+    } catch (error) {
+      agent.destroy();
+      // Its files are closed before anyone removes them.
+      await running.catch(() => undefined);
+      this.#signal.throwIfAborted();
+      const { bucket, endpoint } = this.#access;
+      throw storeError(verb, `${key} in bucket ${bucket} at ${endpoint}`, error);
+    } finally {
+      clearTimeout(timer);
+      this.#signal.removeEventListener('abort', calledOff);
+      agent.destroy();
+    }
+  }
+}
