@@ -59,6 +59,7 @@ export function startAgent(
       sealingKeys: readSealingKeys(config.dataDir),
       store: enrolment.store,
       orphanWaitMs: config.orphanWaitMs,
+      configEnv: config.configEnv,
     },
     {
       noticed: (cids) => void passOn(cids),

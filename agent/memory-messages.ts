@@ -15,6 +15,7 @@ export interface ThreadOptions {
   readonly sealingKeys: readonly string[];
   readonly store: StoreAccess;
   readonly orphanWaitMs: number;
+  readonly configEnv: string;
 }
 
 /** From the agent to the thread. */

@@ -87,7 +87,7 @@ async function pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<
 }
 
 async function callEngine(name: string, input: unknown, call: SyncCall): Promise<unknown> {
-  return await engineCall(name).run({ engine, spaces, guarded, call }, input);
+  return await engineCall(name).run({ engine, spaces, guarded, configEnv: options.configEnv, call }, input);
 }
 
 async function status(): Promise<unknown> {

@@ -10,6 +10,8 @@ export interface EngineContext {
   readonly spaces: readonly SpaceConfig[];
   /** What the last push said when deletions kept it from sending (memory_guarded); null when it did not. */
   readonly guarded: string | null;
+  /** Where the original's scripts keep how to reach their store (read only). */
+  readonly configEnv: string;
   readonly call: SyncCall;
 }
 

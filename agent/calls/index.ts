@@ -3,6 +3,7 @@ import { blame } from './blame.ts';
 import { collect } from './collect.ts';
 import { deletes } from './deletes.ts';
 import type { EngineCall } from './engine-call.ts';
+import { legacy } from './legacy.ts';
 import { restore } from './restore.ts';
 import { revoke } from './revoke.ts';
 import { snapshot } from './snapshot.ts';
@@ -16,6 +17,7 @@ export const ENGINE_CALLS: readonly EngineCall[] = [
   restore,
   snapshot,
   collect,
+  legacy,
 ];
 
 /** The call of a name. @throws Error when there is none: the table is the same on both sides */
