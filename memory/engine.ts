@@ -1,5 +1,4 @@
-import { existsSync, realpathSync, statSync } from 'node:fs';
-import type Database from 'better-sqlite3';
+import { realpathSync, statSync } from 'node:fs';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -8,26 +7,21 @@ import { applyStaged, type Applied } from './apply.ts';
 import { adoptColumns } from './adopt.ts';
 import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
 import { blame, type Blame } from './blame.ts';
-import { Changes } from './changes.ts';
-import { AuditReader } from './claude-mem/audit-reader.ts';
-import { openForReading, toMembridgeError } from './claude-mem/open.ts';
-import { RowReader } from './claude-mem/read.ts';
-import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
+import { toMembridgeError } from './claude-mem/open.ts';
 import { countRows } from './canonical.ts';
 import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
 import type { Kind } from './kinds.ts';
+import { lockDatabase } from './ledger/open.ts';
 import { healDamaged } from './heal.ts';
-import { ledgerFits } from './ledger/fits.ts';
-import { Ledger } from './ledger/ledger.ts';
 import { importSnapshots, type LegacySource } from './legacy/import.ts';
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
-import { lockDatabase } from './ledger/open.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
+import { OpenFiles } from './open-files.ts';
 import { tellNewNames } from './rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
@@ -46,7 +40,7 @@ import {
 import { refuseWhileUsed, swapDatabase } from './restore/swap.ts';
 import { catchUp } from './snapshot/catch-up.ts';
 import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
-import { HybridClock, hasPassed } from './versions.ts';
+import { hasPassed } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
@@ -76,20 +70,6 @@ export interface SyncCall {
   readonly progress: (text: string) => void;
 }
 
-interface Opened {
-  readonly db: Database.Database;
-  readonly reader: RowReader;
-  readonly auditReader: AuditReader;
-  readonly changes: Changes;
-  readonly schema: ClaudeMemSchema;
-  readonly ledger: Ledger;
-  readonly clock: HybridClock;
-  readonly inode: number;
-  /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
-  readonly schemaVersion: number;
-  readonly lock: { release(): void };
-}
-
 /**
  * Keeps one claude-mem database in step with its spaces. Calls run one after another; all of them may be repeated after
  * any failure. Knows neither Temporal nor HTTP.
@@ -97,14 +77,17 @@ interface Opened {
 export class MemoryEngine {
   readonly #options: EngineOptions;
   readonly #now: () => number;
-  #opened: Opened | null = null;
+  readonly #files: OpenFiles;
   #turn: Promise<unknown> = Promise.resolve();
-  #dataVersion = -1;
-  #verifiedVersion = -1;
+  /** How the database stood when spaces were last told of; null when they are to be told again whatever happened. */
+  #told: string | null = null;
+  /** How it stood when it was last looked through for what is new. */
+  #looked: string | null = null;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#files = new OpenFiles(options, this.#now);
   }
 
   /**
@@ -119,8 +102,7 @@ export class MemoryEngine {
       const { store, ledger } = session;
       store.takeTraffic();
       await settleRestore(session, () => this.#scan(session));
-      this.#findChanges(session, 'push');
-      await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
+      await this.#look(session);
       refuseWhileHeld(session, session.path);
       await adoptColumns(session);
       const first = ledger.spaces.configure(config).epoch === null;
@@ -153,7 +135,7 @@ export class MemoryEngine {
       const space = ledger.spaces.configure(config);
       const due = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
       // Rows that a crash left unnamed must be named before their operations come again.
-      await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);
+      await this.#look(session);
       await adoptColumns(session);
       const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
       const damaged = ledger.inbox
@@ -185,11 +167,10 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const call = { signal, progress: () => undefined };
       const session = this.#session(call);
-      const version = dataVersionOf(session.db);
-      if (version === this.#dataVersion) return [];
-      await scanNewRows(session.db, session.reader, session.ledger, session.changes, signal);
-      this.#findChanges(session, 'push');
-      this.#dataVersion = version;
+      const stamp = this.#files.stamp(session);
+      if (stamp === this.#told) return [];
+      await this.#look(session);
+      this.#told = stamp;
       return configs
         .filter((config) => hasUnsent(session.ledger, session.ledger.spaces.configure(config)))
         .map((config) => config.cid);
@@ -204,7 +185,7 @@ export class MemoryEngine {
   async audit(call: SyncCall, options: { deep: boolean }): Promise<Audited> {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
-      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#scan(session);
       const context = { ...session, now: this.#now };
       return options.deep ? await auditAll(context, call.signal) : auditRecent(context, 'day');
     });
@@ -223,7 +204,7 @@ export class MemoryEngine {
       while (!ended && performance.now() < until) {
         ended = auditSlice({ ...session, now: this.#now }, AUDIT_SLICE_ROWS, audited);
       }
-      if (audited.changed + audited.deleted > 0) this.#dataVersion = -1;
+      if (audited.changed + audited.deleted > 0) this.#told = null;
       return Promise.resolve(ended);
     });
   }
@@ -241,11 +222,12 @@ export class MemoryEngine {
       if (answer === 'restore') {
         // A new incarnation knows of no rows that were here: what the fleet has comes in again.
         ledger.reset();
+        this.#looked = null;
       } else if (deletes > 0) {
         approveDeletions(ledger);
         await auditAll({ ...session, now: this.#now }, call.signal);
       }
-      this.#dataVersion = -1;
+      this.#told = null;
       return { deletes };
     });
   }
@@ -260,7 +242,7 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
-      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#scan(session);
       await this.#fetchAndApply(session, config, true, call);
       await auditAll({ ...session, now: this.#now }, call.signal);
       refuseWhileHeld(session, session.path);
@@ -317,7 +299,7 @@ export class MemoryEngine {
       }
       call.progress('swapping the databases');
       announceRestore(session, built);
-      this.#closeFiles();
+      this.#files.close();
       const lock = lockDatabase(real, lockDirectory);
       let backup: string;
       try {
@@ -333,7 +315,7 @@ export class MemoryEngine {
 
   /** Where the memory in a row of claude-mem came from. */
   async blame(kind: Kind, row: number): Promise<Blame[]> {
-    return await this.#exclusively(() => Promise.resolve(blame(this.#open().ledger, kind, row)));
+    return await this.#exclusively(() => Promise.resolve(blame(this.#files.open().ledger, kind, row)));
   }
 
   /**
@@ -348,9 +330,9 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
-      await scanNewRows(session.db, session.reader, session.ledger, session.changes, call.signal);
+      await this.#scan(session);
       await this.#fetchAndApply(session, config, true, call);
-      this.#dataVersion = -1;
+      this.#told = null;
       return revoke(session, config, target);
     });
   }
@@ -360,7 +342,7 @@ export class MemoryEngine {
     return await this.#exclusively(() => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
-      this.#dataVersion = -1;
+      this.#told = null;
       return Promise.resolve(undoRevocation(session, config, id));
     });
   }
@@ -384,12 +366,12 @@ export class MemoryEngine {
 
   /** Every revocation made on this node, newest first. */
   async revocations(): Promise<Revocation[]> {
-    return await this.#exclusively(() => Promise.resolve(this.#open().ledger.revocations.all()));
+    return await this.#exclusively(() => Promise.resolve(this.#files.open().ledger.revocations.all()));
   }
 
   /** Makes the next `notice` look again although nothing was committed since: for when a notice could not be passed on. */
   forgetNotice(): void {
-    this.#dataVersion = -1;
+    this.#told = null;
   }
 
   /** The state of the database, for people. Never throws: what is wrong is in the answer. */
@@ -399,7 +381,7 @@ export class MemoryEngine {
     const nothing = { path, schema: null, rows: null, bytes: null, checkedAt: at };
     try {
       return await this.#exclusively(() => {
-        const { db, schema, ledger } = this.#open();
+        const { db, schema, ledger } = this.#files.open();
         const rows = countRows(db);
         return Promise.resolve({
           path,
@@ -423,7 +405,7 @@ export class MemoryEngine {
   /** Ends every connection; the engine opens them again when it is next used. */
   async close(): Promise<void> {
     await this.#turn.catch(() => undefined);
-    this.#closeFiles();
+    this.#files.close();
     this.#options.store.close();
   }
 
@@ -478,13 +460,17 @@ export class MemoryEngine {
     await scanNewRows(session.db, session.reader, session.ledger, session.changes, session.signal);
   }
 
-  /** Compares the newest rows with what was sent of them. */
-  #findChanges(session: SyncSession, depth: 'push' | 'day'): void {
-    auditRecent({ ...session, now: this.#now }, depth);
+  /** Looks through what was committed since the last look: the newest rows for changes, then for new ones. */
+  async #look(session: SyncSession): Promise<void> {
+    const stamp = this.#files.stamp(session);
+    if (stamp === this.#looked) return;
+    auditRecent({ ...session, now: this.#now }, 'push');
+    await this.#scan(session);
+    this.#looked = stamp;
   }
 
   #session(call: SyncCall): SyncSession {
-    const opened = this.#open();
+    const opened = this.#files.open();
     return {
       path: this.#options.databasePath,
       db: opened.db,
@@ -503,70 +489,6 @@ export class MemoryEngine {
     };
   }
 
-  /** The open files, opened now if need be, and anew when claude-mem's file was replaced. */
-  #open(): Opened {
-    const { databasePath, ledgerPath, lockDirectory } = this.#options;
-    const inode = existsSync(databasePath) ? statSync(databasePath).ino : -1;
-    if (this.#opened !== null && this.#opened.inode === inode) {
-      const { db, schemaVersion } = this.#opened;
-      if (schemaVersionOf(db) === schemaVersion) return this.#verified(this.#opened);
-    }
-    this.#closeFiles();
-    const db = openForReading(databasePath);
-    let lock: { release(): void } | null = null;
-    try {
-      const schema = detectSchema(db, databasePath);
-      lock = lockDatabase(databasePath, lockDirectory);
-      const ledger = new Ledger(ledgerPath);
-      const reader = new RowReader(db, schema);
-      const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
-      this.#dataVersion = -1;
-      this.#verifiedVersion = -1;
-      const { node } = this.#options.identity;
-      this.#opened = {
-        db,
-        reader,
-        auditReader: new AuditReader(db, schema, reader),
-        changes: new Changes({ ledger, schema, clock, node }),
-        schema,
-        ledger,
-        clock,
-        inode,
-        schemaVersion: schemaVersionOf(db),
-        lock,
-      };
-      return this.#verified(this.#opened);
-    } catch (error) {
-      lock?.release();
-      db.close();
-      throw error;
-    }
-  }
-
-  /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
-  #verified(opened: Opened): Opened {
-    const { db, reader, ledger, changes } = opened;
-    const version = dataVersionOf(db);
-    const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
-    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes, depth)) {
-      const path = this.#options.databasePath;
-      this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
-      ledger.reset();
-      this.#dataVersion = -1;
-    }
-    this.#verifiedVersion = version;
-    return opened;
-  }
-
-  #closeFiles(): void {
-    if (this.#opened === null) return;
-    const { db, ledger, lock } = this.#opened;
-    this.#opened = null;
-    db.close();
-    ledger.close();
-    lock.release();
-  }
-
   /** One call at a time; SQLite's errors get their meaning, and a file that failed is opened anew next time. */
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.catch(() => undefined).then(work);
@@ -575,16 +497,11 @@ export class MemoryEngine {
       return await mine;
     } catch (error) {
       const meaning = toMembridgeError(this.#options.databasePath, error);
-      if (meaning instanceof MembridgeError && meaning.code.startsWith('memory_')) this.#closeFiles();
+      if (meaning instanceof MembridgeError && meaning.code.startsWith('memory_')) this.#files.close();
       throw meaning;
     }
   }
 }
-
-const dataVersionOf = (db: Database.Database): number =>
-  db.pragma('data_version', { simple: true }) as number;
-const schemaVersionOf = (db: Database.Database): number =>
-  db.pragma('schema_version', { simple: true }) as number;
 
 function stateOf(error: MembridgeError): MemoryStatus['state'] {
   switch (error.code) {

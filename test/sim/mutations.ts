@@ -46,7 +46,7 @@ export const MUTATIONS: readonly Mutation[] = [
       'nothing is duplicated: rows that a crash left unnamed are named before their operations come again',
     file: 'engine.ts',
     find: `      // Rows that a crash left unnamed must be named before their operations come again.
-      await scanNewRows(session.db, session.reader, ledger, session.changes, call.signal);`,
+      await this.#look(session);`,
     replace: '',
   },
   {

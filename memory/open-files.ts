@@ -1,0 +1,119 @@
+import { existsSync, statSync } from 'node:fs';
+import type Database from 'better-sqlite3';
+import { Changes } from './changes.ts';
+import { AuditReader } from './claude-mem/audit-reader.ts';
+import { openForReading } from './claude-mem/open.ts';
+import { RowReader } from './claude-mem/read.ts';
+import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
+import type { EngineOptions } from './engine.ts';
+import { ledgerFits } from './ledger/fits.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { lockDatabase } from './ledger/open.ts';
+import { HybridClock } from './versions.ts';
+
+/** One claude-mem database and its ledger, opened. */
+export interface Opened {
+  readonly db: Database.Database;
+  readonly reader: RowReader;
+  readonly auditReader: AuditReader;
+  readonly changes: Changes;
+  readonly schema: ClaudeMemSchema;
+  readonly ledger: Ledger;
+  readonly clock: HybridClock;
+  readonly inode: number;
+  /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
+  readonly schemaVersion: number;
+  readonly lock: { release(): void };
+}
+
+/** Keeps a claude-mem database and its ledger open, and notices when another file or another state took their place. */
+export class OpenFiles {
+  readonly #options: EngineOptions;
+  readonly #now: () => number;
+  #opened: Opened | null = null;
+  #verifiedVersion = -1;
+  /** Counts openings and new beginnings. */
+  #generation = 0;
+
+  constructor(options: EngineOptions, now: () => number) {
+    this.#options = options;
+    this.#now = now;
+  }
+
+  /**
+   * The open files, opened now if need be, and anew when claude-mem's file was replaced or its tables upgraded.
+   * @throws MembridgeError memory_*, ledger_failed
+   */
+  open(): Opened {
+    const { databasePath, ledgerPath, lockDirectory, identity } = this.#options;
+    const inode = existsSync(databasePath) ? statSync(databasePath).ino : -1;
+    if (this.#opened !== null && this.#opened.inode === inode) {
+      const { db, schemaVersion } = this.#opened;
+      if (schemaVersionOf(db) === schemaVersion) return this.#verified(this.#opened);
+    }
+    this.close();
+    const db = openForReading(databasePath);
+    let lock: { release(): void } | null = null;
+    try {
+      const schema = detectSchema(db, databasePath);
+      lock = lockDatabase(databasePath, lockDirectory);
+      const ledger = new Ledger(ledgerPath);
+      const reader = new RowReader(db, schema);
+      const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
+      this.#generation += 1;
+      this.#verifiedVersion = -1;
+      this.#opened = {
+        db,
+        reader,
+        auditReader: new AuditReader(db, schema, reader),
+        changes: new Changes({ ledger, schema, clock, node: identity.node }),
+        schema,
+        ledger,
+        clock,
+        inode,
+        schemaVersion: schemaVersionOf(db),
+        lock,
+      };
+      return this.#verified(this.#opened);
+    } catch (error) {
+      lock?.release();
+      db.close();
+      throw error;
+    }
+  }
+
+  /** What changes whenever somebody commits, a file is opened anew, or the ledger begins anew (PRAGMA data_version). */
+  stamp({ db }: Pick<Opened, 'db'>): string {
+    return `${this.#generation}/${dataVersionOf(db)}`;
+  }
+
+  /** Closes what is open; the next use opens it again. */
+  close(): void {
+    if (this.#opened === null) return;
+    const { db, ledger, lock } = this.#opened;
+    this.#opened = null;
+    db.close();
+    ledger.close();
+    lock.release();
+  }
+
+  /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
+  #verified(opened: Opened): Opened {
+    const { db, reader, ledger, changes } = opened;
+    const version = dataVersionOf(db);
+    const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
+    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes, depth)) {
+      const path = this.#options.databasePath;
+      this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
+      ledger.reset();
+      this.#generation += 1;
+    }
+    this.#verifiedVersion = version;
+    return opened;
+  }
+}
+
+const dataVersionOf = (db: Database.Database): number =>
+  db.pragma('data_version', { simple: true }) as number;
+const schemaVersionOf = (db: Database.Database): number =>
+  db.pragma('schema_version', { simple: true }) as number;
