@@ -83,7 +83,7 @@ async function openNodes(): Promise<Page> {
 }
 
 test('a lost connection is said, with the age of what is shown; then the page is live again and has missed nothing', async () => {
-  visitor.expectProblem(/ERR_(CONNECTION|EMPTY|INCOMPLETE)/);
+  visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
   const page = await openNodes();
   await enrolNode(fleet.test, 'before-the-cut');
   await see(page, 'node-status-before-the-cut', 'Online');
@@ -110,7 +110,7 @@ test('a lost connection is said, with the age of what is shown; then the page is
 });
 
 test('a control plane that restarts finds the page signed in and live again, with what the new one tells', async () => {
-  visitor.expectProblem(/ERR_(CONNECTION|EMPTY|INCOMPLETE)/);
+  visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
   const page = await openNodes();
   await see(page, 'node-status-during-the-cut');
   const { config } = fleet.test.plane.deps;
