@@ -17,6 +17,9 @@ const ALL_OPTIONS: ParseArgsOptionsConfig = Object.assign(
   COMMON,
 );
 
+/** The command that was understood so far: what was typed after it is explained by its own help. */
+let understood: Command | null = null;
+
 /** Runs one command. @returns the process's exit code: 0 done, 1 the thing asked for failed, 2 wrong usage */
 async function run(argv: string[]): Promise<number> {
   const { positionals, values } = parseArgs({ args: argv, allowPositionals: true, options: ALL_OPTIONS });
@@ -29,6 +32,7 @@ async function run(argv: string[]): Promise<number> {
     return asksHelp ? 0 : 2;
   }
   const command = find(name);
+  understood = command;
   if (asksHelp) {
     print(helpOf(command));
     return 0;
@@ -48,6 +52,7 @@ try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
   const wrongUse = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
-  process.stderr.write(`membridge: ${errorMessage(error)}\n${wrongUse ? `\n${usageOf(COMMANDS)}\n` : ''}`);
+  const usage = understood === null ? usageOf(COMMANDS) : helpOf(understood);
+  process.stderr.write(`membridge: ${errorMessage(error)}\n${wrongUse ? `\n${usage}\n` : ''}`);
   process.exitCode = wrongUse ? 2 : 1;
 }

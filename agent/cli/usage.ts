@@ -2,7 +2,8 @@ import type { Command } from './command.ts';
 
 const HEADER = "membridge: this machine's part in the fleet's memory";
 
-const FOOTER = `Every command takes --json, and --help to say more. The agent must run (npm start).
+const FOOTER = `"membridge COMMAND --help" says what follows a command and what it does; every command takes --json. The agent must
+run (npm start).
 The agent's data is looked for in MEMBRIDGE_AGENT_DATA_DIR, else in this checkout's .membridge/agent (npm start), else in
 ~/.membridge.`;
 
@@ -10,8 +11,8 @@ const typed = ({ name, usage }: Command): string => `membridge ${name} ${usage}`
 
 /** What `membridge --help` says. */
 export function usageOf(commands: readonly Command[]): string {
-  const width = Math.max(...commands.map((command) => typed(command).length)) + 2;
-  const lines = commands.map((command) => `  ${typed(command).padEnd(width)}${command.summary}`);
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  const lines = commands.map(({ name, summary }) => `  membridge ${name.padEnd(width)}${summary}`);
   return [HEADER, '', ...lines, '', FOOTER].join('\n');
 }
 
