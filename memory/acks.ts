@@ -3,8 +3,8 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { ackKey, acksPrefix } from './layout.ts';
-import { publishCertificate, readKeys } from './publish.ts';
+import { ackKey, acksPrefix, segmentName } from './layout.ts';
+import { findCertificate, publishCertificate } from './publish.ts';
 import type { SyncSession } from './session.ts';
 import { publicKeyOf, signBytes, verifyBytes } from './signing.ts';
 
@@ -44,7 +44,7 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   const { id } = ledger.spaces.get(cid);
   const [writtenAt = '0', before = '', reported = ''] = String(ledger.meta(flagOf(cid)) ?? '').split(' ', 3);
   const since = now - Number(writtenAt);
-  const damaged = ledger.inbox.damagedNames(id);
+  const damaged = ledger.inbox.damagedNames(id).map(segmentName);
   const report = hash('sha256', canonicalJson(damaged));
   // Damage is told at once. A time in the future is a clock that was put right.
   const isNew = report !== (reported === '' ? hash('sha256', '[]') : reported);
@@ -108,9 +108,7 @@ export async function isSignedBy(
   text: string,
   signature: string,
 ): Promise<boolean> {
-  const { store, identity } = session;
-  const { certificates } = await readKeys(store, cid, signer.node, identity.controlPublicKey);
-  const certificate = certificates.find(({ key_id: id }) => id === signer.key_id);
-  if (certificate === undefined) return false;
+  const { certificate } = await findCertificate(session, cid, signer.node, signer.key_id);
+  if (certificate === null) return false;
   return verifyBytes(publicKeyOf(certificate.public_key), Buffer.from(text, 'utf8'), signature);
 }

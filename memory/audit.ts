@@ -1,23 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type Database from 'better-sqlite3';
-import type { Changes } from './changes.ts';
-import type { AuditReader, MarkedRow } from './claude-mem/audit-reader.ts';
-import type { RowReader } from './claude-mem/read.ts';
+import type { MarkedRow } from './claude-mem/audit-reader.ts';
 import { checkDeletions } from './guard.ts';
 import { KINDS, SHAPES, type Kind } from './kinds.ts';
-import type { Ledger } from './ledger/ledger.ts';
 import { nameRow } from './scan.ts';
+import type { SyncSession } from './session.ts';
 
 /** What an audit works with. */
-export interface AuditContext {
-  readonly db: Database.Database;
-  readonly reader: RowReader;
-  readonly auditReader: AuditReader;
-  readonly ledger: Ledger;
-  readonly changes: Changes;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
+export type AuditContext = Pick<SyncSession, 'db' | 'reader' | 'auditReader' | 'ledger' | 'changes'>;
 
 /** What an audit found. */
 export interface Audited {

@@ -1,5 +1,6 @@
 import type { Kind } from './kinds.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { timeOf } from './versions.ts';
 
 /** Who wrote something, and when by that node's clock (epoch ms). */
 interface Writer {
@@ -28,9 +29,6 @@ export interface Blame {
   readonly changed: readonly (Writer & { readonly part: string })[];
 }
 
-const HLC_STEPS = 1_024;
-const timeOf = (hlc: number): number => Math.floor(hlc / HLC_STEPS);
-
 /** Where the memory in a row of claude-mem came from; several where peers know it under several keys. */
 export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
   return ledger.entities.allByRow(kind, row).map((entity) => ({
@@ -40,8 +38,10 @@ export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
     writer:
       entity.version.counter === 0 ? null : { node: entity.version.node, at: timeOf(entity.version.hlc) },
     segment: entity.origin === null ? null : ledger.inbox.segmentOf(entity.origin),
-    changed: ledger.revocations
-      .registersOf(entity.key)
-      .map(({ unit, node, hlc }) => ({ part: unit, node, at: timeOf(hlc) })),
+    changed: Array.from(ledger.entities.registersOf(entity), ([part, { node, hlc }]) => ({
+      part,
+      node,
+      at: timeOf(hlc),
+    })),
   }));
 }

@@ -77,7 +77,7 @@ export class Changes {
       parts |= 1 << index;
     }
     ledger.entities.saveWritten(entity.key, written);
-    this.#tell(entity, parts, null);
+    this.tell(entity, parts);
   }
 
   /** Notes that a row is gone: its memories are dead from now on, wherever they were told of. */
@@ -94,7 +94,7 @@ export class Changes {
         continue;
       }
       ledger.entities.bury(entity, this.#nextVersion(entity));
-      this.#tell(entity, DEATH, null);
+      this.tell(entity, DEATH);
     }
     ledger.marks.remove(kind, row);
   }
@@ -107,15 +107,11 @@ export class Changes {
     const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     ledger.entities.save({ ...entity, row, dead: false, version });
     ledger.entities.saveWritten(entity.key, new Map([LIFE, ...names].map((name) => [name, version])));
-    this.#tell(entity, WHOLE, null);
+    this.tell(entity, WHOLE);
   }
 
-  /** Has every space that knows a memory, but one, be told of parts of it. */
-  tellOthers(entity: Entity, parts: number, but: number): void {
-    this.#tell(entity, parts, but);
-  }
-
-  #tell(entity: Entity, parts: number, but: number | null): void {
+  /** Has every space that knows a memory be told of parts of it, but one where one is given. */
+  tell(entity: Entity, parts: number, but: number | null = null): void {
     if (parts === 0) return;
     const { ledger } = this.#context;
     for (const space of ledger.spaces.all()) {
@@ -145,7 +141,7 @@ export class Changes {
       else if (row.kind === 'session') ledger.entities.save({ ...entity, row: null });
       else {
         ledger.entities.bury(entity, this.#nextVersion(entity));
-        this.#tell(entity, DEATH, null);
+        this.tell(entity, DEATH);
       }
     }
     const { key } = freeKey(ledger, row);

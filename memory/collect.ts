@@ -20,6 +20,7 @@ import {
   type Manifest,
 } from './snapshot/manifest.ts';
 import { verifySnapshot } from './snapshot/verify.ts';
+import { clockAt } from './versions.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -152,7 +153,7 @@ async function newestOf(
     const manifest = await readManifest(session, cid, name);
     const problem =
       manifest === null ? 'it has no valid manifest' : await verifySnapshot(session, cid, manifest);
-    if (manifest !== null && problem === null && manifest.newest / 1_024 <= before) return manifest;
+    if (manifest !== null && problem === null && manifest.newest <= clockAt(before)) return manifest;
     problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? 'it tells of later writes'}`);
   }
   return null;

@@ -8,9 +8,9 @@ import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { ProjectNames } from './names.ts';
+import { SpaceProjects } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
-import { columnsInSpace, unknownColumns, writtenInSpace } from './outgoing.ts';
+import { Outgoing } from './outgoing.ts';
 import { freeKey } from './scan.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
 import type { Value } from './values.ts';
@@ -34,10 +34,8 @@ export interface Chunk {
   readonly lines: readonly string[];
   /** Notes the chunk as sent; to be called in the transaction that files the sealed segment. */
   readonly note: () => void;
-  /** Whether rows are left for another segment. */
+  /** Whether memories are left for another segment. */
   readonly more: boolean;
-  /** How many memories of the ledger's list of those to be sent again it takes care of. */
-  readonly cleaned: number;
 }
 
 /** Whether any row here may be unknown to the space; false means a push has nothing to do. */
@@ -58,7 +56,8 @@ class Collector {
   readonly #context: EmitContext;
   readonly #space: LedgerSpace;
   readonly #config: SpaceConfig;
-  readonly #names: ProjectNames;
+  readonly #projects: SpaceProjects;
+  readonly #outgoing: Outgoing;
   readonly #lines: string[] = [];
   #bytes = 0;
   readonly #emitted = new Set<string>();
@@ -69,25 +68,28 @@ class Collector {
     this.#context = context;
     this.#space = space;
     this.#config = config;
-    this.#names = new ProjectNames(config.names);
+    this.#projects = new SpaceProjects(config);
+    this.#outgoing = new Outgoing(context, config, this.#projects);
   }
 
   collect(): Chunk {
     const { db, ledger, clock, reader } = this.#context;
     const space = this.#space;
-    let cleaned = 0;
+    const again = ledger.dirty.list(space.id, MAX_OPERATIONS + 1);
+    let more = again.length > MAX_OPERATIONS;
     db.transaction(() => {
-      for (const { key, parts } of ledger.dirty.list(space.id, MAX_OPERATIONS)) {
-        if (this.#isFull()) break;
+      for (const { key, parts } of again.slice(0, MAX_OPERATIONS)) {
+        if (this.#isFull()) {
+          more = true;
+          break;
+        }
         this.#notes.push(() => ledger.dirty.clear(space.id, key));
-        cleaned += 1;
         const entity = ledger.entities.byKey(key);
         if (entity !== null) this.#emitParts(entity, parts);
       }
     })();
 
-    let more = false;
-    for (const kind of KINDS) {
+    for (const kind of more ? [] : KINDS) {
       const top = ledger.entities.scannedTo(kind);
       let mark = ledger.spaces.emittedTo(space.id, kind);
       for (let page = PAGE; page === PAGE && !more;) {
@@ -118,7 +120,7 @@ class Collector {
       for (const each of this.#notes) each();
       ledger.setMeta('hlc', clock.last);
     };
-    return { lines: this.#lines, note, more, cleaned };
+    return { lines: this.#lines, note, more };
   }
 
   #isFull(): boolean {
@@ -127,11 +129,8 @@ class Collector {
 
   /** Whether a row is the space's: by its project, or as a prompt of a session that is there. */
   #belongs({ kind, project, sessionId }: MemoryRow): boolean {
-    if (project === EXCLUDED_PROJECT) return false;
-    const { projects, excluded = [] } = this.#config;
-    const name = project === null ? null : this.#names.inSpace(project);
-    if (name !== null && excluded.includes(name)) return false;
-    if (projects.includes('*') || (name !== null && projects.includes(name))) return true;
+    if (this.#projects.isExcluded(project)) return false;
+    if (this.#projects.covers(project)) return true;
     if (kind !== 'prompt' || sessionId === null) return false;
     const session = this.#context.ledger.entities.byRow('session', sessionId);
     return session !== null && isKnownIn(session, this.#space.id);
@@ -160,7 +159,7 @@ class Collector {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
     }
-    const set = columnsInSpace(this.#context, this.#config, entity.key, row);
+    const { set } = this.#outgoing.row(entity.key, row);
     const written = ledger.entities.writtenOf(entity);
     const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
     UNITS[kind].forEach((unit, index) => {
@@ -180,7 +179,7 @@ class Collector {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
     const name = nameOf(row.of);
-    const set = columnsInSpace(this.#context, this.#config, entity.key, row);
+    const { set, extra } = this.#outgoing.row(entity.key, row);
     let told = entity;
     let ordinal = ordinalOf(entity.key, kind, set, name);
     if (ordinal === null) {
@@ -219,8 +218,8 @@ class Collector {
       of: kind === 'session' ? null : row.of,
       mem: kind === 'session' ? row.mem : null,
       set,
-      extra: unknownColumns(ledger, key, row),
-      written: writtenInSpace(ledger, told),
+      extra,
+      written: ledger.entities.registersOf(told),
     });
     this.#notes.push(() => {
       const known = ledger.entities.byKey(key) ?? told;

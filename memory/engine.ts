@@ -186,8 +186,7 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
       await this.#scan(session);
-      const context = { ...session, now: this.#now };
-      return options.deep ? await auditAll(context, call.signal) : auditRecent(context, 'day');
+      return options.deep ? await auditAll(session, call.signal) : auditRecent(session, 'day');
     });
   }
 
@@ -202,7 +201,7 @@ export class MemoryEngine {
       const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
       let ended = false;
       while (!ended && performance.now() < until) {
-        ended = auditSlice({ ...session, now: this.#now }, AUDIT_SLICE_ROWS, audited);
+        ended = auditSlice(session, AUDIT_SLICE_ROWS, audited);
       }
       if (audited.changed + audited.deleted > 0) this.#told = null;
       return Promise.resolve(ended);
@@ -225,7 +224,7 @@ export class MemoryEngine {
         this.#looked = null;
       } else if (deletes > 0) {
         approveDeletions(ledger);
-        await auditAll({ ...session, now: this.#now }, call.signal);
+        await auditAll(session, call.signal);
       }
       this.#told = null;
       return { deletes };
@@ -244,7 +243,7 @@ export class MemoryEngine {
       session.ledger.spaces.configure(config);
       await this.#scan(session);
       await this.#fetchAndApply(session, config, true, call);
-      await auditAll({ ...session, now: this.#now }, call.signal);
+      await auditAll(session, call.signal);
       refuseWhileHeld(session, session.path);
       await sendUnsent(session, config, call.progress);
       const result = await writeSnapshot(session, config, call.progress);
@@ -285,7 +284,7 @@ export class MemoryEngine {
       session.ledger.spaces.configure(config);
       await this.#scan(session);
       await this.#fetchAndApply(session, config, true, call);
-      await auditAll({ ...session, now: this.#now }, call.signal);
+      await auditAll(session, call.signal);
       if (inPlace) beginRestore(session);
       const result = await buildRestored(
         session,
@@ -464,27 +463,19 @@ export class MemoryEngine {
   async #look(session: SyncSession): Promise<void> {
     const stamp = this.#files.stamp(session);
     if (stamp === this.#looked) return;
-    auditRecent({ ...session, now: this.#now }, 'push');
+    auditRecent(session, 'push');
     await this.#scan(session);
     this.#looked = stamp;
   }
 
   #session(call: SyncCall): SyncSession {
-    const opened = this.#files.open();
     return {
+      ...this.#files.open(),
       path: this.#options.databasePath,
-      db: opened.db,
-      reader: opened.reader,
-      auditReader: opened.auditReader,
-      changes: opened.changes,
-      schema: opened.schema,
-      ledger: opened.ledger,
-      clock: opened.clock,
       store: this.#options.store,
       identity: this.#options.identity,
       now: this.#now,
       signal: call.signal,
-      inode: opened.inode,
       orphanWaitMs: this.#options.orphanWaitMs ?? ORPHAN_WAIT_MS,
     };
   }

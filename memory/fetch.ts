@@ -7,15 +7,16 @@ import {
   nameHash,
   parseSegmentKey,
   segmentKey,
+  segmentName,
   segmentPrefix,
   segmentsPrefix,
   type SegmentName,
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { forgetCertificate, publishCertificate, readKeys, writeHead } from './publish.ts';
+import { findCertificate, forgetCertificate, publishCertificate, writeHead } from './publish.ts';
 import { FIRST_PREV_SHA, openSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
-import { certificateIsValid, publicKeyOf } from './signing.ts';
+import { publicKeyOf } from './signing.ts';
 import { trustIn } from './trust.ts';
 
 /** What a fetch found. */
@@ -98,7 +99,7 @@ async function fetchFrom(
   onStaged: () => Promise<void>,
 ): Promise<string | null> {
   const { ledger, store, identity } = session;
-  const listed = new Set(names.map((name) => `${name.epoch}/${name.seq}/${name.hash}`));
+  const listed = new Set(names.map(segmentName));
   let problem: string | null = null;
   // A gap ends one incarnation's chain; a later incarnation begins a new one.
   const broken = new Set<string>();
@@ -118,11 +119,11 @@ async function fetchFrom(
       continue;
     }
     if (name.seq > 1) {
-      const before = nameHash(prevSha);
+      const before = { ...name, seq: name.seq - 1, hash: nameHash(prevSha) };
       const known =
-        listed.has(`${name.epoch}/${name.seq - 1}/${before}`) ||
-        ledger.inbox.hasPlace(space.id, node, name.epoch, name.seq - 1, before) ||
-        ledger.coverage.includes(space.id, { node, epoch: name.epoch, seq: name.seq - 1, hash: before });
+        listed.has(segmentName(before)) ||
+        ledger.inbox.hasPlace(space.id, before) ||
+        ledger.coverage.includes(space.id, before);
       if (!known) {
         problem = `segment ${name.seq} is there but the one before it is not`;
         broken.add(name.epoch);
@@ -193,12 +194,8 @@ async function healOwn(
   const { ledger, identity, store } = session;
   const space = ledger.spaces.get(cid);
   if (space.epoch === null) return;
-  const held = new Set(
-    everything.get(identity.node)?.map((name) => `${name.epoch}/${name.seq}/${name.hash}`),
-  );
-  const lost = ledger.inbox
-    .own(space.id, identity.node)
-    .some((name) => !held.has(`${name.epoch}/${name.seq}/${name.hash}`));
+  const held = new Set(everything.get(identity.node)?.map(segmentName));
+  const lost = ledger.inbox.own(space.id, identity.node).some((name) => !held.has(segmentName(name)));
   ledger.atomically(() => {
     if (lost) {
       ledger.forgetSpace(space.id);
@@ -221,18 +218,13 @@ export async function verifyFetched(
   name: SegmentName,
   bytes: Buffer,
 ): Promise<string> {
-  const { ledger, store, identity } = session;
   const segment = openSegment(bytes, name);
   const { header } = segment;
-  let certificate = ledger.inbox.certificate(name.node, header.key_id);
-  if (certificate === null || !certificateIsValid(certificate, publicKeyOf(identity.controlPublicKey))) {
-    const { certificates, unreadable } = await readKeys(store, cid, name.node, identity.controlPublicKey);
-    if (unreadable)
-      throw new MembridgeError('store_refused', `The published keys of node ${name.node} cannot be read.`);
-    certificate = certificates.find((each) => each.key_id === header.key_id) ?? null;
-    if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
-    ledger.inbox.addCertificate(certificate);
+  const { certificate, unreadable } = await findCertificate(session, cid, name.node, header.key_id);
+  if (unreadable) {
+    throw new MembridgeError('store_refused', `The published keys of node ${name.node} cannot be read.`);
   }
+  if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
   verifySegment(segment, cid, publicKeyOf(certificate.public_key));
   return header.prev_sha;
 }

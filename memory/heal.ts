@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { readAcks, type Ack } from './acks.ts';
-import { parseSegmentName, segmentKey, type SegmentName } from './layout.ts';
+import { parseSegmentName, segmentKey, segmentName, type SegmentName } from './layout.ts';
 import { WHOLE } from './ledger/dirty.ts';
 import { isKnownIn } from './ledger/entities.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
@@ -12,8 +12,8 @@ import type { SyncSession } from './session.ts';
 /** A node that wrote no ack for this long is away: others heal its segments (two days, in milliseconds). */
 const AWAY_MS = 2 * 24 * 3_600_000;
 
-/** What this node has answered, by damaged segment and the node that could not use it, with when (epoch ms). */
-const Answered = z.record(z.string(), z.number());
+/** What this node has answered: a damaged segment and the node that could not use it. */
+const Answered = z.array(z.string());
 const answeredName = (cid: string): string => `healed:${cid}`;
 
 /** Damaged segments whose memories the next push tells of again; it says so in its header. */
@@ -24,36 +24,31 @@ const healsName = (cid: string): string => `heals:${cid}`;
  * Looks whether other nodes could not use a segment, because it rotted in the store or was sealed before they joined, and
  * has its memories be sent again by the next push: by the node that wrote it, or while that one is away by the first
  * other that has used it.
- * @returns how many segments this node answers for
  * @throws MembridgeError store_unavailable or store_refused
  */
-export async function healDamaged(session: SyncSession, config: SpaceConfig): Promise<number> {
+export async function healDamaged(session: SyncSession, config: SpaceConfig): Promise<void> {
   const { ledger, identity } = session;
   const { cid } = config;
   const space = ledger.spaces.get(cid);
   const acks = await readAcks(session, cid);
-
-  const answered = Answered.parse(JSON.parse(String(ledger.meta(answeredName(cid)) ?? '{}')));
-  let healed = 0;
+  const answered = new Set(Answered.parse(JSON.parse(String(ledger.meta(answeredName(cid)) ?? '[]'))));
   for (const ack of acks.values()) {
     if (ack.node === identity.node) continue;
     for (const damaged of ack.damaged) {
       const name = parseSegmentName(damaged);
       const report = `${damaged} ${ack.node}`;
-      if (name === null || answered[report] !== undefined) continue;
+      if (name === null || answered.has(report)) continue;
       if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
       const keys = await keysOf(session, space, name);
       if (keys.length === 0) continue;
       ledger.atomically(() => {
         for (const key of keys) ledger.dirty.mark(space.id, key, WHOLE);
-        answered[report] = session.now();
-        ledger.setMeta(answeredName(cid), JSON.stringify(answered));
+        answered.add(report);
+        ledger.setMeta(answeredName(cid), JSON.stringify([...answered]));
         ledger.setMeta(healsName(cid), JSON.stringify([...new Set([...healsNext(session, cid), damaged])]));
       });
-      healed += 1;
     }
   }
-  return healed;
 }
 
 /** Segments that the next push heals. */
@@ -78,7 +73,7 @@ function healerOf(
     return node === self || (ack !== undefined && now - ack.at <= AWAY_MS);
   };
   if (isHere(name.node)) return name.node;
-  const damaged = `${name.node}/${name.epoch}/${name.seq}-${name.hash}`;
+  const damaged = segmentName(name);
   const others = [...acks.values()]
     .filter((ack) => isHere(ack.node) && !ack.damaged.includes(damaged))
     .filter((ack) => (ack.applied[name.node]?.[name.epoch] ?? 0) >= name.seq)
@@ -89,7 +84,7 @@ function healerOf(
 /** The memories that a segment told of, as far as this node has them. */
 async function keysOf(session: SyncSession, space: LedgerSpace, name: SegmentName): Promise<Buffer[]> {
   const { ledger, identity } = session;
-  const read = await readKeysOf(session, space.cid, name);
+  const read = await keysIn(session, space.cid, name);
   const keys =
     read ??
     (name.node === identity.node
@@ -102,7 +97,7 @@ async function keysOf(session: SyncSession, space: LedgerSpace, name: SegmentNam
 }
 
 /** The keys in a segment that this node can read, or null when it cannot. */
-async function readKeysOf(session: SyncSession, cid: string, name: SegmentName): Promise<Buffer[] | null> {
+async function keysIn(session: SyncSession, cid: string, name: SegmentName): Promise<Buffer[] | null> {
   const bytes = await session.store.get(segmentKey(cid, name));
   if (bytes === null) return null;
   try {

@@ -78,6 +78,10 @@ export function parseSnapshotKey(
 /** When a snapshot was begun, epoch ms. */
 export const snapshotTime = ({ id }: SnapshotName): number => Number.parseInt(id.slice(0, 12), 16);
 
+/** "node/epoch/seq-hash", as acks and headers name a segment. */
+export const segmentName = ({ node, epoch, seq, hash }: SegmentName): string =>
+  `${node}/${epoch}/${seq}-${hash}`;
+
 /** Reads "node/epoch/seq-hash", as acks and headers name a segment; null when it is none. */
 export function parseSegmentName(text: string): SegmentName | null {
   const match = /^([^/]+)\/([0-9a-z]+)\/(\d+)-([0-9a-f]{32})$/.exec(text);

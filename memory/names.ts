@@ -1,18 +1,23 @@
 import type { SpaceConfig } from '../contract/memory.ts';
+import { EXCLUDED_PROJECT } from './kinds.ts';
 import type { Row, Value } from './values.ts';
 
 /** Columns that hold a project's name. */
 const PROJECT_COLUMNS = ['project', 'merged_into_project'];
 
 /**
- * What a node calls its projects and what a space calls them. claude-mem names a project by its folder, so one
- * repository may have other names on other machines. Rows that are here are never renamed.
+ * Which projects of a node are a space's, and what the one and the other call them. claude-mem names a project by its
+ * folder, so one repository may have other names on other machines. Rows that are here are never renamed.
  */
-export class ProjectNames {
+export class SpaceProjects {
+  readonly #projects: readonly string[];
+  readonly #excluded: readonly string[];
   readonly #toSpace: ReadonlyMap<string, string>;
   readonly #toLocal: ReadonlyMap<string, string>;
 
-  constructor(names: SpaceConfig['names']) {
+  constructor({ projects, excluded, names }: Pick<SpaceConfig, 'projects' | 'excluded' | 'names'>) {
+    this.#projects = projects;
+    this.#excluded = excluded ?? [];
     const pairs = Object.entries(names ?? {});
     this.#toSpace = new Map(pairs);
     // Where two projects of this node are one in the space, what comes in goes to the first.
@@ -22,6 +27,20 @@ export class ProjectNames {
   /** The space's name of a project of this node. */
   inSpace(project: string): string {
     return this.#toSpace.get(project) ?? project;
+  }
+
+  /** Whether memories of a project of this node never go to the space. */
+  isExcluded(project: string | null): boolean {
+    return (
+      project === EXCLUDED_PROJECT || (project !== null && this.#excluded.includes(this.inSpace(project)))
+    );
+  }
+
+  /** Whether memories of a project of this node are the space's. */
+  covers(project: string | null): boolean {
+    if (this.isExcluded(project)) return false;
+    if (this.#projects.includes('*')) return true;
+    return project !== null && this.#projects.includes(this.inSpace(project));
   }
 
   /** A row's columns as the space knows them. */

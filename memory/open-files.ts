@@ -13,6 +13,7 @@ import { HybridClock } from './versions.ts';
 
 /** One claude-mem database and its ledger, opened. */
 export interface Opened {
+  /** Read-only connection. */
   readonly db: Database.Database;
   readonly reader: RowReader;
   readonly auditReader: AuditReader;
@@ -20,6 +21,7 @@ export interface Opened {
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
   readonly clock: HybridClock;
+  /** Which file that is: another inode means that it was replaced. */
   readonly inode: number;
   /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
   readonly schemaVersion: number;

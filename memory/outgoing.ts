@@ -1,45 +1,58 @@
 import type { SpaceConfig } from '../contract/memory.ts';
 import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
-import { SHAPES } from './kinds.ts';
-import { LIFE, type Entity } from './ledger/entities.ts';
+import { KINDS, SHAPES, type Kind } from './kinds.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import { ProjectNames } from './names.ts';
+import type { SpaceProjects } from './names.ts';
 import { redactRow } from './redact.ts';
 import type { Row } from './values.ts';
-import type { Version } from './versions.ts';
 
-/** A row's columns as the space is told of them: its names of projects, what is kept for newer peers, no secrets. */
-export function columnsInSpace(
-  context: { schema: ClaudeMemSchema; ledger: Ledger },
-  config: SpaceConfig,
-  key: Buffer,
-  row: MemoryRow,
-): Row {
-  const columns = context.schema.columns[row.kind];
-  const shape = SHAPES[row.kind].columns;
-  const complete = shape.every((column) => columns.has(column));
-  const kept = complete ? null : context.ledger.inbox.extraOf(key);
-  const homeless = Object.entries(kept ?? {}).filter(
-    ([column]) => shape.includes(column) && !columns.has(column),
-  );
-  const whole = homeless.length === 0 ? row.set : { ...row.set, ...Object.fromEntries(homeless) };
-  const named = new ProjectNames(config.names).rowToSpace(whole);
-  return config.redact === false ? named : redactRow(named);
+/** A row as a space is told of it. */
+export interface OutgoingRow {
+  /** Columns by the space's names of projects, with those kept for newer peers. */
+  readonly set: Row;
+  /** Columns that this version of Membridge does not know: the row's own, and those kept for newer peers. */
+  readonly extra: Row | null;
 }
 
-/** Columns of a memory that this version of Membridge does not know: the row's own, and those kept for newer peers. */
-export function unknownColumns(ledger: Ledger, key: Buffer, row: MemoryRow): Row | null {
-  const kept = Object.entries(ledger.inbox.extraOf(key) ?? {}).filter(
-    ([column]) => !SHAPES[row.kind].columns.includes(column),
-  );
-  const extra = { ...Object.fromEntries(kept), ...row.extra };
-  return Object.keys(extra).length === 0 ? null : extra;
-}
+/** Turns rows of this database into what a space is told. */
+export class Outgoing {
+  readonly #ledger: Ledger;
+  readonly #projects: SpaceProjects;
+  readonly #redacts: boolean;
+  /** Columns that travel and that this claude-mem has no place for, by kind. */
+  readonly #homeless: ReadonlyMap<Kind, ReadonlySet<string>>;
 
-/** When the registers of a memory were written, as the space is told: with when it came back, if it had been deleted. */
-export function writtenInSpace({ entities }: Ledger, entity: Entity): Map<string, Version> {
-  const written = new Map(entities.writtenOf(entity).units);
-  const born = entities.bornOf(entity);
-  return born.counter === 0 ? written : written.set(LIFE, born);
+  constructor(
+    context: { readonly schema: ClaudeMemSchema; readonly ledger: Ledger },
+    config: Pick<SpaceConfig, 'redact'>,
+    projects: SpaceProjects,
+  ) {
+    this.#ledger = context.ledger;
+    this.#projects = projects;
+    this.#redacts = config.redact !== false;
+    this.#homeless = new Map(
+      KINDS.map((kind) => {
+        const has = context.schema.columns[kind];
+        return [kind, new Set(SHAPES[kind].columns.filter((column) => !has.has(column)))];
+      }),
+    );
+  }
+
+  /** @param key the memory's */
+  row(key: Buffer, row: MemoryRow): OutgoingRow {
+    const whole: Record<string, Row[string]> = { ...row.set };
+    const extra: Record<string, Row[string]> = {};
+    const homeless = this.#homeless.get(row.kind);
+    for (const [column, value] of Object.entries(this.#ledger.inbox.extraOf(key) ?? {})) {
+      if (homeless?.has(column) === true) whole[column] = value;
+      else if (!SHAPES[row.kind].columns.includes(column)) extra[column] = value;
+    }
+    Object.assign(extra, row.extra);
+    const named = this.#projects.rowToSpace(whole);
+    return {
+      set: this.#redacts ? redactRow(named) : named,
+      extra: Object.keys(extra).length === 0 ? null : extra,
+    };
+  }
 }

@@ -119,6 +119,33 @@ export async function readKeys(
   return { certificates, sealing: provenSealing(node, certificates, object.sealing), unreadable: false };
 }
 
+/** A certificate that a node may sign with, and whether it was looked for in an object that makes no sense. */
+export interface FoundCertificate {
+  readonly certificate: NodeCertificate | null;
+  readonly unreadable: boolean;
+}
+
+/**
+ * The certificate of one key of a node: the one that the ledger keeps, else as published, which it then keeps.
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function findCertificate(
+  session: Pick<SyncSession, 'ledger' | 'store' | 'identity'>,
+  cid: string,
+  node: string,
+  keyId: string,
+): Promise<FoundCertificate> {
+  const { ledger, store, identity } = session;
+  const kept = ledger.inbox.certificate(node, keyId);
+  if (kept !== null && certificateIsValid(kept, publicKeyOf(identity.controlPublicKey))) {
+    return { certificate: kept, unreadable: false };
+  }
+  const { certificates, unreadable } = await readKeys(store, cid, node, identity.controlPublicKey);
+  const certificate = certificates.find(({ key_id: id }) => id === keyId) ?? null;
+  if (certificate !== null) ledger.inbox.addCertificate(certificate);
+  return { certificate, unreadable };
+}
+
 function parseKeys(bytes: Buffer): z.infer<typeof KeysObject> | null {
   try {
     return KeysObject.parse(JSON.parse(bytes.toString('utf8')));

@@ -55,7 +55,7 @@ export async function sendUnsent(
     };
     recipients ??= await recipientsOf(session, config);
     // The last segment of a push says what was healed by it: readers know then that they miss nothing.
-    const heals = chunk.more || ledger.dirty.count(space.id) > chunk.cleaned ? [] : healsNext(session, cid);
+    const heals = chunk.more ? [] : healsNext(session, cid);
     const sealed = sealSegment(place, chunk.lines, identity.key, { recipients, heals });
     ledger.durably(() => {
       ledger.outbox.add(space.id, {

@@ -14,6 +14,7 @@ import { redactRow } from './redact.ts';
 import { Sessions } from './sessions.ts';
 import type { SyncSession } from './session.ts';
 import type { Value } from './values.ts';
+import { clockAt } from './versions.ts';
 
 /** What a revocation did, or would do. */
 export interface RevokeResult {
@@ -24,8 +25,6 @@ export interface RevokeResult {
   /** What stays: sessions that others wrote into, and changes whose former value is not known here. */
   readonly kept: number;
 }
-
-const HLC_STEPS = 1_024;
 
 /** Memories per transaction. */
 const BATCH = 100;
@@ -46,7 +45,7 @@ export function revoke(
 ): RevokeResult {
   const { ledger, changes } = session;
   const space = ledger.spaces.get(config.cid);
-  const from = { node: target.node, hlc: target.since * HLC_STEPS };
+  const from = { node: target.node, hlc: clockAt(target.since) };
   const id = randomBytes(6).toString('hex');
   const result = { memories: 0, changes: 0, kept: 0 };
   const db = openForMerging(session.path, session.inode);

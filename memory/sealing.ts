@@ -1,7 +1,6 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHash,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
@@ -11,6 +10,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { z } from 'zod';
+import { keyIdOf } from './signing.ts';
 
 /** A key that segments are sealed for: X25519, as its DER in base64 and the first 16 hex digits of that DER's SHA-256. */
 export interface SealingPublicKey {
@@ -51,18 +51,15 @@ export function loadSealingKey(pem: string): SealingKey {
   const privateKey = createPrivateKey(pem);
   if (privateKey.asymmetricKeyType !== 'x25519') throw new Error('the sealing key is not an X25519 key');
   const der = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
-  return { privateKey, publicKey: der.toString('base64'), keyId: idOf(der) };
+  return { privateKey, publicKey: der.toString('base64'), keyId: keyIdOf(der) };
 }
-
-/** The id of a sealing key: the first 16 hex digits of SHA-256 over its SPKI DER. */
-const idOf = (der: Buffer): string => createHash('sha256').update(der).digest('hex').slice(0, 16);
 
 /** A public key as it was published. @throws Error when it is not an X25519 key */
 export function sealingPublicKey(base64: string): SealingPublicKey {
   const der = Buffer.from(base64, 'base64');
   const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
   if (key.asymmetricKeyType !== 'x25519') throw new Error('the sealing key is not an X25519 key');
-  return { keyId: idOf(der), publicKey: base64 };
+  return { keyId: keyIdOf(der), publicKey: base64 };
 }
 
 const loaded = (base64: string): KeyObject =>

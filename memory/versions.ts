@@ -23,6 +23,12 @@ export function versionText({ counter, hlc, node }: Version): string {
 
 const LOGICAL_STEPS = 1_024;
 
+/** The first reading of the hybrid clock in a millisecond. @param at epoch ms */
+export const clockAt = (at: number): number => at * LOGICAL_STEPS;
+
+/** The time of a reading of the hybrid clock, in epoch ms. */
+export const timeOf = (hlc: number): number => Math.floor(hlc / LOGICAL_STEPS);
+
 /** A clock further ahead than this is not followed (5 minutes, in milliseconds). */
 const MAX_DRIFT_MS = 5 * 60_000;
 
@@ -44,13 +50,13 @@ export class HybridClock {
 
   /** The next reading; later than every one before. */
   tick(): number {
-    this.#last = Math.max(this.#now() * LOGICAL_STEPS, this.#last + 1);
+    this.#last = Math.max(clockAt(this.#now()), this.#last + 1);
     return this.#last;
   }
 
   /** Takes note of another node's reading. */
   hear(hlc: number): void {
-    if (hlc <= (this.#now() + MAX_DRIFT_MS) * LOGICAL_STEPS) this.#last = Math.max(this.#last, hlc);
+    if (hlc <= clockAt(this.#now() + MAX_DRIFT_MS)) this.#last = Math.max(this.#last, hlc);
   }
 
   get last(): number {

@@ -3,9 +3,8 @@ import type Database from 'better-sqlite3';
 import { canonicalJson } from '../canonical-json.ts';
 import { KINDS, UNITS, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM, keyColumns } from '../keys.ts';
-import { hash32, hashUnit, writeMark } from '../marks.ts';
+import { hash32, hashUnit, markOf, writeMark } from '../marks.ts';
 import type { SqliteValue } from '../values.ts';
-import { markOf } from '../marks.ts';
 import type { RowReader } from './read.ts';
 import type { ClaudeMemSchema } from './schema.ts';
 

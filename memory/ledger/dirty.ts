@@ -14,7 +14,6 @@ export class Dirty {
   readonly #mark: Database.Statement<[number, Buffer, number]>;
   readonly #clear: Database.Statement<[number, Buffer]>;
   readonly #list: Database.Statement<[number, number], DirtyMemory>;
-  readonly #count: Database.Statement<[number]>;
   readonly #any: Database.Statement<[number]>;
 
   constructor(db: Database.Database) {
@@ -23,7 +22,6 @@ export class Dirty {
     );
     this.#clear = db.prepare('DELETE FROM dirty WHERE space = ? AND key = ?');
     this.#list = db.prepare('SELECT key, parts FROM dirty WHERE space = ? LIMIT ?');
-    this.#count = db.prepare('SELECT count(*) FROM dirty WHERE space = ?').pluck();
     this.#any = db.prepare('SELECT 1 FROM dirty WHERE space = ? LIMIT 1').pluck();
   }
 
@@ -38,10 +36,6 @@ export class Dirty {
 
   list(space: number, limit: number): DirtyMemory[] {
     return this.#list.all(space, limit);
-  }
-
-  count(space: number): number {
-    return this.#count.get(space) as number;
   }
 
   any(space: number): boolean {

@@ -146,29 +146,28 @@ export class Entities {
     this.#addSpace.run(2 ** space, key);
   }
 
+  /** When registers of a memory were written by themselves, `life` among them. */
+  registersOf(entity: Entity): Map<string, Version> {
+    const rows = this.#registers.all(entity.key);
+    return new Map(rows.map(({ unit, counter, hlc, node }) => [unit, { counter, hlc, node }]));
+  }
+
   /** When a memory's registers were written. */
   writtenOf(entity: Entity): Written {
-    const units = new Map<string, Version>();
-    for (const { unit, counter, hlc, node } of this.#registers.all(entity.key)) {
-      if (unit !== LIFE) units.set(unit, { counter, hlc, node });
-    }
+    const units = this.registersOf(entity);
+    units.delete(LIFE);
     return { base: entity.version, units };
   }
 
   /** When it was last said that a memory lives, or that it does not; UNVERSIONED before anybody did. */
   lifeOf(entity: Entity | null): Version {
     if (entity === null) return UNVERSIONED;
-    if (!entity.dead) return entity.version;
-    const life = this.#registers.all(entity.key).find(({ unit }) => unit === LIFE);
-    return life === undefined ? entity.version : { counter: life.counter, hlc: life.hlc, node: life.node };
+    return (entity.dead ? this.registersOf(entity).get(LIFE) : undefined) ?? entity.version;
   }
 
   /** When a memory that lives was written again after it had been deleted; UNVERSIONED for one that never was. */
   bornOf(entity: Entity): Version {
-    const life = this.#registers.all(entity.key).find(({ unit }) => unit === LIFE);
-    return life === undefined || entity.dead
-      ? UNVERSIONED
-      : { counter: life.counter, hlc: life.hlc, node: life.node };
+    return (entity.dead ? undefined : this.registersOf(entity).get(LIFE)) ?? UNVERSIONED;
   }
 
   /** Files when registers were written, and when the memory was born again, in place of what was filed. */
@@ -185,7 +184,7 @@ export class Entities {
 
   /** The greatest counter that any write of a memory carries. */
   counterOf(entity: Entity): number {
-    const counters = this.#registers.all(entity.key).map(({ counter }) => counter);
+    const counters = Array.from(this.registersOf(entity).values(), ({ counter }) => counter);
     return Math.max(entity.version.counter, ...counters);
   }
 

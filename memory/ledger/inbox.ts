@@ -87,7 +87,7 @@ export class Inbox {
   }
 
   /** Whether a segment is filed, damaged or not: what the chain of its successor is checked against. */
-  hasPlace(space: number, node: string, epoch: string, seq: number, hash: string): boolean {
+  hasPlace(space: number, { node, epoch, seq, hash }: SegmentName): boolean {
     return (
       this.#sql(
         'SELECT 1 FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?',
@@ -185,14 +185,12 @@ export class Inbox {
     ).all(space) as { node: string; seq: number; problem: string }[];
   }
 
-  /** The names of segments of a space that could not be used, as "node/epoch/seq-hash". */
-  damagedNames(space: number): string[] {
+  /** The names of segments of a space that could not be used, in order. */
+  damagedNames(space: number): SegmentName[] {
     return this.#sql(
-      `SELECT node || '/' || epoch || '/' || seq || '-' || hash FROM segment
-       WHERE space = ? AND state = 'damaged' AND ${IS_SEGMENT} ORDER BY 1`,
-    )
-      .pluck()
-      .all(space) as string[];
+      `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND state = 'damaged' AND ${IS_SEGMENT}
+       ORDER BY node, epoch, seq, hash`,
+    ).all(space) as SegmentName[];
   }
 
   headEtag(space: number, node: string): string | null {

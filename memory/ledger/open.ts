@@ -68,6 +68,8 @@ CREATE TABLE segment (
 -- The bytes of a segment, until all of its operations are applied.
 CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
+CREATE INDEX segment_damaged ON segment (space) WHERE state = 'damaged';
+CREATE INDEX segment_held ON segment (space) WHERE state = 'held';
 -- Everything of a node's incarnation up to "seq" is here, though the segments are gone: a snapshot told of it. "hashes"
 -- are those of the segments at that very place.
 CREATE TABLE covered (

@@ -23,12 +23,6 @@ export interface Revoked {
   readonly what: string;
 }
 
-interface RawVersion {
-  counter: number;
-  hlc: number;
-  node: string;
-}
-
 /** The ledger's tables of what was replaced and of what was revoked. Callers bring the transaction. */
 export class Revocations {
   readonly #sql: ReturnType<typeof statementsOf>;
@@ -112,12 +106,5 @@ export class Revocations {
       'undone'
     > & { undone: number })[];
     return rows.map((row) => ({ ...row, undone: row.undone === 1 }));
-  }
-
-  /** When each register of a memory was written, of those that were written by themselves. */
-  registersOf(key: Buffer): ({ unit: string } & RawVersion)[] {
-    return this.#sql('SELECT unit, counter, hlc, node FROM register WHERE key = ?').all(key) as ({
-      unit: string;
-    } & RawVersion)[];
   }
 }

@@ -11,7 +11,7 @@ import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { RowWriter } from '../claude-mem/write.ts';
 import { differingColumns } from '../fold.ts';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
-import { ProjectNames } from '../names.ts';
+import { SpaceProjects } from '../names.ts';
 import { redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row } from '../values.ts';
@@ -122,7 +122,7 @@ class Narrowing {
   readonly #writer: RowWriter;
   readonly #coverage: Coverage;
   readonly #config: SpaceConfig;
-  readonly #names: ProjectNames;
+  readonly #names: SpaceProjects;
   readonly #schema: ClaudeMemSchema;
 
   constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig) {
@@ -132,7 +132,7 @@ class Narrowing {
     this.#writer = new RowWriter(db);
     this.#coverage = new Coverage(db, schema, config);
     this.#config = config;
-    this.#names = new ProjectNames(config.names);
+    this.#names = new SpaceProjects(config);
   }
 
   /** @returns whether any row went or was changed */

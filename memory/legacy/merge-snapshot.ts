@@ -8,7 +8,7 @@ import { WHOLE } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/tools.ts';
-import { ProjectNames } from '../names.ts';
+import { SpaceProjects } from '../names.ts';
 import type { FullOperation } from '../operation.ts';
 import { redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
@@ -57,7 +57,7 @@ export class SnapshotMerge {
   readonly #segment: number;
   readonly #version: Version;
   readonly #result: LegacyImport;
-  readonly #names: ProjectNames;
+  readonly #names: SpaceProjects;
   /** How many rows with the same key columns came so far, for rows that may have twins. */
   readonly #twins = new Map<string, number>();
 
@@ -77,7 +77,7 @@ export class SnapshotMerge {
     // Older than every write of a node, and the same whoever imports: two importers say the same thing of a memory.
     this.#version = { counter: 1, hlc: 0, node: legacyNode(snapshot.host) };
     this.#result = result;
-    this.#names = new ProjectNames(context.config.names);
+    this.#names = new SpaceProjects(context.config);
   }
 
   async run(): Promise<void> {

@@ -68,7 +68,7 @@ export class Deletions {
     this.#tools.ledger.entities.bury(known, operation.version, stub);
     this.#tools.ledger.inbox.setExtra(operation.key, null);
     const noted = this.#tools.noted(known);
-    this.#tools.changes.tellOthers(known, DEATH, this.#tools.context.space.id);
+    this.#tools.changes.tell(known, DEATH, this.#tools.context.space.id);
     return noted;
   }
 }

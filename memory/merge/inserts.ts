@@ -65,7 +65,7 @@ export class Inserts {
     this.#tools.ledger.entities.saveWritten(key, operation.written);
     this.#tools.remark(kind, id);
     this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, key);
-    if (entity !== null) this.#tools.changes.tellOthers(saved, WHOLE, this.#tools.context.space.id);
+    if (entity !== null) this.#tools.changes.tell(saved, WHOLE, this.#tools.context.space.id);
     return 'inserted';
   }
 

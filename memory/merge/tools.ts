@@ -9,7 +9,7 @@ import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { hash32 } from '../marks.ts';
-import { ProjectNames } from '../names.ts';
+import { SpaceProjects } from '../names.ts';
 import { formatOperation, type FullOperation, type Operation } from '../operation.ts';
 import { Sessions } from '../sessions.ts';
 import type { Row, Value } from '../values.ts';
@@ -47,7 +47,7 @@ export class MergeTools {
   readonly writer: RowWriter;
   readonly sessions: Sessions;
   readonly changes: Changes;
-  readonly names: ProjectNames;
+  readonly names: SpaceProjects;
 
   constructor(context: MergeContext) {
     this.context = context;
@@ -56,7 +56,7 @@ export class MergeTools {
     this.writer = new RowWriter(context.db);
     this.sessions = new Sessions({ ...context, writer: this.writer, reader: this.reader });
     this.changes = new Changes(context);
-    this.names = new ProjectNames(context.config.names);
+    this.names = new SpaceProjects(context.config);
   }
 
   /** Of columns those that this claude-mem has. */

@@ -66,7 +66,7 @@ export class Updates {
       ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
     );
     const { id } = this.#tools.context.space;
-    this.#tools.changes.tellOthers(saved, bitsOf(kind, changed), id);
+    this.#tools.changes.tell(saved, bitsOf(kind, changed), id);
     if (operation.type === 'full') {
       this.#answer(saved, local, now, said);
       // A space that had not heard of it from here is told what was written elsewhere or earlier.

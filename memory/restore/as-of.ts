@@ -1,12 +1,9 @@
 import { LINK } from '../kinds.ts';
 import type { FullOperation, Operation } from '../operation.ts';
-import { UNVERSIONED, type Version } from '../versions.ts';
-
-/** Hybrid clocks count 1,024 steps a millisecond (versions.ts). */
-const STEPS = 1_024;
+import { UNVERSIONED, clockAt, type Version } from '../versions.ts';
 
 /** The last reading of the hybrid clock within the second that a time lies in. @param at epoch ms */
-export const clockAt = (at: number): number => (Math.floor(at / 1_000) + 1) * 1_000 * STEPS - 1;
+export const lastClockIn = (at: number): number => clockAt((Math.floor(at / 1_000) + 1) * 1_000) - 1;
 
 /**
  * What of an operation had been written by a time: all of it, nothing (null), or the memory as a whole without the
@@ -15,7 +12,7 @@ export const clockAt = (at: number): number => (Math.floor(at / 1_000) + 1) * 1_
  * @param at epoch ms
  */
 export function asOf(operation: Operation, at: number): Operation | null {
-  const limit = clockAt(at);
+  const limit = lastClockIn(at);
   if (operation.version.hlc > limit) return null;
   if (operation.type !== 'full') return operation;
   const later = [...operation.written].filter(([, { hlc }]) => hlc > limit).map(([unit]) => unit);

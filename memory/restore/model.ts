@@ -17,7 +17,7 @@ import type { SyncSession } from '../session.ts';
 import { coveredBy, listSnapshots, readManifest, type Manifest } from '../snapshot/manifest.ts';
 import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
 import { HybridClock } from '../versions.ts';
-import { asOf, clockAt } from './as-of.ts';
+import { asOf, lastClockIn } from './as-of.ts';
 import { trustIn } from '../trust.ts';
 
 /** A space as it was at a time, in a database and a ledger of its own. */
@@ -168,7 +168,7 @@ async function baseOf(
   for (const { name, hasManifest } of await listSnapshots(session, config.cid)) {
     if (!hasManifest || trustIn(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, config.cid, name);
-    if (manifest !== null && manifest.newest > clockAt(at)) continue;
+    if (manifest !== null && manifest.newest > lastClockIn(at)) continue;
     const problem =
       manifest === null ? 'has no valid manifest' : await verifySnapshot(session, config.cid, manifest);
     if (manifest !== null && problem === null) return manifest;

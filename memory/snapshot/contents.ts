@@ -1,13 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
-import { KINDS, type Kind } from '../kinds.ts';
+import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { KINDS } from '../kinds.ts';
 import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../keys.ts';
 import type { Entity } from '../ledger/entities.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { formatOperation, parseOperation, type Operation } from '../operation.ts';
-import { columnsInSpace, unknownColumns, writtenInSpace } from '../outgoing.ts';
+import { SpaceProjects } from '../names.ts';
+import { Outgoing } from '../outgoing.ts';
 import type { SyncSession } from '../session.ts';
 import { textOf, type Row } from '../values.ts';
 
@@ -35,6 +36,11 @@ export async function* snapshotLines(
   config: SpaceConfig,
 ): AsyncGenerator<SnapshotLine[]> {
   const { db, ledger, reader, changes } = session;
+  const projects = new SpaceProjects(config);
+  // What a peer sent with what counts as a secret here is known by that name.
+  const forms = (config.redact === false ? [false] : [true, false]).map(
+    (redact) => new Outgoing(session, { redact }, projects),
+  );
   const waiting = ledger.inbox.waitingLines(space.id);
   const told = new Set(
     waiting.filter(({ line }) => parseOperation(line).type === 'full').map(({ key }) => key.toString('hex')),
@@ -51,16 +57,21 @@ export async function* snapshotLines(
       const page = ledger.entities.knownIn(space.id, kind, after, PAGE);
       const last = page.at(-1);
       if (last?.row == null) break;
-      const rows = db.transaction(() => readRows(reader, kind, page))();
+      const ids = [...new Set(page.map(({ row }) => row ?? -1))];
+      const rows = new Map(
+        db
+          .transaction(() => reader.byIds(kind, ids))()
+          .map((row) => [row.id, row]),
+      );
       // What was changed here since the last look gets its version before it is told of.
-      ledger.atomically(() => rows.forEach((row) => row !== null && changes.notice(row)));
+      ledger.atomically(() => rows.forEach((row) => changes.notice(row)));
       const lines: SnapshotLine[] = [];
-      page.forEach((entity, index) => {
-        const row = rows[index];
-        if (row == null) throw lacking(entity, 'was deleted meanwhile');
+      page.forEach((entity) => {
+        const row = rows.get(entity.row ?? -1);
+        if (row === undefined) throw lacking(entity, 'was deleted meanwhile');
         const now = ledger.entities.byKey(entity.key);
         if (now === null || now.dead) throw lacking(entity, 'was changed meanwhile');
-        lines.push(...wholeOf(session, config, now, row).map((operation) => lineOf(operation, kind)));
+        lines.push(...wholeOf(session, forms, now, row).map((operation) => lineOf(operation, kind)));
       });
       yield lines;
       after = { row: last.row, key: Buffer.from(last.key) };
@@ -83,22 +94,17 @@ export async function* snapshotLines(
   }
 }
 
-/** The rows of memories, by one reading where their ids lie close together: that is five times as fast as one by one. */
-function readRows(reader: RowReader, kind: Kind, page: readonly Entity[]): (MemoryRow | null)[] {
-  const ids = page.map(({ row }) => row ?? -1);
-  const [first = 0, last = 0] = [ids[0], ids.at(-1)];
-  if (last - first >= 2 * page.length) return ids.map((id) => reader.byId(kind, id));
-  const found = new Map(reader.after(kind, first - 1, last - first + 1).map((row) => [row.id, row]));
-  return ids.map((id) => found.get(id) ?? null);
-}
-
 /** A memory as a whole; of a session once more for each other memory_session_id that a peer knows it by. */
-function wholeOf(session: SyncSession, config: SpaceConfig, entity: Entity, row: MemoryRow): Operation[] {
+function wholeOf(
+  session: SyncSession,
+  forms: readonly Outgoing[],
+  entity: Entity,
+  row: MemoryRow,
+): Operation[] {
   const { ledger } = session;
   const { kind, key } = entity;
-  // What a peer sent with what counts as a secret here is known by that name.
-  for (const redact of config.redact === false ? [false] : [true, false]) {
-    const set = columnsInSpace(session, { ...config, redact }, key, row);
+  for (const outgoing of forms) {
+    const { set, extra } = outgoing.row(key, row);
     const ordinal = ordinalOf(key, kind, set, nameInSpace(row, set));
     if (ordinal === null) continue;
     const isSession = kind === 'session';
@@ -112,8 +118,8 @@ function wholeOf(session: SyncSession, config: SpaceConfig, entity: Entity, row:
       of: isSession ? null : row.of,
       mem: isSession ? mem : null,
       set,
-      extra: unknownColumns(ledger, key, row),
-      written: writtenInSpace(ledger, entity),
+      extra,
+      written: ledger.entities.registersOf(entity),
     }));
   }
   throw lacking(entity, 'is known to the space by a name that it cannot be given here');

@@ -51,9 +51,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'nothing is invented: what is excluded stays where it is',
-    file: 'emit.ts',
-    find: '    if (project === EXCLUDED_PROJECT) return false;',
-    replace: '',
+    file: 'names.ts',
+    find: 'project === EXCLUDED_PROJECT || (project',
+    replace: '(project',
   },
   {
     breaks: 'all machines converge: the later write of a register stands',
