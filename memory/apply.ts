@@ -1,12 +1,11 @@
 import { errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
-import { guarded, openForMerging } from './claude-mem/open.ts';
 import { KINDS } from './kinds.ts';
 import { parseSegmentName } from './layout.ts';
-import { Merger } from './merge/merger.ts';
+import { MergeBatches } from './merge/batches.ts';
+import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
-import { Pace } from './pace.ts';
 import { readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { NOT_TRUSTED, untrusted } from './trust.ts';
@@ -47,11 +46,15 @@ export async function applyStaged(
   });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
-  const db = openForMerging(session.path, session.inode);
-  const pace = new Pace(session.path, db);
+  const batches = new MergeBatches(session, config, space);
+  const merged = (outcomes: readonly Outcome[], refused: number): void => {
+    const count = (of: Outcome): number => outcomes.filter((outcome) => outcome === of).length;
+    applied.inserted += count('inserted') - refused;
+    applied.updated += count('updated');
+    applied.deleted += count('deleted');
+    progress(`merged ${applied.operations} rows`);
+  };
   try {
-    const merger = new Merger({ ...session, db, space, config, node: session.identity.node });
-
     for (
       let staged = ledger.inbox.nextStaged(space.id);
       staged !== null;
@@ -74,89 +77,38 @@ export async function applyStaged(
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));
       const before = staged.done;
-      await inBatches(
-        merger,
-        operations.slice(before),
-        (operation) => {
-          clock.hear(operation.version.hlc);
-          return merger.apply(operation, id, false);
+      const apply = (merger: Merger, operation: Operation): Outcome => {
+        clock.hear(operation.version.hlc);
+        return merger.apply(operation, id, false);
+      };
+      await batches.run(operations.slice(before), apply, {
+        filed: (done) => ledger.inbox.setDone(id, before + done),
+        merged: (outcomes, refused) => {
+          applied.operations += outcomes.length;
+          merged(outcomes, refused);
         },
-        (count) => ledger.inbox.setDone(id, before + count),
-      );
+      });
       ledger.atomically(() => {
         ledger.inbox.markApplied(id);
         for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
       });
     }
 
+    // Retries are no new operations; what still waits is counted once, from the ledger.
     const waiting = ledger.inbox
       .waiting(space.id)
       .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
     waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
-    const counted = applied.operations;
-    await inBatches(
-      merger,
-      waiting,
-      (entry) => {
-        const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
-        const outcome = merger.apply(entry.operation, entry.origin, stub);
-        if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
-        return outcome;
-      },
-      () => undefined,
-    );
-    // Retries are no new operations; what still waits is counted once, from the ledger.
-    applied.operations = counted;
+    const retry = (merger: Merger, entry: (typeof waiting)[number]): Outcome => {
+      const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
+      const outcome = merger.apply(entry.operation, entry.origin, stub);
+      if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
+      return outcome;
+    };
+    await batches.run(waiting, retry, { merged });
     applied.waiting = ledger.inbox.waitingCount(space.id);
     return applied;
   } finally {
-    db.close();
-  }
-
-  /**
-   * Runs work of a merger item by item in transactions on both files, as long and with such pauses as pace.ts says. `note` hears
-   * how many items are done, within the ledger's transaction.
-   */
-  async function inBatches<T>(
-    merger: Merger,
-    items: readonly T[],
-    work: (item: T) => Outcome,
-    note: (count: number) => void,
-  ): Promise<void> {
-    for (let next = 0; next < items.length;) {
-      session.signal.throwIfAborted();
-      let held = 0;
-      let refused = 0;
-      const hold = pace.hold();
-      const done = guarded(session.path, () =>
-        ledger.atomically(() => {
-          const began = performance.now();
-          const outcomes = db
-            .transaction(() => {
-              const list: Outcome[] = [];
-              for (let at = next; at < items.length; at += 1) {
-                const item = items[at];
-                if (item === undefined) break;
-                list.push(work(item));
-                refused += merger.flushIfMany();
-                if (performance.now() - began >= hold) break;
-              }
-              refused += merger.flush();
-              return list;
-            })
-            .immediate();
-          held = performance.now() - began;
-          note(next + outcomes.length);
-          return outcomes;
-        }),
-      );
-      next += done.length;
-      applied.operations += done.length;
-      applied.inserted += done.filter((outcome) => outcome === 'inserted').length - refused;
-      applied.deleted += done.filter((outcome) => outcome === 'deleted').length;
-      applied.updated += done.filter((outcome) => outcome === 'updated').length;
-      progress(`merged ${applied.operations} rows`);
-      if (next < items.length) await pace.pause(held);
-    }
+    batches.close();
   }
 }

@@ -1,8 +1,8 @@
 import type { MemoryRow } from './claude-mem/read.ts';
 import { nameOf } from './claude-mem/read.ts';
-import { canonicalJson } from './canonical-json.ts';
 import { LINK, UNITS, type Kind } from './kinds.ts';
 import { memoryKey } from './keys.ts';
+import type { SessionRef } from './operation.ts';
 import type { Value } from './values.ts';
 
 /**
@@ -31,22 +31,37 @@ export function hashUnit(values: readonly Value[]): number {
   return hash32(JSON.stringify(values.map((value) => value ?? null)));
 }
 
-/** Writes a mark. @param identity the key with ordinal 0; @param units the share of each part, null without a column */
-export function writeMark(identity: Buffer, units: readonly (number | null)[]): Buffer {
+/** The mark's share of the session that a row belongs to. */
+export function hashLink(of: SessionRef): number {
+  return hash32(
+    'session' in of
+      ? JSON.stringify({ platform: of.platform, session: of.session })
+      : JSON.stringify({ memory: of.memory }),
+  );
+}
+
+/**
+ * Writes a mark.
+ * @param identity the key with ordinal 0, in hexadecimal: at least its first 8 bytes
+ * @param units the share of each part, null without a column
+ */
+export function writeMark(identity: string, units: readonly (number | null)[]): Buffer {
   const mark = Buffer.allocUnsafe(IDENTITY_BYTES + units.length * UNIT_BYTES);
-  identity.copy(mark, 0, 0, IDENTITY_BYTES);
-  units.forEach((unit, index) => mark.writeUInt32LE(unit ?? NO_COLUMN, IDENTITY_BYTES + index * UNIT_BYTES));
+  mark.write(identity, 0, IDENTITY_BYTES, 'hex');
+  for (let index = 0; index < units.length; index += 1) {
+    mark.writeUInt32LE(units[index] ?? NO_COLUMN, IDENTITY_BYTES + index * UNIT_BYTES);
+  }
   return mark;
 }
 
 /** The mark of a row as it is. @param has whether this claude-mem has a column of the row's kind */
 export function markOf(row: MemoryRow, has: (column: string) => boolean): Buffer {
   const units = UNITS[row.kind].map((unit) => {
-    if (unit.name === LINK) return hash32(canonicalJson(row.of));
+    if (unit.name === LINK) return hashLink(row.of);
     if (!unit.columns.every(has)) return null;
     return hashUnit(unit.columns.map((column) => row.set[column] ?? null));
   });
-  return writeMark(memoryKey(row.kind, row.set, nameOf(row.of)), units);
+  return writeMark(memoryKey(row.kind, row.set, nameOf(row.of)).toString('hex'), units);
 }
 
 /** How two marks of one row differ: another memory altogether, or by the numbers of the parts that changed. */

@@ -52,9 +52,12 @@ export class Pace {
     return this.#isAlone && now - this.#writtenAt >= USED_FOR_MS ? HOLD_ALONE_MS : HOLD_MS;
   }
 
-  /** Lets others have their turn after a hold of so many milliseconds. */
+  /**
+   * Lets others have their turn after a hold of so many milliseconds: as long, on average. SQLite asks for a lock again every
+   * 100 ms; were the holds as regular, who once came at a bad moment would always come at one.
+   */
   async pause(held: number): Promise<void> {
     if (this.hold() === HOLD_ALONE_MS) await nextTurn();
-    else await sleep(held);
+    else await sleep(held * (0.5 + Math.random()));
   }
 }

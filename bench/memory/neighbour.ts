@@ -44,6 +44,13 @@ export async function measureNeighbour<T>(
       results: [
         distribution(label, 'a write of the worker, alone', 'ms', alone.latencies),
         distribution(label, 'a write of the worker, during the merge', 'ms', meanwhile.latencies),
+        single(
+          label,
+          'a write of the worker, during the merge: longest',
+          'ms',
+          Math.max(0, ...meanwhile.latencies),
+          meanwhile.latencies.length,
+        ),
         judged(
           single(label, "added to the worker's write p99", 'ms', added, meanwhile.latencies.length),
           GOALS.added,

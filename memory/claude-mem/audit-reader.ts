@@ -1,9 +1,8 @@
 import { hash } from 'node:crypto';
 import type Database from 'better-sqlite3';
-import { canonicalJson } from '../canonical-json.ts';
 import { KINDS, UNITS, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM, keyColumns } from '../keys.ts';
-import { hash32, hashUnit, markOf, writeMark } from '../marks.ts';
+import { hashLink, hashUnit, markOf, writeMark } from '../marks.ts';
 import type { SqliteValue } from '../values.ts';
 import type { RowReader } from './read.ts';
 import type { ClaudeMemSchema } from './schema.ts';
@@ -48,13 +47,7 @@ export class AuditReader {
   #toMark(kind: Kind, row: SqliteValue[]): MarkedRow {
     const { keys, units } = this.#plans[kind];
     const id = Number(row[0]);
-    // Undecodable bytes, blobs and big integers need the careful reader; they are rare.
-    const odd = row.some((value) =>
-      typeof value === 'string'
-        ? value.includes('\uFFFD')
-        : typeof value === 'bigint' || (typeof value === 'object' && value !== null),
-    );
-    if (odd) {
+    if (row.some(needsCare)) {
       const whole = this.#reader.byId(kind, id);
       const columns = this.#schema.columns[kind];
       if (whole !== null) return { id, mark: markOf(whole, (column) => columns.has(column)) };
@@ -62,20 +55,26 @@ export class AuditReader {
     const platform = typeof row[1] === 'string' ? row[1] : DEFAULT_PLATFORM;
     const session = typeof row[2] === 'string' ? row[2] : null;
     const named: SqliteValue[] = row.slice(4, 4 + keys);
-    const identity =
-      kind === 'session' || kind === 'prompt' ? [kind, platform, session, ...named] : [kind, ...named];
+    if (kind === 'session' || kind === 'prompt') named.unshift(kind, platform, session);
+    else named.unshift(kind);
     let at = 4 + keys;
     const marks = units.map((count, index) => {
-      const unit = UNITS[kind][index];
-      if (unit?.merge === 'link') {
-        return hash32(canonicalJson(session === null ? { memory: row[3] ?? '' } : { platform, session }));
+      if (UNITS[kind][index]?.merge === 'link') {
+        return hashLink(session === null ? { memory: String(row[3] ?? '') } : { platform, session });
       }
       if (count === null) return null;
       at += count;
       return hashUnit(row.slice(at - count, at) as (string | number | null)[]);
     });
-    return { id, mark: writeMark(hash('sha256', JSON.stringify(identity), 'buffer'), marks) };
+    // Hexadecimal: the binding takes twice as long to make a buffer.
+    return { id, mark: writeMark(hash('sha256', JSON.stringify(named), 'hex'), marks) };
   }
+}
+
+/** Whether a value may be undecodable bytes, a blob or a big integer: rare, and the careful reader's work. */
+function needsCare(value: SqliteValue): boolean {
+  if (typeof value === 'string') return value.includes('\uFFFD');
+  return typeof value === 'bigint' || (typeof value === 'object' && value !== null);
 }
 
 function planOf(db: Database.Database, schema: ClaudeMemSchema, kind: Kind): Plan {

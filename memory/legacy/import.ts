@@ -5,7 +5,9 @@ import type { StoreAccess } from '../../contract/nodes.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { parseOperation } from '../operation.ts';
 import { scanNewRows } from '../scan.ts';
-import { MergeBatches } from './merge-batches.ts';
+import { MergeBatches } from '../merge/batches.ts';
+import type { Merger } from '../merge/merger.ts';
+import type { Outcome } from '../merge/tools.ts';
 import { SnapshotMerge, type ImportContext, type LegacyImport } from './merge-snapshot.ts';
 import { legacyKeys } from './objects.ts';
 import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
@@ -144,13 +146,17 @@ async function retryWaiting(context: ImportContext, cid: string, result: LegacyI
   const waiting = waitingFrom(ledger, cid);
   if (waiting.length === 0) return;
   await withBatches(context, async (batches) => {
-    const refused = await batches.run(waiting, (merger, { line, origin, key, version }) => {
+    const retry = (merger: Merger, { line, origin, key, version }: (typeof waiting)[number]): Outcome => {
       const outcome = merger.apply(parseOperation(line), origin, true);
       if (outcome !== 'waiting') ledger.inbox.stopWaiting(IMPORT_BIT, key, version);
       if (outcome === 'inserted') result.inserted += 1;
       return outcome;
+    };
+    await batches.run(waiting, retry, {
+      merged: (_outcomes, refused) => {
+        result.inserted -= refused;
+      },
     });
-    result.inserted -= refused;
   });
   result.waiting += waitingFrom(ledger, cid).length;
 }
@@ -159,7 +165,8 @@ async function withBatches(
   { session, config }: ImportContext,
   work: (batches: MergeBatches) => Promise<void>,
 ): Promise<void> {
-  const batches = new MergeBatches(session, config);
+  const space = { ...session.ledger.spaces.get(config.cid), id: IMPORT_BIT };
+  const batches = new MergeBatches(session, config, space);
   try {
     await work(batches);
   } finally {

@@ -16,7 +16,7 @@ import type { Row, Value } from '../values.ts';
 import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
 import { legacyNode } from './objects.ts';
-import type { MergeBatches } from './merge-batches.ts';
+import type { MergeBatches } from '../merge/batches.ts';
 
 /** What an import found and did, in memories. */
 export interface LegacyImport {
@@ -99,10 +99,11 @@ export class SnapshotMerge {
           const operation = this.#missing(row, shared);
           if (operation !== null) operations.push(operation);
         }
-        const refused = await this.#batches.run(operations, (merger, operation) =>
-          this.#apply(merger, operation),
-        );
-        this.#result.inserted -= refused;
+        await this.#batches.run(operations, (merger, operation) => this.#apply(merger, operation), {
+          merged: (_outcomes, refused) => {
+            this.#result.inserted -= refused;
+          },
+        });
         progress(`imported ${this.#result.inserted} memories`);
         if (rows.length < PAGE) break;
       }

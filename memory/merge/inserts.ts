@@ -14,8 +14,11 @@ import { PendingRows, type PendingRow } from './pending-rows.ts';
 import { isRefusal } from './refusal.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
-/** Rows that are inserted at a time. */
-const FLUSH_ROWS = 50;
+/** What inserting a row is taken to cost before one was measured, in milliseconds: more than on any machine tried. */
+const ROW_MS = 0.3;
+
+/** A flush of fewer rows says little of what a row costs. */
+const TELLING_ROWS = 20;
 
 /** Puts memories that are not here into claude-mem. */
 export class Inserts {
@@ -23,6 +26,7 @@ export class Inserts {
   readonly #auditReader: AuditReader;
   readonly #pending = new PendingRows();
   #byHash: Database.Statement<unknown[]> | null = null;
+  #rowMs = ROW_MS;
 
   constructor(tools: MergeTools) {
     this.#tools = tools;
@@ -90,14 +94,14 @@ export class Inserts {
    * @returns how many of them this claude-mem refused, so that they wait instead
    */
   flush(): number {
+    const began = performance.now();
+    const rows = this.#pending.size;
     let refused = 0;
     for (const group of this.#pending.takeGroups()) {
       const [first] = group;
       if (first === undefined) continue;
       const { kind } = first.operation;
       let ids: readonly (number | null)[];
-      // A refused group is undone to here, and tried row by row.
-      this.#tools.context.db.exec('SAVEPOINT pending');
       try {
         ids = this.#tools.writer.insertMany(
           kind,
@@ -105,10 +109,8 @@ export class Inserts {
         );
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        this.#tools.context.db.exec('ROLLBACK TO pending');
         ids = group.map((each) => this.#insertAlone(each));
       }
-      this.#tools.context.db.exec('RELEASE pending');
       const inserted = ids.filter((id) => id !== null);
       const marks = new Map(this.#marksFrom(kind, inserted));
       group.forEach(({ operation, origin }, index) => {
@@ -127,12 +129,13 @@ export class Inserts {
         this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, operation.key);
       });
     }
+    if (rows >= TELLING_ROWS) this.#rowMs = (performance.now() - began) / rows;
     return refused;
   }
 
-  /** Flushes when so many rows wait that inserting them takes some milliseconds. */
-  flushIfMany(): number {
-    return this.#pending.size >= FLUSH_ROWS ? this.flush() : 0;
+  /** How long a flush would take now, in milliseconds, by how long the ones before took. */
+  get flushMs(): number {
+    return this.#pending.size * this.#rowMs;
   }
 
   #insertAlone({ operation, origin, row }: PendingRow): number | null {

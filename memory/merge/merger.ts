@@ -148,8 +148,8 @@ export class Merger {
     return this.#inserts.flush();
   }
 
-  /** The same, when so many rows wait that inserting them takes some milliseconds. */
-  flushIfMany(): number {
-    return this.#inserts.flushIfMany();
+  /** How long a flush would take now, in milliseconds, by how long the ones before took. */
+  get flushMs(): number {
+    return this.#inserts.flushMs;
   }
 }

@@ -83,10 +83,7 @@ export async function buildModel(
         const batch = written.slice(from, from + BATCH);
         ledger.atomically(() =>
           db.transaction(() => {
-            for (const each of batch) {
-              merger.apply(each, origin, false);
-              merger.flushIfMany();
-            }
+            for (const each of batch) merger.apply(each, origin, false);
             merger.flush();
           })(),
         );
