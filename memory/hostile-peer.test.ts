@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forgeSegment } from '../test/forge.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
@@ -70,6 +71,24 @@ describe('a peer in wrong hands', () => {
       'first',
       'plausible',
     ]);
+  });
+});
+
+describe('an operation that only a later version can read', () => {
+  it('is read after the upgrade', async () => {
+    await forgeSegment(hostile, fleet.space.cid, [
+      { kind: 'tool_use', key: '0'.repeat(64), ver: [1, 1, 'hostile'], set: {} },
+    ]);
+    expect((await honest.engine.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
+    expect((await honest.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+    await honest.engine.close();
+    const ledger = new Database(honest.options.ledgerPath);
+    ledger.exec(`UPDATE meta SET value = 0 WHERE name = 'reads'`);
+    ledger.close();
+    const upgraded = fleet.reopen(honest, {});
+    // Nothing new is in the store: it asks for the segment by itself.
+    expect((await upgraded.pull(fleet.space, false, CALL)).problems).toHaveLength(1);
+    await upgraded.close();
   });
 });
 

@@ -14,6 +14,9 @@ const ValueSchema = z.union([
   z.strictObject({ $blob: z.base64() }),
 ]);
 
+/** Counted up with every version of Membridge that can read operations which the one before could not. */
+export const READS = 1;
+
 /** Counters and clocks stay far below 2^53, so that a node can always write a later one. */
 const MAX_COUNTER = 2 ** 40;
 const VersionTuple = z.tuple([
