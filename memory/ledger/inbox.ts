@@ -63,7 +63,7 @@ export class Inbox {
     ).run(space, name.node, name.epoch, name.seq, name.hash, at);
   }
 
-  /** Segments that this ledger sent. */
+  /** Segments that this node sent, with this ledger or with one before it. */
   own(space: number, node: string): SegmentName[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state = 'own'`,
@@ -151,8 +151,9 @@ export class Inbox {
     this.#sql('UPDATE segment SET done = ? WHERE id = ?').run(done, id);
   }
 
-  markApplied(id: number): void {
-    this.#sql(`UPDATE segment SET state = 'applied' WHERE id = ?`).run(id);
+  /** @param own whether this node wrote it, with a ledger that it had before: it is answerable for it again */
+  markApplied(id: number, own = false): void {
+    this.#sql('UPDATE segment SET state = ? WHERE id = ?').run(own ? 'own' : 'applied', id);
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
   }
 

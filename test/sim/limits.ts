@@ -4,7 +4,7 @@
  */
 export const LEFT_OUT = {
   /** Segments that the store loses: what a node deletes while it sends its memories again stays with its peers. */
-  lostSegments: true,
+  lostSegments: false,
   /** A session that is deleted and written again, or whose rows live on elsewhere, may differ between machines. */
-  deletedSessions: true,
+  deletedSessions: false,
 };
