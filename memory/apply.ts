@@ -127,7 +127,7 @@ export async function applyStaged(
       session.signal.throwIfAborted();
       let held = 0;
       let refused = 0;
-      const hold = pace.hold();
+      const hold = pace.hold(items.length - next);
       const done = guarded(session.path, () =>
         ledger.atomically(() => {
           const began = performance.now();
