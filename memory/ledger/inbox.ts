@@ -151,9 +151,11 @@ export class Inbox {
     this.#sql('UPDATE segment SET done = ? WHERE id = ?').run(done, id);
   }
 
-  /** @param own whether this node wrote it, with a ledger that it had before: it is answerable for it again */
+  /** @param own whether this node wrote it, with a ledger that it had before: it answers for it again, if it is a segment */
   markApplied(id: number, own = false): void {
-    this.#sql('UPDATE segment SET state = ? WHERE id = ?').run(own ? 'own' : 'applied', id);
+    this.#sql(
+      `UPDATE segment SET state = CASE WHEN ? AND ${IS_SEGMENT} THEN 'own' ELSE 'applied' END WHERE id = ?`,
+    ).run(own ? 1 : 0, id);
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
   }
 
