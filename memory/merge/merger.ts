@@ -1,6 +1,5 @@
 import { errorMessage } from '../../contract/errors.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
-import { UNITS } from '../kinds.ts';
 import { DEATH } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import {
@@ -10,8 +9,9 @@ import {
   type Operation,
   type UpdateOperation,
 } from '../operation.ts';
-import { NOT_TRUSTED, trustIn } from '../trust.ts';
+import { NOT_TRUSTED } from '../trust.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
+import { byTrust, isAccepted, unitsIn, type Accepts } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';
 import { isRefusal } from './refusal.ts';
@@ -27,9 +27,11 @@ export class Merger {
   readonly #inserts: Inserts;
   readonly #updates: Updates;
   readonly #deletions: Deletions;
+  readonly #accepts: Accepts;
 
   constructor(context: MergeContext) {
     this.#tools = new MergeTools(context);
+    this.#accepts = context.accepts ?? byTrust(context.config);
     this.#inserts = new Inserts(this.#tools);
     this.#updates = new Updates(this.#tools, this.#inserts);
     this.#deletions = new Deletions(this.#tools);
@@ -47,7 +49,7 @@ export class Merger {
     try {
       const incoming = { origin, stub };
       // What comes by way of another node is judged by who wrote it.
-      if (trustIn(this.#tools.context.config, operation.version.node) !== 'accept') {
+      if (!isAccepted(operation, this.#accepts)) {
         return this.#tools.wait(operation, origin, NOT_TRUSTED, true);
       }
       switch (operation.type) {
@@ -121,10 +123,7 @@ export class Merger {
     const row = this.#tools.reader.byId(operation.kind, entity.row);
     if (row === null) return this.#tools.noted(entity);
     const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
-    const names = UNITS[operation.kind]
-      .filter(({ name, columns }) => name in values || columns.some((column) => column in values))
-      .map(({ name }) => name);
-    const units = new Map(names.map((name) => [name, operation.version]));
+    const units = new Map(unitsIn(operation).map(({ name }) => [name, operation.version]));
     return this.#updates.mergeInto(incoming, entity, row, {
       values,
       written: { base: entity.version, units },

@@ -12,6 +12,7 @@ import {
 } from '../layout.ts';
 import type { SyncSession } from '../session.ts';
 import { signBytes, type NodeKey } from '../signing.ts';
+import { MAX_DRIFT_MS, clockAt } from '../versions.ts';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -101,6 +102,13 @@ export async function listSnapshots(
   }
   return [...found].sort(([a], [b]) => (a < b ? 1 : -1)).map(([, snapshot]) => snapshot);
 }
+
+/**
+ * The hybrid clock of the latest write in a snapshot. What a clock ahead of its time says is no reason to take it for one of
+ * the future: everything in it had been written when it was begun.
+ */
+export const latestIn = ({ newest, at }: ManifestBody): number =>
+  Math.min(newest, clockAt(at + MAX_DRIFT_MS));
 
 /** Whether a snapshot was taken before another. */
 export const isOlder = (a: SnapshotName, b: SnapshotName): boolean =>
