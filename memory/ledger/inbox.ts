@@ -258,6 +258,13 @@ export class Inbox {
     );
   }
 
+  /** Whether any operation on a memory waits, parked or not. */
+  isWaiting(space: number, key: Buffer): boolean {
+    return (
+      this.#sql('SELECT 1 FROM waiting WHERE space = ? AND key = ? LIMIT 1').get(space, key) !== undefined
+    );
+  }
+
   /** The operations that are parked for one reason. */
   parkedFor(space: number, reason: string): string[] {
     return this.#sql('SELECT line FROM waiting WHERE space = ? AND reason = ?')

@@ -52,6 +52,8 @@ export interface Manifest extends ManifestBody {
 export interface ListedSnapshot {
   readonly name: SnapshotName;
   readonly hasManifest: boolean;
+  /** When the store took the last of it, epoch ms by the store's clock. */
+  readonly modified: number;
   readonly keys: readonly string[];
 }
 
@@ -89,14 +91,18 @@ export async function listSnapshots(
   session: Pick<SyncSession, 'store'>,
   cid: string,
 ): Promise<ListedSnapshot[]> {
-  const found = new Map<string, { name: SnapshotName; hasManifest: boolean; keys: string[] }>();
-  for (const { key } of await session.store.list(snapshotsPrefix(cid))) {
+  const found = new Map<
+    string,
+    { name: SnapshotName; hasManifest: boolean; modified: number; keys: string[] }
+  >();
+  for (const { key, modified } of await session.store.list(snapshotsPrefix(cid))) {
     const parsed = parseSnapshotKey(cid, key);
     if (parsed === null) continue;
     const { name, isManifest } = parsed;
     const place = `${name.id}/${name.node}`;
-    const snapshot = found.get(place) ?? { name, hasManifest: false, keys: [] };
+    const snapshot = found.get(place) ?? { name, hasManifest: false, modified: 0, keys: [] };
     snapshot.hasManifest ||= isManifest;
+    snapshot.modified = Math.max(snapshot.modified, modified);
     snapshot.keys.push(key);
     found.set(place, snapshot);
   }
