@@ -62,7 +62,7 @@ describe('a restore in place keeps', () => {
     await a.engine.pull(held, true, CALL);
     time += 60_000;
     write(b, 'z', 1);
-    await b.engine.push(fleet.space, CALL);
+    await tell(b, `UPDATE sdk_sessions SET custom_title = 'poison' WHERE content_session_id = 's-y'`);
     await settle(fleet.space, [b, c]);
     // Also by way of a node that is trusted.
     await c.engine.snapshot(fleet.space, CALL);
@@ -72,8 +72,10 @@ describe('a restore in place keeps', () => {
     expect((await a.engine.push(held, CALL)).rows).toBe(0);
     expect(titles(a)).toEqual(['x 0', 'x 1', 'y 0', 'y 1']);
     expect(titleOfSession(a, 'x')).toBe('by b');
+    expect(titleOfSession(a, 'y')).toBeNull();
     await b.engine.pull(fleet.space, true, CALL);
     expect(titles(b)).toEqual(['x 0', 'x 1', 'y 0', 'y 1', 'z 0']);
+    expect(titleOfSession(b, 'y')).toBe('poison');
   });
 
   it('what a node wrote whose clock is ahead, and goes by when it came for what it did later', async () => {
