@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
+import type { Changes } from './changes.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
@@ -27,6 +28,7 @@ export interface EmitContext {
   readonly ledger: Ledger;
   readonly clock: HybridClock;
   readonly node: string;
+  readonly changes: Changes;
 }
 
 /** Operations for one segment, and what the ledger must note once it is sealed. */
@@ -228,13 +230,23 @@ class Collector {
     });
   }
 
-  /** A row may be covered by its own project where its session is not: the session goes along. */
+  /**
+   * A row may be covered by its own project where its session is not: the session goes along. One that was deleted lives
+   * again by a row that was written into it since.
+   */
   #emitSession(sessionId: number): void {
     const { ledger, reader } = this.#context;
     const entity = ledger.entities.byRow('session', sessionId);
-    if (entity === null || isKnownIn(entity, this.#space.id)) return;
+    if (entity?.dead === true) this.#notes.push(() => this.#revive(entity.key, sessionId));
+    if (entity === null || entity.dead || isKnownIn(entity, this.#space.id)) return;
     const row = reader.byId('session', sessionId);
     if (row !== null && row.project !== EXCLUDED_PROJECT) this.#emitWhole(entity, row);
+  }
+
+  #revive(key: Buffer, row: number): void {
+    const { ledger, changes } = this.#context;
+    const entity = ledger.entities.byKey(key);
+    if (entity?.dead === true) changes.revive(entity, row);
   }
 
   /** Prompts of a session were passed over while it belonged to no project of the space. */
