@@ -145,6 +145,7 @@ export async function collectOwn(
     for (const key of snapshot.keys.toSorted()) await remove(key);
     removedSnapshots += 1;
   }
+  told.clear();
   return {
     segments: unneeded.length,
     snapshots: removedSnapshots,
