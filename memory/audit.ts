@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MarkedRow } from './claude-mem/audit-reader.ts';
-import { checkDeletions } from './guard.ts';
+import { checkDeletions, spendApproval } from './guard.ts';
 import { KINDS, SHAPES, type Kind } from './kinds.ts';
 import { nameRow } from './scan.ts';
 import type { SyncSession } from './session.ts';
@@ -52,12 +52,14 @@ function auditPage(
         } else if (changes.notice(row)) audited.changed += 1;
       }
       if (differing.gone.length === 0 || !checkDeletions(context)) return;
+      const before = audited.deleted;
       for (const row of differing.gone) {
         // It may have been written between the two readings.
         if (reader.byId(kind, row) !== null) continue;
         changes.bury(kind, row);
         audited.deleted += 1;
       }
+      spendApproval(ledger, audited.deleted - before);
     });
   }
   return last;
@@ -109,6 +111,7 @@ export async function auditAll(context: AuditContext, signal: AbortSignal): Prom
       await nextTurn();
     }
   }
+  spendApproval(context.ledger, Infinity);
   return audited;
 }
 

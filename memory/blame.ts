@@ -1,5 +1,6 @@
 import type { Kind } from './kinds.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { isNobody } from './merge/accepted.ts';
 import { timeOf } from './versions.ts';
 
 /** Who wrote something, and when by that node's clock (epoch ms). */
@@ -38,10 +39,8 @@ export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
     writer:
       entity.version.counter === 0 ? null : { node: entity.version.node, at: timeOf(entity.version.hlc) },
     segment: entity.origin === null ? null : ledger.inbox.segmentOf(entity.origin),
-    changed: Array.from(ledger.entities.registersOf(entity), ([part, { node, hlc }]) => ({
-      part,
-      node,
-      at: timeOf(hlc),
-    })),
+    changed: [...ledger.entities.registersOf(entity)]
+      .filter(([, version]) => !isNobody(version))
+      .map(([part, { node, hlc }]) => ({ part, node, at: timeOf(hlc) })),
   }));
 }

@@ -167,6 +167,20 @@ describe('a deletion', () => {
     expect(b.count('observations')).toBe(80);
   });
 
+  it('that was approved uses the approval up: the next accident asks again', async () => {
+    writeHistory(a.db, { name: 'more', seed: 5, observations: 352, from: JANUARY + 1e9 });
+    await a.engine.push(fleet.space, CALL);
+    a.db.exec('DELETE FROM observations WHERE id <= 100');
+    await a.engine.audit(CALL, { deep: true });
+    await expect(a.engine.push(fleet.space, CALL)).rejects.toMatchObject({ code: 'memory_guarded' });
+    expect(await a.engine.resolveDeletes('approve', CALL)).toEqual({ deletes: 100 });
+    expect((await a.engine.push(fleet.space, CALL)).rows).toBe(100);
+    a.db.exec('DELETE FROM observations WHERE id <= 195');
+    await a.engine.audit(CALL, { deep: true });
+    await expect(a.engine.push(fleet.space, CALL)).rejects.toMatchObject({ code: 'memory_guarded' });
+    expect(await a.engine.resolveDeletes('approve', CALL)).toEqual({ deletes: 95 });
+  });
+
   it('of very many rows can be taken back from the fleet', async () => {
     writeHistory(a.db, { name: 'more', seed: 5, observations: 120, from: JANUARY + 1e9 });
     await settle(fleet.space, [a, b]);

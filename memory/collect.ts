@@ -14,12 +14,15 @@ import type { SyncSession } from './session.ts';
 import {
   coveredBy,
   isOlder,
+  latestIn,
   listSnapshots,
   readManifest,
   type ListedSnapshot,
   type Manifest,
 } from './snapshot/manifest.ts';
+import { ToldMemories, lackedOfSegments, lackedOfSnapshot } from './snapshot/told.ts';
 import { verifySnapshot } from './snapshot/verify.ts';
+import { trustIn } from './trust.ts';
 import { clockAt } from './versions.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -56,8 +59,9 @@ export interface Collected {
 
 /**
  * Removes this node's own objects that nobody needs any more. A segment goes when
- * - a snapshot tells of it that is older than the restore window (so every time within the window has a snapshot before it
- *   and the segments after that) and that was read whole and found as it was signed, in this very call;
+ * - a snapshot of a trusted node tells of it that is older than the restore window (so every time within the window has a
+ *   snapshot before it and the segments after that) and that was, in this very call, read whole, found as it was signed, and
+ *   found to hold every memory in what is removed for it;
  * - every living node has acknowledged it: one with a certificate and an ack of the last 30 days, or with a certificate
  *   of the last 30 days and no ack yet;
  * - no other object lies at its place or would lose its predecessor's proof (a cloned machine's incarnation is left alone).
@@ -101,22 +105,27 @@ export async function collectOwn(
     sizes.set(key, size);
   }
   const problems: string[] = [];
-  const waitsFor = new Set<string>();
-  const hasWork = names.length > 0 || own.length > 1;
-  const base = hasWork ? await newestOf(session, cid, snapshots, before, problems) : null;
-  const result = { segments: 0, snapshots: 0, remnants, base: base?.id ?? null, problems };
-  if (base === null) return { ...result, bytes, waitsFor: [] };
+  const nothing = { segments: 0, snapshots: 0, remnants, base: null, problems, bytes, waitsFor: [] };
+  if (names.length === 0 && own.length < 2) return nothing;
 
   const living = await livingAcks(session, cid, now);
-  const isCovered = coveredBy(base);
   const filed = new Set(ledger.inbox.usedOf(ledger.spaces.get(cid).id, identity.node).map(placeOf));
   const forked = new Set(names.filter((name, at) => isTwice(name, names[at + 1])).map(({ epoch }) => epoch));
-  const unneeded = names.filter((name) => {
-    if (!isCovered(name) || !filed.has(placeOf(name)) || forked.has(name.epoch)) return false;
-    const missing = [...living].filter(([, ack]) => !hasUsed(ack, name)).map(([node]) => node);
-    for (const node of missing) waitsFor.add(node);
-    return missing.length === 0;
-  });
+  const waitsFor = new Set<string>();
+  /** The segments that nobody needs any more once a snapshot stands for them. */
+  const behind = (manifest: Manifest): SegmentName[] => {
+    const isCovered = coveredBy(manifest);
+    return names.filter((name) => {
+      if (!isCovered(name) || !filed.has(placeOf(name)) || forked.has(name.epoch)) return false;
+      const missing = [...living].filter(([, ack]) => !hasUsed(ack, name)).map(([node]) => node);
+      for (const node of missing) waitsFor.add(node);
+      return missing.length === 0;
+    });
+  };
+  const told = new ToldMemories(ledger);
+  const base = await newestOf(session, config, snapshots, before, { told, behind, problems });
+  if (base === null) return nothing;
+  const unneeded = behind(base);
   // First the word in the ledger: a full listing must not take them for lost and send everything again.
   ledger.atomically(() => ledger.inbox.markCollected(ledger.spaces.get(cid).id, unneeded));
   for (const name of unneeded) await remove(segmentKey(cid, name));
@@ -127,34 +136,62 @@ export async function collectOwn(
     const manifest = await readManifest(session, cid, snapshot.name);
     // One that cannot be read may hold something that the base does not: it stays.
     if (manifest === null || !tellsOfAll(base, manifest)) continue;
+    const kept = await lackedOfSnapshot(session, cid, manifest, told);
+    if (kept !== null) {
+      problems.push(`snapshot ${base.id} of ${base.node}: ${kept}`);
+      continue;
+    }
     // The manifest first: what is left of one that is cut off is a remnant, not half a snapshot.
     for (const key of snapshot.keys.toSorted()) await remove(key);
     removedSnapshots += 1;
   }
+  told.clear();
   return {
-    ...result,
     segments: unneeded.length,
     snapshots: removedSnapshots,
+    remnants,
+    base: base.id,
+    problems,
     bytes,
     waitsFor: [...waitsFor],
   };
 }
 
-/** The latest snapshot that is older than the window and sound to the last byte. */
+interface Wanted {
+  /** Takes note of what the snapshot that is returned tells of. */
+  readonly told: ToldMemories;
+  /** The segments that would go if one stood for them. */
+  readonly behind: (manifest: Manifest) => SegmentName[];
+  readonly problems: string[];
+}
+
+/**
+ * The latest snapshot of a trusted node that is older than the window, by its name and by the store's own clock, sound to
+ * the last byte, and tells of every memory in the segments that would go for it.
+ */
 async function newestOf(
   session: SyncSession,
-  cid: string,
+  config: SpaceConfig,
   snapshots: readonly ListedSnapshot[],
   before: number,
-  problems: string[],
+  { told, behind, problems }: Wanted,
 ): Promise<Manifest | null> {
-  for (const { name, hasManifest } of snapshots) {
-    if (!hasManifest || snapshotTime(name) > before) continue;
+  const { cid } = config;
+  for (const { name, hasManifest, modified } of snapshots) {
+    if (!hasManifest || Math.max(snapshotTime(name), modified) > before) continue;
+    if (trustIn(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, cid, name);
-    const problem =
-      manifest === null ? 'it has no valid manifest' : await verifySnapshot(session, cid, manifest);
-    if (manifest !== null && problem === null && manifest.newest <= clockAt(before)) return manifest;
-    problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? 'it tells of later writes'}`);
+    told.clear();
+    let problem =
+      manifest === null
+        ? 'it has no valid manifest'
+        : await verifySnapshot(session, cid, manifest, (lines) => told.hear(lines));
+    if (manifest !== null && problem === null) {
+      if (latestIn(manifest) > clockAt(before)) problem = 'it tells of later writes';
+      else problem = await lackedOfSegments(session, cid, behind(manifest), told);
+      if (problem === null) return manifest;
+    }
+    problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? ''}`);
   }
   return null;
 }

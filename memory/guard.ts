@@ -59,6 +59,15 @@ export function approveDeletions(ledger: Ledger): void {
 }
 
 /**
+ * Uses up what was approved: an approval is for the deletions that were there when it was given, not for the next ones.
+ * @param deletions how many of them were just believed; all, when every row was looked at
+ */
+export function spendApproval(ledger: Ledger, deletions: number): void {
+  const approved = Number(ledger.meta(APPROVED) ?? 0);
+  if (approved > 0) ledger.setMeta(APPROVED, Math.max(0, approved - deletions));
+}
+
+/**
  * Refuses to send while deletions are held: a database that lost so much may have lost more.
  * @throws MembridgeError memory_guarded, with what to do
  */

@@ -30,7 +30,7 @@ export const clockAt = (at: number): number => at * LOGICAL_STEPS;
 export const timeOf = (hlc: number): number => Math.floor(hlc / LOGICAL_STEPS);
 
 /** A clock further ahead than this is not followed (5 minutes, in milliseconds). */
-const MAX_DRIFT_MS = 5 * 60_000;
+export const MAX_DRIFT_MS = 5 * 60_000;
 
 /** Whether a time has passed since a moment. A moment in the future comes of a clock that was put back: it counts as past. */
 export function hasPassed(since: number, ms: number, now: number): boolean {

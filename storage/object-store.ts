@@ -11,6 +11,8 @@ export interface ListedObject {
   readonly key: string;
   readonly size: number;
   readonly etag: string;
+  /** When the store took it, by the store's own clock, epoch ms. */
+  readonly modified: number;
 }
 
 /**
@@ -146,11 +148,17 @@ class MinioStore implements ObjectStore {
     return await this.#call('list', prefix, async () => {
       const objects: ListedObject[] = [];
       const stream = this.#client.listObjectsV2(this.#access.bucket, prefix, true, startAfter);
-      for await (const item of stream as AsyncIterable<{ name?: string; size: number; etag?: string }>) {
+      for await (const item of stream as AsyncIterable<{
+        name?: string;
+        size: number;
+        etag?: string;
+        lastModified?: Date;
+      }>) {
         if (item.name === undefined) continue;
         // A page of the listing holds at most 1,000 keys (S3 ListObjectsV2).
         if (objects.length % 1_000 === 0 && objects.length > 0) this.#traffic.requests += 1;
-        objects.push({ key: item.name, size: item.size, etag: item.etag ?? '' });
+        const modified = item.lastModified?.getTime() ?? Date.now();
+        objects.push({ key: item.name, size: item.size, etag: item.etag ?? '', modified });
       }
       this.#traffic.requests += 1;
       return objects;

@@ -85,6 +85,21 @@ export class RowReader {
       .all(sessionId) as number[];
   }
 
+  /** Whether any row belongs to a session. */
+  hasChildren(sessionId: number): boolean {
+    if (this.promptsOf(sessionId).length > 0) return true;
+    const { sources } = this.#schema;
+    return ['summary' as const, 'observation' as const].some(
+      (kind) =>
+        this.#db
+          .prepare(
+            `SELECT 1 FROM ${sources[kind]} t WHERE t.memory_session_id =
+             (SELECT memory_session_id FROM ${sources.session} WHERE id = ?) LIMIT 1`,
+          )
+          .get(sessionId) !== undefined,
+    );
+  }
+
   /** The largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
     const row = this.#db.prepare(`SELECT max(id) AS id FROM main.${SHAPES[kind].table}`).get() as {

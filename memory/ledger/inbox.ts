@@ -261,6 +261,20 @@ export class Inbox {
     );
   }
 
+  /** Whether any operation on a memory waits, parked or not. */
+  isWaiting(space: number, key: Buffer): boolean {
+    return (
+      this.#sql('SELECT 1 FROM waiting WHERE space = ? AND key = ? LIMIT 1').get(space, key) !== undefined
+    );
+  }
+
+  /** The operations that are parked for one reason. */
+  parkedFor(space: number, reason: string): string[] {
+    return this.#sql('SELECT line FROM waiting WHERE space = ? AND reason = ?')
+      .pluck()
+      .all(space, reason) as string[];
+  }
+
   /** Has what was parked for a memory be tried again. */
   unpark(space: number, key: Buffer): void {
     this.#sql('UPDATE waiting SET parked = 0 WHERE space = ? AND key = ?').run(space, key);
@@ -334,6 +348,12 @@ export class Inbox {
       `SELECT node, epoch, seq, hash, at FROM segment
        WHERE space = ? AND node = ? AND state IN ('own', 'applied') AND ${IS_SEGMENT}`,
     ).all(space, node) as (SegmentName & { at: number })[];
+  }
+
+  /** When the first segment of a space was filed that this ledger knows, epoch ms; Infinity before any was. */
+  beganAt(space: number): number {
+    const at = this.#sql('SELECT min(at) FROM segment WHERE space = ?').pluck().get(space) as number | null;
+    return at ?? Infinity;
   }
 
   /** Segments of our own that collection removes from the store: gone on purpose, not to be put back. */

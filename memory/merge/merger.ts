@@ -1,6 +1,5 @@
 import { errorMessage } from '../../contract/errors.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
-import { UNITS } from '../kinds.ts';
 import { DEATH } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import {
@@ -10,8 +9,9 @@ import {
   type Operation,
   type UpdateOperation,
 } from '../operation.ts';
-import { NOT_TRUSTED, trustIn } from '../trust.ts';
+import { NOT_TRUSTED } from '../trust.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
+import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';
 import { isRefusal } from './refusal.ts';
@@ -38,9 +38,11 @@ export class Merger {
   readonly #inserts: Inserts;
   readonly #updates: Updates;
   readonly #deletions: Deletions;
+  readonly #accepts: Accepts;
 
   constructor(context: MergeContext) {
     this.#tools = new MergeTools(context);
+    this.#accepts = context.accepts ?? byTrust(context.config);
     this.#inserts = new Inserts(this.#tools);
     this.#updates = new Updates(this.#tools, this.#inserts);
     this.#deletions = new Deletions(this.#tools);
@@ -52,14 +54,20 @@ export class Merger {
    * @param stub whether a row whose session is not here gets a stub session rather than waiting
    * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits instead
    */
-  apply(operation: Operation, origin: number, stub: boolean): Outcome {
+  apply(said: Operation, origin: number, stub: boolean): Outcome {
+    let operation = said;
     // Only operations on rows that are still to be inserted, and deletions, need those rows to be there.
     if (operation.type === 'delete' || this.#inserts.isPending(operation.key)) this.flush();
     try {
       const incoming = { origin, stub };
       // What comes by way of another node is judged by who wrote it.
-      if (trustIn(this.#tools.context.config, operation.version.node) !== 'accept') {
+      if (!isAccepted(operation, this.#accepts)) {
         return this.#tools.wait(operation, origin, NOT_TRUSTED, true);
+      }
+      if (operation.type === 'full') {
+        const judged = judge(operation, (write) => this.#isHere(write) || this.#accepts(write));
+        for (const each of judged.heldBack) this.#tools.wait(each, origin, NOT_TRUSTED, true);
+        operation = judged.operation;
       }
       const known = this.#tools.ledger.entities.byKey(operation.key);
       const counter = known === null ? 0 : this.#tools.ledger.entities.counterOf(known);
@@ -81,6 +89,14 @@ export class Merger {
       }
       throw error;
     }
+  }
+
+  /** Whether a write of a register was merged here before: it is not judged again. */
+  #isHere({ key, unit, version }: Write): boolean {
+    const { entities } = this.#tools.ledger;
+    const entity = entities.byKey(key);
+    const here = entity === null || unit === null ? undefined : entities.registersOf(entity).get(unit);
+    return here !== undefined && compareVersions(here, version) === 0;
   }
 
   #applyFull(incoming: Incoming<FullOperation>): Outcome {
@@ -114,9 +130,17 @@ export class Merger {
       origin: null,
       version: UNVERSIONED,
     };
+    const values = valuesOf(this.#tools.names.rowToLocal(operation.set), operation.of);
+    const units = new Map(operation.written);
+    for (const [unit, version] of operation.written) {
+      if (!isNobody(version)) continue;
+      // The row that is here knows better.
+      delete values[unit];
+      units.delete(unit);
+    }
     return this.#updates.mergeInto(incoming, known, row, {
-      values: valuesOf(this.#tools.names.rowToLocal(operation.set), operation.of),
-      written: { base: operation.version, units: operation.written },
+      values,
+      written: { base: operation.version, units },
     });
   }
 
@@ -138,10 +162,7 @@ export class Merger {
     const row = this.#tools.reader.byId(operation.kind, entity.row);
     if (row === null) return this.#goneHere(incoming, entity);
     const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
-    const names = UNITS[operation.kind]
-      .filter(({ name, columns }) => name in values || columns.some((column) => column in values))
-      .map(({ name }) => name);
-    const units = new Map(names.map((name) => [name, operation.version]));
+    const units = new Map(unitsIn(operation).map(({ name }) => [name, operation.version]));
     return this.#updates.mergeInto(incoming, entity, row, {
       values,
       written: { base: entity.version, units },

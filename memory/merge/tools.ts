@@ -14,6 +14,7 @@ import { formatOperation, type FullOperation, type Operation } from '../operatio
 import { Sessions } from '../sessions.ts';
 import type { Row, Value } from '../values.ts';
 import { versionText, type HybridClock } from '../versions.ts';
+import type { Accepts } from './accepted.ts';
 
 /** What an operation did here. */
 export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
@@ -28,6 +29,8 @@ export interface MergeContext {
   readonly clock: HybridClock;
   readonly node: string;
   readonly now: () => number;
+  /** Which writes may be merged; those of trusted nodes when absent. */
+  readonly accepts?: Accepts;
 }
 
 /** An operation and where it came from. */

@@ -8,6 +8,7 @@ import { linkedSession, valuesOf, type Operation, type SessionRef } from '../ope
 import { mergeRegisters, type Registers, type Written } from '../registers.ts';
 import type { Row, Value } from '../values.ts';
 import { compareVersions, type Version } from '../versions.ts';
+import { isNobody } from './accepted.ts';
 import type { Inserts } from './inserts.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
@@ -76,7 +77,7 @@ export class Updates {
       this.#tools.changes.claim(saved, numbersOf(kind, this.#courseSince(current, reborn)));
     }
     if (operation.type === 'full') {
-      this.#answer(saved, local, now, said);
+      this.#answer(saved, local, now, said, operation.written);
       // A space that had not heard of it from here is told what was written elsewhere or earlier.
       const knowsMore = !sameWrites(merged.written, said.written) || hasMoreCourse(now, said);
       if (current.version.counter > 0 && !isKnownIn(current, id) && knowsMore)
@@ -113,12 +114,19 @@ export class Updates {
   }
 
   /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
-  #answer(entity: Entity, before: Registers, now: MemoryRow, said: Registers): void {
+  #answer(
+    entity: Entity,
+    before: Registers,
+    now: MemoryRow,
+    said: Registers,
+    written: Written['units'],
+  ): void {
     if (before.written.base.counter > 0) return;
     const unsaid = UNITS[entity.kind].filter(({ name, columns, merge }) => {
       if (merge === 'lattice') {
         return Object.keys(foldLattices(said.values, pick(now.set, columns))).length > 0;
       }
+      if (isNobody(written.get(name))) return false;
       return merge === 'register' && (said.values[name] ?? null) === null && (now.set[name] ?? null) !== null;
     });
     this.#tools.changes.claim(entity, numbersOf(entity.kind, unsaid));

@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { inspectForm, physicalName, type TableForm } from '../claude-mem/form.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
+import { EVERY_SPACE } from '../ledger/entities.ts';
 
 /** What a restored database is made of. */
 export interface Sources {
@@ -23,7 +24,7 @@ export interface Assembled {
   readonly same: number;
   /** Memories of the space that came back. */
   readonly back: number;
-  /** Rows that belong to no space, or were never sent: they exist nowhere else. */
+  /** Rows that belong to no space, or were never sent, or that another space knows too. */
   readonly kept: number;
   /** Rows of the space that were not there at that time. */
   readonly gone: number;
@@ -183,8 +184,12 @@ class Assembly {
         WHERE fresh.model = ${map}.model;
       CREATE UNIQUE INDEX temp.${map}_row ON ${map} (row);
       INSERT INTO needed (kind, row)
-        SELECT ${code}, id FROM local.${table} x WHERE id NOT IN (SELECT row FROM ${map}) AND NOT EXISTS (
-          SELECT 1 FROM ledger.entity l WHERE l.kind = ${code} AND l.row = x.id AND l.spaces & ${2 ** this.#space} <> 0);
+        SELECT ${code}, id FROM local.${table} x WHERE id NOT IN (SELECT row FROM ${map}) AND (
+          NOT EXISTS (
+            SELECT 1 FROM ledger.entity l WHERE l.kind = ${code} AND l.row = x.id AND l.spaces & ${2 ** this.#space} <> 0)
+          OR EXISTS (
+            SELECT 1 FROM ledger.entity l WHERE l.kind = ${code} AND l.row = x.id AND l.dead = 0
+            AND l.spaces <> ${EVERY_SPACE} AND l.spaces & ~${2 ** this.#space} <> 0));
     `);
   }
 

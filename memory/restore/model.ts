@@ -8,16 +8,17 @@ import { shadowOldTables } from '../claude-mem/form.ts';
 import { detectSchema } from '../claude-mem/schema.ts';
 import { listAll, verifyFetched } from '../fetch.ts';
 import { KINDS, SHAPES } from '../kinds.ts';
-import { segmentKey, type SegmentName } from '../layout.ts';
+import { segmentKey, segmentName, type SegmentName } from '../layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { Merger } from '../merge/merger.ts';
 import { parseOperation, type Operation } from '../operation.ts';
 import { readOperations } from '../segment.ts';
 import type { SyncSession } from '../session.ts';
-import { coveredBy, listSnapshots, readManifest, type Manifest } from '../snapshot/manifest.ts';
+import { coveredBy, latestIn, listSnapshots, readManifest, type Manifest } from '../snapshot/manifest.ts';
 import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
 import { HybridClock } from '../versions.ts';
 import { asOf, lastClockIn } from './as-of.ts';
+import { mergedHere } from './merged-here.ts';
 import { trustIn } from '../trust.ts';
 
 /** A space as it was at a time, in a database and a ledger of its own. */
@@ -33,6 +34,9 @@ export interface Model {
 
 /** Operations merged per transaction: nobody else waits for these files. */
 const BATCH = 2_000;
+
+/** The model files no segments: everything in it has the same origin. */
+const ORIGIN = 1;
 
 /**
  * Merges everything that was written up to a time into an empty database, by the very rules by which nodes merge.
@@ -70,20 +74,24 @@ export async function buildModel(
       clock: new HybridClock(0, () => at),
       node: session.identity.node,
       now: session.now,
+      accepts: mergedHere(session.ledger, config),
     });
     const problems: string[] = [];
     let operations = 0;
-    const apply = async (bytes: Buffer, origin: number): Promise<void> => {
+    const now = session.now();
+    const apply = async (bytes: Buffer, arrived: number | null): Promise<void> => {
       const read = readOperations(bytes, session.identity.sealingKeys);
       if (read.problems.length > 0) problems.push(`${read.problems.length} operations could not be read`);
-      const written = read.operations.map((operation) => asOf(operation, at)).filter((each) => each !== null);
+      const written = read.operations
+        .map((operation) => asOf(operation, at, { arrived, now }))
+        .filter((each) => each !== null);
       written.sort((a, b) => rank(a) - rank(b));
       for (let from = 0; from < written.length; from += BATCH) {
         session.signal.throwIfAborted();
         const batch = written.slice(from, from + BATCH);
         ledger.atomically(() =>
           db.transaction(() => {
-            for (const each of batch) merger.apply(each, origin, false);
+            for (const each of batch) merger.apply(each, ORIGIN, false);
             merger.flush();
           })(),
         );
@@ -94,15 +102,17 @@ export async function buildModel(
     };
 
     const base = await baseOf(session, config, at, problems);
-    for (const index of base?.parts.keys() ?? []) {
-      await apply(await fetchPart(session, config.cid, base as Manifest, index), 1);
+    if (base !== null) {
+      for (const index of base.parts.keys()) {
+        await apply(await fetchPart(session, config.cid, base, index), base.at);
+      }
     }
-    for (const name of await segmentsAfter(session, config, base)) {
+    for (const { name, arrived } of await segmentsAfter(session, config, base, at)) {
       const bytes = await session.store.get(segmentKey(config.cid, name));
       try {
         if (bytes === null) throw new Error('it is listed but not there');
         await verifyFetched(session, config.cid, name, bytes);
-        await apply(bytes, 1);
+        await apply(bytes, arrived);
       } catch (error) {
         if (error instanceof MembridgeError || session.signal.aborted) throw error;
         problems.push(`segment ${name.seq} of ${name.node}: ${errorMessage(error)}`);
@@ -165,7 +175,7 @@ async function baseOf(
   for (const { name, hasManifest } of await listSnapshots(session, config.cid)) {
     if (!hasManifest || trustIn(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, config.cid, name);
-    if (manifest !== null && manifest.newest > lastClockIn(at)) continue;
+    if (manifest !== null && latestIn(manifest) > lastClockIn(at)) continue;
     const problem =
       manifest === null ? 'has no valid manifest' : await verifySnapshot(session, config.cid, manifest);
     if (manifest !== null && problem === null) return manifest;
@@ -174,33 +184,43 @@ async function baseOf(
   return null;
 }
 
+/** A segment, and when this node filed it (epoch ms), null where its ledger is younger than the time that is restored. */
+interface Needed {
+  readonly name: SegmentName;
+  readonly arrived: number | null;
+}
+
 /**
- * The segments that a snapshot does not tell of, in order.
+ * The segments that a snapshot does not tell of, in order; of nodes that are not trusted those that were used here.
  * @throws MembridgeError conflict when there are gaps
  */
 async function segmentsAfter(
   session: SyncSession,
   config: SpaceConfig,
   base: Manifest | null,
-): Promise<SegmentName[]> {
+  at: number,
+): Promise<Needed[]> {
+  const { ledger } = session;
+  const space = ledger.spaces.get(config.cid).id;
   const isCovered = base === null ? () => false : coveredBy(base);
   const reached = new Map(base?.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]) ?? []);
-  const needed: SegmentName[] = [];
+  const began = ledger.inbox.beganAt(space);
+  const needed: Needed[] = [];
   for (const [node, names] of await listAll(session, config.cid)) {
-    if (trustIn(config, node) !== 'accept') continue;
+    const filed = new Map(ledger.inbox.usedOf(space, node).map((each) => [segmentName(each), each.at]));
+    const isTrusted = trustIn(config, node) === 'accept';
     for (const name of names.filter((each) => !isCovered(each))) {
+      const isUsed = filed.has(segmentName(name)) || ledger.coverage.includes(space, name);
+      if (!isTrusted && !isUsed) continue;
       const place = `${node}/${name.epoch}`;
       const before = reached.get(place) ?? 0;
-      if (name.seq > before + 1) throw incomplete(node, before + 1);
+      if (isTrusted && name.seq > before + 1) throw incomplete(node, before + 1);
       reached.set(place, Math.max(before, name.seq));
-      needed.push(name);
+      needed.push({ name, arrived: at < began ? null : (filed.get(segmentName(name)) ?? null) });
     }
   }
   // What this node knows to have been there, under its own name or another's, must be accounted for too.
-  for (const { node, epoch, seq } of session.ledger.coverage.reaches(
-    session.ledger.spaces.get(config.cid).id,
-  )) {
-    if (trustIn(config, node) !== 'accept') continue;
+  for (const { node, epoch, seq } of ledger.coverage.reaches(space)) {
     if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incomplete(node, seq);
   }
   return needed;

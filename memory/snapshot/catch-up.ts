@@ -1,8 +1,10 @@
 import { errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { listAll } from '../fetch.ts';
-import type { SegmentName } from '../layout.ts';
+import { listAll, verifyFetched } from '../fetch.ts';
+import { segmentKey, type SegmentName } from '../layout.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
+import type { Operation } from '../operation.ts';
+import { readOperations } from '../segment.ts';
 import type { SyncSession } from '../session.ts';
 import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from './manifest.ts';
 import { fetchPart, isOfTheStore } from './verify.ts';
@@ -52,6 +54,14 @@ export async function catchUp(
       if (isOfTheStore(error)) throw error;
       const problem = `snapshot ${name.id} was not used: ${errorMessage(error)}`;
       caught.problems.push({ node: name.node, problem });
+      continue;
+    }
+    const lacking = await lackedBy(session, cid, config, behind, coveredBy(manifest), listed);
+    if (lacking !== null) {
+      caught.problems.push({
+        node: name.node,
+        problem: `snapshot ${name.id} was not relied upon: ${lacking}`,
+      });
       continue;
     }
     countAsUsed(session, cid, manifest, listed);
@@ -106,6 +116,45 @@ async function usePartsOf(
     if (problem !== null) throw new Error(problem);
   }
   return fetched;
+}
+
+/**
+ * Looks whether a snapshot whose parts were applied told of what it says it did, by the last segment of each stretch that
+ * the store still has: what is counted as used is never fetched.
+ * @returns what it lacks, in words; null when nothing was found
+ */
+async function lackedBy(
+  session: SyncSession,
+  cid: string,
+  config: SpaceConfig,
+  gaps: readonly Gap[],
+  isCovered: (name: SegmentName) => boolean,
+  listed: ReadonlyMap<string, readonly SegmentName[]>,
+): Promise<string | null> {
+  const { ledger, store, identity } = session;
+  const space = ledger.spaces.get(cid).id;
+  for (const { node, epoch } of gaps) {
+    const name = listed.get(node)?.findLast((each) => each.epoch === epoch && isCovered(each));
+    if (name === undefined || trustIn(config, node) !== 'accept') continue;
+    const bytes = await store.get(segmentKey(cid, name));
+    if (bytes === null) continue;
+    let operations: Operation[];
+    try {
+      await verifyFetched(session, cid, name, bytes);
+      operations = readOperations(bytes, identity.sealingKeys).operations;
+    } catch (error) {
+      if (isOfTheStore(error)) throw error;
+      // A segment that cannot be read says nothing against the snapshot.
+      continue;
+    }
+    // A snapshot leaves out sessions that are known by another name now.
+    const lacking = operations.filter(
+      ({ kind, key }) =>
+        kind !== 'session' && ledger.entities.byKey(key) === null && !ledger.inbox.isWaiting(space, key),
+    );
+    if (lacking.length > 0) return `it lacks ${lacking.length} memories of segment ${name.seq} of ${node}`;
+  }
+  return null;
 }
 
 /** Files what a snapshot told of as used, in one transaction. */

@@ -12,6 +12,7 @@ import {
 } from '../layout.ts';
 import type { SyncSession } from '../session.ts';
 import { signBytes, type NodeKey } from '../signing.ts';
+import { MAX_DRIFT_MS, clockAt } from '../versions.ts';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -51,6 +52,8 @@ export interface Manifest extends ManifestBody {
 export interface ListedSnapshot {
   readonly name: SnapshotName;
   readonly hasManifest: boolean;
+  /** When the store took the last of it, epoch ms by the store's clock. */
+  readonly modified: number;
   readonly keys: readonly string[];
 }
 
@@ -88,19 +91,30 @@ export async function listSnapshots(
   session: Pick<SyncSession, 'store'>,
   cid: string,
 ): Promise<ListedSnapshot[]> {
-  const found = new Map<string, { name: SnapshotName; hasManifest: boolean; keys: string[] }>();
-  for (const { key } of await session.store.list(snapshotsPrefix(cid))) {
+  const found = new Map<
+    string,
+    { name: SnapshotName; hasManifest: boolean; modified: number; keys: string[] }
+  >();
+  for (const { key, modified } of await session.store.list(snapshotsPrefix(cid))) {
     const parsed = parseSnapshotKey(cid, key);
     if (parsed === null) continue;
     const { name, isManifest } = parsed;
     const place = `${name.id}/${name.node}`;
-    const snapshot = found.get(place) ?? { name, hasManifest: false, keys: [] };
+    const snapshot = found.get(place) ?? { name, hasManifest: false, modified: 0, keys: [] };
     snapshot.hasManifest ||= isManifest;
+    snapshot.modified = Math.max(snapshot.modified, modified);
     snapshot.keys.push(key);
     found.set(place, snapshot);
   }
   return [...found].sort(([a], [b]) => (a < b ? 1 : -1)).map(([, snapshot]) => snapshot);
 }
+
+/**
+ * The hybrid clock of the latest write in a snapshot. What a clock ahead of its time says is no reason to take it for one of
+ * the future: everything in it had been written when it was begun.
+ */
+export const latestIn = ({ newest, at }: ManifestBody): number =>
+  Math.min(newest, clockAt(at + MAX_DRIFT_MS));
 
 /** Whether a snapshot was taken before another. */
 export const isOlder = (a: SnapshotName, b: SnapshotName): boolean =>

@@ -1,10 +1,14 @@
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare, takeInventory } from '../../demo/inventory.ts';
 import { seeded, writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
 import { expectSound } from '../../test/sound.ts';
+import { manifestKey } from '../layout.ts';
+import { sealManifest, type ManifestBody } from './manifest.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const DAY = 24 * 3_600_000;
@@ -303,4 +307,99 @@ describe('collection', () => {
       expect(removed, `seed ${seed}`).toBeGreaterThan(0);
     }
   });
+});
+
+describe('a snapshot that does not hold what it says', () => {
+  /** A signed manifest of no parts that claims to tell of all that node `a` sent. */
+  async function claimAll(m: TestNode, at: number): Promise<void> {
+    const [object] = await store.list(`${root()}seg/a/`);
+    const [, epoch = '', seq = '', hash = ''] =
+      /\/([^/]+)\/(\d+)-([0-9a-f]+)\.mbs$/.exec(object?.key ?? '') ?? [];
+    const name = { node: m.name, id: `${at.toString(16).padStart(12, '0')}-${'0'.repeat(16)}` };
+    const body: ManifestBody = {
+      format: 'membridge-snapshot/1',
+      space: fleet.space.cid,
+      node: m.name,
+      id: name.id,
+      key_id: m.options.identity.key.keyId,
+      at,
+      newest: 0,
+      covers: [{ node: 'a', epoch, seq: Number(seq), hashes: [hash] }],
+      segments: { [`a/${epoch}`]: [`${Number(seq)}-${hash}`] },
+      parts: [],
+      counts: {},
+      operations_sha256: createHash('sha256').update('').digest('hex'),
+    };
+    await store.put(manifestKey(fleet.space.cid, name), sealManifest(body, m.options.identity.key));
+  }
+  async function prepare(): Promise<{ a: TestNode; m: TestNode }> {
+    const [a, m] = [add('a'), add('m')];
+    writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
+    await settle(fleet.space, [a, m]);
+    await m.engine.pull(fleet.space, true, CALL);
+    return { a, m };
+  }
+
+  it('has nothing collected for it, and a new node start from the segments', async () => {
+    const { a, m } = await prepare();
+    await claimAll(m, time - 40 * DAY);
+    // Its name says that it is old, the store's clock that it is not.
+    expect(await a.engine.collect(fleet.space, CALL)).toMatchObject({
+      segments: 0,
+      base: null,
+      problems: [],
+    });
+    const c = add('c');
+    expect((await c.engine.pull(fleet.space, true, CALL)).problems).toMatchObject([
+      { node: 'm', problem: expect.stringContaining('lacks') as unknown },
+    ]);
+    expectSame([a, c]);
+    time += 31 * DAY;
+    for (const { engine } of [a, m, c]) await engine.pull(fleet.space, true, CALL);
+    expect(await a.engine.collect(fleet.space, CALL)).toMatchObject({
+      segments: 0,
+      base: null,
+      problems: [expect.stringContaining('lacks')],
+    });
+  });
+
+  it('has no other snapshot collected for it', async () => {
+    const { a, m } = await prepare();
+    const { id } = await a.engine.snapshot(fleet.space, CALL);
+    time += 40 * DAY;
+    for (const { engine } of [a, m]) await engine.pull(fleet.space, true, CALL);
+    const [segment] = await store.list(`${root()}seg/a/`);
+    await a.engine.snapshot(fleet.space, CALL);
+    await claimAll(m, time - 35 * DAY);
+    await store.remove(segment?.key ?? '');
+    expect(await a.engine.collect(fleet.space, CALL)).toMatchObject({
+      snapshots: 0,
+      problems: [expect.stringContaining(`of snapshot ${id}`)],
+    });
+    expect(await keysOf(`snap/a/${id}/manifest`)).toHaveLength(1);
+  });
+
+  it('is not looked at where its node is not trusted', async () => {
+    const { a, m } = await prepare();
+    await claimAll(m, time);
+    time += 40 * DAY;
+    for (const { engine } of [a, m]) await engine.pull(fleet.space, true, CALL);
+    const space = { ...fleet.space, trust: { m: 'ignore' as const } };
+    expect(await a.engine.collect(space, CALL)).toMatchObject({ segments: 0, base: null, problems: [] });
+  });
+});
+
+it('a node whose clock is ahead does not end collection', async () => {
+  const a = add('a');
+  const w = fleet.add('w', '13.25.3', { now: () => time + 3_650 * DAY });
+  writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
+  writeHistory(w.db, { name: 'beta', seed: 2, observations: 24, from: JANUARY });
+  await settle(fleet.space, [a, w]);
+  const { id } = await a.engine.snapshot(fleet.space, CALL);
+  time += 31 * DAY;
+  for (const { engine } of [w, a]) await engine.pull(fleet.space, true, CALL);
+  expect(await a.engine.collect(fleet.space, CALL)).toMatchObject({ segments: 1, base: id, problems: [] });
+  const out = { path: join(fleet.folder, 'restored.db') };
+  const restored = await a.engine.restoreTo({ config: fleet.space, at: time - DAY, out }, CALL);
+  expect(restored).toMatchObject({ base: id, rows: { gone: 0 } });
 });

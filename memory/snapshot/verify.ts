@@ -31,6 +31,7 @@ export async function fetchPart(
 
 /**
  * Reads a snapshot whole.
+ * @param hear gets the lines of each part
  * @returns what is wrong with it, null when every byte is as it was signed
  * @throws MembridgeError store_unavailable or store_refused
  */
@@ -38,6 +39,7 @@ export async function verifySnapshot(
   session: SyncSession,
   cid: string,
   manifest: Manifest,
+  hear: (lines: readonly string[]) => void = () => undefined,
 ): Promise<string | null> {
   const all = createHash('sha256');
   try {
@@ -47,6 +49,7 @@ export async function verifySnapshot(
       const { lines } = readLines(bytes, session.identity.sealingKeys);
       if (lines.length !== part.operations) return `part ${index + 1} holds another number of operations`;
       for (const line of lines) all.update(line).update('\n');
+      hear(lines);
     }
   } catch (error) {
     if (isOfTheStore(error)) throw error;

@@ -109,7 +109,7 @@ export class Bucket {
   list(prefix: string, startAfter: string, upToWrite = Number.POSITIVE_INFINITY): ListedObject[] {
     return [...this.#objects]
       .filter(([key, { write }]) => key.startsWith(prefix) && key > startAfter && write <= upToWrite)
-      .map(([key, { bytes, etag }]) => ({ key, size: bytes.length, etag }))
+      .map(([key, { bytes, etag }]) => ({ key, size: bytes.length, etag, modified: 0 }))
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 

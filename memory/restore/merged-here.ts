@@ -1,0 +1,34 @@
+import type { SpaceConfig } from '../../contract/memory.ts';
+import { LIFE, isKnownIn } from '../ledger/entities.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Accepts } from '../merge/accepted.ts';
+import { parseOperation } from '../operation.ts';
+import { NOT_TRUSTED, trustIn } from '../trust.ts';
+import { compareVersions } from '../versions.ts';
+
+/**
+ * Which writes make up the state that is restored: those of nodes that are trusted, and of the others what was merged here
+ * while they were. A restore neither takes away what is here because its node is not trusted any more, nor brings in what
+ * was held back.
+ */
+export function mergedHere(ledger: Ledger, config: SpaceConfig): Accepts {
+  const space = ledger.spaces.get(config.cid).id;
+  const heldBack = new Set(
+    ledger.inbox.parkedFor(space, NOT_TRUSTED).map((line) => {
+      const { key, version } = parseOperation(line);
+      return nameOf(key, version.counter, version.hlc, version.node);
+    }),
+  );
+  return ({ key, unit, version }) => {
+    if (trustIn(config, version.node) === 'accept') return true;
+    const entity = ledger.entities.byKey(key);
+    if (entity === null || !isKnownIn(entity, space)) return false;
+    if (unit === null) return compareVersions(entity.version, version) >= 0;
+    if (heldBack.has(nameOf(key, version.counter, version.hlc, version.node))) return false;
+    const written = ledger.entities.registersOf(entity).get(unit) ?? (unit === LIFE ? null : entity.version);
+    return written !== null && compareVersions(written, version) >= 0;
+  };
+}
+
+const nameOf = (key: Buffer, counter: number, hlc: number, node: string): string =>
+  `${key.toString('hex')}/${counter}/${hlc}/${node}`;
