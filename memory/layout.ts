@@ -1,3 +1,4 @@
+import { NodeId } from '../contract/primitives.ts';
 /** Names of objects in the store. Every object is content-named and immutable, but for heads and keys. */
 
 const root = (cid: string): string => `projects/${cid}/memory/v1/`;
@@ -35,8 +36,9 @@ export function parseSegmentKey(cid: string, key: string): SegmentName | null {
   const match = /^([^/]+)\/([0-9a-z]+)\/(\d{12})-([0-9a-f]{32})\.mbs$/.exec(key.slice(prefix.length));
   if (match === null) return null;
   const [, node, epoch, seq, hash] = match;
-  if (node === undefined || epoch === undefined || seq === undefined || hash === undefined) return null;
-  return { node, epoch, seq: Number(seq), hash };
+  if (epoch === undefined || seq === undefined || hash === undefined) return null;
+  const named = NodeId.safeParse(node);
+  return named.success ? { node: named.data, epoch, seq: Number(seq), hash } : null;
 }
 
 /** The part of a SHA-256 in hex that names an object. */

@@ -9,6 +9,7 @@ import type { EngineOptions } from './engine.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
+import { READS } from './operation.ts';
 import { HybridClock } from './versions.ts';
 
 /** One claude-mem database and its ledger, opened. */
@@ -60,6 +61,7 @@ export class OpenFiles {
       const schema = detectSchema(db, databasePath);
       lock = lockDatabase(databasePath, lockDirectory);
       const ledger = new Ledger(ledgerPath);
+      ledger.atomically(() => ledger.inbox.fetchAgainSince(READS));
       const reader = new RowReader(db, schema);
       const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
       this.#generation += 1;

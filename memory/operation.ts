@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
-import { KINDS, LINK, UNITS, type Kind } from './kinds.ts';
+import { KINDS, LINK, SHAPES, UNITS, type Kind } from './kinds.ts';
 import { memoryKey, type SessionName } from './keys.ts';
 import { LIFE } from './ledger/entities.ts';
 import type { Row, Value } from './values.ts';
@@ -14,6 +14,9 @@ const ValueSchema = z.union([
   z.strictObject({ $blob: z.base64() }),
 ]);
 
+/** Counted up with every version of Membridge that can read operations which the one before could not. */
+export const READS = 1;
+
 /** Counters and clocks stay far below 2^53, so that a node can always write a later one. */
 const MAX_COUNTER = 2 ** 40;
 const VersionTuple = z.tuple([
@@ -21,6 +24,11 @@ const VersionTuple = z.tuple([
   z.number().int().nonnegative(),
   z.string().min(1),
 ]);
+
+/** Names that no row of an operation has: columns of one machine, and what registers are called that are no columns. */
+const NEVER_COLUMNS: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
+  KINDS.map((kind) => [kind, new Set([...SHAPES[kind].local, LINK, LIFE])]),
+);
 
 const SessionLine = z.union([
   z.strictObject({ platform: z.string(), session: z.string() }),
@@ -132,6 +140,8 @@ export function parseOperation(line: string): Operation {
   const common = { kind, key: Buffer.from(parsed.key, 'hex'), version: fromTuple(parsed.ver) };
   if (parsed.del === true) return { type: 'delete', ...common };
   const columns = new Set(UNITS[kind].flatMap((unit) => unit.columns));
+  const never = NEVER_COLUMNS.get(kind);
+  const travels = ([column]: [string, Value]): boolean => never?.has(column) !== true;
   if (set === undefined) {
     if (up === undefined) throw new Error('the operation says nothing');
     const strange = Object.keys(up).find((column) => !columns.has(column));
@@ -145,8 +155,8 @@ export function parseOperation(line: string): Operation {
     ordinal: parsed.n ?? 0,
     of,
     mem: parsed.mem ?? null,
-    set,
-    extra: parsed.x ?? null,
+    set: Object.fromEntries(Object.entries(set).filter(travels)),
+    extra: parsed.x === undefined ? null : Object.fromEntries(Object.entries(parsed.x).filter(travels)),
     // A register that only a later version of Membridge knows is a column to this one.
     written: new Map(
       Object.entries(parsed.regs ?? {})

@@ -1,4 +1,5 @@
 import type { SpaceConfig } from '../contract/memory.ts';
+import { syncToDisk } from './claude-mem/open.ts';
 import { collectChunk } from './emit.ts';
 import { healsNext, healsTold } from './heal.ts';
 import { nameHash, segmentKey, type SegmentName } from './layout.ts';
@@ -57,6 +58,8 @@ export async function sendUnsent(
     // The last segment of a push says what was healed by it: readers know then that they miss nothing.
     const heals = chunk.more ? [] : healsNext(session, cid);
     const sealed = sealSegment(place, chunk.lines, identity.key, { recipients, heals });
+    // What the fleet is told of must outlive a power cut here, too: rows that came back as they were would count as changed.
+    syncToDisk(session.path);
     ledger.durably(() => {
       ledger.outbox.add(space.id, {
         epoch,

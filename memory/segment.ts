@@ -11,8 +11,12 @@ import { signBytes, verifyBytes, type NodeKey } from './signing.ts';
 export const MAX_OPERATIONS = 5_000;
 export const MAX_BYTES = 4 * 1024 * 1024;
 
-/** What no segment may exceed when unpacked: a bound against zstd bombs, far above one 19 MB prompt. */
-const MAX_UNPACKED = 512 * 1024 * 1024;
+/**
+ * What no segment may exceed when unpacked: bounds against zstd bombs. Above the largest prompt that was ever seen (19 MB), and
+ * below what the memory thread may hold (agent/memory-host.ts).
+ */
+const MAX_UNPACKED = 64 * 1024 * 1024;
+const MAX_LINES = 2 * MAX_OPERATIONS;
 
 /** zstd level 3: 246 MB/s at ratio 4.0 on memory rows; higher levels cost more than they save. */
 const ZSTD_LEVEL = 3;
@@ -156,12 +160,23 @@ export function readLines(
 ): { header: SegmentHeader; lines: string[] } {
   const { header, body } = splitSegment(bytes);
   const packed = header.seal === undefined ? body : unseal(body, header.seal, keys);
-  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
-  const lines = text.split('\n').filter((line) => line !== '');
-  if (lines.length !== header.operations) {
-    throw new Error(`it holds ${lines.length} operations where ${header.operations} were signed`);
+  if (header.operations > MAX_LINES) {
+    throw new Error(`it is to hold ${header.operations} operations, where at most ${MAX_LINES} are allowed`);
   }
-  return { header, lines };
+  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED });
+  // Counted before they are taken apart: millions of empty lines would be more than memory holds.
+  const count = countLines(text);
+  if (count !== header.operations) {
+    throw new Error(`it holds ${count} operations where ${header.operations} were signed`);
+  }
+  return { header, lines: text.toString('utf8').trimEnd().split('\n') };
+}
+
+/** Every line ends with a newline. */
+function countLines(text: Buffer): number {
+  let count = 0;
+  for (let at = text.indexOf(0x0a); at >= 0; at = text.indexOf(0x0a, at + 1)) count += 1;
+  return count;
 }
 
 /**

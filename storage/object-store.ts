@@ -32,8 +32,11 @@ export interface ObjectStore {
   close(): void;
 }
 
-/** How long one call may take, in milliseconds, before it is given up; a segment is at most 8 MiB. */
+/** How long one call may take, in milliseconds, before it is given up; a segment is at most 4 MiB. */
 export const DEADLINE_MS = 30_000;
+
+/** What an object may hold: far more than anything that Membridge stores, and less than stops an agent. */
+const MAX_BYTES = 128 * 2 ** 20;
 
 /** Makes the store of one bucket. Nothing is contacted until the first call. */
 export function openObjectStore(access: StoreAccess, options: { deadlineMs?: number } = {}): ObjectStore {
@@ -123,7 +126,12 @@ class MinioStore implements ObjectStore {
       const bytes = await this.#call('get', key, async () => {
         const stream = await this.#client.getObject(this.#access.bucket, key);
         const chunks: Buffer[] = [];
-        for await (const chunk of stream) chunks.push(chunk as Buffer);
+        let size = 0;
+        for await (const chunk of stream as AsyncIterable<Buffer>) {
+          size += chunk.length;
+          if (size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES / 2 ** 20} MiB`);
+          chunks.push(chunk);
+        }
         return Buffer.concat(chunks);
       });
       this.#traffic.bytesDown += bytes.length;

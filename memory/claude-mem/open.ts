@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, openSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { shadowOldTables } from './form.ts';
@@ -32,6 +32,9 @@ export function openForMerging(path: string, inode: number): Database.Database {
     );
   }
   db.pragma('foreign_keys = ON');
+  // The ledger says how rows look that a merge wrote. Were it to outlive them in a power cut, what was lost would count as
+  // changed here, and be told to the fleet.
+  db.pragma('synchronous = FULL');
   try {
     guarded(path, () => settleUpgrade(db, path));
   } catch (error) {
@@ -59,6 +62,23 @@ function open(path: string, readonly: boolean): Database.Database {
     }
     return db;
   });
+}
+
+/**
+ * Sees to it that what claude-mem has committed outlives a power cut: its own commits reach the disk some time later. SQLite
+ * takes no lock on a write-ahead log, so that opening and closing it here is safe (any other file of the database would lose
+ * this process's locks).
+ */
+export function syncToDisk(path: string): void {
+  const log = `${path}-wal`;
+  // Without a log every commit is on disk, or was written to the database by a checkpoint, which waits for the disk.
+  if (!existsSync(log)) return;
+  const file = openSync(log, 'r');
+  try {
+    fdatasyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Runs work on the claude-mem database and gives SQLite's errors their meaning. */

@@ -301,6 +301,20 @@ export class Inbox {
     this.#sql('UPDATE segment SET problem = ? WHERE id = ?').run(problem, id);
   }
 
+  /**
+   * Has segments fetched again of which some operations could not be read, when this version reads more than the one that
+   * filed them.
+   * @param reads operation.ts READS
+   */
+  fetchAgainSince(reads: number): void {
+    const filed = this.#sql(`SELECT value FROM meta WHERE name = 'reads'`).get() as
+      { value: number } | undefined;
+    if (filed?.value === reads) return;
+    this.#sql(`UPDATE segment SET state = 'damaged' WHERE state = 'applied' AND problem IS NOT NULL`).run();
+    this.#sql('UPDATE space SET last_full_list = 0').run();
+    this.#sql(`INSERT OR REPLACE INTO meta (name, value) VALUES ('reads', ?)`).run(reads);
+  }
+
   /** Files segments as used without fetching them: a snapshot told of everything in them. */
   markCovered(space: number, names: readonly SegmentName[], at: number): void {
     for (const name of names) {

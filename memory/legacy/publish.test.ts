@@ -76,6 +76,11 @@ const observe = (
   write.observation({ memorySessionId: `mem-${session}`, project, title, narrative, createdAt: JANUARY + 1 });
 };
 
+it('an encrypted space is not published as a plain database', async () => {
+  observe(a, 'open', 'plan');
+  await expect(published(a, { ...fleet.space, encrypted: true })).rejects.toThrow('is encrypted');
+  expect(await etags()).toEqual([]);
+});
 describe('a published snapshot', () => {
   it('passes every check of a machine on the original’s script', async () => {
     writeHistory(a.db, { name: 'mine', seed: 8, observations: 60, from: JANUARY });

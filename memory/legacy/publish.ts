@@ -71,6 +71,13 @@ export async function publishSnapshot(
   context: ImportContext,
   target: LegacyTarget,
 ): Promise<LegacyPublication> {
+  if (context.config.encrypted === true) {
+    throw new MembridgeError(
+      'conflict',
+      `The space ${context.config.projectId} is encrypted. The original's snapshot is a plain database, which whoever reads the bucket could open. ` +
+        'To publish it all the same, turn the encryption of the space off.',
+    );
+  }
   await nameRows(context);
   auditRecent(context.session, 'push');
   refuseWhileHeld(context.session, context.session.path);

@@ -19,6 +19,17 @@ import { MergeTools, type Incoming, type MergeContext, type Outcome } from './to
 import { Updates } from './updates.ts';
 
 /**
+ * How far a write's counter may be above the greatest one known of its memory: writes add 1. A counter near the largest one
+ * that may be told would make a memory that nobody could change any more.
+ */
+const MAX_STEP = 2 ** 20;
+
+const greatestCounter = (operation: Operation): number =>
+  operation.type === 'full' && operation.written.size > 0
+    ? Math.max(operation.version.counter, ...Array.from(operation.written.values(), ({ counter }) => counter))
+    : operation.version.counter;
+
+/**
  * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on the ledger;
  * applying an operation again changes nothing, so a crash between their commits is harmless.
  */
@@ -49,6 +60,11 @@ export class Merger {
       // What comes by way of another node is judged by who wrote it.
       if (trustIn(this.#tools.context.config, operation.version.node) !== 'accept') {
         return this.#tools.wait(operation, origin, NOT_TRUSTED, true);
+      }
+      const known = this.#tools.ledger.entities.byKey(operation.key);
+      const counter = known === null ? 0 : this.#tools.ledger.entities.counterOf(known);
+      if (greatestCounter(operation) > counter + MAX_STEP) {
+        return this.#tools.wait(operation, origin, 'its counter is not a plausible one', true);
       }
       switch (operation.type) {
         case 'full':

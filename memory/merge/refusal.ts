@@ -1,6 +1,13 @@
 import Database from 'better-sqlite3';
+import { ZodError } from 'zod';
 
-/** Whether a constraint of claude-mem's tables refused a row: the row waits, the others go on. */
+/**
+ * Whether what an operation says cannot be put into claude-mem's tables: it waits, the others go on. Nothing of it has been
+ * written then.
+ */
 export function isRefusal(error: unknown): error is Error {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT');
+  if (error instanceof Database.SqliteError) {
+    return /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE)/.test(error.code);
+  }
+  return error instanceof SyntaxError || error instanceof ZodError;
 }

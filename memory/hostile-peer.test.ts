@@ -1,0 +1,117 @@
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { forgeSegment } from '../test/forge.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { memoryKey } from './keys.ts';
+import { FIRST_PREV_SHA, readLines, sealSegment } from './segment.ts';
+import { generateNodeKey } from './signing.ts';
+
+const JANUARY = Date.UTC(2026, 0, 5, 9);
+let fleet: TestFleet;
+let honest: TestNode;
+let hostile: TestNode;
+beforeEach(async () => {
+  fleet = await newFleet();
+  honest = fleet.add('honest', '13.25.3');
+  hostile = fleet.add('hostile', '13.25.3');
+  seed(honest, 'first');
+  await settle(fleet.space, [honest, hostile]);
+});
+afterEach(() => fleet.close());
+
+function seed(node: TestNode, name: string): void {
+  node.write.session({
+    contentSessionId: `s-${name}`,
+    memorySessionId: `m-${name}`,
+    project: 'open',
+    startedAt: JANUARY,
+  });
+  node.write.observation({
+    memorySessionId: `m-${name}`,
+    project: 'open',
+    title: name,
+    narrative: 'text',
+    createdAt: JANUARY,
+  });
+}
+
+/** An observation of the honest node's session, with columns of one's own choosing. */
+function observation(title: string, columns: object, ver: unknown = [1, 1, 'hostile']): object {
+  const set = { created_at_epoch: JANUARY + 7, type: 'discovery', title };
+  return {
+    kind: 'observation',
+    key: memoryKey('observation', set, null).toString('hex'),
+    ver,
+    set: { ...set, project: 'open', created_at: 'x', ...columns },
+    of: { platform: 'claude', session: 's-first' },
+  };
+}
+
+describe('a peer in wrong hands', () => {
+  it.each([
+    ['a local id that is none', { id: 'abc' }],
+    ['the largest local id', { id: 2 ** 53 - 2 }],
+    ['the column of another machine', { memory_session_id: 'elsewhere', sync_rev: 'x' }],
+    ['a column that is called as a register', { of: 'junk', life: 'junk' }],
+  ])('stops nobody and uses up no ids with %s', async (_name, columns) => {
+    await forgeSegment(hostile, fleet.space.cid, [observation('told', columns)]);
+    expect((await honest.engine.pull(fleet.space, true, CALL)).inserted).toBe(1);
+    seed(honest, 'later');
+    expect((await honest.engine.push(fleet.space, CALL)).rows).toBe(2);
+    expect(honest.db.prepare('SELECT max(id) FROM observations').pluck().get()).toBe(3);
+  });
+
+  it('makes no memory with a counter that nobody could write above', async () => {
+    await forgeSegment(hostile, fleet.space.cid, [
+      observation('not plausible', {}, [2 ** 40, 1, 'hostile']),
+      observation('plausible', {}),
+    ]);
+    expect((await honest.engine.pull(fleet.space, true, CALL)).inserted).toBe(1);
+    expect(honest.db.prepare('SELECT title FROM observations ORDER BY id').pluck().all()).toEqual([
+      'first',
+      'plausible',
+    ]);
+  });
+});
+
+describe('an operation that only a later version can read', () => {
+  it('is read after the upgrade', async () => {
+    await forgeSegment(hostile, fleet.space.cid, [
+      { kind: 'tool_use', key: '0'.repeat(64), ver: [1, 1, 'hostile'], set: {} },
+    ]);
+    expect((await honest.engine.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
+    expect((await honest.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+    await honest.engine.close();
+    const ledger = new Database(honest.options.ledgerPath);
+    ledger.exec(`UPDATE meta SET value = 0 WHERE name = 'reads'`);
+    ledger.close();
+    const upgraded = fleet.reopen(honest, {});
+    // Nothing new is in the store: it asks for the segment by itself.
+    expect((await upgraded.pull(fleet.space, false, CALL)).problems).toHaveLength(1);
+    await upgraded.close();
+  });
+});
+
+describe('a segment', () => {
+  const place = { space: 'c', node: 'n', epoch: 'e', seq: 1, prevSha: FIRST_PREV_SHA, schema: 'x' };
+
+  it('that unpacks to millions of lines is refused before it is taken apart', () => {
+    const { bytes } = sealSegment(place, ['\n'.repeat(40_000_000)], generateNodeKey().key);
+    expect(bytes.length).toBeLessThan(10_000);
+    expect(() => readLines(bytes)).toThrow('it holds 40000001 operations where 1 were signed');
+  });
+
+  it('that unpacks to more than memory holds is refused', () => {
+    const { bytes } = sealSegment(place, ['x'.repeat(65 * 2 ** 20)], generateNodeKey().key);
+    expect(() => readLines(bytes)).toThrow();
+  });
+
+  it('that is signed for more operations than any node sends is refused', () => {
+    const { bytes } = sealSegment(
+      place,
+      Array.from({ length: 20_000 }, () => '{}'),
+      generateNodeKey().key,
+    );
+    expect(() => readLines(bytes)).toThrow('20000 operations');
+  });
+});
