@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
-import { EXCLUDED_PROJECT, KINDS, UNITS } from './kinds.ts';
+import { KINDS, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
@@ -69,7 +69,7 @@ class Collector {
     this.#space = space;
     this.#config = config;
     this.#projects = new SpaceProjects(config);
-    this.#outgoing = new Outgoing(context, config, this.#projects);
+    this.#outgoing = new Outgoing(context, space.id, config, this.#projects);
   }
 
   collect(): Chunk {
@@ -155,6 +155,9 @@ class Collector {
     }
     const row = entity.row === null ? null : reader.byId(kind, entity.row);
     if (row === null) return;
+    const untold = known ? parts | ledger.dirty.untold(this.#space.id, key) : parts;
+    const withheld = known ? this.#outgoing.withheldOf(row, untold) : 0;
+    this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, withheld));
     if ((parts & WHOLE) !== 0 || !known) {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
@@ -163,7 +166,7 @@ class Collector {
     const written = ledger.entities.writtenOf(entity);
     const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
     UNITS[kind].forEach((unit, index) => {
-      if ((parts & (1 << index)) === 0) return;
+      if ((untold & ~withheld & (1 << index)) === 0) return;
       const version = written.units.get(unit.name) ?? written.base;
       const update = updates.get(versionText(version)) ?? { version, up: {}, link: false };
       updates.set(versionText(version), update);
@@ -179,7 +182,7 @@ class Collector {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
     const name = nameOf(row.of);
-    const { set, extra } = this.#outgoing.row(entity.key, row);
+    const { set, extra, withheld } = this.#outgoing.row(entity.key, row);
     let told = entity;
     let ordinal = ordinalOf(entity.key, kind, set, name);
     if (ordinal === null) {
@@ -219,7 +222,7 @@ class Collector {
       mem: kind === 'session' ? row.mem : null,
       set,
       extra,
-      written: ledger.entities.registersOf(told),
+      written: new Map([...ledger.entities.registersOf(told)].filter(([unit]) => !withheld.has(unit))),
     });
     this.#notes.push(() => {
       const known = ledger.entities.byKey(key) ?? told;
@@ -228,13 +231,16 @@ class Collector {
     });
   }
 
-  /** A row may be covered by its own project where its session is not: the session goes along. */
+  /**
+   * A row may be covered by its own project where its session is not: the session goes along, unless its project is
+   * excluded; peers make up one for the row then.
+   */
   #emitSession(sessionId: number): void {
     const { ledger, reader } = this.#context;
     const entity = ledger.entities.byRow('session', sessionId);
     if (entity === null || isKnownIn(entity, this.#space.id)) return;
     const row = reader.byId('session', sessionId);
-    if (row !== null && row.project !== EXCLUDED_PROJECT) this.#emitWhole(entity, row);
+    if (row !== null && !this.#projects.isExcluded(row.project)) this.#emitWhole(entity, row);
   }
 
   /** Prompts of a session were passed over while it belonged to no project of the space. */

@@ -84,6 +84,7 @@ export class Ledger {
         'scanned',
         'emitted',
         'dirty',
+        'withheld',
         'outbox',
         'segment',
         'staged',
