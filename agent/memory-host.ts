@@ -18,7 +18,7 @@ const CLOSE_MS = 5_000;
  * What the thread's JavaScript may hold: the whole agent is to stay within 250 MB. With no limit V8 lets garbage of a large
  * merge pile up instead of collecting it.
  */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
+export const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
 
 /** The memory engine in its thread, as the rest of the agent sees it. */
 export class MemoryHost implements MemoryPort {

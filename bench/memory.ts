@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BulkWriter } from '../fixtures/claude-mem/bulk.ts';
 import {
@@ -9,7 +9,7 @@ import {
   type BenchFleet,
   type BenchNode,
 } from './memory/fleet.ts';
-import { GOALS, judged, notMeasured } from './memory/goals.ts';
+import { GOALS, judged } from './memory/goals.ts';
 import { measureNeighbour } from './memory/neighbour.ts';
 import { growth, measureRounds, measureVisible } from './memory/rounds.ts';
 import { measureRsync, measureWholeFile } from './memory/whole-file.ts';
@@ -100,12 +100,12 @@ async function measureSize(
   results.push(
     judged(single(label, 'full audit: rate', 'rows/s', (audit.rows / audit.wallMs) * 1_000), GOALS.audit),
   );
+  log(`${label}: a snapshot, and a restore from it ...`);
+  results.push(...(await restore(label, second)));
   await second.remove();
 
   log(`${label}: bootstrap of an empty node while a worker writes ...`);
   results.push(...(await liveBootstrap(label, fleet)));
-
-  results.push(notMeasured(label, 'restore of 1 GB', 'this engine has none'));
 
   await first.running.stop();
   results.push(...(await measureWholeFile(label, first.path, fleet.access, log)));
@@ -125,6 +125,19 @@ async function catchUp(label: string, from: BenchNode, to: BenchNode): Promise<R
   const name = `${label}, ${CATCH_UP_ROWS.toLocaleString('en')} more merged while a worker writes`;
   const { merged, results } = await measureNeighbour(name, to, () => to.running.call('pull', false));
   return [single(name, 'rate', 'rows/s', (merged.inserted / merged.wallMs) * 1_000), ...results];
+}
+
+async function restore(label: string, node: BenchNode): Promise<Result[]> {
+  const { wallMs } = await node.running.call('snapshot');
+  const path = `${node.path}.restored`;
+  const restored = await node.running.call('restore', path);
+  const bytes = statSync(path).size;
+  const rate = bytes / 1e6 / (restored.wallMs / 1_000);
+  return [
+    single(label, 'snapshot of the space', 'ms', wallMs),
+    single(label, 'restore into a new file', 'ms', restored.wallMs),
+    judged(single(label, 'restore: rate', 'MB/s', rate), GOALS.restore),
+  ];
 }
 
 async function liveBootstrap(label: string, fleet: BenchFleet): Promise<Result[]> {

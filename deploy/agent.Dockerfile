@@ -14,5 +14,7 @@ COPY --from=build /app /app
 RUN mkdir /data && chmod 1777 /data
 USER node
 ENV NODE_ENV=production
+# As stack/bootstrap.mjs: less memory kept apart for threads.
+ENV MALLOC_ARENA_MAX=2
 EXPOSE 8001
 CMD ["node", "agent/main.ts"]

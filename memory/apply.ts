@@ -89,7 +89,7 @@ export async function applyStaged(
         },
       });
       ledger.atomically(() => {
-        ledger.inbox.markApplied(id);
+        ledger.inbox.markApplied(id, staged.node === session.identity.node);
         for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
       });
     }

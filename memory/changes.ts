@@ -105,20 +105,39 @@ export class Changes {
     const version = this.#nextVersion(entity);
     // Every register counts as written now, so that nothing from before the deletion comes back.
     const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
-    ledger.entities.save({ ...entity, row, dead: false, version });
+    const living = { ...entity, row, dead: false, version };
+    ledger.entities.save(living);
     ledger.entities.saveWritten(entity.key, new Map([LIFE, ...names].map((name) => [name, version])));
-    this.tell(entity, WHOLE);
+    this.tell(living, WHOLE);
+  }
+
+  /**
+   * A session was deleted and another row bears its name before anybody noticed: it is the same memory, born again.
+   * @param row the session's row now, of which no space was told by another key
+   */
+  replace(entity: Entity, row: number): void {
+    const { ledger } = this.#context;
+    for (const { key } of ledger.entities.allByRow('session', row)) ledger.entities.forget(key);
+    if (entity.row !== null) ledger.marks.remove('session', entity.row);
+    if (entity.dead || entity.version.counter > 0) this.revive(entity, row);
+    else ledger.entities.save({ ...entity, row, spaces: isStub(entity) ? 0 : entity.spaces });
   }
 
   /** Has every space that knows a memory be told of parts of it, but one where one is given. */
   tell(entity: Entity, parts: number, but: number | null = null): void {
-    if (parts === 0) return;
+    if (parts === 0 || isStub(entity)) return;
     const { ledger } = this.#context;
     for (const space of ledger.spaces.all()) {
-      if (space.id !== but && isKnownIn(entity, space.id) && !isStub(entity)) {
+      if (space.id === but) continue;
+      if (isKnownIn(entity, space.id) || (parts === DEATH && this.#mayKnow(entity, space.id))) {
         ledger.dirty.mark(space.id, entity.key, parts);
       }
     }
+  }
+
+  /** Whether a space may know a memory by what its store lost since: it is being told of everything here again. */
+  #mayKnow({ kind, row }: Entity, space: number): boolean {
+    return row !== null && row > this.#context.ledger.spaces.emittedTo(space, kind);
   }
 
   /** Has spaces that do not know what a row holds look whether they should. */

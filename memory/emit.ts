@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
+import type { Changes } from './changes.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
@@ -27,6 +28,7 @@ export interface EmitContext {
   readonly ledger: Ledger;
   readonly clock: HybridClock;
   readonly node: string;
+  readonly changes: Changes;
 }
 
 /** Operations for one segment, and what the ledger must note once it is sealed. */
@@ -144,7 +146,7 @@ class Collector {
 
   /** Tells of what changed in a memory: that it is gone, all of it, or some of its registers. */
   #emitParts(entity: Entity, parts: number): void {
-    const { ledger, reader } = this.#context;
+    const { ledger, reader, node } = this.#context;
     const { kind, key } = entity;
     const known = isKnownIn(entity, this.#space.id);
     if (entity.dead) {
@@ -157,8 +159,12 @@ class Collector {
     if (row === null) return;
     const untold = known ? parts | ledger.dirty.untold(this.#space.id, key) : parts;
     const withheld = known ? this.#outgoing.withheldOf(row, untold) : 0;
-    this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, withheld));
-    if ((parts & WHOLE) !== 0 || !known) {
+    // What lives again under an excluded project was written after it came under it: that it does is not told either.
+    const reborn = known && this.#outgoing.isExcluded(row) && ledger.entities.bornOf(entity).node === node;
+    const kept = reborn ? withheld | (untold & WHOLE) : withheld;
+    this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, kept));
+    if ((kept & WHOLE) !== 0) return;
+    if ((untold & WHOLE) !== 0 || !known) {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
     }
@@ -233,14 +239,21 @@ class Collector {
 
   /**
    * A row may be covered by its own project where its session is not: the session goes along, unless its project is
-   * excluded; peers make up one for the row then.
+   * excluded; peers make up one for the row then. One that was deleted lives again by a row that was written into it since.
    */
   #emitSession(sessionId: number): void {
     const { ledger, reader } = this.#context;
     const entity = ledger.entities.byRow('session', sessionId);
-    if (entity === null || isKnownIn(entity, this.#space.id)) return;
+    if (entity?.dead === true) this.#notes.push(() => this.#revive(entity.key, sessionId));
+    if (entity === null || entity.dead || isKnownIn(entity, this.#space.id)) return;
     const row = reader.byId('session', sessionId);
     if (row !== null && !this.#projects.isExcluded(row.project)) this.#emitWhole(entity, row);
+  }
+
+  #revive(key: Buffer, row: number): void {
+    const { ledger, changes } = this.#context;
+    const entity = ledger.entities.byKey(key);
+    if (entity?.dead === true) changes.revive(entity, row);
   }
 
   /** Prompts of a session were passed over while it belonged to no project of the space. */

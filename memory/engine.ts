@@ -25,6 +25,7 @@ import { OpenFiles } from './open-files.ts';
 import { tellNewNames } from './rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
+import { settleSessionNames } from './session-names.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
 import {
   announceRestore,
@@ -457,6 +458,7 @@ export class MemoryEngine {
 
   async #scan(session: SyncSession): Promise<void> {
     await scanNewRows(session.db, session.reader, session.ledger, session.changes, session.signal);
+    settleSessionNames(session);
   }
 
   /** Looks through what was committed since the last look: the newest rows for changes, then for new ones. */

@@ -193,7 +193,6 @@ async function healOwn(
 ): Promise<void> {
   const { ledger, identity, store } = session;
   const space = ledger.spaces.get(cid);
-  if (space.epoch === null) return;
   const held = new Set(everything.get(identity.node)?.map(segmentName));
   const lost = ledger.inbox.own(space.id, identity.node).some((name) => !held.has(segmentName(name)));
   ledger.atomically(() => {

@@ -129,3 +129,22 @@ it('a ledger that is begun anew forgets what it was about to heal, and says of n
   await b.engine.pull(fleet.space, true, CALL);
   expect(b.hash()).toBe(a.hash());
 });
+
+it('what a node healed is healed for the node itself, too', async () => {
+  writeHistory(a.db, { name: 'beta', seed: 2, observations: 24, from: JANUARY });
+  await a.engine.push(fleet.space, CALL);
+  await rot(a);
+  await b.engine.pull(fleet.space, true, CALL);
+  await a.engine.close();
+  // It lost its ledger, and reads its own segments back.
+  const again = fleet.reopen(a, { ledgerPath: `${a.options.ledgerPath}-2` });
+  try {
+    expect((await again.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
+    await again.push(fleet.space, CALL);
+    expect((await again.pull(fleet.space, true, CALL)).problems).toEqual([]);
+  } finally {
+    await again.close();
+  }
+  await b.engine.pull(fleet.space, true, CALL);
+  expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+});

@@ -60,8 +60,10 @@ export function healsNext({ ledger }: Pick<SyncSession, 'ledger'>, cid: string):
   return HealsNext.parse(JSON.parse(String(ledger.meta(healsName(cid)) ?? '[]')));
 }
 
-/** Notes that a segment was sealed which says so. */
+/** Notes that a segment was sealed which says so: they are healed for this node as well. */
 export function healsTold({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): void {
+  const { id } = ledger.spaces.get(cid);
+  for (const name of healsNext({ ledger }, cid)) ledger.inbox.markHealed(id, parseSegmentName(name));
   ledger.setMeta(healsName(cid), '[]');
 }
 

@@ -87,6 +87,23 @@ describe('of an excluded project', () => {
     expect([b.hash(), c.hash()]).toEqual([a.hash(), a.hash()]);
   });
 
+  it('what was deleted and is written again under it stays here', async () => {
+    seed('open', 'open');
+    await settle(excluding, [a, b]);
+    a.db.exec('DELETE FROM sdk_sessions');
+    await a.engine.audit(CALL, { deep: true });
+    await settle(excluding, [a, b]);
+    seed('secret', 'secret');
+    await a.engine.push(excluding, CALL);
+    await a.engine.snapshot(excluding, CALL);
+    await b.engine.pull(excluding, true, CALL);
+    expect(await sent()).not.toContain('secret');
+    expect([a.count('observations'), b.count('observations')]).toEqual([1, 0]);
+    await settle(fleet.space, [a, b]);
+    expect(b.count('observations')).toBe(1);
+    expect(b.hash()).toBe(a.hash());
+  });
+
   it('what was withheld is told when the memory is moved out of it', async () => {
     seed('open', 'open');
     await settle(excluding, [a, b]);

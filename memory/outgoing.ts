@@ -2,6 +2,7 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from './kinds.ts';
+import { WHOLE } from './ledger/dirty.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { SpaceProjects } from './names.ts';
 import { redactRow } from './redact.ts';
@@ -74,13 +75,23 @@ export class Outgoing {
     };
   }
 
+  /** Whether a row is of a project that is excluded from the space. */
+  isExcluded({ project }: MemoryRow): boolean {
+    return this.#projects.isExcluded(project);
+  }
+
+  /** Whether the space is not to know that a memory, which was deleted, lives again. */
+  isKeptBack(key: Buffer, row: MemoryRow): boolean {
+    return this.isExcluded(row) && (this.#ledger.dirty.untold(this.#space, key) & WHOLE) !== 0;
+  }
+
   /** Of parts of a memory those that are not told while its row is of an excluded project, as bits. */
   withheldOf(row: MemoryRow, parts: number): number {
-    return this.#projects.isExcluded(row.project) ? parts & (REGISTERS.get(row.kind) ?? 0) : 0;
+    return this.isExcluded(row) ? parts & (REGISTERS.get(row.kind) ?? 0) : 0;
   }
 
   #withheldOf(key: Buffer, row: MemoryRow): ReadonlySet<string> {
-    if (!this.#projects.isExcluded(row.project)) return NOTHING;
+    if (!this.isExcluded(row)) return NOTHING;
     const bits = this.withheldOf(row, this.#ledger.dirty.untold(this.#space, key));
     return new Set(
       UNITS[row.kind].filter((_unit, index) => (bits & (1 << index)) !== 0).map(({ name }) => name),

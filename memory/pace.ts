@@ -11,6 +11,9 @@ const HOLD_MS = 50;
 /** The same while nobody does: a worker that starts at that moment still finds the lock free soon enough. */
 const HOLD_ALONE_MS = 400;
 
+/** So many operations are applied within the shorter hold. */
+const FEW = 100;
+
 /** How often is looked who uses the database, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
 
@@ -38,8 +41,12 @@ export class Pace {
     this.#db = db;
   }
 
-  /** The longest hold from now on, in milliseconds. */
-  hold(): number {
+  /**
+   * The longest hold from now on, in milliseconds.
+   * @param left how many operations are still to be applied: for a few it is not worth looking who uses the database
+   */
+  hold(left = Infinity): number {
+    if (left <= FEW) return HOLD_MS;
     const now = performance.now();
     const version = this.#db.pragma('data_version', { simple: true }) as number;
     if (this.#version !== -1 && version !== this.#version) this.#writtenAt = now;

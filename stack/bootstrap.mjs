@@ -52,8 +52,10 @@ function needPrograms(names) {
 
 /** The environment for a child: `node` on PATH is the Node given. */
 function environment(node) {
-  if (findOnPath('node')[0] === node) return process.env;
-  return { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
+  // glibc keeps memory apart for every thread, 8 per core: an agent with its threads takes 40 MB less with two.
+  const variables = { MALLOC_ARENA_MAX: '2', ...process.env };
+  if (findOnPath('node')[0] === node) return variables;
+  return { ...variables, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
 }
 
 /** npm's own package `node`, installed once a machine; moved into place whole, so a half install is never taken for done. */

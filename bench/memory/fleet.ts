@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
+import { RESOURCE_LIMITS } from '../../agent/memory-host.ts';
 import { canonicalId } from '../../contract/canonical-id.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
@@ -14,6 +15,10 @@ import { killRecorded } from '../../stack/processes.ts';
 import { ensureBucket } from '../../storage/object-store.ts';
 import type { NodeCalls, NodeJob } from './node-process.ts';
 import { startProgram, type Program } from './program.ts';
+
+/** The heap that the agent gives its memory thread. */
+const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young } = RESOURCE_LIMITS;
+const HEAP = [`--max-old-space-size=${old}`, `--max-semi-space-size=${Math.round(young / 3)}`];
 
 /** A node: its claude-mem database and the process that runs its engine. */
 export interface BenchNode {
@@ -78,7 +83,7 @@ export async function startFleet(folder: string, log: (line: string) => void): P
       access,
       space,
     };
-    let running = startProgram<NodeCalls>('node-process.ts', job);
+    let running = startProgram<NodeCalls>('node-process.ts', job, HEAP);
     const node: BenchNode = {
       path,
       get running() {
@@ -86,7 +91,7 @@ export async function startFleet(folder: string, log: (line: string) => void): P
       },
       restart: async () => {
         await running.stop();
-        running = startProgram<NodeCalls>('node-process.ts', job);
+        running = startProgram<NodeCalls>('node-process.ts', job, HEAP);
       },
       remove: async () => {
         await running.stop();

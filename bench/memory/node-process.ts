@@ -39,6 +39,10 @@ export type NodeCalls = {
   notice(): Promise<{ wallMs: number }>;
   /** A full audit: every row against what the ledger says it looked like. */
   audit(): Promise<Timed<{ rows: number }>>;
+  /** Writes a snapshot of the space. */
+  snapshot(): Promise<{ wallMs: number }>;
+  /** Builds the space as it is now as a new file, from the snapshot and what came after it. */
+  restore(path: string): Promise<{ wallMs: number }>;
   /** The most memory the process ever had, in bytes. */
   peakMemory(): number;
 };
@@ -83,6 +87,8 @@ const calls: NodeCalls = {
   },
   notice: () => timed(async () => ({ found: await engine.notice([space], call.signal) })),
   audit: () => timed(() => engine.audit(call, { deep: true })),
+  snapshot: () => timed(() => engine.snapshot(space, call)),
+  restore: (path) => timed(() => engine.restoreTo({ config: space, at: Date.now(), out: { path } }, call)),
   peakMemory: () => peakMemory(),
 };
 

@@ -27,11 +27,13 @@ export interface Program<C> {
  * Starts a program of this folder.
  * @param file beside this module
  * @param job what it is to work on; it finds it by `jobOf`
+ * @param execArgv options of Node itself
  */
-export function startProgram<C>(file: string, job: unknown): Program<C> {
+export function startProgram<C>(file: string, job: unknown, execArgv: readonly string[] = []): Program<C> {
   const child = fork(new URL(file, import.meta.url), {
     env: { ...process.env, BENCH_JOB: JSON.stringify(job) },
     serialization: 'advanced',
+    execArgv: [...execArgv],
   });
   const open = new Map<number, { settle: (value: never) => void; fail: (error: Error) => void }>();
   let last = 0;

@@ -23,8 +23,20 @@ const RENAMED: Readonly<Record<string, string>> = {
 };
 const OLD_NAMES = new Map(Object.entries(RENAMED).map(([old, now]) => [now, old]));
 
-/** Looks at the tables in the file itself, past any view of ours. */
+/** What a connection found, and the state of the tables that it found it in. */
+const INSPECTED = new WeakMap<Database.Database, { version: number; form: TableForm }>();
+
+/** Looks at the tables in the file itself, past any view of ours: once per connection and state of the tables. */
 export function inspectForm(db: Database.Database): TableForm {
+  const version = db.pragma('main.schema_version', { simple: true }) as number;
+  const known = INSPECTED.get(db);
+  if (known?.version === version) return known.form;
+  const form = readForm(db);
+  INSPECTED.set(db, { version, form });
+  return form;
+}
+
+function readForm(db: Database.Database): TableForm {
   const columns = (kind: Kind): string[] =>
     (db.pragma(`main.table_info(${SHAPES[kind].table})`) as { name: string }[]).map(({ name }) => name);
   const physical = Object.fromEntries(KINDS.map((kind) => [kind, columns(kind)])) as Record<Kind, string[]>;

@@ -25,32 +25,30 @@ export interface MemoryRow {
 }
 
 type RawRow = Record<string, SqliteValue>;
-type PageStatements = Record<Kind, Database.Statement<[number, number], RawRow>>;
-type RowStatements = Record<Kind, Database.Statement<[number], RawRow>>;
+type PageStatement = Database.Statement<[number, number], RawRow>;
+type RowStatement = Database.Statement<[number], RawRow>;
 
 /** Reads rows of one claude-mem database by local id. */
 export class RowReader {
   readonly #db: Database.Database;
   readonly #schema: ClaudeMemSchema;
-  readonly #after: PageStatements;
-  readonly #one: RowStatements;
+  /** Prepared when they are first needed. */
+  readonly #after = new Map<Kind, PageStatement>();
+  readonly #one = new Map<Kind, RowStatement>();
 
   constructor(db: Database.Database, schema: ClaudeMemSchema) {
     this.#db = db;
     this.#schema = schema;
-    const prepare = (kind: Kind): string => selectRows(kind, schema);
-    const kinds = Object.keys(SHAPES) as Kind[];
-    this.#after = Object.fromEntries(
-      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id > +? ORDER BY t.id LIMIT ?`)]),
-    ) as PageStatements;
-    this.#one = Object.fromEntries(
-      kinds.map((kind) => [kind, db.prepare(`${prepare(kind)} WHERE t.id = +?`)]),
-    ) as RowStatements;
   }
 
   /** Up to `limit` rows with a local id above `id`, in order of id. */
   after(kind: Kind, id: number, limit: number): MemoryRow[] {
-    return this.#after[kind].all(id, limit).map((raw) => this.#toRow(kind, raw));
+    let statement = this.#after.get(kind);
+    if (statement === undefined) {
+      statement = this.#db.prepare(`${selectRows(kind, this.#schema)} WHERE t.id > +? ORDER BY t.id LIMIT ?`);
+      this.#after.set(kind, statement);
+    }
+    return statement.all(id, limit).map((raw) => this.#toRow(kind, raw));
   }
 
   /** The rows with these local ids, which are in order; the ones that are gone are left out. */
@@ -67,7 +65,12 @@ export class RowReader {
 
   /** The row with a local id, or null when it is gone. */
   byId(kind: Kind, id: number): MemoryRow | null {
-    const raw = this.#one[kind].get(id);
+    let statement = this.#one.get(kind);
+    if (statement === undefined) {
+      statement = this.#db.prepare(`${selectRows(kind, this.#schema)} WHERE t.id = +?`);
+      this.#one.set(kind, statement);
+    }
+    const raw = statement.get(id);
     return raw === undefined ? null : this.#toRow(kind, raw);
   }
 

@@ -61,6 +61,9 @@ export function isStub(entity: Entity): boolean {
 /** The name under which operations and the ledger say when a memory was deleted, or written again after that. */
 export const LIFE = 'life';
 
+/** The name under which the ledger notes the greatest counter of a dead memory; no operation tells of it. */
+const TOP = 'top';
+
 /** The ledger's table of memories. Every method is one statement or a few; callers bring the transaction. */
 export class Entities {
   readonly #db: Database.Database;
@@ -147,7 +150,7 @@ export class Entities {
 
   /** When registers of a memory were written by themselves, `life` among them. */
   registersOf(entity: Entity): Map<string, Version> {
-    const rows = this.#registers.all(entity.key);
+    const rows = this.#registers.all(entity.key).filter(({ unit }) => unit !== TOP);
     return new Map(rows.map(({ unit, counter, hlc, node }) => [unit, { counter, hlc, node }]));
   }
 
@@ -177,13 +180,23 @@ export class Entities {
 
   /** A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it. */
   bury(entity: Entity, version: Version, stub: number | null = null): void {
+    const counter = this.counterOf(entity);
     this.save({ ...entity, row: stub, dead: true });
     this.saveWritten(entity.key, new Map([[LIFE, version]]));
+    this.noteCounter({ ...entity, dead: true }, counter);
+  }
+
+  /**
+   * Notes the counter of a write that a dead memory does not show: were it written again with a lesser one, that write would
+   * count again on some machines.
+   */
+  noteCounter(entity: Entity, counter: number): void {
+    if (counter > this.counterOf(entity)) this.#setRegister.run(entity.key, TOP, counter, 0, '');
   }
 
   /** The greatest counter that any write of a memory carries. */
   counterOf(entity: Entity): number {
-    const counters = Array.from(this.registersOf(entity).values(), ({ counter }) => counter);
+    const counters = this.#registers.all(entity.key).map(({ counter }) => counter);
     return Math.max(entity.version.counter, ...counters);
   }
 

@@ -63,7 +63,7 @@ export class Inbox {
     ).run(space, name.node, name.epoch, name.seq, name.hash, at);
   }
 
-  /** Segments that this ledger sent. */
+  /** Segments that this node sent, with this ledger or with one before it. */
   own(space: number, node: string): SegmentName[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state = 'own'`,
@@ -151,8 +151,11 @@ export class Inbox {
     this.#sql('UPDATE segment SET done = ? WHERE id = ?').run(done, id);
   }
 
-  markApplied(id: number): void {
-    this.#sql(`UPDATE segment SET state = 'applied' WHERE id = ?`).run(id);
+  /** @param own whether this node wrote it, with a ledger that it had before: it answers for it again, if it is a segment */
+  markApplied(id: number, own = false): void {
+    this.#sql(
+      `UPDATE segment SET state = CASE WHEN ? AND ${IS_SEGMENT} THEN 'own' ELSE 'applied' END WHERE id = ?`,
+    ).run(own ? 1 : 0, id);
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
   }
 

@@ -39,7 +39,7 @@ export class MergeBatches {
     const { session, merger } = { session: this.#session, merger: this.#merger };
     for (let next = 0; next < items.length;) {
       session.signal.throwIfAborted();
-      const hold = this.#pace.hold();
+      const hold = this.#pace.hold(items.length - next);
       let held = 0;
       let refused = 0;
       const outcomes: Outcome[] = [];

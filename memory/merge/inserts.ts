@@ -23,14 +23,13 @@ const TELLING_ROWS = 20;
 /** Puts memories that are not here into claude-mem. */
 export class Inserts {
   readonly #tools: MergeTools;
-  readonly #auditReader: AuditReader;
+  #auditReader: AuditReader | null = null;
   readonly #pending = new PendingRows();
   #byHash: Database.Statement<unknown[]> | null = null;
   #rowMs = ROW_MS;
 
   constructor(tools: MergeTools) {
     this.#tools = tools;
-    this.#auditReader = new AuditReader(tools.context.db, tools.context.schema, tools.reader);
   }
 
   /** Whether a memory was decided to be inserted and is still to be. */
@@ -150,6 +149,8 @@ export class Inserts {
   #marksFrom(kind: Kind, ids: readonly number[]): [number, Buffer][] {
     const [first, last] = [ids[0], ids.at(-1)];
     if (first === undefined || last === undefined) return [];
+    const { context, reader } = this.#tools;
+    this.#auditReader ??= new AuditReader(context.db, context.schema, reader);
     return this.#auditReader.after(kind, first - 1, last - first + 1).map(({ id, mark }) => [id, mark]);
   }
 

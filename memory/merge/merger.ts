@@ -101,7 +101,7 @@ export class Merger {
     if (row === null) {
       // A row that was told of and is gone was deleted here: the next audit says so; it does not come back by itself.
       if (entity !== null && entity.row !== null && entity.version.counter > 0)
-        return this.#tools.noted(entity);
+        return this.#goneHere(incoming, entity);
       return this.#inserts.insert(incoming, entity);
     }
     if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
@@ -129,13 +129,14 @@ export class Merger {
       if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
         return this.#tools.noted(entity);
       }
+      this.#tools.ledger.entities.noteCounter(entity, operation.version.counter);
       return this.#tools.wait(operation, origin, 'its memory was deleted', true);
     }
     if (entity.row === null || isStub(entity)) {
       return this.#tools.wait(operation, origin, 'its memory has not arrived yet');
     }
     const row = this.#tools.reader.byId(operation.kind, entity.row);
-    if (row === null) return this.#tools.noted(entity);
+    if (row === null) return this.#goneHere(incoming, entity);
     const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
     const names = UNITS[operation.kind]
       .filter(({ name, columns }) => name in values || columns.some((column) => column in values))
@@ -145,6 +146,13 @@ export class Merger {
       values,
       written: { base: entity.version, units },
     });
+  }
+
+  /** What is later than what was known of a row that is gone here waits until the audit has said when it went. */
+  #goneHere({ operation, origin }: Incoming, entity: Entity): Outcome {
+    if (greatestCounter(operation) <= this.#tools.ledger.entities.counterOf(entity))
+      return this.#tools.noted(entity);
+    return this.#tools.wait(operation, origin, 'its row is gone here');
   }
 
   /** The row that an operation speaks of, or null when it is not here. */

@@ -95,7 +95,9 @@ export class MergeTools {
   ): Entity {
     const known = entity ?? this.newEntity(operation, origin);
     const { id } = this.context.space;
-    const spaces = isKnownIn(known, id) ? known.spaces : known.spaces + 2 ** id;
+    // Who reads an update alone cannot make the memory of it.
+    const isTold = operation.type === 'update' || isKnownIn(known, id);
+    const spaces = isTold ? known.spaces : known.spaces + 2 ** id;
     const saved: Entity = { ...known, row, version: base, spaces, dead: false };
     this.ledger.entities.save(saved);
     return saved;

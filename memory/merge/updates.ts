@@ -11,6 +11,11 @@ import { compareVersions } from '../versions.ts';
 import type { Inserts } from './inserts.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
+/** The columns that say how far a session has come. */
+const COURSE_COLUMNS = UNITS.session
+  .filter(({ merge }) => merge === 'lattice')
+  .flatMap(({ columns }) => columns);
+
 /** Merges what operations say of memories that are here. */
 export class Updates {
   readonly #tools: MergeTools;
@@ -70,7 +75,8 @@ export class Updates {
     if (operation.type === 'full') {
       this.#answer(saved, local, now, said);
       // A space that had not heard of it from here is told what was written elsewhere or earlier.
-      if (current.version.counter > 0 && !isKnownIn(current, id) && !sameWrites(merged.written, said.written))
+      const knowsMore = !sameWrites(merged.written, said.written) || hasMoreCourse(now, said);
+      if (current.version.counter > 0 && !isKnownIn(current, id) && knowsMore)
         this.#tools.tellHere(saved, WHOLE);
     }
     // What was held back is folded in when the worker is done with the session.
@@ -83,10 +89,7 @@ export class Updates {
     const born = this.#tools.ledger.entities.bornOf(entity);
     const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
     if (reborn !== undefined && compareVersions(reborn, born) > 0) {
-      const columns = UNITS.session
-        .filter(({ merge }) => merge === 'lattice')
-        .flatMap((unit) => unit.columns);
-      return pick(said.values, differingColumns(said.values, row.set, columns));
+      return pick(said.values, differingColumns(said.values, row.set, COURSE_COLUMNS));
     }
     return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
   }
@@ -165,6 +168,12 @@ function sameWrites(a: Written, b: Written): boolean {
       return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
     })
   );
+}
+
+/** Whether a session has come further here than an operation says. */
+function hasMoreCourse(row: MemoryRow, said: Registers): boolean {
+  if (row.kind !== 'session') return false;
+  return Object.keys(foldLattices(said.values, pick(row.set, COURSE_COLUMNS))).length > 0;
 }
 
 const pick = (row: Row, columns: readonly string[]): Row =>

@@ -104,6 +104,7 @@ function wholeOf(
   const { ledger } = session;
   const { kind, key } = entity;
   for (const outgoing of forms) {
+    if (outgoing.isKeptBack(key, row)) return [];
     const { set, extra, withheld } = outgoing.row(key, row);
     const ordinal = ordinalOf(key, kind, set, nameInSpace(row, set));
     if (ordinal === null) continue;

@@ -123,16 +123,33 @@ const toFound = (kind: RowKind, raw: RawFound): Found => ({
   state: JSON.parse(raw.state) as Record<string, string>,
 });
 
+const STATEMENTS = new WeakMap<Database.Database, Map<string, Database.Statement<number[], RawFound>>>();
+
+/** Prepares a query over a kind's memories once per connection: that costs more than running it. */
+function query(db: Database.Database, kind: RowKind, rest: string): Database.Statement<number[], RawFound> {
+  const known = STATEMENTS.get(db) ?? new Map<string, Database.Statement<number[], RawFound>>();
+  STATEMENTS.set(db, known);
+  const name = `${kind} ${rest}`;
+  let statement = known.get(name);
+  if (statement === undefined) {
+    statement = db.prepare<number[], RawFound>(`${select(db, kind)} ${rest}`);
+    known.set(name, statement);
+  }
+  return statement;
+}
+
 /** Every memory of a database. Plain SQL of its own: it shares nothing with the code that it is to judge. */
 export function takeInventory(db: Database.Database): Found[] {
   return ROW_KINDS.flatMap((kind) =>
-    (db.prepare(`${select(db, kind)} ORDER BY t.id`).all() as RawFound[]).map((raw) => toFound(kind, raw)),
+    query(db, kind, 'ORDER BY t.id')
+      .all()
+      .map((raw) => toFound(kind, raw)),
   );
 }
 
 /** One row's memory. @throws Error when the row is not there */
 export function findRow(db: Database.Database, kind: RowKind, row: number): Found {
-  const raw = db.prepare(`${select(db, kind)} WHERE t.id = ?`).get(row) as RawFound | undefined;
+  const raw = query(db, kind, 'WHERE t.id = ?').get(row);
   if (raw === undefined) throw new Error(`there is no ${kind} ${row}`);
   return toFound(kind, raw);
 }

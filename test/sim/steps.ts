@@ -1,6 +1,5 @@
 import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
 import { Dice } from './dice.ts';
-import { LEFT_OUT } from './limits.ts';
 import type { FullFile } from './process.ts';
 import { WRITES, type WriteKind } from './workload.ts';
 
@@ -93,10 +92,6 @@ export function drawPlan(seed: number): Plan {
   const storeLoses = dice.chance(0.5);
   const calm = dice.chance(0.15);
   const faults: readonly Fault[] = [...OTHER_FAULTS, ...(storeLoses ? STORE_LOSSES : GOING_BACK)];
-  const left = faults.filter(
-    (fault) => !((fault === 'lose-segment' || fault === 'forget-newest') && LEFT_OUT.lostSegments),
-  );
-  const writes = WRITES.filter((write) => !(write === 'delete-session' && LEFT_OUT.deletedSessions));
 
   const drawCall = (machine: number): Call => {
     const what = dice.weighted([
@@ -119,7 +114,7 @@ export function drawPlan(seed: number): Plan {
       full: hit && dice.chance(0.1) ? dice.pick(['ledger.db', 'claude-mem.db'] as const) : null,
       lockedUntil: hit && dice.chance(0.12) ? dice.between(1, 6) : null,
       cancelledAt: hit && dice.chance(0.08) ? dice.between(1, 6) : null,
-      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(writes) } : null,
+      meanwhile: dice.chance(0.15) ? { at: dice.between(1, 4), write: dice.pick(WRITES) } : null,
     };
   };
   const drawStep = (): Step => {
@@ -132,14 +127,14 @@ export function drawPlan(seed: number): Plan {
     ] as const);
     switch (what) {
       case 'write':
-        return { do: 'write', machine, write: dice.pick(writes), seed: dice.seed() };
+        return { do: 'write', machine, write: dice.pick(WRITES), seed: dice.seed() };
       case 'sync': {
         const together = dice.chance(0.25) ? dice.between(2, machines) : 1;
         const chosen = dice.shuffled(Array.from({ length: machines }, (_, n) => n)).slice(0, together);
         return { do: 'sync', calls: chosen.map(drawCall), seed: dice.seed() };
       }
       case 'fault':
-        return { do: 'fault', fault: dice.pick(left), machine, seed: dice.seed() };
+        return { do: 'fault', fault: dice.pick(faults), machine, seed: dice.seed() };
       case 'wait':
         return { do: 'wait', ms: dice.pick([1_000, 60_000, 700_000, 86_400_000, 3 * 86_400_000]) };
     }

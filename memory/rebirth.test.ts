@@ -1,0 +1,65 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+
+const JANUARY = Date.UTC(2026, 0, 5, 9);
+let fleet: TestFleet;
+let a: TestNode;
+let b: TestNode;
+let c: TestNode;
+beforeEach(async () => {
+  fleet = await newFleet();
+  [a, b, c] = ['a', 'b', 'c'].map((name) => fleet.add(name, '13.25.3')) as [TestNode, TestNode, TestNode];
+});
+afterEach(() => fleet.close());
+
+async function begin(observations: number): Promise<void> {
+  a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'first', startedAt: JANUARY });
+  for (let n = 0; n < observations; n += 1) observe(a, n, 'first');
+  await settle(fleet.space, [a, b, c]);
+}
+
+/** The same observation every time, but for its project. */
+const observe = (node: TestNode, n: number, project: string): number =>
+  node.write.observation({
+    memorySessionId: 'm',
+    project,
+    title: `title ${n}`,
+    narrative: 'text',
+    createdAt: JANUARY + n,
+  });
+const projects = (node: TestNode): unknown[] =>
+  node.db.prepare('SELECT project FROM observations ORDER BY created_at_epoch').pluck().all();
+
+describe('a memory that is written again after it was deleted', () => {
+  it('is the same everywhere, whatever others wrote into it while it was being deleted', async () => {
+    await begin(1);
+    a.db.exec('DELETE FROM observations');
+    await a.engine.audit(CALL, { deep: true });
+    await a.engine.push(fleet.space, CALL);
+    for (const project of ['second', 'third', 'fourth', 'fifth']) {
+      b.db.prepare('UPDATE observations SET project = ?').run(project);
+      await b.engine.audit(CALL, { deep: true });
+      await b.engine.push(fleet.space, CALL);
+    }
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map(projects)).toEqual([[], [], []]);
+    observe(c, 0, 'again');
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map(projects)).toEqual([['again'], ['again'], ['again']]);
+  });
+
+  it('is the same everywhere, where its deletion had not been noticed either', async () => {
+    await begin(200);
+    a.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
+    await a.engine.audit(CALL, { deep: true });
+    observe(a, 3, 'again');
+    await a.engine.push(fleet.space, CALL);
+    // Below the newest rows, which a pull looks at.
+    b.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
+    await b.engine.pull(fleet.space, true, CALL);
+    await b.engine.audit(CALL, { deep: true });
+    await settle(fleet.space, [a, b, c]);
+    expect(projects(b)[3]).toBe('again');
+    expect([b, c].map((node) => node.hash())).toEqual([a.hash(), a.hash()]);
+  });
+});
