@@ -35,6 +35,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '=== undefined) forgetCertificate(ledger, cid);',
   },
   {
+    breaks: 'nothing is lost: what the store lost is sent again',
+    file: 'fetch.ts',
+    find: 'some((name) => !held.has(segmentName(name)));',
+    replace: 'some((name) => held.has(segmentName({ ...name, seq: -1 })));',
+  },
+  {
     breaks: 'nothing is duplicated: applying an operation again changes nothing',
     file: 'merge/merger.ts',
     find: '    const row = this.#rowOf(operation, entity);',

@@ -200,7 +200,10 @@ export class Workload {
       ['summary', 'merged_into_project'],
     ] as const);
     if (!machine.has(kind, column)) return;
-    const ids = this.#ids(machine, kind, `project <> '${EXCLUDED}'`);
+    // A session made up for rows that had none is each machine's own: what is done to it never travels.
+    const ids = this.#ids(machine, kind, `project <> '${EXCLUDED}'`).filter(
+      (id) => kind !== 'session' || !this.#model.isStub(findRow(machine.worker, kind, id).identity),
+    );
     if (ids.length === 0) return;
     const value =
       column === 'concepts'
