@@ -7,6 +7,7 @@ import { approveDeletions, checkDeletions, heldDeletions } from '../guard.ts';
 import { SpaceProjects } from '../names.ts';
 import { redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
+import { textOf } from '../values.ts';
 import { assemble, sync, type Assembled } from './assemble.ts';
 import { buildModel } from './model.ts';
 import { fileAt } from './swap.ts';
@@ -81,7 +82,7 @@ function returnedBy(config: SpaceConfig): (column: string, text: string) => stri
   return (column, text) => {
     const named = names.rowToSpace({ [column]: text });
     const told = config.redact === false ? named : redactRow(named);
-    return String(names.rowToLocal(told)[column]);
+    return textOf(names.rowToLocal(told)[column]) ?? text;
   };
 }
 
