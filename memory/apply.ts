@@ -1,7 +1,8 @@
 import { errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
-import { KINDS } from './kinds.ts';
+import { KINDS, UNITS } from './kinds.ts';
 import { parseSegmentName } from './layout.ts';
+import { KEPT } from './merge/deletions.ts';
 import { MergeBatches } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
@@ -21,6 +22,9 @@ export interface Applied {
   /** Segments of which some operations could not be used. */
   problems: { node: string; problem: string }[];
 }
+
+/** The numbers of the parts that say how far a session has come. */
+const COURSE = UNITS.session.flatMap(({ merge }, index) => (merge === 'lattice' ? [index] : []));
 
 /** Sessions before what belongs to them; deletions last and the other way round. */
 const rank = ({ kind, type }: Operation): number =>
@@ -103,6 +107,8 @@ export async function applyStaged(
       const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
       const outcome = merger.apply(entry.operation, entry.origin, stub);
       if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
+      const entity = outcome === 'updated' && entry.reason === KEPT ? ledger.entities.byKey(entry.key) : null;
+      if (entity !== null) session.changes.claim(entity, COURSE);
       return outcome;
     };
     await batches.run(waiting, retry, { merged });

@@ -73,7 +73,7 @@ export class Changes {
     for (const index of units) {
       const unit = UNITS[entity.kind][index];
       if (unit === undefined) continue;
-      if (unit.merge !== 'lattice') written.set(unit.name, version);
+      written.set(unit.name, version);
       parts |= 1 << index;
     }
     ledger.entities.saveWritten(entity.key, written);

@@ -62,4 +62,28 @@ describe('a memory that is written again after it was deleted', () => {
     expect(projects(b)[3]).toBe('again');
     expect([b, c].map((node) => node.hash())).toEqual([a.hash(), a.hash()]);
   });
+
+  it('is the same on a machine that hears of it in another order', async () => {
+    await begin(1);
+    b.db.exec('DELETE FROM sdk_sessions');
+    b.write.session({
+      contentSessionId: 's',
+      memorySessionId: 'n',
+      project: 'first',
+      startedAt: JANUARY + 9,
+      status: 'active',
+    });
+    await settle(fleet.space, [b, c, a]);
+    a.db.exec(`UPDATE sdk_sessions SET status = 'failed', custom_title = 'after'`);
+    await settle(fleet.space, [a, b, c]);
+    // It reads what a wrote before it reads that b had deleted the session and written it again.
+    const newcomer = fleet.add('newcomer', '13.25.3');
+    const all = [a, b, c, newcomer];
+    await settle(fleet.space, [newcomer, a, b, c]);
+    const states = all.map((node) =>
+      node.db.prepare('SELECT status, custom_title FROM sdk_sessions').raw().all(),
+    );
+    expect(states).toEqual(Array(4).fill(states[0]));
+    expect(states[0]).toEqual([[expect.any(String), 'after']]);
+  });
 });

@@ -1,8 +1,16 @@
+import { UNITS } from '../kinds.ts';
 import { DEATH } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
 import type { DeleteOperation } from '../operation.ts';
+import { redactRow } from '../redact.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
+
+/**
+ * Why an update is parked that was merged before the deletion was heard of. How far a session had come in it may be what
+ * was before the deletion: should it change anything, the fleet is told, so that all come out the same.
+ */
+export const KEPT = 'it was written before the deletion of its memory came';
 
 /** Removes memories that were deleted elsewhere. */
 export class Deletions {
@@ -44,6 +52,7 @@ export class Deletions {
       if (twins.every((twin) => twin.version.counter === 0)) {
         for (const twin of twins) this.#tools.ledger.entities.forget(twin.key);
         const session = kind === 'session' ? null : (this.#tools.reader.byId(kind, row)?.sessionId ?? null);
+        this.#keepLater(operation, entity, row, origin);
         this.#tools.writer.remove(kind, row);
         this.#tools.ledger.marks.remove(kind, row);
         this.#buried(operation, entity);
@@ -52,6 +61,30 @@ export class Deletions {
       }
     }
     return this.#buried(operation, entity);
+  }
+
+  /**
+   * What was written into a memory without knowing of its deletion counts again if somebody writes the memory again: it is
+   * parked, as it would be had it come after the deletion.
+   */
+  #keepLater(
+    { kind, key, version: death }: DeleteOperation,
+    entity: Entity,
+    id: number,
+    origin: number,
+  ): void {
+    const row = this.#tools.reader.byId(kind, id);
+    if (row === null) return;
+    const { redact = true } = this.#tools.context.config;
+    const told = this.#tools.names.rowToSpace(row.set);
+    const set = redact ? redactRow(told) : told;
+    for (const { name, columns, merge } of UNITS[kind]) {
+      const version = this.#tools.ledger.entities.writtenOf(entity).units.get(name);
+      if (version === undefined || compareVersions(version, death) <= 0) continue;
+      const up = Object.fromEntries(columns.map((column) => [column, set[column] ?? null]));
+      const of = merge === 'link' ? row.of : null;
+      this.#tools.wait({ type: 'update', kind, key, version, up, of }, origin, KEPT, true);
+    }
   }
 
   /** A session that was made up here goes with the last row in it. */

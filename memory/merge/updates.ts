@@ -8,7 +8,7 @@ import { linkedSession, valuesOf, type Operation, type SessionRef } from '../ope
 import { redactRow } from '../redact.ts';
 import { mergeRegisters, type Registers, type Written } from '../registers.ts';
 import { sameValue, type Row, type Value } from '../values.ts';
-import { compareVersions } from '../versions.ts';
+import { compareVersions, type Version } from '../versions.ts';
 import type { Inserts } from './inserts.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
@@ -69,16 +69,19 @@ export class Updates {
     const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
     const isLater =
       reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.bornOf(current)) > 0;
-    this.#tools.ledger.entities.saveWritten(
-      operation.key,
-      isLater ? new Map([...merged.written.units, [LIFE, reborn]]) : merged.written.units,
-    );
+    const units = new Map([...merged.written.units, ...courseWritten(kind, local.written, said.written)]);
+    if (isLater) units.set(LIFE, reborn);
+    this.#tools.ledger.entities.saveWritten(operation.key, units);
     const now = Object.keys(differing).length > 0 ? this.#tools.remark(kind, row.id) : row;
     const changed = UNITS[kind].filter(
       ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
     );
     const { id } = this.#tools.context.space;
     this.#tools.changes.tell(saved, bitsOf(kind, changed), id);
+    // They may hold what was before the new beginning: the fleet is told, so that all come out the same.
+    if (isLater && kind === 'session') {
+      this.#tools.changes.claim(saved, numbersOf(kind, this.#courseSince(current, reborn)));
+    }
     if (operation.type === 'full') {
       this.#answer(saved, local, now, said);
       // A space that had not heard of it from here is told what was written elsewhere or earlier.
@@ -103,9 +106,24 @@ export class Updates {
     const born = this.#tools.ledger.entities.bornOf(entity);
     const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
     if (reborn !== undefined && compareVersions(reborn, born) > 0) {
-      return pick(said.values, differingColumns(said.values, row.set, COURSE_COLUMNS));
+      const since = this.#courseSince(entity, reborn);
+      const kept = pick(
+        row.set,
+        since.flatMap(({ columns }) => columns),
+      );
+      const course = { ...said.values, ...foldLattices(said.values, kept) };
+      return pick(course, differingColumns(course, row.set, COURSE_COLUMNS));
     }
     return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
+  }
+
+  /** The parts of a session's course that were written since it began anew, and merged before that was heard of. */
+  #courseSince(entity: Entity, reborn: Version): Unit[] {
+    const { units } = this.#tools.ledger.entities.writtenOf(entity);
+    return UNITS.session.filter(({ name, merge }) => {
+      const version = merge === 'lattice' ? units.get(name) : undefined;
+      return version !== undefined && compareVersions(version, reborn) > 0;
+    });
   }
 
   /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
@@ -171,6 +189,16 @@ const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
   units.map((unit) => UNITS[kind].indexOf(unit));
 const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
   numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
+
+/** When the parts of a session's course were last written, of two accounts. */
+function courseWritten(kind: Kind, a: Written, b: Written): [string, Version][] {
+  return UNITS[kind].flatMap(({ name, merge }) => {
+    if (merge !== 'lattice') return [];
+    const versions = [a.units.get(name), b.units.get(name)].filter((version) => version !== undefined);
+    const [last] = versions.sort((one, other) => compareVersions(other, one));
+    return last === undefined ? [] : [[name, last]];
+  });
+}
 
 /** Whether two memories were written by the very same writes. */
 function sameWrites(a: Written, b: Written): boolean {
