@@ -80,6 +80,26 @@ export class Changes {
     this.tell(entity, parts);
   }
 
+  /**
+   * Tells of a memory as a whole in place of the node that did last, with some registers written now; the others keep
+   * the version they have.
+   */
+  retell(entity: Entity, row: MemoryRow, rewritten: readonly string[]): void {
+    const { ledger } = this.#context;
+    const version = this.#nextVersion(entity);
+    const { base, units } = ledger.entities.writtenOf(entity);
+    const written = new Map(units);
+    for (const { name, merge } of UNITS[entity.kind]) {
+      if (merge === 'lattice') continue;
+      if (rewritten.includes(name)) written.set(name, version);
+      else if (!written.has(name) && (merge === 'link' || (row.set[name] ?? null) !== null))
+        written.set(name, base);
+    }
+    ledger.entities.save({ ...entity, version });
+    ledger.entities.saveWritten(entity.key, written);
+    this.tell(entity, WHOLE);
+  }
+
   /** Notes that a row is gone: its memories are dead from now on, wherever they were told of. */
   bury(kind: Kind, row: number): void {
     const { ledger } = this.#context;

@@ -3,7 +3,7 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
-import { EXCLUDED_PROJECT, KINDS, UNITS } from './kinds.ts';
+import { KINDS, UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
@@ -71,7 +71,7 @@ class Collector {
     this.#space = space;
     this.#config = config;
     this.#projects = new SpaceProjects(config);
-    this.#outgoing = new Outgoing(context, config, this.#projects);
+    this.#outgoing = new Outgoing(context, space.id, config, this.#projects);
   }
 
   collect(): Chunk {
@@ -146,7 +146,7 @@ class Collector {
 
   /** Tells of what changed in a memory: that it is gone, all of it, or some of its registers. */
   #emitParts(entity: Entity, parts: number): void {
-    const { ledger, reader } = this.#context;
+    const { ledger, reader, node } = this.#context;
     const { kind, key } = entity;
     const known = isKnownIn(entity, this.#space.id);
     if (entity.dead) {
@@ -157,7 +157,14 @@ class Collector {
     }
     const row = entity.row === null ? null : reader.byId(kind, entity.row);
     if (row === null) return;
-    if ((parts & WHOLE) !== 0 || !known) {
+    const untold = known ? parts | ledger.dirty.untold(this.#space.id, key) : parts;
+    const withheld = known ? this.#outgoing.withheldOf(row, untold) : 0;
+    // What lives again under an excluded project was written after it came under it: that it does is not told either.
+    const reborn = known && this.#outgoing.isExcluded(row) && ledger.entities.bornOf(entity).node === node;
+    const kept = reborn ? withheld | (untold & WHOLE) : withheld;
+    this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, kept));
+    if ((kept & WHOLE) !== 0) return;
+    if ((untold & WHOLE) !== 0 || !known) {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
     }
@@ -165,7 +172,7 @@ class Collector {
     const written = ledger.entities.writtenOf(entity);
     const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
     UNITS[kind].forEach((unit, index) => {
-      if ((parts & (1 << index)) === 0) return;
+      if ((untold & ~withheld & (1 << index)) === 0) return;
       const version = written.units.get(unit.name) ?? written.base;
       const update = updates.get(versionText(version)) ?? { version, up: {}, link: false };
       updates.set(versionText(version), update);
@@ -181,7 +188,7 @@ class Collector {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
     const name = nameOf(row.of);
-    const { set, extra } = this.#outgoing.row(entity.key, row);
+    const { set, extra, withheld } = this.#outgoing.row(entity.key, row);
     let told = entity;
     let ordinal = ordinalOf(entity.key, kind, set, name);
     if (ordinal === null) {
@@ -221,7 +228,7 @@ class Collector {
       mem: kind === 'session' ? row.mem : null,
       set,
       extra,
-      written: ledger.entities.registersOf(told),
+      written: new Map([...ledger.entities.registersOf(told)].filter(([unit]) => !withheld.has(unit))),
     });
     this.#notes.push(() => {
       const known = ledger.entities.byKey(key) ?? told;
@@ -231,8 +238,8 @@ class Collector {
   }
 
   /**
-   * A row may be covered by its own project where its session is not: the session goes along. One that was deleted lives
-   * again by a row that was written into it since.
+   * A row may be covered by its own project where its session is not: the session goes along, unless its project is
+   * excluded; peers make up one for the row then. One that was deleted lives again by a row that was written into it since.
    */
   #emitSession(sessionId: number): void {
     const { ledger, reader } = this.#context;
@@ -240,7 +247,7 @@ class Collector {
     if (entity?.dead === true) this.#notes.push(() => this.#revive(entity.key, sessionId));
     if (entity === null || entity.dead || isKnownIn(entity, this.#space.id)) return;
     const row = reader.byId('session', sessionId);
-    if (row !== null && row.project !== EXCLUDED_PROJECT) this.#emitWhole(entity, row);
+    if (row !== null && !this.#projects.isExcluded(row.project)) this.#emitWhole(entity, row);
   }
 
   #revive(key: Buffer, row: number): void {

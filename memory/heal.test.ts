@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
-import { CALL, newFleet, type TestFleet, type TestNode } from '../test/nodes.ts';
-import { segmentPrefix } from './layout.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { ackKey, parseSegmentKey, segmentName, segmentPrefix } from './layout.ts';
+import { signBytes } from './signing.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const DAY_MS = 24 * 3_600_000;
@@ -58,6 +60,74 @@ it('or by another that has its memories, while that one is away', async () => {
   await b.engine.pull(fleet.space, true, CALL);
   expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
   expect(b.hash()).toBe(c.hash());
+});
+
+it('a rotted segment is healed with what it deleted and changed of others’ memories', async () => {
+  b.write.session({ contentSessionId: 'own', memorySessionId: 'own', project: 'p', startedAt: JANUARY });
+  await settle(fleet.space, [a, b, c]);
+  const courses = (node: TestNode): unknown =>
+    node.db.prepare('SELECT status, completed_at_epoch FROM sdk_sessions ORDER BY content_session_id').all();
+  b.db.exec(`DELETE FROM observations WHERE id = 3`);
+  b.db.exec(`UPDATE observations SET project = 'moved' WHERE id = 4`);
+  // The course of a session has no version: nothing in the ledger says who moved it on.
+  b.db.prepare(`UPDATE sdk_sessions SET completed_at_epoch = ?`).run(JANUARY + 9 * DAY_MS);
+  await b.engine.audit(CALL, { deep: true });
+  await b.engine.push(fleet.space, CALL);
+  await a.engine.pull(fleet.space, true, CALL);
+  await rot(b);
+  expect((await c.engine.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
+  await b.engine.pull(fleet.space, true, CALL);
+  await b.engine.push(fleet.space, CALL);
+  await c.engine.pull(fleet.space, true, CALL);
+  expect((await c.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+  expect(c.hash()).toBe(b.hash());
+  expect(courses(c)).toEqual(courses(b));
+});
+
+it('a made-up damaged segment, or one of a node that is not trusted, has nobody send anything again', async () => {
+  const claim = async (segment: string): Promise<void> => {
+    const body = canonicalJson({
+      format: 'membridge-ack/1',
+      space: fleet.space.cid,
+      node: 'b',
+      key_id: b.options.identity.key.keyId,
+      at: Date.now(),
+      applied: {},
+      damaged: [segment],
+    });
+    const signature = signBytes(b.options.identity.key, Buffer.from(body));
+    await b.options.store.put(ackKey(fleet.space.cid, 'b'), Buffer.from(`${body}\n${signature}\n`));
+  };
+  await b.engine.pull(fleet.space, true, CALL);
+  await claim(`a/0fffffffffff00000000/7-${'0'.repeat(32)}`);
+  await a.engine.pull(fleet.space, true, CALL);
+  expect((await a.engine.push(fleet.space, CALL)).rows).toBe(0);
+
+  const [object] = await a.options.store.list(segmentPrefix(fleet.space.cid, 'a'));
+  const name = parseSegmentKey(fleet.space.cid, object?.key ?? '');
+  await claim(name === null ? '' : segmentName(name));
+  const without = { ...fleet.space, trust: { b: 'ignore' as const } };
+  await a.engine.pull(without, true, CALL);
+  expect((await a.engine.push(without, CALL)).rows).toBe(0);
+  await a.engine.pull(fleet.space, true, CALL);
+  expect((await a.engine.push(fleet.space, CALL)).rows).toBeGreaterThan(24);
+});
+
+it('a ledger that is begun anew forgets what it was about to heal, and says of nothing that it did', async () => {
+  const last = (await a.options.store.list(segmentPrefix(fleet.space.cid, 'a'))).at(-1)?.key ?? '';
+  const sound = (await a.options.store.get(last)) ?? Buffer.alloc(0);
+  await rot(a);
+  a.write.session({ contentSessionId: 'later', memorySessionId: 'later', project: 'p', startedAt: JANUARY });
+  await a.engine.push(fleet.space, CALL);
+  await b.engine.pull(fleet.space, true, CALL);
+  await a.options.store.put(last, sound);
+  await a.engine.pull(fleet.space, true, CALL);
+  await a.engine.resolveDeletes('restore', CALL);
+  a.write.session({ contentSessionId: 'new', memorySessionId: 'new', project: 'p', startedAt: JANUARY });
+  await a.engine.push(fleet.space, CALL);
+  await b.engine.pull(fleet.space, false, CALL);
+  await b.engine.pull(fleet.space, true, CALL);
+  expect(b.hash()).toBe(a.hash());
 });
 
 it('what a node healed is healed for the node itself, too', async () => {

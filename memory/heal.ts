@@ -8,6 +8,7 @@ import { isKnownIn } from './ledger/entities.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { openSegment, readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
+import { trustIn } from './trust.ts';
 
 /** A node that wrote no ack for this long is away: others heal its segments (two days, in milliseconds). */
 const AWAY_MS = 2 * 24 * 3_600_000;
@@ -23,21 +24,24 @@ const healsName = (cid: string): string => `heals:${cid}`;
 /**
  * Looks whether other nodes could not use a segment, because it rotted in the store or was sealed before they joined, and
  * has its memories be sent again by the next push: by the node that wrote it, or while that one is away by the first
- * other that has used it.
+ * other that has used it. What nodes say that are not trusted counts for nothing.
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function healDamaged(session: SyncSession, config: SpaceConfig): Promise<void> {
   const { ledger, identity } = session;
   const { cid } = config;
   const space = ledger.spaces.get(cid);
-  const acks = await readAcks(session, cid);
+  const acks = new Map(
+    [...(await readAcks(session, cid))].filter(([node]) => trustIn(config, node) === 'accept'),
+  );
   const answered = new Set(Answered.parse(JSON.parse(String(ledger.meta(answeredName(cid)) ?? '[]'))));
   for (const ack of acks.values()) {
     if (ack.node === identity.node) continue;
     for (const damaged of ack.damaged) {
       const name = parseSegmentName(damaged);
       const report = `${damaged} ${ack.node}`;
-      if (name === null || answered.has(report)) continue;
+      // A segment that this node never heard of is no reason to send anything.
+      if (name === null || answered.has(report) || !ledger.inbox.hasPlace(space.id, name)) continue;
       if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
       const keys = await keysOf(session, space, name);
       if (keys.length === 0) continue;
@@ -87,11 +91,7 @@ function healerOf(
 async function keysOf(session: SyncSession, space: LedgerSpace, name: SegmentName): Promise<Buffer[]> {
   const { ledger, identity } = session;
   const read = await keysIn(session, space.cid, name);
-  const keys =
-    read ??
-    (name.node === identity.node
-      ? ledger.entities.keysWrittenBy(identity.node)
-      : ledger.entities.keysFrom(space.id, name));
+  const keys = read ?? ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node);
   return keys.filter((key) => {
     const entity = ledger.entities.byKey(key);
     return entity !== null && isKnownIn(entity, space.id);

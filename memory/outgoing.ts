@@ -1,7 +1,8 @@
 import type { SpaceConfig } from '../contract/memory.ts';
 import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
-import { KINDS, SHAPES, type Kind } from './kinds.ts';
+import { KINDS, SHAPES, UNITS, type Kind } from './kinds.ts';
+import { WHOLE } from './ledger/dirty.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { SpaceProjects } from './names.ts';
 import { redactRow } from './redact.ts';
@@ -13,11 +14,24 @@ export interface OutgoingRow {
   readonly set: Row;
   /** Columns that this version of Membridge does not know: the row's own, and those kept for newer peers. */
   readonly extra: Row | null;
+  /** Registers that the space is not to be told of, and is not told of by `set`: it says nothing of them. */
+  readonly withheld: ReadonlySet<string>;
 }
+
+/** The parts of a kind that are registers, as bits: what a memory of an excluded project keeps to itself. */
+const REGISTERS: ReadonlyMap<Kind, number> = new Map(
+  KINDS.map((kind) => [
+    kind,
+    UNITS[kind].reduce((bits, { merge }, index) => (merge === 'register' ? bits | (1 << index) : bits), 0),
+  ]),
+);
+
+const NOTHING: ReadonlySet<string> = new Set();
 
 /** Turns rows of this database into what a space is told. */
 export class Outgoing {
   readonly #ledger: Ledger;
+  readonly #space: number;
   readonly #projects: SpaceProjects;
   readonly #redacts: boolean;
   /** Columns that travel and that this claude-mem has no place for, by kind. */
@@ -25,10 +39,12 @@ export class Outgoing {
 
   constructor(
     context: { readonly schema: ClaudeMemSchema; readonly ledger: Ledger },
+    space: number,
     config: Pick<SpaceConfig, 'redact'>,
     projects: SpaceProjects,
   ) {
     this.#ledger = context.ledger;
+    this.#space = space;
     this.#projects = projects;
     this.#redacts = config.redact !== false;
     this.#homeless = new Map(
@@ -49,10 +65,36 @@ export class Outgoing {
       else if (!SHAPES[row.kind].columns.includes(column)) extra[column] = value;
     }
     Object.assign(extra, row.extra);
+    const withheld = this.#withheldOf(key, row);
+    for (const register of withheld) delete whole[register];
     const named = this.#projects.rowToSpace(whole);
     return {
       set: this.#redacts ? redactRow(named) : named,
-      extra: Object.keys(extra).length === 0 ? null : extra,
+      extra: Object.keys(extra).length === 0 ? null : this.#redacts ? redactRow(extra) : extra,
+      withheld,
     };
+  }
+
+  /** Whether a row is of a project that is excluded from the space. */
+  isExcluded({ project }: MemoryRow): boolean {
+    return this.#projects.isExcluded(project);
+  }
+
+  /** Whether the space is not to know that a memory, which was deleted, lives again. */
+  isKeptBack(key: Buffer, row: MemoryRow): boolean {
+    return this.isExcluded(row) && (this.#ledger.dirty.untold(this.#space, key) & WHOLE) !== 0;
+  }
+
+  /** Of parts of a memory those that are not told while its row is of an excluded project, as bits. */
+  withheldOf(row: MemoryRow, parts: number): number {
+    return this.isExcluded(row) ? parts & (REGISTERS.get(row.kind) ?? 0) : 0;
+  }
+
+  #withheldOf(key: Buffer, row: MemoryRow): ReadonlySet<string> {
+    if (!this.isExcluded(row)) return NOTHING;
+    const bits = this.withheldOf(row, this.#ledger.dirty.untold(this.#space, key));
+    return new Set(
+      UNITS[row.kind].filter((_unit, index) => (bits & (1 << index)) !== 0).map(({ name }) => name),
+    );
   }
 }

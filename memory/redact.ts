@@ -48,15 +48,26 @@ export function redactText(text: string): string {
   return redacted;
 }
 
+/** A value without its secrets. Bytes that are no text are looked at as if each were a character. */
+function redactValue(value: Value): Value {
+  if (typeof value === 'string') return redactText(value);
+  if (value === null || typeof value === 'number') return value;
+  const bytes = Buffer.from('$text' in value ? value.$text : value.$blob, 'base64').toString('latin1');
+  const redacted = redactText(bytes);
+  if (redacted === bytes) return value;
+  const base64 = Buffer.from(redacted, 'latin1').toString('base64');
+  return '$text' in value ? { $text: base64 } : { $blob: base64 };
+}
+
 /** A row without secrets; the very same row where there are none. */
 export function redactRow(row: Row): Row {
   let redacted: Record<string, Value> | null = null;
   for (const [column, value] of Object.entries(row)) {
-    if (typeof value !== 'string' || NAMES.has(column)) continue;
-    const text = redactText(value);
-    if (text === value) continue;
+    if (NAMES.has(column)) continue;
+    const clean = redactValue(value);
+    if (clean === value) continue;
     redacted ??= { ...row };
-    redacted[column] = text;
+    redacted[column] = clean;
   }
   return redacted ?? row;
 }

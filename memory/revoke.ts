@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import { openForMerging } from './claude-mem/open.ts';
 import { RowReader, nameOf, type MemoryRow } from './claude-mem/read.ts';
+import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { RowWriter } from './claude-mem/write.ts';
 import { UNITS } from './kinds.ts';
 import { ordinalOf } from './keys.ts';
@@ -13,7 +15,7 @@ import { formatOperation, parseOperation } from './operation.ts';
 import { redactRow } from './redact.ts';
 import { Sessions } from './sessions.ts';
 import type { SyncSession } from './session.ts';
-import type { Value } from './values.ts';
+import { sameValue, type Value } from './values.ts';
 import { clockAt } from './versions.ts';
 
 /** What a revocation did, or would do. */
@@ -22,7 +24,7 @@ export interface RevokeResult {
   readonly id: string | null;
   readonly memories: number;
   readonly changes: number;
-  /** What stays: sessions that others wrote into, and changes whose former value is not known here. */
+  /** What stays: sessions that others wrote into, and memories and changes of which is not known here what was before. */
   readonly kept: number;
 }
 
@@ -30,11 +32,11 @@ export interface RevokeResult {
 const BATCH = 100;
 
 /**
- * Takes back everything that a node wrote in a space since a time: its memories are deleted, and what it changed gets the
- * value that it had. To the fleet these are writes of this node like any others; what is needed to undo them is kept
- * here. Memories that another machine had before that node told of them are deleted there as well, and come back with
- * the undo.
- * @param target.since epoch ms by that node's clock
+ * Takes back everything that a node wrote in a space since a time: memories that it was the first to tell this node of are
+ * deleted, and what it changed gets the value that it had, also where it told of others' memories as its own. To the fleet
+ * these are writes of this node like any others; what is needed to undo them is kept here. Memories that a third machine
+ * had before that node told of them are deleted there as well, and come back with the undo.
+ * @param target.since epoch ms, by that node's clock and by this one's (ledger/revocations.ts)
  * @param target.dryRun count only
  * @throws SqliteError when the database is locked; what was done so far stays, and is in the revocation
  */
@@ -86,6 +88,37 @@ export function revoke(
     setRegister(session, { reader, writer }, entity, index, former.value);
   };
 
+  /** A memory that this node had otherwise than from that node, which told of it as a whole since: the memory stays. */
+  const takeRetelling = (key: Buffer): void => {
+    const entity = ledger.entities.byKey(key);
+    const row = entity === null || entity.row === null ? null : reader.byId(entity.kind, entity.row);
+    if (entity === null || entity.dead || row === null || !isKnownIn(entity, space.id)) return;
+    // The ledger may have been begun anew since; the row itself says whom it came from.
+    if (originOf(db, session.schema, row) === `membridge:${target.node}`) {
+      takeMemory(key);
+      return;
+    }
+    const { units } = ledger.entities.writtenOf(entity);
+    const former = new Map<string, Value>();
+    for (const { name, merge } of UNITS[entity.kind]) {
+      const before = units.has(name) ? null : ledger.revocations.formerOf(key, name, from);
+      if (before === null) continue;
+      if (merge === 'register') former.set(name, before.value);
+      else result.kept += 1;
+    }
+    const changed = [...former].filter(([unit, value]) => !sameValue(value, row.set[unit] ?? null));
+    result.changes += changed.length;
+    if (former.size === 0) result.kept += 1;
+    if (target.dryRun) return;
+    for (const [unit] of changed) {
+      ledger.revocations.add(id, { key, unit, what: JSON.stringify(row.set[unit] ?? null) });
+    }
+    writer.update(entity.kind, row.id, Object.fromEntries(changed));
+    changes.retell(entity, row, [...former.keys()]);
+    const now = reader.byId(entity.kind, row.id);
+    if (now !== null) ledger.marks.set(entity.kind, row.id, changes.markOf(now));
+  };
+
   try {
     if (!target.dryRun) {
       ledger.atomically(() =>
@@ -102,10 +135,13 @@ export function revoke(
       session.signal.throwIfAborted();
       ledger.durably(() => db.transaction(work).immediate());
     };
-    const keys = ledger.revocations.writtenBy(from.node, from.hlc);
+    const registers = ledger.revocations.registersWrittenBy(from.node, from.hlc);
+    const retold = ledger.revocations.retoldBy(from.node, from.hlc);
+    const keys = ledger.revocations.toldBy(from.node, { at: target.since, hlc: from.hlc });
     for (let at = 0; at < keys.length; at += BATCH)
       both(() => keys.slice(at, at + BATCH).forEach(takeMemory));
-    const registers = ledger.revocations.registersWrittenBy(from.node, from.hlc);
+    for (let at = 0; at < retold.length; at += BATCH)
+      both(() => retold.slice(at, at + BATCH).forEach(takeRetelling));
     for (let at = 0; at < registers.length; at += BATCH) {
       both(() => registers.slice(at, at + BATCH).forEach(takeRegister));
     }
@@ -190,6 +226,13 @@ export function undoRevocation(session: SyncSession, config: SpaceConfig, id: st
   } finally {
     db.close();
   }
+}
+
+/** What a row says of the device that it came from; null where it says nothing, or nothing can be said. */
+function originOf(db: Database.Database, schema: ClaudeMemSchema, { kind, id }: MemoryRow): string | null {
+  if (!schema.columns[kind].has('origin_device_id')) return null;
+  return db.prepare(`SELECT origin_device_id FROM ${schema.sources[kind]} WHERE id = ?`).pluck().get(id) as
+    string | null;
 }
 
 /** Gives a register a value as this node's own write, now. */

@@ -82,6 +82,19 @@ describe('projects', () => {
     expect((await b.engine.push(fleet.space, CALL)).rows).toBe(0);
   });
 
+  it('of which two are one in the space stay two here, also with a new ledger', async () => {
+    observe(a, 'alpha', 'from a');
+    const space = { ...fleet.space, names: { zeta: 'p', alpha: 'p' } };
+    await settle(space, [a]);
+    await a.engine.close();
+    const again = fleet.reopen(a, { ledgerPath: `${a.options.ledgerPath}-2` });
+    await again.push(space, CALL);
+    await again.close();
+    expect(titles(a)).toEqual([['alpha', 'from a']]);
+    await b.engine.pull(fleet.space, true, CALL);
+    expect(titles(b)).toEqual([['p', 'from a']]);
+  });
+
   it('that were renamed keep the memory they had under their old canonical id', async () => {
     observe(a, 'garden', 'old');
     await a.engine.push(fleet.space, CALL);
@@ -118,6 +131,31 @@ describe('secrets', () => {
       expect(JSON.stringify(readOperations(bytes ?? Buffer.alloc(0)).operations)).not.toContain(token);
     }
     expect([a.count('observations'), b.count('observations')]).toEqual([1, 1]);
+  });
+
+  it('stay on the machine, also with a new ledger', async () => {
+    const userPrompt = `use ${token} please`;
+    a.write.session({
+      contentSessionId: 's',
+      memorySessionId: 'm',
+      project: 'p',
+      userPrompt,
+      startedAt: JANUARY,
+    });
+    await a.engine.push(fleet.space, CALL);
+    await a.engine.close();
+    const again = fleet.reopen(a, { ledgerPath: `${a.options.ledgerPath}-2` });
+    await again.push(fleet.space, CALL);
+    const prompt = a.db.prepare('SELECT user_prompt FROM sdk_sessions').pluck();
+    expect(prompt.get()).toBe(userPrompt);
+    // What a peer writes later stands all the same.
+    await b.engine.pull(fleet.space, true, CALL);
+    b.db.exec(`UPDATE sdk_sessions SET user_prompt = 'another'`);
+    await b.engine.audit(CALL, { deep: true });
+    await b.engine.push(fleet.space, CALL);
+    await again.pull(fleet.space, true, CALL);
+    await again.close();
+    expect(prompt.get()).toBe('another');
   });
 
   it('that two copies of one database hold are still one memory', async () => {

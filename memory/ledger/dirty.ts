@@ -15,6 +15,9 @@ export class Dirty {
   readonly #clear: Database.Statement<[number, Buffer]>;
   readonly #list: Database.Statement<[number, number], DirtyMemory>;
   readonly #any: Database.Statement<[number]>;
+  readonly #untold: Database.Statement<[number, Buffer, number, Buffer], number>;
+  readonly #withhold: Database.Statement<[number, Buffer, number]>;
+  readonly #release: Database.Statement<[number, Buffer]>;
 
   constructor(db: Database.Database) {
     this.#mark = db.prepare(
@@ -23,6 +26,14 @@ export class Dirty {
     this.#clear = db.prepare('DELETE FROM dirty WHERE space = ? AND key = ?');
     this.#list = db.prepare('SELECT key, parts FROM dirty WHERE space = ? LIMIT ?');
     this.#any = db.prepare('SELECT 1 FROM dirty WHERE space = ? LIMIT 1').pluck();
+    this.#untold = db
+      .prepare<[number, Buffer, number, Buffer], number>(
+        `SELECT parts FROM dirty WHERE space = ? AND key = ?
+         UNION ALL SELECT parts FROM withheld WHERE space = ? AND key = ?`,
+      )
+      .pluck();
+    this.#withhold = db.prepare('INSERT OR REPLACE INTO withheld (space, key, parts) VALUES (?, ?, ?)');
+    this.#release = db.prepare('DELETE FROM withheld WHERE space = ? AND key = ?');
   }
 
   /** Has a space be told parts of a memory. */
@@ -36,6 +47,17 @@ export class Dirty {
 
   list(space: number, limit: number): DirtyMemory[] {
     return this.#list.all(space, limit);
+  }
+
+  /** Parts of a memory that a space was not told of yet, withheld ones among them. */
+  untold(space: number, key: Buffer): number {
+    return this.#untold.all(space, key, space, key).reduce((all, each) => all | each, 0);
+  }
+
+  /** Keeps parts of a memory back: other ones than before, or (0) none any more. */
+  withhold(space: number, key: Buffer, parts: number): void {
+    if (parts === 0) this.#release.run(space, key);
+    else this.#withhold.run(space, key, parts);
   }
 
   any(space: number): boolean {

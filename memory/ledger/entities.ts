@@ -1,6 +1,5 @@
 import type Database from 'better-sqlite3';
 import { SHAPES, kindOfCode, type Kind } from '../kinds.ts';
-import type { SegmentName } from '../layout.ts';
 import type { Written } from '../registers.ts';
 import { UNVERSIONED, type Version } from '../versions.ts';
 import { statementsOf } from './statements.ts';
@@ -244,20 +243,20 @@ export class Entities {
       .map((raw) => toEntity(raw as RawEntity));
   }
 
-  /** Keys of the memories that a node told of. */
-  keysWrittenBy(node: string): Buffer[] {
-    return this.#db.prepare('SELECT key FROM entity WHERE node = ?').pluck().all(node) as Buffer[];
-  }
-
-  /** Keys of the memories that a segment brought here. */
-  keysFrom(space: number, { node, epoch, seq, hash }: SegmentName): Buffer[] {
+  /**
+   * Keys of every memory that segments of a node may have told a space of: what it wrote as a whole, changed or deleted,
+   * every session, since nothing files who moved its course on, and what is not known to have come by another node.
+   * @param self whether the node is this one: it told of what was first seen here
+   */
+  keysToldBy(node: string, space: number, self: boolean): Buffer[] {
     return this.#db
       .prepare(
-        `SELECT key FROM entity WHERE origin IN
-         (SELECT id FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?)`,
+        `SELECT key FROM entity WHERE node = ? OR kind = ? OR (origin IS NULL AND ?)
+         OR origin IN (SELECT id FROM segment WHERE space <> ? OR node = ?)
+         UNION SELECT key FROM register WHERE node = ?`,
       )
       .pluck()
-      .all(space, node, epoch, seq, hash) as Buffer[];
+      .all(node, SHAPES.session.code, self ? 1 : 0, space, node, node) as Buffer[];
   }
 
   /** Keys of memories that were deleted. */

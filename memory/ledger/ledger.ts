@@ -84,6 +84,7 @@ export class Ledger {
         'scanned',
         'emitted',
         'dirty',
+        'withheld',
         'outbox',
         'segment',
         'staged',
@@ -95,6 +96,8 @@ export class Ledger {
       ]) {
         this.db.exec(`DELETE FROM ${table}`);
       }
+      // What was about to be healed (heal.ts) was marked in the tables above.
+      this.db.exec(`DELETE FROM meta WHERE name GLOB 'heals:*' OR name GLOB 'healed:*'`);
       this.db.exec('UPDATE space SET epoch = NULL, seq = 0, head_etag = NULL, last_full_list = 0');
     });
   }

@@ -53,6 +53,8 @@ CREATE TABLE space (
 CREATE TABLE emitted (space INTEGER, kind INTEGER, high INTEGER NOT NULL, PRIMARY KEY (space, kind)) WITHOUT ROWID;
 -- Memories to be sent (again) although they lie below that mark; "parts" says what of them (dirty.ts).
 CREATE TABLE dirty (space INTEGER, key BLOB, parts INTEGER NOT NULL, PRIMARY KEY (space, key)) WITHOUT ROWID;
+-- The same of parts that were written while their memory was of an excluded project: they stay here as long as it is.
+CREATE TABLE withheld (space INTEGER, key BLOB, parts INTEGER NOT NULL, PRIMARY KEY (space, key)) WITHOUT ROWID;
 -- Sealed segments on their way to the store: the very bytes, so that a crash sends the same object again.
 CREATE TABLE outbox (
   space INTEGER, epoch TEXT, seq INTEGER, sha TEXT NOT NULL, operations INTEGER NOT NULL, bytes BLOB NOT NULL,
@@ -90,7 +92,7 @@ CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
 `;
 
 /** Raised when SCHEMA changes. An older ledger is begun anew: that costs one full listing, never a memory. */
-const LEDGER_VERSION = 2;
+const LEDGER_VERSION = 3;
 
 /** Page cache in KiB: key lookups are random, and an agent is to stay below 250 MB. */
 const CACHE_KIB = 48 * 1024;

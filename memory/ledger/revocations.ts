@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import type { Value } from '../values.ts';
 import type { Version } from '../versions.ts';
+import { IS_SEGMENT } from './inbox.ts';
 import { statementsOf } from './statements.ts';
 
 /** Something that was revoked: everything that a node wrote in a space since a time. */
@@ -50,13 +51,38 @@ export class Revocations {
     return text === undefined ? null : { value: JSON.parse(text) as Value };
   }
 
-  /** Keys of memories that a node wrote as a whole since a time, and that are here. */
-  writtenBy(node: string, hlc: number): Buffer[] {
+  /**
+   * Keys of memories that a node was the first to tell this one of since a time, and that are here, children before their
+   * sessions. A segment is proof of who told, whatever name and clock its operations bear: they count when they bear a
+   * time since then, or came in since then to a ledger that knew segments of the node from before. What came with a
+   * snapshot counts by the name and the clock that it bears: nothing else is known of it.
+   * @param since.at epoch ms, and the same as a reading of the hybrid clock
+   */
+  toldBy(node: string, since: { at: number; hlc: number }): Buffer[] {
+    const followed = this.#sql(`SELECT 1 FROM segment WHERE node = ? AND at < ? AND ${IS_SEGMENT} LIMIT 1`)
+      .pluck()
+      .get(node, since.at);
     return this.#sql(
-      'SELECT key FROM entity WHERE node = ? AND hlc >= ? AND dead = 0 AND row IS NOT NULL ORDER BY kind DESC',
+      `SELECT key FROM entity LEFT JOIN segment ON segment.id = entity.origin
+       WHERE dead = 0 AND row IS NOT NULL AND origin IS NOT NULL
+         AND CASE WHEN segment.${IS_SEGMENT} THEN segment.node = @node
+           AND (hlc >= @hlc AND (entity.node = @node OR NOT @followed) OR (segment.at >= @at AND @followed))
+         ELSE entity.node = @node AND hlc >= @hlc END
+       ORDER BY kind DESC`,
     )
       .pluck()
-      .all(node, hlc) as Buffer[];
+      .all({ ...since, node, followed: followed === undefined ? 0 : 1 }) as Buffer[];
+  }
+
+  /** Keys of memories that a node told of as a whole since a time, and that are here, but not first by it. */
+  retoldBy(node: string, hlc: number): Buffer[] {
+    return this.#sql(
+      `SELECT key FROM entity LEFT JOIN segment ON segment.id = entity.origin
+       WHERE entity.node = ? AND hlc >= ? AND dead = 0 AND row IS NOT NULL
+         AND (origin IS NULL OR (segment.${IS_SEGMENT} AND segment.node <> ?)) ORDER BY kind DESC`,
+    )
+      .pluck()
+      .all(node, hlc, node) as Buffer[];
   }
 
   /** Registers that a node wrote since a time. */

@@ -72,6 +72,12 @@ export class Spaces {
       } else if (found.covers !== covers) {
         this.#sql('UPDATE space SET projects = ? WHERE id = ?').run(covers, found.id);
         this.#sql('DELETE FROM emitted WHERE space = ?').run(found.id);
+        // What is excluded may be other projects now: the next push looks again.
+        this.#sql(
+          `INSERT INTO dirty (space, key, parts) SELECT space, key, parts FROM withheld WHERE space = ?
+           ON CONFLICT (space, key) DO UPDATE SET parts = dirty.parts | excluded.parts`,
+        ).run(found.id);
+        this.#sql('DELETE FROM withheld WHERE space = ?').run(found.id);
       }
       return this.get(config.cid);
     })();

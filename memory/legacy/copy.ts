@@ -156,6 +156,11 @@ class Narrowing {
   #page(kind: Kind, rows: readonly MemoryRow[]): boolean {
     let changed = false;
     for (const row of rows) {
+      if (this.#coverage.hasNameOf(row)) {
+        this.#writer.update(kind, row.id, nameless(row));
+        changed = true;
+        continue;
+      }
       if (!this.#coverage.has(row)) {
         this.#writer.remove(kind, row.id);
         changed = true;
@@ -177,6 +182,12 @@ class Narrowing {
     }
     return changed;
   }
+}
+
+/** What is taken out of a session so that nothing but its name and its times is left. */
+function nameless({ set, extra }: MemoryRow): Row {
+  const said = [...SHAPES.session.registers.filter((column) => column in set), ...Object.keys(extra ?? {})];
+  return { ...Object.fromEntries(said.map((column) => [column, null])), project: '' };
 }
 
 /** Equal for equal memories in any order: the digests are added up, each as four numbers of 64 bits. */

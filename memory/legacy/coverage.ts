@@ -2,7 +2,6 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
-import { EXCLUDED_PROJECT } from '../kinds.ts';
 import { SpaceProjects } from '../names.ts';
 
 /** Which rows of a whole database are a space's: by the same rules as a push sends rows of this machine (emit.ts). */
@@ -19,8 +18,13 @@ export class Coverage {
   /** Whether a row belongs to the space. */
   has({ kind, project, sessionId }: MemoryRow): boolean {
     if (this.#projects.covers(project)) return true;
-    if (project === EXCLUDED_PROJECT || sessionId === null || !this.#taken.has(sessionId)) return false;
-    return kind === 'session' || (kind === 'prompt' && !this.#projects.isExcluded(project));
+    if (this.#projects.isExcluded(project) || sessionId === null || !this.#taken.has(sessionId)) return false;
+    return kind === 'session' || kind === 'prompt';
+  }
+
+  /** Whether a row is a session of an excluded project that rows of the space belong to: only its name may be known. */
+  hasNameOf({ kind, project, id }: MemoryRow): boolean {
+    return kind === 'session' && this.#projects.isExcluded(project) && this.#taken.has(id);
   }
 
   #sessionsOf(db: Database.Database, { sources }: ClaudeMemSchema): Set<number> {

@@ -196,6 +196,19 @@ describe('a snapshot', () => {
     expect(await imported(a, { ...space, excluded: [] })).toMatchObject({ inserted: 3 });
   });
 
+  it('is taken without sessions of excluded projects, though memories of the space belong to them', async () => {
+    const old = original('13.25.3');
+    observe(old, 'private', { project: 'diary' });
+    const guest = { memorySessionId: 'mem-private', project: 'garden', title: 'guest', narrative: 'n' };
+    old.write.observation({ ...guest, createdAt: JANUARY + 2 });
+    await old.push();
+    await imported(a, { ...fleet.space, excluded: ['diary'] });
+    expect(a.db.prepare('SELECT title FROM observations').pluck().all()).toEqual(['guest']);
+    expect(a.db.prepare('SELECT project, user_prompt FROM sdk_sessions').raw().all()).toEqual([
+      ['garden', null],
+    ]);
+  });
+
   it('is taken without its secrets, and known again by them', async () => {
     const old = original('13.25.3');
     const token = `ghp_${'a1B2'.repeat(9)}`;

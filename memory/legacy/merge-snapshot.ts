@@ -130,7 +130,8 @@ export class SnapshotMerge {
     const ordinal = this.#ordinal(row, shared);
     const raw = memoryKey(kind, set, name, ordinal);
     // Peers know a memory with secrets by the key that it has without them; so does the fleet that is told of it.
-    const clean = this.#context.config.redact === false ? set : redactRow(set);
+    const redacts = this.#context.config.redact !== false;
+    const clean = redacts ? redactRow(set) : set;
     const key = clean === set ? raw : memoryKey(kind, clean, name, ordinal);
     const { entities } = this.#context.session.ledger;
     const known = [raw, key].map((each) => entities.byKey(each));
@@ -152,7 +153,7 @@ export class SnapshotMerge {
       of: kind === 'session' ? null : of,
       mem: kind === 'session' ? mem : null,
       set: withoutNulls(this.#names.rowToSpace(clean)),
-      extra,
+      extra: extra !== null && redacts ? redactRow(extra) : extra,
       written: new Map(),
     };
   }

@@ -204,6 +204,22 @@ describe('a published snapshot', () => {
     );
   });
 
+  it('says nothing of a session of an excluded project but its name', async () => {
+    observe(a, 'diary', 'private');
+    a.db.exec(`UPDATE sdk_sessions SET custom_title = 'Dear diary', observed_model = 'model-x'`);
+    const guest = { memorySessionId: 'mem-diary-private', project: 'garden', title: 'guest', narrative: 'n' };
+    a.write.observation({ ...guest, createdAt: JANUARY + 2 });
+    await published(a, { ...fleet.space, excluded: ['diary'] });
+    const { path, db } = await pulled();
+    expect(
+      db.prepare('SELECT project, user_prompt, custom_title, observed_model FROM sdk_sessions').raw().all(),
+    ).toEqual([['', null, null, null]]);
+    expect(all(db, 'SELECT title FROM observations')).toEqual(['guest']);
+    expectSound(path, 'pulled');
+    const bytes = readFileSync(path).toString('latin1');
+    for (const word of ['about private', 'Dear diary', 'do private']) expect(bytes).not.toContain(word);
+  });
+
   it('of an old claude-mem is one', async () => {
     const c = fleet.add('c', '5.5.1');
     writeHistory(c.db, { name: 'c', seed: 3, observations: 24, from: JANUARY });

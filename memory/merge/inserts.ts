@@ -41,7 +41,9 @@ export class Inserts {
   insert(incoming: Incoming<FullOperation>, entity: Entity | null): Outcome {
     const { operation, origin, stub } = incoming;
     const { kind, key } = operation;
-    const row = this.#tools.localColumns(operation.kind, this.#tools.names.rowToLocal(operation.set));
+    const row = this.#tools.localRow(operation);
+    // What its peers do not tell of because they excluded it: the table takes no row without.
+    if (this.#tools.context.schema.columns[kind].has('project')) row['project'] ??= '';
     if (kind === 'session') {
       if (sessionNameOf(operation) === null)
         return this.#tools.wait(operation, origin, 'the session has no name');
@@ -75,11 +77,7 @@ export class Inserts {
   /** A session made up here for rows whose own had not come: now it has. */
   fillStub(incoming: Incoming<FullOperation>, entity: Entity, row: MemoryRow): Outcome {
     const { operation, origin } = incoming;
-    this.#tools.writer.update(
-      'session',
-      row.id,
-      this.#tools.localColumns('session', this.#tools.names.rowToLocal(operation.set)),
-    );
+    this.#tools.writer.update('session', row.id, this.#tools.localRow(operation));
     this.#tools.keepHomeless(operation);
     if (entity.dead) this.#tools.ledger.entities.forget(operation.key);
     this.#tools.saved(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row.id, origin);

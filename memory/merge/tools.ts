@@ -68,12 +68,19 @@ export class MergeTools {
     return Object.fromEntries(Object.entries(row).filter(([column]) => columns.has(column)));
   }
 
+  /** Of what an operation says of a memory, also in columns that this version does not know, what this claude-mem has a place for. */
+  localRow({ kind, set, extra }: FullOperation): Record<string, Value> {
+    const unknown = this.context.schema.unknown[kind];
+    const known = Object.entries(extra ?? {}).filter(([column]) => unknown.includes(column));
+    return { ...Object.fromEntries(known), ...this.localColumns(kind, this.names.rowToLocal(set)) };
+  }
+
   /** Columns that this claude-mem has no place for are kept for newer peers, and for the day it has one. */
-  keepHomeless(operation: FullOperation): void {
-    const columns = this.context.schema.columns[operation.kind];
-    const homeless = Object.entries(operation.set).filter(([column]) => !columns.has(column));
-    const kept = { ...Object.fromEntries(homeless), ...operation.extra };
-    if (Object.keys(kept).length > 0) this.ledger.inbox.setExtra(operation.key, kept);
+  keepHomeless({ kind, key, set, extra }: FullOperation): void {
+    const columns = this.context.schema.columns[kind];
+    const homeless = Object.entries({ ...set, ...extra }).filter(([column]) => !columns.has(column));
+    const kept = Object.fromEntries(homeless);
+    if (homeless.length > 0) this.ledger.inbox.setExtra(key, kept);
   }
 
   /** What the ledger files of a memory that it has not heard of. */

@@ -5,8 +5,9 @@ import { LINK, SHAPES, UNITS, type Kind, type Unit } from '../kinds.ts';
 import { WHOLE } from '../ledger/dirty.ts';
 import { LIFE, isKnownIn, type Entity } from '../ledger/entities.ts';
 import { linkedSession, valuesOf, type Operation, type SessionRef } from '../operation.ts';
+import { redactRow } from '../redact.ts';
 import { mergeRegisters, type Registers, type Written } from '../registers.ts';
-import type { Row, Value } from '../values.ts';
+import { sameValue, type Row, type Value } from '../values.ts';
 import { compareVersions, type Version } from '../versions.ts';
 import { isNobody } from './accepted.ts';
 import type { Inserts } from './inserts.ts';
@@ -41,7 +42,13 @@ export class Updates {
       this.#tools.ledger.revocations.keepFormer(entity.key, name, version, value);
     }
     const changes: Record<string, Value> = {};
-    for (const name of merged.taken) if (name !== LINK) changes[name] = said.values[name] ?? null;
+    const told = this.#toldOf(row);
+    const heard = operation.type === 'full' ? operation.set : operation.type === 'update' ? operation.up : {};
+    for (const name of merged.taken) {
+      // What the space would be told of what is here is what it says: a name or a secret of this machine stays.
+      const same = name in row.set && sameValue(told[name] ?? null, heard[name] ?? null);
+      if (name !== LINK && !same) changes[name] = said.values[name] ?? null;
+    }
     const differing = this.#hasColumns(kind, changes, row);
 
     if (merged.taken.includes(LINK)) {
@@ -86,6 +93,13 @@ export class Updates {
     // What was held back is folded in when the worker is done with the session.
     if (held) return this.#tools.wait(operation, origin, 'its session is in use here');
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
+  }
+
+  /** A row's columns as a space is told of them. */
+  #toldOf(row: MemoryRow): Row {
+    const { names, context } = this.#tools;
+    const named = names.rowToSpace(row.set);
+    return context.config.redact === false ? named : redactRow(named);
   }
 
   /** How the course of a session changes by an operation. What was before a deletion does not count after it. */

@@ -16,6 +16,8 @@ export interface Sources {
   readonly modelLedger: string;
   /** The space's number in the ledger. */
   readonly space: number;
+  /** What comes back of a text in a column that goes to the space: other names of projects, and secrets, stay here. */
+  readonly returned: (column: string, text: string) => string;
 }
 
 /** Rows of a restored database, by where they come from. */
@@ -52,6 +54,9 @@ export function assemble(path: string, sources: Sources, progress: (text: string
   const db = new Database(path);
   try {
     db.pragma('foreign_keys = OFF');
+    db.function('is_told_as', { deterministic: true }, (column: unknown, here: unknown, told: unknown) =>
+      typeof here === 'string' && sources.returned(String(column), here) === told ? 1 : 0,
+    );
     db.prepare('ATTACH ? AS local').run(sources.local);
     db.prepare('ATTACH ? AS ledger').run(sources.ledger);
     db.prepare('ATTACH ? AS model').run(sources.model);
@@ -220,6 +225,13 @@ class Assembly {
     );
   }
 
+  /** What a column that a time decides becomes in a row that is here: what is here, if that is how the space knows it. */
+  #then(kind: Kind, column: string): string {
+    const [here, then] = [`x.${quote(column)}`, `m.${quote(column)}`];
+    if (!SHAPES[kind].registers.includes(column)) return then;
+    return `CASE WHEN ${here} IS NOT ${then} AND is_told_as('${column}', ${here}, ${then}) THEN ${here} ELSE ${then} END`;
+  }
+
   /** Columns that a time decides; the others of a row that is here are its own. */
   #decided(kind: Kind): Set<string> {
     const columns = UNITS[kind].flatMap((unit) => unit.columns);
@@ -232,7 +244,7 @@ class Assembly {
     const columns = this.#columns(table);
     const decided = this.#decided('session');
     const mixed = columns.map((column) =>
-      decided.has(column) ? `m.${quote(column)}` : `x.${quote(column)}`,
+      decided.has(column) ? this.#then('session', column) : `x.${quote(column)}`,
     );
     const kept = this.#keep('session');
     const same = this.#insert(`
@@ -279,7 +291,8 @@ class Assembly {
           if (column === 'id') return 'p.row';
           if (column === link) return `coalesce(${linked}, m.${quote(column)})`;
           if (column === 'content_hash' && hash !== null) return hash;
-          return ownColumns && !decided.has(column) ? `x.${quote(column)}` : `m.${quote(column)}`;
+          if (!ownColumns) return `m.${quote(column)}`;
+          return decided.has(column) ? this.#then(kind, column) : `x.${quote(column)}`;
         })
         .join(', ');
     const write = (here: boolean): number => {

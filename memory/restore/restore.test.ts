@@ -146,6 +146,26 @@ describe('a restore to a time', () => {
 });
 
 describe('a restore in place', () => {
+  it('leaves secrets and this machine’s names of projects where they are', async () => {
+    const a = add('a');
+    const space = { ...fleet.space, names: { zeta: 'p', alpha: 'p' } };
+    const userPrompt = `use sk-ant-${'a'.repeat(40)} please`;
+    const session = { contentSessionId: 's', memorySessionId: 'm', project: 'alpha', userPrompt };
+    a.write.session({ ...session, startedAt: JANUARY });
+    await a.engine.push(space, CALL);
+    const good = time;
+    time += 60_000;
+    a.db.exec(`UPDATE sdk_sessions SET custom_title = 'later'`);
+    await a.engine.audit(CALL, { deep: true });
+    await a.engine.push(space, CALL);
+    a.db.close();
+    await a.engine.restoreTo({ config: space, at: good, out: 'in place' }, CALL);
+    const row = inFile(a.path, (db) =>
+      db.prepare('SELECT project, user_prompt, custom_title FROM sdk_sessions').raw().get(),
+    );
+    expect(row).toEqual(['alpha', userPrompt, null]);
+  });
+
   /** A fleet of two with a good state, and what went wrong after it. */
   async function prepare(): Promise<{
     a: TestNode;

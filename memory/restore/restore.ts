@@ -4,7 +4,10 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { auditAll } from '../audit.ts';
 import { approveDeletions, checkDeletions, heldDeletions } from '../guard.ts';
+import { SpaceProjects } from '../names.ts';
+import { redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
+import { textOf } from '../values.ts';
 import { assemble, sync, type Assembled } from './assemble.ts';
 import { buildModel } from './model.ts';
 import { fileAt } from './swap.ts';
@@ -62,6 +65,7 @@ export async function buildRestored(
         model: model.databasePath,
         modelLedger: model.ledgerPath,
         space: session.ledger.spaces.get(config.cid).id,
+        returned: returnedBy(config),
       },
       progress,
     );
@@ -70,6 +74,16 @@ export async function buildRestored(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What a text in a column of this node is when it comes back from a space. */
+function returnedBy(config: SpaceConfig): (column: string, text: string) => string {
+  const names = new SpaceProjects(config);
+  return (column, text) => {
+    const named = names.rowToSpace({ [column]: text });
+    const told = config.redact === false ? named : redactRow(named);
+    return textOf(names.rowToLocal(told)[column]) ?? text;
+  };
 }
 
 /** Gives a built file its name, unless something has it already. @throws MembridgeError conflict */

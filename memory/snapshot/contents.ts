@@ -39,7 +39,7 @@ export async function* snapshotLines(
   const projects = new SpaceProjects(config);
   // What a peer sent with what counts as a secret here is known by that name.
   const forms = (config.redact === false ? [false] : [true, false]).map(
-    (redact) => new Outgoing(session, { redact }, projects),
+    (redact) => new Outgoing(session, space.id, { redact }, projects),
   );
   const waiting = ledger.inbox.waitingLines(space.id);
   const told = new Set(
@@ -104,7 +104,8 @@ function wholeOf(
   const { ledger } = session;
   const { kind, key } = entity;
   for (const outgoing of forms) {
-    const { set, extra } = outgoing.row(key, row);
+    if (outgoing.isKeptBack(key, row)) return [];
+    const { set, extra, withheld } = outgoing.row(key, row);
     const ordinal = ordinalOf(key, kind, set, nameInSpace(row, set));
     if (ordinal === null) continue;
     const isSession = kind === 'session';
@@ -119,7 +120,7 @@ function wholeOf(
       mem: isSession ? mem : null,
       set,
       extra,
-      written: ledger.entities.registersOf(entity),
+      written: new Map([...ledger.entities.registersOf(entity)].filter(([unit]) => !withheld.has(unit))),
     }));
   }
   throw lacking(entity, 'is known to the space by a name that it cannot be given here');
