@@ -1,10 +1,12 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { guarded, openForMerging } from '../claude-mem/open.ts';
+import { RowReader } from '../claude-mem/read.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { Pace } from '../pace.ts';
 import type { SyncSession } from '../session.ts';
 import { Merger } from './merger.ts';
+import { Newcomers } from './newcomers.ts';
 import type { Outcome } from './tools.ts';
 
 /** What hears of the batches of a merge. */
@@ -21,6 +23,7 @@ export class MergeBatches {
   readonly #db: Database.Database;
   readonly #merger: Merger;
   readonly #pace: Pace;
+  readonly #newcomers: Newcomers;
 
   /** Opens a connection that may write; `close` ends it. @throws MembridgeError memory_missing, memory_locked, memory_corrupt */
   constructor(session: SyncSession, config: SpaceConfig, space: LedgerSpace) {
@@ -28,6 +31,8 @@ export class MergeBatches {
     this.#db = openForMerging(session.path, session.inode);
     this.#merger = new Merger({ ...session, db: this.#db, space, config, node: session.identity.node });
     this.#pace = new Pace(session.path, this.#db);
+    const reader = new RowReader(this.#db, session.schema);
+    this.#newcomers = new Newcomers(reader, session.ledger, session.changes);
   }
 
   /** @throws MembridgeError memory_*; what was merged before stays */
@@ -47,11 +52,13 @@ export class MergeBatches {
         session.ledger.atomically(() => {
           const began = performance.now();
           const batch = this.#db.transaction(() => {
+            this.#newcomers.name();
             for (const item of items.slice(next)) {
               outcomes.push(work(merger, item));
               if (performance.now() - began + merger.flushMs >= hold) break;
             }
             refused = merger.flush();
+            this.#newcomers.pass();
           });
           batch.immediate();
           held = performance.now() - began;
