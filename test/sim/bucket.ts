@@ -46,6 +46,9 @@ export class Bucket {
   readonly #spoilt = new Set<string>();
   /** Nodes that exist twice, or whose ledger was put back: they may write two segments to one place. */
   readonly forked = new Set<string>();
+  /** Nodes whose ledger was lost or put back: it may not know of every segment that they wrote. */
+  readonly forgetful = new Set<string>();
+  readonly #lost = new Set<string>();
   /** What was written against the rules: empty at the end of a sound history. */
   readonly violations: string[] = [];
   /** Objects that no node wrote. */
@@ -97,13 +100,28 @@ export class Bucket {
     this.#set(key, bytes);
   }
 
-  lose(key: string): void {
-    this.#objects.delete(key);
+  /**
+   * Loses objects.
+   * @returns false, and nothing is lost, where one is a segment that its writer's ledger may know nothing of any more: what
+   * both have lost is nowhere
+   */
+  lose(keys: readonly string[]): boolean {
+    if (keys.length === 0 || keys.some((key) => this.forgetful.has(writerOf(key) ?? ''))) return false;
+    for (const key of keys) {
+      this.#objects.delete(key);
+      this.#lost.add(key);
+    }
+    return true;
   }
 
-  /** Puts the bucket back to what it was at an earlier write: a store restored from a backup. */
-  forgetSince(write: number): void {
-    for (const [key, object] of this.#objects) if (object.write > write) this.#objects.delete(key);
+  /** Whether a segment that a node wrote is lost, and was not put back. */
+  hasLostOf(node: string): boolean {
+    return [...this.#lost].some((key) => writerOf(key) === node);
+  }
+
+  /** What was written after a write: what a store loses that is restored from a backup. */
+  writtenSince(write: number): string[] {
+    return [...this.#objects].filter(([, object]) => object.write > write).map(([key]) => key);
   }
 
   list(prefix: string, startAfter: string, upToWrite = Number.POSITIVE_INFINITY): ListedObject[] {
@@ -115,9 +133,13 @@ export class Bucket {
 
   #set(key: string, bytes: Buffer): void {
     this.#writes += 1;
+    this.#lost.delete(key);
     this.#objects.set(key, { bytes: Buffer.from(bytes), etag: md5(bytes), write: this.#writes });
   }
 }
+
+/** The node whose segment lies there; null for other objects. */
+const writerOf = (key: string): string | null => /\/seg\/([^/]+)\//.exec(key)?.[1] ?? null;
 
 const unavailable = (what: string): MembridgeError =>
   new MembridgeError('store_unavailable', `The simulated store could not ${what}.`);

@@ -233,8 +233,7 @@ class History {
     };
     const lose = (part: string): boolean => {
       const key = one(part);
-      if (key !== null) bucket.lose(key);
-      return key !== null;
+      return key !== null && bucket.lose([key]);
     };
     let struck = true;
     switch (fault) {
@@ -249,8 +248,8 @@ class History {
         this.#storeHarmed ||= struck;
         break;
       case 'forget-newest':
-        bucket.forgetSince(bucket.writes - dice.between(1, 8));
-        this.#storeHarmed = true;
+        struck = bucket.lose(bucket.writtenSince(bucket.writes - dice.between(1, 8)));
+        this.#storeHarmed ||= struck;
         break;
       case 'copy-segment':
         struck = this.#copySegment(one('/seg/'), dice);
@@ -262,15 +261,19 @@ class History {
         machine.keepLedger();
         break;
       case 'lose-ledger':
+        struck = !bucket.hasLostOf(machine.node);
+        if (!struck) break;
         machine.replaceLedger(null);
+        bucket.forgetful.add(machine.node);
         this.#model.forgotDeletions();
         break;
       case 'restore-ledger': {
         const kept = machine.pickLedger((count) => dice.below(count));
-        struck = kept !== null;
-        if (kept !== null) {
+        struck = kept !== null && !bucket.hasLostOf(machine.node);
+        if (kept !== null && struck) {
           machine.replaceLedger(kept);
-          this.#world.bucket.forked.add(machine.node);
+          bucket.forked.add(machine.node);
+          bucket.forgetful.add(machine.node);
         }
         this.#model.forgotDeletions();
         break;
