@@ -100,6 +100,10 @@ export class Bucket {
     this.#set(key, bytes);
   }
 
+  remove(key: string): void {
+    this.#objects.delete(key);
+  }
+
   /**
    * Loses objects.
    * @returns false, and nothing is lost, where one is a segment that its writer's ledger may know nothing of any more: what
@@ -229,7 +233,7 @@ export class SimStore implements ObjectStore {
   async remove(key: string): Promise<void> {
     await this.#call([]);
     this.#bucket.violations.push(`${this.#node} deleted ${key}: an engine deletes nothing`);
-    this.#bucket.lose(key);
+    this.#bucket.remove(key);
   }
 
   takeTraffic(): Traffic {
