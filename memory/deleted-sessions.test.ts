@@ -121,3 +121,31 @@ it('a node that lost its ledger puts back what the store lost of its segments', 
   await b.engine.pull(fleet.space, true, CALL);
   expect(b.count('observations')).toBe(1);
 });
+
+it('a deletion that a memory has outlived does not stand for the memory', async () => {
+  manual(b, 'first', JANUARY);
+  await settle(fleet.space, [a, b]);
+  b.db.exec('DELETE FROM sdk_sessions');
+  await b.engine.audit(CALL, { deep: true });
+  await b.engine.push(fleet.space, CALL);
+  const { memory_session_id: memory, project } = a.db
+    .prepare('SELECT memory_session_id, project FROM sdk_sessions')
+    .get() as { memory_session_id: string; project: string };
+  a.write.observation({
+    memorySessionId: memory,
+    project,
+    title: 'later',
+    narrative: 'text',
+    createdAt: JANUARY + 9,
+  });
+  // Its row keeps the session alive; then the store loses what told of that.
+  await settle(fleet.space, [a, b]);
+  for (const { key } of await b.options.store.list(`projects/${fleet.space.cid}/memory/v1/seg/a/`))
+    await b.options.store.remove(key);
+  await a.engine.pull(fleet.space, true, CALL);
+  await a.engine.push(fleet.space, CALL);
+  const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
+  await settle(fleet.space, [c, a]);
+  expect(sessionsOf(c)).toEqual(sessionsOf(a));
+  expect(c.count('observations')).toBe(1);
+});

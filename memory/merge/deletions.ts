@@ -1,6 +1,6 @@
 import { UNITS } from '../kinds.ts';
-import { DEATH } from '../ledger/dirty.ts';
-import { isStub, type Entity } from '../ledger/entities.ts';
+import { DEATH, WHOLE } from '../ledger/dirty.ts';
+import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import type { DeleteOperation } from '../operation.ts';
 import { redactRow } from '../redact.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
@@ -28,8 +28,13 @@ export class Deletions {
       this.#tools.ledger.entities.save({ ...this.#tools.newEntity(operation, origin), version: UNVERSIONED });
       return this.#buried(operation, null);
     }
-    if (compareVersions(version, this.#tools.ledger.entities.lifeOf(entity)) <= 0)
-      return this.#tools.noted(entity);
+    const order = compareVersions(version, this.#tools.ledger.entities.lifeOf(entity));
+    if (order <= 0) {
+      if (isKnownIn(entity, this.#tools.context.space.id) || order === 0) return this.#tools.noted(entity);
+      // A space that knows a former deletion alone is told what came of the memory since.
+      this.#tools.tellHere(entity, entity.dead ? DEATH : WHOLE);
+      return 'same';
+    }
     const { row } = entity;
     if (row !== null && this.#tools.reader.byId(kind, row) !== null) {
       // A session made up here stays for the rows that are in it.

@@ -95,12 +95,12 @@ async function main(): Promise<number> {
       told = Date.now();
       tell(`${done} histories, ${failures} failed`);
     },
+    onFailure: ({ history, outcome }) => {
+      tell(`\nhistory ${history} failed:`);
+      for (const line of lines(outcome).slice(0, 6)) tell(`  ${line}`);
+      tell(`  ${commandFor(seed, history)}`);
+    },
   });
-  for (const { history, outcome } of report.failures.slice(0, 60)) {
-    tell(`\nhistory ${history} failed:`);
-    for (const line of lines(outcome).slice(0, 6)) tell(`  ${line}`);
-    tell(`  ${commandFor(seed, history)}`);
-  }
   if (values.json) say(JSON.stringify(summary(report)));
   else {
     const { faultsByKind: _byKind, ...rest } = summary(report);

@@ -37,6 +37,8 @@ export interface SimOptions {
   readonly workers?: number;
   readonly untilFailure?: boolean;
   readonly progress?: (done: number, failures: number) => void;
+  /** Hears of every failure at once. */
+  readonly onFailure?: (failure: Failure) => void;
 }
 
 /** What a run of many histories came to. */
@@ -83,7 +85,10 @@ export async function runMany(options: SimOptions): Promise<SimReport> {
         done += 1;
         for (const [fault, times] of Object.entries(told.faults))
           faults[fault] = (faults[fault] ?? 0) + times;
-        if (told.failure !== null) failures.push(told.failure);
+        if (told.failure !== null) {
+          failures.push(told.failure);
+          options.onFailure?.(told.failure);
+        }
         options.progress?.(done, failures.length);
         if (told.failure !== null && share.untilFailure) for (const other of workers) other.kill();
       });

@@ -1,11 +1,11 @@
-import { Button, Group, Modal } from '@mantine/core';
+import { Modal } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { PutNodeSettings } from '../../../../contract/api.ts';
 import type { Space } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
-import { wordsOf } from '../../api/problem.ts';
 import { nodesQuery } from '../../api/queries.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { byName } from '../../format/order.ts';
 import { membersOf } from './members.ts';
@@ -52,24 +52,12 @@ export function EditNode(props: { space: Space; node: string; onClose: () => voi
       <form className={styles.form} onSubmit={submit}>
         <TrustField peers={peers} trust={trust} onChange={setTrust} />
         <NamesField node={node} pairs={pairs} problem={problem} onChange={setPairs} />
-        {save.error !== null && (
-          <p role="alert" className={styles.failure} data-testid="edit-node-error">
-            {wordsOf(save.error)}
-          </p>
-        )}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={props.onClose} data-testid="edit-node-cancel">
-            Cancel
-          </Button>
-          <Button
-            type="submit"
-            loading={save.isPending}
-            disabled={problem !== null}
-            data-testid="edit-node-save"
-          >
-            Save
-          </Button>
-        </Group>
+        <FormEnd
+          prefix="edit-node"
+          error={save.error}
+          onCancel={props.onClose}
+          submit={{ label: 'Save', id: 'save', isPending: save.isPending, disabled: problem !== null }}
+        />
       </form>
     </Modal>
   );

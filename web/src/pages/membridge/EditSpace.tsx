@@ -1,9 +1,9 @@
-import { Button, Group, Modal, Switch, Textarea, TextInput } from '@mantine/core';
+import { Modal, Switch, Textarea, TextInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import type { UpdateSpace } from '../../../../contract/api.ts';
 import type { Space } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
-import { wordsOf } from '../../api/problem.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { CoverageField, useCoverage } from './CoverageField.tsx';
 import { namesIn } from './project-lines.ts';
@@ -101,24 +101,17 @@ export function EditSpace(props: { space: Space; onClose: () => void; onSaved: (
           classNames={{ input: 'mono' }}
           data-testid="edit-space-aliases"
         />
-        {save.error !== null && (
-          <p role="alert" className={styles.failure} data-testid="edit-space-error">
-            {wordsOf(save.error)}
-          </p>
-        )}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={props.onClose} data-testid="edit-space-cancel">
-            Cancel
-          </Button>
-          <Button
-            type="submit"
-            loading={save.isPending}
-            disabled={name.trim() === '' || coverage.projects.length === 0}
-            data-testid="edit-space-save"
-          >
-            Save
-          </Button>
-        </Group>
+        <FormEnd
+          prefix="edit-space"
+          error={save.error}
+          onCancel={props.onClose}
+          submit={{
+            label: 'Save',
+            id: 'save',
+            isPending: save.isPending,
+            disabled: name.trim() === '' || coverage.projects.length === 0,
+          }}
+        />
       </form>
     </Modal>
   );

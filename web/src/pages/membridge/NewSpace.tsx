@@ -1,4 +1,4 @@
-import { Button, Group, Modal, TextInput } from '@mantine/core';
+import { Button, Modal, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconPlus } from '@tabler/icons-react';
@@ -6,7 +6,7 @@ import { useState, type FormEvent } from 'react';
 import type { Space } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
-import { wordsOf } from '../../api/problem.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';
@@ -72,24 +72,17 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
             data-testid="new-space-name"
           />
           <CoverageField coverage={coverage} prefix="new-space" />
-          {create.error !== null && (
-            <p role="alert" className={styles.failure} data-testid="new-space-error">
-              {wordsOf(create.error)}
-            </p>
-          )}
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close} data-testid="new-space-cancel">
-              Cancel
-            </Button>
-            <Button
-              type="submit"
-              loading={create.isPending}
-              disabled={name.trim() === '' || projects.length === 0}
-              data-testid="new-space-create"
-            >
-              Create space
-            </Button>
-          </Group>
+          <FormEnd
+            prefix="new-space"
+            error={create.error}
+            onCancel={close}
+            submit={{
+              label: 'Create space',
+              id: 'create',
+              isPending: create.isPending,
+              disabled: name.trim() === '' || projects.length === 0,
+            }}
+          />
         </form>
       </Modal>
     </>
