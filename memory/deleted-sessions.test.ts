@@ -125,8 +125,15 @@ it('a node that lost its ledger puts back what the store lost of its segments', 
 it('a deletion that a memory has outlived does not stand for the memory', async () => {
   manual(b, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
+  const lose = async (node: string): Promise<void> => {
+    const { store } = b.options;
+    const prefix = `projects/${fleet.space.cid}/memory/v1/seg/${node}/`;
+    for (const { key } of await store.list(prefix)) await store.remove(key);
+  };
+  await lose('b');
   b.db.exec('DELETE FROM sdk_sessions');
   await b.engine.audit(CALL, { deep: true });
+  await b.engine.pull(fleet.space, true, CALL);
   await b.engine.push(fleet.space, CALL);
   const { memory_session_id: memory, project } = a.db
     .prepare('SELECT memory_session_id, project FROM sdk_sessions')
@@ -140,8 +147,7 @@ it('a deletion that a memory has outlived does not stand for the memory', async 
   });
   // Its row keeps the session alive; then the store loses what told of that.
   await settle(fleet.space, [a, b]);
-  for (const { key } of await b.options.store.list(`projects/${fleet.space.cid}/memory/v1/seg/a/`))
-    await b.options.store.remove(key);
+  await lose('a');
   await a.engine.pull(fleet.space, true, CALL);
   await a.engine.push(fleet.space, CALL);
   const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
