@@ -206,7 +206,8 @@ async function inspect(page: Page, view: string): Promise<string[]> {
     await page.locator(`html[data-mantine-color-scheme="${scheme}"]`).waitFor();
     if (pictures && PICTURED.has(view)) {
       mkdirSync(folder, { recursive: true });
-      await page.screenshot({ path: join(folder, `${view}-${scheme}.png`) });
+      // Colours fade from one scheme to the other: the picture is of how they end.
+      await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), animations: 'disabled' });
     }
     // The page has no frames: axe need not open a page of its own to put their results together.
     const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
