@@ -22,19 +22,21 @@ export async function runMutated(
     for (const name of ['contract', 'storage', 'node_modules', 'package.json']) {
       symlinkSync(join(ROOT, name), join(tree, name));
     }
-    const file = join(tree, 'memory', mutation.file);
-    const source = readFileSync(file, 'utf8');
-    const places = source.split(mutation.find).length - 1;
-    if (places !== 1) {
-      throw new Error(
-        `memory/${mutation.file} holds the text to break ${places} times, not once: "${mutation.find}". Bring test/sim/mutations.ts up to date.`,
+    for (const edit of mutation.also === undefined ? [mutation] : [mutation, mutation.also]) {
+      const file = join(tree, 'memory', edit.file);
+      const source = readFileSync(file, 'utf8');
+      const places = source.split(edit.find).length - 1;
+      if (places !== 1) {
+        throw new Error(
+          `memory/${edit.file} holds the text to break ${places} times, not once: "${edit.find}". Bring test/sim/mutations.ts up to date.`,
+        );
+      }
+      // Not a pattern: a dollar sign in the new text stands for itself.
+      writeFileSync(
+        file,
+        source.replace(edit.find, () => edit.replace),
       );
     }
-    // Not a pattern: a dollar sign in the new text stands for itself.
-    writeFileSync(
-      file,
-      source.replace(mutation.find, () => mutation.replace),
-    );
     const engine = pathToFileURL(join(tree, 'memory', 'engine.ts')).href;
     return await runMany({ ...options, engine, untilFailure: true });
   } finally {

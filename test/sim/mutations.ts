@@ -1,11 +1,17 @@
-/** One deliberate breakage of the engine's source, and the promise that it breaks. */
-export interface Mutation {
-  readonly breaks: string;
+/** A place of the engine's source, and what stands there instead. */
+interface Edit {
   /** Below memory/. */
   readonly file: string;
   /** Must be there exactly once: a mutation whose text has gone is no mutation. */
   readonly find: string;
   readonly replace: string;
+}
+
+/** One deliberate breakage of the engine's source, and the promise that it breaks. */
+export interface Mutation extends Edit {
+  readonly breaks: string;
+  /** Another place, where the promise is kept twice. */
+  readonly also?: Edit;
 }
 
 /** One breakage for every invariant of docs/simulation.md. The simulation must catch each. */
@@ -54,6 +60,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: `      // Rows that a crash left unnamed must be named before their operations come again.
       await this.#look(session);`,
     replace: '',
+    also: { file: 'merge/batches.ts', find: 'this.#newcomers.name();', replace: '' },
   },
   {
     breaks: 'nothing is invented: what is excluded stays where it is',
