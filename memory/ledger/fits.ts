@@ -11,7 +11,6 @@ const SAMPLE = { opened: 3, running: 1 };
 /**
  * Whether a ledger was made of this very database: its ids never went back, and a sample of rows are still the memories
  * that the ledger says. A restored, replaced or copied-over file must not be read with another one's ledger.
- * @param isAnotherFile whether the file is not the one that the ledger was last used with: a person may have begun anew
  */
 export function ledgerFits(
   db: Database.Database,
@@ -19,17 +18,14 @@ export function ledgerFits(
   ledger: Ledger,
   changes: Changes,
   depth: keyof typeof SAMPLE,
-  isAnotherFile: boolean,
 ): boolean {
   for (const kind of KINDS) {
     const sample = ledger.marks.sample(kind, SAMPLE[depth]);
     if (ledger.highestRow(kind) > lastId(db, reader, kind)) return false;
     for (const { row, mark } of sample) {
       const found = reader.byId(kind, row);
-      // A row that was deleted says nothing, unless another file took the place of the one that it was in; one that is another
-      // memory now says that this is another file.
-      if (found === null ? isAnotherFile : compareMarks(kind, mark, changes.markOf(found)).moved)
-        return false;
+      // A row that was deleted says nothing; one that is another memory now says that this is another file.
+      if (found !== null && compareMarks(kind, mark, changes.markOf(found)).moved) return false;
     }
   }
   return true;
