@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MembridgeError } from '../contract/errors.ts';
 import { compare, takeInventory, unite } from '../demo/inventory.ts';
+import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { freePort } from '../stack/ports.ts';
 import { startMinio } from '../stack/minio.ts';
@@ -180,6 +181,33 @@ describe('a ledger that is lost', () => {
     await settle(fleet.space, [a, b]);
     expectNothingLostOrDoubled([a, b], unite([alpha, takeInventory(b.db)]));
     expect(a.count('observations')).toBe(96);
+  });
+
+  it('is not used for one that was begun anew, whatever was deleted from that one since', async () => {
+    const a = fleet.add('a', '13.25.3');
+    const b = fleet.add('b', '13.25.3');
+    writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
+    await settle(fleet.space, [a, b]);
+    const alpha = takeInventory(a.db);
+    await a.engine.close();
+    // Another file with ids past the old ones, of which nothing is left.
+    const begun = buildDatabase(`${a.path}.new`, '13.25.3');
+    writeHistory(begun, { name: 'anew', seed: 9, observations: 36, from: JANUARY });
+    begun.exec('DELETE FROM sdk_sessions');
+    begun.close();
+    a.db.close();
+    for (const suffix of ['-wal', '-shm']) rmSync(`${a.path}${suffix}`, { force: true });
+    renameSync(`${a.path}.new`, a.path);
+    const engine = fleet.reopen(a, {});
+    await engine.pull(fleet.space, true, CALL);
+    await engine.push(fleet.space, CALL);
+    await engine.close();
+    await b.engine.pull(fleet.space, true, CALL);
+    for (const path of [a.path, b.path]) {
+      const db = new Database(path, { readonly: true });
+      expect(compare(takeInventory(db), alpha), path).toEqual({ lost: 0, duplicated: 0 });
+      db.close();
+    }
   });
 });
 

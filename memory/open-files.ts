@@ -10,7 +10,12 @@ import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
 import { READS } from './operation.ts';
+import { isRestored } from './restore/restore.ts';
+import { fileAt } from './restore/swap.ts';
 import { HybridClock } from './versions.ts';
+
+/** Where the ledger keeps which file it was last used with. */
+const FILE = 'file';
 
 /** One claude-mem database and its ledger, opened. */
 export interface Opened {
@@ -105,13 +110,18 @@ export class OpenFiles {
   #verified(opened: Opened): Opened {
     const { db, reader, ledger, changes } = opened;
     const version = dataVersionOf(db);
+    if (version === this.#verifiedVersion) return opened;
+    const path = this.#options.databasePath;
     const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
-    if (version !== this.#verifiedVersion && !ledgerFits(db, reader, ledger, changes, depth)) {
-      const path = this.#options.databasePath;
+    const file = fileAt(path);
+    const before = ledger.meta(FILE);
+    const isAnother = before !== null && before !== file && !isRestored(ledger, file);
+    if (!ledgerFits(db, reader, ledger, changes, depth, isAnother)) {
       this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
       ledger.reset();
       this.#generation += 1;
     }
+    if (before !== file) ledger.setMeta(FILE, file);
     this.#verifiedVersion = version;
     return opened;
   }

@@ -8,9 +8,14 @@ import type { Ledger } from './ledger.ts';
 /** Rows of each kind that are compared: so many of the newest, and of the oldest. */
 const SAMPLE = { opened: 3, running: 1 };
 
+/** Marks that are read at a time when a surviving row is looked for. */
+const PAGE = 1_000;
+
 /**
  * Whether a ledger was made of this very database: its ids never went back, and a sample of rows are still the memories
  * that the ledger says. A restored, replaced or copied-over file must not be read with another one's ledger.
+ * @param isAnotherFile whether the file is not the one that the ledger was last used with. It may be a copy of that one, or begun
+ *   anew: then a sample of which every row is gone says nothing, and the first row that is still there decides
  */
 export function ledgerFits(
   db: Database.Database,
@@ -18,6 +23,7 @@ export function ledgerFits(
   ledger: Ledger,
   changes: Changes,
   depth: keyof typeof SAMPLE,
+  isAnotherFile: boolean,
 ): boolean {
   for (const kind of KINDS) {
     const sample = ledger.marks.sample(kind, SAMPLE[depth]);
@@ -28,7 +34,23 @@ export function ledgerFits(
       if (found !== null && compareMarks(kind, mark, changes.markOf(found)).moved) return false;
     }
   }
-  return true;
+  return !isAnotherFile || hasSurvivor(reader, ledger, changes);
+}
+
+/** Whether some row that the ledger knows is still there and the same memory; true where the ledger knows none. */
+function hasSurvivor(reader: RowReader, ledger: Ledger, changes: Changes): boolean {
+  let known = 0;
+  for (const kind of KINDS) {
+    const highest = ledger.marks.highest(kind);
+    known += highest;
+    for (let from = 0; from < highest; from += PAGE) {
+      for (const { row, mark } of ledger.marks.range(kind, from, from + PAGE)) {
+        const found = reader.byId(kind, row);
+        if (found !== null) return !compareMarks(kind, mark, changes.markOf(found)).moved;
+      }
+    }
+  }
+  return known === 0;
 }
 
 /** The largest id that a table ever gave out: it stays when rows are deleted. */

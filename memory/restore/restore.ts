@@ -6,6 +6,7 @@ import { auditAll } from '../audit.ts';
 import { approveDeletions, checkDeletions, heldDeletions } from '../guard.ts';
 import { SpaceProjects } from '../names.ts';
 import { redactRow } from '../redact.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import type { SyncSession } from '../session.ts';
 import { textOf } from '../values.ts';
 import { assemble, sync, type Assembled } from './assemble.ts';
@@ -118,6 +119,9 @@ export function beginRestore(session: SyncSession): void {
 export function announceRestore(session: SyncSession, restored: string): void {
   session.ledger.setMeta(PENDING, fileAt(restored));
 }
+
+/** Whether a file is one that a restore put, or is about to put, in place. @param file as `fileAt` names it */
+export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta(PENDING) === file;
 
 /**
  * After a restored database was put in place: what it lacks counts as deleted here and now, what it brought back as

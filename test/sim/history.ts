@@ -170,9 +170,11 @@ class History {
         this.#workload.write(machine, call.meanwhile.write, dice);
     };
     const pending = new Map(machine.pending);
+    const before = call.dieAfter === null ? null : machine.counts();
     try {
       const said = await this.#ask(machine, call, cancel.signal);
       this.#trace(`  ${machine.name} ${call.what}: ${said}`);
+      if (call.what !== 'notice') machine.unnamed.clear();
       if (call.what === 'push') {
         this.#model.sent(pending);
         machine.knowsNothing = false;
@@ -190,6 +192,8 @@ class History {
       if (machine.process.isDead) {
         this.#count('kill -9');
         machine.kill();
+        for (const identity of machine.counts().keys())
+          if (before?.has(identity) !== true) machine.unnamed.add(identity);
       }
       machine.process.dieAfter(null);
       machine.process.setFull(null);

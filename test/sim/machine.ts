@@ -71,6 +71,11 @@ export class Machine {
   cursor: PushResult['head'] = null;
   /** Its ledger was lost, or is older than the database: of what is deleted now it cannot know that it was ever here. */
   knowsNothing = false;
+  /**
+   * Rows that a merge committed and died before its ledger knew: like those that claude-mem wrote since, they may be deleted without
+   * a trace until the engine looks.
+   */
+  unnamed = new Set<string>();
   /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
   orphans = new Set<string>();
   readonly #world: World;
@@ -99,6 +104,7 @@ export class Machine {
       this.pending = new Map(from.pending);
       this.orphans = new Set(from.orphans);
       this.knowsNothing = from.knowsNothing;
+      this.unnamed = new Set(from.unnamed);
     }
   }
 

@@ -255,7 +255,8 @@ export class Workload {
 
   /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
   #deleted(machine: Machine, identity: string, counts = true): void {
-    const isKnown = counts && !machine.knowsNothing && !machine.pending.has(identity);
+    const isKnown =
+      counts && !machine.knowsNothing && !machine.pending.has(identity) && !machine.unnamed.has(identity);
     machine.pending.delete(identity);
     this.#model.deleted(identity, isKnown);
   }
