@@ -29,6 +29,18 @@ export const ERRORS = {
   store_unavailable: { status: 503, retryable: true, title: 'The object store is unavailable' },
   store_refused: { status: 502, retryable: false, title: 'The object store refused the request' },
   segment_invalid: { status: 502, retryable: false, title: 'A memory segment failed verification' },
+  clone_failed: { status: 502, retryable: false, title: 'The clone failed' },
+  clone_timeout: { status: 504, retryable: true, title: 'The clone has not finished yet' },
+  clone_refused: { status: 409, retryable: false, title: 'Something else is where the clone is to go' },
+  clone_stalled: { status: 504, retryable: true, title: 'The remote stopped sending' },
+  git_auth_failed: { status: 502, retryable: false, title: 'The git server refused the credentials' },
+  git_host_unknown: { status: 502, retryable: false, title: 'The host key of the git server is not known' },
+  git_not_found: { status: 502, retryable: false, title: 'There is no such repository or branch' },
+  git_unreachable: { status: 502, retryable: true, title: 'The git server cannot be reached' },
+  git_failed: { status: 502, retryable: false, title: 'git failed' },
+  git_missing: { status: 409, retryable: false, title: 'git is not installed on this node' },
+  disk_full: { status: 507, retryable: false, title: 'The disk of this node is full' },
+  deposed: { status: 409, retryable: false, title: 'Another node is primary now' },
 } as const satisfies Record<string, { status: number; retryable: boolean; title: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -8,6 +8,12 @@ export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
 
 export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
 export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;
+export const cloneProjectId = (projectId: string, nodeId: string): string => `clone:${projectId}:${nodeId}`;
+export const propagateProjectId = (projectId: string): string => `propagate:${projectId}`;
+export const leadershipId = (cid: string): string => `leadership:${cid}`;
+/** Ids of Temporal Schedules. */
+export const fetchScheduleId = (projectId: string): string => `fetch:${projectId}`;
+export const memoryScheduleId = (projectId: string): string => `project-memory:${projectId}`;
 
 /** Search attributes, registered at start; all are keywords. */
 export const SEARCH_ATTRIBUTES = [

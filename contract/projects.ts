@@ -1,0 +1,339 @@
+import { z } from 'zod';
+import { RepoUrl } from './git-url.ts';
+import { CanonicalId, EpochMs, NodeId } from './primitives.ts';
+
+/**
+ * A project's name, which is also the name of its folder: the original's alphabet, anchored, the same on the control plane and on
+ * every node.
+ */
+export const ManagedProjectName = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(
+    /^[A-Za-z0-9_](?:[A-Za-z0-9_. -]*[A-Za-z0-9_-])?$/,
+    'must be letters, digits, "_", "-", "." or spaces, starting with a letter, a digit or "_" and not ending with "." or a space',
+  );
+
+/** Where a clone goes on a node: inside the node's folder of repositories, whatever it is called there. */
+export const TargetPath = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(
+    /^(?:~\/|\/)?[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:\/[A-Za-z0-9_.][A-Za-z0-9_. -]*)*\/?$/,
+    'must be a path of letters, digits, "_", "-", "." and spaces, in which no name starts with "-"',
+  )
+  .refine(
+    (path) => !path.split('/').some((part) => part === '..' || part === '.'),
+    'must not contain ".." or "."',
+  );
+
+/** A branch, by the rules of git-check-ref-format that matter here; it can never look like an option. */
+export const BranchName = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^(?![-./])[A-Za-z0-9_./+@#-]+(?<![./])$/, 'must be a branch name as git takes it')
+  .refine(
+    (name) => !/\.\.|\/\/|@\{|\.lock(?:\/|$)|\/\./.test(name) && name !== '@',
+    'must be a branch name as git takes it',
+  );
+
+/** A cron expression of five fields, in UTC: minute, hour, day of month, month, day of week. */
+export const CronExpression = z
+  .string()
+  .max(128)
+  .regex(
+    /^[0-9*,/-]+ [0-9*,/-]+ [0-9*,/-]+ [0-9A-Za-z*,/-]+ [0-9A-Za-z*,/-]+$/,
+    'must be a cron expression of five fields, such as "0 */6 * * *"',
+  );
+
+/** What of a clone is to be made. */
+export const CloneOptions = z.strictObject({
+  /** The branch to check out; the remote's own default where nothing is said. */
+  branch: BranchName.nullable(),
+  /** How many commits of history to fetch; all where nothing is said. */
+  depth: z.number().int().min(1).max(1_000_000).nullable(),
+  submodules: z.boolean(),
+});
+export type CloneOptions = z.infer<typeof CloneOptions>;
+
+/** How one clone stands. `pending` waits (for its node, or for a turn); the original knew all but the last. */
+export const CloneStatus = z.enum(['pending', 'cloning', 'cloned', 'failed', 'cancelled']);
+export type CloneStatus = z.infer<typeof CloneStatus>;
+
+/** How a project stands, told from its clones: the original's words, `partial` where some nodes have it and some failed. */
+export const ProjectCloneStatus = z.enum([
+  'pending',
+  'cloning',
+  'cloned',
+  'failed',
+  'propagating',
+  'synced',
+  'partial',
+  'cancelled',
+]);
+export type ProjectCloneStatus = z.infer<typeof ProjectCloneStatus>;
+
+/** What git does at the moment. */
+export const CloneProgress = z.strictObject({
+  /** For people: `receiving objects`, `checking out files`, … */
+  phase: z.string().max(64),
+  /** Of this phase, 0 to 100; null where git does not say. */
+  percent: z.number().min(0).max(100).nullable(),
+  /** Bytes received so far. */
+  bytes: z.number().int().nonnegative(),
+});
+export type CloneProgress = z.infer<typeof CloneProgress>;
+
+/** How a clone stands to its remote, and what is in it that is nowhere else. */
+export const Drift = z.strictObject({
+  /** Commits that the remote branch has and the clone has not; null where there is no remote branch. */
+  behind: z.number().int().nonnegative().nullable(),
+  /** Commits that the clone has and the remote branch has not. */
+  ahead: z.number().int().nonnegative().nullable(),
+  /** Files that differ from the last commit, untracked ones included. */
+  dirty: z.number().int().nonnegative(),
+});
+export type Drift = z.infer<typeof Drift>;
+
+/** What an activity on a node is asked to do with one project's clone. It never holds a secret. */
+export const CloneSpec = z.strictObject({
+  projectId: z.string(),
+  name: ManagedProjectName,
+  repoUrl: RepoUrl,
+  targetPath: TargetPath.nullable(),
+  options: CloneOptions,
+  /** Whether the control plane holds a credential, which the node then asks for. */
+  hasCredential: z.boolean(),
+});
+export type CloneSpec = z.infer<typeof CloneSpec>;
+
+/** `clone` makes the clone, or brings an existing one up to date; `fetch` only asks the remote and tells the drift. */
+export const CloneAction = z.enum(['clone', 'fetch']);
+export type CloneAction = z.infer<typeof CloneAction>;
+
+/** What became of it. */
+export const CloneResult = z.strictObject({
+  /**
+   * `cloned` it was not there; `updated` moved forward; `unchanged` had everything; `kept` has local changes or commits of its own and
+   * was left alone; `fetched` was only looked at.
+   */
+  outcome: z.enum(['cloned', 'updated', 'unchanged', 'kept', 'fetched']),
+  /** Full hash; null for an empty repository. */
+  commit: z.string().nullable(),
+  branch: z.string().nullable(),
+  /** Absolute, on the node. */
+  path: z.string(),
+  sizeBytes: z.number().int().nonnegative(),
+  drift: Drift,
+  /** For people: what was done, and what was left alone and why. */
+  detail: z.string(),
+  ms: z.number(),
+});
+export type CloneResult = z.infer<typeof CloneResult>;
+
+/** One node's clone of a project, as the API shows it. */
+export const ProjectNodeStatus = z.strictObject({
+  id: z.string(),
+  project_id: z.string(),
+  node_id: NodeId,
+  clone_status: CloneStatus,
+  /** For people: what happened last, or what it waits for. */
+  detail: z.string(),
+  progress: CloneProgress.nullable(),
+  error_code: z.string().nullable(),
+  error_message: z.string().nullable(),
+  repo_path: z.string().nullable(),
+  commit: z.string().nullable(),
+  branch: z.string().nullable(),
+  size_bytes: z.number().int().nullable(),
+  behind: z.number().int().nullable(),
+  ahead: z.number().int().nullable(),
+  dirty: z.number().int().nullable(),
+  /** When the remote was last asked. */
+  checked_at: EpochMs.nullable(),
+  /** When the clone was last made or brought up to date. */
+  last_sync_at: EpochMs.nullable(),
+  updated_at: EpochMs,
+  workflow_id: z.string(),
+  run_id: z.string(),
+  history_url: z.string().nullable(),
+});
+export type ProjectNodeStatus = z.infer<typeof ProjectNodeStatus>;
+
+/** What is known of a project's credential. The secret itself is never shown again. */
+export const CredentialInfo = z.strictObject({
+  kind: z.enum(['ssh-key', 'token']),
+  /** For a token: the user name that goes with it. */
+  username: z.string().nullable(),
+  /** `SHA256:…` of an ssh key, as ssh-keygen prints it; the last four characters of a token. */
+  hint: z.string(),
+  set_at: EpochMs,
+});
+export type CredentialInfo = z.infer<typeof CredentialInfo>;
+
+/** Something done again and again, by a Temporal Schedule. */
+export const ProjectSchedule = z.strictObject({
+  cron: CronExpression,
+  /** Epoch ms of the next time, null while it is not known. */
+  next_at: EpochMs.nullable().default(null),
+});
+
+/** What is under way on several nodes at once. */
+export const Propagation = z.strictObject({
+  action: CloneAction,
+  /** `waiting`: every node that is online has been served; the others follow when they return. */
+  state: z.enum(['running', 'waiting', 'done', 'cancelled']),
+  nodes: z.array(NodeId),
+  started_at: EpochMs,
+  finished_at: EpochMs.nullable(),
+  workflow_id: z.string(),
+  run_id: z.string(),
+  history_url: z.string().nullable(),
+});
+export type Propagation = z.infer<typeof Propagation>;
+
+/** A managed project. Field names follow the original. */
+export const ManagedProject = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  repo_url: z.string(),
+  canonical_id: CanonicalId,
+  /** Canonical ids that it had under earlier names. */
+  aliases: z.array(CanonicalId),
+  target_path: z.string().nullable(),
+  branch: z.string().nullable(),
+  depth: z.number().int().nullable(),
+  submodules: z.boolean(),
+  clone_status: ProjectCloneStatus,
+  primary_node_id: NodeId.nullable(),
+  /** The memory space that goes with it: a canonical id, or null. */
+  space: CanonicalId.nullable(),
+  tags: z.array(z.string()),
+  /** Whether nodes that enrol later get a clone, too. */
+  new_nodes: z.boolean(),
+  credential: CredentialInfo.nullable(),
+  /** Host keys for ssh, as in a known_hosts file; null: the node's own. */
+  known_hosts: z.string().nullable(),
+  /** When the memory of its space is synced on every node besides the continual sync. */
+  memory_schedule: ProjectSchedule.nullable(),
+  /** When every clone asks its remote. */
+  fetch_schedule: ProjectSchedule.nullable(),
+  propagation: Propagation.nullable(),
+  created_at: EpochMs,
+  updated_at: EpochMs,
+  error_message: z.string().nullable(),
+  nodes: z.array(ProjectNodeStatus),
+});
+export type ManagedProject = z.infer<typeof ManagedProject>;
+
+const Tags = z
+  .array(
+    z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^[\p{L}\p{N}_. -]+$/u, 'must be letters, digits, "_", ".", "-" or spaces'),
+  )
+  .max(32);
+
+const settings = {
+  target_path: TargetPath.nullable(),
+  branch: BranchName.nullable(),
+  depth: CloneOptions.shape.depth,
+  submodules: z.boolean(),
+  primary_node_id: NodeId.nullable(),
+  space: CanonicalId.nullable(),
+  tags: Tags,
+  new_nodes: z.boolean(),
+  known_hosts: z.string().max(16_384).nullable(),
+  memory_schedule: z.strictObject({ cron: CronExpression }).nullable(),
+  fetch_schedule: z.strictObject({ cron: CronExpression }).nullable(),
+};
+
+/** `POST /api/runtime/projects`. */
+export const CreateManagedProject = z.strictObject({
+  name: ManagedProjectName,
+  repo_url: RepoUrl,
+  ...z.strictObject(settings).partial().shape,
+});
+export type CreateManagedProject = z.infer<typeof CreateManagedProject>;
+
+/** `PATCH /api/runtime/projects/:id`: what is given is changed. */
+export const UpdateManagedProject = z
+  .strictObject({ name: ManagedProjectName, repo_url: RepoUrl, ...settings })
+  .partial()
+  .refine((given) => Object.keys(given).length > 0, 'name at least one setting to change');
+export type UpdateManagedProject = z.infer<typeof UpdateManagedProject>;
+
+/** `PUT /api/runtime/projects/:id/credential`. */
+export const PutCredential = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('ssh-key'),
+    /** An OpenSSH or PEM private key without a passphrase. */
+    private_key: z.string().min(32).max(32_768),
+  }),
+  z.strictObject({
+    kind: z.literal('token'),
+    username: z
+      .string()
+      .min(1)
+      .max(128)
+      .regex(/^[^\s:\p{Cc}]+$/u, 'must not contain spaces or ":"')
+      .default('git'),
+    token: z
+      .string()
+      .min(1)
+      .max(4_096)
+      .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces'),
+  }),
+]);
+export type PutCredential = z.infer<typeof PutCredential>;
+
+/** What the node that clones is told, by its own key and over HTTP: nothing of it enters a workflow. */
+export const NodeCredential = z.strictObject({
+  credential: PutCredential.nullable(),
+  known_hosts: z.string().nullable(),
+});
+export type NodeCredential = z.infer<typeof NodeCredential>;
+
+/** Whether the call answers when the work has ended (as the original did, within 60 s) or at once. */
+const wait = z.boolean().default(true);
+
+/** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */
+export const CloneProject = z.strictObject({ node_id: NodeId.optional(), wait });
+
+/** `POST /api/runtime/projects/:id/propagate` and `…/fetch`: every node unless some are named. */
+export const PropagateProject = z.strictObject({
+  nodes: z.array(NodeId).min(1).max(1_000).optional(),
+  /** How many nodes at once. */
+  concurrency: z.number().int().min(1).max(64).default(4),
+  wait,
+});
+
+/** `POST /api/runtime/projects/:id/cancel`: one node's clone, or everything that is under way. */
+export const CancelProject = z.strictObject({ node_id: NodeId.optional() });
+
+/** `POST /api/runtime/projects/:id/sync-memory`: on the primary unless a node is named; `all` for every live one. */
+export const SyncProjectMemory = z.strictObject({
+  direction: z.enum(['push', 'pull', 'sync']).default('push'),
+  node_id: NodeId.optional(),
+  all: z.boolean().default(false),
+  wait,
+});
+
+export const CloneProjectResponse = z.strictObject({
+  /** The original's: `cloned`. With `wait: false`: `cloning`. */
+  status: CloneStatus,
+  node: NodeId,
+  workflow_id: z.string(),
+  result: ProjectNodeStatus,
+});
+export const PropagateProjectResponse = z.strictObject({
+  /** `waiting`: the rest follows when their nodes return. `propagating`: it goes on. */
+  status: z.enum(['synced', 'partial', 'waiting', 'propagating', 'nothing_to_propagate', 'cancelled']),
+  workflow_id: z.string().nullable(),
+  results: z.array(z.strictObject({ node_id: NodeId, status: CloneStatus, error: z.string().optional() })),
+});
