@@ -52,6 +52,7 @@ function changeOf(space: Space, update: UpdateSpace): SpaceChange {
     aliases: unique(aliases).filter((alias) => alias !== cid),
     redact: update.redact ?? space.redact,
     encrypted: update.encrypted ?? space.encrypted,
+    mirror: update.mirror ?? space.mirror,
   };
 }
 

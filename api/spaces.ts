@@ -34,7 +34,7 @@ export async function addSpace(
   const known = await getSpace(db, { cid: space.cid });
   if (known !== null) throw nameIsTaken(name, known);
   const createdAt = deps.now();
-  const defaults = { excluded: [], aliases: [], redact: true, encrypted: false };
+  const defaults = { excluded: [], aliases: [], redact: true, encrypted: false, mirror: false };
   await describeSpace(deps, {
     canonical_id: space.cid,
     name,

@@ -42,6 +42,7 @@ export const UpdateSpace = z
     aliases: z.array(CanonicalId).max(100).optional(),
     redact: z.boolean().optional(),
     encrypted: z.boolean().optional(),
+    mirror: z.boolean().optional(),
   })
   .refine((given) => Object.keys(given).length > 0, 'name at least one setting to change');
 export type UpdateSpace = z.infer<typeof UpdateSpace>;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { Leadership } from './leadership.ts';
 import { Job, Space } from './memory.ts';
 import { Node } from './nodes.ts';
+import { ManagedProject, ProjectNodeStatus } from './projects.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
@@ -11,6 +13,12 @@ export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('job'), job: Job }),
   /** A job's row was deleted: nobody had asked for it, and it had nothing to do. */
   z.strictObject({ type: z.literal('job-removed'), id: z.string() }),
+  /** A managed project, with all its clones. */
+  z.strictObject({ type: z.literal('project'), project: ManagedProject }),
+  /** How far one clone is: its row in the project's `nodes`, and nothing else of the project has changed. */
+  z.strictObject({ type: z.literal('project-node'), status: ProjectNodeStatus }),
+  z.strictObject({ type: z.literal('project-removed'), id: z.string() }),
+  z.strictObject({ type: z.literal('leadership'), leadership: Leadership }),
   /** Events were lost to retention: the client must load its lists anew. */
   z.strictObject({ type: z.literal('reset') }),
 ]);

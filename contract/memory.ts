@@ -162,6 +162,8 @@ export const Space = z.strictObject({
   redact: z.boolean(),
   /** Whether segments are encrypted for the space's nodes. */
   encrypted: z.boolean(),
+  /** Whether the primary publishes the original's whole-file snapshot, for machines still on its scripts. */
+  mirror: z.boolean(),
   /** Nodes with settings of their own; the others have the defaults. */
   settings: z.array(SpaceNodeSettings),
   created_at: EpochMs,

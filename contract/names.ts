@@ -31,4 +31,9 @@ export const MESSAGES = {
   nodeReturned: 'nodeReturned',
   closeSpace: 'closeSpace',
   configureSpace: 'configureSpace',
+  requestClone: 'requestClone',
+  addNodes: 'addNodes',
+  nodeSettled: 'nodeSettled',
+  selectPrimary: 'selectPrimary',
+  closeLeadership: 'closeLeadership',
 } as const;

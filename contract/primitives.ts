@@ -26,7 +26,16 @@ export const SyncAction = z.enum(['push', 'pull', 'sync']);
 export type SyncAction = z.infer<typeof SyncAction>;
 
 /** Why a sync was asked for; shown beside each job. */
-export const SyncTrigger = z.enum(['button', 'api', 'cli', 'noticed', 'fan-out', 'catch-up', 'returned']);
+export const SyncTrigger = z.enum([
+  'button',
+  'api',
+  'cli',
+  'schedule',
+  'noticed',
+  'fan-out',
+  'catch-up',
+  'returned',
+]);
 export type SyncTrigger = z.infer<typeof SyncTrigger>;
 
 /** Ends an exhaustive switch: a new case that is not handled becomes a type error. */

@@ -229,6 +229,23 @@ export const ManagedProject = z.strictObject({
 });
 export type ManagedProject = z.infer<typeof ManagedProject>;
 
+/**
+ * How a project stands, told from its clones alone, so that it cannot say anything else than they do.
+ * @param propagation whether nodes are being brought up to date together, and how that ended
+ */
+export function projectStatus(
+  nodes: readonly Pick<ProjectNodeStatus, 'clone_status'>[],
+  propagation: Pick<Propagation, 'state'> | null,
+): ProjectCloneStatus {
+  const has = (status: CloneStatus): boolean => nodes.some((node) => node.clone_status === status);
+  if (propagation?.state === 'running') return 'propagating';
+  if (has('cloning')) return 'cloning';
+  if (!has('cloned'))
+    return has('pending') || nodes.length === 0 ? 'pending' : has('failed') ? 'failed' : 'cancelled';
+  if (nodes.some((node) => node.clone_status !== 'cloned')) return 'partial';
+  return propagation === null ? 'cloned' : 'synced';
+}
+
 const Tags = z
   .array(
     z

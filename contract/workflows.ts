@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PullResult, PushResult, SpaceConfig } from './memory.ts';
 import { EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
+import { CloneAction, CloneSpec, CloneStatus } from './projects.ts';
 
 export * from './names.ts';
 
@@ -50,3 +51,77 @@ export type MemorySpaceInput = z.infer<typeof MemorySpaceInput>;
 /** "This node pushed operations": the space's workflow answers by pulling on every other live node. */
 export const NodePushed = z.strictObject({ node: NodeId, rows: z.number().int() });
 export type NodePushed = z.infer<typeof NodePushed>;
+
+/** One request to clone, update or look at one project on one node. */
+export const CloneRequest = z.strictObject({
+  action: CloneAction,
+  /** The project as it is when the request is made. */
+  spec: CloneSpec,
+  /** The workflow that is to hear how it goes (signal `nodeSettled`). */
+  notify: z.string().optional(),
+});
+export type CloneRequest = z.infer<typeof CloneRequest>;
+
+export const CloneProjectInput = z.strictObject({
+  projectId: z.string(),
+  node: NodeId,
+  /** Requests that were still to be served when the previous run continued as new. */
+  pending: z.array(CloneRequest).optional(),
+});
+export type CloneProjectInput = z.infer<typeof CloneProjectInput>;
+
+/** How one node's part ended, or that it waits for its node; for the workflow that asked. */
+export const NodeSettled = z.strictObject({
+  node: NodeId,
+  status: CloneStatus,
+  error: z.string().nullable(),
+});
+export type NodeSettled = z.infer<typeof NodeSettled>;
+
+export const PropagateInput = z.strictObject({
+  projectId: z.string(),
+  action: CloneAction,
+  /** Which nodes; every one where nothing is said. */
+  nodes: z.array(NodeId).nullable(),
+  /** How many are served at once. One that waits for its node to come back does not count. */
+  concurrency: z.number().int().min(1),
+});
+export type PropagateInput = z.infer<typeof PropagateInput>;
+
+/** What a propagation came to: how each of its nodes stands at the end. */
+export const PropagateResult = z.strictObject({ results: z.array(NodeSettled) });
+export type PropagateResult = z.infer<typeof PropagateResult>;
+
+export const ProjectMemorySyncInput = z.strictObject({ projectId: z.string() });
+export type ProjectMemorySyncInput = z.infer<typeof ProjectMemorySyncInput>;
+
+/** The state of a space's leadership, as its workflow keeps it; times are epoch ms. */
+export const LeadershipState = z.strictObject({
+  cid: z.string(),
+  /** The primary, null when the lease ran out and nobody was chosen since. */
+  primary: NodeId.nullable(),
+  epoch: z.number().int().nonnegative(),
+  leaseSeconds: z.number().int(),
+  issuedAt: EpochMs,
+  expiresAt: EpochMs,
+  issuedBy: z.string(),
+});
+export type LeadershipState = z.infer<typeof LeadershipState>;
+
+/** What a promotion asks for. */
+export const SelectRequest = z.strictObject({
+  node: NodeId,
+  leaseSeconds: z.number().int().positive(),
+  by: z.string(),
+});
+export type SelectRequest = z.infer<typeof SelectRequest>;
+
+export const LeadershipInput = z.strictObject({
+  cid: z.string(),
+  /** Null at the very first start; else what was known when the run before ended. */
+  state: LeadershipState.nullable(),
+  /** When the primary last took a snapshot and published the mirror, epoch ms; 0: never. */
+  lastSnapshotAt: EpochMs,
+  lastMirrorAt: EpochMs,
+});
+export type LeadershipInput = z.infer<typeof LeadershipInput>;

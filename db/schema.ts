@@ -8,10 +8,13 @@ import {
   pgTable,
   primaryKey,
   text,
+  unique,
 } from 'drizzle-orm/pg-core';
 import type { ServerEvent } from '../contract/events.ts';
 import type { Job, MemoryStatus, SpaceNode, SpaceNodeSettings } from '../contract/memory.ts';
+import type { LeadershipEvent } from '../contract/leadership.ts';
 import type { NodeFacts } from '../contract/nodes.ts';
+import type { CloneProgress, CloneStatus, CredentialInfo, Propagation } from '../contract/projects.ts';
 
 /** A moment in epoch milliseconds (or a length of time in milliseconds); exact as a JavaScript number for 285,000 years. */
 const epochMs = (name: string) => bigint(name, { mode: 'number' });
@@ -50,6 +53,8 @@ export const spaces = pgTable('spaces', {
   aliases: jsonb('aliases').$type<string[]>().notNull().default([]),
   redact: boolean('redact').notNull().default(true),
   encrypted: boolean('encrypted').notNull().default(false),
+  /** Whether the primary publishes the original's whole-file snapshot, for machines still on its scripts. */
+  mirror: boolean('mirror').notNull().default(false),
   created_at: epochMs('created_at').notNull(),
   source: text('source').$type<'manual' | 'heartbeat'>().notNull(),
 });
@@ -160,4 +165,94 @@ export const originalNodes = pgTable(
     registered_at: epochMs('registered_at').notNull(),
   },
   (table) => [primaryKey({ columns: [table.cid, table.node_id] })],
+);
+
+/** Git repositories that are kept on nodes. How each stands is told from project_node_status. */
+export const managedProjects = pgTable('managed_projects', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  repo_url: text('repo_url').notNull(),
+  canonical_id: text('canonical_id').notNull().unique(),
+  aliases: jsonb('aliases').$type<string[]>().notNull().default([]),
+  target_path: text('target_path'),
+  branch: text('branch'),
+  depth: integer('depth'),
+  submodules: boolean('submodules').notNull().default(false),
+  primary_node_id: text('primary_node_id'),
+  /** Canonical id of the memory space that goes with it. */
+  space: text('space'),
+  tags: jsonb('tags').$type<string[]>().notNull().default([]),
+  /** Nodes that enrolled since then get a clone; null: only those that are asked to. */
+  new_nodes_since: epochMs('new_nodes_since'),
+  known_hosts: text('known_hosts'),
+  /** Sealed by api/sealed.ts; what may be shown of it is in credential_info. */
+  credential: text('credential'),
+  credential_info: jsonb('credential_info').$type<CredentialInfo>(),
+  memory_cron: text('memory_cron'),
+  fetch_cron: text('fetch_cron'),
+  propagation: jsonb('propagation').$type<Omit<Propagation, 'history_url'>>(),
+  created_at: epochMs('created_at').notNull(),
+  updated_at: epochMs('updated_at').notNull(),
+});
+
+/** One node's clone of a project. */
+export const projectNodeStatus = pgTable(
+  'project_node_status',
+  {
+    id: text('id').primaryKey(),
+    project_id: text('project_id')
+      .notNull()
+      .references(() => managedProjects.id, { onDelete: 'cascade' }),
+    node_id: text('node_id').notNull(),
+    clone_status: text('clone_status').$type<CloneStatus>().notNull(),
+    detail: text('detail').notNull().default(''),
+    progress: jsonb('progress').$type<CloneProgress>(),
+    error_code: text('error_code'),
+    error_message: text('error_message'),
+    repo_path: text('repo_path'),
+    commit: text('commit'),
+    branch: text('branch'),
+    size_bytes: bigint('size_bytes', { mode: 'number' }),
+    behind: integer('behind'),
+    ahead: integer('ahead'),
+    dirty: integer('dirty'),
+    checked_at: epochMs('checked_at'),
+    last_sync_at: epochMs('last_sync_at'),
+    updated_at: epochMs('updated_at').notNull(),
+    workflow_id: text('workflow_id').notNull(),
+    run_id: text('run_id').notNull(),
+  },
+  (table) => [
+    unique('project_node_status_project_node').on(table.project_id, table.node_id),
+    index('project_node_status_open').on(table.clone_status),
+    index('project_node_status_node').on(table.node_id),
+  ],
+);
+
+/** Who is primary of each space or project. A row's epoch never goes back; see queries/record-leadership.ts. */
+export const leaderships = pgTable('leaderships', {
+  cid: text('cid').primaryKey(),
+  primary_node_id: text('primary_node_id'),
+  epoch: bigint('epoch', { mode: 'number' }).notNull(),
+  issued_at: epochMs('issued_at'),
+  expires_at: epochMs('expires_at'),
+  lease_seconds: integer('lease_seconds').notNull(),
+  issued_by: text('issued_by'),
+  last_snapshot_at: epochMs('last_snapshot_at'),
+  last_mirror_at: epochMs('last_mirror_at'),
+  last_error: text('last_error'),
+});
+
+/** What happened to leaderships, for people. */
+export const leadershipEvents = pgTable(
+  'leadership_events',
+  {
+    cid: text('cid').notNull(),
+    epoch: bigint('epoch', { mode: 'number' }).notNull(),
+    event: text('event').$type<LeadershipEvent['event']>().notNull(),
+    at: epochMs('at').notNull(),
+    primary_node_id: text('primary_node_id'),
+    by: text('by').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.cid, table.epoch, table.event] })],
 );

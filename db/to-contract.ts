@@ -55,6 +55,7 @@ export function toSpace(
     aliases: row.aliases,
     redact: row.redact,
     encrypted: row.encrypted,
+    mirror: row.mirror,
     settings: settingsRows.map(toSettings),
     created_at: row.created_at,
     nodes: nodeRows.map(toSpaceNode),
@@ -73,7 +74,7 @@ function toSettings({ node_id, names, trust }: SpaceNodeSettingsRow): SpaceNodeS
  * A space as its workflow takes it. What has its default is left out, so that a configuration that nobody changed looks
  * the same to every version.
  */
-export function toSpaceConfig(row: Omit<SpaceRow, 'source' | 'created_at'>): SpaceConfig {
+export function toSpaceConfig(row: Omit<SpaceRow, 'source' | 'created_at' | 'mirror'>): SpaceConfig {
   return {
     cid: row.cid,
     projectId: row.name,

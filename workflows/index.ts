@@ -1,3 +1,6 @@
 // Every workflow that the control worker runs.
 export { memorySpace } from './memory-space.ts';
 export { syncMemory } from './sync-memory.ts';
+export { cloneProject } from './clone-project.ts';
+export { propagateProject } from './propagate-project.ts';
+export { projectMemorySync } from './project-memory-sync.ts';

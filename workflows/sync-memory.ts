@@ -1,6 +1,4 @@
 import {
-  ActivityFailure,
-  ApplicationFailure,
   allHandlersFinished,
   condition,
   continueAsNew,
@@ -16,6 +14,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { failureOf } from './failure-of.ts';
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { MemoryActivities } from '../activities/node/memory.ts';
 import { MESSAGES, memorySpaceId, nodeQueue } from '../contract/names.ts';
@@ -31,7 +30,7 @@ export const requestSync = defineSignal<[SyncRequest]>(MESSAGES.requestSync);
 export const syncAndWait = defineUpdate<SyncRoundResult, [SyncRequest]>(MESSAGES.syncAndWait);
 
 /** Triggers of people and scripts: each such request has a job of its own. The others are all the same. */
-const ASKED_FOR: ReadonlySet<string> = new Set(['button', 'api', 'cli']);
+const ASKED_FOR: ReadonlySet<string> = new Set(['button', 'api', 'cli', 'schedule']);
 
 /** How long a run that was started without any request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
@@ -112,7 +111,10 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
     }
   } catch (error) {
     if (isCancellation(error)) throw error;
-    result.error = failureOf(error);
+    result.error = failureOf(error, {
+      code: 'sync_timeout',
+      message: 'The node did not finish the sync within a day',
+    });
   }
   result.ms = Date.now() - startedAt;
   await recorded(control.recordRoundFinished({ ...round, result, finishedAt: Date.now() }));
@@ -150,13 +152,6 @@ async function tellSpace(cid: string, pushed: NodePushed): Promise<void> {
   } catch (error) {
     if (isCancellation(error)) throw error;
   }
-}
-
-function failureOf(error: unknown): { code: string; message: string } {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'internal', message: cause.message };
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return { code: 'sync_timeout', message: `The node did not finish the sync within a day: ${message}` };
 }
 
 function detailsOf({ push, pull, error }: SyncRoundResult): string {

@@ -10,6 +10,7 @@ import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
 import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
 import { toFailure } from '../failures.ts';
+import { createProjectControlActivities } from './projects.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
 export interface RoundStarted {
@@ -57,6 +58,8 @@ export function createControlActivities(dependencies: { db: Database; client: Cl
     listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
 
   const activities = {
+    ...createProjectControlActivities(dependencies),
+
     /** Shows the round's jobs as running. */
     async recordRoundStarted(round: RoundStarted): Promise<void> {
       await recordRoundStarted(db, round);

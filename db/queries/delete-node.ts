@@ -2,7 +2,9 @@ import { eq, inArray } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { nodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
+import { emitProjects } from './emit-project.ts';
 import { findSpaces } from './find-spaces.ts';
+import { forgetNodeClones } from './record-clone.ts';
 
 /** Removes a node, and with it its key and its part in every space. Gives whether there was one. */
 export async function deleteNode(db: Database, input: { id: string; now: number }): Promise<boolean> {
@@ -18,6 +20,7 @@ export async function deleteNode(db: Database, input: { id: string; now: number 
       .delete(spaceNodeSettings)
       .where(eq(spaceNodeSettings.node_id, input.id))
       .returning({ cid: spaceNodeSettings.cid });
+    const projectIds = await forgetNodeClones(tx, input.id);
     const cids = [...left, ...unset].map((row) => row.cid);
     await lockEvents(tx);
     const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
@@ -29,6 +32,7 @@ export async function deleteNode(db: Database, input: { id: string; now: number 
       ],
       input.now,
     );
+    await emitProjects(tx, projectIds, input.now);
     return true;
   });
 }

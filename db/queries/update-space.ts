@@ -17,6 +17,7 @@ export interface SpaceChange {
   readonly aliases: string[];
   readonly redact: boolean;
   readonly encrypted: boolean;
+  readonly mirror: boolean;
 }
 
 /**

@@ -19,6 +19,7 @@ export const TRIGGERS: Record<Job['trigger'], string> = {
   button: 'by hand',
   api: 'by an API call',
   cli: 'from the command line',
+  schedule: 'by its schedule',
   noticed: 'new memory noticed',
   'fan-out': 'another node pushed',
   'catch-up': 'catching up',

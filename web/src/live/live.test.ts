@@ -14,6 +14,7 @@ const space = (name: string): Space => ({
   aliases: [],
   redact: true,
   encrypted: false,
+  mirror: false,
   settings: [],
   created_at: 1,
   nodes: [],

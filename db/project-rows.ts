@@ -1,0 +1,72 @@
+import type { InferSelectModel } from 'drizzle-orm';
+import {
+  projectStatus,
+  type CloneSpec,
+  type ManagedProject,
+  type ProjectNodeStatus,
+} from '../contract/projects.ts';
+import type { managedProjects, projectNodeStatus } from './schema.ts';
+
+export type ManagedProjectRow = InferSelectModel<typeof managedProjects>;
+export type ProjectNodeRow = InferSelectModel<typeof projectNodeStatus>;
+
+/** A node's clone as the API shows it; `history_url` is filled in by the API, which knows where the Temporal UI is. */
+export function toProjectNode(row: ProjectNodeRow): ProjectNodeStatus {
+  return { ...row, history_url: null };
+}
+
+/** A project with its clones as the API shows it. */
+export function toManagedProject(
+  row: ManagedProjectRow,
+  nodeRows: readonly ProjectNodeRow[],
+): ManagedProject {
+  const nodes = nodeRows.map(toProjectNode);
+  const failed = nodes.find((node) => node.clone_status === 'failed');
+  const schedule = (cron: string | null) => (cron === null ? null : { cron, next_at: null });
+  return {
+    id: row.id,
+    name: row.name,
+    repo_url: row.repo_url,
+    canonical_id: row.canonical_id,
+    aliases: row.aliases,
+    target_path: row.target_path,
+    branch: row.branch,
+    depth: row.depth,
+    submodules: row.submodules,
+    clone_status: projectStatus(nodes, row.propagation),
+    primary_node_id: row.primary_node_id,
+    space: row.space,
+    tags: row.tags,
+    new_nodes: row.new_nodes_since !== null,
+    credential: row.credential_info,
+    known_hosts: row.known_hosts,
+    memory_schedule: schedule(row.memory_cron),
+    fetch_schedule: schedule(row.fetch_cron),
+    propagation: row.propagation === null ? null : { ...row.propagation, history_url: null },
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+    error_message:
+      failed === undefined ? null : `${failed.node_id}: ${failed.error_message ?? failed.detail}`,
+    nodes,
+  };
+}
+
+/** What a node is told of a project: everything but its secret. */
+export function toCloneSpec(
+  project: Pick<
+    ManagedProject,
+    'id' | 'name' | 'repo_url' | 'target_path' | 'branch' | 'depth' | 'submodules'
+  > & {
+    readonly credential: unknown;
+    readonly known_hosts: string | null;
+  },
+): CloneSpec {
+  return {
+    projectId: project.id,
+    name: project.name,
+    repoUrl: project.repo_url,
+    targetPath: project.target_path,
+    options: { branch: project.branch, depth: project.depth, submodules: project.submodules },
+    hasCredential: project.credential !== null || project.known_hosts !== null,
+  };
+}

@@ -1,0 +1,49 @@
+import { eq, or, sql } from 'drizzle-orm';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { ManagedProject } from '../../contract/projects.ts';
+import type { Database, Executor } from '../connect.ts';
+import { managedProjects } from '../schema.ts';
+import { emitProjects } from './emit-project.ts';
+
+/** What a project is made of; see db/schema.ts. */
+export type NewProject = typeof managedProjects.$inferInsert;
+
+/**
+ * Records a managed project.
+ * @throws MembridgeError conflict when its name, or the canonical id that follows from it, belongs to another
+ */
+export async function createProject(db: Database, project: NewProject): Promise<ManagedProject> {
+  return await db.transaction(async (tx) => {
+    await refuseTaken(tx, project);
+    await tx.insert(managedProjects).values(project);
+    const [created] = await emitProjects(tx, [project.id], project.created_at);
+    if (created === undefined) throw new Error(`project ${project.id} was not recorded`);
+    return created;
+  });
+}
+
+/**
+ * Refuses a name that is, or was, another project's: a canonical id means one project, whether as its own or as an alias.
+ * Takes a lock, so that of two that want one name at once the second is refused.
+ */
+export async function refuseTaken(
+  tx: Executor,
+  wanted: Pick<NewProject, 'id' | 'name' | 'canonical_id'>,
+): Promise<void> {
+  await tx.execute(sql`lock table ${managedProjects} in share row exclusive mode`);
+  const alias = sql`${managedProjects.aliases} @> ${JSON.stringify([wanted.canonical_id])}::jsonb`;
+  const others = await tx
+    .select({ id: managedProjects.id, name: managedProjects.name })
+    .from(managedProjects)
+    .where(
+      or(eq(managedProjects.name, wanted.name), eq(managedProjects.canonical_id, wanted.canonical_id), alias),
+    );
+  const taken = others.find((other) => other.id !== wanted.id);
+  if (taken === undefined) return;
+  throw new MembridgeError(
+    'conflict',
+    taken.name === wanted.name
+      ? `A project named ${wanted.name} exists. Choose another name, or delete that project first.`
+      : `${wanted.name} is an older name of the project ${taken.name}. Choose another name.`,
+  );
+}

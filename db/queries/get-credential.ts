@@ -1,0 +1,24 @@
+import { and, eq } from 'drizzle-orm';
+import type { Database } from '../connect.ts';
+import { managedProjects, projectNodeStatus } from '../schema.ts';
+
+/**
+ * A project's sealed credential and its host keys, for a node that was asked to clone it.
+ * @returns null when there is no such project, or this node has no part in it
+ */
+export async function getSealedCredential(
+  db: Database,
+  input: { projectId: string; node: string },
+): Promise<{ sealed: string | null; knownHosts: string | null } | null> {
+  const [row] = await db.run((sql) =>
+    sql
+      .select({ sealed: managedProjects.credential, knownHosts: managedProjects.known_hosts })
+      .from(managedProjects)
+      .innerJoin(
+        projectNodeStatus,
+        and(eq(projectNodeStatus.project_id, managedProjects.id), eq(projectNodeStatus.node_id, input.node)),
+      )
+      .where(eq(managedProjects.id, input.projectId)),
+  );
+  return row ?? null;
+}

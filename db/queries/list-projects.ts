@@ -1,0 +1,25 @@
+import { eq, or, sql } from 'drizzle-orm';
+import type { ManagedProject } from '../../contract/projects.ts';
+import type { Database } from '../connect.ts';
+import { managedProjects } from '../schema.ts';
+import { findProjects } from './find-projects.ts';
+
+/** Every managed project, by name, each with its clones. */
+export async function listProjects(db: Database): Promise<ManagedProject[]> {
+  return await db.run((executor) => findProjects(executor));
+}
+
+/** One managed project by its id; null when there is none. */
+export async function getProject(db: Database, input: { id: string }): Promise<ManagedProject | null> {
+  const [project] = await db.run((executor) => findProjects(executor, eq(managedProjects.id, input.id)));
+  return project ?? null;
+}
+
+/** The projects that go with a canonical id: as their own, as one they had before, or as their memory space. */
+export async function listProjectsOf(db: Database, input: { cid: string }): Promise<ManagedProject[]> {
+  const { cid } = input;
+  const alias = sql`${managedProjects.aliases} @> ${JSON.stringify([cid])}::jsonb`;
+  return await db.run((executor) =>
+    findProjects(executor, or(eq(managedProjects.canonical_id, cid), eq(managedProjects.space, cid), alias)),
+  );
+}

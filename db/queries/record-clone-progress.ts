@@ -1,0 +1,58 @@
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import type { CloneProgress, ProjectNodeStatus } from '../../contract/projects.ts';
+import type { Database } from '../connect.ts';
+import { toProjectNode } from '../project-rows.ts';
+import { projectNodeStatus } from '../schema.ts';
+import { emitEvents } from './emit-events.ts';
+import { emitProjects } from './emit-project.ts';
+
+/** Clones whose work has not ended, as far as PostgreSQL knows. */
+export async function listOpenClones(db: Database): Promise<ProjectNodeStatus[]> {
+  const rows = await db.run((executor) =>
+    executor
+      .select()
+      .from(projectNodeStatus)
+      .where(inArray(projectNodeStatus.clone_status, ['pending', 'cloning'])),
+  );
+  return rows.map(toProjectNode);
+}
+
+/** How an open clone stands at this moment, as Temporal knows it. */
+export interface CloneMoment {
+  readonly status: 'pending' | 'cloning';
+  readonly detail: string;
+  readonly progress: CloneProgress | null;
+}
+
+/**
+ * Records how far an open clone is. One that has ended meanwhile, or is worked on by another run, is left alone.
+ * @param input.was the row that the moment was found for
+ */
+export async function recordCloneMoment(
+  db: Database,
+  input: { was: ProjectNodeStatus; moment: CloneMoment; now: number },
+): Promise<void> {
+  const { was, moment, now } = input;
+  await db.transaction(async (tx) => {
+    const [row] = await tx
+      .update(projectNodeStatus)
+      .set({
+        clone_status: moment.status,
+        detail: moment.detail,
+        progress: moment.progress === null ? sql`null` : moment.progress,
+        updated_at: now,
+      })
+      .where(
+        and(
+          eq(projectNodeStatus.id, was.id),
+          eq(projectNodeStatus.run_id, was.run_id),
+          inArray(projectNodeStatus.clone_status, ['pending', 'cloning']),
+        ),
+      )
+      .returning();
+    if (row === undefined) return;
+    // Another state changes how the whole project stands; progress alone changes this one row.
+    if (moment.status !== was.clone_status) await emitProjects(tx, [was.project_id], now);
+    else await emitEvents(tx, [{ type: 'project-node', status: toProjectNode(row) }], now);
+  });
+}

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { and, eq, sql } from 'drizzle-orm';
+import type { CloneAction, CloneResult } from '../../contract/projects.ts';
+import type { Database, Executor } from '../connect.ts';
+import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
+import { emitProjects } from './emit-project.ts';
+
+/** Which clone, and the workflow that works on it. */
+export interface CloneRef {
+  readonly projectId: string;
+  readonly node: string;
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
+const where = ({ projectId, node }: CloneRef) =>
+  and(eq(projectNodeStatus.project_id, projectId), eq(projectNodeStatus.node_id, node));
+
+/** Whether a project and a node are both still there: what was removed meanwhile is not brought back. */
+async function arePresent(tx: Executor, { projectId, node }: CloneRef): Promise<boolean> {
+  const present = await tx
+    .select({ id: managedProjects.id })
+    .from(managedProjects)
+    .innerJoin(nodes, eq(nodes.id, node))
+    .where(eq(managedProjects.id, projectId))
+    .for('key share');
+  return present.length > 0;
+}
+
+/**
+ * Records that a clone waits: for its turn, or for its node. Looking at a clone (`fetch`) does not change how it stands.
+ * @param input.detail what it waits for, for people
+ * @returns whether the project and the node are still there
+ */
+export async function recordCloneWaiting(
+  db: Database,
+  input: CloneRef & { action: CloneAction; detail: string; now: number },
+): Promise<boolean> {
+  const { projectId, node, workflowId, runId, detail, now } = input;
+  return await db.transaction(async (tx) => {
+    if (!(await arePresent(tx, input))) return false;
+    if (input.action === 'fetch') {
+      await tx
+        .update(projectNodeStatus)
+        .set({ workflow_id: workflowId, run_id: runId, updated_at: now })
+        .where(where(input));
+      return true;
+    }
+    const waiting = {
+      clone_status: 'pending' as const,
+      detail,
+      progress: null,
+      error_code: null,
+      error_message: null,
+      updated_at: now,
+      workflow_id: workflowId,
+      run_id: runId,
+    };
+    await tx
+      .insert(projectNodeStatus)
+      .values({ id: newId(), project_id: projectId, node_id: node, ...waiting })
+      .onConflictDoUpdate({
+        target: [projectNodeStatus.project_id, projectNodeStatus.node_id],
+        set: waiting,
+      });
+    await emitProjects(tx, [projectId], now);
+    return true;
+  });
+}
+
+/** How a clone's work ended. */
+export type CloneOutcome =
+  | { readonly kind: 'done'; readonly result: CloneResult }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'cancelled' };
+
+/**
+ * Records how the work on a clone ended. Only rows that are there: a project or node that was removed meanwhile stays so.
+ * A fetch that failed leaves the clone as it was, and tells why it is not known how it stands.
+ */
+export async function recordCloneFinished(
+  db: Database,
+  input: CloneRef & { action: CloneAction; outcome: CloneOutcome; now: number },
+): Promise<void> {
+  const { outcome, action, now } = input;
+  const ref = { workflow_id: input.workflowId, run_id: input.runId, updated_at: now, progress: null };
+  const changed = ((): Partial<typeof projectNodeStatus.$inferInsert> => {
+    switch (outcome.kind) {
+      case 'done':
+        return { ...doneColumns(outcome.result, now), ...(action === 'clone' ? { last_sync_at: now } : {}) };
+      case 'failed':
+        return {
+          ...(action === 'clone' ? { clone_status: 'failed' as const } : {}),
+          detail: readable(outcome.message),
+          error_code: outcome.code,
+          error_message: readable(outcome.message),
+        };
+      case 'cancelled':
+        return action === 'clone' ? { clone_status: 'cancelled', detail: 'cancelled' } : {};
+    }
+  })();
+  await db.transaction(async (tx) => {
+    const rows = await tx
+      .update(projectNodeStatus)
+      .set({ ...ref, ...changed })
+      .where(where(input))
+      .returning({ id: projectNodeStatus.id });
+    if (rows.length > 0) await emitProjects(tx, [input.projectId], now);
+  });
+}
+
+function doneColumns(result: CloneResult, now: number): Partial<typeof projectNodeStatus.$inferInsert> {
+  return {
+    clone_status: 'cloned',
+    detail: readable(result.detail),
+    error_code: null,
+    error_message: null,
+    repo_path: result.path,
+    commit: result.commit,
+    branch: result.branch,
+    size_bytes: result.sizeBytes,
+    behind: result.drift.behind,
+    ahead: result.drift.ahead,
+    dirty: result.drift.dirty,
+    checked_at: now,
+  };
+}
+
+/** Text that PostgreSQL takes (it has no NUL), on one line. */
+const readable = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, 2_000);
+
+const newId = (): string => `clone_${randomBytes(8).toString('hex')}`;
+
+/** Forgets what a node has of every project; its clones stay on its disk. Gives the projects that it was in. */
+export async function forgetNodeClones(tx: Executor, node: string): Promise<string[]> {
+  const gone = await tx
+    .delete(projectNodeStatus)
+    .where(eq(projectNodeStatus.node_id, node))
+    .returning({ id: projectNodeStatus.project_id });
+  const led = await tx
+    .update(managedProjects)
+    .set({ primary_node_id: null })
+    .where(eq(managedProjects.primary_node_id, node))
+    .returning({ id: managedProjects.id });
+  return [...new Set([...gone, ...led].map((row) => row.id))];
+}
+
+/** SQL that is true for rows whose work has not ended. */
+export const isOpen = sql`${projectNodeStatus.clone_status} in ('pending', 'cloning')`;

@@ -1,0 +1,96 @@
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
+import type { CloneAction } from '../contract/projects.ts';
+import {
+  CONTROL_QUEUE,
+  MESSAGES,
+  cloneProjectId,
+  propagateProjectId,
+  type CloneProjectInput,
+  type CloneRequest,
+  type PropagateInput,
+} from '../contract/workflows.ts';
+import type { WorkflowRef } from './memory-workflows.ts';
+
+const PROJECT = defineSearchAttributeKey('MembridgeProject', SearchAttributeType.KEYWORD);
+const NODE = defineSearchAttributeKey('MembridgeNode', SearchAttributeType.KEYWORD);
+
+/**
+ * Asks for a clone of one project on one node, or a look at it. What runs already for this project and node takes the request
+ * in, so that two never work on one folder.
+ */
+export async function requestClone(
+  client: Client,
+  target: { projectId: string; node: string },
+  request: CloneRequest,
+): Promise<WorkflowRef> {
+  const { projectId, node } = target;
+  const input: CloneProjectInput = { projectId, node };
+  const handle = await client.workflow.signalWithStart('cloneProject', {
+    workflowId: cloneProjectId(projectId, node),
+    taskQueue: CONTROL_QUEUE,
+    args: [input],
+    staticSummary: `${request.spec.name} on ${node}`,
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: PROJECT, value: request.spec.name },
+      { key: NODE, value: node },
+    ]),
+    signal: MESSAGES.requestClone,
+    signalArgs: [request],
+  });
+  return { workflowId: handle.workflowId, runId: handle.signaledRunId };
+}
+
+/** The id of the workflow that has many nodes do one thing with a project. */
+const idOf = (projectId: string, action: CloneAction): string =>
+  action === 'clone' ? propagateProjectId(projectId) : `fetch:${projectId}`;
+
+/** Has many nodes clone, update or look at a project; one that runs already takes the nodes in. */
+export async function requestPropagation(
+  client: Client,
+  input: PropagateInput & { name: string },
+): Promise<WorkflowRef> {
+  const { name, ...rest } = input;
+  const workflowId = idOf(input.projectId, input.action);
+  const options = {
+    workflowId,
+    taskQueue: CONTROL_QUEUE,
+    args: [rest] as [PropagateInput],
+    staticSummary: `${input.action} ${name} on ${input.nodes === null ? 'every node' : `${input.nodes.length} nodes`}`,
+    typedSearchAttributes: new TypedSearchAttributes([{ key: PROJECT, value: name }]),
+  };
+  for (;;) {
+    try {
+      const handle = await client.workflow.start('propagateProject', {
+        ...options,
+        workflowIdConflictPolicy: 'FAIL',
+      });
+      return { workflowId, runId: handle.firstExecutionRunId };
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+    const running = client.workflow.getHandle(workflowId);
+    try {
+      const { runId } = await running.describe();
+      await running.signal(MESSAGES.addNodes, input.nodes);
+      return { workflowId, runId };
+    } catch (error) {
+      // It ended in between: a new one is started.
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  }
+}
+
+/** Cancels a workflow. One that has ended, or never was, is fine. */
+export async function cancelWorkflow(client: Client, workflowId: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).cancel();
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}
+
+/** Cancels everything that has many nodes work on a project. */
+export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
+  for (const action of ['clone', 'fetch'] as const) await cancelWorkflow(client, idOf(projectId, action));
+}

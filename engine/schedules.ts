@@ -1,0 +1,83 @@
+import {
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+  type Client,
+} from '@temporalio/client';
+import {
+  CONTROL_QUEUE,
+  fetchScheduleId,
+  memoryScheduleId,
+  type PropagateInput,
+} from '../contract/workflows.ts';
+
+/** How many clones ask their remote at once when a schedule has them. */
+const FETCH_CONCURRENCY = 8;
+
+/** What a project does again and again. */
+export type ScheduleKind = 'fetch' | 'memory';
+
+const idOf = (kind: ScheduleKind, projectId: string): string =>
+  kind === 'fetch' ? fetchScheduleId(projectId) : memoryScheduleId(projectId);
+
+function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
+  const fetch: PropagateInput = {
+    projectId: project.id,
+    action: 'fetch',
+    nodes: null,
+    concurrency: FETCH_CONCURRENCY,
+  };
+  return {
+    type: 'startWorkflow' as const,
+    workflowType: kind === 'fetch' ? 'propagateProject' : 'projectMemorySync',
+    // The engine appends the time, so that each run has a history of its own.
+    workflowId: `${idOf(kind, project.id)}:run`,
+    taskQueue: CONTROL_QUEUE,
+    args: kind === 'fetch' ? [fetch] : [{ projectId: project.id }],
+    staticSummary: kind === 'fetch' ? `look at the clones of ${project.name}` : `memory of ${project.name}`,
+  };
+}
+
+/**
+ * Makes a Temporal Schedule what it is to be.
+ * @param cron five fields, UTC; null: there is to be none
+ * @throws Error of the engine when the expression means nothing to it
+ */
+export async function setSchedule(
+  client: Client,
+  input: { kind: ScheduleKind; project: { id: string; name: string }; cron: string | null },
+): Promise<void> {
+  const { kind, project, cron } = input;
+  const scheduleId = idOf(kind, project.id);
+  if (cron === null) return await removeSchedule(client, scheduleId);
+  const spec = { cronExpressions: [cron] };
+  const action = actionOf(kind, project);
+  const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 hour' as const };
+  try {
+    await client.schedule.create({ scheduleId, spec, action, policies });
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    await client.schedule
+      .getHandle(scheduleId)
+      .update((was) => ({ ...was, spec, action: { ...was.action, ...action }, policies }));
+  }
+}
+
+async function removeSchedule(client: Client, scheduleId: string): Promise<void> {
+  try {
+    await client.schedule.getHandle(scheduleId).delete();
+  } catch (error) {
+    if (!(error instanceof ScheduleNotFoundError)) throw error;
+  }
+}
+
+/** When a schedule is due next, epoch ms; null when there is none or it is not known. */
+export async function nextRun(client: Client, kind: ScheduleKind, projectId: string): Promise<number | null> {
+  try {
+    const { info } = await client.schedule.getHandle(idOf(kind, projectId)).describe();
+    return info.nextActionTimes[0]?.getTime() ?? null;
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return null;
+    throw error;
+  }
+}
