@@ -24,6 +24,8 @@ export interface Config {
   readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
   readonly trustProxy: number;
+  /** Hosts that projects may be cloned from (`*.example.org` for every name below); empty: all. */
+  readonly gitHosts: readonly string[];
   readonly webDir: string;
   /** host:port on which the worker's own Prometheus metrics are served, or null for none. */
   readonly workerMetricsAddress: string | null;
@@ -65,6 +67,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
+  MEMBRIDGE_GIT_HOSTS: optional(z.string()),
   MEMBRIDGE_WEB_DIR: optional(z.string()),
   MEMBRIDGE_WORKER_METRICS_ADDRESS: optional(hostPort),
   LOG_LEVEL: withDefault(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info'),
@@ -108,6 +111,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
+    gitHosts: Object.freeze((data.MEMBRIDGE_GIT_HOSTS ?? '').split(/[\s,]+/).filter((host) => host !== '')),
     webDir: data.MEMBRIDGE_WEB_DIR ?? fileURLToPath(new URL('../dist/web', import.meta.url)),
     workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,
     logLevel: data.LOG_LEVEL,

@@ -14,9 +14,12 @@ import type { Config } from './config.ts';
 import { startControlWorker } from './control-worker.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
+import { listProjects } from '../db/queries/list-projects.ts';
+import { applySchedules } from './projects/change.ts';
 import { openEventHub } from './event-hub.ts';
 import { createHealthCheck } from './health.ts';
 import { createMetrics } from './metrics.ts';
+import { watchProjects } from './projects/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
 
@@ -64,10 +67,13 @@ export async function startControlPlane(
     for (const space of await listSpaceConfigs(db)) {
       await callEngine(engine, (client) => ensureMemorySpace(client, space));
     }
+    // Schedules that a failure left behind what their projects say.
+    for (const project of await listProjects(db)) await applySchedules(deps, project);
     const server = createServer(createApp(deps));
     await listen(server, config);
     const watch = setInterval(() => void watchNodes(deps), OFFLINE_CHECK_MS);
     closers.push(
+      watchProjects(deps),
       () => stopHttp(server, deps),
       () => clearInterval(watch),
     );

@@ -23,8 +23,10 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
       deps,
     );
     if (route.content !== undefined) return;
-    if (route.response === undefined) res.status(route.status).end();
-    else res.status(route.status).set('Cache-Control', 'no-store').json(answer);
+    // A handler may have said 202 instead: the work goes on.
+    if (res.statusCode === 200) res.status(route.status);
+    if (route.response === undefined) res.end();
+    else res.set('Cache-Control', 'no-store').json(answer);
   };
 }
 

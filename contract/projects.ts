@@ -346,7 +346,8 @@ export const CloneProjectResponse = z.strictObject({
   status: CloneStatus,
   node: NodeId,
   workflow_id: z.string(),
-  result: ProjectNodeStatus,
+  /** Null before the node was ever asked. */
+  result: ProjectNodeStatus.nullable(),
 });
 export const PropagateProjectResponse = z.strictObject({
   /** `waiting`: the rest follows when their nodes return. `propagating`: it goes on. */

@@ -53,6 +53,57 @@ CREATE INDEX jobs_created_at ON public.jobs USING btree (created_at DESC NULLS L
 CREATE INDEX jobs_project ON public.jobs USING btree (project, created_at DESC NULLS LAST);
 CREATE INDEX jobs_status ON public.jobs USING btree (status);
 
+CREATE TABLE leadership_events (
+  cid text NOT NULL,
+  epoch bigint NOT NULL,
+  event text NOT NULL,
+  at bigint NOT NULL,
+  primary_node_id text,
+  by text NOT NULL,
+  CONSTRAINT leadership_events_cid_epoch_event_pk PRIMARY KEY (cid, epoch, event)
+);
+
+CREATE TABLE leaderships (
+  cid text NOT NULL,
+  primary_node_id text,
+  epoch bigint NOT NULL,
+  issued_at bigint,
+  expires_at bigint,
+  lease_seconds integer NOT NULL,
+  issued_by text,
+  last_snapshot_at bigint,
+  last_mirror_at bigint,
+  last_error text,
+  CONSTRAINT leaderships_pkey PRIMARY KEY (cid)
+);
+
+CREATE TABLE managed_projects (
+  id text NOT NULL,
+  name text NOT NULL,
+  repo_url text NOT NULL,
+  canonical_id text NOT NULL,
+  aliases jsonb NOT NULL DEFAULT '[]'::jsonb,
+  target_path text,
+  branch text,
+  depth integer,
+  submodules boolean NOT NULL DEFAULT false,
+  primary_node_id text,
+  space text,
+  tags jsonb NOT NULL DEFAULT '[]'::jsonb,
+  new_nodes_since bigint,
+  known_hosts text,
+  credential text,
+  credential_info jsonb,
+  memory_cron text,
+  fetch_cron text,
+  propagation jsonb,
+  created_at bigint NOT NULL,
+  updated_at bigint NOT NULL,
+  CONSTRAINT managed_projects_canonical_id_unique UNIQUE (canonical_id),
+  CONSTRAINT managed_projects_name_unique UNIQUE (name),
+  CONSTRAINT managed_projects_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE nodes (
   id text NOT NULL,
   key_hash text NOT NULL,
@@ -78,6 +129,34 @@ CREATE TABLE original_nodes (
   registered_at bigint NOT NULL,
   CONSTRAINT original_nodes_cid_node_id_pk PRIMARY KEY (cid, node_id)
 );
+
+CREATE TABLE project_node_status (
+  id text NOT NULL,
+  project_id text NOT NULL,
+  node_id text NOT NULL,
+  clone_status text NOT NULL,
+  detail text NOT NULL DEFAULT ''::text,
+  progress jsonb,
+  error_code text,
+  error_message text,
+  repo_path text,
+  commit text,
+  branch text,
+  size_bytes bigint,
+  behind integer,
+  ahead integer,
+  dirty integer,
+  checked_at bigint,
+  last_sync_at bigint,
+  updated_at bigint NOT NULL,
+  workflow_id text NOT NULL,
+  run_id text NOT NULL,
+  CONSTRAINT project_node_status_pkey PRIMARY KEY (id),
+  CONSTRAINT project_node_status_project_id_managed_projects_id_fk FOREIGN KEY (project_id) REFERENCES managed_projects(id) ON DELETE CASCADE,
+  CONSTRAINT project_node_status_project_node UNIQUE (project_id, node_id)
+);
+CREATE INDEX project_node_status_node ON public.project_node_status USING btree (node_id);
+CREATE INDEX project_node_status_open ON public.project_node_status USING btree (clone_status);
 
 CREATE TABLE settings (
   key text NOT NULL,
@@ -121,6 +200,7 @@ CREATE TABLE spaces (
   aliases jsonb NOT NULL DEFAULT '[]'::jsonb,
   redact boolean NOT NULL DEFAULT true,
   encrypted boolean NOT NULL DEFAULT false,
+  mirror boolean NOT NULL DEFAULT false,
   CONSTRAINT spaces_name_unique UNIQUE (name),
   CONSTRAINT spaces_pkey PRIMARY KEY (cid)
 );

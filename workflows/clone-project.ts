@@ -2,7 +2,6 @@ import {
   ActivityFailure,
   CancellationScope,
   TimeoutFailure,
-  TimeoutType,
   ActivityCancellationType,
   allHandlersFinished,
   condition,
@@ -17,7 +16,6 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
-import type { ProjectActivities } from '../activities/node/projects.ts';
 import type { CloneResult, CloneStatus } from '../contract/projects.ts';
 import {
   MESSAGES,
@@ -25,6 +23,7 @@ import {
   type CloneProjectInput,
   type CloneRequest,
   type NodeSettled,
+  type ProjectActivities,
 } from '../contract/workflows.ts';
 import { failureOf } from './failure-of.ts';
 
@@ -69,7 +68,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
     const listeners = new Set(request.notify === undefined ? [] : [request.notify]);
     current = { request, listeners };
     // Whoever asked for the same meanwhile is served by this very round.
-    const others = requests.filter((other) => !isSame(other, request as CloneRequest));
+    const others = requests.filter((other) => !isSame(other, request));
     for (const other of requests.splice(0)) {
       if (isSame(other, request) && other.notify !== undefined) listeners.add(other.notify);
     }
@@ -82,7 +81,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
         for (const other of requests) if (other.notify !== undefined) listeners.add(other.notify);
         await control.recordCloneFinished({
           ...refOf(input),
-          action: (request as CloneRequest).action,
+          action: request.action,
           outcome: { kind: 'cancelled' },
         });
         await tell(listeners, { node: input.node, status: 'cancelled', error: null });
@@ -186,7 +185,7 @@ async function onNode(
 /** Whether the engine found nobody to take an activity in time. */
 function isNotTaken(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  return cause instanceof TimeoutFailure && cause.timeoutType === TimeoutType.SCHEDULE_TO_START;
+  return cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
 /** Tells workflows that wait for this node. One that has ended meanwhile does not mind. */

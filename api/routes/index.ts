@@ -5,6 +5,8 @@ import { jobRoutes } from './jobs.ts';
 import { originalAgentRoutes } from './original-agents.ts';
 import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
+import { projectMemoryRoutes } from './project-memory.ts';
+import { projectRoutes } from './projects.ts';
 import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
 import { streamRoutes } from './streams.ts';
@@ -16,6 +18,8 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...spaceRoutes,
   ...jobRoutes,
+  ...projectRoutes,
+  ...projectMemoryRoutes,
   ...workerRoutes,
   ...streamRoutes,
   ...agentRoutes,

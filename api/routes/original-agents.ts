@@ -9,6 +9,7 @@ import { listNodes } from '../../db/queries/list-nodes.ts';
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 import { notFound } from '../not-found.ts';
+import { cancelNodeClones } from '../projects/requests.ts';
 import { defineRoute } from '../route.ts';
 import { addSpace } from '../spaces.ts';
 
@@ -96,8 +97,10 @@ export const originalAgentRoutes = [
     params: z.strictObject({ name: z.string() }),
     status: 204,
     errors: { 404: 'There is no such node' },
-    handle: async ({ params }, { db, now }) => {
-      if (!(await deleteNode(db, { id: params.name, now: now() }))) throw notFound('node', params.name);
+    handle: async ({ params }, deps) => {
+      await cancelNodeClones(deps, params.name);
+      const gone = await deleteNode(deps.db, { id: params.name, now: deps.now() });
+      if (!gone) throw notFound('node', params.name);
     },
   }),
   defineRoute({

@@ -6,6 +6,7 @@ import { deleteNode } from '../../db/queries/delete-node.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
 import { needNode, notFound } from '../not-found.ts';
+import { cancelNodeClones } from '../projects/requests.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sha256Hex } from '../secrets.ts';
 
@@ -46,8 +47,9 @@ export const workerRoutes = [
     status: 200,
     response: z.strictObject({ removed: z.literal(true), id: z.string() }),
     errors: { 404: 'There is no such node' },
-    handle: async ({ params }, { db, now }) => {
-      if (!(await deleteNode(db, { id: params.id, now: now() }))) throw notFound('node', params.id);
+    handle: async ({ params }, deps) => {
+      await cancelNodeClones(deps, params.id);
+      if (!(await deleteNode(deps.db, { id: params.id, now: deps.now() }))) throw notFound('node', params.id);
       return { removed: true as const, id: params.id };
     },
   }),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, inArray } from 'drizzle-orm';
 import type { CloneAction, CloneResult } from '../../contract/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
@@ -15,6 +15,8 @@ export interface CloneRef {
 
 const where = ({ projectId, node }: CloneRef) =>
   and(eq(projectNodeStatus.project_id, projectId), eq(projectNodeStatus.node_id, node));
+
+const isOpen = inArray(projectNodeStatus.clone_status, ['pending', 'cloning']);
 
 /** Whether a project and a node are both still there: what was removed meanwhile is not brought back. */
 async function arePresent(tx: Executor, { projectId, node }: CloneRef): Promise<boolean> {
@@ -77,10 +79,11 @@ export type CloneOutcome =
 /**
  * Records how the work on a clone ended. Only rows that are there: a project or node that was removed meanwhile stays so.
  * A fetch that failed leaves the clone as it was, and tells why it is not known how it stands.
+ * @param input.onlyIfOpen change nothing when the row says already how it ended, or another run works on it
  */
 export async function recordCloneFinished(
   db: Database,
-  input: CloneRef & { action: CloneAction; outcome: CloneOutcome; now: number },
+  input: CloneRef & { action: CloneAction; outcome: CloneOutcome; now: number; onlyIfOpen?: boolean },
 ): Promise<void> {
   const { outcome, action, now } = input;
   const ref = { workflow_id: input.workflowId, run_id: input.runId, updated_at: now, progress: null };
@@ -103,7 +106,11 @@ export async function recordCloneFinished(
     const rows = await tx
       .update(projectNodeStatus)
       .set({ ...ref, ...changed })
-      .where(where(input))
+      .where(
+        input.onlyIfOpen === true
+          ? and(where(input), isOpen, eq(projectNodeStatus.run_id, input.runId))
+          : where(input),
+      )
       .returning({ id: projectNodeStatus.id });
     if (rows.length > 0) await emitProjects(tx, [input.projectId], now);
   });
@@ -144,6 +151,3 @@ export async function forgetNodeClones(tx: Executor, node: string): Promise<stri
     .returning({ id: managedProjects.id });
   return [...new Set([...gone, ...led].map((row) => row.id))];
 }
-
-/** SQL that is true for rows whose work has not ended. */
-export const isOpen = sql`${projectNodeStatus.clone_status} in ('pending', 'cloning')`;

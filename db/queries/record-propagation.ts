@@ -4,16 +4,31 @@ import type { Database } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';
 
-/** Records how a propagation stands. Gives whether the project is still there. */
+/** SQL that is true for a propagation that has not ended. */
+const isOpen = sql`${managedProjects.propagation}->>'state' in ('running', 'waiting')`;
+
+/**
+ * Records how a propagation stands.
+ * @param input.onlyIfOpen change nothing when it is known already how this run ended, or when another one runs
+ * @returns whether anything was recorded: the project may be gone
+ */
 export async function recordPropagation(
   db: Database,
-  input: { projectId: string; propagation: Omit<Propagation, 'history_url'>; now: number },
+  input: {
+    projectId: string;
+    propagation: Omit<Propagation, 'history_url'>;
+    now: number;
+    onlyIfOpen?: boolean;
+  },
 ): Promise<boolean> {
+  const isRun = sql`${managedProjects.propagation}->>'run_id' = ${input.propagation.run_id}`;
   return await db.transaction(async (tx) => {
     const rows = await tx
       .update(managedProjects)
       .set({ propagation: input.propagation })
-      .where(eq(managedProjects.id, input.projectId))
+      .where(
+        and(eq(managedProjects.id, input.projectId), ...(input.onlyIfOpen === true ? [isOpen, isRun] : [])),
+      )
       .returning({ id: managedProjects.id });
     if (rows.length === 0) return false;
     await emitProjects(tx, [input.projectId], input.now);
@@ -29,7 +44,7 @@ export async function listOpenPropagations(
     executor
       .select({ projectId: managedProjects.id, propagation: managedProjects.propagation })
       .from(managedProjects)
-      .where(and(sql`${managedProjects.propagation}->>'state' in ('running', 'waiting')`)),
+      .where(isOpen),
   );
   return rows.flatMap(({ projectId, propagation }) =>
     propagation === null ? [] : [{ projectId, propagation }],

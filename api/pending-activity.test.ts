@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest';
-import { describePending, type PendingActivity } from './live-detail.ts';
+import { describePending, type PendingActivity } from './pending-activity.ts';
 
 const now = 1_000_000;
-const waiting: PendingActivity = { attempt: 1, started: false, failure: null, nextAt: now - 50 };
+const waiting: PendingActivity = {
+  attempt: 1,
+  started: false,
+  failure: null,
+  nextAt: now - 50,
+  heartbeat: null,
+};
 
 test.each<[string, PendingActivity, boolean, string | null]>([
   ['runs', { ...waiting, started: true }, true, null],
@@ -10,19 +16,19 @@ test.each<[string, PendingActivity, boolean, string | null]>([
   ['not taken, node away', waiting, false, 'waits for node n to come back'],
   [
     'between attempts',
-    { attempt: 5, started: false, failure: 'MinIO refused the connection', nextAt: now + 7_400 },
+    { ...waiting, attempt: 5, started: false, failure: 'MinIO refused the connection', nextAt: now + 7_400 },
     true,
     'attempt 4: MinIO refused the connection; next try in 8 s',
   ],
   [
     'next attempt is due, node away',
-    { attempt: 5, started: false, failure: 'x', nextAt: now - 1 },
+    { ...waiting, attempt: 5, started: false, failure: 'x', nextAt: now - 1 },
     false,
     'waits for node n to come back',
   ],
   [
     'tries again',
-    { attempt: 2, started: true, failure: 'x', nextAt: null },
+    { ...waiting, attempt: 2, started: true, failure: 'x', nextAt: null },
     true,
     'attempt 2 runs; the one before failed: x',
   ],

@@ -1,0 +1,100 @@
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { parseGitUrl } from '../../contract/git-url.ts';
+import {
+  PutCredential,
+  type CredentialInfo,
+  type ManagedProject,
+  type NodeCredential,
+} from '../../contract/projects.ts';
+import { getSealedCredential } from '../../db/queries/get-credential.ts';
+import { updateProject } from '../../db/queries/update-project.ts';
+import type { Deps } from '../deps.ts';
+import { notFound } from '../not-found.ts';
+import { seal, unseal } from '../sealed.ts';
+import { sshKeyFingerprint } from './ssh-key.ts';
+
+const contextOf = (projectId: string): string => `project:${projectId}:credential`;
+
+/**
+ * Keeps a project's credential, sealed.
+ * @throws MembridgeError bad_request when it cannot fit the repository's address or is no key; not_found
+ */
+export async function putCredential(
+  deps: Deps,
+  project: ManagedProject,
+  credential: PutCredential,
+): Promise<ManagedProject> {
+  const { protocol } = parseGitUrl(project.repo_url);
+  const wanted = protocol === 'ssh' ? 'ssh-key' : 'token';
+  if (credential.kind !== wanted) {
+    throw badField(
+      'kind',
+      `must be "${wanted}": ${project.repo_url} is reached by ${protocol}, which takes no ${credential.kind}`,
+    );
+  }
+  if (protocol === 'http' && !isLoopback(project.repo_url)) {
+    throw badField(
+      'kind',
+      `a token would cross the network in the clear: give the project an https:// address`,
+    );
+  }
+  const change = {
+    credential: seal(deps.config.signingKey, JSON.stringify(credential), contextOf(project.id)),
+    credential_info: infoOf(credential, deps.now()),
+  };
+  return await changed(deps, project, change);
+}
+
+export async function removeCredential(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
+  return await changed(deps, project, { credential: null, credential_info: null });
+}
+
+/**
+ * What a node needs to reach a project's repository. It is given to nodes that were asked to clone it, over their own
+ * authenticated connection, and enters no workflow.
+ * @throws MembridgeError not_found when this node has no part in the project; internal when the seal does not open
+ */
+export async function credentialForNode(
+  deps: Deps,
+  input: { projectId: string; node: string },
+): Promise<NodeCredential> {
+  const found = await getSealedCredential(deps.db, input);
+  if (found === null) throw notFound('project', input.projectId);
+  if (found.sealed === null) return { credential: null, known_hosts: found.knownHosts };
+  const text = unseal(deps.config.signingKey, found.sealed, contextOf(input.projectId));
+  return { credential: PutCredential.parse(JSON.parse(text)), known_hosts: found.knownHosts };
+}
+
+async function changed(
+  deps: Deps,
+  project: ManagedProject,
+  change: { credential: string | null; credential_info: CredentialInfo | null },
+): Promise<ManagedProject> {
+  const updated = await updateProject(deps.db, { id: project.id, change, now: deps.now() });
+  if (updated === null) throw notFound('project', project.id);
+  return updated;
+}
+
+function infoOf(credential: PutCredential, now: number): CredentialInfo {
+  if (credential.kind === 'token') {
+    const { token, username } = credential;
+    // Four characters tell tokens apart; of a short one they would be too much of it.
+    return { kind: 'token', username, hint: token.length >= 16 ? `…${token.slice(-4)}` : '…', set_at: now };
+  }
+  try {
+    return { kind: 'ssh-key', username: null, hint: sshKeyFingerprint(credential.private_key), set_at: now };
+  } catch (error) {
+    throw badField('private_key', errorMessage(error));
+  }
+}
+
+function isLoopback(repoUrl: string): boolean {
+  const { host } = parseGitUrl(repoUrl);
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function badField(field: string, problem: string): MembridgeError {
+  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
+    fields: [{ field, problem }],
+  });
+}

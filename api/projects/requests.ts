@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MembridgeError } from '../../contract/errors.ts';
+import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
+import type { CloneAction, ManagedProject, ProjectNodeStatus } from '../../contract/projects.ts';
+import type { NodeSettled, PropagateResult } from '../../contract/workflows.ts';
+import { cloneProjectId } from '../../contract/workflows.ts';
+import { toCloneSpec } from '../../db/project-rows.ts';
+import { listCloneTargets } from '../../db/queries/list-clone-targets.ts';
+import { getProject } from '../../db/queries/list-projects.ts';
+import { listOpenClones } from '../../db/queries/record-clone-progress.ts';
+import { recordCloneWaiting } from '../../db/queries/record-clone.ts';
+import { updateProject } from '../../db/queries/update-project.ts';
+import type { WorkflowRef } from '../../engine/memory-workflows.ts';
+import {
+  cancelPropagations,
+  cancelWorkflow,
+  requestClone,
+  requestPropagation,
+} from '../../engine/project-workflows.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+import { needNode, notFound } from '../not-found.ts';
+
+/** A managed project by its id. @throws MembridgeError not_found */
+export async function needManagedProject(deps: Deps, id: string): Promise<ManagedProject> {
+  const project = await getProject(deps.db, { id });
+  if (project === null) throw notFound('project', id);
+  return project;
+}
+
+/** A list of allowed hosts that was made shorter since the project was made holds for it, too. */
+function refuseForbiddenHost(deps: Deps, project: ManagedProject): void {
+  const { host } = parseGitUrl(project.repo_url);
+  if (isAllowedHost(host, deps.config.gitHosts)) return;
+  throw new MembridgeError(
+    'forbidden',
+    `${project.name} lies on ${host}, which is not among the hosts of MEMBRIDGE_GIT_HOSTS.`,
+  );
+}
+
+/**
+ * Asks one node to clone a project, or to bring its clone up to date. From here on the engine loses it no more.
+ * @param nodeId the primary where none is named; it becomes the primary where there is none
+ * @throws MembridgeError bad_request when no node is named and there is no primary; not_found; forbidden; engine_unavailable
+ */
+export async function acceptClone(
+  deps: Deps,
+  project: ManagedProject,
+  nodeId: string | undefined,
+): Promise<WorkflowRef & { node: string }> {
+  refuseForbiddenHost(deps, project);
+  const wanted = nodeId ?? project.primary_node_id;
+  if (wanted === null) {
+    throw new MembridgeError('bad_request', `${project.name} has no primary node: name one as node_id.`, {
+      fields: [{ field: 'node_id', problem: 'is needed, since the project has no primary node' }],
+    });
+  }
+  const { id: node } = await needNode(deps, wanted);
+  const now = deps.now();
+  if (project.primary_node_id === null) {
+    await updateProject(deps.db, { id: project.id, change: { primary_node_id: node }, now });
+  }
+  const request = { action: 'clone' as const, spec: toCloneSpec(project) };
+  const ref = await callEngine(deps.engine, (client) =>
+    requestClone(client, { projectId: project.id, node }, request),
+  );
+  return { ...ref, node };
+}
+
+/**
+ * Waits until a clone's workflow has ended.
+ * @returns how it ended, or null when it has not within `waitMs` milliseconds
+ */
+export async function waitForClone(
+  deps: Deps,
+  projectId: string,
+  ref: WorkflowRef & { node: string },
+  waitMs: number,
+): Promise<ProjectNodeStatus | null> {
+  if ((await resultOf(deps, ref, waitMs)) === 'not yet') return null;
+  const project = await needManagedProject(deps, projectId);
+  const status = project.nodes.find(({ node_id }) => node_id === ref.node);
+  if (status === undefined) throw notFound(`clone of ${project.name} on`, ref.node);
+  return status;
+}
+
+/**
+ * Has many nodes clone or look at a project.
+ * @returns the workflow, or null when there is no node to do it
+ */
+export async function acceptPropagation(
+  deps: Deps,
+  project: ManagedProject,
+  input: { action: CloneAction; nodes: string[] | null; concurrency: number },
+): Promise<WorkflowRef | null> {
+  refuseForbiddenHost(deps, project);
+  for (const node of input.nodes ?? []) await needNode(deps, node);
+  const targets = await listCloneTargets(deps.db, { ...input, projectId: project.id, liveSince: 0 });
+  if (targets.length === 0) return null;
+  const request = { ...input, projectId: project.id, name: project.name };
+  return await callEngine(deps.engine, (client) => requestPropagation(client, request));
+}
+
+/** Waits for a propagation; null when some of its nodes are not done within `waitMs` milliseconds. */
+export async function waitForPropagation(
+  deps: Deps,
+  ref: WorkflowRef,
+  waitMs: number,
+): Promise<NodeSettled[] | null> {
+  const result = await resultOf(deps, ref, waitMs);
+  return result === 'not yet' ? null : ((result as PropagateResult | null)?.results ?? []);
+}
+
+/** A workflow's result; null when it was cancelled or failed, which PostgreSQL tells more of. */
+async function resultOf(deps: Deps, ref: WorkflowRef, waitMs: number): Promise<unknown> {
+  const stop = new AbortController();
+  const { client } = deps.engine;
+  const result = client
+    .withAbortSignal(stop.signal, () => client.workflow.getHandle(ref.workflowId, ref.runId).result())
+    .catch(() => null);
+  try {
+    return await Promise.race([result, sleep(waitMs, 'not yet' as const, { signal: stop.signal })]);
+  } finally {
+    stop.abort();
+  }
+}
+
+/** Cancels what one node does with a project, or everything. */
+export async function cancelProject(
+  deps: Deps,
+  project: ManagedProject,
+  node: string | undefined,
+): Promise<void> {
+  const nodes = node === undefined ? project.nodes.map((each) => each.node_id) : [node];
+  await callEngine(deps.engine, async (client) => {
+    if (node === undefined) await cancelPropagations(client, project.id);
+    for (const each of nodes) await cancelWorkflow(client, cloneProjectId(project.id, each));
+  });
+}
+
+/** Asks a node that enrolled after a project wanted new nodes to clone it. */
+export async function joinNode(deps: Deps, input: { projectId: string; node: string }): Promise<void> {
+  const project = await needManagedProject(deps, input.projectId);
+  const ref = await acceptClone(deps, project, input.node);
+  // So that it is not asked again before the workflow has begun.
+  const detail = `waits for node ${input.node} to take it`;
+  await recordCloneWaiting(deps.db, { ...input, ...ref, action: 'clone', detail, now: deps.now() });
+}
+
+/** Cancels everything that one node does with any project: it is about to be removed. */
+export async function cancelNodeClones(deps: Deps, node: string): Promise<void> {
+  const open = (await listOpenClones(deps.db)).filter(({ node_id }) => node_id === node);
+  await callEngine(deps.engine, async (client) => {
+    for (const { workflow_id } of open) await cancelWorkflow(client, workflow_id);
+  });
+}

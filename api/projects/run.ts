@@ -1,0 +1,98 @@
+import type { Response } from 'express';
+import type { z } from 'zod';
+import { ERRORS, type ErrorCode } from '../../contract/errors.ts';
+import type {
+  CloneAction,
+  CloneProject,
+  CloneProjectResponse,
+  ManagedProject,
+  PropagateProject,
+  PropagateProjectResponse,
+} from '../../contract/projects.ts';
+import type { Deps } from '../deps.ts';
+import { ProblemError } from '../problems.ts';
+import {
+  acceptClone,
+  acceptPropagation,
+  needManagedProject,
+  waitForClone,
+  waitForPropagation,
+} from './requests.ts';
+import { showClone } from './show.ts';
+
+/** The status of an answer that says that the work goes on. */
+const ACCEPTED = 202;
+
+/**
+ * Clones on one node, and waits for the end as the original did.
+ * @throws ProblemError with the code of what went wrong on the node; clone_timeout when it goes on
+ */
+export async function clone(
+  deps: Deps,
+  project: ManagedProject,
+  body: z.infer<typeof CloneProject>,
+  res: Response,
+): Promise<z.input<typeof CloneProjectResponse>> {
+  const ref = await acceptClone(deps, project, body.node_id);
+  const { node, workflowId } = ref;
+  const status = await waitForClone(deps, project.id, ref, body.wait ? deps.syncWaitMs : 0);
+  if (status === null && body.wait) {
+    throw new ProblemError(
+      'clone_timeout',
+      `The clone of ${project.name} on ${node} has not ended after ${deps.syncWaitMs / 1_000} s and goes on; look at GET /api/runtime/projects/${project.id}.`,
+      { workflow_id: workflowId, node },
+    );
+  }
+  if (status === null) {
+    res.status(ACCEPTED);
+    const now = (await needManagedProject(deps, project.id)).nodes.find((each) => each.node_id === node);
+    return { status: 'cloning', node, workflow_id: workflowId, result: now ?? null };
+  }
+  if (status.clone_status !== 'cloned') {
+    const code = status.error_code ?? 'clone_failed';
+    throw new ProblemError(
+      code in ERRORS ? (code as ErrorCode) : 'clone_failed',
+      `The clone of ${project.name} on ${node} ${status.clone_status === 'cancelled' ? 'was cancelled' : `failed: ${status.error_message ?? status.detail}`}`,
+      { workflow_id: workflowId, node },
+    );
+  }
+  return { status: 'cloned', node, workflow_id: workflowId, result: showClone(deps, status) };
+}
+
+/** Has many nodes do something with a project, and waits for the end as the original did; what failed is told, not thrown. */
+export async function propagate(
+  deps: Deps,
+  project: ManagedProject,
+  body: z.infer<typeof PropagateProject> & { action: CloneAction },
+  res: Response,
+): Promise<z.input<typeof PropagateProjectResponse>> {
+  const { action, concurrency } = body;
+  const ref = await acceptPropagation(deps, project, { action, concurrency, nodes: body.nodes ?? null });
+  if (ref === null) return { status: 'nothing_to_propagate', workflow_id: null, results: [] };
+  const { workflowId } = ref;
+  if (!body.wait) {
+    res.status(ACCEPTED);
+    return { status: 'propagating', workflow_id: workflowId, results: [] };
+  }
+  const ended = await waitForPropagation(deps, ref, deps.syncWaitMs);
+  const { nodes, propagation } = await needManagedProject(deps, project.id);
+  if (ended === null) {
+    res.status(ACCEPTED);
+    const waiting = action === 'clone' && propagation?.state === 'waiting';
+    const results = nodes.map((each) => resultOf(each.node_id, each.clone_status, each.error_message));
+    return { status: waiting ? 'waiting' : 'propagating', workflow_id: workflowId, results };
+  }
+  const results = ended.map((each) => resultOf(each.node, each.status, each.error));
+  const status = results.every((each) => each.status === 'cloned')
+    ? 'synced'
+    : results.some((each) => each.status === 'cancelled')
+      ? 'cancelled'
+      : 'partial';
+  return { status, workflow_id: workflowId, results };
+}
+
+type Result = z.input<typeof PropagateProjectResponse>['results'][number];
+
+function resultOf(node: string, status: Result['status'], error: string | null): Result {
+  return { node_id: node, status, ...(error === null ? {} : { error }) };
+}

@@ -1,0 +1,54 @@
+import type { ManagedProject, ProjectNodeStatus } from '../../contract/projects.ts';
+import { historyUrl } from '../../engine/memory-workflows.ts';
+import { nextRun } from '../../engine/schedules.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+
+/** How long Temporal may take to say when a schedule is due, in milliseconds: the project is shown without it then. */
+const SCHEDULE_DEADLINE_MS = 2_000;
+
+const urlOf = ({ config }: Deps, ref: { workflow_id: string; run_id: string }): string | null =>
+  ref.run_id === ''
+    ? null
+    : historyUrl(config.temporalUi, config.engine.namespace, {
+        workflowId: ref.workflow_id,
+        runId: ref.run_id,
+      });
+
+/** A clone with the address of its history in the Temporal UI. */
+export function showClone(deps: Deps, status: ProjectNodeStatus): ProjectNodeStatus {
+  return { ...status, history_url: urlOf(deps, status) };
+}
+
+/** A project with the addresses of its histories. */
+export function showProject(deps: Deps, project: ManagedProject): ManagedProject {
+  const { propagation } = project;
+  return {
+    ...project,
+    propagation: propagation === null ? null : { ...propagation, history_url: urlOf(deps, propagation) },
+    nodes: project.nodes.map((status) => showClone(deps, status)),
+  };
+}
+
+/** The same, and when its schedules are due next, as the engine says. */
+export async function showProjectWhole(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
+  const next = async (kind: 'fetch' | 'memory', schedule: ManagedProject['fetch_schedule']) => {
+    if (schedule === null) return null;
+    try {
+      const at = await callEngine(
+        deps.engine,
+        (client) => nextRun(client, kind, project.id),
+        SCHEDULE_DEADLINE_MS,
+      );
+      return { ...schedule, next_at: at };
+    } catch (error) {
+      deps.logger.debug({ err: error, project: project.id }, 'a schedule could not be asked for');
+      return schedule;
+    }
+  };
+  return {
+    ...showProject(deps, project),
+    fetch_schedule: await next('fetch', project.fetch_schedule),
+    memory_schedule: await next('memory', project.memory_schedule),
+  };
+}

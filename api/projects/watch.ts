@@ -1,0 +1,151 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { errorMessage } from '../../contract/errors.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { CloneProgress, type ProjectNodeStatus } from '../../contract/projects.ts';
+import { listMissingClones } from '../../db/queries/list-clone-targets.ts';
+import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
+import { recordCloneFinished } from '../../db/queries/record-clone.ts';
+import {
+  listOpenClones,
+  recordCloneMoment,
+  type CloneMoment,
+} from '../../db/queries/record-clone-progress.ts';
+import { listOpenPropagations, recordPropagation } from '../../db/queries/record-propagation.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+import { describePending, nodeActivity } from '../pending-activity.ts';
+import { joinNode } from './requests.ts';
+
+/** How often clones that are under way are looked at, in milliseconds: as often as an agent's heartbeat tells of them. */
+const LOOK_MS = 1_000;
+/** How often one that waits for a node which is away is looked at. */
+const AWAY_MS = 10_000;
+/** How often propagations and nodes that are to join are looked at. */
+const SLOW_MS = 5_000;
+/** How many workflows are asked for at once. */
+const AT_ONCE = 8;
+/** How long Temporal may take to describe one. */
+const DESCRIBE_MS = 3_000;
+/** A workflow that has ended writes so itself, in a moment; after this it never will (it was terminated). */
+const SILENT_MS = 10_000;
+
+/**
+ * Shows how far clones are, from the heartbeats of their activities, and what those that wait wait for. It also notices
+ * workflows that ended without a word (somebody terminated them), so that nothing shows as cloning for ever, and has nodes
+ * that enrolled lately join the projects that want them.
+ * @returns the way to end it
+ */
+export function watchProjects(deps: Deps): () => void {
+  const lookedAt = new Map<string, number>();
+  let slowAt = 0;
+  let stopped = false;
+  let timer: NodeJS.Timeout;
+  const look = async (): Promise<void> => {
+    try {
+      const now = deps.now();
+      const isSlow = now - slowAt >= SLOW_MS;
+      const open = await listOpenClones(deps.db);
+      const live = new Set(
+        open.length === 0 ? [] : await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now }),
+      );
+      const due = open.filter(({ id, node_id }) => {
+        const every = live.has(node_id) ? LOOK_MS : AWAY_MS;
+        return now - (lookedAt.get(id) ?? 0) >= every - LOOK_MS / 2;
+      });
+      const known = new Set(open.map(({ id }) => id));
+      for (const id of lookedAt.keys()) if (!known.has(id)) lookedAt.delete(id);
+      for (let at = 0; at < due.length && !stopped; at += AT_ONCE) {
+        await Promise.all(
+          due.slice(at, at + AT_ONCE).map(async (status) => {
+            lookedAt.set(status.id, now);
+            await lookAtClone(deps, status, live.has(status.node_id));
+          }),
+        );
+      }
+      if (isSlow && !stopped) {
+        slowAt = now;
+        await lookAtPropagations(deps);
+        await joinMissing(deps);
+      }
+    } catch (error) {
+      deps.logger.warn({ reason: errorMessage(error) }, 'clones could not be looked at');
+    } finally {
+      if (!stopped) timer = setTimeout(() => void look(), LOOK_MS);
+    }
+  };
+  timer = setTimeout(() => void look(), LOOK_MS);
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}
+
+async function lookAtClone(deps: Deps, was: ProjectNodeStatus, online: boolean): Promise<void> {
+  const description = await describe(deps, was);
+  const now = deps.now();
+  if (description === null || description.status.name !== 'RUNNING') {
+    if (now - was.updated_at < SILENT_MS) return;
+    const how = description === null ? 'is gone' : `ended as ${description.status.name.toLowerCase()}`;
+    const ref = {
+      projectId: was.project_id,
+      node: was.node_id,
+      workflowId: was.workflow_id,
+      runId: was.run_id,
+    };
+    const message = `Its workflow ${how} without a result; clone it again.`;
+    const outcome = { kind: 'failed' as const, code: 'clone_failed', message };
+    await recordCloneFinished(deps.db, { ...ref, action: 'clone', outcome, now, onlyIfOpen: true });
+    return;
+  }
+  const pending = nodeActivity(description.raw.pendingActivities ?? [], was.node_id);
+  if (pending === null) return;
+  const progress = pending.started ? CloneProgress.safeParse(pending.heartbeat) : null;
+  const moment: CloneMoment = {
+    status: pending.started ? 'cloning' : 'pending',
+    detail: describePending(pending, { node: was.node_id, online, now }) ?? 'cloning',
+    progress: progress?.success === true ? progress.data : null,
+  };
+  const same =
+    moment.status === was.clone_status &&
+    moment.detail === was.detail &&
+    JSON.stringify(moment.progress) === JSON.stringify(was.progress);
+  if (!same) await recordCloneMoment(deps.db, { was, moment, now });
+}
+
+async function lookAtPropagations(deps: Deps): Promise<void> {
+  for (const { projectId, propagation } of await listOpenPropagations(deps.db)) {
+    const description = await describe(deps, propagation);
+    if (description?.status.name === 'RUNNING') continue;
+    const now = deps.now();
+    await recordPropagation(deps.db, {
+      projectId,
+      propagation: { ...propagation, state: 'cancelled', finished_at: now },
+      now,
+      onlyIfOpen: true,
+    });
+  }
+}
+
+async function joinMissing(deps: Deps): Promise<void> {
+  for (const missing of await listMissingClones(deps.db)) {
+    try {
+      await joinNode(deps, missing);
+    } catch (error) {
+      deps.logger.warn({ ...missing, reason: errorMessage(error) }, 'a new node could not be asked to clone');
+    }
+  }
+}
+
+/** A workflow's run as Temporal knows it; null when it knows none. */
+async function describe(deps: Deps, { workflow_id, run_id }: { workflow_id: string; run_id: string }) {
+  try {
+    return await callEngine(
+      deps.engine,
+      (client) => client.workflow.getHandle(workflow_id, run_id).describe(),
+      DESCRIBE_MS,
+    );
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { MembridgeError } from '../../contract/errors.ts';
+import { Job, type Space } from '../../contract/memory.ts';
+import { NodeId } from '../../contract/primitives.ts';
+import { SyncProjectMemory, type ManagedProject } from '../../contract/projects.ts';
+import { getSpace } from '../../db/queries/get-space.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
+import type { Deps } from '../deps.ts';
+import { withHistoryUrl } from '../history-url.ts';
+import { needNode } from '../not-found.ts';
+import { ProblemError } from '../problems.ts';
+import { needManagedProject } from '../projects/requests.ts';
+import { defineRoute } from '../route.ts';
+import { acceptSync, waitForJob } from '../sync-requests.ts';
+
+const Answer = z.strictObject({
+  /** The original's: `ok`. With `wait: false`, or for all nodes: `syncing`. */
+  status: z.enum(['ok', 'syncing']),
+  direction: z.enum(['push', 'pull', 'sync']),
+  node: NodeId.nullable(),
+  result: Job.nullable(),
+  jobs: z.array(z.strictObject({ job_id: z.string(), node_id: NodeId })),
+});
+
+/** The space of a project: the one it is mapped to, or the one of its name. @throws MembridgeError conflict */
+async function spaceOf(deps: Deps, project: ManagedProject): Promise<Space> {
+  const space = await getSpace(deps.db, { cid: project.space ?? project.canonical_id });
+  if (space !== null) return space;
+  throw new MembridgeError(
+    'conflict',
+    project.space === null
+      ? `${project.name} has no memory space: choose one in its settings (field "space"), or make a space named ${project.name}.`
+      : `The memory space of ${project.name} (${project.space}) was deleted: choose another in its settings (field "space").`,
+  );
+}
+
+async function targetsOf(
+  deps: Deps,
+  project: ManagedProject,
+  body: z.infer<typeof SyncProjectMemory>,
+): Promise<string[]> {
+  if (body.all) {
+    const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
+    if (live.length === 0) throw new MembridgeError('conflict', 'No node is online.');
+    return live;
+  }
+  const wanted = body.node_id ?? project.primary_node_id;
+  if (wanted !== null) return [(await needNode(deps, wanted)).id];
+  throw new MembridgeError('bad_request', `${project.name} has no primary node: name one as node_id.`, {
+    fields: [{ field: 'node_id', problem: 'is needed, since the project has no primary node' }],
+  });
+}
+
+export const projectMemoryRoutes = [
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/projects/:id/sync-memory',
+    auth: 'people',
+    tag: 'Projects',
+    summary: "Send or fetch the memory of a project's space on one node, or on every one that is online",
+    description:
+      'On the primary unless a node is named. Waits for the end unless "wait" is false or "all" is true.',
+    params: z.strictObject({ id: z.string() }),
+    body: SyncProjectMemory,
+    status: 200,
+    response: Answer,
+    errors: {
+      404: 'There is no such project or node',
+      409: 'The project has no memory space, or no node is online',
+      502: 'The sync failed; job_id names its job',
+      504: 'The sync has not ended after 60 s and goes on; job_id names its job',
+    },
+    handle: async ({ params, body, caller, res }, deps) => {
+      const project = await needManagedProject(deps, params.id);
+      const space = await spaceOf(deps, project);
+      const { direction } = body;
+      const accepted = [];
+      for (const node of await targetsOf(deps, project, body)) {
+        accepted.push(await acceptSync(deps, { space, node, action: direction, caller }));
+      }
+      const jobs = accepted.map(({ jobId, node }) => ({ job_id: jobId, node_id: node }));
+      const [first] = accepted;
+      if (first === undefined || body.all || !body.wait) {
+        res.status(202);
+        return { status: 'syncing' as const, direction, node: first?.node ?? null, result: null, jobs };
+      }
+      const job = await waitForJob(deps, first.jobId, deps.syncWaitMs);
+      if (job === null || job.status === 'failed') {
+        throw new ProblemError(
+          job === null ? 'sync_timeout' : 'sync_failed',
+          job === null
+            ? `The ${direction} of ${space.name} on ${first.node} has not ended after ${deps.syncWaitMs / 1_000} s and goes on.`
+            : `The ${direction} of ${space.name} on ${first.node} failed: ${job.detail}`,
+          { job_id: first.jobId },
+        );
+      }
+      return {
+        status: 'ok' as const,
+        direction,
+        node: first.node,
+        result: withHistoryUrl(job, deps.config),
+        jobs,
+      };
+    },
+  }),
+];

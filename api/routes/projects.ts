@@ -1,0 +1,211 @@
+import { z } from 'zod';
+import {
+  CancelProject,
+  CloneProject,
+  CloneProjectResponse,
+  CreateManagedProject,
+  ManagedProject,
+  NodeCredential,
+  ProjectNodeStatus,
+  PropagateProject,
+  PropagateProjectResponse,
+  PutCredential,
+  UpdateManagedProject,
+} from '../../contract/projects.ts';
+import { listProjects } from '../../db/queries/list-projects.ts';
+import { addProject, changeProject, removeProject } from '../projects/change.ts';
+import { credentialForNode, putCredential, removeCredential } from '../projects/credentials.ts';
+import { cancelProject, needManagedProject } from '../projects/requests.ts';
+import { clone, propagate } from '../projects/run.ts';
+import { showClone, showProject, showProjectWhole } from '../projects/show.ts';
+import { defineRoute } from '../route.ts';
+
+const tag = 'Projects';
+const ProjectId = z.strictObject({ id: z.string() });
+const missing = { 404: 'There is no such project' } as const;
+const waits = {
+  404: 'There is no such project or node',
+  502: 'git failed; the message says why',
+  504: 'It has not ended after 60 s and goes on',
+} as const;
+
+export const projectRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/projects',
+    auth: 'people',
+    tag,
+    summary: 'All managed projects, each with its clones',
+    status: 200,
+    response: z.array(ManagedProject),
+    handle: async (_call, deps) => (await listProjects(deps.db)).map((project) => showProject(deps, project)),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/projects',
+    auth: 'people',
+    tag,
+    summary: 'Make a managed project; nothing is cloned yet',
+    description:
+      'An address that carries a token or password is refused: set it as the credential instead, which is kept sealed.',
+    body: CreateManagedProject,
+    status: 201,
+    response: ManagedProject,
+    errors: { 404: 'There is no such node or space', 409: 'A project of this name exists' },
+    handle: async ({ body }, deps) => showProject(deps, await addProject(deps, body)),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/projects/:id',
+    auth: 'people',
+    tag,
+    summary: 'One managed project, with its clones and when its schedules are due',
+    params: ProjectId,
+    status: 200,
+    response: ManagedProject,
+    errors: missing,
+    handle: async ({ params }, deps) =>
+      await showProjectWhole(deps, await needManagedProject(deps, params.id)),
+  }),
+  defineRoute({
+    method: 'patch',
+    path: '/api/runtime/projects/:id',
+    auth: 'people',
+    tag,
+    summary: 'Change what is given of a project',
+    description:
+      'A new name gives it a new canonical id; the one before stays as an alias, and clones stay where they are. Another host drops the credential.',
+    params: ProjectId,
+    body: UpdateManagedProject,
+    status: 200,
+    response: ManagedProject,
+    errors: { 404: 'There is no such project, node or space', 409: 'A project of this name exists' },
+    handle: async ({ params, body }, deps) => {
+      const project = await needManagedProject(deps, params.id);
+      return await showProjectWhole(deps, await changeProject(deps, project, body));
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/api/runtime/projects/:id',
+    auth: 'people',
+    tag,
+    summary: 'Delete a project: what runs is cancelled; finished clones stay on the nodes',
+    params: ProjectId,
+    status: 200,
+    response: z.strictObject({ removed: z.literal(true), id: z.string() }),
+    errors: missing,
+    handle: async ({ params }, deps) => {
+      await removeProject(deps, await needManagedProject(deps, params.id));
+      return { removed: true as const, id: params.id };
+    },
+  }),
+  defineRoute({
+    method: 'put',
+    path: '/api/runtime/projects/:id/credential',
+    auth: 'people',
+    tag,
+    summary: 'Set the ssh key or token of a private repository; it is kept sealed and never shown again',
+    params: ProjectId,
+    body: PutCredential,
+    status: 200,
+    response: ManagedProject,
+    errors: missing,
+    handle: async ({ params, body }, deps) =>
+      showProject(deps, await putCredential(deps, await needManagedProject(deps, params.id), body)),
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/api/runtime/projects/:id/credential',
+    auth: 'people',
+    tag,
+    summary: 'Forget the credential of a project',
+    params: ProjectId,
+    status: 200,
+    response: ManagedProject,
+    errors: missing,
+    handle: async ({ params }, deps) =>
+      showProject(deps, await removeCredential(deps, await needManagedProject(deps, params.id))),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/agent/projects/:id/credential',
+    auth: 'node',
+    tag: 'Agent',
+    summary: 'What a node needs to reach the repository of a project that it was asked to clone',
+    params: ProjectId,
+    status: 200,
+    response: NodeCredential,
+    errors: { 404: 'There is no such project, or this node has no part in it' },
+    handle: async ({ params, caller }, deps) =>
+      await credentialForNode(deps, { projectId: params.id, node: caller.node ?? '' }),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/projects/:id/node-status',
+    auth: 'people',
+    tag,
+    summary: 'How the clone on each node stands',
+    params: ProjectId,
+    status: 200,
+    response: z.array(ProjectNodeStatus),
+    errors: missing,
+    handle: async ({ params }, deps) =>
+      (await needManagedProject(deps, params.id)).nodes.map((status) => showClone(deps, status)),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/projects/:id/clone',
+    auth: 'people',
+    tag,
+    summary: 'Clone a project on one node, or bring its clone up to date',
+    description:
+      'On the primary unless a node is named. Local changes are never lost: a clone that has some is left alone, and the answer says so. Waits for the end unless "wait" is false.',
+    params: ProjectId,
+    body: CloneProject,
+    status: 200,
+    response: CloneProjectResponse,
+    errors: waits,
+    handle: async ({ params, body, res }, deps) =>
+      await clone(deps, await needManagedProject(deps, params.id), body, res),
+  }),
+  ...(
+    [
+      ['propagate', 'clone', 'Clone a project on every node, or bring its clones up to date'],
+      ['fetch', 'fetch', 'Ask the remote on every node that has a clone, and tell how far each is behind'],
+    ] as const
+  ).map(([path, action, summary]) =>
+    defineRoute({
+      method: 'post',
+      path: `/api/runtime/projects/:id/${path}`,
+      auth: 'people',
+      tag,
+      summary,
+      description:
+        'A node that fails does not stop the others; one that is offline is done when it returns (status "waiting"). Waits for the end unless "wait" is false.',
+      params: ProjectId,
+      body: PropagateProject,
+      status: 200,
+      response: PropagateProjectResponse,
+      errors: { 404: 'There is no such project or node' },
+      handle: async ({ params, body, res }, deps) =>
+        await propagate(deps, await needManagedProject(deps, params.id), { ...body, action }, res),
+    }),
+  ),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/projects/:id/cancel',
+    auth: 'people',
+    tag,
+    summary: 'Cancel what one node, or every node, does with a project; what git had begun is removed',
+    params: ProjectId,
+    body: CancelProject,
+    status: 202,
+    response: z.strictObject({ cancelling: z.literal(true), id: z.string() }),
+    errors: missing,
+    handle: async ({ params, body }, deps) => {
+      await cancelProject(deps, await needManagedProject(deps, params.id), body.node_id);
+      return { cancelling: true as const, id: params.id };
+    },
+  }),
+];
