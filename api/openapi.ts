@@ -7,8 +7,10 @@ import {
 import { z } from 'zod';
 import * as api from '../contract/api.ts';
 import { ServerEvent } from '../contract/events.ts';
+import { Leadership, LeadershipEvent } from '../contract/leadership.ts';
 import * as memory from '../contract/memory.ts';
 import * as nodes from '../contract/nodes.ts';
+import * as projects from '../contract/projects.ts';
 import type { Route, RouteAuth } from './route.ts';
 import { ROUTES } from './routes/index.ts';
 import { VERSION } from './version.ts';
@@ -34,6 +36,15 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   NodeCapabilities: nodes.NodeCapabilities,
   NodeCertificate: nodes.NodeCertificate,
   StoreAccess: nodes.StoreAccess,
+  ManagedProject: projects.ManagedProject,
+  ProjectClone: projects.ProjectNodeStatus,
+  CloneProgress: projects.CloneProgress,
+  Propagation: projects.Propagation,
+  CredentialInfo: projects.CredentialInfo,
+  CreateManagedProject: projects.CreateManagedProject,
+  PropagateProjectResponse: projects.PropagateProjectResponse,
+  Leadership,
+  LeadershipEvent,
   ServerEvent,
 };
 // The library's own registry rather than its `.openapi()`, which would have to be in place before the contract is loaded.
@@ -86,7 +97,11 @@ function registerRoute(registry: OpenAPIRegistry, route: Route): void {
         ? {}
         : { body: { required: true, content: { 'application/json': { schema: route.body } } } }),
     },
-    responses: { [route.status]: success(route), ...problems(route) },
+    responses: {
+      [route.status]: success(route),
+      ...(route.accepted === undefined ? {} : { 202: { ...success(route), description: route.accepted } }),
+      ...problems(route),
+    },
   });
 }
 

@@ -43,6 +43,8 @@ export interface Route {
   readonly body?: z.ZodType;
   /** The status of success. */
   readonly status: number;
+  /** When it answers 202 instead, with the same body: the work goes on. */
+  readonly accepted?: string;
   /** The body of success; absent when there is none, or when it is not JSON (then `content` names its type). */
   readonly response?: z.ZodType;
   readonly content?: string;

@@ -64,6 +64,7 @@ export const projectMemoryRoutes = [
     params: z.strictObject({ id: z.string() }),
     body: SyncProjectMemory,
     status: 200,
+    accepted: 'It goes on: it was asked for without waiting, or on every node',
     response: Answer,
     errors: {
       404: 'There is no such project or node',

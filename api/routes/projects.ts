@@ -164,6 +164,7 @@ export const projectRoutes = [
     params: ProjectId,
     body: CloneProject,
     status: 200,
+    accepted: 'It was asked for without waiting',
     response: CloneProjectResponse,
     errors: waits,
     handle: async ({ params, body, res }, deps) =>
@@ -186,6 +187,7 @@ export const projectRoutes = [
       params: ProjectId,
       body: PropagateProject,
       status: 200,
+      accepted: 'It goes on: it was asked for without waiting, or some node is not done',
       response: PropagateProjectResponse,
       errors: { 404: 'There is no such project or node' },
       handle: async ({ params, body, res }, deps) =>
