@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
-import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { MembridgeError } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import { cloneProjectId } from '../../contract/workflows.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
@@ -115,9 +115,9 @@ export async function applySchedules(deps: Deps, project: ManagedProject): Promi
     try {
       await callEngine(deps.engine, (client) => setSchedule(client, { kind, project, cron }));
     } catch (error) {
-      const cause = error instanceof Error ? errorMessage(error.cause ?? error) : String(error);
-      if (!/invalid|INVALID_ARGUMENT/i.test(cause)) throw error;
-      throw badField(`${kind}_schedule`, `"${cron ?? ''}" is no schedule: ${cause}`);
+      // The SDK's form of what the engine finds wrong with an expression.
+      if (!(error instanceof TypeError)) throw error;
+      throw badField(`${kind}_schedule`, `"${cron ?? ''}" is no schedule: ${error.message}`);
     }
   }
 }
