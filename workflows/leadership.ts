@@ -88,22 +88,29 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   });
 
   let renewAt = 0;
+  // Beside the loop: a snapshot may take longer than the lease, which has to be renewed meanwhile.
+  let leading: Promise<void> | null = null;
   while (!closed) {
     const now = Date.now();
     const seen = changes;
     const wakeAt =
       state?.primary == null
         ? null
-        : Math.min(state.expiresAt, renewAt, due.snapshot + SNAPSHOT_EVERY_MS, due.mirror + MIRROR_EVERY_MS);
-    const news = (): boolean => closed || changes !== seen;
+        : Math.min(renewAt, state.expiresAt, ...(leading === null ? [nextWork(due)] : []));
+    const wasLeading = leading !== null;
+    const news = (): boolean => closed || changes !== seen || wasLeading !== (leading !== null);
     if (wakeAt === null) await condition(news);
     else if (wakeAt > now) await condition(news, wakeAt - now);
     if (closed) break;
     if (changes !== seen && state !== null) renewAt = Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART;
     if (Date.now() >= renewAt) renewAt = await alone(renew);
-    if (state?.primary != null && changes === seen) await lead(state, due);
+    if (state?.primary != null && leading === null && Date.now() >= nextWork(due)) {
+      leading = lead(state, due).finally(() => {
+        leading = null;
+      });
+    }
 
-    if (workflowInfo().continueAsNewSuggested && allHandlersFinished() && !closed) {
+    if (workflowInfo().continueAsNewSuggested && leading === null && allHandlersFinished() && !closed) {
       await continueAsNew<typeof leadership>({
         cid,
         state,
@@ -134,10 +141,14 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   }
 }
 
+const nextWork = (due: { snapshot: number; mirror: number }): number =>
+  Math.min(due.snapshot + SNAPSHOT_EVERY_MS, due.mirror + MIRROR_EVERY_MS);
+
 /** What being primary means: snapshots for new nodes, and the mirror for machines still on the original's scripts. */
 async function lead(state: LeadershipState, due: { snapshot: number; mirror: number }): Promise<void> {
   const { cid, epoch } = state;
   const node = state.primary ?? '';
+  let snapshotOf: SpaceConfig | null = null;
   for (const what of ['snapshot', 'mirror'] as const) {
     const every = what === 'snapshot' ? SNAPSHOT_EVERY_MS : MIRROR_EVERY_MS;
     const now = Date.now();
@@ -150,7 +161,7 @@ async function lead(state: LeadershipState, due: { snapshot: number; mirror: num
       if (what === 'snapshot') await work.takeSnapshot({ space, epoch });
       else await work.publishMirror({ space, epoch });
       await control.recordPrimaryAction({ cid, node, epoch, what, error: null });
-      if (what === 'snapshot') await collectEverywhere(space);
+      if (what === 'snapshot') snapshotOf = space;
     } catch (error) {
       const failure = failureOf(error, {
         code: 'sync_timeout',
@@ -160,23 +171,24 @@ async function lead(state: LeadershipState, due: { snapshot: number; mirror: num
       await control.recordPrimaryAction({ cid, node, epoch, what, error: failure.message });
     }
   }
+  if (snapshotOf !== null) await collectEverywhere(snapshotOf);
 }
 
 /** Each node removes what it wrote and nobody needs any more. One that cannot does it after the next snapshot. */
 async function collectEverywhere(space: SpaceConfig): Promise<void> {
-  for (const [node, config] of await control.liveSpaceConfigs({ cid: space.cid })) {
-    try {
-      await onNode(node, `collection of ${space.projectId}`).collectMemory({ space: config, epoch: 0 });
-    } catch {
-      // The activity's own failure stays in the history.
-    }
-  }
+  const nodes = await control.liveSpaceConfigs({ cid: space.cid });
+  // Failures stay in the history.
+  await Promise.allSettled(
+    nodes.map(([node, config]) =>
+      onNode(node, `collection of ${space.projectId}`).collectMemory({ space: config, epoch: 0 }),
+    ),
+  );
 }
 
 function onNode(node: string, summary: string): PrimaryActivities {
   return proxyActivities<PrimaryActivities>({
     taskQueue: nodeQueue(node),
-    scheduleToStartTimeout: '1 minute',
+    scheduleToStartTimeout: '15 seconds',
     startToCloseTimeout: '2 hours',
     heartbeatTimeout: '10 seconds',
     retry: { initialInterval: '2 seconds', maximumAttempts: 3 },
