@@ -9,6 +9,7 @@ import * as api from '../contract/api.ts';
 import { ServerEvent } from '../contract/events.ts';
 import * as memory from '../contract/memory.ts';
 import * as nodes from '../contract/nodes.ts';
+import { ControlPlaneConnection, RuntimeConfig } from '../contract/runtime-config.ts';
 import type { Route, RouteAuth } from './route.ts';
 import { ROUTES } from './routes/index.ts';
 import { VERSION } from './version.ts';
@@ -20,6 +21,8 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   RequestSyncResponse: api.RequestSyncResponse,
   RuntimeHealth: api.RuntimeHealth,
   RuntimeStats: api.RuntimeStats,
+  RuntimeConfig,
+  ControlPlaneConnection,
   Project: api.OriginalProject,
   Agent: api.OriginalAgent,
   ProjectNode: api.OriginalProjectNode,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SpaceNodeSettings } from './memory.ts';
 import { CanonicalId, EpochMs, NodeId, ProjectName, SyncAction } from './primitives.ts';
+import { ControlPlaneConnection } from './runtime-config.ts';
 
 /** An error body: RFC 9457 problem+json, and the original's `error` string. */
 export const Problem = z.object({
@@ -95,6 +96,8 @@ export const RuntimeHealth = z.strictObject({
   now: EpochMs,
   temporal_ui: z.string().nullable(),
   parts: z.array(PartHealth),
+  /** How the connection to the control plane is; of a process that is its own, always well. */
+  membridge: ControlPlaneConnection,
 });
 export type RuntimeHealth = z.infer<typeof RuntimeHealth>;
 

@@ -13,6 +13,16 @@ export const ERRORS = {
   internal: { status: 500, retryable: true, title: 'Internal error' },
   engine_unavailable: { status: 503, retryable: true, title: 'Temporal is unavailable' },
   database_unavailable: { status: 503, retryable: true, title: 'PostgreSQL is unavailable' },
+  control_plane_unreachable: {
+    status: 502,
+    retryable: true,
+    title: 'The control plane elsewhere cannot be reached',
+  },
+  control_plane_refused: {
+    status: 502,
+    retryable: false,
+    title: 'The control plane elsewhere did not answer as one',
+  },
   sync_failed: { status: 502, retryable: false, title: 'The sync failed' },
   sync_timeout: { status: 504, retryable: true, title: 'The sync has not finished yet' },
   memory_missing: { status: 409, retryable: false, title: 'No claude-mem database on this node' },

@@ -5,6 +5,7 @@ import { jobRoutes } from './jobs.ts';
 import { originalAgentRoutes } from './original-agents.ts';
 import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
+import { runtimeConfigRoutes } from './runtime-config.ts';
 import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
 import { streamRoutes } from './streams.ts';
@@ -17,6 +18,7 @@ export const ROUTES: readonly Route[] = [
   ...spaceRoutes,
   ...jobRoutes,
   ...workerRoutes,
+  ...runtimeConfigRoutes,
   ...streamRoutes,
   ...agentRoutes,
   ...originalProjectRoutes,
