@@ -114,8 +114,8 @@ export const RuntimeStats = z.strictObject({
 });
 export type RuntimeStats = z.infer<typeof RuntimeStats>;
 
-/** Bodies of the original's control plane (its field names and limits). */
-export const OriginalCreateProject = z.strictObject({ name: ProjectName });
+/** Bodies of the original's control plane (its field names and limits). As there, fields that it does not know are dropped. */
+export const OriginalCreateProject = z.object({ name: ProjectName });
 export const OriginalProject = z.strictObject({
   name: z.string(),
   canonical_id: CanonicalId,
@@ -131,7 +131,7 @@ export const OriginalAgent = z.strictObject({
   registered_at: EpochMs,
   last_seen: EpochMs.nullable(),
 });
-export const OriginalSync = z.strictObject({ project: ProjectName, agent: NodeId });
+export const OriginalSync = z.object({ project: ProjectName, agent: NodeId });
 export const OriginalSyncResponse = z.strictObject({
   ok: z.boolean(),
   project: z.string(),

@@ -6,6 +6,7 @@ export const ERRORS = {
   unauthorized: { status: 401, retryable: false, title: 'Unauthorized' },
   forbidden: { status: 403, retryable: false, title: 'Forbidden' },
   bad_request: { status: 400, retryable: false, title: 'Bad request' },
+  unprocessable: { status: 422, retryable: false, title: 'Unprocessable content' },
   not_found: { status: 404, retryable: false, title: 'Not found' },
   conflict: { status: 409, retryable: false, title: 'Conflict' },
   too_large: { status: 413, retryable: false, title: 'Body too large' },

@@ -7,9 +7,8 @@ import { whenCallerGoes } from './caller-gone.ts';
 import { VIA } from './client.ts';
 import { needTarget, readTarget } from './kept-target.ts';
 
-const FAMILY = '/api/membridge/';
 /** What the original's control plane serves as well, there without the family's prefix. */
-const ORIGINAL = new Set(['health', 'projects', 'jobs']);
+const ORIGINAL = /^\/api\/membridge(\/(health|projects)\b.*)$/;
 
 /** A route that lets in and validates as it does here, and whose answer the control plane elsewhere gives. */
 export function forwarded(route: Route): Route {
@@ -31,27 +30,34 @@ async function forward(route: Route, call: Call<unknown, unknown, unknown>, deps
   const target = needTarget(await readTarget(deps));
   const signal = whenCallerGoes(res);
   try {
-    const answer = await deps.remote.call(target, {
-      method: route.method.toUpperCase() as Uppercase<Route['method']>,
-      segments: segmentsOf(route, call.params as Record<string, string> | undefined),
-      query: queryOf(call.query as Record<string, unknown> | undefined),
-      ...(route.body === undefined ? {} : { body: call.body }),
-      requestId: String(res.getHeader('X-Request-ID') ?? ''),
-      signal,
-    });
-    send(call, answer);
+    const ask = async (path: string): Promise<RemoteAnswer> =>
+      await deps.remote.call(target, {
+        method: route.method.toUpperCase() as Uppercase<Route['method']>,
+        segments: segmentsOf(path, call.params as Record<string, string> | undefined),
+        query: queryOf(call.query as Record<string, unknown> | undefined),
+        ...(route.body === undefined ? {} : { body: call.body }),
+        requestId: String(res.getHeader('X-Request-ID') ?? ''),
+        signal,
+      });
+    const answer = await ask(route.path);
+    const original = ORIGINAL.exec(route.path)?.[1];
+    if (original !== undefined && isUnknownThere(answer)) send(call, await ask(original));
+    else send(call, answer);
   } catch (error) {
     if (!signal.aborted) throw error;
   }
 }
 
-/** The path of a route with its parameters in their places, as the control plane names it. */
-function segmentsOf(route: Route, params: Readonly<Record<string, string>> = {}): string[] {
-  const segments = route.path.split('/').slice(1);
-  const named = ORIGINAL.has(route.path.slice(FAMILY.length).split('/')[0] ?? '')
-    ? segments.slice(2)
-    : segments;
-  return named.map((segment) => (segment.startsWith(':') ? (params[segment.slice(1)] ?? '') : segment));
+/** Whether the control plane has no such path, and so did nothing: the original's. One of ours gives every error a code. */
+function isUnknownThere({ status, body }: RemoteAnswer): boolean {
+  const isOurs = typeof body === 'object' && body !== null && 'code' in body;
+  return (status === 404 || status === 405) && !isOurs;
+}
+
+/** The segments of a path with its parameters in their places. */
+function segmentsOf(path: string, params: Readonly<Record<string, string>> = {}): string[] {
+  const segments = path.split('/').slice(1);
+  return segments.map((segment) => (segment.startsWith(':') ? (params[segment.slice(1)] ?? '') : segment));
 }
 
 function queryOf(query: Readonly<Record<string, unknown>> = {}): Record<string, string> {

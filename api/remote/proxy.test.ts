@@ -210,7 +210,7 @@ describe('the settings of the connection', () => {
     });
   });
 
-  test('a control plane of the original is asked on its own paths, and its errors are told in words', async () => {
+  test('a control plane of the original is asked on its own paths when it has not ours, and its errors are told in words', async () => {
     const asked: string[] = [];
     const { url, close } = await serve('{"detail":"Project not found"}', 404, (req) => {
       asked.push(`${req.method} ${req.url}`);
@@ -219,11 +219,13 @@ describe('the settings of the connection', () => {
     const answer = await ask('GET', '/api/membridge/projects');
     expect(answer.status).toBe(404);
     expect(answer.body['error']).toBe('The control plane says: Project not found');
-    await ask('GET', '/api/membridge/jobs/7');
+    await ask('GET', '/api/membridge/projects/0123456789abcdef/nodes');
     await ask('GET', '/api/membridge/spaces');
     expect(asked.filter((line) => !line.endsWith('/health'))).toEqual([
+      'GET /api/membridge/projects',
       'GET /projects',
-      'GET /jobs/7',
+      'GET /api/membridge/projects/0123456789abcdef/nodes',
+      'GET /projects/0123456789abcdef/nodes',
       'GET /api/membridge/spaces',
     ]);
     await close();
