@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseRoles } from '../contract/roles.ts';
+import { parseRoles, type Role } from '../contract/roles.ts';
 import { withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
 import { choosePort, freePort } from './ports.ts';
@@ -41,9 +41,10 @@ const serverSettings = [
   'MINIO_',
 ];
 
-/** Whether this machine's server keeps a fleet; a runtime alone asks a control plane elsewhere. A wrong name is its to refuse. */
-export function hasControl(env: NodeJS.ProcessEnv): boolean {
-  return parseRoles(env.MEMBRIDGE_ROLES || 'control')?.has('control') ?? true;
+/** What this machine's server is; what MEMBRIDGE_ROLES says wrongly is the server's to refuse. */
+export function rolesOf(env: NodeJS.ProcessEnv): ReadonlySet<Role> {
+  const all = new Set<Role>(['control', 'runtime']);
+  return env.MEMBRIDGE_ROLES ? (parseRoles(env.MEMBRIDGE_ROLES) ?? all) : all;
 }
 
 /** What a runtime alone knows of the control plane elsewhere: the key that was made up here opens nothing there. */
@@ -70,7 +71,7 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
         MEMBRIDGE_WORKER_METRICS_ADDRESS: `127.0.0.1:${await freePort()}`,
         ...withoutPrefix(env, ...stackSettings, ...agentSettings),
         ...secrets,
-        ...(!hasControl(env) && elsewhere(env)),
+        ...(!rolesOf(env).has('control') && elsewhere(env)),
         DATABASE_URL: stack.databaseUrl,
         TEMPORAL_ADDRESS: stack.temporal.address,
         TEMPORAL_NAMESPACE: stack.temporal.namespace,
