@@ -49,6 +49,12 @@ const runtime = createRoute({
   component: lazyRouteComponent(() => import('./pages/runtime/RuntimePage.tsx'), 'RuntimePage'),
 });
 
+const runtimeSettings = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/settings',
+  component: lazyRouteComponent(() => import('./pages/runtime/SettingsPage.tsx'), 'SettingsPage'),
+});
+
 const membridge = createRoute({
   getParentRoute: () => shell,
   path: '/membridge',
@@ -65,7 +71,11 @@ const nodes = createRoute({
 
 /** The page's addresses. Search parameters stay plain text: a canonical id may look like a number. */
 export const router = createRouter({
-  routeTree: root.addChildren([home, signIn, shell.addChildren([runtime, membridge, nodes])]),
+  routeTree: root.addChildren([
+    home,
+    signIn,
+    shell.addChildren([runtime, runtimeSettings, membridge, nodes]),
+  ]),
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {
     const given = Object.entries(search as Record<string, string | undefined>).filter(
