@@ -98,16 +98,22 @@ function notFoundSentence(stderr: string, { repoUrl, branch }: Attempt, said: st
   );
 }
 
+/** What git adds to whatever ssh said. */
+const EMPTY_WORDS =
+  /could not read from remote repository|please make sure you have the correct access rights|and the repository exists|^cloning into /i;
+
 /** The line of stderr that says most: the one that gave the meaning, else git's last `fatal:` or `error:`, else the last. */
 export function tellingLine(stderr: string, code: ErrorCode = 'git_failed'): string {
   const lines = stderr
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !isProgress(line));
+  const telling = lines.filter((each) => !EMPTY_WORDS.test(each));
   const pattern = MEANINGS.find(([each]) => each === code)?.[1];
   const line =
     (pattern && lines.findLast((each) => pattern.test(each))) ??
-    lines.findLast((each) => /^(?:fatal|error):/.test(each)) ??
+    telling.findLast((each) => /^(?:fatal|error):/.test(each)) ??
+    telling.at(-1) ??
     lines.at(-1) ??
     'nothing';
   return line.slice(0, 500);
