@@ -19,6 +19,9 @@ export interface Access {
 
 const FOLDER = 'access-';
 
+/** Folders of this process that are in use: a sweep lets them be. */
+const inUse = new Set<string>();
+
 /** Seconds until a connection that nobody answers is given up. */
 const CONNECT_S = 20;
 
@@ -54,7 +57,11 @@ export async function openAccess(
   await mkdir(where.workDir, { recursive: true, mode: 0o700 });
   await chmod(where.workDir, 0o700);
   const folder = await mkdtemp(join(where.workDir, FOLDER));
-  const close = async (): Promise<void> => await rm(folder, { recursive: true, force: true });
+  inUse.add(folder);
+  const close = async (): Promise<void> => {
+    await rm(folder, { recursive: true, force: true });
+    inUse.delete(folder);
+  };
   try {
     const { credential } = given;
     const ssh = await sshCommand(given, folder, where.cwd, env);
@@ -80,11 +87,12 @@ export async function openAccess(
   }
 }
 
-/** Removes what a killed agent left in its folder of keys. Called before any git is started. */
+/** Removes what a killed agent left in its folder of keys. */
 export async function sweepAccess(workDir: string): Promise<void> {
   const names = await readdir(workDir).catch(() => []);
-  const left = names.filter((name) => name.startsWith(FOLDER));
-  await Promise.all(left.map((name) => rm(join(workDir, name), { recursive: true, force: true })));
+  const folders = names.filter((name) => name.startsWith(FOLDER)).map((name) => join(workDir, name));
+  const left = folders.filter((folder) => !inUse.has(folder));
+  await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
 /** The ssh that git is to use, as a shell reads it; null where the user's own choice stands as it is. */

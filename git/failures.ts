@@ -14,6 +14,7 @@ export interface Attempt {
 /** What git, curl and ssh say (in English: LC_ALL=C), and what it means. The first that fits is taken. */
 const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
   ['disk_full', /no space left on device|ENOSPC|disk quota exceeded/i],
+  ['git_missing', /cannot run ssh|ssh: (?:command )?not found|'remote-https?' is not a git command/i],
   ['git_host_unknown', /host key verification failed|remote host identification has changed/i],
   [
     'git_auth_failed',
@@ -49,6 +50,8 @@ function sentence(code: ErrorCode, stderr: string, attempt: Attempt): string {
   switch (code) {
     case 'disk_full':
       return `The disk of this node is full; nothing of ${address} was kept. Make room and try again.`;
+    case 'git_missing':
+      return `git on this node lacks what ${address} needs (ssh, or its part for http). Install it on the node. ${said}`;
     case 'git_host_unknown':
       return hostKeySentence(stderr, attempt.repoUrl);
     case 'git_auth_failed':

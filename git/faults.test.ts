@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -127,6 +128,53 @@ describe('a clone that does not come', () => {
         expect(readdirSync(node.base)).toEqual([]);
       }
       expect(groupLives(group)).toBe(false);
+    }
+  });
+
+  it('as an update is given up, too, and leaves no half pack in the clone', async () => {
+    number += 1;
+    const theirs = servers.create(`r${number}`);
+    const spec = { repoUrl: `${servers.open.url}/${theirs.name}.git` };
+    await node.clone(spec);
+    theirs.push({ more: randomBytes(2_000_000) });
+    const packs = join(node.base, 'app', '.git', 'objects', 'pack');
+    const before = readdirSync(packs);
+    servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
+    expect(await node.failure(spec, { stallMs: 1_000 })).toMatchObject({ code: 'clone_stalled' });
+    expect(readdirSync(packs)).toEqual(before);
+    servers.open.trouble = { kind: 'none' };
+    expect(await node.clone(spec)).toMatchObject({ outcome: 'updated' });
+  });
+
+  it('twice when two processes make one at once: one takes the place, the other finds it', async () => {
+    const spec = fresh(2_000_000);
+    servers.open.trouble = { kind: 'slow', everyMs: 30 };
+    const input = JSON.stringify({ spec: makeSpec(spec), base: node.base, work: node.work });
+    const script = join(import.meta.dirname, '..', 'test', 'clone-once.ts');
+    const child = spawn(process.execPath, [script, input], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const exited = once(child, 'exit');
+    await servers.open.sending();
+    const result = await node.clone(spec);
+    expect(await exited).toEqual([0, null]);
+    expect(['cloned', 'unchanged']).toContain(result.outcome);
+    expect(readdirSync(node.base)).toEqual(['app']);
+  });
+
+  it('because ssh is not installed says so', async () => {
+    const path = process.env['PATH'];
+    const bin = join(node.folder, 'bin');
+    mkdirSync(bin);
+    for (const program of ['git', 'sh']) {
+      symlinkSync(execFileSync('which', [program], { encoding: 'utf8' }).trim(), join(bin, program));
+    }
+    process.env['PATH'] = bin;
+    try {
+      expect(await node.failure({ repoUrl: 'git@127.0.0.1:any' })).toMatchObject({
+        code: 'git_missing',
+        message: expect.stringMatching(/ssh/),
+      });
+    } finally {
+      process.env['PATH'] = path;
     }
   });
 

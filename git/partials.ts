@@ -62,8 +62,11 @@ export function makePartial(target: string): Partial {
     repository: join(folder, 'repository'),
     started: (group) => write({ ...owner, group, groupStart: startOf(group) }),
     remove: async () => {
-      await removeFolder(folder);
-      inUse.delete(folder);
+      try {
+        await removeFolder(folder);
+      } finally {
+        inUse.delete(folder);
+      }
     },
   };
 }

@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
 import { isSameRepository, parseGitUrl } from '../contract/git-url.ts';
 import type { CloneSpec, NodeCredential } from '../contract/projects.ts';
 import type { Git } from './git.ts';
+import { withoutLeftovers } from './leftovers.ts';
 import { withoutUserinfo } from './redact.ts';
 import { remoteRef } from './state.ts';
 
@@ -22,7 +23,7 @@ export async function checkOrigin(git: Git, path: string, repoUrl: string): Prom
     );
   }
   const { code, stdout } = await git.look('remote', 'get-url', 'origin');
-  const origin = withoutUserinfo(stdout.trim());
+  const origin = withoutUserinfo(stdout.trim()).replace(/[?#].*$/, '');
   if (code === 0 && isSameRepository(asAddress(origin), withoutUserinfo(repoUrl))) return;
   const other = code === 0 ? `of ${origin}` : 'without a remote "origin"';
   throw new MembridgeError(
@@ -66,12 +67,12 @@ export async function fetchOrigin(
     ? ['--recurse-submodules=on-demand']
     : ['--no-recurse-submodules'];
   const wanted = await refspecs(git, spec.options.branch);
+  // Of a linked worktree they are elsewhere.
+  const objects = resolve(path, await git.ask('rev-parse', '--git-path', 'objects'));
   try {
-    await git.overNetwork(
-      // An empty refmap: what is configured for the remote has no effect.
-      ['fetch', '--progress', '--refmap=', ...submodules, '--', source, ...wanted],
-      { grows: join(await git.ask('rev-parse', '--absolute-git-dir'), 'objects') },
-    );
+    // An empty refmap: what is configured for the remote has no effect.
+    const fetch = ['fetch', '--progress', '--refmap=', ...submodules, '--', source, ...wanted];
+    await withoutLeftovers(objects, async () => await git.overNetwork(fetch, { grows: objects }));
   } catch (error) {
     // A named branch that is not there is no failure while the remote has none at all.
     const isMissing = error instanceof MembridgeError && error.code === 'git_not_found';

@@ -15,7 +15,7 @@ export async function followSubmodules(git: Git, path: string): Promise<string> 
   const paths = entries.flatMap((entry) => /^160000 [^\t]*\t(.+)$/s.exec(entry)?.[1] ?? []);
   const left: string[] = [];
   for (const each of paths.filter((name) => existsSync(join(path, name, '.git')))) {
-    const update = ['submodule', 'update', '--recursive', '--no-fetch', '--quiet', '--', each];
+    const update = ['submodule', 'update', '--checkout', '--recursive', '--no-fetch', '--quiet', '--', each];
     const answer = await git.unbrokenOffline(...update);
     if (answer.code !== 0) left.push(`${each}: ${tellingLine(answer.stderr)}`);
   }

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { startGitHttpServer, type GitHttpServer } from './git-http-server.ts';
 
 export { startGitSshServer, type GitSshServer } from './git-ssh-server.ts';
-export type { GitHttpServer, Trouble } from './git-http-server.ts';
+export type { GitHttpServer } from './git-http-server.ts';
 
 /** The login of the private server, in a form that a test can look for in what must not hold it. */
 export const TOKEN = 'tok3n-that-must-not-be-seen';
