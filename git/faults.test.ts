@@ -136,6 +136,8 @@ describe('a clone that does not come', () => {
     const theirs = servers.create(`r${number}`);
     const spec = { repoUrl: `${servers.open.url}/${theirs.name}.git` };
     await node.clone(spec);
+    // Otherwise few objects are unpacked as they come.
+    git(join(node.base, 'app'), 'config', 'fetch.unpackLimit', '1');
     theirs.push({ more: randomBytes(2_000_000) });
     const packs = join(node.base, 'app', '.git', 'objects', 'pack');
     const before = readdirSync(packs);
