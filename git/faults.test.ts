@@ -64,8 +64,8 @@ describe('a clone that does not come', () => {
 
   it('from a slow server is not given up as long as something comes', async () => {
     const spec = fresh(1_500_000);
-    servers.open.trouble = { kind: 'slow', everyMs: 60 };
-    expect(await node.clone(spec, { stallMs: 600 })).toMatchObject({ outcome: 'cloned' });
+    servers.open.trouble = { kind: 'slow', everyMs: 150 };
+    expect(await node.clone(spec, { stallMs: 2_000 })).toMatchObject({ outcome: 'cloned' });
   });
 
   it('from a server that breaks off may come later', async () => {
