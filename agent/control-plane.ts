@@ -7,7 +7,7 @@ import {
   type EnrolRequest,
 } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
-import { NodeCredential } from '../contract/projects.ts';
+import { NodeCredential, type CloneSpec } from '../contract/projects.ts';
 
 /** How long the control plane may take to answer, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -49,10 +49,10 @@ export async function sendHeartbeat(
 export async function askCredential(
   serverUrl: string,
   agentKey: string,
-  projectId: string,
+  spec: Pick<CloneSpec, 'projectId' | 'repoUrl'>,
 ): Promise<NodeCredential> {
   const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
-  const path = `/api/agent/projects/${encodeURIComponent(projectId)}/credential`;
+  const path = `/api/agent/projects/${encodeURIComponent(spec.projectId)}/credential?repo_url=${encodeURIComponent(spec.repoUrl)}`;
   return await call(serverUrl, path, headers, undefined, NodeCredential);
 }
 

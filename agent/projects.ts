@@ -5,7 +5,13 @@ import { z } from 'zod';
 import type { ProjectActivityOptions } from '../activities/node/projects.ts';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { RepoUrl } from '../contract/git-url.ts';
-import { BranchName, ManagedProjectName, TargetPath, type NodeCredential } from '../contract/projects.ts';
+import {
+  BranchName,
+  ManagedProjectName,
+  TargetPath,
+  type NodeCredential,
+  type CloneSpec,
+} from '../contract/projects.ts';
 import { sweepAccess } from '../git/access.ts';
 import { cloneRepository } from '../git/clone.ts';
 import { NO_CREDENTIAL } from '../git/context.ts';
@@ -37,7 +43,7 @@ export function projectOptions(config: AgentConfig, state: AgentState): ProjectA
     workDir: workDir(config),
     node,
     dryrun: config.dryrun,
-    credentialOf: async (projectId) => await credentialOf(state.server_url, agentKey, projectId),
+    credentialOf: async (spec) => await credentialOf(state.server_url, agentKey, spec),
   };
 }
 
@@ -96,12 +102,17 @@ export async function reposByHttp(
 }
 
 /** A control plane that does not answer is asked again by the workflow's next try; one that refuses is not. */
-async function credentialOf(serverUrl: string, agentKey: string, projectId: string): Promise<NodeCredential> {
+async function credentialOf(
+  serverUrl: string,
+  agentKey: string,
+  spec: Pick<CloneSpec, 'projectId' | 'repoUrl'>,
+): Promise<NodeCredential> {
   try {
-    return await askCredential(serverUrl, agentKey, projectId);
+    return await askCredential(serverUrl, agentKey, spec);
   } catch (error) {
     if (!(error instanceof ControlPlaneError)) throw error;
-    const code = error.status === 404 ? 'not_found' : error.status === 403 ? 'forbidden' : 'internal';
+    const code =
+      ({ 403: 'forbidden', 404: 'not_found', 409: 'conflict' } as const)[error.status] ?? 'internal';
     throw new MembridgeError(code, `The project's credential was not given. ${error.message}`, {
       cause: error,
     });

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { errorMessage } from '../contract/errors.ts';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { connectDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { announceOfflineNodes } from '../db/queries/announce-offline-nodes.ts';
@@ -65,6 +65,7 @@ export async function startControlPlane(
       db,
       engine,
       store,
+      gitHosts: config.gitHosts,
       logger,
       metricsAddress: config.workerMetricsAddress,
     });
@@ -72,11 +73,7 @@ export async function startControlPlane(
     for (const space of await listSpaceConfigs(db)) {
       await callEngine(engine, (client) => ensureMemorySpace(client, space));
     }
-    for (const known of await listLeaderships(db)) {
-      await callEngine(engine, (client) => ensureLeadership(client, known));
-    }
-    // Schedules that a failure left behind what their projects say.
-    for (const project of await listProjects(db)) await applySchedules(deps, project);
+    await resumeProjects(deps);
     const server = createServer(createApp(deps));
     await listen(server, config);
     const watch = setInterval(() => void watchNodes(deps), OFFLINE_CHECK_MS);
@@ -132,6 +129,28 @@ async function listen(server: Server, config: Config): Promise<void> {
     });
     server.listen(config.port, config.host, resolve);
   });
+}
+
+/** Has leaderships and schedules go on as PostgreSQL knows them. One that cannot must not keep the others from it. */
+async function resumeProjects(deps: Deps): Promise<void> {
+  const { db, engine, logger, now } = deps;
+  const resume = async (what: object, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof MembridgeError && error.code === 'engine_unavailable') throw error;
+      logger.warn({ ...what, reason: errorMessage(error) }, 'could not be resumed');
+    }
+  };
+  for (const known of await listLeaderships(db, { now: now() })) {
+    if (known.primary_node_id === null) continue;
+    await resume({ leadership: known.canonical_id }, () =>
+      callEngine(engine, (client) => ensureLeadership(client, known)),
+    );
+  }
+  for (const project of await listProjects(db)) {
+    await resume({ project: project.id }, () => applySchedules(deps, project));
+  }
 }
 
 /** Tells browsers of nodes that went silent. */

@@ -14,6 +14,7 @@ export interface ControlWorkerDeps {
   readonly db: Database;
   readonly engine: Engine;
   readonly store: ObjectStore;
+  readonly gitHosts: readonly string[];
   readonly logger: Logger;
   /** host:port on which the Temporal runtime serves its Prometheus metrics, or null for none. */
   readonly metricsAddress: string | null;
@@ -26,7 +27,7 @@ const SHUTDOWN_FORCE = '5 seconds';
  * Starts the worker that runs every workflow, and the activities beside them.
  */
 export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptWorker> {
-  const { db, engine, store, logger, metricsAddress } = deps;
+  const { db, engine, store, gitHosts, logger, metricsAddress } = deps;
   installRuntime(logger, metricsAddress);
   const codePath = await workflowBundle();
   return keepWorker(
@@ -35,7 +36,7 @@ export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptW
       taskQueue: CONTROL_QUEUE,
       identity: `control plane (pid ${process.pid})`,
       workflowBundle: { codePath },
-      activities: createControlActivities({ db, store, client: engine.client }),
+      activities: createControlActivities({ db, store, gitHosts, client: engine.client }),
       shutdownForceTime: SHUTDOWN_FORCE,
     },
     {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Leadership, SelectPrimary } from '../contract/leadership.ts';
+import type { SelectRequest } from '../contract/workflows.ts';
 import { getSpace } from '../db/queries/get-space.ts';
 import { listProjectsOf } from '../db/queries/list-projects.ts';
 import { listOriginalNodes } from '../db/queries/list-original-nodes.ts';
@@ -26,7 +27,7 @@ export async function needLed(deps: Deps, cid: string): Promise<string> {
 
 /** Who is primary, for a canonical id that `needLed` gave. */
 export async function leadershipOf(deps: Deps, cid: string): Promise<Leadership> {
-  const known = await getLeadership(deps.db, { cid });
+  const known = await getLeadership(deps.db, { cid, now: deps.now() });
   return (
     known ?? {
       canonical_id: cid,
@@ -55,14 +56,27 @@ export async function promote(
   input: { cid: string; select: SelectPrimary; caller: Caller },
 ): Promise<Leadership> {
   const { cid, select, caller } = input;
-  const known = await getLeadership(deps.db, { cid });
-  const enrolled = await listOriginalNodes(deps.db, { cid });
+  const reported = await listOriginalNodes(deps.db, { cid });
   // A machine that only reports in the original's way may be primary of what it reports.
-  const reports = enrolled.some(({ node_id }) => node_id === select.primary_node_id);
+  const reports = reported.some(({ node_id }) => node_id === select.primary_node_id);
   const node = reports ? select.primary_node_id : (await needNode(deps, select.primary_node_id)).id;
-  const by = caller.kind === 'browser' ? 'page' : caller.kind === 'admin' ? 'admin' : 'api';
-  const request = { node, leaseSeconds: select.lease_seconds, by };
-  const updateId = `select_${randomBytes(8).toString('hex')}`;
-  await callEngine(deps.engine, (client) => selectPrimary(client, { cid, known, request, updateId }));
+  await ask(deps, cid, { node, leaseSeconds: select.lease_seconds, by: nameOf(caller) });
   return await leadershipOf(deps, cid);
 }
+
+/** Has nobody be primary any more, in a new epoch; nothing where nobody is. @throws MembridgeError engine_unavailable */
+export async function release(deps: Deps, cid: string, by: string): Promise<void> {
+  const known = await getLeadership(deps.db, { cid, now: deps.now() });
+  if (known === null || known.primary_node_id === null) return;
+  await ask(deps, cid, { node: null, leaseSeconds: known.lease_seconds, by });
+}
+
+async function ask(deps: Deps, cid: string, request: SelectRequest): Promise<void> {
+  const known = await getLeadership(deps.db, { cid, now: deps.now() });
+  const updateId = `select_${randomBytes(8).toString('hex')}`;
+  await callEngine(deps.engine, (client) => selectPrimary(client, { cid, known, request, updateId }));
+}
+
+/** How the log of a leadership names who did something. */
+export const nameOf = (caller: Caller): string =>
+  caller.kind === 'browser' ? 'page' : caller.kind === 'admin' ? 'admin' : 'api';

@@ -7,10 +7,10 @@ import type { Deps } from './deps.ts';
  * @param input.cid the project's canonical id; node the one that reports
  */
 export async function roleOf(
-  deps: Pick<Deps, 'db'>,
+  deps: Pick<Deps, 'db' | 'now'>,
   input: { cid: string; node: string },
 ): Promise<OriginalRole> {
-  const known = await getLeadership(deps.db, { cid: input.cid });
-  if (known?.primary_node_id == null) return 'unknown';
+  const known = await getLeadership(deps.db, { cid: input.cid, now: deps.now() });
+  if (known === null || known.status !== 'active') return 'unknown';
   return known.primary_node_id === input.node ? 'primary' : 'secondary';
 }

@@ -29,7 +29,7 @@ export async function changeSpace(deps: Deps, space: Space, update: UpdateSpace)
   await describeSpace(deps, { ...change, canonical_id: change.cid, created_at: space.created_at });
   const changed = await updateSpace(deps.db, { cid: space.canonical_id, change, now: deps.now() });
   if (changed === null) throw notFound('space', space.canonical_id);
-  const led = await getLeadership(deps.db, { cid: changed.canonical_id });
+  const led = await getLeadership(deps.db, { cid: changed.canonical_id, now: deps.now() });
   await callEngine(deps.engine, async (client) => {
     if (led !== null) await ensureLeadership(client, led);
     await ensureMemorySpace(client, toSpaceConfig({ ...changed, cid: changed.canonical_id }));

@@ -5,9 +5,12 @@ import type { Space, SpaceConfig } from '../contract/memory.ts';
 import { createSpace } from '../db/queries/create-space.ts';
 import { deleteSpace } from '../db/queries/delete-space.ts';
 import { getSpace } from '../db/queries/get-space.ts';
+import { listProjectsOf } from '../db/queries/list-projects.ts';
+import { closeLeadership } from '../engine/leadership-workflows.ts';
 import { closeMemorySpace, ensureMemorySpace } from '../engine/memory-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
+import { release } from './leadership.ts';
 
 /** A space's description in the object store, for people and tools that find the objects without this database. */
 export async function describeSpace(
@@ -62,9 +65,17 @@ function nameIsTaken(name: string, by: Space | null): MembridgeError {
   );
 }
 
-/** Ends a space: its row and its workflow go; what it stored in the object store, and each node's memory, stay. */
+/**
+ * Ends a space: its row and its workflows go; what it stored in the object store, and each node's memory, stay. A project of the same
+ * name keeps the primary.
+ */
 export async function removeSpace(deps: Deps, cid: string): Promise<boolean> {
   // The workflow first: a row without one would be given one again at the next start, the reverse would not.
   await callEngine(deps.engine, (client) => closeMemorySpace(client, cid));
+  const projects = await listProjectsOf(deps.db, { cid });
+  if (!projects.some((project) => project.canonical_id === cid)) {
+    await release(deps, cid, 'engine');
+    await callEngine(deps.engine, (client) => closeLeadership(client, cid));
+  }
   return await deleteSpace(deps.db, { cid, now: deps.now() });
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Leadership } from './leadership.ts';
 import { Job, Space } from './memory.ts';
 import { Node } from './nodes.ts';
-import { ManagedProject, ProjectNodeStatus } from './projects.ts';
+import { ManagedProject, ProjectCloneStatus, ProjectNodeStatus } from './projects.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
@@ -15,8 +15,16 @@ export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('job-removed'), id: z.string() }),
   /** A managed project, with all its clones. */
   z.strictObject({ type: z.literal('project'), project: ManagedProject }),
-  /** How far one clone is: its row in the project's `nodes`, and nothing else of the project has changed. */
-  z.strictObject({ type: z.literal('project-node'), status: ProjectNodeStatus }),
+  /**
+   * How one clone stands: its row in the project's `nodes`, and what follows from it for the project. Nothing else of the project has
+   * changed; a whole project would be half a megabyte where there are a thousand nodes.
+   */
+  z.strictObject({
+    type: z.literal('project-node'),
+    status: ProjectNodeStatus,
+    clone_status: ProjectCloneStatus,
+    error_message: z.string().nullable(),
+  }),
   z.strictObject({ type: z.literal('project-removed'), id: z.string() }),
   z.strictObject({ type: z.literal('leadership'), leadership: Leadership }),
   /** Events were lost to retention: the client must load its lists anew. */

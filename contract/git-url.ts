@@ -25,6 +25,8 @@ export function parseGitUrl(text: string): GitUrl {
   if (/[\u0000-\u0020\u007f]/.test(text)) throw new Error('must not contain spaces or control characters');
   // Before any parser resolves it; encoded, it would reach the server.
   if (/(?:^|[/:])\.\.(?:\/|$)|%2e|%2f/i.test(text)) throw new Error('must not contain ".."');
+  // Parsers do not agree on what it means in a URL, and a host that one of them allows is not what another one asks.
+  if (text.includes('\\')) throw new Error('must not contain a backslash');
   if (text.startsWith('-')) throw new Error('must not start with "-"');
   const scp = /^([^/@:]+)@(\[[^\]]+\]|[^/:@]+):(?!\/\/)(.+)$/.exec(text);
   if (scp !== null && !/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
@@ -44,6 +46,12 @@ export function parseGitUrl(text: string): GitUrl {
   if (url === null) throw new Error('is not a valid URL');
   if (url.password !== '') throw new Error(SECRET_IN_URL);
   if (scheme !== 'ssh' && url.username !== '') throw new Error(SECRET_IN_URL);
+  // As it was written, for the same reason: git and curl read the host from this text, not from what a parser made of it.
+  const authority = text.slice(text.indexOf('//') + 2).split('/')[0] ?? '';
+  const plain = scheme === 'ssh' ? authority.replace(/^[^@]*@/, '') : authority;
+  if (!/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(plain)) {
+    throw new Error('has no valid host name');
+  }
   if (url.search !== '' || url.hash !== '') throw new Error('must not have a query or a fragment');
   return checked({
     protocol: scheme,
@@ -102,3 +110,10 @@ export const RepoUrl = z
       context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
     }
   });
+
+/** What a secret for a repository is good for: protocol, host and port, and nothing that differs in any of them. */
+export function originOf(repoUrl: string): string {
+  const { protocol, host, port } = parseGitUrl(repoUrl);
+  const usual = { https: 443, http: 80, ssh: 22 }[protocol];
+  return `${protocol}://${host}:${port ?? usual}`;
+}

@@ -7,7 +7,7 @@ export const LeadershipEvent = z.strictObject({
   at: EpochMs,
   event: z.enum(['selected', 'expired', 'released']),
   primary_node_id: NodeId.nullable(),
-  /** Who did it: `browser`, `api`, `admin`, or `engine`. */
+  /** Who did it: `page`, `api`, `admin`, or `engine`. */
   by: z.string(),
 });
 export type LeadershipEvent = z.infer<typeof LeadershipEvent>;

@@ -32,6 +32,8 @@ export const MESSAGES = {
   closeSpace: 'closeSpace',
   configureSpace: 'configureSpace',
   requestClone: 'requestClone',
+  cancelClone: 'cancelClone',
+  cancelPropagation: 'cancelPropagation',
   addNodes: 'addNodes',
   nodeSettled: 'nodeSettled',
   selectPrimary: 'selectPrimary',

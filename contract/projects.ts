@@ -79,7 +79,10 @@ export type ProjectCloneStatus = z.infer<typeof ProjectCloneStatus>;
 /** What git does at the moment. */
 export const CloneProgress = z.strictObject({
   /** For people: `receiving objects`, `checking out files`, … */
-  phase: z.string().max(64),
+  phase: z
+    .string()
+    .max(64)
+    .regex(/^\P{Cc}*$/u),
   /** Of this phase, 0 to 100; null where git does not say. */
   percent: z.number().min(0).max(100).nullable(),
   /** Bytes received so far. */

@@ -85,6 +85,17 @@ export const PropagateInput = z.strictObject({
   nodes: z.array(NodeId).nullable(),
   /** How many are served at once. One that waits for its node to come back does not count. */
   concurrency: z.number().int().min(1),
+  /** Where the run before stood when it continued as new. */
+  resume: z
+    .strictObject({
+      startedAt: EpochMs,
+      queue: z.array(NodeId),
+      busy: z.array(NodeId),
+      waiting: z.array(NodeId),
+      ending: z.array(NodeId),
+      settled: z.array(NodeSettled),
+    })
+    .optional(),
 });
 export type PropagateInput = z.infer<typeof PropagateInput>;
 
@@ -108,9 +119,9 @@ export const LeadershipState = z.strictObject({
 });
 export type LeadershipState = z.infer<typeof LeadershipState>;
 
-/** What a promotion asks for. */
+/** What a promotion asks for; without a node, that nobody is primary any more. */
 export const SelectRequest = z.strictObject({
-  node: NodeId,
+  node: NodeId.nullable(),
   leaseSeconds: z.number().int().positive(),
   by: z.string(),
 });
@@ -123,5 +134,7 @@ export const LeadershipInput = z.strictObject({
   /** When the primary last took a snapshot and published the mirror, epoch ms; 0: never. */
   lastSnapshotAt: EpochMs,
   lastMirrorAt: EpochMs,
+  /** Whether the lease in the object store is still to be written. */
+  leaseOpen: z.boolean().optional(),
 });
 export type LeadershipInput = z.infer<typeof LeadershipInput>;

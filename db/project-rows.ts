@@ -45,8 +45,7 @@ export function toManagedProject(
     propagation: row.propagation === null ? null : { ...row.propagation, history_url: null },
     created_at: row.created_at,
     updated_at: row.updated_at,
-    error_message:
-      failed === undefined ? null : `${failed.node_id}: ${failed.error_message ?? failed.detail}`,
+    error_message: errorOf(failed),
     nodes,
   };
 }
@@ -69,4 +68,11 @@ export function toCloneSpec(
     options: { branch: project.branch, depth: project.depth, submodules: project.submodules },
     hasCredential: project.credential !== null || project.known_hosts !== null,
   };
+}
+
+/** What a project shows of a clone that failed. */
+export function errorOf(
+  failed: Pick<ProjectNodeRow, 'node_id' | 'error_message' | 'detail'> | undefined,
+): string | null {
+  return failed === undefined ? null : `${failed.node_id}: ${failed.error_message ?? failed.detail}`;
 }

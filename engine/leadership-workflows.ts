@@ -17,7 +17,9 @@ import {
 function optionsOf(cid: string, known: Leadership | null) {
   const input: LeadershipInput = {
     cid,
-    state: known === null ? null : stateOf(known),
+    state: known === null ? null : toLeadershipState(known),
+    // It may not have been written when the run before ended.
+    leaseOpen: known !== null,
     lastSnapshotAt: known?.last_snapshot_at ?? 0,
     lastMirrorAt: known?.last_mirror_at ?? 0,
   };
@@ -29,7 +31,8 @@ function optionsOf(cid: string, known: Leadership | null) {
   };
 }
 
-function stateOf(known: Leadership): LeadershipState {
+/** A leadership as its workflow keeps it. */
+export function toLeadershipState(known: Leadership): LeadershipState {
   return {
     cid: known.canonical_id,
     primary: known.primary_node_id,

@@ -5,6 +5,7 @@ import {
   CONTROL_QUEUE,
   MESSAGES,
   cloneProjectId,
+  fetchScheduleId,
   propagateProjectId,
   type CloneProjectInput,
   type CloneRequest,
@@ -43,7 +44,10 @@ export async function requestClone(
 
 /** The id of the workflow that has many nodes do one thing with a project. */
 const idOf = (projectId: string, action: CloneAction): string =>
-  action === 'clone' ? propagateProjectId(projectId) : `fetch:${projectId}`;
+  action === 'clone' ? propagateProjectId(projectId) : fetchScheduleId(projectId);
+
+/** How the ids of workflows begin that a project's fetch schedule starts; the engine appends the time. */
+export const scheduledRunId = (projectId: string): string => `${fetchScheduleId(projectId)}:run`;
 
 /** Has many nodes clone, update or look at a project; one that runs already takes the nodes in. */
 export async function requestPropagation(
@@ -81,16 +85,47 @@ export async function requestPropagation(
   }
 }
 
-/** Cancels a workflow. One that has ended, or never was, is fine. */
-export async function cancelWorkflow(client: Client, workflowId: string): Promise<void> {
+/** Sends a workflow a message without arguments. One that has ended, or never was, is fine. */
+async function tell(client: Client, workflowId: string, message: string): Promise<void> {
   try {
-    await client.workflow.getHandle(workflowId).cancel();
+    await client.workflow.getHandle(workflowId).signal(message);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
 }
 
-/** Cancels everything that has many nodes work on a project. */
+/**
+ * Cancels what one node does with a project. By a message rather than by cancelling the workflow: what is asked for afterwards comes
+ * after it, and is done.
+ */
+export async function cancelClone(client: Client, projectId: string, node: string): Promise<void> {
+  await tell(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
+}
+
+/** Cancels everything that has many nodes work on a project, also what its schedule started. */
 export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
-  for (const action of ['clone', 'fetch'] as const) await cancelWorkflow(client, idOf(projectId, action));
+  for (const action of ['clone', 'fetch'] as const) {
+    await tell(client, idOf(projectId, action), MESSAGES.cancelPropagation);
+  }
+  const runs = `WorkflowId STARTS_WITH '${scheduledRunId(projectId)}' AND ExecutionStatus = 'Running'`;
+  for await (const { workflowId } of client.workflow.list({ query: runs })) {
+    await tell(client, workflowId, MESSAGES.cancelPropagation);
+  }
+}
+
+/** Tells everybody who waits for a clone that it failed: its workflow ended without doing so. */
+export async function tellFailed(
+  client: Client,
+  clone: { projectId: string; node: string; error: string },
+): Promise<void> {
+  const { projectId, node, error } = clone;
+  for (const action of ['clone', 'fetch'] as const) {
+    try {
+      await client.workflow
+        .getHandle(idOf(projectId, action))
+        .signal(MESSAGES.nodeSettled, { node, status: 'failed', error });
+    } catch (cause) {
+      if (!(cause instanceof WorkflowNotFoundError)) throw cause;
+    }
+  }
 }

@@ -27,6 +27,8 @@ export interface HeldNode {
   readonly node: string;
   /** How often each activity began. */
   readonly begun: { clone: number; fetch: number };
+  /** The branches that were asked for, in order. */
+  readonly branches: (string | null)[];
   /** How many were cancelled. */
   cancelled: number;
   /** Ends what runs, and everything that begins later, unless `hold` is called. */
@@ -45,6 +47,7 @@ export function startHeldNode(
   const held: HeldNode = {
     node,
     begun: { clone: 0, fetch: 0 },
+    branches: [],
     cancelled: 0,
     end: (ending) => gate.resolve(ending),
     hold: () => {
@@ -52,26 +55,29 @@ export function startHeldNode(
     },
     stop: () => worker.stop(),
   };
-  const work = (action: 'clone' | 'fetch') => async (_work: ProjectInput) => {
-    held.begun[action] += 1;
-    gauge.now += 1;
-    gauge.most = Math.max(gauge.most, gauge.now);
-    const context = Context.current();
-    const progress = { phase: 'receiving objects', percent: 42, bytes: 1_000 };
-    const timer = setInterval(() => context.heartbeat(progress), 200);
-    context.heartbeat(progress);
-    try {
-      const ending = await Promise.race([gate.promise, context.cancelled]);
-      if (ending instanceof Error) throw ending;
-      return ending;
-    } catch (error) {
-      if (error instanceof CancelledFailure) held.cancelled += 1;
-      throw error;
-    } finally {
-      clearInterval(timer);
-      gauge.now -= 1;
-    }
-  };
+  const work =
+    (action: 'clone' | 'fetch') =>
+    async ({ spec }: ProjectInput) => {
+      held.begun[action] += 1;
+      held.branches.push(spec.options.branch);
+      gauge.now += 1;
+      gauge.most = Math.max(gauge.most, gauge.now);
+      const context = Context.current();
+      const progress = { phase: 'receiving objects', percent: 42, bytes: 1_000 };
+      const timer = setInterval(() => context.heartbeat(progress), 200);
+      context.heartbeat(progress);
+      try {
+        const ending = await Promise.race([gate.promise, context.cancelled]);
+        if (ending instanceof Error) throw ending;
+        return ending;
+      } catch (error) {
+        if (error instanceof CancelledFailure) held.cancelled += 1;
+        throw error;
+      } finally {
+        clearInterval(timer);
+        gauge.now -= 1;
+      }
+    };
   const worker: KeptWorker = keepWorker(
     engine,
     {

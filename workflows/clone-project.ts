@@ -1,8 +1,8 @@
 import {
+  ActivityCancellationType,
   ActivityFailure,
   CancellationScope,
   TimeoutFailure,
-  ActivityCancellationType,
   allHandlersFinished,
   condition,
   continueAsNew,
@@ -28,9 +28,14 @@ import {
 import { failureOf } from './failure-of.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);
+/** Ends what runs and forgets what was asked before; what is asked after it is done. */
+export const cancelClone = defineSignal(MESSAGES.cancelClone);
 
 /** How long one attempt on a node may take, in milliseconds: after this nothing shows as cloning any more. */
 const ATTEMPT_MS = 2 * 3_600_000;
+
+/** git gives up a little earlier than the engine, and says why. */
+const GIT_MS = ATTEMPT_MS - 60_000;
 
 /** A node that has not taken the work by then is away (or busy): the status says so, and who asked need not wait for it. */
 const TAKEN_WITHIN = '15 seconds';
@@ -49,68 +54,127 @@ const control = proxyLocalActivities<ControlActivities>({
 /** What came of one request, for whoever waits for the workflow. */
 type Settled = Omit<NodeSettled, 'node'> & { readonly result: CloneResult | null };
 
+/** A request that is being served. */
+interface Current {
+  readonly request: CloneRequest;
+  /** Workflows that are to hear how it ends. */
+  readonly listeners: Set<string>;
+  readonly scope: CancellationScope;
+  /** Whether its node is known to be away. */
+  away: boolean;
+  /** Why its scope was cancelled, if it was by a message. */
+  ended: 'cancelled' | 'superseded' | null;
+}
+
 /**
  * Keeps one project's clone on one node: makes it, brings it up to date, or looks at it. A request that comes in while the
- * same is being done joins it; another is served next. Cancelling ends git on the node and removes what it had begun.
+ * same is being done joins it; one with newer settings takes its place. Cancelling ends git on the node and removes what it had
+ * begun.
  */
 export async function cloneProject(input: CloneProjectInput): Promise<Settled | null> {
+  const { node } = input;
   const requests: CloneRequest[] = [...(input.pending ?? [])];
-  let current: { request: CloneRequest; listeners: Set<string> } | null = null;
-  setHandler(requestClone, (request) => {
-    if (current !== null && isSame(current.request, request)) {
-      if (request.notify !== undefined) current.listeners.add(request.notify);
-    } else requests.push(request);
+  /** Who asked for what was cancelled before its turn. */
+  const dropped = new Set<string>();
+  let current: Current | null = null;
+
+  setHandler(requestClone, async (request) => {
+    const listeners = listenersOf([request]);
+    if (current === null || current.ended !== null) requests.push(request);
+    else if (isSame(current.request, request)) {
+      for (const listener of listeners) current.listeners.add(listener);
+      if (current.away) await tell(listeners, { node, status: 'pending', error: null });
+    } else if (current.away && request.action === 'fetch') {
+      await tell(listeners, { node, status: 'failed', error: `Node ${node} is not there.` });
+    } else {
+      requests.push(request);
+      if (current.request.action === 'clone' && request.action === 'clone') {
+        current.ended = 'superseded';
+        current.scope.cancel();
+      }
+    }
+  });
+  setHandler(cancelClone, () => {
+    for (const listener of listenersOf(requests.splice(0))) dropped.add(listener);
+    if (current === null) return;
+    current.ended = 'cancelled';
+    current.scope.cancel();
   });
 
   let last: Settled | null = null;
-  await condition(() => requests.length > 0, NO_REQUEST_WAIT);
+  const begun = (): boolean => requests.length > 0 || dropped.size > 0;
+  await condition(begun, NO_REQUEST_WAIT);
   for (let request = requests.shift(); request !== undefined; request = requests.shift()) {
-    const listeners = new Set(request.notify === undefined ? [] : [request.notify]);
-    current = { request, listeners };
     // Whoever asked for the same meanwhile is served by this very round.
-    const others = requests.filter((other) => !isSame(other, request));
-    for (const other of requests.splice(0)) {
-      if (isSame(other, request) && other.notify !== undefined) listeners.add(other.notify);
-    }
-    requests.push(...others);
+    const same = requests.filter((other) => isSame(other, request));
+    requests.splice(0, requests.length, ...requests.filter((other) => !isSame(other, request)));
+    const listeners = listenersOf([request, ...same]);
+    const round: Current = { request, listeners, scope: new CancellationScope(), away: false, ended: null };
+    current = round;
     try {
-      last = await serve(input, request, listeners);
+      last = await round.scope.run(() => serve(input, round));
     } catch (error) {
-      if (!isCancellation(error)) throw error;
-      await CancellationScope.nonCancellable(async () => {
-        for (const other of requests) if (other.notify !== undefined) listeners.add(other.notify);
-        await control.recordCloneFinished({
-          ...refOf(input),
-          action: request.action,
-          outcome: { kind: 'cancelled' },
-        });
-        await tell(listeners, { node: input.node, status: 'cancelled', error: null });
-      });
-      throw error;
+      if (!isCancellation(error)) {
+        await tell(listeners, { node, status: 'failed', error: String(error) });
+        throw error;
+      }
+      last = await CancellationScope.nonCancellable(() => afterCancel(input, round, requests));
+      // Somebody cancelled the workflow as a whole, in Temporal's own page.
+      if (round.ended === null) throw error;
     }
     current = null;
+    await tellDropped();
     if (workflowInfo().continueAsNewSuggested && requests.length > 0) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof cloneProject>({ ...input, pending: requests });
     }
   }
+  await tellDropped();
+  await condition(allHandlersFinished);
   return last;
+
+  async function tellDropped(): Promise<void> {
+    const listeners = new Set(dropped);
+    dropped.clear();
+    await tell(listeners, { node, status: 'cancelled', error: null });
+  }
+}
+
+/** Records that a round was cancelled; a round that a newer request replaced hands its listeners on to that one. */
+async function afterCancel(
+  input: CloneProjectInput,
+  { request, listeners, ended }: Current,
+  requests: CloneRequest[],
+): Promise<Settled> {
+  const cancelled: Settled = { status: 'cancelled', error: null, result: null };
+  const next = ended === 'superseded' ? requests.find(({ action }) => action === 'clone') : undefined;
+  if (next !== undefined) {
+    requests.push(...[...listeners].map((notify) => ({ ...next, notify })));
+    return cancelled;
+  }
+  await control.recordCloneFinished({
+    ...refOf(input),
+    action: request.action,
+    outcome: { kind: 'cancelled' },
+  });
+  await tell(listeners, { node: input.node, status: 'cancelled', error: null });
+  return cancelled;
 }
 
 const isSame = (a: CloneRequest, b: CloneRequest): boolean =>
   a.action === b.action && JSON.stringify(a.spec) === JSON.stringify(b.spec);
+
+const listenersOf = (requests: readonly CloneRequest[]): Set<string> =>
+  new Set(requests.flatMap(({ notify }) => (notify === undefined ? [] : [notify])));
 
 const refOf = ({ projectId, node }: CloneProjectInput) => {
   const { workflowId, runId } = workflowInfo();
   return { projectId, node, workflowId, runId };
 };
 
-async function serve(
-  input: CloneProjectInput,
-  request: CloneRequest,
-  listeners: ReadonlySet<string>,
-): Promise<Settled> {
+async function serve(input: CloneProjectInput, round: Current): Promise<Settled> {
   const { node } = input;
+  const { request, listeners } = round;
   const { action } = request;
   const ref = refOf(input);
   const settle = async (status: CloneStatus, error: string | null, result: CloneResult | null) => {
@@ -128,6 +192,7 @@ async function serve(
   try {
     result = await onNode(input, request, async () => {
       if (action === 'fetch') return false;
+      round.away = true;
       await control.recordCloneWaiting({ ...ref, action, detail: `waits for node ${node} to come back` });
       await tell(listeners, { node, status: 'pending', error: null });
       return true;
@@ -137,11 +202,16 @@ async function serve(
     const failure = isNotTaken(error)
       ? { code: 'clone_timeout', message: `Node ${node} is not there.` }
       : failureOf(error, { code: 'clone_timeout', message: `Node ${node} did not finish in time` });
-    await control.recordCloneFinished({ ...ref, action, outcome: { kind: 'failed', ...failure } });
-    return await settle('failed', failure.message, null);
+    return await CancellationScope.nonCancellable(async () => {
+      await control.recordCloneFinished({ ...ref, action, outcome: { kind: 'failed', ...failure } });
+      return await settle('failed', failure.message, null);
+    });
   }
-  await control.recordCloneFinished({ ...ref, action, outcome: { kind: 'done', result } });
-  return await settle('cloned', null, result);
+  // What is done is done, whatever is asked meanwhile.
+  return await CancellationScope.nonCancellable(async () => {
+    await control.recordCloneFinished({ ...ref, action, outcome: { kind: 'done', result } });
+    return await settle('cloned', null, result);
+  });
 }
 
 /**
@@ -153,7 +223,9 @@ async function onNode(
   request: CloneRequest,
   onAway: () => Promise<boolean>,
 ): Promise<CloneResult> {
-  const work = (wait: { scheduleToStartTimeout: '15 seconds' } | { scheduleToCloseTimeout: '7 days' }) => {
+  const work = (
+    wait: { scheduleToStartTimeout: typeof TAKEN_WITHIN } | { scheduleToCloseTimeout: typeof WAIT_FOR_NODE },
+  ) => {
     const activities = proxyActivities<ProjectActivities>({
       taskQueue: nodeQueue(input.node),
       startToCloseTimeout: ATTEMPT_MS,
@@ -169,8 +241,7 @@ async function onNode(
       summary: `${request.action} ${request.spec.name} on ${input.node}`,
       ...wait,
     });
-    // git gives up a little earlier than the engine, and says why.
-    const argument = { spec: request.spec, timeoutMs: ATTEMPT_MS - 60_000 };
+    const argument = { spec: request.spec, timeoutMs: GIT_MS };
     return request.action === 'clone'
       ? activities.cloneRepository(argument)
       : activities.fetchRepository(argument);

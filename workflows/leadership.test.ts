@@ -55,7 +55,8 @@ const lease = (cid: string, node: string, seconds: number) =>
     request: { node, leaseSeconds: seconds, by: 'test' },
     updateId: `${cid}-${node}-${Math.random()}`,
   });
-const known = (cid: string): Promise<Leadership | null> => getLeadership(test.plane.deps.db, { cid });
+const known = (cid: string): Promise<Leadership | null> =>
+  getLeadership(test.plane.deps.db, { cid, now: Date.now() });
 async function storedLease(cid: string): Promise<Record<string, unknown>> {
   return JSON.parse(String(await test.plane.deps.store.get(leaseKey(cid)))) as Record<string, unknown>;
 }

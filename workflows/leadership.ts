@@ -27,7 +27,7 @@ export const closeLeadership = defineSignal(MESSAGES.closeLeadership);
 
 /** The lease is renewed when a third of it has passed, so that two renewals may fail before it runs out. */
 const RENEW_PART = 3;
-/** How soon a renewal is tried again when the primary does not answer, in milliseconds. */
+/** How soon a renewal is tried again when the primary does not answer, in milliseconds; the lease's object likewise. */
 const RENEW_AGAIN_MS = 10_000;
 /** How often the primary takes a snapshot, in milliseconds: at most a day of segments is read by a new node. */
 const SNAPSHOT_EVERY_MS = 24 * 3_600_000;
@@ -41,46 +41,66 @@ const control = proxyLocalActivities<ControlActivities>({
   retry: { maximumInterval: '5 seconds' },
 });
 
+/** Writing the lease's object is tried again by the workflow itself: the store may be away for days. */
+const store = proxyLocalActivities<Pick<ControlActivities, 'writeLease'>>({
+  startToCloseTimeout: '20 seconds',
+  retry: { maximumAttempts: 2 },
+});
+
 /**
  * Who is primary of one space or project. A person selects a node; its lease is renewed while the node lives, and runs out when
  * it does not: then nobody is, until a person selects again. Each change of the primary is a new epoch, which everything that
  * a primary does carries, so that one that was deposed is refused. Losing every primary loses no memory: any node may write.
+ *
+ * PostgreSQL is the judge of epochs; the lease's object, where nodes look before they publish, follows it.
  */
 export async function leadership(input: LeadershipInput): Promise<void> {
   const { cid } = input;
   let state = input.state;
   let closed = false;
   let changes = 0;
-  let busy = false;
+  /** Whether the lease's object is still to be written. */
+  let leaseOpen = input.leaseOpen ?? false;
   const due = { snapshot: input.lastSnapshotAt, mirror: input.lastMirrorAt };
-  /** One change at a time: an epoch is given once. */
-  const alone = async <T>(work: () => Promise<T>): Promise<T> => {
-    await condition(() => !busy);
-    busy = true;
-    try {
-      return await work();
-    } finally {
-      busy = false;
-    }
+  // One change at a time, in order: an epoch is given once. A condition would let two that wait through at once.
+  let last: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work, work);
+    last = done;
+    return done;
   };
 
-  setHandler(selectPrimary, async ({ node, leaseSeconds, by }) =>
+  /** Records a state, and takes over what PostgreSQL knows better. @returns whether it was recorded as it is */
+  const adopt = async (
+    next: LeadershipState,
+    event: 'selected' | 'expired' | 'released' | null,
+    by: string,
+  ): Promise<boolean> => {
+    const { recorded, known } = await control.recordLeadership({ state: next, event, by });
+    state = recorded ? next : known;
+    changes += 1;
+    leaseOpen = true;
+    return recorded;
+  };
+
+  setHandler(selectPrimary, ({ node, leaseSeconds, by }) =>
     alone(async () => {
-      const now = Date.now();
-      const isRenewal = state?.primary === node;
-      const next: LeadershipState = {
-        cid,
-        primary: node,
-        epoch: isRenewal ? (state?.epoch ?? 0) : (state?.epoch ?? 0) + 1,
-        leaseSeconds,
-        issuedAt: isRenewal ? (state?.issuedAt ?? now) : now,
-        expiresAt: now + leaseSeconds * 1_000,
-        issuedBy: by,
-      };
-      await control.recordLeadership({ state: next, event: isRenewal ? null : 'selected', by });
-      state = next;
-      changes += 1;
-      return next;
+      for (;;) {
+        const now = Date.now();
+        const isRenewal = node !== null && state?.primary === node;
+        const next: LeadershipState = {
+          cid,
+          primary: node,
+          epoch: isRenewal ? (state?.epoch ?? 0) : (state?.epoch ?? 0) + 1,
+          leaseSeconds,
+          issuedAt: isRenewal ? (state?.issuedAt ?? now) : now,
+          expiresAt: node === null ? now : now + leaseSeconds * 1_000,
+          issuedBy: by,
+        };
+        const event = isRenewal ? null : node === null ? 'released' : 'selected';
+        // Another epoch was known than this workflow's: the next one is above it.
+        if (await adopt(next, event, by)) return next;
+      }
     }),
   );
   setHandler(closeLeadership, () => {
@@ -88,22 +108,31 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   });
 
   let renewAt = 0;
+  let writeAt = 0;
+  let handled = 0;
   // Beside the loop: a snapshot may take longer than the lease, which has to be renewed meanwhile.
   let leading: Promise<void> | null = null;
   while (!closed) {
+    if (changes !== handled && state !== null) {
+      handled = changes;
+      renewAt = Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART;
+      writeAt = 0;
+    }
     const now = Date.now();
-    const seen = changes;
-    const wakeAt =
-      state?.primary == null
-        ? null
-        : Math.min(renewAt, state.expiresAt, ...(leading === null ? [nextWork(due)] : []));
+    const wakes = [
+      ...(leaseOpen ? [writeAt] : []),
+      ...(state?.primary == null ? [] : [renewAt, state.expiresAt]),
+      ...(state?.primary == null || leading !== null ? [] : [nextWork(due)]),
+    ];
+    const wakeAt = wakes.length === 0 ? null : Math.min(...wakes);
     const wasLeading = leading !== null;
-    const news = (): boolean => closed || changes !== seen || wasLeading !== (leading !== null);
+    const news = (): boolean => closed || changes !== handled || wasLeading !== (leading !== null);
     if (wakeAt === null) await condition(news);
     else if (wakeAt > now) await condition(news, wakeAt - now);
     if (closed) break;
-    if (changes !== seen && state !== null) renewAt = Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART;
+    if (changes !== handled) continue;
     if (Date.now() >= renewAt) renewAt = await alone(renew);
+    if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
     if (state?.primary != null && leading === null && Date.now() >= nextWork(due)) {
       leading = lead(state, due).finally(() => {
         leading = null;
@@ -116,6 +145,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
         state,
         lastSnapshotAt: due.snapshot,
         lastMirrorAt: due.mirror,
+        leaseOpen,
       });
     }
   }
@@ -123,21 +153,35 @@ export async function leadership(input: LeadershipInput): Promise<void> {
 
   /** Renews the lease while its node lives; ends it when its time is over. @returns when to look again, epoch ms */
   async function renew(): Promise<number> {
-    if (state?.primary == null) return 0;
+    if (state?.primary == null) return Number.MAX_SAFE_INTEGER;
     const { primary, leaseSeconds } = state;
-    const isLive = await control.isNodeLive({ node: primary });
+    const isLive = await control.isNodeLive({ cid, node: primary });
     const now = Date.now();
     if (isLive) {
-      state = { ...state, expiresAt: now + leaseSeconds * 1_000 };
-      await control.recordLeadership({ state, event: null, by: 'engine' });
+      await adopt({ ...state, expiresAt: now + leaseSeconds * 1_000 }, null, 'engine');
       setCurrentDetails(`${primary} is primary in epoch ${state.epoch}`);
       return now + (leaseSeconds * 1_000) / RENEW_PART;
     }
     if (now < state.expiresAt) return Math.min(now + RENEW_AGAIN_MS, state.expiresAt);
-    state = { ...state, primary: null };
-    await control.recordLeadership({ state, event: 'expired', by: 'engine' });
+    await adopt({ ...state, primary: null }, 'expired', 'engine');
     setCurrentDetails(`the lease of ${primary} (epoch ${state.epoch}) ran out; nobody is primary`);
-    return 0;
+    return Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Writes the lease's object. @returns when to try again, epoch ms, should it not have worked */
+  async function writeLease(): Promise<number> {
+    if (state === null) return 0;
+    try {
+      await store.writeLease({ state });
+      leaseOpen = false;
+    } catch (error) {
+      const { message } = failureOf(error, {
+        code: 'store_unavailable',
+        message: 'The lease was not written',
+      });
+      setCurrentDetails(`the lease could not be written, and is tried again: ${message}`);
+    }
+    return Date.now() + RENEW_AGAIN_MS;
   }
 }
 

@@ -1,4 +1,4 @@
-import { proxyLocalActivities } from '@temporalio/workflow';
+import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { ProjectMemorySyncInput } from '../contract/workflows.ts';
 
@@ -9,5 +9,5 @@ const control = proxyLocalActivities<ControlActivities>({
 
 /** What a project's memory schedule starts: every live node sends and fetches in the project's space. */
 export async function projectMemorySync({ projectId }: ProjectMemorySyncInput): Promise<void> {
-  await control.syncProjectMemory({ projectId });
+  await control.syncProjectMemory({ projectId, runId: workflowInfo().runId });
 }

@@ -15,7 +15,7 @@ let made = 0;
 const keys = new Map<string, string>();
 
 beforeAll(async () => {
-  test = await startTestPlane();
+  test = await startTestPlane({ env: { MEMBRIDGE_GIT_HOSTS: 'git.example.org' } });
 });
 afterEach(async () => {
   await Promise.all(held.map((node) => node.stop()));
@@ -187,7 +187,82 @@ describe('a clone', () => {
   });
 });
 
+describe('what is asked after a cancel', () => {
+  it('is done, however soon it is asked', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    await post(id, 'clone', { node_id: a?.node, wait: false });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(1);
+    await post(id, 'cancel', { node_id: a?.node });
+    const again = post(id, 'clone', { node_id: a?.node });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(2);
+    a?.end(CLONED);
+    expect((await again).status).toBe(200);
+    expect(await of(id, a?.node ?? '')).toMatchObject({ clone_status: 'cloned' });
+  });
+
+  it('of a propagation is done, too', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    await post(id, 'propagate', { nodes: [a?.node], wait: false });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(1);
+    await post(id, 'cancel');
+    await post(id, 'propagate', { nodes: [a?.node], wait: false });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(2);
+    a?.end(CLONED);
+    await expect.poll(async () => (await get(id)).nodes[0]?.clone_status, SOON).toBe('cloned');
+  });
+});
+
+describe('newer settings', () => {
+  it('take the place of what is under way or waits', async () => {
+    await enrolNode(test, 'outdated', false);
+    const id = await project();
+    await post(id, 'clone', { node_id: 'outdated', wait: false });
+    await expect
+      .poll(() => of(id, 'outdated'), AWAY)
+      .toMatchObject({ detail: 'waits for node outdated to come back' });
+    await test.call('PATCH', `/api/runtime/projects/${id}`, { body: { branch: 'next' } });
+    await post(id, 'clone', { node_id: 'outdated', wait: false });
+    const node = host('outdated');
+    node.end(CLONED);
+    await expect.poll(() => of(id, 'outdated'), AWAY).toMatchObject({ clone_status: 'cloned' });
+    await expect.poll(() => node.branches.at(-1), SOON).toBe('next');
+  });
+});
+
 describe('a propagation', () => {
+  it('goes on when the workflow of one of its nodes is terminated', async () => {
+    const [a, b] = await nodes(2);
+    const id = await project();
+    await post(id, 'propagate', { nodes: [a?.node, b?.node], concurrency: 1, wait: false });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(1);
+    await test.plane.deps.engine.client.workflow
+      .getHandle(cloneProjectId(id, a?.node ?? ''))
+      .terminate('test');
+    b?.end(CLONED);
+    await expect.poll(async () => (await get(id)).propagation, AWAY).toMatchObject({ state: 'done' });
+    expect((await get(id)).nodes.map((node) => node.clone_status)).toEqual(['failed', 'cloned']);
+  });
+
+  it('holds no place for a clone that waited for its node already', async () => {
+    const [a] = await nodes(1);
+    await enrolNode(test, 'gone', false);
+    const id = await project();
+    await post(id, 'clone', { node_id: 'gone', wait: false });
+    await expect
+      .poll(() => of(id, 'gone'), AWAY)
+      .toMatchObject({ detail: 'waits for node gone to come back' });
+    // Its workflow knows it a moment later than the page.
+    await new Promise((resolve) => setTimeout(resolve, 16_000));
+    a?.end(CLONED);
+    await post(id, 'propagate', { nodes: ['gone', a?.node], concurrency: 1, wait: false });
+    await expect.poll(async () => (await get(id)).propagation, SOON).toMatchObject({ state: 'waiting' });
+    expect(a?.begun.clone).toBe(1);
+    expect((await post(id, 'fetch', { nodes: ['gone'] })).body['status']).toBe('nothing_to_propagate');
+    await post(id, 'cancel');
+  });
+
   it('serves so many nodes at once, and one that fails does not stop the others', async () => {
     const gauge = { now: 0, most: 0 };
     const all = await nodes(5, gauge);
@@ -290,6 +365,29 @@ describe('a look at the remotes', () => {
       behind: 3,
       error_message: 'no answer',
     });
+  });
+});
+
+describe('hosts that are not allowed any more', () => {
+  it('are not asked by a schedule either', async () => {
+    const [a] = await nodes(1);
+    const id = await project({ fetch_schedule: { cron: '0 3 1 1 *' } });
+    a?.end(CLONED);
+    await post(id, 'clone', { node_id: a?.node });
+    await test.plane.deps.db.pool.query(
+      `update managed_projects set repo_url = 'https://forbidden.example.net/a' where id = $1`,
+      [id],
+    );
+    await test.plane.deps.engine.client.schedule.getHandle(`fetch:${id}`).trigger();
+    const runs = async () => {
+      const found = [];
+      const query = `WorkflowId STARTS_WITH 'fetch:${id}:run'`;
+      for await (const run of test.plane.deps.engine.client.workflow.list({ query }))
+        found.push(run.status.name);
+      return found;
+    };
+    await expect.poll(runs, SOON).toEqual(['COMPLETED']);
+    expect(a?.begun.fetch).toBe(0);
   });
 });
 

@@ -1,6 +1,8 @@
 import {
   CancellationScope,
+  allHandlersFinished,
   condition,
+  continueAsNew,
   defineSignal,
   isCancellation,
   proxyLocalActivities,
@@ -19,9 +21,11 @@ import {
 
 export const nodeSettled = defineSignal<[NodeSettled]>(MESSAGES.nodeSettled);
 export const addNodes = defineSignal<[string[] | null]>(MESSAGES.addNodes);
+/** Cancels what was asked before; nodes that are added after it are served. */
+export const cancelPropagation = defineSignal(MESSAGES.cancelPropagation);
 
-/** Longer than a clone waits for its node (7 days) and works (5 attempts of 2 hours). */
-const DEADLINE = '8 days';
+/** Longer than a clone waits for its node (7 days) and works (5 attempts of 2 hours), in milliseconds. */
+const DEADLINE_MS = 8 * 24 * 3_600_000;
 
 const control = proxyLocalActivities<ControlActivities>({
   startToCloseTimeout: '20 seconds',
@@ -33,19 +37,23 @@ const control = proxyLocalActivities<ControlActivities>({
  * away is done when it returns and holds no place meanwhile. A request that comes in while this runs adds its nodes.
  */
 export async function propagateProject(input: PropagateInput): Promise<PropagateResult> {
-  const { projectId, action } = input;
+  const { projectId, action, resume } = input;
   const { workflowId, runId } = workflowInfo();
-  const startedAt = Date.now();
-  const queue: string[] = [];
+  const startedAt = resume?.startedAt ?? Date.now();
+  const queue: string[] = [...(resume?.queue ?? [])];
   /** Nodes that were asked and have not answered. */
-  const busy = new Set<string>();
+  const busy = new Set<string>(resume?.busy);
   /** Nodes that are away. */
-  const waiting = new Set<string>();
-  const settled = new Map<string, NodeSettled>();
-  const more: (string[] | null)[] = [input.nodes];
+  const waiting = new Set<string>(resume?.waiting);
+  /** Nodes that were cancelled and have not answered: their next answer is of what was asked before. */
+  const ending = new Set<string>(resume?.ending);
+  const settled = new Map<string, NodeSettled>(resume?.settled.map((told) => [told.node, told]));
+  const more: (string[] | null)[] = resume === undefined ? [input.nodes] : [];
+  let cancels = 0;
   let heard = 0;
   setHandler(nodeSettled, (told) => {
     heard += 1;
+    if (ending.delete(told.node) && (busy.has(told.node) || queue.includes(told.node))) return;
     busy.delete(told.node);
     waiting.delete(told.node);
     if (told.status === 'pending') waiting.add(told.node);
@@ -55,9 +63,19 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
     heard += 1;
     more.push(nodes);
   });
+  setHandler(cancelPropagation, () => {
+    heard += 1;
+    cancels += 1;
+    more.splice(0);
+    for (const node of queue.splice(0)) settled.set(node, { node, status: 'cancelled', error: null });
+    for (const asked of [busy, waiting]) {
+      for (const node of asked) ending.add(node);
+      asked.clear();
+    }
+  });
 
   const record = async (state: Propagation['state']): Promise<void> => {
-    const nodes = [...new Set([...queue, ...busy, ...waiting, ...settled.keys()])];
+    const nodes = [...new Set([...queue, ...busy, ...waiting, ...ending, ...settled.keys()])];
     setCurrentDetails(`${state}: ${settled.size} of ${nodes.length} nodes done`);
     // Looking at clones does not change how the project stands.
     if (action === 'fetch') return;
@@ -75,10 +93,18 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
       },
     });
   };
+  const cancelAll = async (): Promise<void> =>
+    await control.cancelClones({ projectId, nodes: [...busy, ...waiting, ...ending] });
 
+  let cancelled = 0;
   try {
     let shown: Propagation['state'] | null = null;
     for (;;) {
+      if (cancels > cancelled) {
+        cancelled = cancels;
+        // Their answers are waited for: they end when git is dead.
+        await cancelAll();
+      }
       for (const nodes of more.splice(0)) {
         for (const node of await control.listCloneTargets({ projectId, action, nodes })) {
           if (queue.includes(node) || busy.has(node) || waiting.has(node)) continue;
@@ -93,18 +119,43 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
         await control.requestClone({ projectId, node, action, notify: workflowId });
       }
       const known = heard;
-      const state = busy.size + queue.length > 0 ? 'running' : waiting.size > 0 ? 'waiting' : 'done';
-      if (state !== shown) await record(state);
-      shown = state;
+      const state =
+        busy.size + queue.length + ending.size > 0 ? 'running' : waiting.size > 0 ? 'waiting' : 'done';
+      const told = state === 'done' && cancelled > 0 ? 'cancelled' : state;
+      if (told !== shown) await record(told);
+      shown = told;
       // Recording took a while: what was heard meanwhile counts.
       if (heard !== known) continue;
       if (state === 'done') break;
-      if (!(await condition(() => heard !== known, DEADLINE))) break;
+      if (workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
+        await continueAsNew<typeof propagateProject>({
+          ...input,
+          resume: {
+            startedAt,
+            queue,
+            busy: [...busy],
+            waiting: [...waiting],
+            ending: [...ending],
+            settled: [...settled.values()],
+          },
+        });
+      }
+      const left = startedAt + DEADLINE_MS - Date.now();
+      if (left <= 0 || !(await condition(() => heard !== known, left))) {
+        for (const node of [...queue, ...busy, ...waiting, ...ending]) {
+          settled.set(node, { node, status: 'failed', error: 'its node did not come back in time' });
+        }
+        for (const open of [busy, waiting, ending]) open.clear();
+        queue.splice(0);
+        await record('done');
+        break;
+      }
     }
   } catch (error) {
     if (!isCancellation(error)) throw error;
+    // Somebody cancelled the workflow as a whole, in Temporal's own page.
     await CancellationScope.nonCancellable(async () => {
-      await control.cancelClones({ projectId, nodes: [...busy, ...waiting] });
+      await cancelAll();
       await record('cancelled');
     });
     throw error;

@@ -35,7 +35,12 @@ export interface RoundFinished extends RoundStarted {
  * Activities that run beside the API: status for people, and who is to sync next. All of them may run twice with the
  * effect of once.
  */
-export function createControlActivities(dependencies: { db: Database; client: Client; store: ObjectStore }) {
+export function createControlActivities(dependencies: {
+  db: Database;
+  client: Client;
+  store: ObjectStore;
+  gitHosts: readonly string[];
+}) {
   const { db, client } = dependencies;
 
   async function ask(

@@ -3,11 +3,17 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import type { LeadershipState } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
+import { getNode } from '../../db/queries/get-node.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { getNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
-import { recordLeadership, recordPrimaryAction } from '../../db/queries/record-leadership.ts';
+import { getLeadership, recordLeadership, recordPrimaryAction } from '../../db/queries/record-leadership.ts';
+import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
+import { toLeadershipState } from '../../engine/leadership-workflows.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+
+/** A machine on the original's agent reports every 10 s, and backs off to once a minute; in milliseconds. */
+const ORIGINAL_WITHIN_MS = 90_000;
 
 /** Activities of leadership beside the API. All of them may run twice with the effect of once. */
 export function createLeadershipActivities({ db, store }: { db: Database; store: ObjectStore }) {
@@ -15,30 +21,33 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
     listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
 
   return {
-    /**
-     * Records who is primary: in PostgreSQL, which refuses an epoch that went back, then as the original's lease in the object
-     * store, where nodes look before they publish.
-     */
+    /** Records who is primary in PostgreSQL, which refuses an epoch that went back. Gives what it knows then. */
     async recordLeadership(input: {
       state: LeadershipState;
       event: LeadershipEvent['event'] | null;
       by: string;
-    }): Promise<void> {
+    }): Promise<{ recorded: boolean; known: LeadershipState | null }> {
       const recorded = await recordLeadership(db, { ...input, now: Date.now() });
-      if (!recorded) return;
-      const lease = leaseOf(input.state);
-      const bytes = Buffer.from(`${JSON.stringify(lease, null, 2)}\n`);
-      await store.put(leaseKey(input.state.cid), bytes);
-      if (input.event === null) return;
-      const time = new Date(input.state.issuedAt).toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
-      const name = `${time}-${input.state.primary ?? 'nobody'}-${input.state.epoch}-${input.event}`;
-      const entry = Buffer.from(JSON.stringify({ ...lease, event: 'lease_written' }));
-      await store.put(leaseAuditKey(input.state.cid, name), entry);
+      const known = await getLeadership(db, { cid: input.state.cid, now: Date.now() });
+      return { recorded, known: known === null ? null : toLeadershipState(known) };
     },
 
-    /** Whether a node's last heartbeat is recent. */
-    async isNodeLive({ node }: { node: string }): Promise<boolean> {
-      return (await liveNodes()).includes(node);
+    /** Writes the original's lease into the object store, where nodes look before they publish, and its log. */
+    async writeLease({ state }: { state: LeadershipState }): Promise<void> {
+      const lease = leaseOf(state);
+      await store.put(leaseKey(state.cid), Buffer.from(`${JSON.stringify(lease, null, 2)}\n`));
+      const time = new Date(state.issuedAt).toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
+      const name = `${time}-${state.primary ?? 'nobody'}-${state.epoch}`;
+      const entry = Buffer.from(JSON.stringify({ ...lease, event: 'lease_written' }));
+      await store.put(leaseAuditKey(state.cid, name), entry);
+    },
+
+    /** Whether a node was heard of recently: an agent, or a machine that only reports in the original's way. */
+    async isNodeLive({ cid, node }: { cid: string; node: string }): Promise<boolean> {
+      if ((await liveNodes()).includes(node)) return true;
+      const reported = await listOriginalNodes(db, { cid });
+      const since = Date.now() - ORIGINAL_WITHIN_MS;
+      return reported.some(({ node_id, last_seen }) => node_id === node && (last_seen ?? 0) >= since);
     },
 
     /** The space of a canonical id as its primary takes part in it, when this is to be done for it; else null. */
@@ -51,6 +60,8 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       const space = await getSpace(db, { cid });
       if (space?.canonical_id !== cid) return null;
       if (what === 'mirror' && (!space.mirror || space.encrypted)) return null;
+      // A machine that only reports in the original's way hosts no queue: there is nothing to ask of it.
+      if ((await getNode(db, { id: node, now: Date.now() })) === null) return null;
       return (await getNodeSpaceConfigs(db, { cid, nodes: [node] })).get(node) ?? null;
     },
 

@@ -1,12 +1,13 @@
+import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
+import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import type { CloneAction, Propagation } from '../../contract/projects.ts';
-import { cloneProjectId } from '../../contract/workflows.ts';
+import { MESSAGES, type NodeSettled } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
-import { toCloneSpec } from '../../db/project-rows.ts';
 import { listCloneTargets } from '../../db/queries/list-clone-targets.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
-import { getProject } from '../../db/queries/list-projects.ts';
+import { getCloneSpec, getProject } from '../../db/queries/list-projects.ts';
 import { getNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import {
   recordCloneFinished,
@@ -15,11 +16,20 @@ import {
   type CloneRef,
 } from '../../db/queries/record-clone.ts';
 import { recordPropagation } from '../../db/queries/record-propagation.ts';
-import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
-import { cancelWorkflow, requestClone } from '../../engine/project-workflows.ts';
+import { requestSync } from '../../engine/memory-workflows.ts';
+import { cancelClone, requestClone } from '../../engine/project-workflows.ts';
 
 /** Activities of managed projects beside the API. All of them may run twice with the effect of once. */
-export function createProjectControlActivities({ db, client }: { db: Database; client: Client }) {
+export function createProjectControlActivities({
+  db,
+  client,
+  gitHosts,
+}: {
+  db: Database;
+  client: Client;
+  /** Hosts that projects may be cloned from; empty: all. */
+  gitHosts: readonly string[];
+}) {
   return {
     /** Shows that a clone waits. Gives whether its project and node are still there. */
     async recordCloneWaiting(input: CloneRef & { action: CloneAction; detail: string }): Promise<boolean> {
@@ -50,7 +60,7 @@ export function createProjectControlActivities({ db, client }: { db: Database; c
       return await listCloneTargets(db, { ...input, liveSince: Date.now() - ONLINE_WITHIN_MS });
     },
 
-    /** Asks one node to work on a project as it is now. A project that was deleted meanwhile is told of as cancelled. */
+    /** Asks one node to work on a project as it is now. One that was deleted meanwhile, or may not be cloned, is told of so. */
     async requestClone(input: {
       projectId: string;
       node: string;
@@ -58,30 +68,39 @@ export function createProjectControlActivities({ db, client }: { db: Database; c
       notify: string;
     }): Promise<void> {
       const { projectId, node, action, notify } = input;
-      const project = await getProject(db, { id: projectId });
-      if (project === null) {
-        const settled = { node, status: 'cancelled', error: 'the project was deleted' };
-        await client.workflow.getHandle(notify).signal('nodeSettled', settled);
-        return;
+      const settle = (status: NodeSettled['status'], error: string): Promise<void> =>
+        client.workflow.getHandle(notify).signal(MESSAGES.nodeSettled, { node, status, error });
+      const spec = await getCloneSpec(db, { id: projectId });
+      if (spec === null) return await settle('cancelled', 'the project was deleted');
+      const { host } = parseGitUrl(spec.repoUrl);
+      if (!isAllowedHost(host, gitHosts)) {
+        return await settle('failed', `${host} is not among the hosts of MEMBRIDGE_GIT_HOSTS.`);
       }
-      await requestClone(client, { projectId, node }, { action, spec: toCloneSpec(project), notify });
+      await requestClone(client, { projectId, node }, { action, spec, notify });
     },
 
     /** Cancels what nodes do with a project. */
     async cancelClones(input: { projectId: string; nodes: string[] }): Promise<void> {
-      for (const node of input.nodes) await cancelWorkflow(client, cloneProjectId(input.projectId, node));
+      for (const node of input.nodes) await cancelClone(client, input.projectId, node);
     },
 
-    /** Has every live node send and fetch in a project's space; nothing when it has none any more. */
-    async syncProjectMemory({ projectId }: { projectId: string }): Promise<void> {
+    /**
+     * Has every live node send and fetch in a project's space; nothing when it has none any more.
+     * @param input.runId of the workflow: jobs are named by it, so that asking again asks for the same ones
+     */
+    async syncProjectMemory({ projectId, runId }: { projectId: string; runId: string }): Promise<void> {
       const project = await getProject(db, { id: projectId });
       if (project === null) return;
       const nodes = await listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
       const cid = project.space ?? project.canonical_id;
-      for (const [node, space] of await getNodeSpaceConfigs(db, { cid, nodes })) {
-        const request = { jobId: newJobId(), action: 'sync', trigger: 'schedule' } as const;
-        await requestSync(client, { space, node }, request);
-      }
+      const configs = await getNodeSpaceConfigs(db, { cid, nodes });
+      await Promise.all(
+        [...configs].map(async ([node, space]) => {
+          const name = createHash('sha256').update(`${runId}/${node}`).digest('hex').slice(0, 16);
+          const request = { jobId: `job_${name}`, action: 'sync', trigger: 'schedule' } as const;
+          await requestSync(client, { space, node }, request);
+        }),
+      );
     },
   };
 }

@@ -68,7 +68,7 @@ async function run<T>(
       workDir: node.work,
       node: name,
       dryrun,
-      credentialOf: async (projectId) => {
+      credentialOf: async ({ projectId }) => {
         asked.push(projectId);
         return await Promise.resolve(credential);
       },

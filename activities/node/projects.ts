@@ -21,7 +21,7 @@ export interface ProjectActivityOptions {
   /** Refuse with a clear message instead of acting (MEMBRIDGE_AGENT_DRYRUN=1). */
   readonly dryrun: boolean;
   /** Asks the control plane; called only for a project that has a credential. */
-  readonly credentialOf: (projectId: string) => Promise<NodeCredential>;
+  readonly credentialOf: (spec: Pick<CloneSpec, 'projectId' | 'repoUrl'>) => Promise<NodeCredential>;
 }
 
 /** How many of a node's clones git works on at once. The others wait, and their time does not run. */
@@ -54,7 +54,7 @@ export function createProjectActivities(options: ProjectActivityOptions) {
       };
       const onWait = (): void => progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
       return await gate.pass(signal, onWait, async () => {
-        const credential = spec.hasCredential ? await credentialOf(spec.projectId) : NO_CREDENTIAL;
+        const credential = spec.hasCredential ? await credentialOf(spec) : NO_CREDENTIAL;
         return await act(spec, { reposBase, workDir, credential, signal, progress, timeoutMs });
       });
     } catch (error) {

@@ -2,17 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
-import { cloneProjectId } from '../../contract/workflows.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
 import { deleteProject } from '../../db/queries/delete-project.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
+import { getProject } from '../../db/queries/list-projects.ts';
+import { getLeadership, renameLeadership } from '../../db/queries/record-leadership.ts';
 import { updateProject, type ProjectChange } from '../../db/queries/update-project.ts';
-import { cancelPropagations, cancelWorkflow } from '../../engine/project-workflows.ts';
+import { closeLeadership, ensureLeadership } from '../../engine/leadership-workflows.ts';
+import { cancelClone, cancelPropagations } from '../../engine/project-workflows.ts';
 import { setSchedule } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
-import { promote } from '../leadership.ts';
+import { nameOf, promote, release } from '../leadership.ts';
 import { needNode, notFound } from '../not-found.ts';
 import type { Caller } from '../route.ts';
 
@@ -41,17 +43,20 @@ export async function addProject(
   });
   try {
     await applySchedules(deps, created);
-    await lead(deps, created, given.primary_node_id, caller);
+    return await lead(deps, created, given.primary_node_id, caller);
   } catch (error) {
     await deleteProject(deps.db, { id, now: deps.now() });
+    await applySchedules(deps, { ...created, fetch_schedule: null, memory_schedule: null }).catch(
+      () => undefined,
+    );
     throw error;
   }
-  return created;
 }
 
 /**
  * Changes a project. A new name gives it a new canonical id, and leaves the one before as an alias; clones stay where they are.
- * @throws MembridgeError as addProject; when the engine is away the settings are kept, and the same call may be made again
+ * @throws MembridgeError as addProject; nothing is changed when a schedule means nothing. When the engine is away the settings may
+ *   be kept, and the same call may be made again
  */
 export async function changeProject(
   deps: Deps,
@@ -63,48 +68,100 @@ export async function changeProject(
   const change: ProjectChange = columnsOf(given, deps.now());
   if (given.name !== undefined)
     Object.assign(change, { name: given.name, canonical_id: canonicalId(given.name) });
-  if (given.repo_url !== undefined) {
-    change.repo_url = given.repo_url;
-    // A secret goes to the host that it was given for, and to no other.
-    if (parseGitUrl(given.repo_url).host !== parseGitUrl(project.repo_url).host) {
-      Object.assign(change, { credential: null, credential_info: null });
-    }
-  }
+  if (given.repo_url !== undefined) change.repo_url = given.repo_url;
+  if (given.primary_node_id === null) change.primary_node_id = null;
   if (given.new_nodes === true && project.new_nodes) delete change.new_nodes_since;
-  const changed = await updateProject(deps.db, { id: project.id, change, now: deps.now() });
+  // First what the engine may find wrong: nothing is kept then.
+  const { fetch_schedule = project.fetch_schedule, memory_schedule = project.memory_schedule } = given;
+  const schedules = { fetch_schedule: next(fetch_schedule), memory_schedule: next(memory_schedule) };
+  await applySchedules(deps, { ...project, ...schedules, name: given.name ?? project.name });
+  let changed: ManagedProject | null;
+  try {
+    changed = await updateProject(deps.db, { id: project.id, change, now: deps.now() });
+  } catch (error) {
+    await applySchedules(deps, project).catch(() => undefined);
+    throw error;
+  }
   if (changed === null) throw notFound('project', project.id);
-  await applySchedules(deps, changed);
-  await lead(deps, changed, given.primary_node_id, caller);
-  return changed;
+  if (changed.canonical_id !== project.canonical_id)
+    await takeLeadershipAlong(deps, project, changed, caller);
+  return await lead(deps, changed, given.primary_node_id, caller);
 }
+
+const next = (schedule: { cron: string } | null): ManagedProject['fetch_schedule'] =>
+  schedule === null ? null : { cron: schedule.cron, next_at: null };
 
 /** How long a primary's lease is that a project was given without saying how long, in seconds: the original's default. */
 const LEASE_SECONDS = 3_600;
 
-/** A project's primary node is the primary of its canonical id: one truth, with an epoch. */
+/**
+ * A project's primary node is the one that was last selected for its canonical id: one truth, with an epoch.
+ * @param node the new one; null: nobody is to be; undefined: nothing changes
+ */
 async function lead(
   deps: Deps,
   project: ManagedProject,
   node: string | null | undefined,
   caller: Caller,
+): Promise<ManagedProject> {
+  if (node === undefined) return project;
+  const cid = project.canonical_id;
+  if (node === null) await release(deps, cid, nameOf(caller));
+  else {
+    const select = { primary_node_id: node, lease_seconds: LEASE_SECONDS };
+    await promote(deps, { cid, select, caller });
+  }
+  return (await getProject(deps.db, { id: project.id })) ?? project;
+}
+
+/** Makes a node the primary of a project that has none. */
+export async function leadFirst(
+  deps: Deps,
+  project: ManagedProject,
+  node: string,
+  caller: Caller,
 ): Promise<void> {
-  if (node == null) return;
-  const select = { primary_node_id: node, lease_seconds: LEASE_SECONDS };
-  await promote(deps, { cid: project.canonical_id, select, caller });
+  if (project.primary_node_id === null) await lead(deps, project, node, caller);
+}
+
+/** A renamed project keeps its primary and its epochs, unless a memory space of the old name has them. */
+async function takeLeadershipAlong(
+  deps: Deps,
+  before: ManagedProject,
+  after: ManagedProject,
+  caller: Caller,
+): Promise<void> {
+  const [from, to] = [before.canonical_id, after.canonical_id];
+  if ((await getSpace(deps.db, { cid: from }))?.canonical_id === from) {
+    return void (await lead(deps, after, after.primary_node_id ?? undefined, caller));
+  }
+  await renameLeadership(deps.db, { from, to });
+  const led = await getLeadership(deps.db, { cid: to, now: deps.now() });
+  await callEngine(deps.engine, async (client) => {
+    await closeLeadership(client, from);
+    if (led !== null) await ensureLeadership(client, led);
+  });
 }
 
 /**
  * Ends everything that a project does, and removes it. The clones on the nodes stay.
  * @throws MembridgeError engine_unavailable, and then the project is still there
  */
-export async function removeProject(deps: Deps, project: ManagedProject): Promise<void> {
+export async function removeProject(deps: Deps, project: ManagedProject, caller: Caller): Promise<void> {
+  const { id, canonical_id: cid } = project;
   await callEngine(deps.engine, async (client) => {
-    await cancelPropagations(client, project.id);
-    for (const { node_id } of project.nodes)
-      await cancelWorkflow(client, cloneProjectId(project.id, node_id));
+    await cancelPropagations(client, id);
+    for (const { node_id } of project.nodes) await cancelClone(client, id, node_id);
     for (const kind of ['fetch', 'memory'] as const) await setSchedule(client, { kind, project, cron: null });
   });
-  await deleteProject(deps.db, { id: project.id, now: deps.now() });
+  const isSpace = (await getSpace(deps.db, { cid }))?.canonical_id === cid;
+  if (!isSpace) await release(deps, cid, nameOf(caller));
+  const nodes = await deleteProject(deps.db, { id, now: deps.now() });
+  await callEngine(deps.engine, async (client) => {
+    if (!isSpace) await closeLeadership(client, cid);
+    // What was asked for while this went on.
+    for (const node of nodes ?? []) await cancelClone(client, id, node);
+  });
 }
 
 /** Makes the engine's schedules what a project says. @throws MembridgeError bad_request for a cron that means nothing */
@@ -123,7 +180,15 @@ export async function applySchedules(deps: Deps, project: ManagedProject): Promi
 }
 
 function columnsOf(given: UpdateManagedProject, now: number): ProjectChange {
-  const { memory_schedule, fetch_schedule, new_nodes, name: _name, repo_url: _url, ...same } = given;
+  const {
+    memory_schedule,
+    fetch_schedule,
+    new_nodes,
+    name: _name,
+    repo_url: _url,
+    primary_node_id: _primary,
+    ...same
+  } = given;
   return {
     ...same,
     ...(memory_schedule === undefined ? {} : { memory_cron: memory_schedule?.cron ?? null }),

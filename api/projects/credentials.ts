@@ -1,5 +1,5 @@
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
-import { parseGitUrl } from '../../contract/git-url.ts';
+import { originOf, parseGitUrl } from '../../contract/git-url.ts';
 import {
   PutCredential,
   type CredentialInfo,
@@ -52,14 +52,23 @@ export async function removeCredential(deps: Deps, project: ManagedProject): Pro
 /**
  * What a node needs to reach a project's repository. It is given to nodes that were asked to clone it, over their own
  * authenticated connection, and enters no workflow.
- * @throws MembridgeError not_found when this node has no part in the project; internal when the seal does not open
+ * @param input.repoUrl the address that the node is about to ask
+ * @throws MembridgeError not_found when this node has no part in the project; conflict when that is not its address any more;
+ *   internal when the seal does not open
  */
 export async function credentialForNode(
   deps: Deps,
-  input: { projectId: string; node: string },
+  input: { projectId: string; node: string; repoUrl: string },
 ): Promise<NodeCredential> {
   const found = await getSealedCredential(deps.db, input);
   if (found === null) throw notFound('project', input.projectId);
+  // What waited for its node may be of an earlier address: a secret goes where it was given for, and nowhere else.
+  if (originOf(input.repoUrl) !== originOf(found.repoUrl)) {
+    throw new MembridgeError(
+      'conflict',
+      `The project's repository is at ${originOf(found.repoUrl)} by now, not at ${originOf(input.repoUrl)}: clone it again.`,
+    );
+  }
   if (found.sealed === null) return { credential: null, known_hosts: found.knownHosts };
   const text = unseal(deps.config.signingKey, found.sealed, contextOf(input.projectId));
   return { credential: PutCredential.parse(JSON.parse(text)), known_hosts: found.knownHosts };
@@ -70,7 +79,8 @@ async function changed(
   project: ManagedProject,
   change: { credential: string | null; credential_info: CredentialInfo | null },
 ): Promise<ManagedProject> {
-  const updated = await updateProject(deps.db, { id: project.id, change, now: deps.now() });
+  const ifAt = project.repo_url;
+  const updated = await updateProject(deps.db, { id: project.id, change, now: deps.now(), ifAt });
   if (updated === null) throw notFound('project', project.id);
   return updated;
 }

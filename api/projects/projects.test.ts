@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../../contract/canonical-id.ts';
+import { selectPrimary } from '../../engine/leadership-workflows.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
 
 const REPO = 'https://git.example.org/team/garden.git';
@@ -153,7 +154,7 @@ describe('a credential', () => {
     expect(JSON.stringify([rows, events, await get(id)])).not.toContain(TOKEN);
 
     const asNode = { headers: { 'X-MEMBRIDGE-AGENT': keyOfA } };
-    const forNode = `/api/agent/projects/${String(id)}/credential`;
+    const forNode = `/api/agent/projects/${String(id)}/credential?repo_url=${encodeURIComponent(REPO)}`;
     expect((await test.call('GET', forNode, asNode)).status).toBe(404);
     await test.call('POST', `/api/runtime/projects/${String(id)}/clone`, {
       body: { node_id: 'a', wait: false },
@@ -176,16 +177,42 @@ describe('a credential', () => {
     expect((await test.call('GET', forNode, asNode)).body).toMatchObject({ credential: null });
   });
 
-  it('goes with its host: another host drops it', async () => {
+  it('is not given for another address than the project’s', async () => {
     const { id } = await create();
     await test.call('PUT', `/api/runtime/projects/${String(id)}/credential`, {
       body: { kind: 'token', token: TOKEN },
     });
-    const { body } = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
-      body: { repo_url: 'https://x.internal.example.org/a' },
+    await test.call('POST', `/api/runtime/projects/${String(id)}/clone`, {
+      body: { node_id: 'a', wait: false },
     });
-    expect(body['credential']).toBeNull();
+    const ask = (address: string) =>
+      test.call(
+        'GET',
+        `/api/agent/projects/${String(id)}/credential?repo_url=${encodeURIComponent(address)}`,
+        {
+          headers: { 'X-MEMBRIDGE-AGENT': keyOfA },
+        },
+      );
+    await expect.poll(async () => (await ask(REPO)).status, { timeout: 15_000 }).toBe(200);
+    for (const other of [
+      'https://x.internal.example.org/a',
+      'http://git.example.org/a',
+      'https://git.example.org:8443/a',
+    ]) {
+      const refused = await ask(other);
+      expect([refused.status, JSON.stringify(refused.body).includes(TOKEN)], other).toEqual([409, false]);
+    }
   });
+
+  it.each(['http://git.example.org/a', 'https://git.example.org:8443/a', 'https://x.internal.example.org/a'])(
+    'goes when the address becomes %s',
+    async (repo_url) => {
+      const { id } = await create();
+      const path = `/api/runtime/projects/${String(id)}`;
+      await test.call('PUT', `${path}/credential`, { body: { kind: 'token', token: TOKEN } });
+      expect((await test.call('PATCH', path, { body: { repo_url } })).body['credential']).toBeNull();
+    },
+  );
 
   it('an ssh key is known by its fingerprint; one that cannot be used is refused without repeating it', async () => {
     const { id } = await create({ repo_url: 'git@git.example.org:team/garden.git' });
@@ -222,6 +249,23 @@ describe('a credential', () => {
 });
 
 describe('schedules', () => {
+  it('that mean nothing change nothing, so that the control plane starts again', async () => {
+    const { id } = await create({ fetch_schedule: { cron: '0 3 * * *' } });
+    const { status } = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
+      body: { fetch_schedule: { cron: '99 * * * *' }, tags: ['x'] },
+    });
+    expect(status).toBe(400);
+    expect(await get(id)).toMatchObject({ fetch_schedule: { cron: '0 3 * * *' }, tags: [] });
+    // A name that is taken leaves the schedule as it was, too.
+    const { name } = await create();
+    const taken = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
+      body: { fetch_schedule: { cron: '30 3 * * *' }, name },
+    });
+    expect(taken.status).toBe(409);
+    const { spec } = await test.plane.deps.engine.client.schedule.getHandle(`fetch:${String(id)}`).describe();
+    expect(spec.calendars?.[0]?.minute).toEqual([{ start: 0, end: 0, step: 1 }]);
+  });
+
   it('are Temporal’s: made, changed and removed with the project', async () => {
     const { id } = await create({ fetch_schedule: { cron: '0 3 * * *' } });
     const schedule = test.plane.deps.engine.client.schedule.getHandle(`fetch:${String(id)}`);
@@ -269,8 +313,9 @@ describe('leadership', () => {
 
   it('is written as the original’s lease', async () => {
     const { canonical_id: cid } = await create({ primary_node_id: 'a' });
-    const bytes = await test.plane.deps.store.get(`projects/${String(cid)}/leadership/lease.json`);
-    expect(JSON.parse(String(bytes))).toMatchObject({
+    const key = `projects/${String(cid)}/leadership/lease.json`;
+    await expect.poll(() => test.plane.deps.store.get(key), { timeout: 15_000 }).not.toBeNull();
+    expect(JSON.parse(String(await test.plane.deps.store.get(key)))).toMatchObject({
       canonical_id: cid,
       primary_node_id: 'a',
       epoch: 1,
@@ -279,16 +324,62 @@ describe('leadership', () => {
     });
   });
 
-  it('many promotions at once have epochs of their own', async () => {
+  it('many promotions at once have epochs of their own, each with one primary', async () => {
     const { canonical_id } = await create();
     const cid = String(canonical_id);
-    const nodes = ['a', 'b', 'a', 'b', 'a', 'b'];
-    const answers = await Promise.all(nodes.map((node) => select(cid, node)));
-    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    const { client } = test.plane.deps.engine;
+    const states = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f'].map((node) =>
+        selectPrimary(client, {
+          cid,
+          known: null,
+          request: { node, leaseSeconds: 3_600, by: 'test' },
+          updateId: `${cid}-${node}`,
+        }),
+      ),
+    );
+    const named = states.map((state) => state.epoch).toSorted((a, b) => a - b);
+    expect(named).toEqual([1, 2, 3, 4, 5, 6]);
+    const { primary_node_id } = await of(cid);
+    expect(primary_node_id).toBe(states.find((state) => state.epoch === 6)?.primary);
+    await expect
+      .poll(
+        async () =>
+          JSON.parse(
+            String(await test.plane.deps.store.get(`projects/${cid}/leadership/lease.json`)),
+          ) as unknown,
+      )
+      .toMatchObject({ primary_node_id, epoch: 6 });
     const { epoch, events } = await of(cid);
     expect((events as { epoch: number }[]).map((event) => event.epoch)).toEqual(
       Array.from({ length: Number(epoch) }, (_, n) => Number(epoch) - n),
     );
+  });
+
+  it('goes along with a rename, ends when nobody is to be primary, and its epochs never begin again', async () => {
+    const project = await create({ primary_node_id: 'a' });
+    const path = `/api/runtime/projects/${String(project['id'])}`;
+    const renamed = await test.call('PATCH', path, { body: { name: 'led elsewhere' } });
+    const cid = String(renamed.body['canonical_id']);
+    expect(renamed.body['primary_node_id']).toBe('a');
+    expect(await of(cid)).toMatchObject({ primary_node_id: 'a', epoch: 1 });
+    expect(
+      (await test.call('PATCH', path, { body: { primary_node_id: null } })).body['primary_node_id'],
+    ).toBeNull();
+    expect(await of(cid)).toMatchObject({ primary_node_id: null, epoch: 2, status: 'needs_selection' });
+    await test.call('PATCH', path, { body: { primary_node_id: 'b' } });
+    expect(await of(cid)).toMatchObject({ primary_node_id: 'b', epoch: 3 });
+    await test.call('DELETE', path);
+    const { client } = test.plane.deps.engine;
+    for (const id of [cid, String(project['canonical_id'])]) {
+      await expect
+        .poll(async () => (await client.workflow.getHandle(`leadership:${id}`).describe()).status.name, {
+          timeout: 15_000,
+        })
+        .toBe('COMPLETED');
+    }
+    const again = await create({ name: 'led elsewhere', primary_node_id: 'a' });
+    expect(await of(String(again['canonical_id']))).toMatchObject({ primary_node_id: 'a', epoch: 5 });
   });
 
   it('of a project or node that is not there is refused', async () => {

@@ -1,3 +1,4 @@
+import { WorkflowFailedError } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
@@ -8,17 +9,16 @@ import { toCloneSpec } from '../../db/project-rows.ts';
 import { listCloneTargets } from '../../db/queries/list-clone-targets.ts';
 import { getProject } from '../../db/queries/list-projects.ts';
 import { listOpenClones } from '../../db/queries/record-clone-progress.ts';
-import { recordCloneWaiting } from '../../db/queries/record-clone.ts';
-import { updateProject } from '../../db/queries/update-project.ts';
+import { recordCloneAsked } from '../../db/queries/record-clone.ts';
 import type { WorkflowRef } from '../../engine/memory-workflows.ts';
 import {
+  cancelClone,
   cancelPropagations,
-  cancelWorkflow,
   requestClone,
   requestPropagation,
 } from '../../engine/project-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
+import { callEngine, translateEngineError } from '../engine-calls.ts';
 import { needNode, notFound } from '../not-found.ts';
 
 /** A managed project by its id. @throws MembridgeError not_found */
@@ -40,7 +40,7 @@ function refuseForbiddenHost(deps: Deps, project: ManagedProject): void {
 
 /**
  * Asks one node to clone a project, or to bring its clone up to date. From here on the engine loses it no more.
- * @param nodeId the primary where none is named; it becomes the primary where there is none
+ * @param nodeId the primary where none is named
  * @throws MembridgeError bad_request when no node is named and there is no primary; not_found; forbidden; engine_unavailable
  */
 export async function acceptClone(
@@ -56,10 +56,6 @@ export async function acceptClone(
     });
   }
   const { id: node } = await needNode(deps, wanted);
-  const now = deps.now();
-  if (project.primary_node_id === null) {
-    await updateProject(deps.db, { id: project.id, change: { primary_node_id: node }, now });
-  }
   const request = { action: 'clone' as const, spec: toCloneSpec(project) };
   const ref = await callEngine(deps.engine, (client) =>
     requestClone(client, { projectId: project.id, node }, request),
@@ -111,13 +107,19 @@ export async function waitForPropagation(
   return result === 'not yet' ? null : ((result as PropagateResult | null)?.results ?? []);
 }
 
-/** A workflow's result; null when it was cancelled or failed, which PostgreSQL tells more of. */
+/**
+ * A workflow's result; null when it was cancelled or failed, which PostgreSQL tells more of.
+ * @throws MembridgeError engine_unavailable when the engine goes away meanwhile: nobody knows then how it ended
+ */
 async function resultOf(deps: Deps, ref: WorkflowRef, waitMs: number): Promise<unknown> {
   const stop = new AbortController();
-  const { client } = deps.engine;
+  const { client, address } = deps.engine;
   const result = client
     .withAbortSignal(stop.signal, () => client.workflow.getHandle(ref.workflowId, ref.runId).result())
-    .catch(() => null);
+    .catch((error: unknown) => {
+      if (stop.signal.aborted || error instanceof WorkflowFailedError) return null;
+      throw translateEngineError(error, address.address);
+    });
   try {
     return await Promise.race([result, sleep(waitMs, 'not yet' as const, { signal: stop.signal })]);
   } finally {
@@ -134,23 +136,24 @@ export async function cancelProject(
   const nodes = node === undefined ? project.nodes.map((each) => each.node_id) : [node];
   await callEngine(deps.engine, async (client) => {
     if (node === undefined) await cancelPropagations(client, project.id);
-    for (const each of nodes) await cancelWorkflow(client, cloneProjectId(project.id, each));
+    for (const each of nodes) await cancelClone(client, project.id, each);
   });
 }
 
 /** Asks a node that enrolled after a project wanted new nodes to clone it. */
 export async function joinNode(deps: Deps, input: { projectId: string; node: string }): Promise<void> {
   const project = await needManagedProject(deps, input.projectId);
-  const ref = await acceptClone(deps, project, input.node);
-  // So that it is not asked again before the workflow has begun.
-  const detail = `waits for node ${input.node} to take it`;
-  await recordCloneWaiting(deps.db, { ...input, ...ref, action: 'clone', detail, now: deps.now() });
+  refuseForbiddenHost(deps, project);
+  const workflowId = cloneProjectId(input.projectId, input.node);
+  // First, so that it is not asked twice; should asking fail, the row says so in a moment, and the page offers to clone.
+  if (!(await recordCloneAsked(deps.db, { ...input, workflowId, now: deps.now() }))) return;
+  await acceptClone(deps, project, input.node);
 }
 
 /** Cancels everything that one node does with any project: it is about to be removed. */
 export async function cancelNodeClones(deps: Deps, node: string): Promise<void> {
   const open = (await listOpenClones(deps.db)).filter(({ node_id }) => node_id === node);
   await callEngine(deps.engine, async (client) => {
-    for (const { workflow_id } of open) await cancelWorkflow(client, workflow_id);
+    for (const { project_id } of open) await cancelClone(client, project_id, node);
   });
 }

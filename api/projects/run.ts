@@ -10,6 +10,7 @@ import type {
   PropagateProjectResponse,
 } from '../../contract/projects.ts';
 import type { Deps } from '../deps.ts';
+import type { Caller } from '../route.ts';
 import { ProblemError } from '../problems.ts';
 import {
   acceptClone,
@@ -18,6 +19,7 @@ import {
   waitForClone,
   waitForPropagation,
 } from './requests.ts';
+import { leadFirst } from './change.ts';
 import { showClone } from './show.ts';
 
 /** The status of an answer that says that the work goes on. */
@@ -30,11 +32,12 @@ const ACCEPTED = 202;
 export async function clone(
   deps: Deps,
   project: ManagedProject,
-  body: z.infer<typeof CloneProject>,
+  body: z.infer<typeof CloneProject> & { caller: Caller },
   res: Response,
 ): Promise<z.input<typeof CloneProjectResponse>> {
   const ref = await acceptClone(deps, project, body.node_id);
   const { node, workflowId } = ref;
+  await leadFirst(deps, project, node, body.caller);
   const status = await waitForClone(deps, project.id, ref, body.wait ? deps.syncWaitMs : 0);
   if (status === null && body.wait) {
     throw new ProblemError(
@@ -47,6 +50,13 @@ export async function clone(
     res.status(ACCEPTED);
     const now = (await needManagedProject(deps, project.id)).nodes.find((each) => each.node_id === node);
     return { status: 'cloning', node, workflow_id: workflowId, result: now ?? null };
+  }
+  if (status.clone_status === 'pending' || status.clone_status === 'cloning') {
+    throw new ProblemError(
+      'clone_timeout',
+      `The clone of ${project.name} on ${node} goes on: ${status.detail}.`,
+      { workflow_id: workflowId, node },
+    );
   }
   if (status.clone_status !== 'cloned') {
     const code = status.error_code ?? 'clone_failed';

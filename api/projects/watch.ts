@@ -11,6 +11,7 @@ import {
   type CloneMoment,
 } from '../../db/queries/record-clone-progress.ts';
 import { listOpenPropagations, recordPropagation } from '../../db/queries/record-propagation.ts';
+import { tellFailed } from '../../engine/project-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
 import { describePending, nodeActivity } from '../pending-activity.ts';
@@ -58,7 +59,14 @@ export function watchProjects(deps: Deps): () => void {
         await Promise.all(
           due.slice(at, at + AT_ONCE).map(async (status) => {
             lookedAt.set(status.id, now);
-            await lookAtClone(deps, status, live.has(status.node_id));
+            // What one of them has to say must not keep the others from being shown.
+            await lookAtClone(deps, status, live.has(status.node_id)).catch((error: unknown) => {
+              const { project_id, node_id } = status;
+              deps.logger.warn(
+                { project_id, node_id, reason: errorMessage(error) },
+                'a clone was not looked at',
+              );
+            });
           }),
         );
       }
@@ -95,6 +103,9 @@ async function lookAtClone(deps: Deps, was: ProjectNodeStatus, online: boolean):
     const message = `Its workflow ${how} without a result; clone it again.`;
     const outcome = { kind: 'failed' as const, code: 'clone_failed', message };
     await recordCloneFinished(deps.db, { ...ref, action: 'clone', outcome, now, onlyIfOpen: true });
+    await callEngine(deps.engine, (client) =>
+      tellFailed(client, { projectId: was.project_id, node: was.node_id, error: message }),
+    );
     return;
   }
   const pending = nodeActivity(description.raw.pendingActivities ?? [], was.node_id);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RepoUrl } from '../../contract/git-url.ts';
 import {
   CancelProject,
   CloneProject,
@@ -95,8 +96,8 @@ export const projectRoutes = [
     status: 200,
     response: z.strictObject({ removed: z.literal(true), id: z.string() }),
     errors: missing,
-    handle: async ({ params }, deps) => {
-      await removeProject(deps, await needManagedProject(deps, params.id));
+    handle: async ({ params, caller }, deps) => {
+      await removeProject(deps, await needManagedProject(deps, params.id), caller);
       return { removed: true as const, id: params.id };
     },
   }),
@@ -134,11 +135,19 @@ export const projectRoutes = [
     tag: 'Agent',
     summary: 'What a node needs to reach the repository of a project that it was asked to clone',
     params: ProjectId,
+    query: z.strictObject({ repo_url: RepoUrl }),
     status: 200,
     response: NodeCredential,
-    errors: { 404: 'There is no such project, or this node has no part in it' },
-    handle: async ({ params, caller }, deps) =>
-      await credentialForNode(deps, { projectId: params.id, node: caller.node ?? '' }),
+    errors: {
+      404: 'There is no such project, or this node has no part in it',
+      409: 'The project has another address by now',
+    },
+    handle: async ({ params, query, caller }, deps) =>
+      await credentialForNode(deps, {
+        projectId: params.id,
+        node: caller.node ?? '',
+        repoUrl: query.repo_url,
+      }),
   }),
   defineRoute({
     method: 'get',
@@ -167,8 +176,8 @@ export const projectRoutes = [
     accepted: 'It was asked for without waiting',
     response: CloneProjectResponse,
     errors: waits,
-    handle: async ({ params, body, res }, deps) =>
-      await clone(deps, await needManagedProject(deps, params.id), body, res),
+    handle: async ({ params, body, caller, res }, deps) =>
+      await clone(deps, await needManagedProject(deps, params.id), { ...body, caller }, res),
   }),
   ...(
     [

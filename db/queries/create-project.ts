@@ -5,6 +5,9 @@ import type { Database, Executor } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';
 
+/** The advisory lock under which projects get their names. */
+const NAMES_LOCK = 7_305_803;
+
 /** What a project is made of; see db/schema.ts. */
 export type NewProject = typeof managedProjects.$inferInsert;
 
@@ -24,13 +27,14 @@ export async function createProject(db: Database, project: NewProject): Promise<
 
 /**
  * Refuses a name that is, or was, another project's: a canonical id means one project, whether as its own or as an alias.
- * Takes a lock, so that of two that want one name at once the second is refused.
+ * Takes a lock first, so that of two that want one name at once the second is refused. An advisory one: a lock on the table would
+ * wait for whoever records a status, who may wait for a row that is locked here.
  */
 export async function refuseTaken(
   tx: Executor,
   wanted: Pick<NewProject, 'id' | 'name' | 'canonical_id'>,
 ): Promise<void> {
-  await tx.execute(sql`lock table ${managedProjects} in share row exclusive mode`);
+  await tx.execute(sql`select pg_advisory_xact_lock(${NAMES_LOCK})`);
   const alias = sql`${managedProjects.aliases} @> ${JSON.stringify([wanted.canonical_id])}::jsonb`;
   const others = await tx
     .select({ id: managedProjects.id, name: managedProjects.name })

@@ -1,17 +1,27 @@
 import { eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
-import { managedProjects } from '../schema.ts';
+import { managedProjects, projectNodeStatus } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 
-/** Removes a project, what is known of its clones, and its credential. The clones stay. Gives whether there was one. */
-export async function deleteProject(db: Database, input: { id: string; now: number }): Promise<boolean> {
+/**
+ * Removes a project, what is known of its clones, and its credential. The clones stay.
+ * @returns the nodes that had a part in it, null when there was no such project
+ */
+export async function deleteProject(
+  db: Database,
+  input: { id: string; now: number },
+): Promise<string[] | null> {
   return await db.transaction(async (tx) => {
+    const clones = await tx
+      .delete(projectNodeStatus)
+      .where(eq(projectNodeStatus.project_id, input.id))
+      .returning({ node: projectNodeStatus.node_id });
     const gone = await tx
       .delete(managedProjects)
       .where(eq(managedProjects.id, input.id))
       .returning({ id: managedProjects.id });
-    if (gone.length === 0) return false;
+    if (gone.length === 0) return null;
     await emitEvents(tx, [{ type: 'project-removed', id: input.id }], input.now);
-    return true;
+    return clones.map(({ node }) => node);
   });
 }

@@ -9,10 +9,14 @@ import { managedProjects, projectNodeStatus } from '../schema.ts';
 export async function getSealedCredential(
   db: Database,
   input: { projectId: string; node: string },
-): Promise<{ sealed: string | null; knownHosts: string | null } | null> {
+): Promise<{ sealed: string | null; knownHosts: string | null; repoUrl: string } | null> {
   const [row] = await db.run((sql) =>
     sql
-      .select({ sealed: managedProjects.credential, knownHosts: managedProjects.known_hosts })
+      .select({
+        sealed: managedProjects.credential,
+        knownHosts: managedProjects.known_hosts,
+        repoUrl: managedProjects.repo_url,
+      })
       .from(managedProjects)
       .innerJoin(
         projectNodeStatus,

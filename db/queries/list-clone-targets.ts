@@ -20,7 +20,7 @@ export async function listCloneTargets(
       .where(eq(managedProjects.id, projectId));
     if (project === undefined) return [];
     const wanted = input.nodes === null ? undefined : inArray(nodes.id, [...input.nodes]);
-    const hasClone = sql`exists (select 1 from ${projectNodeStatus} where ${projectNodeStatus.project_id} = ${projectId} and ${projectNodeStatus.node_id} = ${nodes.id} and ${projectNodeStatus.clone_status} = 'cloned')`;
+    const hasClone = sql`exists (select 1 from ${projectNodeStatus} where ${projectNodeStatus.project_id} = ${projectId} and ${projectNodeStatus.node_id} = ${nodes.id} and ${projectNodeStatus.repo_path} is not null)`;
     const rows = await executor
       .select({ id: nodes.id })
       .from(nodes)

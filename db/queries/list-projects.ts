@@ -1,6 +1,7 @@
 import { eq, or, sql } from 'drizzle-orm';
-import type { ManagedProject } from '../../contract/projects.ts';
+import type { CloneSpec, ManagedProject } from '../../contract/projects.ts';
 import type { Database } from '../connect.ts';
+import { toCloneSpec } from '../project-rows.ts';
 import { managedProjects } from '../schema.ts';
 import { findProjects } from './find-projects.ts';
 
@@ -22,4 +23,12 @@ export async function listProjectsOf(db: Database, input: { cid: string }): Prom
   return await db.run((executor) =>
     findProjects(executor, or(eq(managedProjects.canonical_id, cid), eq(managedProjects.space, cid), alias)),
   );
+}
+
+/** What a node is told of a project, without how its clones stand; null when there is no such project. */
+export async function getCloneSpec(db: Database, input: { id: string }): Promise<CloneSpec | null> {
+  const [row] = await db.run((executor) =>
+    executor.select().from(managedProjects).where(eq(managedProjects.id, input.id)),
+  );
+  return row === undefined ? null : toCloneSpec(row);
 }

@@ -3,8 +3,8 @@ import type { CloneProgress, ProjectNodeStatus } from '../../contract/projects.t
 import type { Database } from '../connect.ts';
 import { toProjectNode } from '../project-rows.ts';
 import { projectNodeStatus } from '../schema.ts';
-import { emitEvents } from './emit-events.ts';
-import { emitProjects } from './emit-project.ts';
+import { emitClone } from './emit-project.ts';
+import { readable } from './record-clone.ts';
 
 /** Clones whose work has not ended, as far as PostgreSQL knows. */
 export async function listOpenClones(db: Database): Promise<ProjectNodeStatus[]> {
@@ -38,7 +38,7 @@ export async function recordCloneMoment(
       .update(projectNodeStatus)
       .set({
         clone_status: moment.status,
-        detail: moment.detail,
+        detail: readable(moment.detail),
         progress: moment.progress === null ? sql`null` : moment.progress,
         updated_at: now,
       })
@@ -51,8 +51,6 @@ export async function recordCloneMoment(
       )
       .returning();
     if (row === undefined) return;
-    // Another state changes how the whole project stands; progress alone changes this one row.
-    if (moment.status !== was.clone_status) await emitProjects(tx, [was.project_id], now);
-    else await emitEvents(tx, [{ type: 'project-node', status: toProjectNode(row) }], now);
+    await emitClone(tx, row, now);
   });
 }

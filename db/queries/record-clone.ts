@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { and, eq, inArray } from 'drizzle-orm';
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import type { CloneAction, CloneResult } from '../../contract/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
-import { emitProjects } from './emit-project.ts';
+import { emitClone } from './emit-project.ts';
 
 /** Which clone, and the workflow that works on it. */
 export interface CloneRef {
@@ -58,15 +59,46 @@ export async function recordCloneWaiting(
       workflow_id: workflowId,
       run_id: runId,
     };
-    await tx
+    const [row] = await tx
       .insert(projectNodeStatus)
       .values({ id: newId(), project_id: projectId, node_id: node, ...waiting })
       .onConflictDoUpdate({
         target: [projectNodeStatus.project_id, projectNodeStatus.node_id],
         set: waiting,
-      });
-    await emitProjects(tx, [projectId], now);
+      })
+      .returning();
+    if (row !== undefined) await emitClone(tx, row, now);
     return true;
+  });
+}
+
+/**
+ * Notes that a node is about to be asked for a clone for the first time, so that it is not asked again meanwhile.
+ * @returns false when it has a part in the project already, or one of the two is gone
+ */
+export async function recordCloneAsked(
+  db: Database,
+  input: { projectId: string; node: string; workflowId: string; now: number },
+): Promise<boolean> {
+  const { projectId, node, workflowId, now } = input;
+  return await db.transaction(async (tx) => {
+    if (!(await arePresent(tx, { ...input, runId: '' }))) return false;
+    const [row] = await tx
+      .insert(projectNodeStatus)
+      .values({
+        id: newId(),
+        project_id: projectId,
+        node_id: node,
+        clone_status: 'pending',
+        detail: `waits for node ${node} to take it`,
+        updated_at: now,
+        workflow_id: workflowId,
+        run_id: '',
+      })
+      .onConflictDoNothing()
+      .returning();
+    if (row !== undefined) await emitClone(tx, row, now);
+    return row !== undefined;
   });
 }
 
@@ -87,7 +119,7 @@ export async function recordCloneFinished(
 ): Promise<void> {
   const { outcome, action, now } = input;
   const ref = { workflow_id: input.workflowId, run_id: input.runId, updated_at: now, progress: null };
-  const changed = ((): Partial<typeof projectNodeStatus.$inferInsert> => {
+  const changed = ((): PgUpdateSetSource<typeof projectNodeStatus> => {
     switch (outcome.kind) {
       case 'done':
         return { ...doneColumns(outcome.result, now), ...(action === 'clone' ? { last_sync_at: now } : {}) };
@@ -99,7 +131,12 @@ export async function recordCloneFinished(
           error_message: readable(outcome.message),
         };
       case 'cancelled':
-        return action === 'clone' ? { clone_status: 'cancelled', detail: 'cancelled' } : {};
+        if (action === 'fetch') return {};
+        // An update that was cancelled leaves the clone that is there.
+        return {
+          clone_status: sql`case when ${projectNodeStatus.repo_path} is null then 'cancelled' else 'cloned' end`,
+          detail: 'cancelled',
+        };
     }
   })();
   await db.transaction(async (tx) => {
@@ -111,8 +148,8 @@ export async function recordCloneFinished(
           ? and(where(input), isOpen, eq(projectNodeStatus.run_id, input.runId))
           : where(input),
       )
-      .returning({ id: projectNodeStatus.id });
-    if (rows.length > 0) await emitProjects(tx, [input.projectId], now);
+      .returning();
+    if (rows[0] !== undefined) await emitClone(tx, rows[0], now);
   });
 }
 
@@ -134,7 +171,7 @@ function doneColumns(result: CloneResult, now: number): Partial<typeof projectNo
 }
 
 /** Text that PostgreSQL takes (it has no NUL), on one line. */
-const readable = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, 2_000);
+export const readable = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, 2_000);
 
 const newId = (): string => `clone_${randomBytes(8).toString('hex')}`;
 

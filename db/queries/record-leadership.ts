@@ -10,7 +10,8 @@ import { emitProjects } from './emit-project.ts';
 const SHOWN = 50;
 
 /**
- * Records who is primary. An epoch never goes back: what an earlier epoch says is not recorded.
+ * Records who is primary. An epoch never goes back and has one primary: what another says of it is not recorded, but that its lease
+ * ran out. A renewal makes no row where there is none: its space may have been renamed.
  * @param input.event what happened, null for a renewal
  * @returns whether it was recorded
  */
@@ -29,15 +30,29 @@ export async function recordLeadership(
       lease_seconds: state.leaseSeconds,
       issued_by: state.issuedBy,
     };
-    const recorded = await tx
-      .insert(leaderships)
-      .values({ cid, ...columns })
-      .onConflictDoUpdate({
-        target: leaderships.cid,
-        set: columns,
-        setWhere: sql`${leaderships.epoch} <= ${epoch}`,
-      })
-      .returning({ cid: leaderships.cid });
+    const isSame = sql`${leaderships.epoch} = ${epoch} and ${leaderships.primary_node_id} is not distinct from ${primary}`;
+    const mayChange =
+      event === 'selected' || event === 'released'
+        ? or(lt(leaderships.epoch, epoch), isSame)
+        : event === 'expired'
+          ? eq(leaderships.epoch, epoch)
+          : isSame;
+    const recorded =
+      event === 'selected' || event === 'released'
+        ? await tx
+            .insert(leaderships)
+            .values({ cid, ...columns })
+            .onConflictDoUpdate({
+              target: leaderships.cid,
+              set: columns,
+              ...(mayChange === undefined ? {} : { setWhere: mayChange }),
+            })
+            .returning({ cid: leaderships.cid })
+        : await tx
+            .update(leaderships)
+            .set(columns)
+            .where(and(eq(leaderships.cid, cid), mayChange))
+            .returning({ cid: leaderships.cid });
     if (recorded.length === 0) return false;
     if (event !== null) {
       const told = { cid, epoch, event, at: now, primary_node_id: primary, by };
@@ -45,7 +60,7 @@ export async function recordLeadership(
     }
     // The project of this id begins its clones there.
     const projects =
-      event === 'selected'
+      event === 'selected' || event === 'released'
         ? await tx
             .update(managedProjects)
             .set({ primary_node_id: primary, updated_at: now })
@@ -109,23 +124,31 @@ export async function moveLeadership(tx: Executor, from: string, to: string): Pr
   await tx.update(leadershipEvents).set({ cid: to }).where(eq(leadershipEvents.cid, from));
 }
 
+/** The same for a project that was renamed. */
+export async function renameLeadership(db: Database, input: { from: string; to: string }): Promise<void> {
+  await db.transaction((tx) => moveLeadership(tx, input.from, input.to));
+}
+
 /** The leadership of a canonical id; null when nobody was ever selected. */
-export async function getLeadership(db: Database, input: { cid: string }): Promise<Leadership | null> {
-  const [found] = await db.run((executor) => find(executor, [input.cid]));
+export async function getLeadership(
+  db: Database,
+  input: { cid: string; now: number },
+): Promise<Leadership | null> {
+  const [found] = await db.run((executor) => find(executor, [input.cid], input.now));
   return found ?? null;
 }
 
 /** Every leadership. */
-export async function listLeaderships(db: Database): Promise<Leadership[]> {
-  return await db.run((executor) => find(executor, null));
+export async function listLeaderships(db: Database, input: { now: number }): Promise<Leadership[]> {
+  return await db.run((executor) => find(executor, null, input.now));
 }
 
 async function tell(tx: Executor, cid: string, now: number): Promise<void> {
-  const [leadership] = await find(tx, [cid]);
+  const [leadership] = await find(tx, [cid], now);
   if (leadership !== undefined) await emitEvents(tx, [{ type: 'leadership', leadership }], now);
 }
 
-async function find(executor: Executor, cids: readonly string[] | null): Promise<Leadership[]> {
+async function find(executor: Executor, cids: readonly string[] | null, now: number): Promise<Leadership[]> {
   const rows = await executor
     .select()
     .from(leaderships)
@@ -142,7 +165,11 @@ async function find(executor: Executor, cids: readonly string[] | null): Promise
         canonical_id: cid,
         ...row,
         policy: 'primary_authoritative' as const,
-        status: row.primary_node_id === null ? ('needs_selection' as const) : ('active' as const),
+        // A lease that ran out counts no more, also while nobody is there to record it.
+        status:
+          row.primary_node_id === null || (row.expires_at ?? 0) <= now
+            ? ('needs_selection' as const)
+            : ('active' as const),
         events: events.map(({ cid: _cid, ...event }) => event),
       };
     }),

@@ -1,4 +1,6 @@
 import { eq } from 'drizzle-orm';
+import { MembridgeError } from '../../contract/errors.ts';
+import { originOf } from '../../contract/git-url.ts';
 import type { ManagedProject } from '../../contract/projects.ts';
 import type { Database } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
@@ -9,26 +11,42 @@ import { emitProjects } from './emit-project.ts';
 export type ProjectChange = Partial<Omit<NewProject, 'id' | 'created_at' | 'updated_at' | 'propagation'>>;
 
 /**
- * Changes a project. A new canonical id leaves the one before as an alias.
+ * Changes a project. A new canonical id leaves the one before as an alias; an address of another protocol, host or port drops the
+ * credential, which was given for the one before.
  * @param input.now the control plane's clock, epoch ms
+ * @param input.ifAt change nothing unless the address is still this one
  * @returns the project as it is now, or null when there is none any more
- * @throws MembridgeError conflict when the new name belongs to another project
+ * @throws MembridgeError conflict when the new name belongs to another project, or the address was changed meanwhile
  */
 export async function updateProject(
   db: Database,
-  input: { id: string; change: ProjectChange; now: number },
+  input: { id: string; change: ProjectChange; now: number; ifAt?: string },
 ): Promise<ManagedProject | null> {
   const { id, change, now } = input;
   return await db.transaction(async (tx) => {
+    if (change.name !== undefined && change.canonical_id !== undefined) {
+      await refuseTaken(tx, { id, name: change.name, canonical_id: change.canonical_id });
+    }
     const [row] = await tx.select().from(managedProjects).where(eq(managedProjects.id, id)).for('update');
     if (row === undefined) return null;
+    if (input.ifAt !== undefined && input.ifAt !== row.repo_url) {
+      throw new MembridgeError(
+        'conflict',
+        `The address of ${row.name} was changed meanwhile. Look, and try again.`,
+      );
+    }
     const cid = change.canonical_id ?? row.canonical_id;
-    await refuseTaken(tx, { id, name: change.name ?? row.name, canonical_id: cid });
     const former = cid === row.canonical_id ? row.aliases : [...row.aliases, row.canonical_id];
     const aliases = [...new Set(former)].filter((alias) => alias !== cid);
+    const moves = change.repo_url !== undefined && originOf(change.repo_url) !== originOf(row.repo_url);
     await tx
       .update(managedProjects)
-      .set({ ...change, aliases, updated_at: now })
+      .set({
+        ...change,
+        ...(moves ? { credential: null, credential_info: null } : {}),
+        aliases,
+        updated_at: now,
+      })
       .where(eq(managedProjects.id, id));
     const [project] = await emitProjects(tx, [id], now);
     return project ?? null;
