@@ -56,6 +56,19 @@ const membridge = createRoute({
   component: lazyRouteComponent(() => import('./pages/membridge/MembridgePage.tsx'), 'MembridgePage'),
 });
 
+const projects = createRoute({
+  getParentRoute: () => shell,
+  path: '/membridge/projects',
+  validateSearch: z.object({ tag: text }),
+  component: lazyRouteComponent(() => import('./pages/projects/ProjectsPage.tsx'), 'ProjectsPage'),
+});
+
+const project = createRoute({
+  getParentRoute: () => shell,
+  path: '/membridge/projects/$project',
+  component: lazyRouteComponent(() => import('./pages/projects/ProjectPage.tsx'), 'ProjectPage'),
+});
+
 const nodes = createRoute({
   getParentRoute: () => shell,
   path: '/nodes',
@@ -65,7 +78,11 @@ const nodes = createRoute({
 
 /** The page's addresses. Search parameters stay plain text: a canonical id may look like a number. */
 export const router = createRouter({
-  routeTree: root.addChildren([home, signIn, shell.addChildren([runtime, membridge, nodes])]),
+  routeTree: root.addChildren([
+    home,
+    signIn,
+    shell.addChildren([runtime, membridge, projects, project, nodes]),
+  ]),
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {
     const given = Object.entries(search as Record<string, string | undefined>).filter(
