@@ -66,7 +66,7 @@ export const CloneRow = memo(function CloneRow(props: {
           <>
             {clone.size_bytes === null ? '–' : bytes(clone.size_bytes)}
             <span className={`second-line ${styles.path}`} title={clone.repo_path}>
-              {clone.repo_path}
+              <bdi>{clone.repo_path}</bdi>
             </span>
           </>
         )}

@@ -51,6 +51,7 @@ export const ProjectRow = memo(function ProjectRow(props: {
 
 /** What goes on, or went wrong, in a few words; empty when there is nothing to say. */
 function activity({ nodes }: ManagedProject): string {
+  if (nodes.length === 0) return 'not asked for yet';
   const failed = nodes.filter(({ clone_status }) => clone_status === 'failed').length;
   const busy = nodes.filter(isUnderWay).length;
   return [...(busy > 0 ? [`${busy} under way`] : []), ...(failed > 0 ? [`${failed} failed`] : [])].join(', ');

@@ -38,6 +38,7 @@ it.each([
   ['https://git.example.org/team/garden.git', 'garden'],
   ['git@git.example.org:team/my+site.git', 'my-site'],
   ['https://git.example.org/team/.dotfiles', 'dotfiles'],
+  ['https://s3cret@git.example.org/team/garden.git', 'garden'],
   ['https://git.exam', ''],
 ])('takes a name from %s', (address, name) => expect(nameFrom(address)).toBe(name));
 

@@ -97,7 +97,10 @@ export const OPTION_FIELDS = DRAFT_FIELDS.slice(2);
 /** A name for the project of an address: the repository's, in the alphabet of names; empty when there is none yet. */
 export function nameFrom(repoUrl: string): string {
   try {
-    const last = parseGitUrl(repoUrl.trim()).path.split('/').at(-1) ?? '';
+    const last =
+      parseGitUrl(secretIn(repoUrl)?.address ?? repoUrl.trim())
+        .path.split('/')
+        .at(-1) ?? '';
     return last.replaceAll(/[^A-Za-z0-9_. -]+/g, '-').replaceAll(/^[^A-Za-z0-9_]+|[^A-Za-z0-9_-]+$/g, '');
   } catch {
     return '';
