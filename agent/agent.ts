@@ -110,6 +110,7 @@ export function startAgent(
     engine: enrolment.temporal,
     node,
     memory: observed,
+    primary: memory,
     dryrun: config.dryrun,
     log,
   });

@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads';
 import type { MemoryPort } from '../activities/node/memory.ts';
+import type { PrimaryPort } from '../activities/node/primary.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { SyncCall } from '../memory/engine.ts';
-import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
+import type { PrimaryWork, Reply, Request, ThreadOptions } from './memory-messages.ts';
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
@@ -21,7 +22,7 @@ const CLOSE_MS = 5_000;
 export const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
 
 /** The memory engine in its thread, as the rest of the agent sees it. */
-export class MemoryHost implements MemoryPort {
+export class MemoryHost implements MemoryPort, PrimaryPort {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
@@ -80,6 +81,11 @@ export class MemoryHost implements MemoryPort {
 
   async pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<PullResult> {
     return (await this.#ask((id) => ({ type: 'pull', id, space, full }), call)) as PullResult;
+  }
+
+  /** Does what the primary of a space does. @returns what came of it, for people */
+  async primary(what: PrimaryWork, space: SpaceConfig, epoch: number, call: SyncCall): Promise<string> {
+    return (await this.#ask((id) => ({ type: 'primary', id, what, space, epoch }), call)) as string;
   }
 
   /** The state of the database; waits its turn behind a running sync. */

@@ -18,11 +18,22 @@ export interface ThreadOptions {
   readonly configEnv: string;
 }
 
+/** `snapshot` and `mirror` need this node to be primary in the epoch; `collect` removes what a snapshot made superfluous. */
+export type PrimaryWork = 'snapshot' | 'mirror' | 'collect';
+
 /** From the agent to the thread. */
 export type Request =
   | { readonly type: 'push'; readonly id: number; readonly space: SpaceConfig }
   | { readonly type: 'pull'; readonly id: number; readonly space: SpaceConfig; readonly full: boolean }
   | { readonly type: 'status'; readonly id: number }
+  /** What the primary of a space does for it, in an epoch, or what every node does behind it. */
+  | {
+      readonly type: 'primary';
+      readonly id: number;
+      readonly what: PrimaryWork;
+      readonly space: SpaceConfig;
+      readonly epoch: number;
+    }
   /** A call of agent/calls, by its name; the input was checked. */
   | { readonly type: 'call'; readonly id: number; readonly name: string; readonly input: unknown }
   /** X25519 private keys in PEM to go on with, the present one first. */

@@ -1,8 +1,10 @@
 // Entry of the memory thread: everything that waits for SQLite, so that heartbeats and HTTP never do.
 import { parentPort, workerData } from 'node:worker_threads';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import { readConfigEnv } from '../memory/legacy/config-env.ts';
 import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
@@ -90,6 +92,30 @@ async function callEngine(name: string, input: unknown, call: SyncCall): Promise
   return await engineCall(name).run({ engine, spaces, guarded, configEnv: options.configEnv, call }, input);
 }
 
+/** What the primary of a space does for it. The mirror goes where the original's scripts look: config.env's store, if there is one. */
+async function primary(
+  { what, space, epoch }: Extract<Request, { type: 'primary' }>,
+  call: SyncCall,
+): Promise<string> {
+  switch (what) {
+    case 'snapshot': {
+      const { operations, bytes } = await engine.snapshot(space, call, epoch);
+      return `${operations} memories, ${bytes} bytes`;
+    }
+    case 'mirror': {
+      const target = existsSync(options.configEnv)
+        ? readConfigEnv(options.configEnv)
+        : { access: options.store };
+      const { state } = await engine.publishLegacy(space, target, call, epoch);
+      return state;
+    }
+    case 'collect': {
+      const { segments, snapshots } = await engine.collect(space, call);
+      return `${segments} segments and ${snapshots} snapshots removed`;
+    }
+  }
+}
+
 async function status(): Promise<unknown> {
   const found = await engine.status();
   return { ...found, detail: found.detail ?? guarded };
@@ -115,6 +141,9 @@ port.on('message', (request: Request) => {
       break;
     case 'call':
       void serve(request.id, (call) => callEngine(request.name, request.input, call));
+      break;
+    case 'primary':
+      void serve(request.id, (call) => primary(request, call));
       break;
     case 'keys':
       ready = ready.then(() => useKeys(request.sealingKeys));

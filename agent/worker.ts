@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { createMemoryActivities, type MemoryPort } from '../activities/node/memory.ts';
+import { createPrimaryActivities, type PrimaryPort } from '../activities/node/primary.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
@@ -19,6 +20,7 @@ export function startNodeWorker(options: {
   engine: EngineAddress;
   node: string;
   memory: MemoryPort;
+  primary: PrimaryPort;
   dryrun: boolean;
   log: Logger;
 }): KeptWorker {
@@ -29,7 +31,7 @@ export function startNodeWorker(options: {
     {
       taskQueue,
       identity: `agent ${node} (pid ${process.pid})`,
-      activities: createMemoryActivities(options),
+      activities: { ...createMemoryActivities(options), ...createPrimaryActivities(options) },
       maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
       shutdownGraceTime: SHUTDOWN_GRACE,
       shutdownForceTime: SHUTDOWN_FORCE,

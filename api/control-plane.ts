@@ -7,6 +7,8 @@ import { migrateDatabase } from '../db/migrate.ts';
 import { announceOfflineNodes } from '../db/queries/announce-offline-nodes.ts';
 import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
 import { connectEngine, registerSearchAttributes } from '../engine/connect.ts';
+import { listLeaderships } from '../db/queries/record-leadership.ts';
+import { ensureLeadership } from '../engine/leadership-workflows.ts';
 import { ensureMemorySpace } from '../engine/memory-workflows.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
 import { createApp } from './app.ts';
@@ -56,16 +58,20 @@ export async function startControlPlane(
   };
   try {
     const deps = await openDeps(config, logger, options.syncWaitMs ?? SYNC_WAIT_MS, closers);
-    const { db, engine } = deps;
+    const { db, engine, store } = deps;
     const worker = await startControlWorker({
       db,
       engine,
+      store,
       logger,
       metricsAddress: config.workerMetricsAddress,
     });
     closers.push(() => worker.stop());
     for (const space of await listSpaceConfigs(db)) {
       await callEngine(engine, (client) => ensureMemorySpace(client, space));
+    }
+    for (const known of await listLeaderships(db)) {
+      await callEngine(engine, (client) => ensureLeadership(client, known));
     }
     // Schedules that a failure left behind what their projects say.
     for (const project of await listProjects(db)) await applySchedules(deps, project);

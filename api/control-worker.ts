@@ -6,12 +6,14 @@ import { CONTROL_QUEUE } from '../contract/workflows.ts';
 import type { Database } from '../db/connect.ts';
 import type { Engine } from '../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 import { workflowBundle } from '../workflows/bundle.ts';
 
 /** What the control worker runs with. */
 export interface ControlWorkerDeps {
   readonly db: Database;
   readonly engine: Engine;
+  readonly store: ObjectStore;
   readonly logger: Logger;
   /** host:port on which the Temporal runtime serves its Prometheus metrics, or null for none. */
   readonly metricsAddress: string | null;
@@ -24,7 +26,7 @@ const SHUTDOWN_FORCE = '5 seconds';
  * Starts the worker that runs every workflow, and the activities beside them.
  */
 export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptWorker> {
-  const { db, engine, logger, metricsAddress } = deps;
+  const { db, engine, store, logger, metricsAddress } = deps;
   installRuntime(logger, metricsAddress);
   const codePath = await workflowBundle();
   return keepWorker(
@@ -33,7 +35,7 @@ export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptW
       taskQueue: CONTROL_QUEUE,
       identity: `control plane (pid ${process.pid})`,
       workflowBundle: { codePath },
-      activities: createControlActivities({ db, client: engine.client }),
+      activities: createControlActivities({ db, store, client: engine.client }),
       shutdownForceTime: SHUTDOWN_FORCE,
     },
     {

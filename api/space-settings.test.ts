@@ -183,7 +183,9 @@ describe('a rename', () => {
       .poll(() => askedWith('b', fresh), { timeout: 20_000 })
       .toMatchObject({ aliases: [cid], names: { yard: 'garden' } });
     const former = engine.client.workflow.getHandle(`memory-space:${cid}`);
-    await expect.poll(async () => (await former.describe()).status.name).toBe('COMPLETED');
+    await expect
+      .poll(async () => (await former.describe()).status.name, { timeout: 20_000 })
+      .toBe('COMPLETED');
     // Scripts that know the old id or the old name find it.
     expect((await api.call('GET', path)).body).toMatchObject({ canonical_id: fresh });
     const sync = await api.call('POST', `${path}/sync`, { body: { node_id: 'a' } });

@@ -9,6 +9,8 @@ import { getNodeSpaceConfigs } from '../db/queries/node-space-configs.ts';
 import { putNodeSettings } from '../db/queries/put-node-settings.ts';
 import { updateSpace, type SpaceChange } from '../db/queries/update-space.ts';
 import { toSpaceConfig } from '../db/to-contract.ts';
+import { getLeadership } from '../db/queries/record-leadership.ts';
+import { closeLeadership, ensureLeadership } from '../engine/leadership-workflows.ts';
 import { closeMemorySpace, ensureMemorySpace, newJobId, requestSync } from '../engine/memory-workflows.ts';
 import { headPrefix } from '../memory/layout.ts';
 import type { Deps } from './deps.ts';
@@ -27,10 +29,15 @@ export async function changeSpace(deps: Deps, space: Space, update: UpdateSpace)
   await describeSpace(deps, { ...change, canonical_id: change.cid, created_at: space.created_at });
   const changed = await updateSpace(deps.db, { cid: space.canonical_id, change, now: deps.now() });
   if (changed === null) throw notFound('space', space.canonical_id);
+  const led = await getLeadership(deps.db, { cid: changed.canonical_id });
   await callEngine(deps.engine, async (client) => {
+    if (led !== null) await ensureLeadership(client, led);
     await ensureMemorySpace(client, toSpaceConfig({ ...changed, cid: changed.canonical_id }));
     // All of them, so that a call that is made again also ends what the first one left.
-    for (const alias of changed.aliases) await closeMemorySpace(client, alias);
+    for (const alias of changed.aliases) {
+      await closeMemorySpace(client, alias);
+      await closeLeadership(client, alias);
+    }
   });
   return changed;
 }

@@ -23,6 +23,8 @@ const USER = /^(?!-)[A-Za-z0-9._+-]{1,64}$/;
 export function parseGitUrl(text: string): GitUrl {
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f]/.test(text)) throw new Error('must not contain spaces or control characters');
+  // Before any parser resolves it; encoded, it would reach the server.
+  if (/(?:^|[/:])\.\.(?:\/|$)|%2e|%2f/i.test(text)) throw new Error('must not contain ".."');
   if (text.startsWith('-')) throw new Error('must not start with "-"');
   const scp = /^([^/@:]+)@(\[[^\]]+\]|[^/:@]+):(?!\/\/)(.+)$/.exec(text);
   if (scp !== null && !/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
@@ -63,7 +65,6 @@ function checked(url: GitUrl): GitUrl {
   if (path === '') throw new Error('names no repository on the host');
   if (path.startsWith('-'))
     throw new Error('has a path that starts with "-", which git would take for an option');
-  if (path.split('/').includes('..')) throw new Error('must not contain ".."');
   return { ...url, host, path };
 }
 

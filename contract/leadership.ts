@@ -40,3 +40,8 @@ export const SelectPrimary = z.strictObject({
   lease_seconds: z.number().int().min(30).max(604_800).default(3_600),
 });
 export type SelectPrimary = z.infer<typeof SelectPrimary>;
+
+/** Object keys of the original's lease and its log, which machines on its scripts read, too. */
+export const leaseKey = (cid: string): string => `projects/${cid}/leadership/lease.json`;
+export const leaseAuditKey = (cid: string, name: string): string =>
+  `projects/${cid}/leadership/audit/${name}.json`;

@@ -41,7 +41,7 @@ function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
 /**
  * Makes a Temporal Schedule what it is to be.
  * @param cron five fields, UTC; null: there is to be none
- * @throws Error of the engine when the expression means nothing to it
+ * @throws TypeError with the engine's words when the expression means nothing to it; other errors of the engine
  */
 export async function setSchedule(
   client: Client,

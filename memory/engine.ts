@@ -18,6 +18,7 @@ import { lockDatabase } from './ledger/open.ts';
 import { healDamaged } from './heal.ts';
 import { importSnapshots, type LegacySource } from './legacy/import.ts';
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
+import { refuseDeposed } from './leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
@@ -236,18 +237,21 @@ export class MemoryEngine {
    * Writes what this node holds of a space as a snapshot, from which new nodes start and behind which old segments can be
    * collected. Pulls first and looks at every row, so that it tells of everything that the store has.
    * @throws MembridgeError memory_guarded while deletions wait for a person; conflict when something cannot be told from
-   * here; memory_*, ledger_failed, store_*. What was written of one that failed is collected later.
+   * here; deposed; memory_*, ledger_failed, store_*. What was written of one that failed is collected later.
+   * @param epoch as primary in this epoch; nothing: because a person asked
    */
-  async snapshot(config: SpaceConfig, call: SyncCall): Promise<SnapshotResult> {
+  async snapshot(config: SpaceConfig, call: SyncCall, epoch?: number): Promise<SnapshotResult> {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
+      const mayFinish = this.#asPrimary(session, config, epoch);
+      await mayFinish();
       session.ledger.spaces.configure(config);
       await this.#scan(session);
       await this.#fetchAndApply(session, config, true, call);
       await auditAll(session, call.signal);
       refuseWhileHeld(session, session.path);
       await sendUnsent(session, config, call.progress);
-      const result = await writeSnapshot(session, config, call.progress);
+      const result = await writeSnapshot(session, config, call.progress, mayFinish);
       await this.#acknowledge(session, config.cid, true);
       return result;
     });
@@ -358,10 +362,26 @@ export class MemoryEngine {
 
   /**
    * Publishes a space as the original's whole-file snapshot, for machines still on its scripts (memory/legacy/publish.ts).
-   * @throws MembridgeError conflict, segment_invalid, memory_*, store_*; safe to call again
+   * @param epoch as primary in this epoch; nothing: because a person asked
+   * @throws MembridgeError conflict, deposed, segment_invalid, memory_*, store_*; safe to call again
    */
-  async publishLegacy(config: SpaceConfig, target: LegacyTarget, call: SyncCall): Promise<LegacyPublication> {
-    return await this.#exclusively(() => publishSnapshot(this.#forLegacy(config, call), target));
+  async publishLegacy(
+    config: SpaceConfig,
+    target: LegacyTarget,
+    call: SyncCall,
+    epoch?: number,
+  ): Promise<LegacyPublication> {
+    return await this.#exclusively(async () => {
+      const mayUpload = this.#asPrimary(this.#session(call), config, epoch);
+      await mayUpload();
+      return await publishSnapshot(this.#forLegacy(config, call), { ...target, mayUpload });
+    });
+  }
+
+  /** What asks whether this node is still primary; asked again right before anything of it can be seen. */
+  #asPrimary({ store, identity }: SyncSession, { cid }: SpaceConfig, epoch?: number): () => Promise<void> {
+    if (epoch === undefined) return () => Promise.resolve();
+    return () => refuseDeposed(store, cid, { node: identity.node, epoch });
   }
 
   /** Every revocation made on this node, newest first. */

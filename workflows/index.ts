@@ -4,3 +4,4 @@ export { syncMemory } from './sync-memory.ts';
 export { cloneProject } from './clone-project.ts';
 export { propagateProject } from './propagate-project.ts';
 export { projectMemorySync } from './project-memory-sync.ts';
+export { leadership } from './leadership.ts';

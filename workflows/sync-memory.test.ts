@@ -39,8 +39,11 @@ afterAll(async () => {
 
 function host(node: string, pull: () => Promise<PullResult>): void {
   const memory = { pull, push: () => Promise.resolve(PUSH) };
+  const primary = { primary: () => Promise.resolve('') };
   const engine = test.plane.deps.engine.address;
-  workers.push(startNodeWorker({ engine, node, memory, dryrun: false, log: pino({ level: 'silent' }) }));
+  workers.push(
+    startNodeWorker({ engine, node, memory, primary, dryrun: false, log: pino({ level: 'silent' }) }),
+  );
 }
 
 const withinSeconds = <T>(seconds: number, work: Promise<T>): Promise<T | 'never'> =>

@@ -10,6 +10,8 @@ import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
 import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
 import { toFailure } from '../failures.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { createLeadershipActivities } from './leadership.ts';
 import { createProjectControlActivities } from './projects.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
@@ -33,7 +35,7 @@ export interface RoundFinished extends RoundStarted {
  * Activities that run beside the API: status for people, and who is to sync next. All of them may run twice with the
  * effect of once.
  */
-export function createControlActivities(dependencies: { db: Database; client: Client }) {
+export function createControlActivities(dependencies: { db: Database; client: Client; store: ObjectStore }) {
   const { db, client } = dependencies;
 
   async function ask(
@@ -59,6 +61,7 @@ export function createControlActivities(dependencies: { db: Database; client: Cl
 
   const activities = {
     ...createProjectControlActivities(dependencies),
+    ...createLeadershipActivities(dependencies),
 
     /** Shows the round's jobs as running. */
     async recordRoundStarted(round: RoundStarted): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
-import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { MembridgeError } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import { cloneProjectId } from '../../contract/workflows.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
@@ -12,14 +12,20 @@ import { cancelPropagations, cancelWorkflow } from '../../engine/project-workflo
 import { setSchedule } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
+import { promote } from '../leadership.ts';
 import { needNode, notFound } from '../not-found.ts';
+import type { Caller } from '../route.ts';
 
 /**
  * Makes a managed project. Nothing is cloned yet.
  * @throws MembridgeError bad_request naming the field; not_found for a node or space that is not there; conflict when the name
  *   is taken; engine_unavailable when it has a schedule that cannot be made, and then there is no project either
  */
-export async function addProject(deps: Deps, given: CreateManagedProject): Promise<ManagedProject> {
+export async function addProject(
+  deps: Deps,
+  given: CreateManagedProject,
+  caller: Caller,
+): Promise<ManagedProject> {
   const now = deps.now();
   const id = `proj_${randomBytes(8).toString('hex')}`;
   await check(deps, given);
@@ -35,6 +41,7 @@ export async function addProject(deps: Deps, given: CreateManagedProject): Promi
   });
   try {
     await applySchedules(deps, created);
+    await lead(deps, created, given.primary_node_id, caller);
   } catch (error) {
     await deleteProject(deps.db, { id, now: deps.now() });
     throw error;
@@ -50,6 +57,7 @@ export async function changeProject(
   deps: Deps,
   project: ManagedProject,
   given: UpdateManagedProject,
+  caller: Caller,
 ): Promise<ManagedProject> {
   await check(deps, given);
   const change: ProjectChange = columnsOf(given, deps.now());
@@ -66,7 +74,23 @@ export async function changeProject(
   const changed = await updateProject(deps.db, { id: project.id, change, now: deps.now() });
   if (changed === null) throw notFound('project', project.id);
   await applySchedules(deps, changed);
+  await lead(deps, changed, given.primary_node_id, caller);
   return changed;
+}
+
+/** How long a primary's lease is that a project was given without saying how long, in seconds: the original's default. */
+const LEASE_SECONDS = 3_600;
+
+/** A project's primary node is the primary of its canonical id: one truth, with an epoch. */
+async function lead(
+  deps: Deps,
+  project: ManagedProject,
+  node: string | null | undefined,
+  caller: Caller,
+): Promise<void> {
+  if (node == null) return;
+  const select = { primary_node_id: node, lease_seconds: LEASE_SECONDS };
+  await promote(deps, { cid: project.canonical_id, select, caller });
 }
 
 /**
@@ -91,9 +115,9 @@ export async function applySchedules(deps: Deps, project: ManagedProject): Promi
     try {
       await callEngine(deps.engine, (client) => setSchedule(client, { kind, project, cron }));
     } catch (error) {
-      const cause = error instanceof Error ? errorMessage(error.cause ?? error) : String(error);
-      if (!/invalid|INVALID_ARGUMENT/i.test(cause)) throw error;
-      throw badField(`${kind}_schedule`, `"${cron ?? ''}" is no schedule: ${cause}`);
+      // The SDK's form of what the engine finds wrong with an expression.
+      if (!(error instanceof TypeError)) throw error;
+      throw badField(`${kind}_schedule`, `"${cron ?? ''}" is no schedule: ${error.message}`);
     }
   }
 }

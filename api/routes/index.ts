@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { agentRoutes } from './agent.ts';
 import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
+import { leadershipRoutes } from './leadership.ts';
 import { originalAgentRoutes } from './original-agents.ts';
 import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
@@ -20,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   ...jobRoutes,
   ...projectRoutes,
   ...projectMemoryRoutes,
+  ...leadershipRoutes,
   ...workerRoutes,
   ...streamRoutes,
   ...agentRoutes,

@@ -52,7 +52,7 @@ export const projectRoutes = [
     status: 201,
     response: ManagedProject,
     errors: { 404: 'There is no such node or space', 409: 'A project of this name exists' },
-    handle: async ({ body }, deps) => showProject(deps, await addProject(deps, body)),
+    handle: async ({ body, caller }, deps) => showProject(deps, await addProject(deps, body, caller)),
   }),
   defineRoute({
     method: 'get',
@@ -80,9 +80,9 @@ export const projectRoutes = [
     status: 200,
     response: ManagedProject,
     errors: { 404: 'There is no such project, node or space', 409: 'A project of this name exists' },
-    handle: async ({ params, body }, deps) => {
+    handle: async ({ params, body, caller }, deps) => {
       const project = await needManagedProject(deps, params.id);
-      return await showProjectWhole(deps, await changeProject(deps, project, body));
+      return await showProjectWhole(deps, await changeProject(deps, project, body, caller));
     },
   }),
   defineRoute({

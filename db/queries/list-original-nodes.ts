@@ -2,7 +2,7 @@ import { asc, eq } from 'drizzle-orm';
 import type { z } from 'zod';
 import type { OriginalProjectNode } from '../../contract/api.ts';
 import type { Database } from '../connect.ts';
-import { nodes, originalNodes, spaceNodes, spaces } from '../schema.ts';
+import { leaderships, nodes, originalNodes, spaceNodes, spaces } from '../schema.ts';
 
 type ProjectNode = z.infer<typeof OriginalProjectNode>;
 
@@ -21,15 +21,21 @@ export async function listOriginalNodes(db: Database, input: { cid: string }): P
       .innerJoin(spaces, eq(spaces.cid, spaceNodes.cid))
       .where(eq(spaceNodes.cid, input.cid))
       .orderBy(asc(nodes.id));
+    const [led] = await sql
+      .select({ primary: leaderships.primary_node_id })
+      .from(leaderships)
+      .where(eq(leaderships.cid, input.cid));
+    const roleOf = (node: string): string =>
+      led?.primary == null ? 'unknown' : led.primary === node ? 'primary' : 'secondary';
     const known = new Map<string, ProjectNode>();
     for (const { cid, ...rest } of reported) {
-      known.set(rest.node_id, { ...rest, canonical_id: cid, role: 'unknown' });
+      known.set(rest.node_id, { ...rest, canonical_id: cid, role: roleOf(rest.node_id) });
     }
     for (const { node, project } of enrolled) {
       known.set(node.id, {
         node_id: node.id,
         canonical_id: input.cid,
-        role: 'unknown',
+        role: roleOf(node.id),
         obs_count: node.memory?.rows?.observations ?? 0,
         db_sha: '',
         last_seen: node.last_heartbeat,

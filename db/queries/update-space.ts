@@ -6,6 +6,7 @@ import type { Database, Executor } from '../connect.ts';
 import { jobs, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
+import { moveLeadership } from './record-leadership.ts';
 
 /** What a space is to be from now on. */
 export interface SpaceChange {
@@ -76,5 +77,6 @@ async function moveTo(tx: Executor, from: string, { cid, name }: SpaceChange): P
   await tx.update(originalNodes).set({ cid }).where(eq(originalNodes.cid, from));
   await tx.update(spaceNodes).set({ cid }).where(eq(spaceNodes.cid, from));
   await tx.update(spaceNodeSettings).set({ cid }).where(eq(spaceNodeSettings.cid, from));
+  await moveLeadership(tx, from, cid);
   await tx.update(jobs).set({ canonical_id: cid, project: name }).where(eq(jobs.canonical_id, from));
 }

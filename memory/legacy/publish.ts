@@ -32,6 +32,8 @@ export interface LegacyTarget {
   readonly lockSeconds?: number;
   /** Publish over a snapshot that cannot be imported, such as a damaged one. What only that one holds is gone then. */
   readonly overwrite?: boolean;
+  /** Throws when this machine must not publish any more; called before anything is stored. */
+  readonly mayUpload?: () => Promise<void>;
 }
 
 /** What a publication did. */
@@ -126,6 +128,7 @@ class Publication {
       const before = this.#imported;
       // A push that ended before the lock was taken is in the new snapshot, too.
       if ((await this.#takeIn()) !== found && this.#imported > before) copy = await this.#copy();
+      await this.#target.mayUpload?.();
       const sha = await this.#upload(copy);
       this.#noteStanding(sha, copy.version);
       return this.#result(began, sha, copy.counts);

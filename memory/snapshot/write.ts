@@ -21,12 +21,14 @@ export interface SnapshotResult {
 /**
  * Writes what this node holds of a space as a snapshot: parts first, the signed manifest last, so that one that was cut
  * off is none. The ledger must not change meanwhile, and must know everything that the store has.
+ * @param mayFinish throws when this node must not write a snapshot any more; called right before the manifest
  * @throws MembridgeError conflict when a memory cannot be told from here, store_unavailable or store_refused
  */
 export async function writeSnapshot(
   session: SyncSession,
   config: SpaceConfig,
   progress: (text: string) => void,
+  mayFinish: () => Promise<void> = () => Promise.resolve(),
 ): Promise<SnapshotResult> {
   const { ledger, store, identity } = session;
   const { cid } = config;
@@ -96,6 +98,7 @@ export async function writeSnapshot(
     counts,
     operations_sha256: all.digest('hex'),
   };
+  await mayFinish();
   await store.put(manifestKey(cid, name), sealManifest(body, identity.key));
   return {
     id: name.id,

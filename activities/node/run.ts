@@ -1,0 +1,43 @@
+import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { SyncCall } from '../../memory/engine.ts';
+import { toFailure } from '../failures.ts';
+
+/** How often a running activity says that it lives, in milliseconds; its heartbeat time-out is 10 s. */
+const HEARTBEAT_MS = 2_000;
+
+/** Tries after which a database that stays locked is an error to tell rather than to wait for (5 s each). */
+const LOCKED_TRIES = 3;
+
+/**
+ * Runs work of the memory engine as an activity: it heartbeats, can be cancelled, and its errors have the form that the
+ * engine understands.
+ * @param at.dryrun refuse with a clear message instead of acting (MEMBRIDGE_AGENT_DRYRUN=1)
+ */
+export async function runMemoryWork<T>(
+  at: { node: string; dryrun: boolean },
+  work: (call: SyncCall) => Promise<T>,
+): Promise<T> {
+  if (at.dryrun) {
+    throw toFailure(
+      new MembridgeError(
+        'conflict',
+        `Node ${at.node} runs with MEMBRIDGE_AGENT_DRYRUN=1: nothing was synced.`,
+      ),
+    );
+  }
+  let said = 'started';
+  const timer = setInterval(() => heartbeat(said), HEARTBEAT_MS);
+  const progress = (text: string): void => {
+    said = text;
+  };
+  try {
+    return await work({ signal: cancellationSignal(), progress });
+  } catch (error) {
+    if (cancellationSignal().aborted) throw cancellationSignal().reason;
+    const locked = error instanceof MembridgeError && error.code === 'memory_locked';
+    throw toFailure(error, locked && activityInfo().attempt >= LOCKED_TRIES ? { final: true } : {});
+  } finally {
+    clearInterval(timer);
+  }
+}

@@ -1,0 +1,300 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canonicalId } from '../../contract/canonical-id.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+
+const REPO = 'https://git.example.org/team/garden.git';
+const TOKEN = 'ghp_ATOKENTHATNOBODYMAYSEE0123456789';
+
+let test: TestPlane;
+let keyOfA: string;
+let made = 0;
+
+beforeAll(async () => {
+  test = await startTestPlane({
+    env: { MEMBRIDGE_GIT_HOSTS: 'git.example.org, *.internal.example.org, 127.0.0.1' },
+  });
+  keyOfA = (await enrolNode(test, 'a')).agent_key;
+  await enrolNode(test, 'b');
+});
+afterAll(async () => await test.stop());
+
+async function create(body: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+  made += 1;
+  const answer = await test.call('POST', '/api/runtime/projects', {
+    body: { name: `project ${made}`, repo_url: REPO, ...body },
+  });
+  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
+  return answer.body;
+}
+const get = async (id: unknown) => (await test.call('GET', `/api/runtime/projects/${String(id)}`)).body;
+
+describe('managed projects', () => {
+  it('have the original’s fields and ours, and the canonical id of their name', async () => {
+    const project = await create({ name: 'garden tools', tags: ['green'], branch: 'main', depth: 5 });
+    expect(project).toMatchObject({
+      name: 'garden tools',
+      repo_url: REPO,
+      canonical_id: canonicalId('garden tools'),
+      target_path: null,
+      clone_status: 'pending',
+      primary_node_id: null,
+      error_message: null,
+      tags: ['green'],
+      branch: 'main',
+      depth: 5,
+      nodes: [],
+    });
+    expect((await test.call('GET', '/api/runtime/projects')).body).toContainEqual(project);
+  });
+
+  it('have one name each', async () => {
+    const { name } = await create();
+    const again = await test.call('POST', '/api/runtime/projects', { body: { name, repo_url: REPO } });
+    expect(again.status).toBe(409);
+    expect(again.body['error']).toContain(`A project named ${String(name)} exists`);
+  });
+
+  it('of two made at once with one name, one is', async () => {
+    const body = { name: 'at once', repo_url: REPO };
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => test.call('POST', '/api/runtime/projects', { body })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+  });
+
+  it.each([
+    [{ name: 'a\n' }, 'name'],
+    [{ name: '..' }, 'name'],
+    [{ name: '--upload-pack=x' }, 'name'],
+    [{ repo_url: 'ext::sh -c touch' }, 'repo_url'],
+    [{ repo_url: 'https://other.example.net/a' }, 'repo_url'],
+    [{ repo_url: 'https://git.example.org/a\n' }, 'repo_url'],
+    [{ target_path: '../../etc' }, 'target_path'],
+    [{ branch: '--orphan' }, 'branch'],
+    [{ fetch_schedule: { cron: 'every day' } }, 'fetch_schedule.cron'],
+    [{ fetch_schedule: { cron: '99 * * * *' } }, 'fetch_schedule'],
+    [{ unheard_of: true }, 'unheard_of'],
+  ])('%j is refused, naming the field', async (given, field) => {
+    const before = (await test.call('GET', '/api/runtime/projects')).body;
+    const { status, body } = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'bad', repo_url: REPO, ...given },
+    });
+    expect(status).toBe(400);
+    expect(body['fields']).toContainEqual(expect.objectContaining({ field }));
+    expect((await test.call('GET', '/api/runtime/projects')).body).toEqual(before);
+  });
+
+  it('an address with a token is refused with the way to do it right, and the token is not repeated', async () => {
+    const { status, body } = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'secret', repo_url: `https://${TOKEN}@git.example.org/a` },
+    });
+    expect(status).toBe(400);
+    expect(body['error']).toMatch(/set it as the project’s credential/);
+    expect(JSON.stringify(body)).not.toContain(TOKEN);
+  });
+
+  it('a node or space that is not there is named', async () => {
+    const nobody = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'p', repo_url: REPO, primary_node_id: 'nobody' },
+    });
+    expect([nobody.status, nobody.body['error']]).toEqual([404, 'There is no node nobody.']);
+    const nowhere = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'p', repo_url: REPO, space: '0123456789abcdef' },
+    });
+    expect(nowhere.status).toBe(404);
+  });
+
+  it('a rename keeps the old canonical id as an alias, under which nothing else may begin', async () => {
+    const project = await create({ name: 'old name' });
+    const { body } = await test.call('PATCH', `/api/runtime/projects/${String(project['id'])}`, {
+      body: { name: 'new name' },
+    });
+    expect(body).toMatchObject({
+      name: 'new name',
+      canonical_id: canonicalId('new name'),
+      aliases: [canonicalId('old name')],
+    });
+    const taken = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'old name', repo_url: REPO },
+    });
+    expect(taken.status).toBe(409);
+    expect(taken.body['error']).toContain('older name of the project new name');
+    const back = await test.call('PATCH', `/api/runtime/projects/${String(project['id'])}`, {
+      body: { name: 'old name' },
+    });
+    expect(back.body).toMatchObject({
+      canonical_id: canonicalId('old name'),
+      aliases: [canonicalId('new name')],
+    });
+  });
+
+  it('clone without a node and without a primary says what is missing', async () => {
+    const { id } = await create();
+    const { status, body } = await test.call('POST', `/api/runtime/projects/${String(id)}/clone`, {
+      body: {},
+    });
+    expect(status).toBe(400);
+    expect(body['error']).toContain('has no primary node: name one as node_id');
+  });
+});
+
+describe('a credential', () => {
+  it('is sealed at rest, shown only by its hint, and given to a node that was asked to clone', async () => {
+    const { id } = await create();
+    const path = `/api/runtime/projects/${String(id)}/credential`;
+    const { status, body } = await test.call('PUT', path, { body: { kind: 'token', token: TOKEN } });
+    expect(status).toBe(200);
+    expect(body['credential']).toMatchObject({ kind: 'token', username: 'git', hint: '…6789' });
+    const { rows } = await test.plane.deps.db.pool.query(
+      'select row_to_json(p)::text as text from managed_projects p',
+    );
+    const { rows: events } = await test.plane.deps.db.pool.query('select payload::text as text from events');
+    expect(JSON.stringify([rows, events, await get(id)])).not.toContain(TOKEN);
+
+    const asNode = { headers: { 'X-MEMBRIDGE-AGENT': keyOfA } };
+    const forNode = `/api/agent/projects/${String(id)}/credential`;
+    expect((await test.call('GET', forNode, asNode)).status).toBe(404);
+    await test.call('POST', `/api/runtime/projects/${String(id)}/clone`, {
+      body: { node_id: 'a', wait: false },
+    });
+    await expect
+      .poll(async () => (await test.call('GET', forNode, asNode)).status, { timeout: 15_000 })
+      .toBe(200);
+    expect((await test.call('GET', forNode, asNode)).body).toEqual({
+      credential: { kind: 'token', username: 'git', token: TOKEN },
+      known_hosts: null,
+    });
+    expect((await test.call('GET', forNode)).status).toBe(401);
+    const history = await test.plane.deps.engine.client.workflow
+      .getHandle(`clone:${String(id)}:a`)
+      .fetchHistory();
+    expect(JSON.stringify(history)).not.toContain(TOKEN);
+
+    await test.call('DELETE', path);
+    expect((await get(id))['credential']).toBeNull();
+    expect((await test.call('GET', forNode, asNode)).body).toMatchObject({ credential: null });
+  });
+
+  it('goes with its host: another host drops it', async () => {
+    const { id } = await create();
+    await test.call('PUT', `/api/runtime/projects/${String(id)}/credential`, {
+      body: { kind: 'token', token: TOKEN },
+    });
+    const { body } = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
+      body: { repo_url: 'https://x.internal.example.org/a' },
+    });
+    expect(body['credential']).toBeNull();
+  });
+
+  it('an ssh key is known by its fingerprint; one that cannot be used is refused without repeating it', async () => {
+    const { id } = await create({ repo_url: 'git@git.example.org:team/garden.git' });
+    const path = `/api/runtime/projects/${String(id)}/credential`;
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = privateKey.export({ type: 'sec1', format: 'pem' }) as string;
+    const { body } = await test.call('PUT', path, { body: { kind: 'ssh-key', private_key: pem } });
+    expect(body['credential']).toMatchObject({
+      kind: 'ssh-key',
+      hint: expect.stringMatching(/^SHA256:[\w+/]{43}$/) as string,
+    });
+
+    const locked = privateKey.export({
+      type: 'sec1',
+      format: 'pem',
+      cipher: 'aes-256-cbc',
+      passphrase: 'x',
+    }) as string;
+    for (const key of [locked, 'not a key, but quite a few characters long']) {
+      const refused = await test.call('PUT', path, { body: { kind: 'ssh-key', private_key: key } });
+      expect(refused.status).toBe(400);
+      expect(refused.body['error']).toMatch(/private_key: is/);
+      expect(JSON.stringify(refused.body)).not.toContain(key.slice(40, 80));
+    }
+  });
+
+  it('must fit the address', async () => {
+    const { id } = await create();
+    const { status, body } = await test.call('PUT', `/api/runtime/projects/${String(id)}/credential`, {
+      body: { kind: 'ssh-key', private_key: 'x'.repeat(64) },
+    });
+    expect([status, body['error']]).toEqual([400, expect.stringContaining('must be "token"')]);
+  });
+});
+
+describe('schedules', () => {
+  it('are Temporal’s: made, changed and removed with the project', async () => {
+    const { id } = await create({ fetch_schedule: { cron: '0 3 * * *' } });
+    const schedule = test.plane.deps.engine.client.schedule.getHandle(`fetch:${String(id)}`);
+    expect((await get(id))['fetch_schedule']).toEqual({
+      cron: '0 3 * * *',
+      next_at: expect.any(Number) as number,
+    });
+    await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
+      body: { fetch_schedule: { cron: '30 4 * * *' } },
+    });
+    const { spec } = await schedule.describe();
+    expect(JSON.stringify(spec)).toContain('30');
+    await test.call('DELETE', `/api/runtime/projects/${String(id)}`);
+    await expect(schedule.describe()).rejects.toThrow(/not found/i);
+  });
+});
+
+describe('leadership', () => {
+  const of = async (cid: string) =>
+    (await test.call('GET', `/api/membridge/projects/${cid}/leadership`)).body;
+  const select = (cid: string, node: string, lease?: number) =>
+    test.call('POST', `/api/membridge/projects/${cid}/leadership/select`, {
+      body: { primary_node_id: node, ...(lease === undefined ? {} : { lease_seconds: lease }) },
+    });
+
+  it('begins with the primary that a project is given, and every change is a new epoch', async () => {
+    const project = await create({ primary_node_id: 'a' });
+    const cid = String(project['canonical_id']);
+    expect(await of(cid)).toMatchObject({
+      primary_node_id: 'a',
+      preferred_primary: 'a',
+      epoch: 1,
+      status: 'active',
+    });
+    const promoted = await select(cid, 'b');
+    expect(promoted.body).toMatchObject({ ok: true, primary_node_id: 'b', epoch: 2, lease_seconds: 3_600 });
+    expect(await get(project['id'])).toMatchObject({ primary_node_id: 'b' });
+    // The same node again only renews.
+    expect((await select(cid, 'b', 60)).body).toMatchObject({ epoch: 2, lease_seconds: 60 });
+    expect((await of(cid))['events']).toMatchObject([
+      { epoch: 2, event: 'selected', primary_node_id: 'b' },
+      { epoch: 1, event: 'selected', primary_node_id: 'a' },
+    ]);
+  });
+
+  it('is written as the original’s lease', async () => {
+    const { canonical_id: cid } = await create({ primary_node_id: 'a' });
+    const bytes = await test.plane.deps.store.get(`projects/${String(cid)}/leadership/lease.json`);
+    expect(JSON.parse(String(bytes))).toMatchObject({
+      canonical_id: cid,
+      primary_node_id: 'a',
+      epoch: 1,
+      lease_seconds: 3_600,
+      policy: 'primary_authoritative',
+    });
+  });
+
+  it('many promotions at once have epochs of their own', async () => {
+    const { canonical_id } = await create();
+    const cid = String(canonical_id);
+    const nodes = ['a', 'b', 'a', 'b', 'a', 'b'];
+    const answers = await Promise.all(nodes.map((node) => select(cid, node)));
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    const { epoch, events } = await of(cid);
+    expect((events as { epoch: number }[]).map((event) => event.epoch)).toEqual(
+      Array.from({ length: Number(epoch) }, (_, n) => Number(epoch) - n),
+    );
+  });
+
+  it('of a project or node that is not there is refused', async () => {
+    expect((await select('0123456789abcdef', 'a')).status).toBe(404);
+    const { canonical_id } = await create();
+    expect((await select(String(canonical_id), 'nobody')).status).toBe(404);
+    expect((await select(String(canonical_id), 'a', 1)).status).toBe(400);
+  });
+});

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { OriginalProjectNode } from '../../contract/api.ts';
+import { Leadership, SelectPrimary } from '../../contract/leadership.ts';
+import { CanonicalId, NodeId } from '../../contract/primitives.ts';
+import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
+import { leadershipOf, needLed, promote } from '../leadership.ts';
+import { defineRoute } from '../route.ts';
+
+const Cid = z.strictObject({ cid: CanonicalId });
+
+/** The original's fields beside ours. */
+const Shown = z.strictObject({
+  ...Leadership.shape,
+  preferred_primary: NodeId.nullable(),
+  node_count: z.number().int(),
+  nodes: z.array(OriginalProjectNode),
+});
+
+const Selected = z.strictObject({
+  ok: z.literal(true),
+  detail: z.string(),
+  ...Leadership.shape,
+});
+
+const families = [
+  { path: '/projects', auth: 'admin', tag: 'Projects (original paths)' },
+  { path: '/api/membridge/projects', auth: 'people', tag: 'Leadership' },
+] as const;
+
+export const leadershipRoutes = families.flatMap(({ path, auth, tag }) => [
+  defineRoute({
+    method: 'get',
+    path: `${path}/:cid/leadership`,
+    auth,
+    tag,
+    summary: 'Who is primary of a space or project, until when, and how that came about',
+    params: Cid,
+    status: 200,
+    response: Shown,
+    errors: { 404: 'There is no such space or project' },
+    handle: async ({ params }, deps) => {
+      const cid = await needLed(deps, params.cid);
+      const leadership = await leadershipOf(deps, cid);
+      const nodes = await listOriginalNodes(deps.db, { cid });
+      return {
+        ...leadership,
+        preferred_primary: leadership.primary_node_id,
+        node_count: nodes.length,
+        nodes,
+      };
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:cid/leadership/select`,
+    auth,
+    tag,
+    summary: 'Make a node primary, or renew its lease',
+    description:
+      'Another node than before begins a new epoch: what the one before still publishes is refused. The lease is renewed while its node lives. A primary takes snapshots and publishes the mirror; losing it loses no memory.',
+    params: Cid,
+    body: SelectPrimary,
+    status: 200,
+    response: Selected,
+    errors: { 404: 'There is no such space, project or node' },
+    handle: async ({ params, body, caller }, deps) => {
+      const cid = await needLed(deps, params.cid);
+      const leadership = await promote(deps, { cid, select: body, caller });
+      const detail = `${body.primary_node_id} is primary in epoch ${leadership.epoch}`;
+      return { ok: true as const, detail, ...leadership };
+    },
+  }),
+]);

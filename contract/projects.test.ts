@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest';
+import { isAllowedHost, isSameRepository, parseGitUrl } from './git-url.ts';
+import {
+  BranchName,
+  CronExpression,
+  ManagedProjectName,
+  TargetPath,
+  projectStatus,
+  type CloneStatus,
+} from './projects.ts';
+
+describe('names and paths', () => {
+  it.each(['a', 'My project', 'a.b', 'x..y', '_x', '9'])('%j is a name', (name) => {
+    expect(ManagedProjectName.safeParse(name).success).toBe(true);
+  });
+  it.each([
+    '',
+    '.',
+    '..',
+    'a\n',
+    '\na',
+    'a/b',
+    '-x',
+    '--upload-pack=x',
+    'a.',
+    'a ',
+    ' a',
+    'a\0',
+    'é',
+    'x'.repeat(129),
+  ])('%j is none', (name) => {
+    expect(ManagedProjectName.safeParse(name).success).toBe(false);
+  });
+  it.each(['a', 'a/b', '~/projects/x', '/srv/code/a b', 'x/', '.hidden'])('%j is a target', (path) => {
+    expect(TargetPath.safeParse(path).success).toBe(true);
+  });
+  it.each([
+    '',
+    '..',
+    '../x',
+    'a/../b',
+    'a/..',
+    './a',
+    'a\n',
+    '-x',
+    'a/-x',
+    '~root/x',
+    'a//b',
+    '/',
+    'a\0b',
+    '$HOME/x',
+  ])('%j is none', (path) => {
+    expect(TargetPath.safeParse(path).success).toBe(false);
+  });
+  it.each(['main', 'feature/x', 'release-1.2', 'a@b'])('%j is a branch', (name) => {
+    expect(BranchName.safeParse(name).success).toBe(true);
+  });
+  it.each([
+    '',
+    '-b',
+    '--orphan',
+    'a..b',
+    'a.lock',
+    'a.lock/b',
+    'x\n',
+    '@',
+    'a@{1}',
+    '/a',
+    'a/',
+    'a//b',
+    '.a',
+    'a/.b',
+    'a b',
+    'a~1',
+    'a:b',
+  ])('%j is none', (name) => {
+    expect(BranchName.safeParse(name).success).toBe(false);
+  });
+  it.each(['0 * * * *', '*/15 0-6 1,15 * MON-FRI'])('%j is a schedule', (cron) => {
+    expect(CronExpression.safeParse(cron).success).toBe(true);
+  });
+  it.each(['', '@hourly', '* * * *', '* * * * * *', '0 * * * *\n', '0 * * * $(x)'])('%j is none', (cron) => {
+    expect(CronExpression.safeParse(cron).success).toBe(false);
+  });
+});
+
+describe('addresses of repositories', () => {
+  it.each([
+    [
+      'https://example.org/a/b.git',
+      { protocol: 'https', user: null, host: 'example.org', port: null, path: 'a/b' },
+    ],
+    ['http://127.0.0.1:3000/a', { protocol: 'http', user: null, host: '127.0.0.1', port: 3_000, path: 'a' }],
+    [
+      'git@Example.org:a/b.git',
+      { protocol: 'ssh', user: 'git', host: 'example.org', port: null, path: 'a/b' },
+    ],
+    [
+      'ssh://git@example.org:2222/a/',
+      { protocol: 'ssh', user: 'git', host: 'example.org', port: 2_222, path: 'a' },
+    ],
+  ])('%s', (text, url) => {
+    expect(parseGitUrl(text)).toEqual(url);
+  });
+
+  it.each([
+    ['https://example.org/a\n', /control characters/],
+    ['https://exam ple.org/a', /spaces/],
+    ['--upload-pack=touch x', /spaces|start with/],
+    ['-oProxyCommand=x', /must not start with "-"/],
+    ['ext::sh', /must be https/],
+    ['file:///etc', /must be https/],
+    ['/etc/passwd', /must be https/],
+    ['ssh://-oProxyCommand=x/a', /no valid host/],
+    ['git@-oProxyCommand=x:a', /no valid host/],
+    ['-l@example.org:a', /must not start with/],
+    ['git@example.org:-x', /option/],
+    ['https://example.org/a/../b/..%2f..', /\.\.|repository/],
+    ['git@example.org:../../x', /\.\./],
+    ['https://example.org', /names no repository/],
+    ['https://example.org/a?x=1', /query/],
+  ])('%j is refused', (text, why) => {
+    expect(() => parseGitUrl(text)).toThrow(why);
+  });
+
+  it.each([
+    'https://ghp_abcdefghijklmnop@example.org/a',
+    'https://user:hunter2secret@example.org/a',
+    'ssh://git:hunter2secret@example.org/a',
+  ])('one that carries a secret is refused without repeating it', (text) => {
+    const refusal = (): unknown => {
+      try {
+        return parseGitUrl(text);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(String(refusal())).toMatch(/set it as the project’s credential/);
+    expect(String(refusal())).not.toMatch(/hunter2secret|ghp_/);
+  });
+
+  it('are of one repository whatever the protocol and a .git at the end', () => {
+    expect(isSameRepository('https://example.org/a/b', 'git@example.org:a/b.git')).toBe(true);
+    expect(isSameRepository('https://example.org/a/b', 'https://example.org/a/c')).toBe(false);
+    expect(isSameRepository('http://127.0.0.1:1/a', 'http://127.0.0.1:2/a')).toBe(false);
+  });
+
+  it('may be limited to hosts', () => {
+    expect(isAllowedHost('example.org', [])).toBe(true);
+    expect(isAllowedHost('git.example.org', ['*.example.org'])).toBe(true);
+    expect(isAllowedHost('example.org', ['*.example.org'])).toBe(false);
+    expect(isAllowedHost('evilexample.org', ['*.example.org'])).toBe(false);
+    expect(isAllowedHost('example.org.evil.net', ['example.org'])).toBe(false);
+  });
+});
+
+describe('how a project stands', () => {
+  const of = (...statuses: CloneStatus[]) => statuses.map((clone_status) => ({ clone_status }));
+  it.each([
+    [of(), null, 'pending'],
+    [of('pending'), null, 'pending'],
+    [of('cloning', 'cloned'), null, 'cloning'],
+    [of('cloned'), null, 'cloned'],
+    [of('cloned', 'cloned'), { state: 'done' as const }, 'synced'],
+    [of('cloned', 'failed'), { state: 'done' as const }, 'partial'],
+    [of('cloned', 'pending'), { state: 'waiting' as const }, 'partial'],
+    [of('failed', 'cancelled'), null, 'failed'],
+    [of('cancelled'), null, 'cancelled'],
+    [of('cloned', 'pending'), { state: 'running' as const }, 'propagating'],
+  ])('%j is told from its clones', (nodes, propagation, status) => {
+    expect(projectStatus(nodes, propagation)).toBe(status);
+  });
+});

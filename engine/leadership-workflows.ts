@@ -1,0 +1,78 @@
+import {
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  type Client,
+  type Workflow,
+} from '@temporalio/client';
+import type { Leadership } from '../contract/leadership.ts';
+import {
+  CONTROL_QUEUE,
+  MESSAGES,
+  leadershipId,
+  type LeadershipInput,
+  type LeadershipState,
+  type SelectRequest,
+} from '../contract/workflows.ts';
+
+function optionsOf(cid: string, known: Leadership | null) {
+  const input: LeadershipInput = {
+    cid,
+    state: known === null ? null : stateOf(known),
+    lastSnapshotAt: known?.last_snapshot_at ?? 0,
+    lastMirrorAt: known?.last_mirror_at ?? 0,
+  };
+  return {
+    workflowId: leadershipId(cid),
+    taskQueue: CONTROL_QUEUE,
+    args: [input] as [LeadershipInput],
+    staticSummary: `primary of ${cid}`,
+  };
+}
+
+function stateOf(known: Leadership): LeadershipState {
+  return {
+    cid: known.canonical_id,
+    primary: known.primary_node_id,
+    epoch: known.epoch,
+    leaseSeconds: known.lease_seconds,
+    issuedAt: known.issued_at ?? 0,
+    expiresAt: known.expires_at ?? 0,
+    issuedBy: known.issued_by ?? 'engine',
+  };
+}
+
+/**
+ * Selects the primary of a space or project.
+ * @param known what PostgreSQL knows of it, from which its workflow goes on should it not run
+ * @param updateId names this request, so that one that is sent twice is done once
+ */
+export async function selectPrimary(
+  client: Client,
+  input: { cid: string; known: Leadership | null; request: SelectRequest; updateId: string },
+): Promise<LeadershipState> {
+  const startWorkflowOperation = new WithStartWorkflowOperation('leadership', {
+    ...optionsOf(input.cid, input.known),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  return await client.workflow.executeUpdateWithStart<Workflow, LeadershipState, [SelectRequest]>(
+    MESSAGES.selectPrimary,
+    { startWorkflowOperation, args: [input.request], updateId: input.updateId },
+  );
+}
+
+/** Makes sure that the workflow of a leadership runs. */
+export async function ensureLeadership(client: Client, known: Leadership): Promise<void> {
+  await client.workflow.start('leadership', {
+    ...optionsOf(known.canonical_id, known),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+}
+
+/** Ends the workflow of a leadership; one that has ended already is fine. */
+export async function closeLeadership(client: Client, cid: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(leadershipId(cid)).signal(MESSAGES.closeLeadership);
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}

@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PrimaryInput } from '../activities/node/primary.ts';
+import { leaseKey, type Leadership } from '../contract/leadership.ts';
+import { nodeQueue } from '../contract/workflows.ts';
+import { getLeadership } from '../db/queries/record-leadership.ts';
+import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
+import { selectPrimary } from '../engine/leadership-workflows.ts';
+import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+
+const SOON = { timeout: 20_000, interval: 100 };
+
+let test: TestPlane;
+const workers: KeptWorker[] = [];
+/** What primaries were asked for, in order. */
+const asked: { node: string; what: string; epoch: number }[] = [];
+
+beforeAll(async () => {
+  test = await startTestPlane();
+});
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.stop()));
+  await test.stop();
+});
+
+function host(node: string): void {
+  const does = (what: string) => (input: PrimaryInput) => {
+    asked.push({ node, what, epoch: input.epoch });
+    return Promise.resolve('done');
+  };
+  workers.push(
+    keepWorker(
+      test.plane.deps.engine.address,
+      {
+        taskQueue: nodeQueue(node),
+        activities: {
+          takeSnapshot: does('snapshot'),
+          publishMirror: does('mirror'),
+          collectMemory: does('collect'),
+        },
+      },
+      { polls: () => undefined, ended: () => undefined },
+    ),
+  );
+}
+
+async function space(name: string): Promise<string> {
+  const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name } });
+  return String(body['canonical_id']);
+}
+/** Shorter leases than people may ask for. */
+const lease = (cid: string, node: string, seconds: number) =>
+  selectPrimary(test.plane.deps.engine.client, {
+    cid,
+    known: null,
+    request: { node, leaseSeconds: seconds, by: 'test' },
+    updateId: `${cid}-${node}-${Math.random()}`,
+  });
+const known = (cid: string): Promise<Leadership | null> => getLeadership(test.plane.deps.db, { cid });
+async function storedLease(cid: string): Promise<Record<string, unknown>> {
+  return JSON.parse(String(await test.plane.deps.store.get(leaseKey(cid)))) as Record<string, unknown>;
+}
+
+describe('a lease', () => {
+  it('is renewed while its node lives, and runs out when it does not', async () => {
+    const { agent_key } = await enrolNode(test, 'living');
+    const cid = await space('renewed');
+    const beat = setInterval(() => {
+      void test.call('POST', '/api/agent/heartbeat', {
+        headers: { 'X-MEMBRIDGE-AGENT': agent_key },
+        body: heartbeat('living'),
+      });
+    }, 1_000);
+    try {
+      const { expiresAt, epoch } = await lease(cid, 'living', 3);
+      await expect.poll(async () => (await known(cid))?.expires_at ?? 0, SOON).toBeGreaterThan(expiresAt);
+      expect(await known(cid)).toMatchObject({ primary_node_id: 'living', epoch, status: 'active' });
+    } finally {
+      clearInterval(beat);
+    }
+  });
+
+  it('that ran out leaves nobody primary, tells the original’s machines, and the next selection is a new epoch', async () => {
+    await enrolNode(test, 'silent', false);
+    await enrolNode(test, 'next');
+    const cid = await space('expires');
+    await lease(cid, 'silent', 1);
+    await expect
+      .poll(() => known(cid), SOON)
+      .toMatchObject({ primary_node_id: null, status: 'needs_selection', epoch: 1 });
+    await expect
+      .poll(() => storedLease(cid), SOON)
+      .toMatchObject({ primary_node_id: null, needs_ui_selection: true });
+    expect(await lease(cid, 'next', 3_600)).toMatchObject({ primary: 'next', epoch: 2 });
+    expect((await known(cid))?.events.map(({ event }) => event)).toEqual(['selected', 'expired', 'selected']);
+  });
+
+  it('goes on with its epoch after its workflow was terminated', async () => {
+    await enrolNode(test, 'again');
+    const cid = await space('terminated');
+    await lease(cid, 'again', 3_600);
+    await test.plane.deps.engine.client.workflow.getHandle(`leadership:${cid}`).terminate('test');
+    const { body } = await test.call('POST', `/api/membridge/projects/${cid}/leadership/select`, {
+      body: { primary_node_id: 'next' },
+    });
+    expect(body).toMatchObject({ epoch: 2, primary_node_id: 'next' });
+  });
+});
+
+describe('a primary', () => {
+  it('takes a snapshot, and the mirror where the space wants one, in its epoch', async () => {
+    await enrolNode(test, 'leads');
+    host('leads');
+    const cid = await space('led');
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+    await lease(cid, 'leads', 3_600);
+    await expect
+      .poll(() => asked.filter(({ node }) => node === 'leads'), SOON)
+      .toEqual(
+        expect.arrayContaining([
+          { node: 'leads', what: 'snapshot', epoch: 1 },
+          { node: 'leads', what: 'mirror', epoch: 1 },
+          { node: 'leads', what: 'collect', epoch: 0 },
+        ]),
+      );
+    await expect
+      .poll(() => known(cid), SOON)
+      .toMatchObject({
+        last_snapshot_at: expect.any(Number) as number,
+        last_mirror_at: expect.any(Number) as number,
+      });
+  });
+
+  it('is told of in heartbeats of the original and in the list of nodes', async () => {
+    const cid = await space('roles');
+    await enrolNode(test, 'first');
+    await lease(cid, 'first', 3_600);
+    const report = (node: string) =>
+      test.call('POST', '/agent/heartbeat', {
+        headers: { 'X-MEMBRIDGE-ADMIN': 'admin-key-for-tests' },
+        body: { node_id: node, canonical_id: cid, project_id: 'roles' },
+      });
+    expect((await report('first')).body['role']).toBe('primary');
+    expect((await report('second')).body['role']).toBe('secondary');
+    const { body } = await test.call('GET', `/api/membridge/projects/${cid}/leadership`);
+    expect(body['nodes']).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ node_id: 'first', role: 'primary' }),
+        expect.objectContaining({ node_id: 'second', role: 'secondary' }),
+      ]),
+    );
+  });
+});
+
+describe('a rename of a space', () => {
+  it('takes the primary and its epoch along', async () => {
+    await enrolNode(test, 'stays');
+    const cid = await space('before');
+    await lease(cid, 'stays', 3_600);
+    const { body } = await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { name: 'after' } });
+    const fresh = String(body['canonical_id']);
+    expect(await known(fresh)).toMatchObject({ primary_node_id: 'stays', epoch: 1 });
+    expect(await known(cid)).toBeNull();
+    expect(await lease(fresh, 'next', 3_600)).toMatchObject({ epoch: 2 });
+  });
+});

@@ -1,0 +1,306 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { ManagedProject, ProjectNodeStatus } from '../contract/projects.ts';
+import { cloneProjectId, propagateProjectId } from '../contract/workflows.ts';
+import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { CLONED, startHeldNode, type HeldNode } from '../test/held-clones.ts';
+
+const SOON = { timeout: 20_000, interval: 50 };
+/** A node that is away is known to be so after 15 s. */
+const AWAY = { timeout: 40_000, interval: 200 };
+
+let test: TestPlane;
+let held: HeldNode[] = [];
+let made = 0;
+const keys = new Map<string, string>();
+
+beforeAll(async () => {
+  test = await startTestPlane();
+});
+afterEach(async () => {
+  await Promise.all(held.map((node) => node.stop()));
+  held = [];
+});
+afterAll(async () => await test.stop());
+
+/** Nodes of a name of their own, enrolled and online, whose clones are held. */
+async function nodes(count: number, gauge?: { now: number; most: number }): Promise<HeldNode[]> {
+  made += 1;
+  const names = Array.from({ length: count }, (_, n) => `n${made}-${n}`);
+  for (const name of names) keys.set(name, (await enrolNode(test, name)).agent_key);
+  const hosts = names.map((name) => host(name, gauge));
+  return hosts;
+}
+function host(name: string, gauge?: { now: number; most: number }): HeldNode {
+  const node = startHeldNode(test.plane.deps.engine.address, name, gauge);
+  held.push(node);
+  return node;
+}
+async function project(body: Record<string, unknown> = {}): Promise<string> {
+  made += 1;
+  const answer = await test.call('POST', '/api/runtime/projects', {
+    body: { name: `p${made}`, repo_url: 'https://git.example.org/a', ...body },
+  });
+  return String(answer.body['id']);
+}
+const get = async (id: string): Promise<ManagedProject> =>
+  (await test.call('GET', `/api/runtime/projects/${id}`)).body as unknown as ManagedProject;
+const of = async (id: string, node: string): Promise<ProjectNodeStatus | undefined> =>
+  (await get(id)).nodes.find((each) => each.node_id === node);
+const post = (id: string, what: string, body: Record<string, unknown> = {}) =>
+  test.call('POST', `/api/runtime/projects/${id}/${what}`, { body });
+
+describe('a clone', () => {
+  it('shows what is true at every moment, and its result at the end', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    const asked = await post(id, 'clone', { node_id: a?.node, wait: false });
+    expect([asked.status, asked.body['status']]).toEqual([202, 'cloning']);
+    await expect
+      .poll(() => of(id, a?.node ?? ''), SOON)
+      .toMatchObject({ clone_status: 'cloning', progress: { phase: 'receiving objects', percent: 42 } });
+    expect((await get(id)).clone_status).toBe('cloning');
+    a?.end(CLONED);
+    await expect
+      .poll(() => of(id, a?.node ?? ''), SOON)
+      .toMatchObject({
+        clone_status: 'cloned',
+        commit: CLONED.commit,
+        repo_path: '/srv/garden',
+        size_bytes: 1_234,
+        progress: null,
+        error_message: null,
+      });
+    expect((await get(id)).primary_node_id).toBe(a?.node);
+  });
+
+  it('is answered as the original did it: when it has ended, with the error if it failed', async () => {
+    const [a, b] = await nodes(2);
+    const id = await project();
+    a?.end(CLONED);
+    const { status, body } = await post(id, 'clone', { node_id: a?.node });
+    expect([status, body['status'], body['node']]).toEqual([200, 'cloned', a?.node]);
+    b?.end(ApplicationFailure.nonRetryable('There is no branch x.', 'git_not_found'));
+    const failed = await post(id, 'clone', { node_id: b?.node });
+    expect(failed.status).toBe(502);
+    expect(failed.body).toMatchObject({
+      code: 'git_not_found',
+      error: expect.stringContaining('There is no branch x.') as string,
+    });
+    expect(await of(id, b?.node ?? '')).toMatchObject({
+      clone_status: 'failed',
+      error_code: 'git_not_found',
+    });
+    expect(await get(id)).toMatchObject({
+      clone_status: 'partial',
+      error_message: `${b?.node}: There is no branch x.`,
+    });
+    // The next one that succeeds leaves nothing of the error.
+    b?.hold();
+    b?.end(CLONED);
+    await post(id, 'clone', { node_id: b?.node });
+    expect(await of(id, b?.node ?? '')).toMatchObject({
+      clone_status: 'cloned',
+      error_code: null,
+      error_message: null,
+    });
+  });
+
+  it('that is asked for twice is made once, and both hear of it', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    const both = [post(id, 'clone', { node_id: a?.node }), post(id, 'clone', { node_id: a?.node })];
+    await expect.poll(() => a?.begun.clone, SOON).toBe(1);
+    a?.end(CLONED);
+    expect((await Promise.all(both)).map(({ status }) => status)).toEqual([200, 200]);
+    expect(a?.begun.clone).toBe(1);
+  });
+
+  it('that is cancelled ends on the node and says so', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    const waits = post(id, 'clone', { node_id: a?.node });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(1);
+    expect((await post(id, 'cancel', { node_id: a?.node })).status).toBe(202);
+    await expect.poll(() => a?.cancelled, SOON).toBe(1);
+    expect((await waits).body['error']).toContain('was cancelled');
+    expect(await of(id, a?.node ?? '')).toMatchObject({ clone_status: 'cancelled' });
+    a?.end(CLONED);
+    expect((await post(id, 'clone', { node_id: a?.node })).status).toBe(200);
+  });
+
+  it('for a node that is away waits visibly, and is made when it returns', async () => {
+    const { agent_key } = await enrolNode(test, 'away', false);
+    const id = await project();
+    await post(id, 'clone', { node_id: 'away', wait: false });
+    await expect
+      .poll(() => of(id, 'away'), AWAY)
+      .toMatchObject({ clone_status: 'pending', detail: 'waits for node away to come back' });
+    await test.call('POST', '/api/agent/heartbeat', {
+      headers: { 'X-MEMBRIDGE-AGENT': agent_key },
+      body: heartbeat('away'),
+    });
+    host('away').end(CLONED);
+    await expect.poll(() => of(id, 'away'), AWAY).toMatchObject({ clone_status: 'cloned' });
+  });
+
+  it('whose agent dies in mid-clone does not show as cloning, and is made by the next agent', async () => {
+    const [a] = await nodes(1);
+    const name = a?.node ?? '';
+    const id = await project();
+    await post(id, 'clone', { node_id: name, wait: false });
+    await expect.poll(() => of(id, name), SOON).toMatchObject({ clone_status: 'cloning' });
+    await a?.stop();
+    await expect.poll(() => of(id, name), AWAY).toMatchObject({ clone_status: 'pending' });
+    host(name).end(CLONED);
+    await expect.poll(() => of(id, name), AWAY).toMatchObject({ clone_status: 'cloned' });
+  });
+
+  it('whose workflow somebody terminated does not show as cloning for ever', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    await post(id, 'clone', { node_id: a?.node, wait: false });
+    await expect.poll(() => of(id, a?.node ?? ''), SOON).toMatchObject({ clone_status: 'cloning' });
+    await test.plane.deps.engine.client.workflow
+      .getHandle(cloneProjectId(id, a?.node ?? ''))
+      .terminate('test');
+    await expect
+      .poll(() => of(id, a?.node ?? ''), AWAY)
+      .toMatchObject({
+        clone_status: 'failed',
+        error_message: expect.stringContaining('ended as terminated without a result') as string,
+      });
+  });
+
+  it('of a project that is deleted meanwhile is cancelled and leaves no row behind', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    await post(id, 'clone', { node_id: a?.node, wait: false });
+    await expect.poll(() => a?.begun.clone, SOON).toBe(1);
+    expect((await test.call('DELETE', `/api/runtime/projects/${id}`)).status).toBe(200);
+    await expect.poll(() => a?.cancelled, SOON).toBe(1);
+    const { rows } = await test.plane.deps.db.pool.query(
+      'select 1 from project_node_status where project_id = $1',
+      [id],
+    );
+    expect(rows).toEqual([]);
+  });
+});
+
+describe('a propagation', () => {
+  it('serves so many nodes at once, and one that fails does not stop the others', async () => {
+    const gauge = { now: 0, most: 0 };
+    const all = await nodes(5, gauge);
+    const id = await project();
+    const names = all.map(({ node }) => node);
+    const waits = post(id, 'propagate', { nodes: names, concurrency: 2 });
+    await expect.poll(() => gauge.now, SOON).toBe(2);
+    expect((await get(id)).clone_status).toBe('propagating');
+    all[3]?.end(ApplicationFailure.nonRetryable('no room', 'disk_full'));
+    for (const node of all) node.end(CLONED);
+    const { body } = await waits;
+    expect(body['status']).toBe('partial');
+    expect(body['results']).toContainEqual({ node_id: names[3], status: 'failed', error: 'no room' });
+    expect(gauge.most).toBe(2);
+    const { clone_status, nodes: rows } = await get(id);
+    expect(clone_status).toBe('partial');
+    expect(rows.filter((row) => row.clone_status === 'cloned')).toHaveLength(4);
+    // Mended, the same call makes it whole.
+    all[3]?.hold();
+    all[3]?.end(CLONED);
+    expect((await post(id, 'propagate', { nodes: names })).body['status']).toBe('synced');
+    expect((await get(id)).clone_status).toBe('synced');
+  });
+
+  it('begins with the primary', async () => {
+    const all = await nodes(3);
+    const names = all.map(({ node }) => node);
+    const id = await project({ primary_node_id: names[2] });
+    await post(id, 'propagate', { nodes: names, concurrency: 1, wait: false });
+    await expect.poll(() => all[2]?.begun.clone, SOON).toBe(1);
+    expect(all.map(({ begun }) => begun.clone)).toEqual([0, 0, 1]);
+    for (const node of all) node.end(CLONED);
+    await expect.poll(async () => (await get(id)).clone_status, SOON).toBe('synced');
+  });
+
+  it('does not wait for a node that is away, and takes it in when it returns', async () => {
+    const [a] = await nodes(1);
+    await enrolNode(test, 'later', false);
+    const id = await project();
+    a?.end(CLONED);
+    await post(id, 'propagate', { nodes: [a?.node, 'later'], concurrency: 1, wait: false });
+    await expect
+      .poll(async () => (await get(id)).propagation, AWAY)
+      .toMatchObject({ state: 'waiting', nodes: expect.arrayContaining(['later']) as string[] });
+    expect(await get(id)).toMatchObject({ clone_status: 'partial' });
+    host('later').end(CLONED);
+    await expect.poll(async () => (await get(id)).propagation, AWAY).toMatchObject({ state: 'done' });
+    expect((await get(id)).clone_status).toBe('synced');
+  });
+
+  it('that is cancelled cancels every node', async () => {
+    const all = await nodes(3);
+    const id = await project();
+    await post(id, 'propagate', { nodes: all.map(({ node }) => node), concurrency: 2, wait: false });
+    await expect.poll(() => all.filter(({ begun }) => begun.clone > 0).length, SOON).toBe(2);
+    await post(id, 'cancel');
+    await expect.poll(() => all.reduce((sum, node) => sum + node.cancelled, 0), SOON).toBe(2);
+    await expect.poll(async () => (await get(id)).propagation, SOON).toMatchObject({ state: 'cancelled' });
+    expect(all.filter(({ begun }) => begun.clone > 0)).toHaveLength(2);
+  });
+
+  it('that somebody terminated does not show as propagating for ever', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    await post(id, 'propagate', { nodes: [a?.node], wait: false });
+    await expect.poll(async () => (await get(id)).clone_status, SOON).toBe('propagating');
+    await test.plane.deps.engine.client.workflow.getHandle(propagateProjectId(id)).terminate('test');
+    await expect.poll(async () => (await get(id)).propagation, AWAY).toMatchObject({ state: 'cancelled' });
+  });
+
+  it('without any node says so', async () => {
+    const id = await project();
+    expect((await post(id, 'fetch')).body).toMatchObject({ status: 'nothing_to_propagate', results: [] });
+  });
+});
+
+describe('a look at the remotes', () => {
+  it('tells the drift of every clone and changes nothing else', async () => {
+    const [a, b] = await nodes(2);
+    const id = await project();
+    a?.end(CLONED);
+    await post(id, 'clone', { node_id: a?.node });
+    a?.hold();
+    a?.end({ ...CLONED, outcome: 'fetched', drift: { behind: 3, ahead: 1, dirty: 2 } });
+    const { body } = await post(id, 'fetch');
+    expect(body).toMatchObject({ status: 'synced', results: [{ node_id: a?.node, status: 'cloned' }] });
+    expect(await of(id, a?.node ?? '')).toMatchObject({
+      clone_status: 'cloned',
+      behind: 3,
+      ahead: 1,
+      dirty: 2,
+    });
+    expect(b?.begun.fetch).toBe(0);
+    // One that fails leaves the clone as it was known, with the reason.
+    a?.hold();
+    a?.end(ApplicationFailure.nonRetryable('no answer', 'git_failed'));
+    await post(id, 'fetch');
+    expect(await of(id, a?.node ?? '')).toMatchObject({
+      clone_status: 'cloned',
+      behind: 3,
+      error_message: 'no answer',
+    });
+  });
+});
+
+describe('nodes that enrol later', () => {
+  it('get a clone if the project says so', async () => {
+    await enrolNode(test, 'early');
+    const id = await project({ new_nodes: true });
+    await enrolNode(test, 'late');
+    host('late').end(CLONED);
+    await expect.poll(() => of(id, 'late'), AWAY).toMatchObject({ clone_status: 'cloned' });
+    expect(await of(id, 'early')).toBeUndefined();
+    await test.call('DELETE', `/api/runtime/projects/${id}`);
+  });
+});
