@@ -10,6 +10,7 @@ import type { Deps } from './deps.ts';
 import { docsRouter } from './docs.ts';
 import { failedSignInLimit } from './failed-sign-ins.ts';
 import { errorHandler, sendProblem, unknownPath } from './problems.ts';
+import { routeForRoles } from './roles.ts';
 import { ROUTES } from './routes/index.ts';
 import { serveRoute } from './serve-route.ts';
 import { firstSegment, webRouter } from './web.ts';
@@ -26,16 +27,20 @@ export function createApp(deps: Deps): Express {
   app.use(requestLog(deps.logger));
   app.use(securityHeaders());
   app.use(measure(deps));
-  const limit = requestLimit();
+  const limit = requestLimit(REQUESTS_PER_MINUTE);
   const limitFailures = failedSignInLimit();
   const parseJson = express.json({ limit: '1mb' });
-  for (const route of ROUTES) {
+  for (const declared of ROUTES) {
+    const route = routeForRoles(declared, deps.config.roles);
     const before = route.unlimited === true ? [] : [limit];
     if (route.limitFailures === true) before.push(limitFailures);
+    if (route.perMinute !== undefined) before.push(requestLimit(route.perMinute));
     app[route.method](route.path, ...before, serveRoute(route, deps, parseJson));
   }
   app.use(docsRouter());
-  app.use(webRouter(deps.config.webDir, new Set(ROUTES.map((route) => firstSegment(route.path)))));
+  if (deps.config.roles.has('runtime')) {
+    app.use(webRouter(deps.config.webDir, new Set(ROUTES.map((route) => firstSegment(route.path)))));
+  }
   app.use(unknownPath);
   app.use(errorHandler(deps.logger));
   return app;
@@ -105,10 +110,10 @@ function measure(deps: Deps): RequestHandler {
   };
 }
 
-function requestLimit(): RequestHandler {
+function requestLimit(perMinute: number): RequestHandler {
   return rateLimit({
     windowMs: 60_000,
-    limit: REQUESTS_PER_MINUTE,
+    limit: perMinute,
     standardHeaders: 'draft-7',
     legacyHeaders: false,
     handler: (_req, res) => {

@@ -42,8 +42,8 @@ test.each([
   ['GET', '/api/runtime/workers', 'X-MEMBRIDGE-AGENT', SHARED_AGENT_KEY, 401],
   ['POST', '/api/agent/heartbeat', 'X-MEMBRIDGE-AGENT', SHARED_AGENT_KEY, 401],
   ['POST', '/api/agent/heartbeat', 'X-MEMBRIDGE-ADMIN', ADMIN_KEY, 401],
-  ['POST', '/agent/heartbeat', 'X-MEMBRIDGE-AGENT', SHARED_AGENT_KEY, 400],
-  ['POST', '/agent/heartbeat', 'X-MEMBRIDGE-ADMIN', ADMIN_KEY, 400],
+  ['POST', '/agent/heartbeat', 'X-MEMBRIDGE-AGENT', SHARED_AGENT_KEY, 422],
+  ['POST', '/agent/heartbeat', 'X-MEMBRIDGE-ADMIN', ADMIN_KEY, 422],
 ])('%s %s with %s: %s answers %i', async (method, path, header, value, status) => {
   const body = method === 'POST' ? {} : undefined;
   expect((await api.call(method, path, { headers: { [header]: value }, body })).status).toBe(status);

@@ -52,7 +52,8 @@ function refuse(header: string, expected: string): never {
 
 function asAdmin(req: Request, { config }: AuthDeps): Caller | null {
   const given = req.get('X-MEMBRIDGE-ADMIN');
-  return given !== undefined && sameSecret(given, config.adminKey) ? { kind: 'admin' } : null;
+  if (given === undefined || config.adminKey === null) return null;
+  return sameSecret(given, config.adminKey) ? { kind: 'admin' } : null;
 }
 
 function asRuntime(req: Request, { config }: AuthDeps): Caller | null {

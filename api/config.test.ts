@@ -40,3 +40,28 @@ test.each([
 test('the configuration is frozen', () => {
   expect(Object.isFrozen(parseConfig(env))).toBe(true);
 });
+
+test.each([
+  [undefined, ['control', 'runtime']],
+  ['runtime, control', ['control', 'runtime']],
+  ['runtime', ['runtime']],
+  ['control', ['control']],
+])('MEMBRIDGE_ROLES %j means %j', (given, expected) => {
+  expect([...parseConfig({ ...env, MEMBRIDGE_ROLES: given }).roles]).toEqual(expected);
+});
+
+test.each(['agent', 'control,', 'control;runtime', ' '])('MEMBRIDGE_ROLES %j is refused', (given) => {
+  expect(() => parseConfig({ ...env, MEMBRIDGE_ROLES: given })).toThrow(/MEMBRIDGE_ROLES must be/);
+});
+
+test('a runtime alone needs no admin key, and takes the address of its control plane; others leave it to the agent', () => {
+  const given: Record<string, string> = { ...env, MEMBRIDGE_SERVER_URL: 'http://plane:8000/' };
+  const { MEMBRIDGE_ADMIN_KEY: _, ...rest } = given;
+  expect(() => parseConfig(rest)).toThrow('MEMBRIDGE_ADMIN_KEY is not set');
+  const alone = parseConfig({ ...rest, MEMBRIDGE_ROLES: 'runtime' });
+  expect(alone).toMatchObject({ adminKey: null, controlPlaneUrl: 'http://plane:8000' });
+  expect(parseConfig(given).controlPlaneUrl).toBeNull();
+  expect(() =>
+    parseConfig({ ...rest, MEMBRIDGE_ROLES: 'runtime', MEMBRIDGE_SERVER_URL: 'plane:8000' }),
+  ).toThrow(/MEMBRIDGE_SERVER_URL must be/);
+});

@@ -2,10 +2,14 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { StoreAccess } from '../contract/nodes.ts';
+import { parseRoles, type Role } from '../contract/roles.ts';
+import { parseBaseUrl } from './remote/base-url.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
 /** The control plane's settings, parsed once at start. */
 export interface Config {
+  /** What this process is; at least one. */
+  readonly roles: ReadonlySet<Role>;
   readonly databaseUrl: string;
   readonly engine: { readonly address: string; readonly namespace: string };
   /** The Temporal UI's base address, or null when it is not known. */
@@ -13,11 +17,14 @@ export interface Config {
   readonly store: StoreAccess;
   readonly host: string;
   readonly port: number;
-  readonly adminKey: string;
+  /** The key of the control-plane paths; null where this process is a runtime alone and has none. */
+  readonly adminKey: string | null;
   readonly runtimeKey: string;
   /** The original's one key of all agents; null turns `POST /agent/heartbeat` with it off. */
   readonly sharedAgentKey: string | null;
-  /** Ed25519; signs the certificates of nodes. */
+  /** The control plane elsewhere that a runtime alone asks, unless people set another; null where none is named. */
+  readonly controlPlaneUrl: string | null;
+  /** Ed25519; signs the certificates of nodes, and seals the secrets that the database keeps. */
   readonly signingKey: KeyObject;
   readonly publicUrl: string | null;
   /** What agents are told at enrolment. */
@@ -42,9 +49,16 @@ const required = z.string({ error: 'is not set' }).min(1, 'is empty');
 const port = z.coerce.number().int().min(0).max(65_535);
 const hostPort = z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'must be host:port');
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+const roles = z.string().transform((value, context) => {
+  const parsed = parseRoles(value);
+  if (parsed !== null) return parsed;
+  context.addIssue({ code: 'custom', message: 'must be "control", "runtime" or "control,runtime"' });
+  return z.NEVER;
+});
 const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true');
 
 const Environment = z.object({
+  MEMBRIDGE_ROLES: withDefault(roles, 'control,runtime'),
   DATABASE_URL: required.regex(/^postgres(ql)?:\/\//, 'must start with postgresql://'),
   TEMPORAL_ADDRESS: withDefault(hostPort, '127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: withDefault(z.string(), 'default'),
@@ -59,7 +73,8 @@ const Environment = z.object({
   MEMBRIDGE_HOST: withDefault(z.string(), '127.0.0.1'),
   MEMBRIDGE_PORT: optional(port),
   PORT: optional(port),
-  MEMBRIDGE_ADMIN_KEY: required,
+  MEMBRIDGE_ADMIN_KEY: optional(z.string()),
+  MEMBRIDGE_SERVER_URL: optional(z.string()),
   RUNTIME_API_KEY: required,
   MEMBRIDGE_AGENT_KEY: optional(z.string()),
   MEMBRIDGE_SIGNING_KEY: required.transform(parseSigningKey),
@@ -82,13 +97,17 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   const parsed = Environment.safeParse(env);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`));
+  } else {
+    problems.push(...roleProblems(parsed.data));
   }
   if (!parsed.success || problems.length > 0) {
     throw new Error(`The settings cannot be used:\n- ${problems.join('\n- ')}`);
   }
   const { data } = parsed;
   const endpoint = storeEndpoint(data.MINIO_ENDPOINT, data.MINIO_PORT, data.MINIO_USE_SSL);
+  const alone = !data.MEMBRIDGE_ROLES.has('control');
   return Object.freeze({
+    roles: data.MEMBRIDGE_ROLES,
     databaseUrl: data.DATABASE_URL,
     engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
     temporalUi: data.TEMPORAL_UI_URL ?? null,
@@ -101,9 +120,11 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     }),
     host: data.MEMBRIDGE_HOST,
     port: data.MEMBRIDGE_PORT ?? data.PORT ?? 8_000,
-    adminKey: data.MEMBRIDGE_ADMIN_KEY,
+    adminKey: data.MEMBRIDGE_ADMIN_KEY ?? null,
     runtimeKey: data.RUNTIME_API_KEY,
     sharedAgentKey: data.MEMBRIDGE_AGENT_KEY ?? null,
+    // Beside a control plane of its own the name is the agent's.
+    controlPlaneUrl: alone ? parseBaseUrl(data.MEMBRIDGE_SERVER_URL ?? '') : null,
     signingKey: data.MEMBRIDGE_SIGNING_KEY,
     publicUrl: data.MEMBRIDGE_PUBLIC_URL ?? null,
     agents: Object.freeze({
@@ -116,6 +137,17 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,
     logLevel: data.LOG_LEVEL,
   });
+}
+
+/** What the roles need of the other settings. */
+function roleProblems(data: z.infer<typeof Environment>): string[] {
+  if (data.MEMBRIDGE_ROLES.has('control')) {
+    return data.MEMBRIDGE_ADMIN_KEY === undefined ? ['MEMBRIDGE_ADMIN_KEY is not set'] : [];
+  }
+  const url = data.MEMBRIDGE_SERVER_URL;
+  return url !== undefined && parseBaseUrl(url) === null
+    ? ['MEMBRIDGE_SERVER_URL must be an http(s) URL without a user name, query or fragment']
+    : [];
 }
 
 /** The control plane of the original took a full URL, its runtime a host alone with MINIO_PORT: both work. */

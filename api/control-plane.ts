@@ -22,6 +22,8 @@ import { openEventHub } from './event-hub.ts';
 import { createHealthCheck } from './health.ts';
 import { createMetrics } from './metrics.ts';
 import { watchProjects } from './projects/watch.ts';
+import { createRemoteClient } from './remote/client.ts';
+import { watchRemote } from './remote/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
 
@@ -78,6 +80,7 @@ export async function startControlPlane(
     const server = createServer(createApp(deps));
     await listen(server, config);
     const watch = setInterval(() => void watchNodes(deps), OFFLINE_CHECK_MS);
+    if (!config.roles.has('control')) closers.push(watchRemote(deps));
     closers.push(
       watchProjects(deps),
       () => stopHttp(server, deps),
@@ -114,10 +117,11 @@ async function openDeps(
   const events = await openEventHub(config.databaseUrl, db, logger);
   closers.push(() => events.close());
   const now = Date.now;
-  const health = createHealthCheck({ config, db, engine, now });
+  const remote = createRemoteClient();
+  const health = createHealthCheck({ config, db, engine, remote, now });
   closers.push(() => health.close());
   const metrics = createMetrics(db, logger, config.workerMetricsAddress);
-  return { config, db, engine, store, logger, events, health, metrics, now, syncWaitMs };
+  return { config, db, engine, store, logger, events, health, metrics, remote, now, syncWaitMs };
 }
 
 async function listen(server: Server, config: Config): Promise<void> {

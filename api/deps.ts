@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import type { EventHub } from './event-hub.ts';
 import type { HealthCheck } from './health.ts';
 import type { Metrics } from './metrics.ts';
+import type { RemoteClient } from './remote/client.ts';
 
 /** What routes work with. */
 export interface Deps {
@@ -17,6 +18,8 @@ export interface Deps {
   readonly events: EventHub;
   readonly health: HealthCheck;
   readonly metrics: Metrics;
+  /** Asks a control plane elsewhere, where one is set. */
+  readonly remote: RemoteClient;
   /** The control plane's clock, epoch ms. */
   readonly now: () => number;
   /** How long `POST /sync/push|pull` waits for its round, in milliseconds. */

@@ -6,6 +6,8 @@ import type { Database } from '../db/connect.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import type { Engine } from '../engine/connect.ts';
 import type { Config } from './config.ts';
+import { connectionOf } from './remote/connection-of.ts';
+import type { RemoteClient } from './remote/client.ts';
 import { callEngine } from './engine-calls.ts';
 import { VERSION } from './version.ts';
 
@@ -27,13 +29,14 @@ export function createHealthCheck(deps: {
   config: Config;
   db: Database;
   engine: Engine;
+  remote: RemoteClient;
   now: () => number;
 }): HealthCheck {
-  const { config, db, engine, now } = deps;
+  const { config, db, engine, remote, now } = deps;
   const store = openObjectStore(config.store, { deadlineMs: PART_DEADLINE_MS });
-  let cached: { at: number; answer: Promise<RuntimeHealth> } | null = null;
+  let cached: { at: number; answer: Promise<Omit<RuntimeHealth, 'membridge'>> } | null = null;
 
-  const look = async (): Promise<RuntimeHealth> => {
+  const look = async (): Promise<Omit<RuntimeHealth, 'membridge'>> => {
     const parts = await Promise.all([
       checkPart('postgresql', 'answers', () => db.run((executor) => executor.execute(sql`select 1`))),
       checkPart('temporal', `answers at ${engine.address.address}`, () =>
@@ -55,7 +58,7 @@ export function createHealthCheck(deps: {
   return {
     check: async () => {
       if (cached === null || Date.now() - cached.at > CACHE_MS) cached = { at: Date.now(), answer: look() };
-      return { ...(await cached.answer), now: now() };
+      return { ...(await cached.answer), now: now(), membridge: connectionOf({ config, remote, now }) };
     },
     close: () => store.close(),
   };

@@ -10,16 +10,6 @@ import { callEngine } from './engine-calls.ts';
 import { needNode, notFound } from './not-found.ts';
 import type { Caller } from './route.ts';
 
-/** A role as the original's heartbeat answers it. */
-export type Role = 'primary' | 'secondary' | 'unknown';
-
-/** What a node is for a canonical id; unknown while nobody is primary. */
-export async function roleOf(deps: Pick<Deps, 'db'>, cid: string, node: string): Promise<Role> {
-  const known = await getLeadership(deps.db, { cid });
-  if (known?.primary_node_id == null) return 'unknown';
-  return known.primary_node_id === node ? 'primary' : 'secondary';
-}
-
 /**
  * The canonical id that is led: of a space or project, also of one that had it before; or of a project that agents of the original
  * report.

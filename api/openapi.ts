@@ -11,6 +11,8 @@ import { Leadership, LeadershipEvent } from '../contract/leadership.ts';
 import * as memory from '../contract/memory.ts';
 import * as nodes from '../contract/nodes.ts';
 import * as projects from '../contract/projects.ts';
+import { OriginalJob } from '../contract/original.ts';
+import { ControlPlaneConnection, RuntimeConfig } from '../contract/runtime-config.ts';
 import type { Route, RouteAuth } from './route.ts';
 import { ROUTES } from './routes/index.ts';
 import { VERSION } from './version.ts';
@@ -22,10 +24,13 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   RequestSyncResponse: api.RequestSyncResponse,
   RuntimeHealth: api.RuntimeHealth,
   RuntimeStats: api.RuntimeStats,
+  RuntimeConfig,
+  ControlPlaneConnection,
   Project: api.OriginalProject,
   Agent: api.OriginalAgent,
   ProjectNode: api.OriginalProjectNode,
   Job: memory.Job,
+  OriginalJob,
   Space: memory.Space,
   SpaceNode: memory.SpaceNode,
   SpaceNodeSettings: memory.SpaceNodeSettings,
@@ -105,6 +110,13 @@ function registerRoute(registry: OpenAPIRegistry, route: Route): void {
   });
 }
 
+function invalid(route: Route): Record<number, string> {
+  const takes = [route.body, route.query, route.params].some((schema) => schema !== undefined);
+  const notJson = route.body === undefined ? {} : { 400: 'The body is not JSON' };
+  if (route.original === true) return takes ? { ...notJson, 422: 'A field is wrong' } : {};
+  return takes ? { 400: 'A field is unknown or wrong' } : {};
+}
+
 function success(route: Route): ResponseConfig {
   const description = 'Success';
   if (route.content === 'text/event-stream') {
@@ -120,7 +132,7 @@ function success(route: Route): ResponseConfig {
 function problems(route: Route): Record<string, ResponseConfig> {
   const meanings: Record<number, string> = {
     ...(route.auth === 'none' ? {} : { 401: 'The key is missing or wrong' }),
-    ...(route.body || route.query || route.params ? { 400: 'A field is unknown or wrong' } : {}),
+    ...invalid(route),
     ...(route.body ? { 413: 'The body is larger than 1 MB' } : {}),
     ...(route.auth === 'people' && route.method !== 'get'
       ? { 403: 'A signed-in browser asked from another site' }

@@ -35,8 +35,16 @@ export function sendProblem(res: Response, error: MembridgeError): void {
     .send(JSON.stringify({ ...problem, ...members }));
 }
 
-/** The error of a request that a schema refused, naming each field. `where` is "body", "query" or "path". */
-export function invalidInput(where: string, error: z.ZodError): MembridgeError {
+/**
+ * The error of a request that a schema refused, naming each field.
+ * @param where "body", "query" or "path"
+ * @param code unprocessable (422) on paths of the original's control plane, bad_request (400) elsewhere
+ */
+export function invalidInput(
+  where: string,
+  error: z.ZodError,
+  code: 'bad_request' | 'unprocessable' = 'bad_request',
+): MembridgeError {
   const fields = error.issues.flatMap((issue): FieldProblem[] => {
     const at = issue.path.map(String).join('.');
     if (issue.code === 'unrecognized_keys') {
@@ -45,7 +53,7 @@ export function invalidInput(where: string, error: z.ZodError): MembridgeError {
     return [{ field: at === '' ? where : at, problem: issue.message }];
   });
   const said = fields.map(({ field, problem }) => `${field}: ${problem}`).join('; ');
-  return new MembridgeError('bad_request', `The ${where} is not valid. ${said}`, { fields });
+  return new MembridgeError(code, `The ${where} is not valid. ${said}`, { fields });
 }
 
 /** Answers what no route took. */

@@ -52,6 +52,10 @@ export interface Route {
   readonly errors?: Readonly<Record<number, string>>;
   /** Not counted by the rate limit: agents and streams, which are known and steady. */
   readonly unlimited?: boolean;
+  /** A path of the original's control plane: what is not valid is 422 there, not 400. */
+  readonly original?: boolean;
+  /** Requests a minute from one address, besides the limit of all. */
+  readonly perMinute?: number;
   /** Trades one secret for another: failed attempts are counted, and few are allowed. */
   readonly limitFailures?: boolean;
   /** Gives the body of success; a handler of a route with `content` writes the response itself. */

@@ -177,7 +177,14 @@ test('the original heartbeat makes its project, and its node is listed', async (
       headers: { 'X-MEMBRIDGE-AGENT': SHARED_AGENT_KEY },
       body: { node_id: 'old-node', canonical_id, project_id: 'old', obs_count: 9, last_seen: 12.5 },
     });
-  expect((await send('0123456789abcdef')).status).toBe(400);
+  // The original let an agent choose another id; nothing can be synced under it, so no project is made.
+  expect((await send('0123456789abcdef')).status).toBe(200);
+  expect((await api.call('GET', '/projects/0123456789abcdef/nodes', { headers: admin })).body).toHaveLength(
+    1,
+  );
+  expect((await api.call('GET', '/projects', { headers: admin })).body).not.toContainEqual(
+    expect.objectContaining({ canonical_id: '0123456789abcdef' }),
+  );
   expect(await send(cid)).toMatchObject({
     status: 200,
     body: { ok: true, role: 'unknown', canonical_id: cid },

@@ -11,6 +11,12 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     // Before the body is read: a stranger's megabyte is not worth parsing.
     const caller = await authenticate(req, route.auth, deps);
     if (route.body !== undefined) await readBody(req, res, parseJson);
+    const code = route.original === true ? 'unprocessable' : 'bad_request';
+    const validate = (where: string, schema: z.ZodType | undefined, value: unknown): unknown => {
+      const parsed = schema?.safeParse(value);
+      if (parsed?.success === false) throw invalidInput(where, parsed.error, code);
+      return parsed?.data;
+    };
     const answer = await route.handle(
       {
         params: validate('path', route.params, req.params),
@@ -28,13 +34,6 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     if (route.response === undefined) res.end();
     else res.set('Cache-Control', 'no-store').json(answer);
   };
-}
-
-function validate(where: string, schema: z.ZodType | undefined, value: unknown): unknown {
-  if (schema === undefined) return undefined;
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalidInput(where, parsed.error);
-  return parsed.data;
 }
 
 async function readBody(req: Request, res: Response, parseJson: RequestHandler): Promise<void> {

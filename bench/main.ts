@@ -6,12 +6,17 @@ import { parseArgs } from 'node:util';
 import { elapsed } from '../stack/machine.mjs';
 import { findTool } from '../stack/tools.ts';
 import { benchMemory } from './memory.ts';
+import { benchProjects } from './projects.ts';
 import { lineOf, surroundings, type BenchReport, type Result } from './results.ts';
 import { benchStack } from './stack.ts';
 
 type Bench = (root: string, log: (line: string) => void, rows: readonly number[]) => Promise<Result[]>;
 
-const BENCHES: Readonly<Record<string, Bench>> = { stack: benchStack, memory: benchMemory };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  stack: benchStack,
+  memory: benchMemory,
+  projects: benchProjects,
+};
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const began = Date.now();

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SpaceNodeSettings } from './memory.ts';
 import { CanonicalId, EpochMs, NodeId, ProjectName, SyncAction } from './primitives.ts';
+import { ControlPlaneConnection } from './runtime-config.ts';
 
 /** An error body: RFC 9457 problem+json, and the original's `error` string. */
 export const Problem = z.object({
@@ -96,6 +97,8 @@ export const RuntimeHealth = z.strictObject({
   now: EpochMs,
   temporal_ui: z.string().nullable(),
   parts: z.array(PartHealth),
+  /** How the connection to the control plane is; of a process that is its own, always well. */
+  membridge: ControlPlaneConnection,
 });
 export type RuntimeHealth = z.infer<typeof RuntimeHealth>;
 
@@ -112,8 +115,8 @@ export const RuntimeStats = z.strictObject({
 });
 export type RuntimeStats = z.infer<typeof RuntimeStats>;
 
-/** Bodies of the original's control plane (its field names and limits). */
-export const OriginalCreateProject = z.strictObject({ name: ProjectName });
+/** Bodies of the original's control plane (its field names and limits). As there, fields that it does not know are dropped. */
+export const OriginalCreateProject = z.object({ name: ProjectName });
 export const OriginalProject = z.strictObject({
   name: z.string(),
   canonical_id: CanonicalId,
@@ -129,7 +132,7 @@ export const OriginalAgent = z.strictObject({
   registered_at: EpochMs,
   last_seen: EpochMs.nullable(),
 });
-export const OriginalSync = z.strictObject({ project: ProjectName, agent: NodeId });
+export const OriginalSync = z.object({ project: ProjectName, agent: NodeId });
 export const OriginalSyncResponse = z.strictObject({
   ok: z.boolean(),
   project: z.string(),

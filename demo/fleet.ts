@@ -50,7 +50,7 @@ export class ControlPlane {
 
 /** Starts the agent of a machine: its own home, its own key, its own loopback port. */
 export async function startMachine(
-  machine: Machine,
+  machine: Pick<Machine, 'id' | 'home' | 'databasePath'>,
   options: { root: string; dataDir: string; env: NodeJS.ProcessEnv; control: ControlPlane },
 ): Promise<Service> {
   const { root, dataDir, env, control } = options;

@@ -44,15 +44,24 @@ it.each([
 });
 
 it('one that is deposed while it writes leaves no manifest', async () => {
-  await lead('a', 3);
-  const progress = (text: string): void => {
-    if (text.startsWith('wrote')) deposing = lead('b', 4);
-  };
-  let deposing: Promise<unknown> = Promise.resolve();
-  await expect(a.engine.snapshot(fleet.space, { ...CALL, progress }, 3)).rejects.toMatchObject({
-    code: 'deposed',
+  const real = store();
+  const b = fleet.add('b', '13.25.3', {
+    store: {
+      // Another one is selected while the first part is on its way.
+      put: async (key, bytes) => {
+        if (key.includes('/part-')) await lead('c', 4);
+        await real.put(key, bytes);
+      },
+      get: (key) => real.get(key),
+      list: (prefix, startAfter) => real.list(prefix, startAfter),
+      remove: (key) => real.remove(key),
+      takeTraffic: () => real.takeTraffic(),
+      close: () => real.close(),
+    },
   });
-  await deposing;
+  writeHistory(b.db, { name: 'beta', seed: 2, observations: 12, from: Date.UTC(2026, 0, 5, 9) });
+  await lead('b', 3);
+  await expect(b.engine.snapshot(fleet.space, CALL, 3)).rejects.toMatchObject({ code: 'deposed' });
   expect((await snapshots()).filter((key) => key.endsWith('manifest.json'))).toEqual([]);
 });
 

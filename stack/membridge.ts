@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseRoles, type Role } from '../contract/roles.ts';
 import { withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
 import { choosePort, freePort } from './ports.ts';
@@ -40,6 +41,17 @@ const serverSettings = [
   'MINIO_',
 ];
 
+/** What this machine's server is; what MEMBRIDGE_ROLES says wrongly is the server's to refuse. */
+export function rolesOf(env: NodeJS.ProcessEnv): ReadonlySet<Role> {
+  const all = new Set<Role>(['control', 'runtime']);
+  return env.MEMBRIDGE_ROLES ? (parseRoles(env.MEMBRIDGE_ROLES) ?? all) : all;
+}
+
+/** What a runtime alone knows of the control plane elsewhere: the key that was made up here opens nothing there. */
+function elsewhere(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { MEMBRIDGE_SERVER_URL: env.MEMBRIDGE_SERVER_URL, MEMBRIDGE_ADMIN_KEY: env.MEMBRIDGE_ADMIN_KEY };
+}
+
 /**
  * Starts the control plane, on MEMBRIDGE_HOST (127.0.0.1) and MEMBRIDGE_PORT (8000).
  * @returns the service and the address it answers at on this machine
@@ -59,6 +71,7 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
         MEMBRIDGE_WORKER_METRICS_ADDRESS: `127.0.0.1:${await freePort()}`,
         ...withoutPrefix(env, ...stackSettings, ...agentSettings),
         ...secrets,
+        ...(!rolesOf(env).has('control') && elsewhere(env)),
         DATABASE_URL: stack.databaseUrl,
         TEMPORAL_ADDRESS: stack.temporal.address,
         TEMPORAL_NAMESPACE: stack.temporal.namespace,

@@ -1,6 +1,6 @@
 /**
  * `npm start`: PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C.
- * With `--no-agent` the agent is left out: a server whose own memory takes no part.
+ * With `--no-agent`, or MEMBRIDGE_ROLES=runtime, the agent is left out: a server whose own memory takes no part.
  */
 import { once } from 'node:events';
 import { fstatSync, mkdirSync, realpathSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { buildWeb } from './build-web.ts';
 import { keepAlive } from './keep-alive.ts';
 import { tryLock } from './lock.mjs';
 import { elapsed } from './machine.mjs';
-import { startAgent, startApi } from './membridge.ts';
+import { rolesOf, startAgent, startApi } from './membridge.ts';
 import { killRecorded } from './processes.ts';
 import { loadServerSecrets } from './secrets.ts';
 import type { Service } from './service.ts';
@@ -54,13 +54,16 @@ async function startAll(dataDir: string, withAgent: boolean): Promise<void> {
   const api = await startApi({ root, dataDir, env, secrets, stack });
   supervise(api);
   if (stopAsked.signal.aborted) return;
-  if (withAgent) supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
+  // An agent of a runtime alone would have nowhere to enrol here.
+  if (withAgent && rolesOf(env).has('control'))
+    supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
   log('Membridge is ready. Ctrl-C stops everything.');
   // More people read the journal than may know the key.
   const key = isJournal()
     ? `   (the key: RUNTIME_API_KEY in ${dataDir}/server.env)`
     : `#key=${secrets.RUNTIME_API_KEY}`;
-  console.log(`\n  Open       ${api.url}/signin${key}`);
+  const page = rolesOf(env).has('runtime') ? `/signin${key}` : '/docs';
+  console.log(`\n  Open       ${api.url}${page}`);
   if (stack.temporal.uiUrl) console.log(`  Workflows  ${stack.temporal.uiUrl}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
 }

@@ -60,7 +60,7 @@ describe('managed projects', () => {
     const answers = await Promise.all(
       [1, 2, 3].map(() => test.call('POST', '/api/runtime/projects', { body })),
     );
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 409, 409]);
   });
 
   it.each([

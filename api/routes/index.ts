@@ -8,6 +8,7 @@ import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
 import { projectMemoryRoutes } from './project-memory.ts';
 import { projectRoutes } from './projects.ts';
+import { runtimeConfigRoutes } from './runtime-config.ts';
 import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
 import { streamRoutes } from './streams.ts';
@@ -23,6 +24,7 @@ export const ROUTES: readonly Route[] = [
   ...projectMemoryRoutes,
   ...leadershipRoutes,
   ...workerRoutes,
+  ...runtimeConfigRoutes,
   ...streamRoutes,
   ...agentRoutes,
   ...originalProjectRoutes,

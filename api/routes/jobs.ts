@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ListJobs } from '../../contract/api.ts';
 import { Job } from '../../contract/memory.ts';
+import { OriginalJob, OriginalListJobs } from '../../contract/original.ts';
 import { getJob } from '../../db/queries/get-job.ts';
 import { listJobs } from '../../db/queries/list-jobs.ts';
 import type { Deps } from '../deps.ts';
@@ -9,9 +10,10 @@ import { withLiveDetail } from '../live-detail.ts';
 import { notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 
+const originalTag = 'Sync (original paths)';
 const JobId = z.strictObject({ id: z.string() });
 
-async function list(deps: Deps, query: z.infer<typeof ListJobs>): Promise<Job[]> {
+async function list(deps: Deps, query: Parameters<typeof listJobs>[1]): Promise<Job[]> {
   const jobs = await listJobs(deps.db, query);
   return jobs.map((job) => withHistoryUrl(job, deps.config));
 }
@@ -22,33 +24,72 @@ async function show(deps: Deps, id: string): Promise<Job> {
   return withHistoryUrl(await withLiveDetail(job, deps), deps.config);
 }
 
-const families = [
-  { path: '/jobs', auth: 'admin', tag: 'Sync (original paths)' },
-  { path: '/api/membridge/jobs', auth: 'people', tag: 'Jobs' },
-] as const;
+/** What the original knew from running a script; here the detail says it. */
+function asOriginal(job: Job): z.input<typeof OriginalJob> {
+  const { status, detail } = job;
+  const returncode = { completed: 0, failed: 1, pending: null, running: null }[status];
+  const failed = status === 'failed';
+  return {
+    ...job,
+    stdout: failed ? '' : detail,
+    stderr: failed ? detail : '',
+    returncode,
+    dryrun: false,
+    request_id: null,
+  };
+}
 
-export const jobRoutes = families.flatMap(({ path, auth, tag }) => [
+const newest = 'The newest sync jobs';
+const one = 'One sync job; while it runs, with what it waits for at this moment';
+const errors = { 404: 'There is no such job' };
+
+export const jobRoutes = [
   defineRoute({
     method: 'get',
-    path,
-    auth,
-    tag,
-    summary: 'The newest sync jobs',
-    query: ListJobs.strict(),
+    path: '/api/membridge/jobs',
+    auth: 'people',
+    tag: 'Jobs',
+    summary: newest,
+    query: ListJobs,
     status: 200,
     response: z.array(Job),
     handle: async ({ query }, deps) => await list(deps, query),
   }),
   defineRoute({
     method: 'get',
-    path: `${path}/:id`,
-    auth,
-    tag,
-    summary: 'One sync job; while it runs, with what it waits for at this moment',
+    path: '/api/membridge/jobs/:id',
+    auth: 'people',
+    tag: 'Jobs',
+    summary: one,
     params: JobId,
     status: 200,
     response: Job,
-    errors: { 404: 'There is no such job' },
+    errors,
     handle: async ({ params }, deps) => await show(deps, params.id),
   }),
-]);
+  defineRoute({
+    method: 'get',
+    path: '/jobs',
+    auth: 'admin',
+    tag: originalTag,
+    summary: newest,
+    original: true,
+    query: OriginalListJobs,
+    status: 200,
+    response: z.array(OriginalJob),
+    handle: async ({ query }, deps) => (await list(deps, query)).map(asOriginal),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/jobs/:id',
+    auth: 'admin',
+    tag: originalTag,
+    summary: one,
+    original: true,
+    params: JobId,
+    status: 200,
+    response: OriginalJob,
+    errors,
+    handle: async ({ params }, deps) => asOriginal(await show(deps, params.id)),
+  }),
+];

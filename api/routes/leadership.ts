@@ -23,16 +23,17 @@ const Selected = z.strictObject({
 });
 
 const families = [
-  { path: '/projects', auth: 'admin', tag: 'Projects (original paths)' },
-  { path: '/api/membridge/projects', auth: 'people', tag: 'Leadership' },
+  { path: '/projects', auth: 'admin', tag: 'Projects (original paths)', original: true },
+  { path: '/api/membridge/projects', auth: 'people', tag: 'Leadership', original: false },
 ] as const;
 
-export const leadershipRoutes = families.flatMap(({ path, auth, tag }) => [
+export const leadershipRoutes = families.flatMap(({ path, auth, tag, original }) => [
   defineRoute({
     method: 'get',
     path: `${path}/:cid/leadership`,
     auth,
     tag,
+    original,
     summary: 'Who is primary of a space or project, until when, and how that came about',
     params: Cid,
     status: 200,
@@ -55,6 +56,7 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag }) => [
     path: `${path}/:cid/leadership/select`,
     auth,
     tag,
+    original,
     summary: 'Make a node primary, or renew its lease',
     description:
       'Another node than before begins a new epoch: what the one before still publishes is refused. The lease is renewed while its node lives. A primary takes snapshots and publishes the mirror; losing it loses no memory.',

@@ -2,48 +2,31 @@ import { z } from 'zod';
 import { OriginalAgent } from '../../contract/api.ts';
 import { canonicalId } from '../../contract/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
-import { CanonicalId, NodeId, ProjectName } from '../../contract/primitives.ts';
+import {
+  OriginalHeartbeat,
+  OriginalHeartbeatResponse,
+  OriginalRegisterAgent,
+} from '../../contract/original.ts';
 import { deleteNode } from '../../db/queries/delete-node.ts';
+import { getNode } from '../../db/queries/get-node.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 import { notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
+import { roleOf } from '../original-role.ts';
 import { defineRoute } from '../route.ts';
 import { addSpace } from '../spaces.ts';
 
 const tag = 'Agents (original paths)';
 
-const RegisterAgent = z.strictObject({ name: NodeId, url: z.string().max(512) });
-
-/** The original agent's report about one of its projects. Its own clock (`last_seen`) is not trusted. */
-const OriginalHeartbeat = z.strictObject({
-  node_id: NodeId,
-  canonical_id: CanonicalId,
-  obs_count: z.number().int().min(0).max(2_147_483_647).nullish(),
-  db_sha: z.string().max(128).nullish(),
-  last_seen: z.union([z.number(), z.string().max(64)]).nullish(),
-  ip_addrs: z.array(z.string().max(64)).max(64).default([]),
-  project_id: ProjectName.nullish(),
-  agent_version: z.string().max(64).nullish(),
-});
-
-const OriginalHeartbeatResponse = z.strictObject({
-  ok: z.literal(true),
-  role: z.string(),
-  canonical_id: CanonicalId,
-});
-
-/** Makes the project of a heartbeat unless it exists. Without a name there is nothing that could be synced. */
+/**
+ * Makes the project of a heartbeat unless it exists. Without a name, or under an id that the name does not give (the original
+ * let an agent choose one), there is nothing that could be synced: the node's report is kept alone.
+ */
 async function ensureProject(deps: Deps, cid: string, name: string | null): Promise<void> {
-  if (name === null) return;
-  if (canonicalId(name) !== cid) {
-    const problem = `must be ${canonicalId(name)} for project_id ${name}`;
-    throw new MembridgeError('bad_request', `canonical_id ${problem}`, {
-      fields: [{ field: 'canonical_id', problem }],
-    });
-  }
+  if (name === null || canonicalId(name) !== cid) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
   await addSpace(deps, { name, projects: [name], source: 'heartbeat' }).catch((error: unknown) => {
     // Another node's heartbeat was first.
@@ -76,12 +59,16 @@ export const originalAgentRoutes = [
     path: '/agents',
     auth: 'admin',
     tag,
-    summary: 'Not used any more: answers 409 and tells how a machine enrols itself',
-    body: RegisterAgent,
+    summary: 'Not used any more: answers 409, and tells how a machine enrols itself if it has not',
+    original: true,
+    body: OriginalRegisterAgent,
     status: 201,
     response: OriginalAgent,
     errors: { 409: 'Always: an agent enrols itself' },
-    handle: ({ body }) => {
+    handle: async ({ body }, { db, now }) => {
+      if ((await getNode(db, { id: body.name, now: now() })) !== null) {
+        throw new MembridgeError('conflict', `An agent named ${body.name} is enrolled already.`);
+      }
       throw new MembridgeError(
         'conflict',
         `An agent is no longer registered by its URL; it enrols itself. Make a token with POST /api/runtime/enrolment-tokens {"node_id": "${body.name}"}, then start the agent on that machine with it.`,
@@ -109,7 +96,8 @@ export const originalAgentRoutes = [
     auth: 'heartbeat',
     tag,
     summary: "The original agent's heartbeat for one project",
-    description: 'Creates the project when it is unknown and project_id names it.',
+    description: 'Creates the project when it is unknown, and project_id names it and gives its id.',
+    original: true,
     body: OriginalHeartbeat,
     status: 200,
     response: OriginalHeartbeatResponse,
@@ -125,16 +113,18 @@ export const originalAgentRoutes = [
       await ensureProject(deps, body.canonical_id, body.project_id ?? null);
       // A project that was renamed here is reported under its older name.
       const space = await getSpace(deps.db, { cid: body.canonical_id });
+      const cid = space?.canonical_id ?? body.canonical_id;
       await recordOriginalHeartbeat(deps.db, {
-        cid: space?.canonical_id ?? body.canonical_id,
+        cid,
         node: body.node_id,
         projectId: body.project_id ?? '',
         observations: body.obs_count ?? 0,
         databaseSha: body.db_sha ?? '',
-        ipAddresses: body.ip_addrs,
+        ipAddresses: body.ip_addrs ?? [],
         now: deps.now(),
       });
-      return { ok: true as const, role: 'unknown', canonical_id: body.canonical_id };
+      const role = await roleOf(deps, { cid, node: body.node_id });
+      return { ok: true as const, role, canonical_id: body.canonical_id };
     },
   }),
 ];

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { canonicalId } from '../../contract/canonical-id.ts';
 import { OriginalCreateProject, OriginalProject, OriginalProjectNode } from '../../contract/api.ts';
-import { CanonicalId } from '../../contract/primitives.ts';
+import { claimSpace } from '../../db/queries/claim-space.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
-import { needProject, notFound } from '../not-found.ts';
+import { needProject } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { addSpace, removeSpace } from '../spaces.ts';
 
@@ -37,11 +38,18 @@ export const originalProjectRoutes = [
     auth: 'admin',
     tag,
     summary: 'Create a project: a memory space that covers the claude-mem project of the same name',
+    description: 'A project that is known by heartbeats alone is taken over as it is.',
+    original: true,
     body: OriginalCreateProject,
     status: 201,
     response: OriginalProject,
     errors: { 409: 'A project of this name exists' },
     handle: async ({ body }, deps) => {
+      const cid = canonicalId(body.name);
+      if (await claimSpace(deps.db, { cid })) {
+        const known = (await listOriginalProjects(deps.db)).find(({ canonical_id }) => canonical_id === cid);
+        if (known !== undefined) return known;
+      }
       const space = await addSpace(deps, { name: body.name, projects: [body.name], source: 'manual' });
       return {
         name: space.name,
@@ -68,22 +76,26 @@ export const originalProjectRoutes = [
       await removeSpace(deps, space.canonical_id);
     },
   }),
-  defineRoute({
-    method: 'get',
-    path: '/projects/:cid/nodes',
-    auth: 'admin',
-    tag,
-    summary: 'The nodes of a project',
-    params: z.strictObject({ cid: CanonicalId }),
-    status: 200,
-    response: z.array(OriginalProjectNode),
-    errors: { 404: 'There is no such project' },
-    handle: async ({ params }, deps) => {
-      const space = await getSpace(deps.db, params);
-      const nodes = await listOriginalNodes(deps.db, { cid: space?.canonical_id ?? params.cid });
-      // A node may report a project that nobody named yet: known here by its nodes alone.
-      if (nodes.length === 0 && space === null) throw notFound('space', params.cid);
-      return nodes;
-    },
-  }),
+  ...(
+    [
+      ['/projects/:cid/nodes', 'admin'],
+      ['/api/membridge/projects/:cid/nodes', 'people'],
+    ] as const
+  ).map(([path, auth]) =>
+    defineRoute({
+      method: 'get',
+      path,
+      auth,
+      tag,
+      summary: 'The nodes of a project; none for one that nobody reported',
+      params: z.strictObject({ cid: z.string() }),
+      status: 200,
+      response: z.array(OriginalProjectNode),
+      handle: async ({ params }, deps) => {
+        // A node may report a project that nobody named yet: known here by its nodes alone.
+        const space = await getSpace(deps.db, params);
+        return await listOriginalNodes(deps.db, { cid: space?.canonical_id ?? params.cid });
+      },
+    }),
+  ),
 ];

@@ -47,6 +47,7 @@ export const originalSyncRoutes = (['push', 'pull'] as const).map((action) =>
     auth: 'admin',
     tag: 'Sync (original paths)',
     summary: `${action === 'push' ? 'Push' : 'Pull'} one project's memory on one node, and wait for the end`,
+    original: true,
     body: OriginalSync,
     status: 200,
     response: OriginalSyncResponse,

@@ -43,7 +43,9 @@ export const sessionRoutes = [
     handle: async ({ body, req, res }, { config, db, ...deps }) => {
       if (req.get('Origin') !== undefined) needOwnOrigin(req, { config });
       // Both are compared always, so that the time tells nothing.
-      const known = [config.runtimeKey, config.adminKey].map((key) => sameSecret(body.key, key));
+      const known = [config.runtimeKey, config.adminKey ?? config.runtimeKey].map((key) =>
+        sameSecret(body.key, key),
+      );
       if (!known.includes(true)) {
         throw new MembridgeError(
           'unauthorized',

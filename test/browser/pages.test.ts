@@ -152,6 +152,11 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await see(page, 'runtime-status', 'All parts work');
     await see(page, 'stat-nodes', '/ 4');
   },
+  'runtime-settings': async (page) => {
+    await click(page, 'tab-runtime');
+    await click(page, 'runtime-settings-link');
+    await see(page, 'proxy-not-in-use', 'its own control plane');
+  },
 };
 /** The views whose pictures stand in the docs. */
 const PICTURED = new Set([

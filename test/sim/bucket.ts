@@ -118,6 +118,11 @@ export class Bucket {
     return true;
   }
 
+  /** Whether the bytes of a segment that a node wrote are spoilt. */
+  hasSpoiltOf(node: string): boolean {
+    return [...this.#spoilt].some((key) => key.includes('/seg/') && writerOf(key) === node);
+  }
+
   /** Whether a segment that a node wrote is lost, and was not put back. */
   hasLostOf(node: string): boolean {
     return [...this.#lost].some((key) => writerOf(key) === node);

@@ -326,10 +326,16 @@ class History {
   async #goBack(machine: Machine, kept: ReturnType<Machine['pickDatabase']>, dice: Dice): Promise<void> {
     if (dice.chance(0.5)) await machine.stop();
     const thrownAway = machine.pending;
-    machine.replaceDatabase(kept);
+    this.#replaceDatabase(machine, kept);
     this.#model.threwAway(thrownAway, this.#mostElsewhere());
     this.#model.broughtBack(machine.counts());
     this.#model.forgotDeletions();
+  }
+
+  /** What a damaged segment of this machine told of may have been here alone: then nobody can tell it again, and it is told of. */
+  #replaceDatabase(machine: Machine, kept: ReturnType<Machine['pickDatabase']>): void {
+    this.#storeHarmed ||= this.#world.bucket.hasSpoiltOf(machine.node);
+    machine.replaceDatabase(kept);
   }
 
   /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
@@ -349,7 +355,7 @@ class History {
     for (const what of ['push', 'pull'] as const) await this.#call({ ...plain, what }, dice.seed());
     await machine.stop();
     const kept = machine.pickDatabase((number) => (dice.chance(0.7) ? number - 1 : dice.below(number)));
-    machine.replaceDatabase(kept);
+    this.#replaceDatabase(machine, kept);
     this.#model.threwAway(thrownAway, this.#mostElsewhere());
     this.#model.broughtBack(machine.counts());
     this.#model.forgotDeletions();

@@ -49,6 +49,12 @@ const runtime = createRoute({
   component: lazyRouteComponent(() => import('./pages/runtime/RuntimePage.tsx'), 'RuntimePage'),
 });
 
+const runtimeSettings = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/settings',
+  component: lazyRouteComponent(() => import('./pages/runtime/SettingsPage.tsx'), 'SettingsPage'),
+});
+
 const membridge = createRoute({
   getParentRoute: () => shell,
   path: '/membridge',
@@ -81,7 +87,7 @@ export const router = createRouter({
   routeTree: root.addChildren([
     home,
     signIn,
-    shell.addChildren([runtime, membridge, projects, project, nodes]),
+    shell.addChildren([runtime, runtimeSettings, membridge, projects, project, nodes]),
   ]),
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {

@@ -10,6 +10,11 @@ import {
 import { Job, Space } from '../../../contract/memory.ts';
 import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
 import type { SyncAction } from '../../../contract/primitives.ts';
+import {
+  RuntimeConfig,
+  TestConnectionResponse,
+  type SaveRuntimeConfig,
+} from '../../../contract/runtime-config.ts';
 import { request, send } from './request.ts';
 
 const encode = encodeURIComponent;
@@ -25,6 +30,10 @@ export const api = {
 
   health: (signal?: AbortSignal) => request('/api/runtime/health', RuntimeHealth, { signal }),
   stats: (signal?: AbortSignal) => request('/api/runtime/stats', RuntimeStats, { signal }),
+  runtimeConfig: (signal?: AbortSignal) => request('/api/runtime/config', RuntimeConfig, { signal }),
+  saveRuntimeConfig: (config: SaveRuntimeConfig) =>
+    request('/api/runtime/config', RuntimeConfig, { method: 'POST', body: config }),
+  testConnection: () => request('/api/runtime/test-connection', TestConnectionResponse, { method: 'POST' }),
 
   nodes: (signal?: AbortSignal) => request('/api/runtime/workers', z.array(Node), { signal }),
   removeNode: (id: string) => send(`/api/runtime/workers/${encode(id)}`, { method: 'DELETE' }),

@@ -3,6 +3,7 @@ export const keys = {
   session: ['session'] as const,
   health: ['health'] as const,
   stats: ['stats'] as const,
+  runtimeConfig: ['runtime-config'] as const,
   nodes: ['nodes'] as const,
   spaces: ['spaces'] as const,
   allJobs: ['jobs'] as const,

@@ -30,6 +30,12 @@ export const statsQuery = queryOptions({
   refetchInterval: POLL_MS,
 });
 
+export const runtimeConfigQuery = queryOptions({
+  queryKey: keys.runtimeConfig,
+  queryFn: ({ signal }) => api.runtimeConfig(signal),
+  refetchInterval: POLL_MS,
+});
+
 // A list is older than the events that arrived while it was under way: they are applied on top of it.
 
 export const nodesQuery = queryOptions({

@@ -6,6 +6,7 @@ import { healthQuery, sessionQuery } from '../api/queries.ts';
 import { markSignedOut } from '../cache.ts';
 import { setLiveState } from '../live/live-state.ts';
 import { LiveStream } from '../live/stream.ts';
+import { usePollRemote } from '../live/use-poll-remote.ts';
 import styles from './Shell.module.css';
 import { TopBar } from './TopBar.tsx';
 
@@ -35,6 +36,8 @@ export function Shell() {
   useEffect(() => {
     if (unreachable) stream.restart();
   }, [unreachable, stream]);
+
+  usePollRemote(health.data?.membridge.remote === true);
 
   return (
     <>

@@ -19,7 +19,7 @@ import { LeadershipEvents } from './LeadershipEvents.tsx';
 import { countdown, isExpired } from './lease.ts';
 import { Promote } from './Promote.tsx';
 
-/** Who is primary of a space, for how long, and how that came about. `name` is the space's, for people. */
+/** Who is primary of a space or project, for how long, and how that came about. `name` is what people call it. */
 export function LeadershipCard(props: { cid: string; name: string; fleet: readonly Node[] }) {
   const { cid, name, fleet } = props;
   const { data, error, isPending, refetch } = useQuery(leadershipQuery(cid));
@@ -27,7 +27,7 @@ export function LeadershipCard(props: { cid: string; name: string; fleet: readon
   return (
     <Panel
       title="Leadership"
-      note={`of the space ${name}`}
+      note={`of ${name}`}
       testId="leadership-card"
       actions={
         data !== undefined &&

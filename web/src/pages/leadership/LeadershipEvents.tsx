@@ -25,7 +25,7 @@ export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[
           <li key={`${event.epoch} ${event.event} ${event.at}`}>
             <Light tone={event.event === 'selected' ? 'good' : 'quiet'} />
             <span>
-              {eventWords(event)}
+              {eventWords(event, events)}
               <span className="dim"> · epoch {event.epoch}</span>
               <span className="second-line">
                 <Ago at={event.at} /> {BY[event.by] ?? `by ${event.by}`}

@@ -115,8 +115,8 @@ function choicesOf(fleet: readonly Node[], present: string | null) {
 function consequence(leadership: Leadership, node: string): string {
   const { primary_node_id: present, epoch } = leadership;
   const active = leadership.status === 'active' && !isExpired(leadership, serverNow());
-  if (present === node && active) return `${node} is primary already: it gets a new lease.`;
+  if (present === node && active) return `${node} is primary already: its lease is renewed for this long.`;
   const next = `The epoch becomes ${epoch + 1}.`;
   if (present === null || !active) return `${node} becomes primary. ${next}`;
-  return `${node} becomes primary in place of ${present}, whose work as primary is refused from that moment. ${next} No memory is lost or moved.`;
+  return `${node} becomes primary in place of ${present}: what ${present} still publishes as primary is refused. ${next} No memory is lost.`;
 }

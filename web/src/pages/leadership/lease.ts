@@ -30,8 +30,11 @@ export function countdown(ms: number): string {
   return `${seconds} s`;
 }
 
-/** What happened, as a sentence without its end. */
-export function eventWords({ event, primary_node_id: node }: LeadershipEvent): string {
+/** What happened, as a sentence without its end. `all` tells whose lease it was that ended. */
+export function eventWords(told: LeadershipEvent, all: readonly LeadershipEvent[]): string {
+  const { event, epoch } = told;
+  const selected = all.find((other) => other.epoch === epoch && other.event === 'selected');
+  const node = told.primary_node_id ?? selected?.primary_node_id ?? null;
   switch (event) {
     case 'selected':
       return `${node ?? 'nobody'} became primary`;
@@ -44,6 +47,7 @@ export function eventWords({ event, primary_node_id: node }: LeadershipEvent): s
 
 /** Who did it, as a person would say it. */
 export const BY: Record<string, string> = {
+  page: 'on this page',
   browser: 'on this page',
   api: 'by an API call',
   admin: 'by the admin key',

@@ -1,4 +1,4 @@
-import { Button, Select } from '@mantine/core';
+import { Button, Group, Select } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -47,25 +47,20 @@ export function AddedProject(props: {
         Nothing is cloned yet. Begin with one node, or have every node clone it; a node that is offline does
         so when it returns.
       </p>
-      <div className={styles.next}>
-        <Select
-          label={project.primary_node_id === null ? 'First node (becomes the primary)' : 'First node'}
-          data={names}
-          value={node}
-          onChange={setNode}
-          allowDeselect={false}
-          searchable={names.length > 12}
-          limit={100}
-          data-testid="added-node"
-        />
-        <ActionButton
-          reason={nobody}
-          loading={ask.isPending && ask.variables === 'one'}
-          onPress={() => ask.mutate('one')}
-          testId="added-clone"
-        >
-          {node === null ? 'Clone on primary' : `Clone on ${node}`}
-        </ActionButton>
+      <Select
+        label={project.primary_node_id === null ? 'First node (becomes the primary)' : 'First node'}
+        data={names}
+        value={node}
+        onChange={setNode}
+        allowDeselect={false}
+        searchable={names.length > 12}
+        limit={100}
+        data-testid="added-node"
+      />
+      <Group justify="flex-end" gap="xs">
+        <Button variant="subtle" color="gray" onClick={open} data-testid="added-open">
+          Not now
+        </Button>
         <ActionButton
           variant="default"
           reason={nobody}
@@ -75,10 +70,15 @@ export function AddedProject(props: {
         >
           {nobody === null ? `Propagate to ${counted(names.length, 'node')}` : 'Propagate to all'}
         </ActionButton>
-        <Button variant="subtle" color="gray" onClick={open} data-testid="added-open">
-          Not now
-        </Button>
-      </div>
+        <ActionButton
+          reason={nobody}
+          loading={ask.isPending && ask.variables === 'one'}
+          onPress={() => ask.mutate('one')}
+          testId="added-clone"
+        >
+          {node === null ? 'Clone on primary' : `Clone on ${node}`}
+        </ActionButton>
+      </Group>
     </div>
   );
 }

@@ -73,7 +73,7 @@ function ProjectDetail({ project, fleet }: { project: ManagedProject; fleet: Nod
         </div>
         <div className={styles.half}>
           {space !== undefined && <ProjectMemory project={project} space={space} fleet={fleet} />}
-          {space != null && <LeadershipCard cid={space.canonical_id} name={space.name} fleet={fleet} />}
+          <LeadershipCard cid={project.canonical_id} name={project.name} fleet={fleet} />
         </div>
       </div>
     </>

@@ -48,8 +48,8 @@ function Schedule(props: {
         <Switch
           label={title}
           description={what}
-          checked={cron !== null}
-          disabled={turn.isPending}
+          // As it was just set, until the answer tells how it is.
+          checked={turn.isPending ? turn.variables : cron !== null}
           onChange={(event) => turn.mutate(event.currentTarget.checked)}
           data-testid={`schedule-${kind}-on`}
         />

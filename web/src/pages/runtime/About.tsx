@@ -4,12 +4,13 @@ import { Panel } from '../../components/Panel.tsx';
 import { absoluteTime, longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 
-/** Which control plane this is, and since when it runs. */
+/** Which process this is, since when it runs, and how it stands to a control plane elsewhere. */
 export function About({ health }: { health: RuntimeHealth }) {
   const now = useNow();
   const startedAt = health.now - health.uptime * 1_000;
+  const { membridge } = health;
   return (
-    <Panel title="Control plane" testId="about-panel">
+    <Panel title={membridge.remote ? 'Runtime' : 'Control plane'} testId="about-panel">
       <Facts
         facts={[
           { name: 'Version', value: health.version, testId: 'about-version' },
@@ -19,6 +20,17 @@ export function About({ health }: { health: RuntimeHealth }) {
             testId: 'about-uptime',
           },
           { name: 'Storage', value: 'PostgreSQL' },
+          ...(membridge.remote
+            ? [
+                {
+                  name: 'Control plane',
+                  value: membridge.connected
+                    ? 'Elsewhere, connected'
+                    : `Elsewhere: ${membridge.lastError ?? 'not asked yet'}`,
+                  testId: 'about-control-plane',
+                },
+              ]
+            : []),
           {
             name: 'Temporal UI',
             value:

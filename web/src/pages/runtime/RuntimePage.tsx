@@ -1,4 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
 import type { RuntimeStats } from '../../../../contract/api.ts';
 import { healthQuery, statsQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
@@ -26,6 +28,10 @@ export function RuntimePage() {
             {health.data.status === 'ok' ? 'All parts work' : 'Degraded'}
           </Status>
         )}
+        <Link to="/runtime/settings" className={styles.way} data-testid="runtime-settings-link">
+          <IconAdjustmentsHorizontal size={14} aria-hidden />
+          Settings
+        </Link>
       </PageHead>
       {stats.data !== undefined && <Overview stats={stats.data} />}
       {stats.data === undefined && stats.error !== null && (

@@ -1,0 +1,102 @@
+import { errorMessage } from '../../contract/errors.ts';
+import { MAX_BODY_BYTES, readBody } from './read-body.ts';
+import { isBusy, parseRetryAfter } from './retry.ts';
+
+/** An answer of a control plane, read to its end. */
+export interface RemoteAnswer {
+  readonly status: number;
+  /** Parsed JSON; undefined for an answer without a body. */
+  readonly body: unknown;
+  /** As the server sent it. */
+  readonly retryAfter: string | null;
+}
+
+/**
+ * How one try ended. `busy` and `unreachable` say that the server is not there (429 apart: it is, and asks for time);
+ * `refused` that it is there, but what it says is not for us; `aborted` that nobody waits for the answer any more.
+ */
+export type Attempt =
+  | { readonly kind: 'answered'; readonly answer: RemoteAnswer }
+  | { readonly kind: 'busy'; readonly answer: RemoteAnswer; readonly retryAfterMs: number | null }
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'aborted' };
+
+/** One request as it goes out. */
+export interface Outgoing {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON, or null for none. */
+  readonly body: string | null;
+}
+
+/**
+ * Asks once. Never throws.
+ * @param deadlineMs for everything, the body included
+ * @param caller aborts when nobody waits for the answer any more
+ */
+export async function attempt(
+  outgoing: Outgoing,
+  deadlineMs: number,
+  caller: AbortSignal | undefined,
+): Promise<Attempt> {
+  const { url, method, headers, body } = outgoing;
+  const deadline = AbortSignal.timeout(Math.max(0, Math.round(deadlineMs)));
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      // The admin key goes to the host that was set, and to no other that this one names.
+      redirect: 'manual',
+      signal: caller === undefined ? deadline : AbortSignal.any([deadline, caller]),
+      ...(body === null ? {} : { body }),
+    });
+    return await understand(response);
+  } catch (error) {
+    if (caller?.aborted === true) return { kind: 'aborted' };
+    if (deadline.aborted) {
+      return { kind: 'unreachable', reason: `no answer within ${Math.round(deadlineMs / 100) / 10} s` };
+    }
+    return { kind: 'unreachable', reason: networkReason(error) };
+  }
+}
+
+async function understand(response: Response): Promise<Attempt> {
+  const { status, headers } = response;
+  if (status >= 300 && status < 400) {
+    await response.body?.cancel();
+    return {
+      kind: 'refused',
+      reason: 'it answers with a redirect, which is not followed: set its final address',
+    };
+  }
+  const text = await readBody(response);
+  if (text === null) {
+    return { kind: 'refused', reason: `its answer is larger than ${MAX_BODY_BYTES / 1_048_576} MB` };
+  }
+  const body = parseJson(text);
+  const answer = { status, body, retryAfter: headers.get('Retry-After') };
+  if (isBusy(status)) {
+    const retryAfterMs = parseRetryAfter(answer.retryAfter, Date.now());
+    return { kind: 'busy', answer: { ...answer, body: body ?? {} }, retryAfterMs };
+  }
+  if (body === undefined && text !== '')
+    return { kind: 'refused', reason: `its answer (${status}) is not JSON` };
+  return { kind: 'answered', answer };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What fetch says is always "fetch failed"; the reason is underneath, and of several addresses each has its own. */
+function networkReason(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof AggregateError && cause.errors.length > 0) return errorMessage(cause.errors[0]);
+  return errorMessage(cause ?? error);
+}

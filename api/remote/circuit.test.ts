@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { CLOSED, admit, afterAbandoned, afterFailure, afterSuccess, type Circuit } from './circuit.ts';
+
+const rules = { threshold: 3, cooldownMs: 1_000 };
+
+/** The circuit after so many failures in a row, all at one moment. */
+function failing(times: number, now: number): Circuit {
+  let circuit = CLOSED;
+  for (let n = 0; n < times; n += 1) circuit = afterFailure(circuit, false, now, rules);
+  return circuit;
+}
+
+test('it opens after as many failures in a row as the rules say, and not before', () => {
+  expect(failing(2, 0)).toEqual({ kind: 'closed', failures: 2 });
+  expect(failing(3, 5)).toEqual({ kind: 'open', failures: 3, until: 1_005 });
+  expect(admit(failing(2, 0), 0)).toMatchObject({ allowed: true, probe: false });
+  expect(admit(failing(3, 0), 999).allowed).toBe(false);
+});
+
+test('a success in between begins the count anew', () => {
+  expect(afterSuccess()).toEqual(CLOSED);
+});
+
+describe('after its time', () => {
+  const probing = admit(failing(3, 0), 1_000);
+
+  test('one call may look, and no other while it does', () => {
+    expect(probing).toMatchObject({ allowed: true, probe: true, circuit: { kind: 'half-open' } });
+    expect(admit(probing.circuit, 99_999).allowed).toBe(false);
+  });
+
+  test('a failure of that one opens it again', () => {
+    expect(afterFailure(probing.circuit, true, 1_200, rules)).toEqual({
+      kind: 'open',
+      failures: 4,
+      until: 2_200,
+    });
+  });
+
+  test('a failure of a call that began before changes nothing', () => {
+    expect(afterFailure(probing.circuit, false, 1_200, rules)).toEqual(probing.circuit);
+    expect(afterFailure(failing(3, 0), false, 500, rules)).toEqual(failing(3, 0));
+  });
+
+  test('when nobody waits for that one any more, the next call may look at once', () => {
+    const left = afterAbandoned(probing.circuit, true, 1_300);
+    expect(admit(left, 1_300)).toMatchObject({ allowed: true, probe: true });
+    expect(afterAbandoned(CLOSED, false, 0)).toEqual(CLOSED);
+  });
+});
+
+test('whatever happens: at most one call looks, an open one lets none through before its time, and one success closes it', () => {
+  const step = fc.record({
+    what: fc.constantFrom('call', 'success', 'failure', 'abandon'),
+    passes: fc.integer({ min: 0, max: 2_000 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      let circuit = CLOSED;
+      let now = 0;
+      // Calls under way, each with whether it is the one that looks.
+      const calls: boolean[] = [];
+      for (const { what, passes } of steps) {
+        now += passes;
+        if (what === 'call') {
+          const before = circuit;
+          const admission = admit(circuit, now);
+          circuit = admission.circuit;
+          if (before.kind === 'open') expect(admission.allowed).toBe(now >= before.until);
+          if (admission.allowed) calls.push(admission.probe);
+          expect(calls.filter((probe) => probe).length).toBeLessThanOrEqual(1);
+          continue;
+        }
+        const probe = calls.shift();
+        if (probe === undefined) continue;
+        if (what === 'success') circuit = afterSuccess();
+        if (what === 'failure') circuit = afterFailure(circuit, probe, now, rules);
+        if (what === 'abandon') circuit = afterAbandoned(circuit, probe, now);
+        if (what === 'success') expect(admit(circuit, now).allowed).toBe(true);
+        // It never waits for a call that is not there.
+        if (circuit.kind === 'half-open') expect(calls).toContain(true);
+        // Once another call closed it, the end of the one that looked decides nothing more.
+        else if (what === 'success') calls.fill(false);
+      }
+    }),
+  );
+});

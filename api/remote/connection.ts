@@ -1,0 +1,86 @@
+import type { Attempt } from './attempt.ts';
+import {
+  CLOSED,
+  admit,
+  afterAbandoned,
+  afterFailure,
+  afterSuccess,
+  type Admission,
+  type Circuit,
+  type CircuitRules,
+} from './circuit.ts';
+
+/** What is known of the connection, as the health check and the page show it. */
+export interface RemoteState {
+  readonly consecutiveFailures: number;
+  /** Epoch ms of the last answer. */
+  readonly lastSuccess: number | null;
+  readonly lastError: string | null;
+  /** Whether the last call was answered, and the admin key taken. */
+  readonly connected: boolean;
+  readonly circuit: Circuit['kind'];
+}
+
+/** What one address taught so far. */
+export interface Connection {
+  readonly url: string;
+  /** Asks whether a try may go now. */
+  admit(now: number): Admission;
+  /** Keeps what a try taught. @param probe whether it was the one that looks again */
+  learn(result: Attempt, probe: boolean, now: number): void;
+  /** Keeps why an answer was of no use. */
+  note(reason: string): void;
+  /** The circuit as it is. */
+  circuit(): Circuit;
+  state(): RemoteState;
+}
+
+/** Begins with an address of which nothing is known. */
+export function openConnection(url: string, rules: CircuitRules): Connection {
+  let circuit = CLOSED;
+  let lastSuccess: number | null = null;
+  let lastError: string | null = null;
+
+  const learn: Connection['learn'] = (result, probe, now) => {
+    if (result.kind === 'aborted') {
+      circuit = afterAbandoned(circuit, probe, now);
+      return;
+    }
+    const reason = whyAway(result);
+    if (reason === null) {
+      circuit = afterSuccess();
+      lastSuccess = now;
+      lastError = null;
+    } else {
+      circuit = afterFailure(circuit, probe, now, rules);
+      lastError = reason;
+    }
+  };
+  return {
+    url,
+    admit: (now) => {
+      const admission = admit(circuit, now);
+      circuit = admission.circuit;
+      return admission;
+    },
+    learn,
+    note: (reason) => {
+      lastError = reason;
+    },
+    circuit: () => circuit,
+    state: () => ({
+      consecutiveFailures: circuit.failures,
+      lastSuccess,
+      lastError,
+      connected: lastSuccess !== null && lastError === null,
+      circuit: circuit.kind,
+    }),
+  };
+}
+
+/** Why a try says that the server is away, or null when it is there: 429 asks for time, and is an answer. */
+function whyAway(result: Exclude<Attempt, { kind: 'aborted' }>): string | null {
+  if (result.kind === 'unreachable') return result.reason;
+  if (result.kind === 'busy' && result.answer.status !== 429) return `it answers ${result.answer.status}`;
+  return null;
+}

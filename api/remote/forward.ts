@@ -1,0 +1,95 @@
+import { ERRORS, MembridgeError } from '../../contract/errors.ts';
+import type { Problem } from '../../contract/api.ts';
+import type { Deps } from '../deps.ts';
+import type { Call, Route } from '../route.ts';
+import type { RemoteAnswer } from './attempt.ts';
+import { whenCallerGoes } from './caller-gone.ts';
+import { VIA } from './client.ts';
+import { needTarget, readTarget } from './kept-target.ts';
+
+/** What the original's control plane serves as well, there without the family's prefix. */
+const ORIGINAL = /^\/api\/membridge(\/(health|projects)\b.*)$/;
+
+/** A route that lets in and validates as it does here, and whose answer the control plane elsewhere gives. */
+export function forwarded(route: Route): Route {
+  return {
+    ...route,
+    content: 'application/json',
+    handle: async (call, deps) => await forward(route, call, deps),
+  };
+}
+
+async function forward(route: Route, call: Call<unknown, unknown, unknown>, deps: Deps): Promise<void> {
+  const { req, res } = call;
+  if (req.get('Via')?.includes(VIA) === true) {
+    throw new MembridgeError(
+      'control_plane_refused',
+      'This process is a runtime that asks a control plane itself; set the address of the control plane, not of a runtime.',
+    );
+  }
+  const target = needTarget(await readTarget(deps));
+  const signal = whenCallerGoes(res);
+  try {
+    const ask = async (path: string): Promise<RemoteAnswer> =>
+      await deps.remote.call(target, {
+        method: route.method.toUpperCase() as Uppercase<Route['method']>,
+        segments: segmentsOf(path, call.params as Record<string, string> | undefined),
+        query: queryOf(call.query as Record<string, unknown> | undefined),
+        ...(route.body === undefined ? {} : { body: call.body }),
+        requestId: String(res.getHeader('X-Request-ID') ?? ''),
+        signal,
+      });
+    const answer = await ask(route.path);
+    const original = ORIGINAL.exec(route.path)?.[1];
+    if (original !== undefined && isUnknownThere(answer)) send(call, await ask(original));
+    else send(call, answer);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** Whether the control plane has no such path, and so did nothing: the original's. One of ours gives every error a code. */
+function isUnknownThere({ status, body }: RemoteAnswer): boolean {
+  const isOurs = typeof body === 'object' && body !== null && 'code' in body;
+  return (status === 404 || status === 405) && !isOurs;
+}
+
+/** The segments of a path with its parameters in their places. */
+function segmentsOf(path: string, params: Readonly<Record<string, string>> = {}): string[] {
+  const segments = path.split('/').slice(1);
+  return segments.map((segment) => (segment.startsWith(':') ? (params[segment.slice(1)] ?? '') : segment));
+}
+
+function queryOf(query: Readonly<Record<string, unknown>> = {}): Record<string, string> {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
+}
+
+function send({ res }: Call<unknown, unknown, unknown>, answer: RemoteAnswer): void {
+  const { status, body, retryAfter } = answer;
+  res.status(status).set('Cache-Control', 'no-store');
+  if (retryAfter !== null) res.set('Retry-After', retryAfter);
+  if (status >= 400) {
+    const problem = problemOf(status, body, String(res.getHeader('X-Request-ID') ?? ''));
+    res.type('application/problem+json').send(JSON.stringify(problem));
+  } else if (body === undefined) res.end();
+  else res.json(body);
+}
+
+/** An error as ours are told: the original's control plane says no more than `detail`. */
+function problemOf(status: number, body: unknown, requestId: string): Record<string, unknown> {
+  const given = typeof body === 'object' && body !== null ? { ...body } : {};
+  if ('code' in given && 'error' in given) return { ...given, request_id: requestId };
+  const said = 'detail' in given && typeof given.detail === 'string' ? given.detail : `it answers ${status}`;
+  const detail = `The control plane says: ${said}`;
+  const problem: Problem = {
+    type: 'urn:membridge:problem:control_plane_refused',
+    title: ERRORS.control_plane_refused.title,
+    status,
+    detail,
+    code: 'control_plane_refused',
+    request_id: requestId,
+    error: detail,
+  };
+  return { ...problem };
+}

@@ -1,0 +1,95 @@
+import { errorMessage, MembridgeError } from '../../contract/errors.ts';
+import { readSettings } from '../../db/queries/read-settings.ts';
+import { writeSettings } from '../../db/queries/write-settings.ts';
+import type { Deps } from '../deps.ts';
+import { seal, unseal } from '../sealed.ts';
+import { parseBaseUrl } from './base-url.ts';
+import type { RemoteTarget } from './client.ts';
+
+/** The original's names. `admin_key` is sealed. */
+const KEYS = ['membridge_server_url', 'admin_key', 'last_test', 'last_test_error'] as const;
+/** What the key is sealed for. */
+const CONTEXT = 'setting:admin_key';
+
+type KeepDeps = Pick<Deps, 'config' | 'db'>;
+
+/** The control plane elsewhere as it is set: by people, else by the environment. */
+export interface KeptTarget {
+  readonly url: string | null;
+  readonly adminKey: string | null;
+  /** Why a key that people set cannot be used. */
+  readonly adminKeyProblem: string | null;
+  /** The last test of the connection: when, epoch ms, and what failed. */
+  readonly lastTest: { readonly at: number; readonly error: string | null } | null;
+}
+
+/** Reads what is set. Another process may have set it, so it is read anew each time. */
+export async function readTarget({ config, db }: KeepDeps): Promise<KeptTarget> {
+  const kept = await readSettings(db, { keys: KEYS });
+  const lastTest = testOf(kept.last_test, kept.last_test_error);
+  const common = { url: kept.membridge_server_url ?? config.controlPlaneUrl, lastTest };
+  // A control plane's own key opens no other one: only a runtime alone has this name for the one elsewhere.
+  const fromEnvironment = config.roles.has('control') ? null : config.adminKey;
+  if (kept.admin_key === undefined) return { ...common, adminKey: fromEnvironment, adminKeyProblem: null };
+  try {
+    return { ...common, adminKey: unseal(config.signingKey, kept.admin_key, CONTEXT), adminKeyProblem: null };
+  } catch (error) {
+    return { ...common, adminKey: null, adminKeyProblem: errorMessage(error) };
+  }
+}
+
+function testOf(at: string | undefined = '', error: string | undefined = ''): KeptTarget['lastTest'] {
+  return at === '' ? null : { at: Number(at), error: error === '' ? null : error };
+}
+
+/**
+ * Sets the address, the key, or both; what is not given stays as it is. The last test was of something else then.
+ * @throws MembridgeError bad_request for an address that is none
+ */
+export async function saveTarget(
+  { config, db }: KeepDeps,
+  input: { url: string | undefined; adminKey: string | undefined },
+): Promise<void> {
+  const url = input.url === undefined ? undefined : parseBaseUrl(input.url.trim());
+  if (url === null) {
+    const problem = 'must be an http(s) URL without a user name, query or fragment';
+    throw new MembridgeError('bad_request', `membridge_server_url ${problem}.`, {
+      fields: [{ field: 'membridge_server_url', problem }],
+    });
+  }
+  await writeSettings(db, {
+    values: {
+      last_test: '',
+      ...(url === undefined ? {} : { membridge_server_url: url }),
+      ...(input.adminKey === undefined
+        ? {}
+        : { admin_key: seal(config.signingKey, input.adminKey, CONTEXT) }),
+    },
+  });
+}
+
+/** Keeps what a test found. */
+export async function saveTest({ db }: KeepDeps, test: { at: number; error: string | null }): Promise<void> {
+  await writeSettings(db, { values: { last_test: String(test.at), last_test_error: test.error ?? '' } });
+}
+
+/**
+ * What to ask.
+ * @throws MembridgeError control_plane_refused when no address is set, or the key cannot be opened
+ */
+export function needTarget(kept: KeptTarget): RemoteTarget {
+  if (kept.url === null) {
+    throw new MembridgeError(
+      'control_plane_refused',
+      'No control plane is set. Set its address and admin key under Runtime, Settings, or MEMBRIDGE_SERVER_URL and MEMBRIDGE_ADMIN_KEY.',
+    );
+  }
+  if (kept.adminKeyProblem !== null) throw new MembridgeError('control_plane_refused', kept.adminKeyProblem);
+  return { url: kept.url, adminKey: kept.adminKey };
+}
+
+/** A key as it may be shown: nothing of a short one. */
+export function maskKey(key: string | null): string {
+  if (key === null) return '';
+  return key.length <= 8 ? '****' : `${key.slice(0, 4)}****${key.slice(-4)}`;
+}

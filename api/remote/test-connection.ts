@@ -1,0 +1,59 @@
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { ControlPlaneHealth, type TestConnectionResponse } from '../../contract/runtime-config.ts';
+import type { Deps } from '../deps.ts';
+import { ownHealth } from '../own-health.ts';
+import type { RemoteClient, RemoteTarget } from './client.ts';
+import { refused } from './errors.ts';
+import { needTarget, readTarget, saveTest } from './kept-target.ts';
+
+/**
+ * Asks the control plane that is set how it is, and whether it takes the key, and keeps what came of it. Of its answers only
+ * the fields of a control plane's health are given back: this is no way to read what some other server says.
+ * @param signal aborts when nobody waits for the answer any more
+ */
+export async function testConnection(
+  deps: Pick<Deps, 'config' | 'db' | 'now' | 'remote'>,
+  signal: AbortSignal,
+): Promise<TestConnectionResponse> {
+  const outcome = await look(deps, signal);
+  await saveTest(deps, { at: deps.now(), error: outcome.connected ? null : outcome.error });
+  return outcome;
+}
+
+async function look(
+  deps: Pick<Deps, 'config' | 'db' | 'now' | 'remote'>,
+  signal: AbortSignal,
+): Promise<TestConnectionResponse> {
+  const kept = await readTarget(deps);
+  if (kept.url === null && deps.config.roles.has('control')) {
+    return { connected: true, health: ControlPlaneHealth.parse(await ownHealth(deps)) };
+  }
+  try {
+    const target = needTarget(kept);
+    return { connected: true, health: await askHealth(deps.remote, target, signal) };
+  } catch (error) {
+    if (!(error instanceof MembridgeError)) throw error;
+    return { connected: false, error: errorMessage(error) };
+  }
+}
+
+/**
+ * Whether a control plane answers and takes the key.
+ * @throws MembridgeError control_plane_unreachable or control_plane_refused
+ */
+export async function askHealth(
+  remote: RemoteClient,
+  target: RemoteTarget,
+  signal?: AbortSignal,
+): Promise<ControlPlaneHealth> {
+  const call = { method: 'GET', byHand: true, ...(signal === undefined ? {} : { signal }) } as const;
+  const { status, body } = await remote.call(target, { ...call, segments: ['health'] });
+  const health = ControlPlaneHealth.safeParse(body);
+  if (!health.success) {
+    throw refused(target.url, `it is no control plane of Membridge (GET /health answers ${status})`);
+  }
+  // Anyone may ask for the health; the key is looked at here.
+  const projects = await remote.call(target, { ...call, segments: ['projects'] });
+  if (projects.status !== 200) throw refused(target.url, `GET /projects answers ${projects.status}`);
+  return health.data;
+}

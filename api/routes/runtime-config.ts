@@ -1,0 +1,69 @@
+import { RuntimeConfig, SaveRuntimeConfig, TestConnectionResponse } from '../../contract/runtime-config.ts';
+import type { Deps } from '../deps.ts';
+import { whenCallerGoes } from '../remote/caller-gone.ts';
+import { connectionOf } from '../remote/connection-of.ts';
+import { maskKey, readTarget, saveTarget } from '../remote/kept-target.ts';
+import { testConnection } from '../remote/test-connection.ts';
+import { defineRoute } from '../route.ts';
+
+const tag = 'Runtime';
+
+/** The original's limit. */
+const TESTS_PER_MINUTE = 20;
+
+async function show(deps: Deps): Promise<RuntimeConfig> {
+  const { url, adminKey, adminKeyProblem, lastTest } = await readTarget(deps);
+  const connection = connectionOf(deps);
+  return {
+    membridge_server_url: url ?? '',
+    admin_key_masked: maskKey(adminKey),
+    connected: connection.connected,
+    last_test: lastTest?.at ?? null,
+    last_test_error: lastTest?.error ?? null,
+    admin_key_problem: adminKeyProblem,
+    in_use: connection.remote,
+    connection,
+  };
+}
+
+export const runtimeConfigRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/config',
+    auth: 'people',
+    tag,
+    summary: 'The control plane elsewhere that is set, and how the connection is',
+    status: 200,
+    response: RuntimeConfig,
+    handle: async (_call, deps) => await show(deps),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/config',
+    auth: 'people',
+    tag,
+    summary: 'Set the control plane elsewhere: its address, its admin key, or both',
+    description:
+      'What is not given stays as it is. The key is kept encrypted, and never shown again. It is used where this process is a runtime alone (MEMBRIDGE_ROLES=runtime), and kept otherwise.',
+    body: SaveRuntimeConfig,
+    status: 200,
+    response: RuntimeConfig,
+    handle: async ({ body }, deps) => {
+      const { membridge_server_url: url, admin_key: key } = body;
+      await saveTarget(deps, { url, adminKey: key === '' ? undefined : key });
+      return await show(deps);
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/test-connection',
+    auth: 'people',
+    tag,
+    summary: 'Ask the control plane that is set how it is, and whether it takes the key; always 200',
+    status: 200,
+    response: TestConnectionResponse,
+    errors: { 429: 'More than 20 tests in a minute' },
+    perMinute: TESTS_PER_MINUTE,
+    handle: async ({ res }, deps) => await testConnection(deps, whenCallerGoes(res)),
+  }),
+];
