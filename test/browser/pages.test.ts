@@ -152,6 +152,65 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await see(page, 'runtime-status', 'All parts work');
     await see(page, 'stat-nodes', '/ 4');
   },
+  projects: async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'nav-projects');
+    await see(page, `project-status-${projects.website}`, pictures ? 'Propagating' : 'Cloning');
+  },
+  'add-project': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects`);
+    await click(page, 'add-project-open');
+    await page.getByTestId('project-repo').fill('git@git.example.org:team/billing.git');
+    await page.getByText('Needs a token or key').click();
+    await see(page, 'credential-key');
+  },
+  'add-project-options': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects`);
+    await click(page, 'add-project-open');
+    await page.getByTestId('project-repo').fill('https://me:secret@git.example.org/team/billing.git');
+    await click(page, 'add-project-submit');
+    await see(page, 'secret-in-address');
+    await click(page, 'project-options-toggle');
+  },
+  project: async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await see(page, 'project-name', 'website');
+    await see(page, 'clone-progress-laptop', '42 %');
+    await see(page, 'schedule-fetch-due', 'next in');
+    await see(page, 'leadership-primary', 'server');
+  },
+  'project-schedule': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'schedule-fetch-change');
+    await see(page, 'schedule-reading', 'Every 6 hours');
+  },
+  'project-menu': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'project-menu');
+    await see(page, 'project-delete');
+  },
+  'project-propagate': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'propagate-advanced');
+    await see(page, 'propagate-concurrency');
+  },
+  'project-delete': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'project-menu');
+    await click(page, 'project-delete');
+    await see(page, 'confirm-dialog', 'Delete website?');
+  },
+  leadership: async (page) => {
+    await click(page, 'tab-membridge');
+    await see(page, 'leadership-primary', 'laptop');
+    await see(page, 'leadership-expires', 'in ');
+    await page.getByTestId('leadership-card').scrollIntoViewIfNeeded();
+  },
+  promote: async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'promote-open');
+    await see(page, 'promote-consequence', 'epoch');
+  },
   'runtime-settings': async (page) => {
     await click(page, 'tab-runtime');
     await click(page, 'runtime-settings-link');

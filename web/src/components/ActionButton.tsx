@@ -1,6 +1,9 @@
 import { Button, Tooltip, type ButtonProps } from '@mantine/core';
 import type { ReactNode } from 'react';
 
+/** What is said reaches also those who come by keyboard or touch. */
+const ON = { hover: true, focus: true, touch: true } as const;
+
 /**
  * A button that may not be pressed now says why, to the mouse, the keyboard and a screen reader: it stays reachable, and does
  * nothing. `reason` null: it may be pressed.
@@ -31,5 +34,10 @@ export function ActionButton(
       {children}
     </Button>
   );
-  return told === undefined ? button : <Tooltip label={told}>{button}</Tooltip>;
+  if (told === undefined) return button;
+  return (
+    <Tooltip label={told} events={ON}>
+      {button}
+    </Tooltip>
+  );
 }
