@@ -7,6 +7,7 @@ import { loadSealingKey } from '../memory/sealing.ts';
 import type { AgentConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MemoryHost } from './memory-host.ts';
+import { projectOptions, sweepProjects } from './projects.ts';
 import { readSealingKeys, rotateSealingKey, type AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { startNodeWorker } from './worker.ts';
@@ -106,11 +107,13 @@ export function startAgent(
       return await memory.pull(space, full, call).finally(() => heartbeat.soon());
     },
   };
+  if (!config.dryrun) void sweepProjects(config, log);
   const worker = startNodeWorker({
     engine: enrolment.temporal,
     node,
     memory: observed,
     primary: memory,
+    projects: projectOptions(config, state),
     dryrun: config.dryrun,
     log,
   });

@@ -1,5 +1,5 @@
 import { homedir, hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { NodeId } from '../contract/primitives.ts';
 
@@ -15,6 +15,8 @@ export interface AgentConfig {
   readonly dataDir: string;
   readonly lockDirectory: string;
   readonly databasePath: string;
+  /** Where clones of managed projects go; nothing outside of it is written. */
+  readonly reposBase: string;
   readonly dryrun: boolean;
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
@@ -38,6 +40,7 @@ const Environment = z.object({
   MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),
   MEMBRIDGE_CONFIG_ENV: z.string().optional(),
   MEMBRIDGE_HOOKS_BIN: z.string().optional(),
+  MEMBRIDGE_REPOS_BASE: z.string().optional(),
   CLAUDE_MEM_DB: z.string().optional(),
   CLAUDE_MEM_DATA_DIR: z.string().optional(),
   XDG_STATE_HOME: z.string().optional(),
@@ -68,6 +71,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     dataDir: settings.MEMBRIDGE_AGENT_DATA_DIR ?? join(home, '.membridge'),
     lockDirectory: join(settings.XDG_STATE_HOME ?? join(home, '.local', 'state'), 'membridge', 'locks'),
     databasePath: settings.CLAUDE_MEM_DB ?? join(memoryDir, 'claude-mem.db'),
+    reposBase: resolve(belowHome(settings.MEMBRIDGE_REPOS_BASE ?? '~/projects', home)),
     dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
@@ -75,4 +79,9 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     hooksBin: settings.MEMBRIDGE_HOOKS_BIN ?? join(home, '.claude-mem-minio', 'bin'),
     logLevel: settings.LOG_LEVEL,
   });
+}
+
+/** In a unit's file no shell has read the `~`. */
+function belowHome(path: string, home: string): string {
+  return path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path;
 }

@@ -7,6 +7,7 @@ import {
   type EnrolRequest,
 } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
+import { NodeCredential } from '../contract/projects.ts';
 
 /** How long the control plane may take to answer, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -42,6 +43,17 @@ export async function sendHeartbeat(
 ): Promise<AgentHeartbeatResponse> {
   const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
   return await call(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
+}
+
+/** Asks for what a project's git server wants to see. @throws ControlPlaneError */
+export async function askCredential(
+  serverUrl: string,
+  agentKey: string,
+  projectId: string,
+): Promise<NodeCredential> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  const path = `/api/agent/projects/${encodeURIComponent(projectId)}/credential`;
+  return await call(serverUrl, path, headers, undefined, NodeCredential);
 }
 
 async function call<T>(

@@ -13,6 +13,7 @@ import { ENGINE_CALLS } from './calls/index.ts';
 import { examine, examineStore } from './doctor.ts';
 import { AGENT_VERSION } from './facts.ts';
 import { answerError } from './problems.ts';
+import { cloneByHttp, reposByHttp } from './projects.ts';
 import { readRegistry, registerProject } from './registry.ts';
 import { serveCall } from './serve-call.ts';
 
@@ -101,6 +102,15 @@ export function createAgentApp(agent: Agent): express.Express {
     };
     app.post(action === 'sync' ? '/sync' : [`/sync/${action}`, `/${action}`], handler);
   }
+
+  app.post('/clone', async (request: Request, response: Response) => {
+    const left = new AbortController();
+    response.on('close', () => left.abort(new MembridgeError('clone_failed', 'The caller left.')));
+    response.json(await cloneByHttp(config, request.body, left.signal));
+  });
+  app.get('/repos', async (_request: Request, response: Response) => {
+    response.json(await reposByHttp(config));
+  });
 
   const doctor = async (_request: Request, response: Response): Promise<void> => {
     const checks = await examine(agent);
@@ -204,7 +214,7 @@ function health(agent: Agent): Record<string, unknown> {
       self_update: false,
       restart: false,
       uninstall: false,
-      clone: false,
+      clone: true,
       sync: true,
       process_control: false,
     },

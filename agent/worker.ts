@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { createMemoryActivities, type MemoryPort } from '../activities/node/memory.ts';
 import { createPrimaryActivities, type PrimaryPort } from '../activities/node/primary.ts';
+import { createProjectActivities, type ProjectActivityOptions } from '../activities/node/projects.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
@@ -15,12 +16,16 @@ const SHUTDOWN_GRACE = '1 second';
 /** …and before they are left behind: the engine gives them to the next agent. */
 const SHUTDOWN_FORCE = '8 seconds';
 
+/** Heartbeats of an activity reach the engine at most this often. */
+const HEARTBEAT_THROTTLE = '1 second';
+
 /** Hosts `node:<id>`: what must happen on this machine is an activity there. */
 export function startNodeWorker(options: {
   engine: EngineAddress;
   node: string;
   memory: MemoryPort;
   primary: PrimaryPort;
+  projects: ProjectActivityOptions;
   dryrun: boolean;
   log: Logger;
 }): KeptWorker {
@@ -31,7 +36,14 @@ export function startNodeWorker(options: {
     {
       taskQueue,
       identity: `agent ${node} (pid ${process.pid})`,
-      activities: { ...createMemoryActivities(options), ...createPrimaryActivities(options) },
+      activities: {
+        ...createMemoryActivities(options),
+        ...createPrimaryActivities(options),
+        ...createProjectActivities(options.projects),
+      },
+      // How far a clone is, and that it was cancelled, is news of every second.
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+      defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
       shutdownGraceTime: SHUTDOWN_GRACE,
       shutdownForceTime: SHUTDOWN_FORCE,

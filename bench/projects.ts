@@ -84,7 +84,9 @@ async function start(
     const databasePath = join(home, '.claude-mem', 'claude-mem.db');
     mkdirSync(home, { recursive: true });
     buildDatabase(databasePath, '13.25.3').close();
-    services.push(await startMachine({ id, home, databasePath }, { root, dataDir, env: process.env, control }));
+    services.push(
+      await startMachine({ id, home, databasePath }, { root, dataDir, env: process.env, control }),
+    );
   }
   const call: Bench['call'] = async (method, path, body) => {
     const response = await fetch(`${api.url}${path}`, {
@@ -137,12 +139,16 @@ async function measurePropagation(bench: Bench, dataDir: string, log: Log): Prom
     log(`${label}: ${n + 1} of ${PROPAGATIONS} ...`);
     const targets = Array.from({ length: AGENTS }, (_, agent) => join(dataDir, `bare-${n}-${agent}`));
     const began = performance.now();
-    await Promise.all(targets.map((target) => bareClone(`${bench.gitUrl}/repository-${SMALL_MB}.git`, target)));
+    await Promise.all(
+      targets.map((target) => bareClone(`${bench.gitUrl}/repository-${SMALL_MB}.git`, target)),
+    );
     bare.push(performance.now() - began);
     for (const target of targets) rmSync(target, { recursive: true, force: true });
     const id = await makeProject(bench, `small-${n}`, SMALL_MB);
     const asked = performance.now();
-    const { status } = await bench.call('POST', `/api/runtime/projects/${id}/propagate`, { concurrency: AGENTS });
+    const { status } = await bench.call('POST', `/api/runtime/projects/${id}/propagate`, {
+      concurrency: AGENTS,
+    });
     if (status !== 'synced') throw new Error(`the propagation ended as ${String(status)}`);
     ours.push(performance.now() - asked);
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PullResult, PushResult, SpaceConfig } from './memory.ts';
 import { EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
-import { CloneAction, CloneSpec, CloneStatus, type CloneResult } from './projects.ts';
+import { CloneAction, CloneSpec, CloneStatus } from './projects.ts';
 
 export * from './names.ts';
 
@@ -125,13 +125,3 @@ export const LeadershipInput = z.strictObject({
   lastMirrorAt: EpochMs,
 });
 export type LeadershipInput = z.infer<typeof LeadershipInput>;
-
-/** What an activity that works on a clone is given. */
-export interface CloneWork {
-  readonly spec: CloneSpec;
-  readonly timeoutMs: number;
-}
-export interface ProjectActivities {
-  cloneRepository(work: CloneWork): Promise<CloneResult>;
-  fetchRepository(work: CloneWork): Promise<CloneResult>;
-}

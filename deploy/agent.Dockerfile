@@ -6,8 +6,8 @@ RUN npm install --no-save --no-progress --omit=dev
 COPY . .
 
 FROM node:24.21.0-bookworm-slim
-# Temporal's client verifies TLS with the system's certificates.
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+# Temporal's client verifies TLS with the system's certificates; git and ssh clone managed projects.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git openssh-client && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=build /app /app
 # A new volume takes this mode over, so that any user may write.

@@ -1,6 +1,6 @@
-/** Finds the programs that npm does not bring: Temporal, MinIO and a browser. */
+/** Finds the programs that npm does not bring: Temporal, MinIO, a browser and an ssh server. */
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -113,6 +113,39 @@ async function firstChromium(): Promise<string | undefined> {
 
 async function isChromium(file: string): Promise<boolean> {
   return /chrom(e|ium)/i.test(await versionOf(file));
+}
+
+/** What Debian asks before it starts the service of a package that is being installed; 101 says that it must not. */
+const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
+
+/**
+ * Finds an ssh server, for tests, which start it on a port of their own; else installs one, without having it started.
+ * @returns the program's full path, as sshd wants to be called
+ * @throws when it is not there and cannot be installed
+ */
+export function findSshd(log: (line: string) => void): string {
+  const find = (): string | undefined =>
+    findOnPath('sshd', `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin:/sbin`)[0];
+  const installed = find();
+  if (installed !== undefined) return installed;
+  if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
+    log('installing openssh-server with apt-get ...');
+    const hasPolicy = existsSync(SERVICE_POLICY);
+    if (!hasPolicy) writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+    try {
+      tryToRun('apt-get', ['update', '-q']);
+      tryToRun('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'openssh-server'], {
+        DEBIAN_FRONTEND: 'noninteractive',
+      });
+    } finally {
+      if (!hasPolicy) rmSync(SERVICE_POLICY);
+    }
+  }
+  const found = find();
+  if (found !== undefined) return found;
+  throw new Error(
+    `No ssh server (sshd) was found or could be installed. Run ${installHint(['openssh-server'])}.`,
+  );
 }
 
 async function versionOf(file: string): Promise<string> {

@@ -1,6 +1,7 @@
 import { Context, CancelledFailure } from '@temporalio/activity';
 import type { CloneResult } from '../contract/projects.ts';
-import { nodeQueue, type CloneWork } from '../contract/workflows.ts';
+import type { ProjectInput } from '../activities/node/projects.ts';
+import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 
@@ -51,7 +52,7 @@ export function startHeldNode(
     },
     stop: () => worker.stop(),
   };
-  const work = (action: 'clone' | 'fetch') => async (_work: CloneWork) => {
+  const work = (action: 'clone' | 'fetch') => async (_work: ProjectInput) => {
     held.begun[action] += 1;
     gauge.now += 1;
     gauge.most = Math.max(gauge.most, gauge.now);

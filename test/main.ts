@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { elapsed } from '../stack/machine.mjs';
-import { findChromium, findTool } from '../stack/tools.ts';
+import { errorMessage } from '../contract/errors.ts';
+import { findChromium, findSshd, findTool } from '../stack/tools.ts';
 import { unpinnedDependencies } from './pinned.ts';
 
 const USAGE = `npm test [-- FILTER ...]
@@ -89,6 +90,12 @@ async function main(): Promise<number> {
   await findTool('temporal', log);
   await findTool('minio', log);
   await findChromium(log);
+  try {
+    findSshd(log);
+  } catch (error) {
+    // Where nothing may be installed, its tests are skipped, and CI takes no skipped test.
+    log(errorMessage(error));
+  }
   if (positionals.length === 0) {
     await step('format', tally, () => run('prettier', ['--check', '--log-level', 'warn', '.']));
     await step('lint and import walls', tally, () => run('oxlint', ['--type-aware', '--deny-warnings']));

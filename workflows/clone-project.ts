@@ -16,6 +16,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
+import type { ProjectActivities } from '../activities/node/projects.ts';
 import type { CloneResult, CloneStatus } from '../contract/projects.ts';
 import {
   MESSAGES,
@@ -23,7 +24,6 @@ import {
   type CloneProjectInput,
   type CloneRequest,
   type NodeSettled,
-  type ProjectActivities,
 } from '../contract/workflows.ts';
 import { failureOf } from './failure-of.ts';
 
@@ -169,7 +169,8 @@ async function onNode(
       summary: `${request.action} ${request.spec.name} on ${input.node}`,
       ...wait,
     });
-    const argument = { spec: request.spec, timeoutMs: ATTEMPT_MS };
+    // git gives up a little earlier than the engine, and says why.
+    const argument = { spec: request.spec, timeoutMs: ATTEMPT_MS - 60_000 };
     return request.action === 'clone'
       ? activities.cloneRepository(argument)
       : activities.fetchRepository(argument);

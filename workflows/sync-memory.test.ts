@@ -41,9 +41,10 @@ function host(node: string, pull: () => Promise<PullResult>): void {
   const memory = { pull, push: () => Promise.resolve(PUSH) };
   const primary = { primary: () => Promise.resolve('') };
   const engine = test.plane.deps.engine.address;
-  workers.push(
-    startNodeWorker({ engine, node, memory, primary, dryrun: false, log: pino({ level: 'silent' }) }),
-  );
+  const log = pino({ level: 'silent' });
+  const credentialOf = (): Promise<never> => Promise.reject(new Error('there are no projects here'));
+  const projects = { reposBase: '/nowhere', workDir: '/nowhere', node, dryrun: true, credentialOf };
+  workers.push(startNodeWorker({ engine, node, memory, primary, projects, dryrun: false, log }));
 }
 
 const withinSeconds = <T>(seconds: number, work: Promise<T>): Promise<T | 'never'> =>

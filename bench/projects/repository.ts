@@ -32,7 +32,10 @@ export function cachedRepository(cache: string, megabytes: number, log: (line: s
   mkdirSync(join(draft, 'src'), { recursive: true });
   git(draft, 'init', '--quiet', '--initial-branch=main');
   for (let n = 0; n < SMALL_FILES; n += 1) {
-    const words = randomBytes(400).toString('hex').match(/.{1,40}/g) ?? [];
+    const words =
+      randomBytes(400)
+        .toString('hex')
+        .match(/.{1,40}/g) ?? [];
     writeFileSync(join(draft, 'src', `file-${n}.txt`), `${words.join('\n')}\n`.repeat(3));
   }
   for (let n = 0; n * LARGE_BYTES < megabytes * 1e6; n += 1) {

@@ -1,0 +1,73 @@
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { CloneProgress, CloneResult, CloneSpec, NodeCredential } from '../../contract/projects.ts';
+import { cloneRepository, fetchRepository } from '../../git/clone.ts';
+import { NO_CREDENTIAL } from '../../git/context.ts';
+import { toFailure } from '../failures.ts';
+
+export interface ProjectInput {
+  readonly spec: CloneSpec;
+  /** How long the whole may take, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface ProjectActivityOptions {
+  /** The folder of repositories of this node. */
+  readonly reposBase: string;
+  /** Where key files lie while git runs. */
+  readonly workDir: string;
+  readonly node: string;
+  /** Refuse with a clear message instead of acting (MEMBRIDGE_AGENT_DRYRUN=1). */
+  readonly dryrun: boolean;
+  /** Asks the control plane; called only for a project that has a credential. */
+  readonly credentialOf: (projectId: string) => Promise<NodeCredential>;
+}
+
+/** How often a running activity says that it lives and how far it is, in milliseconds. */
+const HEARTBEAT_MS = 1_000;
+
+/** Activities of managed projects on one node. What git does at the moment is in the details of their heartbeats. */
+export function createProjectActivities(options: ProjectActivityOptions) {
+  const { reposBase, workDir, node, dryrun, credentialOf } = options;
+
+  async function run(act: typeof cloneRepository, { spec, timeoutMs }: ProjectInput): Promise<CloneResult> {
+    if (dryrun) {
+      throw toFailure(
+        new MembridgeError(
+          'conflict',
+          `Node ${node} runs with MEMBRIDGE_AGENT_DRYRUN=1: nothing was done with ${spec.name}.`,
+        ),
+      );
+    }
+    let latest: CloneProgress = { phase: 'starting', percent: null, bytes: 0 };
+    heartbeat(latest);
+    const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
+    const signal = cancellationSignal();
+    try {
+      const credential = spec.hasCredential ? await credentialOf(spec.projectId) : NO_CREDENTIAL;
+      const progress = (told: CloneProgress): void => {
+        latest = told;
+      };
+      return await act(spec, { reposBase, workDir, credential, signal, progress, timeoutMs });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw toFailure(error);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  return {
+    /** Makes a project's clone, or brings the one that is there up to date. */
+    async cloneRepository(input: ProjectInput): Promise<CloneResult> {
+      return await run(cloneRepository, input);
+    },
+
+    /** Asks the remote of a project's clone what is new. */
+    async fetchRepository(input: ProjectInput): Promise<CloneResult> {
+      return await run(fetchRepository, input);
+    },
+  };
+}
+
+export type ProjectActivities = ReturnType<typeof createProjectActivities>;

@@ -1,0 +1,147 @@
+/** How git gets in at the server: by the project's credential where there is one, else by what the user has set up. */
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { NodeCredential } from '../contract/projects.ts';
+import { gitEnvironment } from './environment.ts';
+import { redactor, type Redact } from './redact.ts';
+
+/** What a git that talks to the server is started with. */
+export interface Access {
+  readonly env: Readonly<Record<string, string>>;
+  /** Arguments before git's command. */
+  readonly settings: readonly string[];
+  readonly redact: Redact;
+  /** Removes key files and helpers. */
+  close(): Promise<void>;
+}
+
+const FOLDER = 'access-';
+
+/** Folders of this process that are in use: a sweep lets them be. */
+const inUse = new Set<string>();
+
+/** Seconds until a connection that nobody answers is given up. */
+const CONNECT_S = 20;
+
+/**
+ * git asks this program `Username for 'https://host': ` and `Password for 'https://user@host': `. It answers for the host of
+ * the project's address alone: a redirect or a submodule elsewhere gets nothing. The secret is in its environment, never in a file.
+ */
+const ASKPASS = `#!/bin/sh
+address=\${1#*" for '"}
+address=\${address%"': "}
+scheme=\${address%%://*}
+authority=\${address#*://}
+authority=\${authority%%/*}
+[ "$scheme://\${authority##*@}" = "$MEMBRIDGE_GIT_ORIGIN" ] || exit 1
+case "$1" in
+  Username*) printf '%s\\n' "$MEMBRIDGE_GIT_USER" ;;
+  Password*) printf '%s\\n' "$MEMBRIDGE_GIT_TOKEN" ;;
+  *) exit 1 ;;
+esac
+`;
+
+/**
+ * Prepares what git needs to get in at an address, in a folder of its own with mode 0700.
+ * @param where.cwd a folder in which git finds the user's settings: the clone where there is one
+ */
+export async function openAccess(
+  repoUrl: string,
+  given: NodeCredential,
+  where: { workDir: string; cwd: string },
+): Promise<Access> {
+  const env = gitEnvironment(process.env);
+  const settings: string[] = [];
+  await mkdir(where.workDir, { recursive: true, mode: 0o700 });
+  await chmod(where.workDir, 0o700);
+  const folder = await mkdtemp(join(where.workDir, FOLDER));
+  inUse.add(folder);
+  const close = async (): Promise<void> => {
+    await rm(folder, { recursive: true, force: true });
+    inUse.delete(folder);
+  };
+  try {
+    const { credential } = given;
+    const ssh = await sshCommand(given, folder, where.cwd, env);
+    if (ssh !== null) env['GIT_SSH_COMMAND'] = ssh;
+    const origin = /^(https?:\/\/)(?:[^/]*@)?([^/]+)/i.exec(repoUrl);
+    if (credential?.kind === 'token' && origin !== null) {
+      const askpass = join(folder, 'askpass');
+      await writeFile(askpass, ASKPASS, { mode: 0o700 });
+      const server = `${origin[1]?.toLowerCase()}${origin[2]}`;
+      Object.assign(env, {
+        GIT_ASKPASS: askpass,
+        MEMBRIDGE_GIT_ORIGIN: server,
+        MEMBRIDGE_GIT_USER: credential.username,
+        MEMBRIDGE_GIT_TOKEN: credential.token,
+      });
+      // Empty takes the user's helpers out: they would be asked first, and told of our token afterwards.
+      for (const key of ['credential.helper', `credential.${server}.helper`]) settings.push('-c', `${key}=`);
+    }
+    return { env, settings, redact: redactor(given), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Removes what a killed agent left in its folder of keys. */
+export async function sweepAccess(workDir: string): Promise<void> {
+  const names = await readdir(workDir).catch(() => []);
+  const folders = names.filter((name) => name.startsWith(FOLDER)).map((name) => join(workDir, name));
+  const left = folders.filter((folder) => !inUse.has(folder));
+  await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
+}
+
+/** The ssh that git is to use, as a shell reads it; null where the user's own choice stands as it is. */
+async function sshCommand(
+  { credential, known_hosts: knownHosts }: NodeCredential,
+  folder: string,
+  cwd: string,
+  env: Record<string, string>,
+): Promise<string | null> {
+  const options: string[] = [];
+  if (knownHosts !== null) {
+    const file = join(folder, 'known_hosts');
+    await writeFile(file, `${knownHosts.replaceAll('\r\n', '\n').trimEnd()}\n`, { mode: 0o600 });
+    options.push(
+      'StrictHostKeyChecking=yes',
+      `UserKnownHostsFile="${file}"`,
+      'GlobalKnownHostsFile=/dev/null',
+    );
+  }
+  const ours = [
+    'BatchMode=yes',
+    `ConnectTimeout=${CONNECT_S}`,
+    // A connection that outlives git would hold its streams open.
+    'ControlPersist=no',
+    ...(knownHosts === null ? ['StrictHostKeyChecking=yes'] : []),
+  ];
+  if (credential?.kind === 'ssh-key') {
+    const file = join(folder, 'key');
+    await writeFile(file, `${credential.private_key.replaceAll('\r\n', '\n').trimEnd()}\n`, { mode: 0o600 });
+    ours.push('IdentitiesOnly=yes', 'IdentityAgent=none', 'PasswordAuthentication=no');
+    return command(`ssh -i ${quoted(file)}`, [...options, ...ours]);
+  }
+  const own = env['GIT_SSH_COMMAND'] ?? (await configured('core.sshCommand', cwd, env));
+  if (own === null && env['GIT_SSH'] !== undefined) return null;
+  // No terminal and no helper: whatever the user's own command is, it cannot stop to ask.
+  if (own !== null) return options.length === 0 ? null : command(own, options);
+  return command('ssh', [...options, ...ours]);
+}
+
+const command = (program: string, options: readonly string[]): string =>
+  [program, ...options.map((option) => `-o ${quoted(option)}`)].join(' ');
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+async function configured(key: string, cwd: string, env: Record<string, string>): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)('git', ['config', '--get', key], { cwd, env });
+    return stdout.trim() === '' ? null : stdout.trim();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,245 @@
+/** The door of the git room: making a clone, bringing it up to date, asking its remote. */
+import { mkdir, rename, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { MembridgeError } from '../contract/errors.ts';
+import { CloneSpec, type CloneResult } from '../contract/projects.ts';
+import { openAccess } from './access.ts';
+import { STALL_MS, type GitContext } from './context.ts';
+import { folderSize } from './folder-size.ts';
+import { Git } from './git.ts';
+import { makePartial, sweepFolder } from './partials.ts';
+import { checkOrigin, fetchOrigin, fits, isEmptyRemote } from './remote.ts';
+import { readDrift, readState } from './state.ts';
+import { addSubmodules, followSubmodules } from './submodules.ts';
+import { resolveTarget, type Target } from './target.ts';
+import { inTurn } from './turns.ts';
+import { moveForward, type Moved } from './update.ts';
+
+/** One project's work, prepared. */
+interface Work {
+  readonly spec: CloneSpec;
+  readonly path: string;
+  readonly git: Git;
+  readonly context: GitContext;
+}
+
+/**
+ * Makes the clone of a project, or brings the one that is there up to date. Only a whole clone ever appears at the target;
+ * nothing that is only in an existing clone is changed.
+ * @throws MembridgeError clone_refused, the git_… codes, clone_stalled, clone_timeout, disk_full; the signal's reason
+ */
+export async function cloneRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
+  return await onTarget(given, context, async (work, target) => {
+    await sweepFolder(dirname(work.path));
+    if (target.holds === 'nothing' && (await makeClone(work))) {
+      const { branch, commit } = await readState(work.git);
+      return {
+        outcome: 'cloned',
+        detail:
+          commit === null
+            ? 'cloned; the repository is empty'
+            : `cloned ${branch ?? 'no branch'} at ${commit.slice(0, 8)}`,
+      };
+    }
+    return await updateClone(work);
+  });
+}
+
+/**
+ * Asks the remote of a project's clone what is new, and changes nothing else in it.
+ * @throws MembridgeError not_found where there is no clone; otherwise as cloneRepository
+ */
+export async function fetchRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
+  return await onTarget(given, context, async (work, target) => {
+    const { git, path, spec } = work;
+    if (target.holds === 'nothing') {
+      throw new MembridgeError(
+        'not_found',
+        `There is no clone of ${spec.name} at ${path} on this node. Clone it first.`,
+      );
+    }
+    await checkOrigin(git, path, spec.repoUrl);
+    await fetchOrigin(git, path, spec, fittingCredential(work));
+    return { outcome: 'fetched', detail: 'asked the remote; the clone was left as it is' };
+  });
+}
+
+async function onTarget(
+  given: CloneSpec,
+  context: GitContext,
+  act: (work: Work, target: Target) => Promise<Moved>,
+): Promise<CloneResult> {
+  const began = Date.now();
+  const spec = parseSpec(given);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(tooLate(spec, context.timeoutMs)), context.timeoutMs);
+  const signal = AbortSignal.any([context.signal, late.signal]);
+  try {
+    const { path } = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
+    const onWait = (): void => context.progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
+    return await inTurn(path, signal, onWait, async () => {
+      // What is there may have changed while this one waited.
+      const target = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
+      if (target.holds === 'other') throw inTheWay(target.path);
+      const cwd = target.holds === 'clone' ? target.path : context.reposBase;
+      const access = await openAccess(spec.repoUrl, context.credential, { workDir: context.workDir, cwd });
+      try {
+        const git = new Git({
+          path: target.path,
+          access,
+          attempt: {
+            repoUrl: spec.repoUrl,
+            branch: spec.options.branch,
+            credential: context.credential.credential,
+          },
+          signal,
+          stallMs: context.stallMs ?? STALL_MS,
+          progress: (progress) => context.progress(progress),
+        });
+        const moved = await act({ spec, path: target.path, git, context }, target);
+        return { ...moved, ...(await describe(git, target.path)), ms: Date.now() - began };
+      } finally {
+        await access.close();
+      }
+    });
+  } catch (error) {
+    throw fileFailure(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function describe(git: Git, path: string): Promise<Omit<CloneResult, 'outcome' | 'detail' | 'ms'>> {
+  const state = await readState(git);
+  const [drift, sizeBytes] = await Promise.all([readDrift(git, state), folderSize(path)]);
+  return { commit: state.commit, branch: state.branch, path, sizeBytes, drift };
+}
+
+/**
+ * Clones beside the target, then renames into place.
+ * @returns false when something came to be at the target meanwhile
+ */
+async function makeClone(work: Work): Promise<boolean> {
+  const { path } = work;
+  const parent = dirname(path);
+  const firstMade = await mkdir(parent, { recursive: true });
+  try {
+    const partial = makePartial(path);
+    try {
+      await cloneInto(work, partial.repository, (group) => partial.started(group));
+      await rename(partial.repository, path);
+      return true;
+    } finally {
+      await partial.remove();
+    }
+  } catch (error) {
+    if (isTaken(error)) return false;
+    await removeMade(parent, firstMade);
+    throw error;
+  }
+}
+
+async function cloneInto(work: Work, repository: string, started: (group: number) => void): Promise<void> {
+  const { spec, git } = work;
+  const { branch, depth, submodules } = spec.options;
+  const clone = async (named: string | null): Promise<void> => {
+    const args = [
+      'clone',
+      '--progress',
+      '--origin',
+      'origin',
+      ...(named === null ? [] : ['--branch', named]),
+      ...(depth === null ? [] : ['--depth', String(depth)]),
+      ...(submodules ? ['--recurse-submodules'] : []),
+    ];
+    const parent = dirname(repository);
+    await git.in(parent).overNetwork([...args, '--', spec.repoUrl, repository], { grows: parent, started });
+  };
+  try {
+    await clone(branch);
+  } catch (error) {
+    const noBranch = branch !== null && error instanceof MembridgeError && error.code === 'git_not_found';
+    // Of an empty repository git cannot clone a branch; it is there as soon as somebody pushes it.
+    if (!noBranch || !(await isEmptyRemote(git, spec.repoUrl, dirname(repository)))) throw error;
+    await clone(null);
+    await git.in(repository).ask('symbolic-ref', 'HEAD', `refs/heads/${branch}`);
+  }
+}
+
+async function updateClone(work: Work): Promise<Moved> {
+  const { git, path, spec } = work;
+  await checkOrigin(git, path, spec.repoUrl);
+  const credential = fittingCredential(work);
+  await fetchOrigin(git, path, spec, credential);
+  const moved = await moveForward(git, path, spec, credential);
+  if (!spec.options.submodules || moved.outcome === 'kept') return moved;
+  const followed = moved.outcome === 'updated' ? await followSubmodules(git, path) : '';
+  return { ...moved, detail: moved.detail + followed + (await addSubmodules(git, path)) };
+}
+
+function fittingCredential({ context, spec }: Work): GitContext['credential']['credential'] {
+  const { credential } = context.credential;
+  return fits(credential, spec.repoUrl) ? credential : null;
+}
+
+function parseSpec(given: CloneSpec): CloneSpec {
+  const parsed = CloneSpec.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => ({
+    field: issue.path.join('.'),
+    problem: issue.message,
+  }));
+  const text = fields.map(({ field, problem }) => `${field}: ${problem}`).join('; ');
+  throw new MembridgeError('bad_request', text, { fields });
+}
+
+function tooLate(spec: CloneSpec, timeoutMs: number): MembridgeError {
+  return new MembridgeError(
+    'clone_timeout',
+    `git did not finish with ${spec.name} within ${Math.round(timeoutMs / 1_000)} s and was ended.`,
+  );
+}
+
+function inTheWay(path: string): MembridgeError {
+  return new MembridgeError(
+    'clone_refused',
+    `At ${path} is something that is no git clone. Move it away, or give the project another target path.`,
+  );
+}
+
+const isTaken = (error: unknown): boolean =>
+  ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code));
+
+/** Removes the folders that were made for a clone that then did not come, as long as they are empty. */
+async function removeMade(folder: string, firstMade: string | undefined): Promise<void> {
+  if (firstMade === undefined) return;
+  for (let here = folder; here.startsWith(firstMade); here = dirname(here)) {
+    if (
+      !(await rmdir(here).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
+  }
+}
+
+/** What the file system said, as an error of ours. */
+function fileFailure(error: unknown): unknown {
+  if (error instanceof MembridgeError || error instanceof z.ZodError || !(error instanceof Error))
+    return error;
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new MembridgeError('disk_full', `The disk of this node is full. Make room and try again.`, {
+      cause: error,
+    });
+  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    const where = path ?? 'the folder of repositories';
+    return new MembridgeError('clone_refused', `The agent's user may not write at ${where}: ${code}.`, {
+      cause: error,
+    });
+  }
+  return error;
+}

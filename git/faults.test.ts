@@ -1,0 +1,210 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeGitNode, makeSpec, type GitNode } from '../test/git-node.ts';
+import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
+import { sweepPartials } from './partials.ts';
+import { groupLives } from './processes.ts';
+
+/** Only root may mount. */
+const isRoot = process.getuid?.() === 0 && process.platform === 'linux';
+
+let servers: GitServers;
+let node: GitNode;
+let number = 0;
+
+const fresh = (bytes: number): { repoUrl: string } => {
+  number += 1;
+  return { repoUrl: `${servers.open.url}/${servers.create(`r${number}`, { bytes }).name}.git` };
+};
+
+/** The process group of the clone that is being made in a folder. */
+async function groupIn(folder: string): Promise<number> {
+  for (;;) {
+    const partial = readdirSync(folder).find((name) => name.endsWith('.partial'));
+    const text =
+      partial &&
+      existsSync(join(folder, partial, 'owner.json')) &&
+      readFileSync(join(folder, partial, 'owner.json'), 'utf8');
+    if (text && text.includes('"group"')) return (JSON.parse(text) as { group: number }).group;
+    await sleep(10);
+  }
+}
+
+beforeAll(async () => {
+  servers = await startGitServers();
+});
+afterAll(async () => {
+  await servers.stop();
+});
+beforeEach(() => {
+  node = makeGitNode();
+});
+afterEach(() => {
+  servers.open.trouble = { kind: 'none' };
+  node.remove();
+});
+
+describe('a clone that does not come', () => {
+  it('from a server that stops sending is given up, and nothing of it stays', async () => {
+    const spec = fresh(2_000_000);
+    servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
+    expect(await node.failure(spec, { stallMs: 1_000 })).toMatchObject({
+      code: 'clone_stalled',
+      message: expect.stringMatching(/has sent nothing for 1 s/),
+    });
+    expect(node.files()).toEqual([]);
+    servers.open.trouble = { kind: 'none' };
+    expect(await node.clone(spec)).toMatchObject({ outcome: 'cloned' });
+  });
+
+  it('from a slow server is not given up as long as something comes', async () => {
+    const spec = fresh(1_500_000);
+    servers.open.trouble = { kind: 'slow', everyMs: 60 };
+    expect(await node.clone(spec, { stallMs: 600 })).toMatchObject({ outcome: 'cloned' });
+  });
+
+  it('from a server that breaks off may come later', async () => {
+    const spec = fresh(2_000_000);
+    servers.open.trouble = { kind: 'break-off', afterBytes: 500_000 };
+    expect(await node.failure(spec)).toMatchObject({ code: 'git_unreachable', retryable: true });
+    expect(node.files()).toEqual([]);
+  });
+
+  it('in its time is ended, folders that were made for it included', async () => {
+    const spec = { ...fresh(2_000_000), targetPath: 'deep/er/app' };
+    servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
+    expect(await node.failure(spec, { timeoutMs: 1_000 })).toMatchObject({
+      code: 'clone_timeout',
+      message: expect.stringMatching(/app within 1 s/),
+    });
+    expect(node.files()).toEqual([]);
+  });
+
+  it('because it was cancelled takes every process with it', async () => {
+    const spec = fresh(2_000_000);
+    servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
+    const stop = new AbortController();
+    const sending = servers.open.sending();
+    const clone = node.clone(spec, { signal: stop.signal });
+    await sending;
+    const group = await groupIn(node.base);
+    expect(groupLives(group)).toBe(true);
+    stop.abort(new Error('somebody cancelled'));
+    await expect(clone).rejects.toThrow('somebody cancelled');
+    expect(groupLives(group)).toBe(false);
+    expect(node.files()).toEqual([]);
+    expect(readdirSync(node.work)).toEqual([]);
+  });
+
+  it('because the process was killed leaves nothing that the next one does not clear away', async () => {
+    const spec = fresh(2_000_000);
+    for (const clear of ['clone', 'sweep'] as const) {
+      servers.open.trouble = { kind: 'slow', everyMs: 200 };
+      const input = JSON.stringify({ spec: makeSpec(spec), base: node.base, work: node.work });
+      const sending = servers.open.sending();
+      const script = join(import.meta.dirname, '..', 'test', 'clone-once.ts');
+      const child = spawn(process.execPath, [script, input], { stdio: ['ignore', 'ignore', 'inherit'] });
+      await sending;
+      const group = await groupIn(node.base);
+      // While its owner lives, nobody takes a clone in the making away.
+      await sweepPartials(node.base);
+      expect(readdirSync(node.base)).toHaveLength(1);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      expect(node.files()).not.toContain('app');
+      servers.open.trouble = { kind: 'none' };
+      if (clear === 'clone') {
+        expect(await node.clone(spec)).toMatchObject({ outcome: 'cloned' });
+        expect(readdirSync(node.base)).toEqual(['app']);
+        expect(git(join(node.base, 'app'), 'fsck')).toBe('');
+        rmSync(join(node.base, 'app'), { recursive: true });
+      } else {
+        await sweepPartials(node.base);
+        expect(readdirSync(node.base)).toEqual([]);
+      }
+      expect(groupLives(group)).toBe(false);
+    }
+  });
+
+  it('as an update is given up, too, and leaves no half pack in the clone', async () => {
+    number += 1;
+    const theirs = servers.create(`r${number}`);
+    const spec = { repoUrl: `${servers.open.url}/${theirs.name}.git` };
+    await node.clone(spec);
+    // Otherwise few objects are unpacked as they come.
+    git(join(node.base, 'app'), 'config', 'fetch.unpackLimit', '1');
+    theirs.push({ more: randomBytes(2_000_000) });
+    const packs = join(node.base, 'app', '.git', 'objects', 'pack');
+    const before = readdirSync(packs);
+    servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
+    expect(await node.failure(spec, { stallMs: 1_000 })).toMatchObject({ code: 'clone_stalled' });
+    expect(readdirSync(packs)).toEqual(before);
+    servers.open.trouble = { kind: 'none' };
+    expect(await node.clone(spec)).toMatchObject({ outcome: 'updated' });
+  });
+
+  it('twice when two processes make one at once: one takes the place, the other finds it', async () => {
+    const spec = fresh(2_000_000);
+    servers.open.trouble = { kind: 'slow', everyMs: 30 };
+    const input = JSON.stringify({ spec: makeSpec(spec), base: node.base, work: node.work });
+    const script = join(import.meta.dirname, '..', 'test', 'clone-once.ts');
+    const child = spawn(process.execPath, [script, input], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const exited = once(child, 'exit');
+    await servers.open.sending();
+    const result = await node.clone(spec);
+    expect(await exited).toEqual([0, null]);
+    expect(['cloned', 'unchanged']).toContain(result.outcome);
+    expect(readdirSync(node.base)).toEqual(['app']);
+  });
+
+  it('because ssh is not installed says so', async () => {
+    const path = process.env['PATH'];
+    const bin = join(node.folder, 'bin');
+    mkdirSync(bin);
+    for (const program of ['git', 'sh']) {
+      symlinkSync(execFileSync('which', [program], { encoding: 'utf8' }).trim(), join(bin, program));
+    }
+    process.env['PATH'] = bin;
+    try {
+      expect(await node.failure({ repoUrl: 'git@127.0.0.1:any' })).toMatchObject({
+        code: 'git_missing',
+        message: expect.stringMatching(/ssh/),
+      });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
+  it.runIf(isRoot)('onto a full disk says so and leaves it as it was', async () => {
+    const spec = fresh(3_000_000);
+    const disk = join(node.base, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+    try {
+      expect(await node.failure({ ...spec, targetPath: 'disk/app' })).toMatchObject({
+        code: 'disk_full',
+        message: expect.stringMatching(/disk of this node is full/),
+      });
+      expect(readdirSync(disk)).toEqual([]);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  });
+
+  it('where git is not installed', async () => {
+    const path = process.env['PATH'];
+    process.env['PATH'] = node.folder;
+    try {
+      expect(await node.failure({ repoUrl: `${servers.open.url}/any` })).toMatchObject({
+        code: 'git_missing',
+      });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+});

@@ -1,0 +1,105 @@
+import { dirname } from 'node:path';
+import { MembridgeError } from '../contract/errors.ts';
+import type { CloneProgress } from '../contract/projects.ts';
+import type { Access } from './access.ts';
+import { GIT_SETTINGS } from './environment.ts';
+import { gitFailure, type Attempt } from './failures.ts';
+import { withoutUserinfo } from './redact.ts';
+import { runGit, type GitAnswer } from './run.ts';
+
+/** How long a step may take that is not broken off, in milliseconds: it changes files of a person's clone. */
+const UNBROKEN_MS = 600_000;
+
+/** git for one project's clone: where it works, how it gets in, when it is ended, and how its failures read. */
+export class Git {
+  readonly #options: GitOptions;
+
+  constructor(options: GitOptions) {
+    this.#options = options;
+  }
+
+  /** The same git at work in another folder. */
+  in(folder: string): Git {
+    return new Git({ ...this.#options, path: folder });
+  }
+
+  /** Runs git in the clone, without the network. Its exit code is the caller's to judge. */
+  async look(...args: string[]): Promise<GitAnswer> {
+    return await this.#run(args, { signal: this.#options.signal });
+  }
+
+  /** The same. @returns what it printed, trimmed @throws MembridgeError when it fails */
+  async ask(...args: string[]): Promise<string> {
+    const answer = await this.look(...args);
+    if (answer.code !== 0) throw this.failure(answer);
+    return answer.stdout.trim();
+  }
+
+  /** Runs a step that is not broken off half-way by a cancellation: what it changes is not ours. */
+  async unbroken(...args: string[]): Promise<GitAnswer> {
+    return await this.#run(args, { signal: AbortSignal.timeout(UNBROKEN_MS) });
+  }
+
+  /** The same, and whatever would need the network fails at once. */
+  async unbrokenOffline(...args: string[]): Promise<GitAnswer> {
+    const access = {
+      ...this.#options.access,
+      env: { ...this.#options.access.env, GIT_ALLOW_PROTOCOL: 'none' },
+    };
+    return await new Git({ ...this.#options, access }).unbroken(...args);
+  }
+
+  /**
+   * Runs git that talks to the server, with progress and a watch for standstill.
+   * @param where.grows the folder in which what it fetches arrives
+   * @throws MembridgeError by what git said
+   */
+  async overNetwork(
+    args: string[],
+    where: { grows: string; started?: (group: number) => void },
+  ): Promise<string> {
+    const { signal, stallMs, attempt } = this.#options;
+    const error = new MembridgeError(
+      'clone_stalled',
+      `The server of ${withoutUserinfo(attempt.repoUrl)} has sent nothing for ${Math.round(stallMs / 1_000)} s; git was ended.`,
+    );
+    const answer = await this.#run(args, {
+      signal,
+      stall: { folder: where.grows, ms: stallMs, error },
+      ...(where.started === undefined ? {} : { started: where.started }),
+    });
+    if (answer.code !== 0) throw this.failure(answer);
+    return answer.stdout;
+  }
+
+  /** What git said, as an error that says what to do. */
+  failure(answer: GitAnswer): MembridgeError {
+    return gitFailure(answer.stderr, this.#options.attempt);
+  }
+
+  async #run(
+    args: readonly string[],
+    more: Omit<Parameters<typeof runGit>[0], 'args' | 'env' | 'cwd'>,
+  ): Promise<GitAnswer> {
+    const { access, path } = this.#options;
+    const answer = await runGit({
+      ...more,
+      cwd: path,
+      args: [...GIT_SETTINGS, ...access.settings, ...args],
+      // A damaged clone must not be taken for the one that it lies in.
+      env: { ...access.env, GIT_CEILING_DIRECTORIES: dirname(path) },
+      progress: (progress) => this.#options.progress(progress),
+    });
+    return { ...answer, stderr: access.redact(answer.stderr) };
+  }
+}
+
+export interface GitOptions {
+  /** The clone, or where it is to be. */
+  readonly path: string;
+  readonly access: Access;
+  readonly attempt: Attempt;
+  readonly signal: AbortSignal;
+  readonly stallMs: number;
+  progress(progress: CloneProgress): void;
+}

@@ -1,0 +1,44 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What git is writing when it is ended stays, and gc takes it away two weeks later at the earliest. */
+const UNFINISHED = /^tmp_(?:pack|idx|rev)_/;
+
+/** A file that changes within this time, in milliseconds, belongs to another git that is at work in the same clone. */
+const QUIET_MS = 500;
+
+/**
+ * Does the work, and when that fails removes the packs that it left half-written in a clone.
+ * @param objects the clone's folder of objects
+ */
+export async function withoutLeftovers<T>(objects: string, work: () => Promise<T>): Promise<T> {
+  const folder = join(objects, 'pack');
+  const before = new Set(await unfinished(folder));
+  try {
+    return await work();
+  } catch (error) {
+    const left = (await unfinished(folder)).filter((name) => !before.has(name));
+    if (left.length > 0) await removeQuiet(left.map((name) => join(folder, name)));
+    throw error;
+  }
+}
+
+async function unfinished(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).filter((name) => UNFINISHED.test(name));
+}
+
+async function removeQuiet(files: readonly string[]): Promise<void> {
+  const looks = async (): Promise<string[]> =>
+    await Promise.all(
+      files.map(async (file) => {
+        const { size, mtimeMs } = await stat(file).catch(() => ({ size: -1, mtimeMs: 0 }));
+        return `${size} ${mtimeMs}`;
+      }),
+    );
+  const first = await looks();
+  await sleep(QUIET_MS);
+  const second = await looks();
+  const quiet = files.filter((_file, index) => first[index] === second[index]);
+  await Promise.all(quiet.map((file) => rm(file, { force: true })));
+}

@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { GIT_SETTINGS, gitEnvironment } from './environment.ts';
+import { isPartialName } from './partials.ts';
+import { foldersBelow } from './walk.ts';
+
+/** A clone as the original's `GET /repos` lists it. */
+export interface ListedRepository {
+  readonly name: string;
+  readonly path: string;
+  /** Full hash; null for an empty repository, and for one that git cannot read. */
+  readonly last_commit: string | null;
+}
+
+/** Longest time for one clone to say its commit, in milliseconds. */
+const ASK_MS = 10_000;
+
+/** Every clone below the folder of repositories, by path. */
+export async function listRepositories(reposBase: string): Promise<ListedRepository[]> {
+  const found: ListedRepository[] = [];
+  for await (const path of foldersBelow(reposBase)) {
+    if (path === reposBase || path.split('/').some(isPartialName) || !existsSync(join(path, '.git')))
+      continue;
+    found.push({ name: basename(path), path, last_commit: await lastCommit(path) });
+  }
+  return found.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function lastCommit(path: string): Promise<string | null> {
+  const args = [...GIT_SETTINGS, 'rev-parse', '--verify', '--quiet', 'HEAD^{commit}'];
+  const options = { cwd: path, env: gitEnvironment(process.env), timeout: ASK_MS };
+  return await promisify(execFile)('git', args, options).then(
+    ({ stdout }) => stdout.trim(),
+    () => null,
+  );
+}

@@ -1,0 +1,148 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MembridgeError } from '../contract/errors.ts';
+import type { CloneProgress } from '../contract/projects.ts';
+import { folderSize } from './folder-size.ts';
+import { endGroup, groupLives } from './processes.ts';
+import { ProgressReader } from './progress.ts';
+
+/** One call of git, as a process group of its own. */
+export interface GitCall {
+  /** Everything after `git`. */
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  /** Ends it when it has said nothing for so long and nothing has grown in this folder; not for what works without the network. */
+  readonly stall?: Stall;
+  progress?(progress: CloneProgress): void;
+  /** Hears the number of the process group before git can do anything of note. */
+  started?(group: number): void;
+}
+
+export interface Stall {
+  readonly folder: string;
+  readonly ms: number;
+  readonly error: Error;
+}
+
+export interface GitAnswer {
+  readonly code: number;
+  readonly stdout: string;
+  /** The end of it, at most; secrets may be in it. */
+  readonly stderr: string;
+}
+
+/** Of what git says only so many characters are kept. */
+const KEPT_STDERR = 64_000;
+const KEPT_STDOUT = 64_000_000;
+
+/** How long streams may stay open after git itself has ended, in milliseconds. */
+const DRAIN_MS = 1_000;
+
+/** Looks whether git still moves are at most so far apart, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/**
+ * Runs git to its end, whatever its exit code is.
+ * @returns when no process that it started is left
+ * @throws MembridgeError git_missing; the signal's reason when it is aborted; the stall's error: in each case after the
+ *   whole process group has been ended
+ */
+export async function runGit(call: GitCall): Promise<GitAnswer> {
+  call.signal.throwIfAborted();
+  const { args, cwd, env } = call;
+  const child = spawn('git', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = new Promise<number>((resolve, reject) => {
+    child.once('error', (error) => reject(startFailure(error, cwd)));
+    child.once('exit', (code) => resolve(code ?? -1));
+  });
+  exited.catch(() => undefined);
+  const closed = once(child, 'close').catch(() => undefined);
+  const heard = listen(child, call);
+  const watch = new Watch(call, () => heard.lastAt);
+  try {
+    if (child.pid !== undefined) call.started?.(child.pid);
+    const code = await Promise.race([exited, watch.ended]);
+    await Promise.race([closed, sleep(DRAIN_MS)]);
+    return { code, stdout: heard.stdout, stderr: heard.stderr };
+  } finally {
+    watch.stop();
+    // After an orderly end, too: nothing that git started may go on behind us.
+    if (child.pid !== undefined && groupLives(child.pid)) await endGroup(child.pid);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
+}
+
+function startFailure(error: NodeJS.ErrnoException, cwd: string): Error {
+  // The same is said when the folder is gone.
+  if (error.code !== 'ENOENT' || !existsSync(cwd)) return error;
+  return new MembridgeError(
+    'git_missing',
+    'git is not installed on this node, or not on the PATH of its agent. Install it and start the agent again.',
+    { cause: error },
+  );
+}
+
+interface Heard {
+  stdout: string;
+  stderr: string;
+  lastAt: number;
+}
+
+function listen(child: ChildProcess, call: GitCall): Heard {
+  const heard: Heard = { stdout: '', stderr: '', lastAt: Date.now() };
+  const reader = new ProgressReader((progress) => call.progress?.(progress));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    heard.lastAt = Date.now();
+    if (heard.stdout.length < KEPT_STDOUT) heard.stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    heard.lastAt = Date.now();
+    heard.stderr = (heard.stderr + text).slice(-KEPT_STDERR);
+    reader.take(text);
+  });
+  return heard;
+}
+
+/** Waits for what may end git before its time: a cancellation, or a standstill. */
+class Watch {
+  /** Never resolves; rejects with the reason. */
+  readonly ended: Promise<never>;
+  readonly #end = new AbortController();
+
+  constructor(call: GitCall, lastHeard: () => number) {
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.ended = promise;
+    this.ended.catch(() => undefined);
+    const { signal } = this.#end;
+    call.signal.addEventListener('abort', () => reject(call.signal.reason as Error), { signal });
+    if (call.stall !== undefined) void this.#awaitStandstill(call.stall, lastHeard, reject);
+  }
+
+  stop(): void {
+    this.#end.abort();
+  }
+
+  async #awaitStandstill(
+    stall: Stall,
+    lastHeard: () => number,
+    reject: (error: Error) => void,
+  ): Promise<void> {
+    let size = 0;
+    let grewAt = Date.now();
+    while (!this.#end.signal.aborted) {
+      await sleep(Math.min(LOOK_MS, stall.ms / 4), null, this.#end).catch(() => undefined);
+      if (Date.now() - lastHeard() < stall.ms / 4) continue;
+      const now = await folderSize(stall.folder);
+      if (now !== size) grewAt = Date.now();
+      size = now;
+      if (Date.now() - Math.max(grewAt, lastHeard()) < stall.ms) continue;
+      reject(stall.error);
+      return;
+    }
+  }
+}
