@@ -60,12 +60,13 @@ test('a repository is cloned with its progress, propagated, and compared with it
   await see(page, 'clone-progress-laptop', /receiving objects · \d+ % · [\d.]+ [kM]B/);
   const progress = async () => await page.getByTestId('clone-progress-laptop').innerText();
   const seen = await progress();
-  await expect.poll(progress).not.toBe(seen);
+  await expect.poll(progress, { timeout: 20_000 }).not.toBe(seen);
   servers.open.trouble = { kind: 'none' };
   await see(page, 'clone-status-laptop', 'Cloned');
   const commit = repository.push({ first: 'one' }).slice(0, 8);
   await see(page, 'clone-drift-laptop', 'Up to date');
-  await see(page, 'clone-disk-laptop', cloneOf(laptop, 'garden'));
+  await see(page, 'clone-disk-laptop', '…/projects/garden');
+  await page.getByTitle(cloneOf(laptop, 'garden'), { exact: true }).waitFor();
   expect(existsSync(cloneOf(laptop, 'garden', 'README.md'))).toBe(true);
 
   await click(page, 'project-fetch');

@@ -304,6 +304,22 @@ test('no view breaks a rule of accessibility, in dark or in light', async () => 
   expect(found).toEqual([]);
 });
 
+test.each([390, 1600])('no view is wider than a window of %i pixels', async (width) => {
+  // An address with a secret in it.
+  visitor.expectProblem(/status of 400/);
+  const page = await visitor.open(fleet.signInLink, { viewport: { width, height: 844 } });
+  await see(page, 'live-state', 'Live');
+  const wider: string[] = [];
+  for (const [view, show] of Object.entries(VIEWS)) {
+    await page.goto(`${fleet.url}/membridge`);
+    await see(page, 'live-state', 'Live');
+    await show(page);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    if (over > 0) wider.push(`${view}: ${over} pixels`);
+  }
+  expect(wider).toEqual([]);
+});
+
 test('no page without a session breaks a rule of accessibility, in dark or in light', async () => {
   visitor.expectProblem(/status of 404/);
   visitor.expectProblem(/status of 401/);

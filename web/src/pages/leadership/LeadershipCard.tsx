@@ -16,7 +16,7 @@ import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import styles from './Leadership.module.css';
 import { LeadershipEvents } from './LeadershipEvents.tsx';
-import { countdown, isExpired } from './lease.ts';
+import { countdown, isExpired, leaseWords } from './lease.ts';
 import { Promote } from './Promote.tsx';
 
 /** Who is primary of a space or project, for how long, and how that came about. `name` is what people call it. */
@@ -98,7 +98,7 @@ function Lease({ leadership, fleet }: { leadership: Leadership; fleet: readonly 
                 <>
                   <Ago at={issued_at} never="–" />
                   {issued_at !== null && (
-                    <span className="dim"> for {countdown(leadership.lease_seconds * 1_000)}</span>
+                    <span className="second-line">for {leaseWords(leadership.lease_seconds)}</span>
                   )}
                 </>
               ),

@@ -6,7 +6,8 @@ import { Light } from '../../components/Status.tsx';
 import styles from './Leadership.module.css';
 import { BY, eventWords } from './lease.ts';
 
-const FIRST = 4;
+/** How many are shown until somebody asks for the rest. */
+const FIRST = 2;
 
 /** What happened to the leadership, newest first. */
 export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[] }) {

@@ -25,7 +25,9 @@ export function Promote(props: {
   const { leadership, name, fleet, onClose } = props;
   const { canonical_id: cid, primary_node_id: present } = leadership;
   const choices = choicesOf(fleet, present);
-  const [node, setNode] = useState(choices.find(({ value }) => value !== present)?.value ?? present);
+  // Another one that is there, or else another one.
+  const others = choices.filter(({ value }) => value !== present);
+  const [node, setNode] = useState((others.find(({ online }) => online) ?? others[0])?.value ?? present);
   const [lease, setLease] = useState<string>(
     LEASES.find(({ value }) => Number(value) === leadership.lease_seconds)?.value ?? '3600',
   );
@@ -58,7 +60,7 @@ export function Promote(props: {
       <form className={styles.form} onSubmit={submit}>
         <Select
           label="Node"
-          data={choices}
+          data={choices.map(({ value, label }) => ({ value, label }))}
           value={node}
           onChange={setNode}
           error={fieldProblem(select.error, 'primary_node_id')}
@@ -103,11 +105,10 @@ export function Promote(props: {
 function choicesOf(fleet: readonly Node[], present: string | null) {
   return fleet
     .map((node) => {
-      const notes = [
-        ...(node.id === present ? ['primary now'] : []),
-        ...(presenceOf(node, serverNow()) === 'online' ? [] : ['offline']),
-      ];
-      return { value: node.id, label: notes.length === 0 ? node.id : `${node.id} (${notes.join(', ')})` };
+      const online = presenceOf(node, serverNow()) === 'online';
+      const notes = [...(node.id === present ? ['primary now'] : []), ...(online ? [] : ['offline'])];
+      const label = notes.length === 0 ? node.id : `${node.id} (${notes.join(', ')})`;
+      return { value: node.id, label, online };
     })
     .sort((a, b) => byName(a.value, b.value));
 }

@@ -16,6 +16,11 @@ export function isExpired({ status, expires_at }: Leadership, now: number): bool
 
 const SECOND = 1_000;
 
+/** How long a lease is: "8 hours". */
+export function leaseWords(seconds: number): string {
+  return LEASES.find(({ value }) => Number(value) === seconds)?.label ?? countdown(seconds * SECOND);
+}
+
 /** What is left of a lease: "58 min 3 s", "2 d 4 h". Never less than nothing. */
 export function countdown(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / SECOND));

@@ -60,8 +60,10 @@ export function SpaceDetail(props: {
         </div>
       </header>
       <MemberTable space={space} members={members} jobs={allJobs.data ?? []} />
-      <LeadershipCard cid={space.canonical_id} name={space.name} fleet={fleet} />
-      <SpaceSettings space={space} onSaved={props.onSaved} />
+      <div className={styles.halves}>
+        <LeadershipCard cid={space.canonical_id} name={space.name} fleet={fleet} />
+        <SpaceSettings space={space} onSaved={props.onSaved} />
+      </div>
       <JobHistory space={space} nodes={names} node={props.jobNode} onNode={props.onJobNode} />
     </>
   );

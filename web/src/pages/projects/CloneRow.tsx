@@ -7,6 +7,7 @@ import type { ProjectNodeStatus } from '../../../../contract/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { Ago } from '../../components/Ago.tsx';
+import { Copy } from '../../components/Copy.tsx';
 import { History } from '../../components/History.tsx';
 import { notifyFailure } from '../../components/notify.ts';
 import { Light } from '../../components/Status.tsx';
@@ -65,8 +66,9 @@ export const CloneRow = memo(function CloneRow(props: {
         ) : (
           <>
             {clone.size_bytes === null ? '–' : bytes(clone.size_bytes)}
-            <span className={`second-line ${styles.path}`} title={clone.repo_path}>
-              <bdi>{clone.repo_path}</bdi>
+            <span className={`second-line ${styles.path}`}>
+              <span title={clone.repo_path}>{endOf(clone.repo_path)}</span>
+              <Copy text={clone.repo_path} what={`the path on ${node}`} testId={`clone-copy-path-${node}`} />
             </span>
           </>
         )}
@@ -87,6 +89,11 @@ export const CloneRow = memo(function CloneRow(props: {
     </tr>
   );
 });
+
+/** The end of a path tells more than its beginning: a long one loses that. The button beside it copies the whole. */
+function endOf(path: string): string {
+  return path.length <= 30 ? path : `…/${path.split('/').slice(-2).join('/')}`;
+}
 
 function NodeName({ node, presence, isPrimary }: Pick<MatrixRow, 'node' | 'presence' | 'isPrimary'>) {
   return (

@@ -153,7 +153,8 @@ function MatrixNote(props: {
       {open && (
         <span data-testid="matrix-propagation">
           {' · '}
-          {propagation.state === 'running' ? 'propagating' : 'waits for nodes that are offline'}{' '}
+          {propagation.state === 'running' ? 'propagating' : 'waits for nodes that are offline'}
+          {propagation.history_url !== null && ' · '}
           <History url={propagation.history_url} of="this propagation" testId="propagation-history" />
         </span>
       )}
