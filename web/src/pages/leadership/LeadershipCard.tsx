@@ -68,6 +68,9 @@ function Lease({ leadership, fleet }: { leadership: Leadership; fleet: readonly 
       <div className={styles.primary}>
         <strong data-testid="leadership-primary">{primary ?? 'Nobody'}</strong>
         <LeaseStatus leadership={leadership} expired={expired} />
+        <span className="dim">
+          epoch <span data-testid="leadership-epoch">{count(leadership.epoch)}</span>
+        </span>
       </div>
       <p className="dim" data-testid="leadership-note">
         {noteOf(leadership, { expired, online })}
@@ -75,7 +78,6 @@ function Lease({ leadership, fleet }: { leadership: Leadership; fleet: readonly 
       <div className={styles.facts}>
         <Facts
           facts={[
-            { name: 'Epoch', value: count(leadership.epoch), testId: 'leadership-epoch' },
             {
               name: 'Expires',
               value:

@@ -7,7 +7,7 @@ import styles from './Leadership.module.css';
 import { BY, eventWords } from './lease.ts';
 
 /** How many are shown until somebody asks for the rest. */
-const FIRST = 2;
+const FIRST = 1;
 
 /** What happened to the leadership, newest first. */
 export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[] }) {
@@ -27,9 +27,9 @@ export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[
             <Light tone={event.event === 'selected' ? 'good' : 'quiet'} />
             <span>
               {eventWords(event, events)}
-              <span className="dim"> · epoch {event.epoch}</span>
-              <span className="second-line">
-                <Ago at={event.at} /> {BY[event.by] ?? `by ${event.by}`}
+              <span className="dim">
+                {' '}
+                · epoch {event.epoch} · <Ago at={event.at} /> {BY[event.by] ?? `by ${event.by}`}
               </span>
             </span>
           </li>
