@@ -7,8 +7,11 @@ import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 
-/** Activities that one node runs side by side; its memory work is done one after the other anyway. */
-const MAX_ACTIVITIES = 8;
+/**
+ * Activities that one node runs side by side. Memory work is done one after the other anyway, and git works on a few clones at
+ * once; clones that wait for their turn must not keep memory out.
+ */
+const MAX_ACTIVITIES = 200;
 
 /** How long running activities may go on after the agent was told to stop, before they are cancelled… */
 const SHUTDOWN_GRACE = '1 second';

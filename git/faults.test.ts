@@ -10,9 +10,6 @@ import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
 import { sweepPartials } from './partials.ts';
 import { groupLives } from './processes.ts';
 
-/** Only root may mount. */
-const isRoot = process.getuid?.() === 0 && process.platform === 'linux';
-
 let servers: GitServers;
 let node: GitNode;
 let number = 0;
@@ -64,8 +61,8 @@ describe('a clone that does not come', () => {
 
   it('from a slow server is not given up as long as something comes', async () => {
     const spec = fresh(1_500_000);
-    servers.open.trouble = { kind: 'slow', everyMs: 60 };
-    expect(await node.clone(spec, { stallMs: 600 })).toMatchObject({ outcome: 'cloned' });
+    servers.open.trouble = { kind: 'slow', everyMs: 150 };
+    expect(await node.clone(spec, { stallMs: 2_000 })).toMatchObject({ outcome: 'cloned' });
   });
 
   it('from a server that breaks off may come later', async () => {
@@ -180,11 +177,15 @@ describe('a clone that does not come', () => {
     }
   });
 
-  it.runIf(isRoot)('onto a full disk says so and leaves it as it was', async () => {
+  it('onto a full disk says so and leaves it as it was', async ({ skip }) => {
     const spec = fresh(3_000_000);
     const disk = join(node.base, 'disk');
     mkdirSync(disk);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { stdio: 'pipe' });
+    } catch {
+      skip('a small disk can only be mounted by root');
+    }
     try {
       expect(await node.failure({ ...spec, targetPath: 'disk/app' })).toMatchObject({
         code: 'disk_full',

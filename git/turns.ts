@@ -1,8 +1,62 @@
-/** One at a time for each target, in this process. */
-const tails = new Map<string, Promise<void>>();
+/** Who works when: one at a time for each target, and only so many at once on a node. */
 
 /**
- * Waits for whatever works on the key, then does the work.
+ * Lets only so many work at once, in the order of their coming.
+ * @param slots how many
+ */
+export class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(slots: number) {
+    this.#free = slots;
+  }
+
+  /**
+   * Waits for a free slot, then does the work.
+   * @param onWait called once when there is none
+   * @throws the signal's reason when it is aborted while waiting; whatever the work throws
+   */
+  async pass<T>(signal: AbortSignal, onWait: () => void, work: () => Promise<T>): Promise<T> {
+    await this.#enter(signal, onWait);
+    try {
+      return await work();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #enter(signal: AbortSignal, onWait: () => void): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return;
+    }
+    const { promise: mine, resolve: admit } = Promise.withResolvers<void>();
+    this.#waiting.push(admit);
+    onWait();
+    try {
+      await orAborted(mine, signal);
+    } catch (error) {
+      const place = this.#waiting.indexOf(admit);
+      if (place === -1) this.#leave();
+      else this.#waiting.splice(place, 1);
+      throw error;
+    }
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free += 1;
+    else next();
+  }
+}
+
+/** The only slot of each target, as long as anybody works on it or waits for it. */
+const targets = new Map<string, { gate: Gate; users: number }>();
+
+/**
+ * Waits for whatever works on the key in this process, then does the work.
  * @param onWait called once when something else works on it
  * @throws the signal's reason when it is aborted while waiting; whatever the work throws
  */
@@ -12,32 +66,20 @@ export async function inTurn<T>(
   onWait: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  const before = tails.get(key);
-  const { promise: done, resolve: finish } = Promise.withResolvers<void>();
-  // Whoever comes next waits for this one and for all before it, even if this one gives up.
-  const tail = Promise.all([before, done]).then(() => undefined);
-  tails.set(key, tail);
-  const forget = async (): Promise<void> => {
-    await tail;
-    if (tails.get(key) === tail) tails.delete(key);
-  };
-  void forget();
+  const target = targets.get(key) ?? { gate: new Gate(1), users: 0 };
+  targets.set(key, target);
+  target.users += 1;
   try {
-    if (before !== undefined) {
-      onWait();
-      await orAborted(before, signal);
-    }
-    signal.throwIfAborted();
-    return await work();
+    return await target.gate.pass(signal, onWait, work);
   } finally {
-    finish();
+    target.users -= 1;
+    if (target.users === 0) targets.delete(key);
   }
 }
 
 async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason as Error);
-  signal.throwIfAborted();
   signal.addEventListener('abort', abort, { once: true });
   try {
     await Promise.race([promise, aborted]);

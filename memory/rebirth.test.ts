@@ -86,4 +86,32 @@ describe('a memory that is written again after it was deleted', () => {
     expect(states).toEqual(Array(4).fill(states[0]));
     expect(states[0]).toEqual([[expect.any(String), 'after']]);
   });
+
+  it('begins anew also where it was in use when that was heard of', async () => {
+    let now = Date.now();
+    const one = fleet.add('one', '13.25.3', { now: () => now });
+    const two = fleet.add('two', '13.25.3', { now: () => now });
+    const session = { contentSessionId: 'used', project: 'first', status: 'active' } as const;
+    one.write.session({ ...session, memorySessionId: 'here', startedAt: now - 3_600_000 });
+    await settle(fleet.space, [one, two]);
+    two.db.exec('DELETE FROM sdk_sessions');
+    two.write.session({ ...session, memorySessionId: 'there', startedAt: now - 60_000 });
+    two.write.observation({
+      memorySessionId: 'there',
+      project: 'first',
+      title: 'since then',
+      narrative: null,
+      createdAt: now,
+    });
+    await two.engine.push(fleet.space, CALL);
+    await one.engine.pull(fleet.space, true, CALL);
+    const started = (node: TestNode): unknown =>
+      node.db.prepare('SELECT started_at_epoch FROM sdk_sessions').pluck().get();
+    expect(started(one)).toBe(now - 3_600_000);
+    const begun = now - 60_000;
+    // The worker is done with it.
+    now += 2 * 86_400_000;
+    await settle(fleet.space, [one, two]);
+    expect([one, two].map(started)).toEqual([begun, begun]);
+  });
 });

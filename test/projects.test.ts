@@ -235,7 +235,7 @@ describe('when something dies in mid-clone', () => {
     expect((await call('DELETE', `/api/runtime/projects/${id}`)).status).toBe(200);
     await expect.poll(() => gitOf('one'), { timeout: 5_000, interval: 50 }).toEqual([]);
     expect((await call('GET', `/api/runtime/projects/${id}`)).status).toBe(404);
-    expect(reposOf('one').filter((entry) => entry.includes('partial'))).toEqual([]);
+    await expect.poll(() => reposOf('one').filter((entry) => entry.includes('partial')), SOON).toEqual([]);
     servers.open.trouble = { kind: 'none' };
   });
 

@@ -3,6 +3,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { CloneProgress, CloneResult, CloneSpec, NodeCredential } from '../../contract/projects.ts';
 import { cloneRepository, fetchRepository } from '../../git/clone.ts';
 import { NO_CREDENTIAL } from '../../git/context.ts';
+import { Gate } from '../../git/turns.ts';
 import { toFailure } from '../failures.ts';
 
 export interface ProjectInput {
@@ -23,12 +24,16 @@ export interface ProjectActivityOptions {
   readonly credentialOf: (projectId: string) => Promise<NodeCredential>;
 }
 
+/** How many of a node's clones git works on at once. The others wait, and their time does not run. */
+const AT_ONCE = 4;
+
 /** How often a running activity says that it lives and how far it is, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
 
 /** Activities of managed projects on one node. What git does at the moment is in the details of their heartbeats. */
 export function createProjectActivities(options: ProjectActivityOptions) {
   const { reposBase, workDir, node, dryrun, credentialOf } = options;
+  const gate = new Gate(AT_ONCE);
 
   async function run(act: typeof cloneRepository, { spec, timeoutMs }: ProjectInput): Promise<CloneResult> {
     if (dryrun) {
@@ -44,11 +49,14 @@ export function createProjectActivities(options: ProjectActivityOptions) {
     const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
     const signal = cancellationSignal();
     try {
-      const credential = spec.hasCredential ? await credentialOf(spec.projectId) : NO_CREDENTIAL;
       const progress = (told: CloneProgress): void => {
         latest = told;
       };
-      return await act(spec, { reposBase, workDir, credential, signal, progress, timeoutMs });
+      const onWait = (): void => progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
+      return await gate.pass(signal, onWait, async () => {
+        const credential = spec.hasCredential ? await credentialOf(spec.projectId) : NO_CREDENTIAL;
+        return await act(spec, { reposBase, workDir, credential, signal, progress, timeoutMs });
+      });
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       throw toFailure(error);

@@ -71,7 +71,9 @@ export class Updates {
     const isLater =
       reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.bornOf(current)) > 0;
     const units = new Map([...merged.written.units, ...courseWritten(kind, local.written, said.written)]);
-    if (isLater) units.set(LIFE, reborn);
+    // One that is held back begins anew when it is folded in; noted before, it would be an old one by then.
+    const begins = isLater && !held;
+    if (begins) units.set(LIFE, reborn);
     this.#tools.ledger.entities.saveWritten(operation.key, units);
     const now = Object.keys(differing).length > 0 ? this.#tools.remark(kind, row.id) : row;
     const changed = UNITS[kind].filter(
@@ -80,7 +82,7 @@ export class Updates {
     const { id } = this.#tools.context.space;
     this.#tools.changes.tell(saved, bitsOf(kind, changed), id);
     // They may hold what was before the new beginning: the fleet is told, so that all come out the same.
-    if (isLater && kind === 'session') {
+    if (begins && kind === 'session') {
       this.#tools.changes.claim(saved, numbersOf(kind, this.#courseSince(current, reborn)));
     }
     if (operation.type === 'full') {
