@@ -3,6 +3,7 @@ import type { ServerEvent } from '../contract/events.ts';
 import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
 import type { Deps } from './deps.ts';
 import { withHistoryUrl } from './history-url.ts';
+import { showClone, showProject } from './projects/show.ts';
 
 /** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
 const PING_MS = 15_000;
@@ -130,5 +131,14 @@ function writeEvent(res: Response, seq: number, event: ServerEvent): void {
 }
 
 function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
-  return event.type === 'job' ? { ...event, job: withHistoryUrl(event.job, deps.config) } : event;
+  switch (event.type) {
+    case 'job':
+      return { ...event, job: withHistoryUrl(event.job, deps.config) };
+    case 'project':
+      return { ...event, project: showProject(deps, event.project) };
+    case 'project-node':
+      return { ...event, status: showClone(deps, event.status) };
+    default:
+      return event;
+  }
 }

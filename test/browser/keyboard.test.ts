@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { canonicalId } from '../../contract/canonical-id.ts';
 import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { see, startVisitor, type Visitor } from './visitor.ts';
@@ -10,6 +11,8 @@ beforeAll(async () => {
   [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
   await fleet.test.call('POST', '/api/membridge/spaces', { body: { name: 'everything' } });
   for (const node of ['laptop', 'desktop']) await enrolNode(fleet.test, node);
+  const project = { name: 'garden', repo_url: 'https://git.example.org/garden', tags: ['web'] };
+  await fleet.test.call('POST', '/api/runtime/projects', { body: project });
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -60,6 +63,8 @@ test('every control of every page is reached with Tab', async () => {
   const page = await visitor.open(fleet.signInLink);
   for (const [path, shown] of [
     ['/membridge', 'member-row-laptop'],
+    ['/membridge/projects', 'projects-table'],
+    [`/membridge/projects/${canonicalId('garden')}`, 'clone-row-laptop'],
     ['/nodes', 'node-row-laptop'],
     ['/runtime', 'part-temporal'],
   ] as const) {
@@ -69,6 +74,10 @@ test('every control of every page is reached with Tab', async () => {
     expect(await unreached(page)).toEqual([]);
   }
 });
+
+/** The test id of what has the focus. */
+const focused = (page: Page) =>
+  page.evaluate(() => document.activeElement?.getAttribute('data-testid') ?? null);
 
 /** Steps with Tab to the element with a test id. */
 async function tabTo(page: Page, testId: string): Promise<void> {
@@ -107,8 +116,8 @@ test('a space is made and deleted without a mouse, and the focus is never lost',
 
   await tabTo(page, 'space-menu');
   await page.keyboard.press('Enter');
-  await see(page, 'space-delete');
-  await tabTo(page, 'space-delete');
+  // An open menu takes the focus to its first item.
+  await expect.poll(() => focused(page)).toBe('space-delete');
   await page.keyboard.press('Enter');
   await see(page, 'confirm-dialog', 'Delete by-hand?');
   // The harmless answer has the focus.
@@ -116,4 +125,47 @@ test('a space is made and deleted without a mouse, and the focus is never lost',
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await see(page, 'space-name', 'everything');
+});
+
+test('a project is added, chosen nodes are asked, and the question of deleting is answered without a mouse', async () => {
+  const page = await visitor.open(fleet.signInLink);
+  await see(page, 'live-state', 'Live');
+  await page.goto(`${fleet.url}/membridge/projects`);
+  await see(page, 'projects-table');
+  await tabTo(page, 'add-project-open');
+  await page.keyboard.press('Enter');
+  await see(page, 'add-project-dialog');
+  await tabTo(page, 'project-repo');
+  await page.keyboard.type('https://git.example.org/team/by-keys.git');
+  await page.keyboard.press('Enter');
+  await see(page, 'added-project');
+  await tabTo(page, 'added-open');
+  await page.keyboard.press('Enter');
+  await see(page, 'project-name', 'by-keys');
+
+  await tabTo(page, 'clone-choose-desktop');
+  await page.keyboard.press('Space');
+  await see(page, 'matrix-chosen', '1 chosen');
+  // A button that may not be pressed can be reached, says why, and does nothing.
+  await tabTo(page, 'project-clone');
+  await page.getByText('It has no primary node').waitFor();
+  await page.keyboard.press('Enter');
+  await see(page, 'clone-status-desktop', 'Not here');
+  await tabTo(page, 'project-propagate');
+  await page.keyboard.press('Enter');
+  await see(page, 'clone-status-desktop', 'Pending');
+  await see(page, 'clone-status-laptop', 'Not here');
+
+  await tabTo(page, 'project-menu');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => focused(page)).toBe('project-edit');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await expect.poll(() => focused(page)).toBe('project-delete');
+  await page.keyboard.press('Enter');
+  await see(page, 'confirm-dialog', 'Delete by-keys?');
+  await tabTo(page, 'confirm-cancel');
+  await page.keyboard.press('Enter');
+  await page.getByTestId('confirm-dialog').waitFor({ state: 'detached' });
+  await see(page, 'project-name', 'by-keys');
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Space } from '../../contract/memory.ts';
 import { until } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
+import { startGitServers, type GitServers } from '../git-servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
@@ -19,8 +20,11 @@ const scale = pictures ? 60 : 1;
 let fleet: Fleet;
 let visitor: Visitor;
 let server: Machine;
+let gits: GitServers;
+/** The ids of the projects by their names. */
+const projects: Record<string, string> = {};
 beforeAll(async () => {
-  [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
+  [fleet, visitor, gits] = await Promise.all([startFleet(), startVisitor(), startGitServers()]);
   const everything = { name: 'everything', projects: ['*'] };
   await fleet.test.call('POST', '/api/membridge/spaces', { body: everything });
   const website = { name: 'website', projects: ['website', 'garden'] };
@@ -46,11 +50,13 @@ beforeAll(async () => {
       async () => (await nodeStatus('build-01')) === 'offline',
     );
   }
+  await cloneProjects(desktop, unwell);
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
   await visitor.close();
   await fleet.stop();
+  await gits.stop();
 });
 
 /** Waits until every node that has a database is in step in both spaces. */
@@ -65,6 +71,52 @@ async function inStep(): Promise<void> {
 
 async function nodeStatus(id: string): Promise<unknown> {
   return (await fleet.test.call('GET', `/api/runtime/workers/${id}`)).body['status'];
+}
+
+async function addProject(name: string, body: Record<string, unknown>): Promise<string> {
+  const repo_url = `${gits.open.url}/${name}.git`;
+  const made = await fleet.test.call('POST', '/api/runtime/projects', { body: { name, repo_url, ...body } });
+  const id = String(made.body['id']);
+  projects[name] = id;
+  return id;
+}
+const ask = (id: string, what: string, body: Record<string, unknown> = {}) =>
+  fleet.test.call('POST', `/api/runtime/projects/${id}/${what}`, { body });
+
+/** A project in every state that its page knows: up to date, with work in it, on the way, waiting or refused. */
+async function cloneProjects(desktop: Machine, unwell: Machine): Promise<void> {
+  const website = gits.create('website', { bytes: 9_000_000, commits: 4 });
+  for (const name of ['billing', 'dotfiles']) gits.create(name, { commits: 2 });
+  const schedules = { memory_schedule: { cron: '0 3 * * *' }, fetch_schedule: { cron: '0 */6 * * *' } };
+  const id = await addProject('website', {
+    primary_node_id: 'laptop',
+    branch: 'main',
+    tags: ['web', 'customers'],
+    new_nodes: true,
+    ...schedules,
+  });
+  const billing = await addProject('billing', { primary_node_id: 'server', tags: ['customers', 'money'] });
+  await addProject('dotfiles', {});
+  await ask(billing, 'propagate', { nodes: ['laptop', 'desktop', 'server'] });
+  await ask(id, 'propagate', { nodes: ['laptop', 'desktop'] });
+  const clone = join(desktop.home, 'projects', 'website');
+  writeFileSync(join(clone, 'README.md'), 'Work on the way.');
+  website.push({ 'index.html': '<h1>Welcome</h1>' });
+  await ask(id, 'clone', { node_id: 'laptop' });
+  await ask(id, 'fetch', {});
+  if (!pictures) {
+    // Something else is where the clone is to go.
+    mkdirSync(join(unwell.home, 'projects', 'website'), { recursive: true });
+    writeFileSync(join(unwell.home, 'projects', 'website', 'diary'), 'Mine.');
+  }
+  gits.open.trouble = { kind: 'slow', everyMs: 1_500 };
+  await ask(id, 'propagate', { nodes: ['server', 'build-01'], wait: false });
+  const select = { primary_node_id: 'laptop', lease_seconds: 28_800 };
+  const { body } = await fleet.test.call('GET', '/api/membridge/spaces');
+  const everything = (body as unknown as Space[]).find(({ name }) => name === 'everything');
+  const path = `/api/membridge/projects/${everything?.canonical_id}/leadership/select`;
+  await fleet.test.call('POST', path, { body: { ...select, primary_node_id: 'desktop' } });
+  await fleet.test.call('POST', path, { body: select });
 }
 
 /** Writes some memories on a machine, as its claude-mem would, and waits until another one knows them. */
@@ -152,6 +204,67 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await see(page, 'runtime-status', 'All parts work');
     await see(page, 'stat-nodes', '/ 4');
   },
+  projects: async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'nav-projects');
+    await see(page, `project-status-${projects.website}`, 'Propagating');
+  },
+  'add-project': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects`);
+    await click(page, 'add-project-open');
+    await page.getByTestId('project-repo').fill('git@git.example.org:team/billing.git');
+    await page.getByText('Needs a token or key').click();
+    await see(page, 'credential-key');
+  },
+  'add-project-options': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects`);
+    await click(page, 'add-project-open');
+    await page.getByTestId('project-repo').fill('https://me:secret@git.example.org/team/billing.git');
+    await click(page, 'add-project-submit');
+    await see(page, 'secret-in-address');
+    await click(page, 'project-options-toggle');
+  },
+  project: async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await see(page, 'project-name', 'website');
+    await see(page, 'clone-progress-server', '%');
+    await see(page, 'clone-drift-desktop', '1 changed file');
+    await see(page, 'clone-status-build-01', pictures ? 'Pending' : 'Failed');
+    await see(page, 'schedule-fetch-due', 'next in');
+    await see(page, 'leadership-primary', 'laptop');
+  },
+  'project-schedule': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'schedule-fetch-change');
+    await see(page, 'schedule-reading', 'Every 6 hours');
+  },
+  'project-menu': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'project-menu');
+    await see(page, 'project-delete');
+  },
+  'project-propagate': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'propagate-advanced');
+    await see(page, 'propagate-concurrency');
+  },
+  'project-delete': async (page) => {
+    await page.goto(`${fleet.url}/membridge/projects/${projects.website}`);
+    await click(page, 'project-menu');
+    await click(page, 'project-delete');
+    await see(page, 'confirm-dialog', 'Delete website?');
+  },
+  leadership: async (page) => {
+    await click(page, 'tab-membridge');
+    await see(page, 'leadership-primary', 'laptop');
+    await see(page, 'leadership-expires', 'in ');
+    await page.getByTestId('leadership-card').scrollIntoViewIfNeeded();
+  },
+  promote: async (page) => {
+    await click(page, 'tab-membridge');
+    await click(page, 'promote-open');
+    await see(page, 'promote-consequence', 'epoch');
+  },
   'runtime-settings': async (page) => {
     await click(page, 'tab-runtime');
     await click(page, 'runtime-settings-link');
@@ -169,9 +282,16 @@ const PICTURED = new Set([
   'node',
   'runtime',
   'signin',
+  'projects',
+  'project',
+  'add-project',
+  'leadership',
+  'promote',
 ]);
 
 test('no view breaks a rule of accessibility, in dark or in light', async () => {
+  // An address with a secret in it.
+  visitor.expectProblem(/status of 400/);
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'live-state', 'Live');
   const found: string[] = [];
@@ -182,6 +302,22 @@ test('no view breaks a rule of accessibility, in dark or in light', async () => 
     found.push(...(await inspect(page, view)));
   }
   expect(found).toEqual([]);
+});
+
+test.each([390, 1600])('no view is wider than a window of %i pixels', async (width) => {
+  // An address with a secret in it.
+  visitor.expectProblem(/status of 400/);
+  const page = await visitor.open(fleet.signInLink, { viewport: { width, height: 844 } });
+  await see(page, 'live-state', 'Live');
+  const wider: string[] = [];
+  for (const [view, show] of Object.entries(VIEWS)) {
+    await page.goto(`${fleet.url}/membridge`);
+    await see(page, 'live-state', 'Live');
+    await show(page);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    if (over > 0) wider.push(`${view}: ${over} pixels`);
+  }
+  expect(wider).toEqual([]);
 });
 
 test('no page without a session breaks a rule of accessibility, in dark or in light', async () => {

@@ -62,6 +62,19 @@ const membridge = createRoute({
   component: lazyRouteComponent(() => import('./pages/membridge/MembridgePage.tsx'), 'MembridgePage'),
 });
 
+const projects = createRoute({
+  getParentRoute: () => shell,
+  path: '/membridge/projects',
+  validateSearch: z.object({ tag: text }),
+  component: lazyRouteComponent(() => import('./pages/projects/ProjectsPage.tsx'), 'ProjectsPage'),
+});
+
+const project = createRoute({
+  getParentRoute: () => shell,
+  path: '/membridge/projects/$project',
+  component: lazyRouteComponent(() => import('./pages/projects/ProjectPage.tsx'), 'ProjectPage'),
+});
+
 const nodes = createRoute({
   getParentRoute: () => shell,
   path: '/nodes',
@@ -74,7 +87,7 @@ export const router = createRouter({
   routeTree: root.addChildren([
     home,
     signIn,
-    shell.addChildren([runtime, runtimeSettings, membridge, nodes]),
+    shell.addChildren([runtime, runtimeSettings, membridge, projects, project, nodes]),
   ]),
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {

@@ -9,4 +9,8 @@ export const keys = {
   allJobs: ['jobs'] as const,
   jobs: (cid: string, node: string | null) => ['jobs', cid, node] as const,
   job: (id: string) => ['job', id] as const,
+  projects: ['projects'] as const,
+  projectDue: (id: string) => ['project-due', id] as const,
+  allLeadership: ['leadership'] as const,
+  leadership: (cid: string) => ['leadership', cid] as const,
 };

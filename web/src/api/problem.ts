@@ -1,4 +1,5 @@
 import { Problem } from '../../../contract/api.ts';
+import type { FieldProblem } from '../../../contract/errors.ts';
 
 /** A request that failed, told in words that a person can act on. */
 export class ApiProblem extends Error {
@@ -6,14 +7,23 @@ export class ApiProblem extends Error {
   readonly status: number;
   readonly code: string;
   readonly requestId: string | null;
+  /** The fields of the body that were wrong, each with what is wrong. */
+  readonly fields: readonly FieldProblem[];
 
   /** @param facts.detail the sentence shown to people */
-  constructor(facts: { status: number; code: string; detail: string; requestId?: string | null }) {
+  constructor(facts: {
+    status: number;
+    code: string;
+    detail: string;
+    requestId?: string | null;
+    fields?: readonly FieldProblem[];
+  }) {
     super(facts.detail);
     this.name = 'ApiProblem';
     this.status = facts.status;
     this.code = facts.code;
     this.requestId = facts.requestId ?? null;
+    this.fields = facts.fields ?? [];
   }
 }
 
@@ -33,7 +43,13 @@ export function problemOf(status: number, body: unknown): ApiProblem {
   const detail = [parsed.data.detail, ...fields.filter((text) => !parsed.data.detail.includes(text))].join(
     ' · ',
   );
-  return new ApiProblem({ status, code: parsed.data.code, detail, requestId: parsed.data.request_id });
+  return new ApiProblem({
+    status,
+    code: parsed.data.code,
+    detail,
+    requestId: parsed.data.request_id,
+    fields: parsed.data.fields ?? [],
+  });
 }
 
 /** Whether an error says that nobody is signed in. */
@@ -44,4 +60,23 @@ export function isSignedOut(error: unknown): boolean {
 /** The sentence to show for anything that was thrown. */
 export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What an error says of one field of a form, or of what lies below it (`tags.0` below `tags`); null when nothing. */
+export function fieldProblem(error: unknown, name: string): string | null {
+  if (!(error instanceof ApiProblem)) return null;
+  const found = error.fields.find(({ field }) => field === name || field.startsWith(`${name}.`));
+  if (found === undefined) return null;
+  return found.problem.charAt(0).toUpperCase() + found.problem.slice(1);
+}
+
+/**
+ * What is left to say at a form's end when some of it stands beside the fields.
+ * @param shown the fields that show their own problems
+ */
+export function restOf(error: Error | null, shown: readonly string[]): Error | null {
+  if (!(error instanceof ApiProblem) || error.fields.length === 0) return error;
+  const isShown = (field: string): boolean => shown.includes(field.split('.')[0] ?? '');
+  if (!error.fields.every(({ field }) => isShown(field))) return error;
+  return new Error('Not accepted yet: see the marked fields.');
 }

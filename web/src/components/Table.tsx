@@ -6,6 +6,8 @@ export interface Column {
   readonly name: string;
   readonly align?: 'end';
   readonly quiet?: boolean;
+  /** What stands in the heading instead of its name. */
+  readonly content?: ReactNode;
 }
 
 /** A table that scrolls sideways by itself, by mouse and keyboard, when it does not fit. */
@@ -23,7 +25,11 @@ export function Table(props: {
           <tr>
             {props.columns.map((column) => (
               <th key={column.name} scope="col" data-align={column.align}>
-                {column.quiet === true ? <span className="visually-hidden">{column.name}</span> : column.name}
+                {column.quiet === true ? (
+                  <span className="visually-hidden">{column.name}</span>
+                ) : (
+                  (column.content ?? column.name)
+                )}
               </th>
             ))}
           </tr>

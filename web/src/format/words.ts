@@ -9,7 +9,7 @@ import type {
 
 export type Tone = 'good' | 'busy' | 'bad' | 'warn' | 'quiet';
 
-interface Words {
+export interface Words {
   readonly label: string;
   readonly tone: Tone;
 }

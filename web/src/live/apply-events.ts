@@ -1,4 +1,5 @@
 import type { ServerEvent } from '../../../contract/events.ts';
+import type { Leadership } from '../../../contract/leadership.ts';
 import type { Job, Space } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
 import { JOBS_SHOWN } from '../api/calls.ts';
@@ -52,4 +53,15 @@ export function applyToJobs(
   const kept = jobs.filter((job) => !changed.has(job.id));
   if (present.length === 0 && kept.length === jobs.length) return jobs;
   return [...kept, ...present].sort((a, b) => b.created_at - a.created_at).slice(0, JOBS_SHOWN);
+}
+
+/** Who is primary of a space after some events, in order; the same object when no event touches it. */
+export function applyToLeadership(leadership: Leadership, events: readonly ServerEvent[]): Leadership {
+  let current = leadership;
+  for (const event of events) {
+    if (event.type === 'leadership' && event.leadership.canonical_id === current.canonical_id) {
+      current = event.leadership;
+    }
+  }
+  return current;
 }

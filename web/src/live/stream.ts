@@ -1,10 +1,13 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { ServerEvent } from '../../../contract/events.ts';
+import type { Leadership } from '../../../contract/leadership.ts';
 import type { Job, Space } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
+import type { ManagedProject } from '../../../contract/projects.ts';
 import { api } from '../api/calls.ts';
 import { keys } from '../api/keys.ts';
-import { applyToJobs, applyToNodes, applyToSpaces } from './apply-events.ts';
+import { applyToJobs, applyToLeadership, applyToNodes, applyToSpaces } from './apply-events.ts';
+import { applyToProjects } from './apply-project-events.ts';
 import { journal } from './journal.ts';
 import { setLiveState } from './live-state.ts';
 
@@ -21,6 +24,10 @@ const EVENT_NAMES = [
   'space-removed',
   'job',
   'job-removed',
+  'project',
+  'project-node',
+  'project-removed',
+  'leadership',
   'reset',
 ];
 
@@ -117,10 +124,19 @@ export class LiveStream {
       const [, cid, node] = key as ReturnType<typeof keys.jobs>;
       if (jobs !== undefined) this.#cache.setQueryData(key, applyToJobs(jobs, events, { cid, node }));
     }
+    this.#cache.setQueryData<ManagedProject[]>(
+      keys.projects,
+      (projects) => projects && applyToProjects(projects, events),
+    );
+    for (const [key, leadership] of this.#cache.getQueriesData<Leadership>({
+      queryKey: keys.allLeadership,
+    })) {
+      if (leadership !== undefined) this.#cache.setQueryData(key, applyToLeadership(leadership, events));
+    }
   }
 
   async #reload(): Promise<void> {
-    const lists = [keys.nodes, keys.spaces, keys.allJobs];
+    const lists = [keys.nodes, keys.spaces, keys.allJobs, keys.projects, keys.allLeadership];
     await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
   }
 

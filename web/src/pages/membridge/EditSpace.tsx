@@ -15,6 +15,11 @@ const ENCRYPTION =
   'What is sent from now on can be read by the nodes that are enrolled then, not by the object store or by this page. ' +
   'What was stored before stays as it is, and a node that joins later cannot read what was encrypted before.';
 
+const MIRROR =
+  'Publish the original’s snapshot for machines still on its scripts: the primary writes it, and they read it.';
+const NO_MIRROR =
+  'Not for an encrypted space: the snapshot is a whole database that anybody who reaches the store can read.';
+
 /** The form for a space's settings. */
 export function EditSpace(props: { space: Space; onClose: () => void; onSaved: (saved: Space) => void }) {
   const { space } = props;
@@ -23,6 +28,7 @@ export function EditSpace(props: { space: Space; onClose: () => void; onSaved: (
   const [excluded, setExcluded] = useState(space.excluded.join('\n'));
   const [redact, setRedact] = useState(space.redact);
   const [encrypted, setEncrypted] = useState(space.encrypted);
+  const [mirror, setMirror] = useState(space.mirror);
   const [aliases, setAliases] = useState(space.aliases.join('\n'));
   const save = useSaveSpace(space, {
     save: (update: UpdateSpace) => api.updateSpace(space.canonical_id, update),
@@ -38,6 +44,7 @@ export function EditSpace(props: { space: Space; onClose: () => void; onSaved: (
       excluded: namesIn(excluded),
       redact,
       encrypted,
+      mirror: mirror && !encrypted,
       aliases: namesIn(aliases),
     });
   };
@@ -88,6 +95,14 @@ export function EditSpace(props: { space: Space; onClose: () => void; onSaved: (
           checked={encrypted}
           onChange={(event) => setEncrypted(event.currentTarget.checked)}
           data-testid="edit-space-encrypted"
+        />
+        <Switch
+          label="Mirror"
+          description={encrypted ? NO_MIRROR : MIRROR}
+          checked={mirror && !encrypted}
+          disabled={encrypted}
+          onChange={(event) => setMirror(event.currentTarget.checked)}
+          data-testid="edit-space-mirror"
         />
         <Textarea
           label="Older ids"

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
-import { IconArrowUpRight } from '@tabler/icons-react';
 import type { Job } from '../../../../contract/memory.ts';
 import { runningJobQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
+import { History } from '../../components/History.tsx';
 import { Status } from '../../components/Status.tsx';
 import { bytes, count } from '../../format/numbers.ts';
 import { duration, span } from '../../format/time.ts';
@@ -54,19 +54,11 @@ export function JobRow({ job: listed }: { job: Job }) {
         <Took job={job} />
       </td>
       <td data-align="end">
-        {job.history_url !== null && (
-          <a
-            className={styles.history}
-            href={job.history_url}
-            target="_blank"
-            rel="noopener noreferrer"
-            aria-label={`History of this ${job.action} on ${job.agent} in the Temporal UI`}
-            data-testid={`job-history-${job.id}`}
-          >
-            history
-            <IconArrowUpRight size={12} aria-hidden />
-          </a>
-        )}
+        <History
+          url={job.history_url}
+          of={`this ${job.action} on ${job.agent}`}
+          testId={`job-history-${job.id}`}
+        />
       </td>
     </tr>
   );

@@ -5,6 +5,7 @@ import { nodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { byName } from '../../format/order.ts';
+import { MembridgeNav } from './MembridgeNav.tsx';
 import styles from './MembridgePage.module.css';
 import { NewSpace } from './NewSpace.tsx';
 import { SpaceDetail } from './SpaceDetail.tsx';
@@ -34,45 +35,50 @@ export function MembridgePage() {
   );
 
   return (
-    <div className={styles.page} data-testid="page-membridge">
+    <div className="page" data-testid="page-membridge">
       <h1 className="visually-hidden">Membridge</h1>
-      <aside className={styles.side} aria-label="Spaces">
-        <div className={styles.sideHead}>
-          <h2>Spaces</h2>
-          <NewSpace onCreated={(space) => void navigate({ search: { space } })} />
+      <MembridgeNav />
+      <div className={styles.page}>
+        <aside className={styles.side} aria-label="Spaces">
+          <div className={styles.sideHead}>
+            <h2>Spaces</h2>
+            <NewSpace onCreated={(space) => void navigate({ search: { space } })} />
+          </div>
+          <SpaceList spaces={sorted} fleet={fleet} selected={selected?.canonical_id} />
+        </aside>
+        <div className={styles.detail}>
+          {spaces.isPending && <Loading what="the spaces" />}
+          {spaces.data === undefined && spaces.error !== null && (
+            <Failure what="The spaces" error={spaces.error} retry={spaces.refetch} />
+          )}
+          {spaces.data?.length === 0 && (
+            <Empty title="No space yet" testId="spaces-empty">
+              A space is a set of claude-mem projects that every node keeps in step. Create one with “New
+              space”; with the project “*” it covers everything.
+            </Empty>
+          )}
+          {spaces.data !== undefined && spaces.data.length > 0 && selected === undefined && (
+            <Empty title="There is no such space" testId="space-missing">
+              It may have been deleted. Choose one of the list.
+            </Empty>
+          )}
+          {selected !== undefined && fleet === undefined && nodes.error !== null && (
+            <Failure what="The nodes" error={nodes.error} retry={nodes.refetch} />
+          )}
+          {selected !== undefined && fleet !== undefined && (
+            <SpaceDetail
+              key={selected.canonical_id}
+              space={selected}
+              fleet={fleet}
+              jobNode={node ?? null}
+              onJobNode={showJobsOf}
+              onSaved={(saved) =>
+                void navigate({ search: { space: saved.canonical_id, node }, replace: true })
+              }
+              onDeleted={() => void navigate({ search: {} })}
+            />
+          )}
         </div>
-        <SpaceList spaces={sorted} fleet={fleet} selected={selected?.canonical_id} />
-      </aside>
-      <div className={styles.detail}>
-        {spaces.isPending && <Loading what="the spaces" />}
-        {spaces.data === undefined && spaces.error !== null && (
-          <Failure what="The spaces" error={spaces.error} retry={spaces.refetch} />
-        )}
-        {spaces.data?.length === 0 && (
-          <Empty title="No space yet" testId="spaces-empty">
-            A space is a set of claude-mem projects that every node keeps in step. Create one with “New
-            space”; with the project “*” it covers everything.
-          </Empty>
-        )}
-        {spaces.data !== undefined && spaces.data.length > 0 && selected === undefined && (
-          <Empty title="There is no such space" testId="space-missing">
-            It may have been deleted. Choose one of the list.
-          </Empty>
-        )}
-        {selected !== undefined && fleet === undefined && nodes.error !== null && (
-          <Failure what="The nodes" error={nodes.error} retry={nodes.refetch} />
-        )}
-        {selected !== undefined && fleet !== undefined && (
-          <SpaceDetail
-            key={selected.canonical_id}
-            space={selected}
-            fleet={fleet}
-            jobNode={node ?? null}
-            onJobNode={showJobsOf}
-            onSaved={(saved) => void navigate({ search: { space: saved.canonical_id, node }, replace: true })}
-            onDeleted={() => void navigate({ search: {} })}
-          />
-        )}
       </div>
     </div>
   );

@@ -7,6 +7,7 @@ import type { Node } from '../../../../contract/nodes.ts';
 import { jobsQuery } from '../../api/queries.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { coverage } from '../../format/words.ts';
+import { LeadershipCard } from '../leadership/LeadershipCard.tsx';
 import { DeleteSpace } from './DeleteSpace.tsx';
 import { JobHistory } from './JobHistory.tsx';
 import { membersOf } from './members.ts';
@@ -59,7 +60,10 @@ export function SpaceDetail(props: {
         </div>
       </header>
       <MemberTable space={space} members={members} jobs={allJobs.data ?? []} />
-      <SpaceSettings space={space} onSaved={props.onSaved} />
+      <div className={styles.halves}>
+        <LeadershipCard cid={space.canonical_id} name={space.name} fleet={fleet} />
+        <SpaceSettings space={space} onSaved={props.onSaved} />
+      </div>
       <JobHistory space={space} nodes={names} node={props.jobNode} onNode={props.onJobNode} />
     </>
   );

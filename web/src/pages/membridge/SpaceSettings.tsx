@@ -48,6 +48,11 @@ export function SpaceSettings(props: { space: Space; onSaved: (saved: Space) => 
               value: space.encrypted ? 'For the enrolled nodes only' : 'Off',
               testId: 'settings-encrypted',
             },
+            {
+              name: 'Mirror',
+              value: space.mirror ? 'For machines on the original’s scripts' : 'Off',
+              testId: 'settings-mirror',
+            },
             ...(aliases.length === 0
               ? []
               : [

@@ -1,0 +1,20 @@
+import { IconArrowUpRight } from '@tabler/icons-react';
+import styles from './History.module.css';
+
+/** The way to a workflow's complete history in the Temporal UI; nothing while its address is not known. `of` names what it did. */
+export function History({ url, of, testId }: { url: string | null; of: string; testId: string }) {
+  if (url === null) return null;
+  return (
+    <a
+      className={styles.history}
+      href={url}
+      target="_blank"
+      rel="noopener noreferrer"
+      aria-label={`History of ${of} in the Temporal UI`}
+      data-testid={testId}
+    >
+      history
+      <IconArrowUpRight size={12} aria-hidden />
+    </a>
+  );
+}

@@ -1,0 +1,52 @@
+import { Button } from '@mantine/core';
+import { useState } from 'react';
+import type { LeadershipEvent } from '../../../../contract/leadership.ts';
+import { Ago } from '../../components/Ago.tsx';
+import { Light } from '../../components/Status.tsx';
+import styles from './Leadership.module.css';
+import { BY, eventWords } from './lease.ts';
+
+/** How many are shown until somebody asks for the rest. */
+const FIRST = 1;
+
+/** What happened to the leadership, newest first. */
+export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[] }) {
+  const [all, setAll] = useState(false);
+  const sorted = events.toSorted((a, b) => b.at - a.at || b.epoch - a.epoch);
+  const shown = all ? sorted : sorted.slice(0, FIRST);
+  if (sorted.length === 0) return null;
+  return (
+    <>
+      <ol
+        className={styles.events}
+        aria-label="What happened to the leadership"
+        data-testid="leadership-events"
+      >
+        {shown.map((event) => (
+          <li key={`${event.epoch} ${event.event} ${event.at}`}>
+            <Light tone={event.event === 'selected' ? 'good' : 'quiet'} />
+            <span>
+              {eventWords(event, events)}
+              <span className="dim">
+                {' '}
+                · epoch {event.epoch} · <Ago at={event.at} /> {BY[event.by] ?? `by ${event.by}`}
+              </span>
+            </span>
+          </li>
+        ))}
+      </ol>
+      {sorted.length > FIRST && (
+        <Button
+          variant="subtle"
+          color="gray"
+          size="compact-xs"
+          onClick={() => setAll(!all)}
+          aria-expanded={all}
+          data-testid="leadership-events-all"
+        >
+          {all ? 'Show the newest' : `Show all ${sorted.length}`}
+        </Button>
+      )}
+    </>
+  );
+}

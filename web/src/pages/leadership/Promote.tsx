@@ -1,0 +1,123 @@
+import { Modal, Select } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import type { Leadership } from '../../../../contract/leadership.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+import { keys } from '../../api/keys.ts';
+import { fieldProblem, restOf } from '../../api/problem.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { notifyDone } from '../../components/notify.ts';
+import { byName } from '../../format/order.ts';
+import { serverNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
+import styles from './Leadership.module.css';
+import { isExpired, LEASES } from './lease.ts';
+
+/** Makes a node the primary of a space; says what that means before it is done. */
+export function Promote(props: {
+  leadership: Leadership;
+  name: string;
+  fleet: readonly Node[];
+  onClose: () => void;
+}) {
+  const { leadership, name, fleet, onClose } = props;
+  const { canonical_id: cid, primary_node_id: present } = leadership;
+  const choices = choicesOf(fleet, present);
+  // Another one that is there, or else another one.
+  const others = choices.filter(({ value }) => value !== present);
+  const [node, setNode] = useState((others.find(({ online }) => online) ?? others[0])?.value ?? present);
+  const [lease, setLease] = useState<string>(
+    LEASES.find(({ value }) => Number(value) === leadership.lease_seconds)?.value ?? '3600',
+  );
+  const cache = useQueryClient();
+  const select = useMutation({
+    mutationFn: (primary: string) =>
+      projectApi.selectPrimary(cid, { primary_node_id: primary, lease_seconds: Number(lease) }),
+    onSuccess: async (_answer, primary) => {
+      // The live event tells, too; a page whose connection is lost must not go on showing the old one.
+      await cache.invalidateQueries({ queryKey: keys.leadership(cid) });
+      notifyDone(`${primary} is primary of ${name}`);
+      onClose();
+    },
+  });
+  const away = fleet.some(
+    ({ id, last_heartbeat }) => id === node && presenceOf({ last_heartbeat }, serverNow()) !== 'online',
+  );
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (node !== null) select.mutate(node);
+  };
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={<strong>Primary of {name}</strong>}
+      attributes={dialogAttributes('promote-dialog')}
+    >
+      <form className={styles.form} onSubmit={submit}>
+        <Select
+          label="Node"
+          data={choices.map(({ value, label }) => ({ value, label }))}
+          value={node}
+          onChange={setNode}
+          error={fieldProblem(select.error, 'primary_node_id')}
+          allowDeselect={false}
+          searchable={choices.length > 12}
+          limit={100}
+          data-autofocus
+          data-testid="promote-node"
+        />
+        <Select
+          label="Lease"
+          description="Renewed while the node lives. After this long without it, nobody is primary."
+          data={[...LEASES]}
+          value={lease}
+          onChange={(value) => setLease(value ?? '3600')}
+          error={fieldProblem(select.error, 'lease_seconds')}
+          allowDeselect={false}
+          data-testid="promote-lease"
+        />
+        {node !== null && (
+          <p className="dim" data-testid="promote-consequence">
+            {consequence(leadership, node)}
+            {away && ` ${node} is offline: unless it returns, its lease runs out.`}
+          </p>
+        )}
+        <FormEnd
+          prefix="promote"
+          error={restOf(select.error, ['primary_node_id', 'lease_seconds'])}
+          onCancel={onClose}
+          submit={{
+            label: node === null ? 'Promote' : `Promote ${node}`,
+            id: 'accept',
+            isPending: select.isPending,
+            disabled: node === null,
+          }}
+        />
+      </form>
+    </Modal>
+  );
+}
+
+function choicesOf(fleet: readonly Node[], present: string | null) {
+  return fleet
+    .map((node) => {
+      const online = presenceOf(node, serverNow()) === 'online';
+      const notes = [...(node.id === present ? ['primary now'] : []), ...(online ? [] : ['offline'])];
+      const label = notes.length === 0 ? node.id : `${node.id} (${notes.join(', ')})`;
+      return { value: node.id, label, online };
+    })
+    .sort((a, b) => byName(a.value, b.value));
+}
+
+function consequence(leadership: Leadership, node: string): string {
+  const { primary_node_id: present, epoch } = leadership;
+  const active = leadership.status === 'active' && !isExpired(leadership, serverNow());
+  if (present === node && active) return `${node} is primary already: its lease is renewed for this long.`;
+  const next = `The epoch becomes ${epoch + 1}.`;
+  if (present === null || !active) return `${node} becomes primary. ${next}`;
+  return `${node} becomes primary in place of ${present}: what ${present} still publishes as primary is refused. ${next} No memory is lost.`;
+}

@@ -1,0 +1,150 @@
+import { Button, SegmentedControl } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import type { Node } from '../../../../contract/nodes.ts';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { fieldProblem, restOf } from '../../api/problem.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import {
+  CREDENTIAL_FIELDS,
+  credentialOf,
+  EMPTY_CREDENTIAL,
+  isFilled,
+  type CredentialDraft,
+} from './credential-draft.ts';
+import { CredentialFields } from './CredentialFields.tsx';
+import styles from './Forms.module.css';
+import {
+  bodyOf,
+  credentialKind,
+  DRAFT_FIELDS,
+  EMPTY_DRAFT,
+  nameFrom,
+  secretIn,
+  type ProjectDraft,
+} from './project-draft.ts';
+import { ProjectFields } from './ProjectFields.tsx';
+import { useInvalidFocus } from './use-invalid-focus.ts';
+import { useProjectsCache } from './use-projects-cache.ts';
+
+const ACCESS = [
+  { value: 'open', label: 'Public, or the node’s own access' },
+  { value: 'private', label: 'Needs a token or key' },
+];
+
+/** The form for a new project, with the credential of a private one. */
+export function AddProjectForm(props: {
+  fleet: readonly Node[];
+  onAdded: (project: ManagedProject) => void;
+  onCancel: () => void;
+}) {
+  const [draft, setDraft] = useState<ProjectDraft>(EMPTY_DRAFT);
+  const [named, setNamed] = useState(false);
+  const [access, setAccess] = useState('open');
+  const [secret, setSecret] = useState<CredentialDraft>(EMPTY_CREDENTIAL);
+  const cache = useProjectsCache();
+  const kind = credentialKind(draft.repoUrl);
+  const needsSecret = access === 'private';
+
+  const change = (part: Partial<ProjectDraft>) => {
+    if (part.name !== undefined) setNamed(part.name !== '');
+    // Until a name is typed, it follows the address.
+    const name = part.repoUrl === undefined || named ? {} : { name: nameFrom(part.repoUrl) };
+    setDraft((before) => ({ ...before, ...part, ...name }));
+  };
+
+  // A project whose credential was refused is there already: what is asked for again is changed, not made twice.
+  const [made, setMade] = useState<ManagedProject | null>(null);
+  const add = useMutation({
+    mutationFn: async () => {
+      const hosts = secret.knownHosts.trim();
+      const body = {
+        ...bodyOf(draft),
+        ...(needsSecret && kind === 'ssh-key' && hosts !== '' ? { known_hosts: `${hosts}\n` } : {}),
+      };
+      const project = made === null ? await projectApi.create(body) : await projectApi.update(made.id, body);
+      setMade(project);
+      cache.show(project);
+      return needsSecret ? await projectApi.putCredential(project.id, credentialOf(secret, kind)) : project;
+    },
+    onSuccess: (project) => {
+      cache.show(project);
+      props.onAdded(project);
+    },
+  });
+  const form = useInvalidFocus(add.error);
+  const found = secretIn(draft.repoUrl);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    add.mutate();
+  };
+  const moveSecret = () => {
+    if (found === null) return;
+    change({ repoUrl: found.address });
+    setSecret((before) => ({ ...before, username: found.username, token: found.token }));
+    setAccess('private');
+    add.reset();
+  };
+
+  return (
+    <form ref={form} className={styles.form} onSubmit={submit} data-testid="add-project-form">
+      <ProjectFields
+        draft={draft}
+        onChange={change}
+        error={add.error}
+        fleet={props.fleet}
+        nameNote="Also the name of its folder. Its canonical id is made from it."
+        unfolded={false}
+      >
+        {found !== null && fieldProblem(add.error, 'repo_url') !== null && (
+          <div className={styles.way} data-testid="secret-in-address">
+            <p>The secret can be taken out of the address and kept as the project’s credential, sealed.</p>
+            <Button variant="default" size="xs" onClick={moveSecret} data-testid="secret-move">
+              Keep it as the credential
+            </Button>
+          </div>
+        )}
+        <div className={styles.choice}>
+          <span id="add-project-access">Access</span>
+          <SegmentedControl
+            data={ACCESS}
+            value={access}
+            onChange={setAccess}
+            aria-labelledby="add-project-access"
+            fullWidth
+            data-testid="project-access"
+          />
+        </div>
+        {needsSecret && (
+          <CredentialFields
+            kind={kind}
+            draft={secret}
+            onChange={(part) => setSecret((before) => ({ ...before, ...part }))}
+            error={add.error}
+          />
+        )}
+      </ProjectFields>
+      {made !== null && add.error !== null && (
+        <p className={styles.note} role="status" data-testid="project-made">
+          {made.name} was added; its credential was not accepted yet.
+        </p>
+      )}
+      <FormEnd
+        prefix="add-project"
+        error={restOf(add.error, [...DRAFT_FIELDS, ...CREDENTIAL_FIELDS])}
+        onCancel={props.onCancel}
+        submit={{
+          label: 'Add project',
+          id: 'submit',
+          isPending: add.isPending,
+          disabled:
+            draft.name.trim() === '' ||
+            draft.repoUrl.trim() === '' ||
+            (needsSecret && !isFilled(secret, kind)),
+        }}
+      />
+    </form>
+  );
+}

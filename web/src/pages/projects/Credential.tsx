@@ -1,0 +1,113 @@
+import { Button, Modal } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import type { CredentialInfo, ManagedProject } from '../../../../contract/projects.ts';
+import { restOf } from '../../api/problem.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { Ago } from '../../components/Ago.tsx';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { notifyDone, notifyFailure } from '../../components/notify.ts';
+import { CREDENTIAL_FIELDS, credentialOf, EMPTY_CREDENTIAL, isFilled } from './credential-draft.ts';
+import { CredentialFields } from './CredentialFields.tsx';
+import styles from './Forms.module.css';
+import { credentialKind } from './project-draft.ts';
+import { useInvalidFocus } from './use-invalid-focus.ts';
+import { useProjectsCache } from './use-projects-cache.ts';
+
+/** The form for the secret that a project's repository asks for: set it, put another in its place, or forget it. */
+export function Credential({ project, onClose }: { project: ManagedProject; onClose: () => void }) {
+  const kind = credentialKind(project.repo_url);
+  const [draft, setDraft] = useState({ ...EMPTY_CREDENTIAL, knownHosts: project.known_hosts ?? '' });
+  const cache = useProjectsCache();
+  const hosts = draft.knownHosts.trim();
+  const hostsChanged = kind === 'ssh-key' && hosts !== (project.known_hosts ?? '').trim();
+
+  const save = useMutation({
+    mutationFn: async () => {
+      let saved = project;
+      if (hostsChanged) {
+        saved = await projectApi.update(project.id, { known_hosts: hosts === '' ? null : `${hosts}\n` });
+        cache.show(saved);
+      }
+      if (isFilled(draft, kind))
+        saved = await projectApi.putCredential(project.id, credentialOf(draft, kind));
+      return saved;
+    },
+    onSuccess: (saved) => {
+      cache.show(saved);
+      notifyDone(`The credential of ${project.name} was saved`);
+      onClose();
+    },
+  });
+  const forget = useMutation({
+    mutationFn: () => projectApi.removeCredential(project.id),
+    onSuccess: (saved) => {
+      cache.show(saved);
+      notifyDone(`The credential of ${project.name} was forgotten`);
+      onClose();
+    },
+    onError: (error) => notifyFailure(`The credential of ${project.name} is still there`, error),
+  });
+  const form = useInvalidFocus(save.error);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={<strong>Credential of {project.name}</strong>}
+      attributes={dialogAttributes('credential-dialog')}
+    >
+      <form ref={form} className={styles.form} onSubmit={submit}>
+        {project.credential !== null && (
+          <div className={styles.way}>
+            <p data-testid="credential-present">
+              <CredentialWords credential={project.credential} />, set <Ago at={project.credential.set_at} />
+            </p>
+            <Button
+              variant="default"
+              size="xs"
+              loading={forget.isPending}
+              onClick={() => forget.mutate()}
+              data-testid="credential-forget"
+            >
+              Forget it
+            </Button>
+          </div>
+        )}
+        <CredentialFields
+          kind={kind}
+          draft={draft}
+          onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
+          error={save.error}
+        />
+        <FormEnd
+          prefix="credential"
+          error={restOf(save.error, CREDENTIAL_FIELDS)}
+          onCancel={onClose}
+          submit={{
+            label: project.credential === null ? 'Save' : 'Replace',
+            id: 'save',
+            isPending: save.isPending,
+            disabled: !isFilled(draft, kind) && !hostsChanged,
+          }}
+        />
+      </form>
+    </Modal>
+  );
+}
+
+/** What is known of a credential: enough to tell it from others, nothing to use it by. */
+export function CredentialWords({ credential }: { credential: CredentialInfo }) {
+  const { kind, username, hint } = credential;
+  return (
+    <>
+      {kind === 'token' ? `Token of ${username ?? 'git'} ` : 'ssh key '}
+      <code>{hint}</code>
+    </>
+  );
+}

@@ -1,0 +1,83 @@
+import { PasswordInput, Textarea, TextInput } from '@mantine/core';
+import type { PutCredential } from '../../../../contract/projects.ts';
+import { fieldProblem } from '../../api/problem.ts';
+import type { CredentialDraft } from './credential-draft.ts';
+import styles from './Forms.module.css';
+
+/** The secret that a repository asks for: of the kind that its address takes. */
+export function CredentialFields(props: {
+  kind: PutCredential['kind'];
+  draft: CredentialDraft;
+  onChange: (part: Partial<CredentialDraft>) => void;
+  error: Error | null;
+}) {
+  const { kind, draft, onChange, error } = props;
+  const wrongKind = fieldProblem(error, 'kind');
+  return (
+    <div className={styles.secret} data-testid="credential-fields" data-kind={kind}>
+      <p className={styles.note}>
+        {kind === 'token'
+          ? 'An https:// address takes a token. It is kept sealed, given only to nodes that clone this project, and never shown again.'
+          : 'An ssh address takes a private key. It is kept sealed, given only to nodes that clone this project, and never shown again.'}
+      </p>
+      {kind === 'token' ? (
+        <>
+          <PasswordInput
+            label="Token"
+            value={draft.token}
+            onChange={(event) => onChange({ token: event.currentTarget.value })}
+            error={fieldProblem(error, 'token') ?? wrongKind}
+            autoComplete="off"
+            spellCheck={false}
+            required
+            visibilityToggleButtonProps={{ 'aria-label': 'Show the token' }}
+            data-testid="credential-token"
+          />
+          <TextInput
+            label="User name"
+            description="What goes with the token; most hosts take any."
+            placeholder="git"
+            value={draft.username}
+            onChange={(event) => onChange({ username: event.currentTarget.value })}
+            error={fieldProblem(error, 'username')}
+            autoComplete="off"
+            spellCheck={false}
+            data-testid="credential-username"
+          />
+        </>
+      ) : (
+        <>
+          <Textarea
+            label="Private key"
+            description="The whole file of a deploy key without a passphrase: OpenSSH’s own format, or PEM."
+            placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
+            value={draft.privateKey}
+            onChange={(event) => onChange({ privateKey: event.currentTarget.value })}
+            error={fieldProblem(error, 'private_key') ?? wrongKind}
+            autosize
+            minRows={4}
+            maxRows={8}
+            autoComplete="off"
+            spellCheck={false}
+            required
+            classNames={{ input: 'mono' }}
+            data-testid="credential-key"
+          />
+          <Textarea
+            label="Host keys"
+            description="Lines of a known_hosts file, such as ssh-keyscan prints. Empty: what the node itself knows."
+            value={draft.knownHosts}
+            onChange={(event) => onChange({ knownHosts: event.currentTarget.value })}
+            error={fieldProblem(error, 'known_hosts')}
+            autosize
+            minRows={2}
+            maxRows={6}
+            spellCheck={false}
+            classNames={{ input: 'mono' }}
+            data-testid="credential-hosts"
+          />
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,87 @@
+import { Modal } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import { parseGitUrl } from '../../../../contract/git-url.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { restOf } from '../../api/problem.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { notifyDone } from '../../components/notify.ts';
+import styles from './Forms.module.css';
+import { changesOf, DRAFT_FIELDS, draftOf } from './project-draft.ts';
+import { ProjectFields } from './ProjectFields.tsx';
+import { useInvalidFocus } from './use-invalid-focus.ts';
+import { useProjectsCache } from './use-projects-cache.ts';
+
+/** The form for a project's settings. */
+export function EditProject(props: { project: ManagedProject; fleet: readonly Node[]; onClose: () => void }) {
+  const { project } = props;
+  // As it was when the form was opened: a live event must not change what somebody edits.
+  const [before] = useState(project);
+  const [draft, setDraft] = useState(() => draftOf(before));
+  const cache = useProjectsCache();
+  const changes = changesOf(before, draft);
+  const save = useMutation({
+    mutationFn: () => projectApi.update(project.id, changes),
+    onSuccess: (saved) => {
+      cache.show(saved);
+      notifyDone(`Settings of ${saved.name} were saved`);
+      props.onClose();
+    },
+  });
+  const form = useInvalidFocus(save.error);
+  const drops = before.credential !== null && isElsewhere(before.repo_url, draft.repoUrl);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <Modal
+      opened
+      onClose={props.onClose}
+      title={<strong>Settings of {before.name}</strong>}
+      size="lg"
+      attributes={dialogAttributes('edit-project-dialog')}
+    >
+      <form ref={form} className={styles.form} onSubmit={submit}>
+        <ProjectFields
+          draft={draft}
+          onChange={(part) => setDraft((now) => ({ ...now, ...part }))}
+          error={save.error}
+          fleet={props.fleet}
+          nameNote="A new name gives it a new canonical id; the present one stays as an alias. Clones stay where they are."
+          unfolded
+        >
+          {drops && (
+            <p className={styles.note} role="status" data-testid="edit-project-drops">
+              Another host: the credential is forgotten, since a secret goes to no host but its own.
+            </p>
+          )}
+        </ProjectFields>
+        <FormEnd
+          prefix="edit-project"
+          error={restOf(save.error, DRAFT_FIELDS)}
+          onCancel={props.onClose}
+          submit={{
+            label: 'Save',
+            id: 'save',
+            isPending: save.isPending,
+            disabled: Object.keys(changes).length === 0,
+          }}
+        />
+      </form>
+    </Modal>
+  );
+}
+
+/** Whether an address lies on another host; one that is still being typed does not. */
+function isElsewhere(before: string, typed: string): boolean {
+  try {
+    return parseGitUrl(before).host !== parseGitUrl(typed.trim()).host;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,103 @@
+import { Modal, SegmentedControl, TextInput } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type FormEvent } from 'react';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { fieldProblem, restOf } from '../../api/problem.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { notifyDone } from '../../components/notify.ts';
+import { readCron } from '../../format/cron-words.ts';
+import styles from './Forms.module.css';
+import { PRESETS, SCHEDULES, type ScheduleKind } from './schedule-kinds.ts';
+import { useInvalidFocus } from './use-invalid-focus.ts';
+import { useProjectsCache } from './use-projects-cache.ts';
+
+const OWN = 'own';
+
+/** The form for when something is done: a preset or an expression, read aloud as it is typed. */
+export function EditSchedule(props: {
+  project: ManagedProject;
+  kind: ScheduleKind;
+  cron: string;
+  onClose: () => void;
+}) {
+  const { project, kind } = props;
+  const { title, field } = SCHEDULES[kind];
+  const [typed, setTyped] = useState(props.cron);
+  const cron = typed.trim().replaceAll(/\s+/g, ' ');
+  const cache = useProjectsCache();
+  const save = useMutation({
+    mutationFn: () => projectApi.update(project.id, { [field]: { cron } }),
+    onSuccess: (saved) => {
+      cache.show(saved);
+      notifyDone(`The schedule of ${project.name} was saved`);
+      props.onClose();
+    },
+  });
+  const form = useInvalidFocus(save.error);
+  const reading = readCron(cron);
+  const preset = PRESETS.find(({ value }) => value === cron)?.value ?? OWN;
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <Modal
+      opened
+      onClose={props.onClose}
+      title={
+        <strong>
+          {title}: when for {project.name}
+        </strong>
+      }
+      attributes={dialogAttributes('schedule-dialog')}
+    >
+      <form ref={form} className={styles.form} onSubmit={submit}>
+        <SegmentedControl
+          data={[...PRESETS, { value: OWN, label: 'Other' }]}
+          value={preset}
+          onChange={(value) => {
+            if (value !== OWN) setTyped(value);
+          }}
+          aria-label="How often"
+          fullWidth
+          data-testid="schedule-presets"
+        />
+        <TextInput
+          label="Cron expression"
+          description="Minute, hour, day of month, month, day of week; in UTC."
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          error={fieldProblem(save.error, field)}
+          required
+          maxLength={128}
+          spellCheck={false}
+          classNames={{ input: 'mono' }}
+          data-autofocus
+          data-testid="schedule-cron"
+        />
+        <p
+          className={styles.reading}
+          data-wrong={'problem' in reading}
+          role="status"
+          data-testid="schedule-reading"
+        >
+          {'words' in reading ? reading.words : reading.problem}
+        </p>
+        <FormEnd
+          prefix="schedule"
+          error={restOf(save.error, [field])}
+          onCancel={props.onClose}
+          submit={{
+            label: 'Save',
+            id: 'save',
+            isPending: save.isPending,
+            disabled: cron === '' || cron === props.cron,
+          }}
+        />
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,90 @@
+import { ActionIcon, Menu } from '@mantine/core';
+import { IconAdjustmentsHorizontal, IconDots, IconKey, IconTrash } from '@tabler/icons-react';
+import { useState } from 'react';
+import type { Node } from '../../../../contract/nodes.ts';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { Copy } from '../../components/Copy.tsx';
+import { Credential } from './Credential.tsx';
+import { DeleteProject } from './DeleteProject.tsx';
+import { EditProject } from './EditProject.tsx';
+import { ProjectActions } from './ProjectActions.tsx';
+import styles from './ProjectPage.module.css';
+import { ProjectStatus } from './ProjectStatus.tsx';
+
+/** The project's name, how it stands, and what can be done with it. */
+export function ProjectHead(props: {
+  project: ManagedProject;
+  fleet: readonly Node[];
+  chosen: readonly string[];
+}) {
+  const { project } = props;
+  return (
+    <header className={styles.head}>
+      <div className={styles.names}>
+        <div className={styles.title}>
+          <h1 data-testid="project-name">{project.name}</h1>
+          <ProjectStatus project={project} testId="project-status" />
+        </div>
+        <div className={styles.facts}>
+          <code data-testid="project-cid">{project.canonical_id}</code>
+          <Copy text={project.canonical_id} what="the canonical id" testId="project-copy-cid" />
+          <span aria-hidden>·</span>
+          <code data-testid="project-address">{project.repo_url}</code>
+        </div>
+      </div>
+      <div className={styles.actions}>
+        <ProjectActions project={project} fleet={props.fleet} chosen={props.chosen} />
+        <ProjectMenu project={project} fleet={props.fleet} />
+      </div>
+    </header>
+  );
+}
+
+function ProjectMenu({ project, fleet }: { project: ManagedProject; fleet: readonly Node[] }) {
+  const [open, setOpen] = useState<'edit' | 'credential' | 'delete' | null>(null);
+  const close = () => setOpen(null);
+  return (
+    <>
+      <Menu>
+        <Menu.Target>
+          <ActionIcon
+            variant="default"
+            size={36}
+            aria-label={`More actions for ${project.name}`}
+            data-testid="project-menu"
+          >
+            <IconDots size={16} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item
+            leftSection={<IconAdjustmentsHorizontal size={14} />}
+            onClick={() => setOpen('edit')}
+            data-testid="project-edit"
+          >
+            Edit…
+          </Menu.Item>
+          <Menu.Item
+            leftSection={<IconKey size={14} />}
+            onClick={() => setOpen('credential')}
+            data-testid="project-credential"
+          >
+            Credential…
+          </Menu.Item>
+          <Menu.Divider />
+          <Menu.Item
+            className="danger"
+            leftSection={<IconTrash size={14} />}
+            onClick={() => setOpen('delete')}
+            data-testid="project-delete"
+          >
+            Delete project…
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      {open === 'edit' && <EditProject project={project} fleet={fleet} onClose={close} />}
+      {open === 'credential' && <Credential project={project} onClose={close} />}
+      <DeleteProject project={project} opened={open === 'delete'} onClose={close} />
+    </>
+  );
+}

@@ -1,0 +1,124 @@
+import { useMutation } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
+import type { Space } from '../../../../contract/memory.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { SyncAction } from '../../../../contract/primitives.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { ActionButton } from '../../components/ActionButton.tsx';
+import { Ago } from '../../components/Ago.tsx';
+import { Facts } from '../../components/Facts.tsx';
+import { notifyDone, notifyFailure } from '../../components/notify.ts';
+import { Panel } from '../../components/Panel.tsx';
+import { Status } from '../../components/Status.tsx';
+import { ACTIONS, SPACE_NODE_STATUSES } from '../../format/words.ts';
+import { useNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
+import styles from './ProjectPage.module.css';
+
+const BUTTONS = [
+  { direction: 'push', icon: IconArrowUp, all: false, words: 'Push memory' },
+  { direction: 'pull', icon: IconArrowDown, all: false, words: 'Pull memory' },
+  { direction: 'sync', icon: IconRefresh, all: false, words: 'Sync memory' },
+  { direction: 'sync', icon: IconRefresh, all: true, words: 'Sync on all nodes' },
+] as const satisfies readonly { direction: SyncAction; icon: unknown; all: boolean; words: string }[];
+
+/** The memory that goes with a project: how it stands on the primary node, and the ways to move it now. */
+export function ProjectMemory(props: {
+  project: ManagedProject;
+  /** Null: it has none. */
+  space: Space | null;
+  fleet: readonly Node[];
+}) {
+  const { project, space, fleet } = props;
+  const now = useNow();
+  const primary = project.primary_node_id;
+  const node = fleet.find(({ id }) => id === primary);
+  const record = space?.nodes.find(({ node_id }) => node_id === primary);
+  const someone = fleet.some((each) => presenceOf(each, now) === 'online');
+  const ask = useMutation({
+    mutationFn: (what: { direction: SyncAction; all: boolean }) => projectApi.syncMemory(project.id, what),
+    onSuccess: (_answer, { direction, all }) =>
+      notifyDone(
+        `${ACTIONS[direction]} asked for on ${all ? 'every node that is online' : (primary ?? '')}`,
+        `What it does is listed in the history of ${space?.name ?? 'its space'}.`,
+      ),
+    onError: (error, { direction }) =>
+      notifyFailure(`${ACTIONS[direction]} of the memory was not started`, error),
+  });
+
+  const why = (all: boolean): string | null => {
+    if (space === null) return 'It has no memory space';
+    if (all) return someone ? null : 'No node is online';
+    if (primary === null) return 'It has no primary node: choose one under Edit';
+    return node === undefined ? `${primary} is no longer enrolled: choose another primary under Edit` : null;
+  };
+  return (
+    <Panel title="Memory" testId="project-memory">
+      {space === null ? (
+        <p className="dim" data-testid="project-memory-none">
+          {project.space === null
+            ? `No memory goes with it: choose a space under Edit, or make one that is named ${project.name}.`
+            : 'Its memory space was deleted: choose another under Edit.'}
+        </p>
+      ) : (
+        <Facts
+          facts={[
+            {
+              name: 'Space',
+              value: (
+                <Link to="/membridge" search={{ space: space.canonical_id }} className="link">
+                  {space.name}
+                </Link>
+              ),
+              testId: 'project-memory-space',
+            },
+            {
+              name: primary === null ? 'Primary node' : `On ${primary}`,
+              value:
+                record === undefined ? (
+                  <span className="dim">not synced yet</span>
+                ) : (
+                  <Status tone={SPACE_NODE_STATUSES[record.status].tone} testId="project-memory-status">
+                    {SPACE_NODE_STATUSES[record.status].label}
+                  </Status>
+                ),
+            },
+            {
+              name: 'Last push',
+              value: <Ago at={record?.last_push_at ?? null} testId="project-memory-pushed" />,
+            },
+            {
+              name: 'Last pull',
+              value: <Ago at={record?.last_pull_at ?? null} testId="project-memory-pulled" />,
+            },
+          ]}
+        />
+      )}
+      <div className={styles.buttons}>
+        {BUTTONS.map(({ direction, icon: Icon, all, words }) => (
+          <ActionButton
+            key={words}
+            variant="default"
+            size="xs"
+            leftSection={<Icon size={14} />}
+            reason={why(all)}
+            help={
+              all
+                ? 'On every node that is online'
+                : node !== undefined && presenceOf(node, now) === 'online'
+                  ? `On ${primary ?? ''}`
+                  : `Runs when ${primary ?? ''} returns`
+            }
+            loading={ask.isPending && ask.variables.direction === direction && ask.variables.all === all}
+            onPress={() => ask.mutate({ direction, all })}
+            testId={`project-memory-${direction}${all ? '-all' : ''}`}
+          >
+            {words}
+          </ActionButton>
+        ))}
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,43 @@
+import type { Node } from '../../../../contract/nodes.ts';
+import type { ManagedProject, ProjectNodeStatus } from '../../../../contract/projects.ts';
+import { byName } from '../../format/order.ts';
+import { hasClone, isUnderWay } from '../../format/project-words.ts';
+import { presenceOf } from '../../live/presence.ts';
+
+/** One node of the fleet and how the project stands on it. Of primitive parts, so that a row can tell whether it changed. */
+export interface MatrixRow {
+  readonly node: string;
+  /** Null where the node has no part in the project yet. */
+  readonly clone: ProjectNodeStatus | null;
+  readonly presence: 'online' | 'offline' | 'gone';
+  readonly isPrimary: boolean;
+}
+
+/** Every node of the fleet, and nodes that were removed and had a clone; by name. */
+export function matrixOf(project: ManagedProject, fleet: readonly Node[], now: number): MatrixRow[] {
+  const clones = new Map(project.nodes.map((clone) => [clone.node_id, clone]));
+  const rows = fleet.map((node): MatrixRow => {
+    const clone = clones.get(node.id) ?? null;
+    clones.delete(node.id);
+    const presence = presenceOf(node, now) === 'online' ? 'online' : 'offline';
+    return { node: node.id, clone, presence, isPrimary: node.id === project.primary_node_id };
+  });
+  for (const [node, clone] of clones) {
+    rows.push({ node, clone, presence: 'gone', isPrimary: node === project.primary_node_id });
+  }
+  return rows.sort((a, b) => byName(a.node, b.node));
+}
+
+/** Which rows to show. */
+export const ROW_FILTERS = {
+  all: { label: 'All nodes', takes: () => true },
+  with: { label: 'With a clone', takes: ({ clone }: MatrixRow) => clone !== null && hasClone(clone) },
+  without: { label: 'Without a clone', takes: ({ clone }: MatrixRow) => clone === null || !hasClone(clone) },
+  busy: { label: 'Under way', takes: ({ clone }: MatrixRow) => clone !== null && isUnderWay(clone) },
+  failed: { label: 'Failed', takes: ({ clone }: MatrixRow) => clone?.clone_status === 'failed' },
+  differs: {
+    label: 'Not as the remote',
+    takes: ({ clone }: MatrixRow) => ((clone?.behind ?? 0) || (clone?.ahead ?? 0) || (clone?.dirty ?? 0)) > 0,
+  },
+} as const satisfies Record<string, { label: string; takes: (row: MatrixRow) => boolean }>;
+export type RowFilter = keyof typeof ROW_FILTERS;

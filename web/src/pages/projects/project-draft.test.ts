@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { bodyOf, changesOf, draftOf, EMPTY_DRAFT, nameFrom, secretIn } from './project-draft.ts';
+
+const project = {
+  name: 'garden',
+  repo_url: 'https://git.example.org/team/garden.git',
+  branch: 'main',
+  depth: null,
+  submodules: false,
+  target_path: null,
+  primary_node_id: 'laptop',
+  space: null,
+  tags: ['web'],
+  new_nodes: false,
+} as unknown as ManagedProject;
+
+describe('a project’s settings as a form has them', () => {
+  it('says nothing of what was not typed', () => {
+    const draft = { ...EMPTY_DRAFT, name: ' garden ', repoUrl: ' https://git.example.org/garden ' };
+    expect(bodyOf(draft)).toMatchObject({
+      name: 'garden',
+      repo_url: 'https://git.example.org/garden',
+      branch: null,
+      depth: null,
+      target_path: null,
+    });
+  });
+
+  it('changes only what was changed', () => {
+    expect(changesOf(project, draftOf(project))).toEqual({});
+    const draft = { ...draftOf(project), branch: '', tags: ['web', 'old'], depth: 5 };
+    expect(changesOf(project, draft)).toEqual({ branch: null, tags: ['web', 'old'], depth: 5 });
+  });
+});
+
+it.each([
+  ['https://git.example.org/team/garden.git', 'garden'],
+  ['git@git.example.org:team/my+site.git', 'my-site'],
+  ['https://git.example.org/team/.dotfiles', 'dotfiles'],
+  ['https://s3cret@git.example.org/team/garden.git', 'garden'],
+  ['https://git.exam', ''],
+])('takes a name from %s', (address, name) => expect(nameFrom(address)).toBe(name));
+
+it.each([
+  ['https://git.example.org/garden', null],
+  ['git@git.example.org:garden', null],
+  [
+    'https://s3cret@git.example.org/garden',
+    { address: 'https://git.example.org/garden', username: '', token: 's3cret' },
+  ],
+  [
+    'https://me:s%23t@git.example.org/g',
+    { address: 'https://git.example.org/g', username: 'me', token: 's#t' },
+  ],
+])('finds the secret in %s', (address, found) => expect(secretIn(address)).toEqual(found));

@@ -1,0 +1,143 @@
+import { parseGitUrl } from '../../../../contract/git-url.ts';
+import type {
+  CreateManagedProject,
+  ManagedProject,
+  UpdateManagedProject,
+} from '../../../../contract/projects.ts';
+
+/** A project's settings as a form has them. */
+export interface ProjectDraft {
+  readonly name: string;
+  readonly repoUrl: string;
+  readonly branch: string;
+  /** Mantine's number field gives text while something unfinished is typed. */
+  readonly depth: number | string;
+  readonly submodules: boolean;
+  readonly targetPath: string;
+  readonly primary: string | null;
+  readonly space: string | null;
+  readonly tags: readonly string[];
+  readonly newNodes: boolean;
+}
+
+export const EMPTY_DRAFT: ProjectDraft = {
+  name: '',
+  repoUrl: '',
+  branch: '',
+  depth: '',
+  submodules: false,
+  targetPath: '',
+  primary: null,
+  space: null,
+  tags: [],
+  newNodes: false,
+};
+
+/** A project's present settings, to be edited. */
+export function draftOf(project: ManagedProject): ProjectDraft {
+  return {
+    name: project.name,
+    repoUrl: project.repo_url,
+    branch: project.branch ?? '',
+    depth: project.depth ?? '',
+    submodules: project.submodules,
+    targetPath: project.target_path ?? '',
+    primary: project.primary_node_id,
+    space: project.space,
+    tags: project.tags,
+    newNodes: project.new_nodes,
+  };
+}
+
+const orNull = (text: string): string | null => (text.trim() === '' ? null : text.trim());
+
+/** The body that makes a project of a draft. The API says what is wrong with it. */
+export function bodyOf(draft: ProjectDraft): CreateManagedProject {
+  return {
+    name: draft.name.trim(),
+    repo_url: draft.repoUrl.trim(),
+    branch: orNull(draft.branch),
+    depth: draft.depth === '' ? null : Number(draft.depth),
+    submodules: draft.submodules,
+    target_path: orNull(draft.targetPath),
+    primary_node_id: draft.primary,
+    space: draft.space,
+    tags: [...draft.tags],
+    new_nodes: draft.newNodes,
+  };
+}
+
+/** What a draft changes of a project: those fields alone, so that nobody's change of another field is undone. */
+export function changesOf(project: ManagedProject, draft: ProjectDraft): UpdateManagedProject {
+  const before = bodyOf(draftOf(project));
+  const after = bodyOf(draft);
+  const changed = Object.entries(after).filter(
+    ([field, value]) => JSON.stringify(value) !== JSON.stringify((before as Record<string, unknown>)[field]),
+  );
+  return Object.fromEntries(changed);
+}
+
+/** The fields that the form shows problems beside. */
+export const DRAFT_FIELDS = [
+  'name',
+  'repo_url',
+  'branch',
+  'depth',
+  'submodules',
+  'target_path',
+  'primary_node_id',
+  'space',
+  'tags',
+  'new_nodes',
+] as const;
+
+/** Those of them that stand among the options, which may be folded away. */
+export const OPTION_FIELDS = DRAFT_FIELDS.slice(2);
+
+/** A name for the project of an address: the repository's, in the alphabet of names; empty when there is none yet. */
+export function nameFrom(repoUrl: string): string {
+  try {
+    const last =
+      parseGitUrl(secretIn(repoUrl)?.address ?? repoUrl.trim())
+        .path.split('/')
+        .at(-1) ?? '';
+    return last.replaceAll(/[^A-Za-z0-9_. -]+/g, '-').replaceAll(/^[^A-Za-z0-9_]+|[^A-Za-z0-9_-]+$/g, '');
+  } catch {
+    return '';
+  }
+}
+
+/** The kind of credential that an address takes. */
+export function credentialKind(repoUrl: string): 'ssh-key' | 'token' {
+  try {
+    return parseGitUrl(repoUrl.trim()).protocol === 'ssh' ? 'ssh-key' : 'token';
+  } catch {
+    return /^ssh:|^[^/:@]+@/i.test(repoUrl.trim()) ? 'ssh-key' : 'token';
+  }
+}
+
+/**
+ * The secret that was typed into an address, and the address without it.
+ * @returns null when there is none
+ */
+export function secretIn(repoUrl: string): { address: string; username: string; token: string } | null {
+  const text = repoUrl.trim();
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return null;
+  const url = new URL(text);
+  if (url.username === '' && url.password === '') return null;
+  const [first, second] = [decoded(url.username), decoded(url.password)];
+  url.username = '';
+  url.password = '';
+  // With one part alone, it is the token: hosts write https://TOKEN@host/path.
+  return second === ''
+    ? { address: url.href, username: '', token: first }
+    : { address: url.href, username: first, token: second };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,31 @@
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { byName } from '../../format/order.ts';
+
+/** Every tag of the projects, once, by name. */
+export function tagsOf(projects: readonly ManagedProject[]): string[] {
+  return [...new Set(projects.flatMap(({ tags }) => tags))].sort(byName);
+}
+
+/**
+ * The projects that are asked for, by name.
+ * @param typed words that each occur in the name, the address, the ids or the tags
+ * @param tag one tag that they have; undefined: any
+ */
+export function findProjects(
+  projects: readonly ManagedProject[],
+  { typed, tag }: { typed: string; tag: string | undefined },
+): ManagedProject[] {
+  const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = projects.filter((project) => {
+    if (tag !== undefined && !project.tags.includes(tag)) return false;
+    const { name, repo_url, canonical_id, id, tags } = project;
+    const known = [name, repo_url, canonical_id, id, ...tags].join(' ').toLowerCase();
+    return words.every((word) => known.includes(word));
+  });
+  return found.sort((a, b) => byName(a.name, b.name));
+}
+
+/** A repository's address without what every address has, for where it stands in a list. */
+export function shortAddress(url: string): string {
+  return url.replace(/^[a-z]+:\/\/(?:[^/@]+@)?/, '').replace(/\.git$/, '');
+}

@@ -1,0 +1,24 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useMemo } from 'react';
+import type { ManagedProject } from '../../../../contract/projects.ts';
+import { keys } from '../../api/keys.ts';
+import { applyToProjects } from '../../live/apply-project-events.ts';
+
+/**
+ * Shows what an answer told of a project at once. The live event may have come first: it is the same way in, so that the project
+ * is there once.
+ */
+export function useProjectsCache() {
+  const cache = useQueryClient();
+  return useMemo(() => {
+    const apply = (event: Parameters<typeof applyToProjects>[1][number]) =>
+      cache.setQueryData<ManagedProject[]>(
+        keys.projects,
+        (projects) => projects && applyToProjects(projects, [event]),
+      );
+    return {
+      show: (project: ManagedProject) => void apply({ type: 'project', project }),
+      forget: (id: string) => void apply({ type: 'project-removed', id }),
+    };
+  }, [cache]);
+}
