@@ -30,10 +30,9 @@ export function applyToProjects(
       const at = nodes.findIndex(({ node_id }) => node_id === status.node_id);
       if (at === -1) nodes.push(status);
       else nodes[at] = status;
-      if (!rows.has(project.id)) {
-        rows.set(project.id, nodes);
-        byId.set(project.id, { ...project, nodes });
-      }
+      rows.set(project.id, nodes);
+      const { clone_status, error_message } = event;
+      byId.set(project.id, { ...project, nodes, clone_status, error_message });
     }
   }
   return touched ? [...byId.values()] : projects;

@@ -10,11 +10,20 @@ const row = (project: string, node: string, detail = ''): ProjectNodeStatus =>
 const project = (id: string, ...nodes: ProjectNodeStatus[]): ManagedProject =>
   ({ id, name: id, nodes }) as ManagedProject;
 
+const rowEvent = (status: ProjectNodeStatus): ServerEvent => ({
+  type: 'project-node',
+  status,
+  clone_status: 'cloning',
+  error_message: null,
+});
+/** What a row's event says of its project. */
+const cloning = { clone_status: 'cloning', error_message: null } as const;
+
 it('keeps the same list when no event touches it', () => {
   const projects = [project('a')];
   const events: ServerEvent[] = [
     { type: 'node-removed', id: 'n' },
-    { type: 'project-node', status: row('gone', 'n') },
+    rowEvent(row('gone', 'n')),
     { type: 'project-removed', id: 'gone' },
   ];
   expect(applyToProjects(projects, events)).toBe(projects);
@@ -23,8 +32,8 @@ it('keeps the same list when no event touches it', () => {
 it('replaces the one row that an event tells of, and leaves every other object as it was', () => {
   const before = [project('a', row('a', 'x'), row('a', 'y')), project('b', row('b', 'x'))];
   const after = applyToProjects(before, [
-    { type: 'project-node', status: row('a', 'x', 'receiving objects') },
-    { type: 'project-node', status: row('a', 'x', 'checking out files') },
+    rowEvent(row('a', 'x', 'receiving objects')),
+    rowEvent(row('a', 'x', 'checking out files')),
   ]);
   expect(after[0]?.nodes.map(({ detail }) => detail)).toEqual(['checking out files', '']);
   expect(after[0]?.nodes[1]).toBe(before[0]?.nodes[1]);
@@ -36,15 +45,15 @@ it('adds a row for a node that had none, and takes projects in and away in the o
   const after = applyToProjects(
     [project('a')],
     [
-      { type: 'project-node', status: row('a', 'x') },
+      rowEvent(row('a', 'x')),
       { type: 'project', project: project('b', row('b', 'x')) },
-      { type: 'project-node', status: row('b', 'x', 'later') },
+      rowEvent(row('b', 'x', 'later')),
       { type: 'project-removed', id: 'a' },
     ],
   );
-  expect(after).toEqual([project('b', row('b', 'x', 'later'))]);
+  expect(after).toEqual([{ ...project('b', row('b', 'x', 'later')), ...cloning }]);
   const again: ServerEvent[] = [
-    { type: 'project-node', status: row('b', 'x', 'before') },
+    rowEvent(row('b', 'x', 'before')),
     { type: 'project', project: project('b', row('b', 'x', 'after')) },
   ];
   expect(applyToProjects(after, again)).toEqual([project('b', row('b', 'x', 'after'))]);
