@@ -131,6 +131,19 @@ describe('a primary', () => {
       });
   });
 
+  it('that follows another one takes the snapshot that the other did not', async () => {
+    await enrolNode(test, 'hosts-nothing');
+    await enrolNode(test, 'follows');
+    host('follows');
+    const cid = await space('followed');
+    await lease(cid, 'hosts-nothing', 3_600);
+    await lease(cid, 'follows', 3_600);
+    await expect
+      .poll(() => known(cid), { timeout: 40_000, interval: 200 })
+      .toMatchObject({ primary_node_id: 'follows', last_snapshot_at: expect.any(Number) as number });
+    expect(asked).toContainEqual({ node: 'follows', what: 'snapshot', epoch: 2 });
+  });
+
   it('is told of in heartbeats of the original and in the list of nodes', async () => {
     const cid = await space('roles');
     await enrolNode(test, 'first');

@@ -61,11 +61,14 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   let changes = 0;
   /** Whether the lease's object is still to be written. */
   let leaseOpen = input.leaseOpen ?? false;
-  const due = { snapshot: input.lastSnapshotAt, mirror: input.lastMirrorAt };
+  const work: Work = {
+    snapshot: { every: SNAPSHOT_EVERY_MS, doneAt: input.lastSnapshotAt, notBefore: 0 },
+    mirror: { every: MIRROR_EVERY_MS, doneAt: input.lastMirrorAt, notBefore: 0 },
+  };
   // One change at a time, in order: an epoch is given once. A condition would let two that wait through at once.
   let last: Promise<unknown> = Promise.resolve();
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work, work);
+  const alone = <T>(change: () => Promise<T>): Promise<T> => {
+    const done = last.then(change, change);
     last = done;
     return done;
   };
@@ -78,6 +81,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   ): Promise<boolean> => {
     const { recorded, known } = await control.recordLeadership({ state: next, event, by });
     state = recorded ? next : known;
+    if (event === 'selected') for (const part of Object.values(work)) part.notBefore = 0;
     changes += 1;
     leaseOpen = true;
     return recorded;
@@ -122,7 +126,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     const wakes = [
       ...(leaseOpen ? [writeAt] : []),
       ...(state?.primary == null ? [] : [renewAt, state.expiresAt]),
-      ...(state?.primary == null || leading !== null ? [] : [nextWork(due)]),
+      ...(state?.primary == null || leading !== null ? [] : [nextWork(work)]),
     ];
     const wakeAt = wakes.length === 0 ? null : Math.min(...wakes);
     const wasLeading = leading !== null;
@@ -133,8 +137,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     if (changes !== handled) continue;
     if (Date.now() >= renewAt) renewAt = await alone(renew);
     if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
-    if (state?.primary != null && leading === null && Date.now() >= nextWork(due)) {
-      leading = lead(state, due).finally(() => {
+    if (state?.primary != null && leading === null && Date.now() >= nextWork(work)) {
+      leading = lead(state, work).finally(() => {
         leading = null;
       });
     }
@@ -143,8 +147,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       await continueAsNew<typeof leadership>({
         cid,
         state,
-        lastSnapshotAt: due.snapshot,
-        lastMirrorAt: due.mirror,
+        lastSnapshotAt: work.snapshot.doneAt,
+        lastMirrorAt: work.mirror.doneAt,
         leaseOpen,
       });
     }
@@ -185,33 +189,37 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   }
 }
 
-const nextWork = (due: { snapshot: number; mirror: number }): number =>
-  Math.min(due.snapshot + SNAPSHOT_EVERY_MS, due.mirror + MIRROR_EVERY_MS);
+/** What a primary does for its space, and when. */
+type Work = Record<'snapshot' | 'mirror', { readonly every: number; doneAt: number; notBefore: number }>;
+
+const nextWork = (work: Work): number =>
+  Math.min(...Object.values(work).map(({ every, doneAt, notBefore }) => Math.max(doneAt + every, notBefore)));
 
 /** What being primary means: snapshots for new nodes, and the mirror for machines still on the original's scripts. */
-async function lead(state: LeadershipState, due: { snapshot: number; mirror: number }): Promise<void> {
+async function lead(state: LeadershipState, work: Work): Promise<void> {
   const { cid, epoch } = state;
   const node = state.primary ?? '';
   let snapshotOf: SpaceConfig | null = null;
   for (const what of ['snapshot', 'mirror'] as const) {
-    const every = what === 'snapshot' ? SNAPSHOT_EVERY_MS : MIRROR_EVERY_MS;
+    const part = work[what];
     const now = Date.now();
-    if (now < due[what] + every) continue;
-    due[what] = now;
+    if (now < part.doneAt + part.every || now < part.notBefore) continue;
+    // Should it fail, or should there be nothing to do it for yet; a new primary need not wait for it.
+    part.notBefore = now + AGAIN_MS;
     const space = await control.spaceToLead({ cid, node, what });
     if (space === null) continue;
     try {
-      const work = onNode(node, `${what} of ${space.projectId} in epoch ${epoch}`);
-      if (what === 'snapshot') await work.takeSnapshot({ space, epoch });
-      else await work.publishMirror({ space, epoch });
-      await control.recordPrimaryAction({ cid, node, epoch, what, error: null });
+      const does = onNode(node, `${what} of ${space.projectId} in epoch ${epoch}`);
+      if (what === 'snapshot') await does.takeSnapshot({ space, epoch });
+      else await does.publishMirror({ space, epoch });
+      if (!(await control.recordPrimaryAction({ cid, node, epoch, what, error: null }))) continue;
+      part.doneAt = now;
       if (what === 'snapshot') snapshotOf = space;
     } catch (error) {
       const failure = failureOf(error, {
         code: 'sync_timeout',
         message: `${node} did not take the ${what} in time`,
       });
-      due[what] = Date.now() - every + Math.min(AGAIN_MS, every);
       await control.recordPrimaryAction({ cid, node, epoch, what, error: failure.message });
     }
   }

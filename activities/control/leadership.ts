@@ -70,15 +70,15 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       return [...(await getNodeSpaceConfigs(db, { cid, nodes: await liveNodes() }))];
     },
 
-    /** Records what a primary did, unless it is not primary in that epoch any more. */
+    /** Records what a primary did. Gives whether it still is primary in that epoch. */
     async recordPrimaryAction(input: {
       cid: string;
       node: string;
       epoch: number;
       what: 'snapshot' | 'mirror';
       error: string | null;
-    }): Promise<void> {
-      await recordPrimaryAction(db, { ...input, now: Date.now() });
+    }): Promise<boolean> {
+      return await recordPrimaryAction(db, { ...input, now: Date.now() });
     },
   };
 }
