@@ -1,6 +1,7 @@
 /**
  * Records histories for the replay test from a Temporal that has run workflows, such as the demo's:
- *   TEMPORAL_ADDRESS=127.0.0.1:7233 node test/record-histories.ts
+ *   TEMPORAL_ADDRESS=127.0.0.1:7233 node test/record-histories.ts [LABEL]
+ * WORKFLOW_TYPES limits it to some types, separated by commas.
  * For each workflow type: the shortest and the longest closed run, and one that still runs. Run it when a workflow gets a
  * new way through its code, and commit what is new; histories are never edited.
  */
@@ -10,7 +11,10 @@ import { Client, Connection, type WorkflowExecutionInfo } from '@temporalio/clie
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 
 const FOLDER = join(import.meta.dirname, '..', 'workflows', 'histories');
-const TYPES = ['syncMemory', 'memorySpace'];
+const TYPES = (
+  process.env['WORKFLOW_TYPES'] ??
+  'syncMemory,memorySpace,cloneProject,propagateProject,projectMemorySync,leadership'
+).split(',');
 
 const connection = await Connection.connect({ address: process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233' });
 const client = new Client({ connection, namespace: process.env['TEMPORAL_NAMESPACE'] ?? 'default' });
