@@ -13,6 +13,7 @@ import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
 import type { Service } from '../stack/service.ts';
 import { removeStackData, startStack, type Stack } from '../stack/up.ts';
+import { openObjectStore } from '../storage/object-store.ts';
 import {
   TOKEN,
   git,
@@ -308,7 +309,7 @@ describe('the memory of a project', () => {
     expect((await post(nowhere.id, 'sync-memory', { node_id: 'one' })).text).toMatch(/has no memory space/);
   });
 
-  it('is led: the primary takes a snapshot, and a deposed one does not', async () => {
+  it('is led: the primary takes a snapshot and publishes the mirror', async () => {
     const control = new ControlPlane(api.url, key);
     const { canonical_id: cid } = await control.createSpace('led');
     const leadership = async () =>
@@ -316,12 +317,35 @@ describe('the memory of a project', () => {
         string,
         unknown
       >;
+    await call('PATCH', `/api/membridge/spaces/${cid}`, { mirror: true });
     await call('POST', `/api/membridge/projects/${cid}/leadership/select`, { primary_node_id: 'one' });
     await expect.poll(leadership, AFTER_A_KILL).toMatchObject({
       primary_node_id: 'one',
       epoch: 1,
       last_snapshot_at: expect.any(Number) as number,
+      last_mirror_at: expect.any(Number) as number,
       last_error: null,
     });
+    const { endpoint, accessKey: access_key, secretKey: secret_key } = stack.minio;
+    const access = { endpoint, access_key, secret_key, region: 'us-east-1', bucket: 'claude-memory' };
+    const store = openObjectStore(access);
+    const keys = (await store.list(`projects/${cid}/`)).map((object) => object.key);
+    store.close();
+    expect(keys).toContain(`projects/${cid}/sqlite/claude-mem.db`);
+    expect(keys).toContain(`projects/${cid}/leadership/lease.json`);
+    expect(keys.some((each) => each.endsWith('/manifest.json') && each.includes('/snap/one/'))).toBe(true);
+  });
+
+  it('is not lost with its primary: without one, every node sends and fetches as before', async () => {
+    const { canonical_id: cid } = await new ControlPlane(api.url, key).createSpace('leaderless');
+    const { id } = await project(`${servers.open.url}/fleet.git`, { space: cid, primary_node_id: 'one' });
+    await call('PATCH', `/api/runtime/projects/${id}`, { primary_node_id: null });
+    for (const [node, direction] of [
+      ['two', 'push'],
+      ['three', 'pull'],
+    ]) {
+      const { status, text } = await post(id, 'sync-memory', { direction, node_id: node });
+      expect([status, text]).toEqual([200, expect.stringContaining('"ok"')]);
+    }
   });
 });
