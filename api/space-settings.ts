@@ -36,7 +36,9 @@ export async function changeSpace(deps: Deps, space: Space, update: UpdateSpace)
     // All of them, so that a call that is made again also ends what the first one left.
     for (const alias of changed.aliases) {
       await closeMemorySpace(client, alias);
-      await closeLeadership(client, alias);
+      if ((await getLeadership(deps.db, { cid: alias, now: deps.now() })) === null) {
+        await closeLeadership(client, alias);
+      }
     }
   });
   return changed;

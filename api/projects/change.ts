@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
-import { MembridgeError } from '../../contract/errors.ts';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
@@ -157,10 +157,16 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
   const isSpace = (await getSpace(deps.db, { cid }))?.canonical_id === cid;
   if (!isSpace) await release(deps, cid, nameOf(caller));
   const nodes = await deleteProject(deps.db, { id, now: deps.now() });
+  // The project is gone by now, whatever becomes of this: its workflows find that out by themselves.
   await callEngine(deps.engine, async (client) => {
     if (!isSpace) await closeLeadership(client, cid);
     // What was asked for while this went on.
     for (const node of nodes ?? []) await cancelClone(client, id, node);
+  }).catch((error: unknown) => {
+    deps.logger.warn(
+      { project: id, reason: errorMessage(error) },
+      'a deleted project could not be tidied up after',
+    );
   });
 }
 

@@ -3,7 +3,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { ServerEvent } from '../../contract/events.ts';
 import type { Space } from '../../contract/memory.ts';
 import type { Database, Executor } from '../connect.ts';
-import { jobs, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
+import { jobs, managedProjects, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
 import { moveLeadership } from './record-leadership.ts';
@@ -77,6 +77,11 @@ async function moveTo(tx: Executor, from: string, { cid, name }: SpaceChange): P
   await tx.update(originalNodes).set({ cid }).where(eq(originalNodes.cid, from));
   await tx.update(spaceNodes).set({ cid }).where(eq(spaceNodes.cid, from));
   await tx.update(spaceNodeSettings).set({ cid }).where(eq(spaceNodeSettings.cid, from));
-  await moveLeadership(tx, from, cid);
+  // A project of the same id keeps its primary; the space then has none until one is selected.
+  const projects = await tx
+    .select({ id: managedProjects.id })
+    .from(managedProjects)
+    .where(eq(managedProjects.canonical_id, from));
+  if (projects.length === 0) await moveLeadership(tx, from, cid);
   await tx.update(jobs).set({ canonical_id: cid, project: name }).where(eq(jobs.canonical_id, from));
 }
