@@ -114,6 +114,8 @@ async function fetchFrom(
       prevSha = await verifyFetched(session, cid, name, bytes);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
+      // That says nothing against the segment, so nobody is asked to heal it; it is fetched again at the next sync.
+      if (error instanceof KeysUnreadable) return error.message;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
       continue;
@@ -210,7 +212,23 @@ async function healOwn(
   }
 }
 
-/** Judges a fetched segment by itself. @returns prev_sha of the segment. @throws Error when it does not verify */
+/**
+ * What a node's segments are verified with makes no sense as it lies in the store. An error of what lies there, not of the
+ * store: no other node's objects are the harder to have for it.
+ */
+class KeysUnreadable extends Error {
+  override readonly name = 'KeysUnreadable';
+
+  constructor(node: string) {
+    super(`the published keys of node ${node} cannot be read`);
+  }
+}
+
+/**
+ * Judges a fetched segment by itself.
+ * @returns prev_sha of the segment
+ * @throws KeysUnreadable when it cannot be judged, Error when it does not verify; MembridgeError store_*
+ */
 export async function verifyFetched(
   session: SyncSession,
   cid: string,
@@ -220,9 +238,7 @@ export async function verifyFetched(
   const segment = openSegment(bytes, name);
   const { header } = segment;
   const { certificate, unreadable } = await findCertificate(session, cid, name.node, header.key_id);
-  if (unreadable) {
-    throw new MembridgeError('store_refused', `The published keys of node ${name.node} cannot be read.`);
-  }
+  if (unreadable) throw new KeysUnreadable(name.node);
   if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
   verifySegment(segment, cid, publicKeyOf(certificate.public_key));
   return header.prev_sha;
