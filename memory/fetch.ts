@@ -2,7 +2,6 @@ import { basename } from 'node:path';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import {
-  certificateKey,
   headPrefix,
   nameHash,
   parseSegmentKey,
@@ -13,7 +12,7 @@ import {
   type SegmentName,
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { findCertificate, forgetCertificate, publishCertificate, writeHead } from './publish.ts';
+import { findCertificate, forgetCertificate, publishCertificate, readKeys, writeHead } from './publish.ts';
 import { FIRST_PREV_SHA, openSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { publicKeyOf } from './signing.ts';
@@ -205,7 +204,9 @@ async function healOwn(
       ledger.spaces.setHeadEtag(space.id, '');
     }
   });
-  if ((await store.get(certificateKey(cid, identity.node))) === null) forgetCertificate(ledger, cid);
+  const published = await readKeys(store, cid, identity.node, identity.controlPublicKey);
+  // Lost or rotten: what peers verify this node's segments with is not there.
+  if (published.certificates.length === 0) forgetCertificate(ledger, cid);
   if (!lost) {
     await publishCertificate(session, cid);
     await writeHead(session, ledger.spaces.get(cid));
@@ -220,7 +221,7 @@ class KeysUnreadable extends Error {
   override readonly name = 'KeysUnreadable';
 
   constructor(node: string) {
-    super(`the published keys of node ${node} cannot be read`);
+    super(`the published keys of node ${node} cannot be read; its next sync writes them anew`);
   }
 }
 

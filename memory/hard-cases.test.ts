@@ -91,6 +91,17 @@ it('a lost certificate is published again', async () => {
   expect(b.count('observations')).toBe(24);
 });
 
+it('a certificate that rotted in the store is published again', async () => {
+  const a = fleet.add('a', '13.25.3');
+  const b = fleet.add('b', '13.25.3');
+  writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
+  await a.engine.push(fleet.space, CALL);
+  await a.options.store.put(`projects/${fleet.space.cid}/memory/v1/keys/a.json`, Buffer.from('{"format":'));
+  await a.engine.pull(fleet.space, true, CALL);
+  expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+  expect(b.count('observations')).toBe(24);
+});
+
 it('keys of one node that cannot be read stop nobody else', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
