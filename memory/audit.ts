@@ -46,7 +46,7 @@ function auditPage(
         const row = reader.byId(kind, id);
         if (row === null) continue;
         if (ledger.marks.get(kind, id) === null) {
-          nameRow(ledger, changes, row);
+          nameRow(reader, ledger, changes, row);
           // It lies below what was considered for sending: somebody gave it its id, or ids began anew.
           changes.offer(kind, id);
         } else if (changes.notice(row)) audited.changed += 1;

@@ -132,15 +132,26 @@ export class Changes {
   }
 
   /**
-   * A session was deleted and another row bears its name before anybody noticed: it is the same memory, born again.
+   * A memory that is dead, or whose row is gone without anybody having noticed, is written again in another row: it is the
+   * same one, born again where somebody was told of it.
+   */
+  takeOver(entity: Entity, row: number): void {
+    const { ledger } = this.#context;
+    const { kind, row: former } = entity;
+    if (entity.dead || entity.version.counter > 0) this.revive(entity, row);
+    else ledger.entities.save({ ...entity, row, spaces: isStub(entity) ? 0 : entity.spaces });
+    // Other memories that the former row held are gone with it: its mark will say so.
+    if (former !== null && ledger.entities.byRow(kind, former) === null) ledger.marks.remove(kind, former);
+  }
+
+  /**
+   * A session was deleted and another row bears its name before anybody noticed.
    * @param row the session's row now, of which no space was told by another key
    */
   replace(entity: Entity, row: number): void {
     const { ledger } = this.#context;
     for (const { key } of ledger.entities.allByRow('session', row)) ledger.entities.forget(key);
-    if (entity.row !== null) ledger.marks.remove('session', entity.row);
-    if (entity.dead || entity.version.counter > 0) this.revive(entity, row);
-    else ledger.entities.save({ ...entity, row, spaces: isStub(entity) ? 0 : entity.spaces });
+    this.takeOver(entity, row);
   }
 
   /** Has every space that knows a memory be told of parts of it, but one where one is given. */

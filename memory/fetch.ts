@@ -2,7 +2,6 @@ import { basename } from 'node:path';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import {
-  certificateKey,
   headPrefix,
   nameHash,
   parseSegmentKey,
@@ -13,7 +12,7 @@ import {
   type SegmentName,
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { findCertificate, forgetCertificate, publishCertificate, writeHead } from './publish.ts';
+import { findCertificate, forgetCertificate, publishCertificate, readKeys, writeHead } from './publish.ts';
 import { FIRST_PREV_SHA, openSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { publicKeyOf } from './signing.ts';
@@ -114,6 +113,8 @@ async function fetchFrom(
       prevSha = await verifyFetched(session, cid, name, bytes);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
+      // That says nothing against the segment, so nobody is asked to heal it; it is fetched again at the next sync.
+      if (error instanceof KeysUnreadable) return error.message;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
       continue;
@@ -203,14 +204,32 @@ async function healOwn(
       ledger.spaces.setHeadEtag(space.id, '');
     }
   });
-  if ((await store.get(certificateKey(cid, identity.node))) === null) forgetCertificate(ledger, cid);
+  const published = await readKeys(store, cid, identity.node, identity.controlPublicKey);
+  // Lost or rotten: what peers verify this node's segments with is not there.
+  if (published.certificates.length === 0) forgetCertificate(ledger, cid);
   if (!lost) {
     await publishCertificate(session, cid);
     await writeHead(session, ledger.spaces.get(cid));
   }
 }
 
-/** Judges a fetched segment by itself. @returns prev_sha of the segment. @throws Error when it does not verify */
+/**
+ * What a node's segments are verified with makes no sense as it lies in the store. An error of what lies there, not of the
+ * store: no other node's objects are the harder to have for it.
+ */
+class KeysUnreadable extends Error {
+  override readonly name = 'KeysUnreadable';
+
+  constructor(node: string) {
+    super(`the published keys of node ${node} cannot be read; its next sync writes them anew`);
+  }
+}
+
+/**
+ * Judges a fetched segment by itself.
+ * @returns prev_sha of the segment
+ * @throws KeysUnreadable when it cannot be judged, Error when it does not verify; MembridgeError store_*
+ */
 export async function verifyFetched(
   session: SyncSession,
   cid: string,
@@ -220,9 +239,7 @@ export async function verifyFetched(
   const segment = openSegment(bytes, name);
   const { header } = segment;
   const { certificate, unreadable } = await findCertificate(session, cid, name.node, header.key_id);
-  if (unreadable) {
-    throw new MembridgeError('store_refused', `The published keys of node ${name.node} cannot be read.`);
-  }
+  if (unreadable) throw new KeysUnreadable(name.node);
   if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
   verifySegment(segment, cid, publicKeyOf(certificate.public_key));
   return header.prev_sha;

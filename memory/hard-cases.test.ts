@@ -91,6 +91,40 @@ it('a lost certificate is published again', async () => {
   expect(b.count('observations')).toBe(24);
 });
 
+it('a certificate that rotted in the store is published again', async () => {
+  const a = fleet.add('a', '13.25.3');
+  const b = fleet.add('b', '13.25.3');
+  writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
+  await a.engine.push(fleet.space, CALL);
+  await a.options.store.put(`projects/${fleet.space.cid}/memory/v1/keys/a.json`, Buffer.from('{"format":'));
+  await a.engine.pull(fleet.space, true, CALL);
+  expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+  expect(b.count('observations')).toBe(24);
+});
+
+it('keys of one node that cannot be read stop nobody else', async () => {
+  const a = fleet.add('a', '13.25.3');
+  const b = fleet.add('b', '13.25.3');
+  writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
+  writeHistory(b.db, { name: 'beta', seed: 2, observations: 24, from: JANUARY });
+  await a.engine.push(fleet.space, CALL);
+  const { store } = a.options;
+  const key = `projects/${fleet.space.cid}/memory/v1/keys/a.json`;
+  const keys = (await store.get(key)) ?? Buffer.alloc(0);
+  await store.put(key, keys.subarray(0, 40));
+  // All that the store holds is of that node.
+  const { problems, inserted } = await b.engine.pull(fleet.space, true, CALL);
+  expect(problems).toEqual([{ node: 'a', problem: expect.stringContaining('keys of node a') as string }]);
+  expect(inserted).toBe(0);
+  expect((await b.engine.push(fleet.space, CALL)).rows).toBeGreaterThan(24);
+  await store.put(key, keys);
+  // Not heard of by a head that moved: what could not be judged is fetched again.
+  expect((await b.engine.pull(fleet.space, false, CALL)).problems).toEqual([]);
+  expect(b.count('observations')).toBe(48);
+  // Nobody was asked to heal what was never damaged.
+  expect((await a.engine.push(fleet.space, CALL)).rows).toBe(0);
+});
+
 it('a store that lost everything gets it back from the nodes', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');

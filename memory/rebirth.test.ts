@@ -1,3 +1,4 @@
+import { copyFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
 
@@ -13,9 +14,14 @@ beforeEach(async () => {
 afterEach(() => fleet.close());
 
 async function begin(observations: number): Promise<void> {
-  a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'first', startedAt: JANUARY });
-  for (let n = 0; n < observations; n += 1) observe(a, n, 'first');
+  writeAll(a, observations);
   await settle(fleet.space, [a, b, c]);
+}
+
+/** One session with so many observations. */
+function writeAll(node: TestNode, observations: number): void {
+  node.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'first', startedAt: JANUARY });
+  for (let n = 0; n < observations; n += 1) observe(node, n, 'first');
 }
 
 /** The same observation every time, but for its project. */
@@ -61,6 +67,66 @@ describe('a memory that is written again after it was deleted', () => {
     await settle(fleet.space, [a, b, c]);
     expect(projects(b)[3]).toBe('again');
     expect([b, c].map((node) => node.hash())).toEqual([a.hash(), a.hash()]);
+  });
+
+  it('is no twin of its own row that is gone, where nobody has noticed that it is', async () => {
+    for (const node of [a, b]) writeAll(node, 100);
+    await a.engine.audit(CALL, { deep: true });
+    // Below the newest rows, which a push looks at.
+    a.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
+    observe(a, 3, 'first');
+    await b.engine.push(fleet.space, CALL);
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map((node) => node.count('observations'))).toEqual([100, 100, 100]);
+    expect([b, c].map((node) => node.hash())).toEqual([a.hash(), a.hash()]);
+  });
+
+  it('is no twin of it either, where the fleet had been told of it, and what differs is told', async () => {
+    await begin(100);
+    a.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
+    observe(a, 3, 'again');
+    await a.engine.push(fleet.space, CALL);
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map((node) => projects(node)[3])).toEqual(['again', 'again', 'again']);
+    await a.engine.audit(CALL, { deep: true });
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map((node) => node.count('observations'))).toEqual([100, 100, 100]);
+  });
+
+  it('is no twin of it either, where a merge wrote it and the ledger was put back to before that', async () => {
+    for (const node of [a, b]) writeAll(node, 2);
+    await a.engine.audit(CALL, { deep: true });
+    await b.engine.push(fleet.space, CALL);
+    a.db.exec(`DELETE FROM observations WHERE title = 'title 1'`);
+    await a.engine.close();
+    const { ledgerPath } = a.options;
+    copyFileSync(ledgerPath, `${ledgerPath}.kept`);
+    expect((await a.engine.pull(fleet.space, true, CALL)).inserted).toBe(1);
+    await a.engine.close();
+    for (const suffix of ['-wal', '-shm']) rmSync(`${ledgerPath}${suffix}`, { force: true });
+    copyFileSync(`${ledgerPath}.kept`, ledgerPath);
+    await a.engine.audit(CALL, { deep: true });
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map((node) => node.count('observations'))).toEqual([2, 2, 2]);
+  });
+
+  it('is written again for the fleet, too, that knows it without its secret', async () => {
+    const text = `the key is sk-ant-${'a'.repeat(40)}`;
+    const write = (): number =>
+      a.write.prompt({ contentSessionId: 's', number: 1, text, createdAt: JANUARY });
+    const prompts = (node: TestNode): unknown =>
+      node.db.prepare('SELECT prompt_text FROM user_prompts').pluck().all();
+    await begin(1);
+    write();
+    await settle(fleet.space, [a, b, c]);
+    const [redacted] = prompts(b) as string[];
+    expect(redacted).toMatch(/^the key is \[redacted:/);
+    a.db.exec('DELETE FROM user_prompts');
+    await settle(fleet.space, [a, b, c]);
+    expect(prompts(b)).toEqual([]);
+    write();
+    await settle(fleet.space, [a, b, c]);
+    expect([a, b, c].map(prompts)).toEqual([[text], [redacted], [redacted]]);
   });
 
   it('is the same on a machine that hears of it in another order', async () => {

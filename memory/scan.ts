@@ -35,7 +35,7 @@ export async function scanNewRows(
       for (const { kind, rows } of pages) {
         const last = rows.at(-1);
         if (last === undefined) continue;
-        found += rows.filter((row) => nameRow(ledger, changes, row)).length;
+        found += rows.filter((row) => nameRow(reader, ledger, changes, row)).length;
         ledger.entities.setScannedTo(kind, last.id);
         more ||= rows.length === PAGE;
       }
@@ -46,27 +46,40 @@ export async function scanNewRows(
 }
 
 /** Names a row unless it is named; whether it was new. */
-export function nameRow(ledger: Ledger, changes: Changes, row: MemoryRow): boolean {
+export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row: MemoryRow): boolean {
   const { kind, id } = row;
   if (ledger.marks.get(kind, id) !== null) return false;
   ledger.marks.set(kind, id, changes.markOf(row));
   if (ledger.entities.byRow(kind, id) !== null) return false;
-  const { key } = freeKey(ledger, row);
-  const known = ledger.entities.byKey(key);
-  // Somebody wrote again what was deleted.
-  if (known?.dead === true) changes.revive(known, id);
-  else ledger.entities.seen(key, kind, id);
+  const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
+  name(ledger, changes, freeKey(ledger, row, isThere).key, row);
   // Peers know a memory with secrets by the key that it has without them.
   const set = redactRow(row.set);
-  if (set !== row.set) ledger.entities.seen(freeKey(ledger, { ...row, set }).key, kind, id);
+  if (set !== row.set) name(ledger, changes, freeKey(ledger, { ...row, set }, isThere).key, row);
   return true;
 }
 
-/** The key of a row, with the lowest ordinal that no other row of this database has. */
-export function freeKey(ledger: Ledger, row: MemoryRow): { key: Buffer; ordinal: number } {
+/** Files that a row holds a memory: a new one, or one that was deleted and is written again. */
+function name(ledger: Ledger, changes: Changes, key: Buffer, { kind, id }: MemoryRow): void {
+  const known = ledger.entities.byKey(key);
+  if (known === null || (known.row === null && !known.dead)) ledger.entities.seen(key, kind, id);
+  else if (known.row !== id) changes.takeOver(known, id);
+}
+
+/**
+ * The key of a row, with the lowest ordinal that no other row of this database has.
+ * @param isThere whether another row of the kind is still there: one that is gone is no twin, whether or not anybody has
+ *   noticed yet. Nothing: whatever the ledger says is
+ */
+export function freeKey(
+  ledger: Ledger,
+  row: MemoryRow,
+  isThere: (other: number) => boolean = () => true,
+): { key: Buffer; ordinal: number } {
   for (let ordinal = 0; ; ordinal += 1) {
     const key = memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
     const holder = ledger.entities.byKey(key);
     if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };
+    if (!isThere(holder.row)) return { key, ordinal };
   }
 }

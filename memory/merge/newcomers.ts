@@ -32,7 +32,7 @@ export class Newcomers {
       const high = this.#reader.maxId(kind);
       for (let from = named; from < high;) {
         const rows = this.#reader.after(kind, from, PAGE);
-        for (const row of rows) nameRow(this.#ledger, this.#changes, row);
+        for (const row of rows) nameRow(this.#reader, this.#ledger, this.#changes, row);
         from = rows.at(-1)?.id ?? high;
       }
     }

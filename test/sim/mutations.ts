@@ -37,8 +37,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'nothing is lost: a lost certificate is published again',
     file: 'fetch.ts',
-    find: '=== null) forgetCertificate(ledger, cid);',
-    replace: '=== undefined) forgetCertificate(ledger, cid);',
+    find: 'if (published.certificates.length === 0) forgetCertificate(ledger, cid);',
+    replace: '',
   },
   {
     breaks: 'nothing is lost: what the store lost is sent again',
