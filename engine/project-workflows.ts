@@ -9,6 +9,7 @@ import {
   propagateProjectId,
   type CloneProjectInput,
   type CloneRequest,
+  type NodeSettled,
   type PropagateInput,
 } from '../contract/workflows.ts';
 import type { WorkflowRef } from './memory-workflows.ts';
@@ -85,10 +86,10 @@ export async function requestPropagation(
   }
 }
 
-/** Sends a workflow a message without arguments. One that has ended, or never was, is fine. */
-async function tell(client: Client, workflowId: string, message: string): Promise<void> {
+/** Sends a workflow a message. One that has ended, or never was, is fine. */
+async function tell(client: Client, workflowId: string, message: string, ...args: unknown[]): Promise<void> {
   try {
-    await client.workflow.getHandle(workflowId).signal(message);
+    await client.workflow.getHandle(workflowId).signal(message, ...args);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
@@ -102,13 +103,17 @@ export async function cancelClone(client: Client, projectId: string, node: strin
   await tell(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
 }
 
-/** Cancels everything that has many nodes work on a project, also what its schedule started. */
-export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
-  for (const action of ['clone', 'fetch'] as const) {
-    await tell(client, idOf(projectId, action), MESSAGES.cancelPropagation);
-  }
+/** Ids of everything that may have many nodes work on a project at the moment, also of what its schedule started. */
+async function propagationsOf(client: Client, projectId: string): Promise<string[]> {
+  const ids = (['clone', 'fetch'] as const).map((action) => idOf(projectId, action));
   const runs = `WorkflowId STARTS_WITH '${scheduledRunId(projectId)}' AND ExecutionStatus = 'Running'`;
-  for await (const { workflowId } of client.workflow.list({ query: runs })) {
+  for await (const { workflowId } of client.workflow.list({ query: runs })) ids.push(workflowId);
+  return ids;
+}
+
+/** Cancels everything that has many nodes work on a project. */
+export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
+  for (const workflowId of await propagationsOf(client, projectId)) {
     await tell(client, workflowId, MESSAGES.cancelPropagation);
   }
 }
@@ -119,13 +124,8 @@ export async function tellFailed(
   clone: { projectId: string; node: string; error: string },
 ): Promise<void> {
   const { projectId, node, error } = clone;
-  for (const action of ['clone', 'fetch'] as const) {
-    try {
-      await client.workflow
-        .getHandle(idOf(projectId, action))
-        .signal(MESSAGES.nodeSettled, { node, status: 'failed', error });
-    } catch (cause) {
-      if (!(cause instanceof WorkflowNotFoundError)) throw cause;
-    }
+  const settled: NodeSettled = { node, status: 'failed', error };
+  for (const workflowId of await propagationsOf(client, projectId)) {
+    await tell(client, workflowId, MESSAGES.nodeSettled, settled);
   }
 }

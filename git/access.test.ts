@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +13,7 @@ import {
   type GitServers,
   type GitSshServer,
 } from '../test/git-servers.ts';
-import { sweepAccess } from './access.ts';
+import { openAccess, sweepAccess } from './access.ts';
 
 let servers: GitServers;
 /** Null where there is no sshd and none can be installed: those tests are then skipped, which CI counts as failed. */
@@ -239,4 +240,25 @@ it('what a killed agent left of keys is removed at start', async () => {
   writeFileSync(join(node.work, 'other'), 'x');
   await sweepAccess(node.work);
   expect(readdirSync(node.work)).toEqual(['other']);
+});
+
+it('is asked for by git’s own words, of which a host with anything else in it gets nothing', async () => {
+  const where = { workDir: node.work, cwd: node.base };
+  const access = await openAccess('https://good.example/a', token('a-token-of-mine'), where);
+  const answer = (prompt: string) =>
+    spawnSync(access.env['GIT_ASKPASS'] ?? '', [prompt], { env: access.env, encoding: 'utf8' });
+  try {
+    expect(answer("Password for 'https://git@good.example': ").stdout).toBe('a-token-of-mine\n');
+    for (const prompt of [
+      "Password for 'https://good.example/@evil.example': ",
+      "Password for 'https://x@good.example/@evil.example': ",
+      "Password for 'https://good.example.evil.example': ",
+      "Password for 'http://good.example': ",
+      "Password for 'https://good.example:8443': ",
+    ]) {
+      expect(answer(prompt), prompt).toMatchObject({ status: 1, stdout: '' });
+    }
+  } finally {
+    await access.close();
+  }
 });

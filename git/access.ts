@@ -34,7 +34,8 @@ address=\${1#*" for '"}
 address=\${address%"': "}
 scheme=\${address%%://*}
 authority=\${address#*://}
-authority=\${authority%%/*}
+# What git decoded of an address may hold anything: an authority with a slash in it is none.
+case "$authority" in */*) exit 1 ;; esac
 [ "$scheme://\${authority##*@}" = "$MEMBRIDGE_GIT_ORIGIN" ] || exit 1
 case "$1" in
   Username*) printf '%s\\n' "$MEMBRIDGE_GIT_USER" ;;

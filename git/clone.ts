@@ -1,5 +1,5 @@
 /** The door of the git room: making a clone, bringing it up to date, asking its remote. */
-import { mkdir, rename, rmdir } from 'node:fs/promises';
+import { mkdir, realpath, rename, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
@@ -31,7 +31,7 @@ interface Work {
  */
 export async function cloneRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
   return await onTarget(given, context, async (work, target) => {
-    await sweepFolder(dirname(work.path));
+    await sweepFolder(dirname(work.path), await realpath(context.reposBase));
     if (target.holds === 'nothing' && (await makeClone(work))) {
       const { branch, commit } = await readState(work.git);
       return {

@@ -29,6 +29,9 @@ export const GIT_SETTINGS: readonly string[] = [
   `core.hooksPath=${devNull}`,
   'core.fsmonitor=false',
   'core.askPass=',
+  // What git asks for names the host as it is in the address (CVE-2024-50349), and nothing but the host.
+  'credential.sanitizePrompt=true',
+  'credential.useHttpPath=false',
   'core.quotePath=false',
   'gc.auto=0',
   'maintenance.auto=false',

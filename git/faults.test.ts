@@ -1,14 +1,23 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeGitNode, makeSpec, type GitNode } from '../test/git-node.ts';
 import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
-import { sweepPartials } from './partials.ts';
-import { groupLives } from './processes.ts';
+import { sweepFolder, sweepPartials } from './partials.ts';
+import { groupLives, startOf } from './processes.ts';
 
 let servers: GitServers;
 let node: GitNode;
@@ -125,6 +134,33 @@ describe('a clone that does not come', () => {
         expect(readdirSync(node.base)).toEqual([]);
       }
       expect(groupLives(group)).toBe(false);
+    }
+  });
+
+  it('is not what a repository holds, whatever that says of itself', async () => {
+    const victim = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+    const pid = victim.pid ?? 0;
+    const inside = join(node.base, 'app', '.x.membridge-0123456789ab.partial');
+    mkdirSync(join(node.base, 'app', '.git'), { recursive: true });
+    mkdirSync(inside);
+    const owner = { pid: 999_999_999, start: 'x', group: pid, groupStart: startOf(pid) };
+    writeFileSync(join(inside, 'owner.json'), JSON.stringify(owner));
+    try {
+      await sweepPartials(node.base);
+      await sweepFolder(join(node.base, 'app'), node.base);
+      expect(groupLives(pid)).toBe(true);
+      expect(existsSync(inside)).toBe(true);
+      // One of ours that names what is no group of ours is removed when it is old, and nobody is ended.
+      const ours = join(node.base, '.x.membridge-0123456789ab.partial');
+      mkdirSync(ours);
+      writeFileSync(join(ours, 'owner.json'), JSON.stringify({ ...owner, group: 1, groupStart: startOf(1) }));
+      utimesSync(ours, 1, 1);
+      await sweepPartials(node.base);
+      expect(existsSync(ours)).toBe(false);
+      expect(groupLives(pid)).toBe(true);
+    } finally {
+      victim.kill('SIGKILL');
+      rmSync(join(node.base, 'app'), { recursive: true });
     }
   });
 

@@ -3,9 +3,10 @@
  * can be told from what a living one is at: each says whose it is.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { z } from 'zod';
 import { endGroup, startOf } from './processes.ts';
 import { foldersBelow } from './walk.ts';
 
@@ -18,12 +19,15 @@ export interface Partial {
   remove(): Promise<void>;
 }
 
-interface Owner {
-  readonly pid: number;
-  readonly start: string | null;
-  readonly group?: number;
-  readonly groupStart?: string | null;
-}
+/** What a partial says of whose it is. It is only read where we write it, and checked all the same: it names what is ended. */
+const Owner = z.strictObject({
+  pid: z.number().int().positive(),
+  start: z.string().nullable(),
+  /** Never 0 or 1, which would stand for our own group, and for every process that there is. */
+  group: z.number().int().min(2).optional(),
+  groupStart: z.string().nullable().optional(),
+});
+type Owner = z.infer<typeof Owner>;
 
 const NAME = /^\..+\.membridge-[0-9a-f]{12}\.partial$/;
 
@@ -73,11 +77,12 @@ export function makePartial(target: string): Partial {
 
 /** Removes what killed processes left of clones anywhere below the folder of repositories. */
 export async function sweepPartials(reposBase: string): Promise<void> {
-  for await (const folder of foldersBelow(reposBase)) await sweepFolder(folder);
+  for await (const folder of foldersBelow(reposBase)) await sweepFolder(folder, reposBase);
 }
 
-/** Removes what killed processes left of clones in this folder. */
-export async function sweepFolder(folder: string): Promise<void> {
+/** Removes what killed processes left of clones in this folder. What is inside of a clone is a repository's, never ours. */
+export async function sweepFolder(folder: string, reposBase: string): Promise<void> {
+  if (isInsideClone(folder, reposBase)) return;
   const names = await readdir(folder).catch(() => []);
   for (const name of names.filter(isPartialName)) {
     const left = join(folder, name);
@@ -85,10 +90,17 @@ export async function sweepFolder(folder: string): Promise<void> {
   }
 }
 
+/** Whether a folder is, or lies in, a clone below the folder of repositories. That folder may itself lie in one: a home kept in git. */
+function isInsideClone(folder: string, reposBase: string): boolean {
+  const below = relative(reposBase, folder);
+  if (below === '' || below.startsWith('..') || isAbsolute(below)) return false;
+  return existsSync(join(folder, '.git')) || isInsideClone(dirname(folder), reposBase);
+}
+
 async function isAbandoned(folder: string): Promise<boolean> {
   let owner: Owner;
   try {
-    owner = JSON.parse(readFileSync(join(folder, OWNER), 'utf8')) as Owner;
+    owner = Owner.parse(JSON.parse(readFileSync(join(folder, OWNER), 'utf8')));
   } catch {
     return Date.now() - (statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0) > OWNERLESS_MS;
   }

@@ -36,6 +36,8 @@ export function groupLives(group: number): boolean {
 
 /** Ends every process of a group: SIGTERM, after two seconds SIGKILL. Resolves when none is left. */
 export async function endGroup(group: number): Promise<void> {
+  // `kill(-1)` is not a group: it reaches everything that we may signal.
+  if (group < 2) return;
   for (const [signal, ms] of [
     ['SIGTERM', TERM_MS],
     ['SIGKILL', KILL_MS],

@@ -4,6 +4,9 @@ import type { CloneProgress } from '../contract/projects.ts';
 const PROGRESS =
   /^(?:remote: )?([A-Z][a-z]+(?: [a-z]+)*): +(?:(\d{1,3})% \(\d+\/\d+\)|\d+)(?:, ([\d.]+) (bytes|KiB|MiB|GiB|TiB))?/;
 
+/** Characters of a line that has not ended which are kept. */
+const LONGEST_LINE = 1_000;
+
 const UNITS: Record<string, number> = { bytes: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
 /** Whether a line of git's stderr only tells how far it is. */
@@ -26,7 +29,8 @@ export class ProgressReader {
   /** Takes the next piece of stderr. Progress is told for each whole line, ended by a newline or a carriage return. */
   take(text: string): void {
     const lines = (this.#rest + text).split(/[\r\n]/);
-    this.#rest = lines.pop() ?? '';
+    // A server that never ends a line must not fill our memory; progress is short.
+    this.#rest = (lines.pop() ?? '').slice(-LONGEST_LINE);
     for (const line of lines) this.#line(line);
   }
 

@@ -10,7 +10,7 @@ const SHORTEST_KEY_LINE = 16;
 
 /** The text with no user name, password or token left in any address. */
 export function withoutUserinfo(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s'"@]*(?:@[^/\s'"@]*)*@/gi, '$1');
+  return text.replace(/((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}:\/\/)[^/\s'"]{0,4096}@/gi, '$1');
 }
 
 /**

@@ -25,6 +25,16 @@ describe('what git says', () => {
     ]);
   });
 
+  it('may be a line that never ends, and costs no more than its pieces', () => {
+    const seen: CloneProgress[] = [];
+    const reader = new ProgressReader((progress) => seen.push(progress));
+    for (let n = 0; n < 2_000; n += 1) reader.take('x'.repeat(16_384));
+    reader.take('\rReceiving objects:   7% (7/100)\r');
+    expect(seen).toEqual([{ phase: 'receiving objects', percent: 7, bytes: 0 }]);
+    // Quadratic, this would take minutes.
+    expect(withoutUserinfo(`${'a'.repeat(1_000_000)} https://me@host/x`)).toMatch(/ https:\/\/host\/x$/);
+  });
+
   it.each([
     ['fatal: unable to access: Could not resolve host: git.example.test', 'git_unreachable'],
     [

@@ -2,6 +2,7 @@ import {
   ActivityCancellationType,
   ActivityFailure,
   CancellationScope,
+  CancelledFailure,
   TimeoutFailure,
   allHandlersFinished,
   condition,
@@ -31,11 +32,11 @@ export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);
 /** Ends what runs and forgets what was asked before; what is asked after it is done. */
 export const cancelClone = defineSignal(MESSAGES.cancelClone);
 
-/** How long one attempt on a node may take, in milliseconds: after this nothing shows as cloning any more. */
-const ATTEMPT_MS = 2 * 3_600_000;
+/** How long git may take for one attempt, in milliseconds: after this nothing shows as cloning any more. */
+const GIT_MS = 2 * 3_600_000;
 
-/** git gives up a little earlier than the engine, and says why. */
-const GIT_MS = ATTEMPT_MS - 60_000;
+/** The same with the time that an agent lets it wait for its turn among the node's other clones. Heartbeats say that it lives. */
+const ATTEMPT_MS = 24 * 3_600_000;
 
 /** A node that has not taken the work by then is away (or busy): the status says so, and who asked need not wait for it. */
 const TAKEN_WITHIN = '15 seconds';
@@ -62,8 +63,8 @@ interface Current {
   readonly scope: CancellationScope;
   /** Whether its node is known to be away. */
   away: boolean;
-  /** Why its scope was cancelled, if it was by a message. */
-  ended: 'cancelled' | 'superseded' | null;
+  /** Why its scope was cancelled, if it was by a message; `done` when the node has answered: nobody joins it any more. */
+  ended: 'cancelled' | 'superseded' | 'done' | null;
 }
 
 /**
@@ -96,7 +97,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
   });
   setHandler(cancelClone, () => {
     for (const listener of listenersOf(requests.splice(0))) dropped.add(listener);
-    if (current === null) return;
+    if (current === null || current.ended === 'done') return;
     current.ended = 'cancelled';
     current.scope.cancel();
   });
@@ -104,7 +105,15 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
   let last: Settled | null = null;
   const begun = (): boolean => requests.length > 0 || dropped.size > 0;
   await condition(begun, NO_REQUEST_WAIT);
-  for (let request = requests.shift(); request !== undefined; request = requests.shift()) {
+  for (;;) {
+    const request = requests.shift();
+    if (request === undefined) {
+      await tellDropped();
+      await condition(allHandlersFinished);
+      // Something may have come in while that was waited for.
+      if (requests.length > 0 || dropped.size > 0) continue;
+      return last;
+    }
     // Whoever asked for the same meanwhile is served by this very round.
     const same = requests.filter((other) => isSame(other, request));
     requests.splice(0, requests.length, ...requests.filter((other) => !isSame(other, request)));
@@ -112,7 +121,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
     const round: Current = { request, listeners, scope: new CancellationScope(), away: false, ended: null };
     current = round;
     try {
-      last = await round.scope.run(() => serve(input, round));
+      last = await round.scope.run(() => serve(input, round, takeFetches));
     } catch (error) {
       if (!isCancellation(error)) {
         await tell(listeners, { node, status: 'failed', error: String(error) });
@@ -120,7 +129,11 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
       }
       last = await CancellationScope.nonCancellable(() => afterCancel(input, round, requests));
       // Somebody cancelled the workflow as a whole, in Temporal's own page.
-      if (round.ended === null) throw error;
+      if (round.ended === null) {
+        for (const listener of listenersOf(requests)) dropped.add(listener);
+        await CancellationScope.nonCancellable(tellDropped);
+        throw error;
+      }
     }
     current = null;
     await tellDropped();
@@ -129,9 +142,13 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
       await continueAsNew<typeof cloneProject>({ ...input, pending: requests });
     }
   }
-  await tellDropped();
-  await condition(allHandlersFinished);
-  return last;
+
+  /** Takes the looks at the clone out of what waits: they are not worth waiting for a node that is away. */
+  function takeFetches(): Set<string> {
+    const fetches = requests.filter(({ action }) => action === 'fetch');
+    requests.splice(0, requests.length, ...requests.filter(({ action }) => action !== 'fetch'));
+    return listenersOf(fetches);
+  }
 
   async function tellDropped(): Promise<void> {
     const listeners = new Set(dropped);
@@ -172,7 +189,11 @@ const refOf = ({ projectId, node }: CloneProjectInput) => {
   return { projectId, node, workflowId, runId };
 };
 
-async function serve(input: CloneProjectInput, round: Current): Promise<Settled> {
+async function serve(
+  input: CloneProjectInput,
+  round: Current,
+  takeFetches: () => Set<string>,
+): Promise<Settled> {
   const { node } = input;
   const { request, listeners } = round;
   const { action } = request;
@@ -195,10 +216,15 @@ async function serve(input: CloneProjectInput, round: Current): Promise<Settled>
       round.away = true;
       await control.recordCloneWaiting({ ...ref, action, detail: `waits for node ${node} to come back` });
       await tell(listeners, { node, status: 'pending', error: null });
+      await tell(takeFetches(), { node, status: 'failed', error: `Node ${node} is not there.` });
       return true;
     });
+    round.ended ??= 'done';
   } catch (error) {
-    if (isCancellation(error)) throw error;
+    // Cancelled while its node was dead: the engine's time-out comes first then.
+    if (isCancellation(error) || isEnding(round))
+      throw new CancelledFailure('cancelled', undefined, asError(error));
+    round.ended = 'done';
     const failure = isNotTaken(error)
       ? { code: 'clone_timeout', message: `Node ${node} is not there.` }
       : failureOf(error, { code: 'clone_timeout', message: `Node ${node} did not finish in time` });
@@ -213,6 +239,9 @@ async function serve(input: CloneProjectInput, round: Current): Promise<Settled>
     return await settle('cloned', null, result);
   });
 }
+
+const isEnding = ({ ended }: Current): boolean => ended === 'cancelled' || ended === 'superseded';
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /**
  * Does the work on the node's own queue.

@@ -83,7 +83,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     state = recorded ? next : known;
     if (event === 'selected') for (const part of Object.values(work)) part.notBefore = 0;
     changes += 1;
-    leaseOpen = true;
+    leaseOpen = state !== null;
     return recorded;
   };
 
@@ -117,9 +117,13 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   // Beside the loop: a snapshot may take longer than the lease, which has to be renewed meanwhile.
   let leading: Promise<void> | null = null;
   while (!closed) {
-    if (changes !== handled && state !== null) {
+    if (changes !== handled) {
       handled = changes;
-      renewAt = Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART;
+      // Recording may have taken longer than the lease: then it is looked at now.
+      renewAt =
+        state === null
+          ? Number.MAX_SAFE_INTEGER
+          : Math.min(Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART, state.expiresAt);
       writeAt = 0;
     }
     const now = Date.now();
@@ -158,17 +162,17 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   /** Renews the lease while its node lives; ends it when its time is over. @returns when to look again, epoch ms */
   async function renew(): Promise<number> {
     if (state?.primary == null) return Number.MAX_SAFE_INTEGER;
-    const { primary, leaseSeconds } = state;
+    const { primary, leaseSeconds, epoch } = state;
     const isLive = await control.isNodeLive({ cid, node: primary });
     const now = Date.now();
     if (isLive) {
       await adopt({ ...state, expiresAt: now + leaseSeconds * 1_000 }, null, 'engine');
-      setCurrentDetails(`${primary} is primary in epoch ${state.epoch}`);
+      setCurrentDetails(`${primary} is primary in epoch ${epoch}`);
       return now + (leaseSeconds * 1_000) / RENEW_PART;
     }
     if (now < state.expiresAt) return Math.min(now + RENEW_AGAIN_MS, state.expiresAt);
     await adopt({ ...state, primary: null }, 'expired', 'engine');
-    setCurrentDetails(`the lease of ${primary} (epoch ${state.epoch}) ran out; nobody is primary`);
+    setCurrentDetails(`the lease of ${primary} (epoch ${epoch}) ran out; nobody is primary`);
     return Number.MAX_SAFE_INTEGER;
   }
 

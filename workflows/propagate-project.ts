@@ -53,6 +53,8 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   let heard = 0;
   setHandler(nodeSettled, (told) => {
     heard += 1;
+    // That it waits is no answer yet to its being cancelled.
+    if (told.status === 'pending' && ending.has(told.node)) return;
     if (ending.delete(told.node) && (busy.has(told.node) || queue.includes(told.node))) return;
     busy.delete(told.node);
     waiting.delete(told.node);
@@ -100,6 +102,8 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   try {
     let shown: Propagation['state'] | null = null;
     for (;;) {
+      // Whatever is heard from here on is looked at in the next round.
+      const known = heard;
       if (cancels > cancelled) {
         cancelled = cancels;
         // Their answers are waited for: they end when git is dead.
@@ -118,13 +122,11 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
         busy.add(node);
         await control.requestClone({ projectId, node, action, notify: workflowId });
       }
-      const known = heard;
       const state =
         busy.size + queue.length + ending.size > 0 ? 'running' : waiting.size > 0 ? 'waiting' : 'done';
       const told = state === 'done' && cancelled > 0 ? 'cancelled' : state;
       if (told !== shown) await record(told);
       shown = told;
-      // Recording took a while: what was heard meanwhile counts.
       if (heard !== known) continue;
       if (state === 'done') break;
       if (workflowInfo().continueAsNewSuggested && allHandlersFinished()) {

@@ -83,8 +83,10 @@ export async function changeProject(
     throw error;
   }
   if (changed === null) throw notFound('project', project.id);
-  if (changed.canonical_id !== project.canonical_id)
+  if (changed.canonical_id !== project.canonical_id) {
     await takeLeadershipAlong(deps, project, changed, caller);
+  }
+  await tendLeaderships(deps, changed);
   return await lead(deps, changed, given.primary_node_id, caller);
 }
 
@@ -136,10 +138,20 @@ async function takeLeadershipAlong(
     return void (await lead(deps, after, after.primary_node_id ?? undefined, caller));
   }
   await renameLeadership(deps.db, { from, to });
-  const led = await getLeadership(deps.db, { cid: to, now: deps.now() });
+}
+
+/** Has the leadership of a project's id run, and those of its former ids end; so that a call that is made again also ends that. */
+async function tendLeaderships(deps: Deps, project: ManagedProject): Promise<void> {
+  const now = deps.now();
+  const led = await getLeadership(deps.db, { cid: project.canonical_id, now });
+  const former: string[] = [];
+  for (const cid of project.aliases) {
+    if ((await getLeadership(deps.db, { cid, now })) === null) former.push(cid);
+  }
+  if (led === null && former.length === 0) return;
   await callEngine(deps.engine, async (client) => {
-    await closeLeadership(client, from);
-    if (led !== null) await ensureLeadership(client, led);
+    if (led !== null && led.primary_node_id !== null) await ensureLeadership(client, led);
+    for (const cid of former) await closeLeadership(client, cid);
   });
 }
 

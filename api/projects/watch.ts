@@ -102,10 +102,11 @@ async function lookAtClone(deps: Deps, was: ProjectNodeStatus, online: boolean):
     };
     const message = `Its workflow ${how} without a result; clone it again.`;
     const outcome = { kind: 'failed' as const, code: 'clone_failed', message };
-    await recordCloneFinished(deps.db, { ...ref, action: 'clone', outcome, now, onlyIfOpen: true });
+    // Told first: once it is recorded, nobody looks at it any more.
     await callEngine(deps.engine, (client) =>
       tellFailed(client, { projectId: was.project_id, node: was.node_id, error: message }),
     );
+    await recordCloneFinished(deps.db, { ...ref, action: 'clone', outcome, now, onlyIfOpen: true });
     return;
   }
   const pending = nodeActivity(description.raw.pendingActivities ?? [], was.node_id);

@@ -28,9 +28,12 @@ export async function readTarget({ config, db }: KeepDeps): Promise<KeptTarget> 
   const kept = await readSettings(db, { keys: KEYS });
   const lastTest = testOf(kept.last_test, kept.last_test_error);
   const common = { url: kept.membridge_server_url ?? config.controlPlaneUrl, lastTest };
-  // A control plane's own key opens no other one: only a runtime alone has this name for the one elsewhere.
-  const fromEnvironment = config.roles.has('control') ? null : config.adminKey;
-  if (kept.admin_key === undefined) return { ...common, adminKey: fromEnvironment, adminKeyProblem: null };
+  // A control plane's own key opens no other one: only a runtime alone has this name for the one elsewhere; and it is for the address
+  // that the environment names.
+  const isTheirs = common.url !== null && originOf(common.url) === originOf(config.controlPlaneUrl);
+  const fromEnvironment = config.roles.has('control') || !isTheirs ? null : config.adminKey;
+  if ((kept.admin_key ?? '') === '' || kept.admin_key === undefined)
+    return { ...common, adminKey: fromEnvironment, adminKeyProblem: null };
   try {
     return { ...common, adminKey: unseal(config.signingKey, kept.admin_key, CONTEXT), adminKeyProblem: null };
   } catch (error) {
@@ -42,8 +45,12 @@ function testOf(at: string | undefined = '', error: string | undefined = ''): Ke
   return at === '' ? null : { at: Number(at), error: error === '' ? null : error };
 }
 
+const originOf = (url: string | null): string | null =>
+  url !== null && URL.canParse(url) ? new URL(url).origin : null;
+
 /**
- * Sets the address, the key, or both; what is not given stays as it is. The last test was of something else then.
+ * Sets the address, the key, or both; what is not given stays as it is. But a key is for the place that it was given for: an address
+ * with another origin and no new key forgets it. The last test was of something else then.
  * @throws MembridgeError bad_request for an address that is none
  */
 export async function saveTarget(
@@ -57,9 +64,12 @@ export async function saveTarget(
       fields: [{ field: 'membridge_server_url', problem }],
     });
   }
+  const before = (await readTarget({ config, db })).url;
+  const moves = url !== undefined && before !== null && originOf(url) !== originOf(before);
   await writeSettings(db, {
     values: {
       last_test: '',
+      ...(moves ? { admin_key: '' } : {}),
       ...(url === undefined ? {} : { membridge_server_url: url }),
       ...(input.adminKey === undefined
         ? {}

@@ -180,6 +180,29 @@ describe('the settings of the connection', () => {
     expect(JSON.stringify(kept)).not.toContain(ADMIN_KEY);
   });
 
+  test('an address elsewhere forgets the key: it is sent where it was given for, and nowhere else', async () => {
+    const seen: (string | undefined)[] = [];
+    const elsewhere = createServer((request, response) => {
+      seen.push(request.headers['x-membridge-admin'] as string | undefined);
+      response.end('{}');
+    });
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`;
+    try {
+      const saved = await ask('POST', '/api/runtime/config', { membridge_server_url: url });
+      expect(saved.body).toMatchObject({ membridge_server_url: url, admin_key_masked: '' });
+      await ask('POST', '/api/runtime/test-connection');
+      expect(seen.length).toBeGreaterThan(0);
+      expect(seen.every((key) => key === undefined)).toBe(true);
+    } finally {
+      await new Promise((resolve) => elsewhere.close(resolve));
+      await ask('POST', '/api/runtime/config', {
+        membridge_server_url: control.plane.url,
+        admin_key: ADMIN_KEY,
+      });
+    }
+  });
+
   test.each([
     [{ membridge_server_url: 'file:///etc/passwd' }, 'membridge_server_url'],
     [{ membridge_server_url: 'http://user:pass@host' }, 'membridge_server_url'],
