@@ -206,7 +206,9 @@ describe('a clone', () => {
   it('can be given up while it waits for its turn, and whoever comes next still waits', async () => {
     const spec = { repoUrl: address(servers.create(fresh(), { bytes: 2_000_000 }).name) };
     servers.open.trouble = { kind: 'slow', everyMs: 20 };
+    const sending = servers.open.sending();
     const first = node.clone(spec);
+    await sending;
     const stop = new AbortController();
     const second = node.clone(spec, { signal: stop.signal });
     const third = node.clone(spec);
