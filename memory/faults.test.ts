@@ -11,6 +11,7 @@ import { MembridgeError } from '../contract/errors.ts';
 import { compare, takeInventory, unite } from '../demo/inventory.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
+import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { freePort } from '../stack/ports.ts';
 import { startMinio } from '../stack/minio.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
@@ -152,6 +153,26 @@ describe('a store that fails', () => {
   });
 });
 
+/** Has another file, begun anew, take the place of a node's database, which is closed for it. */
+async function beginAnew(node: TestNode, fill: (begun: Database.Database) => void): Promise<void> {
+  await node.engine.close();
+  const begun = buildDatabase(`${node.path}.new`, '13.25.3');
+  fill(begun);
+  begun.close();
+  node.db.close();
+  for (const suffix of ['-wal', '-shm']) rmSync(`${node.path}${suffix}`, { force: true });
+  renameSync(`${node.path}.new`, node.path);
+}
+
+const saveByHand = (write: MemoryWriter, n: number): number =>
+  write.observation({
+    memorySessionId: 'manual',
+    project: 'p',
+    title: `title ${n}`,
+    narrative: 'text',
+    createdAt: JANUARY + n,
+  });
+
 describe('a ledger that is lost', () => {
   it('costs a new incarnation and no memory', async () => {
     const a = fleet.add('a', '13.25.3');
@@ -189,15 +210,11 @@ describe('a ledger that is lost', () => {
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await settle(fleet.space, [a, b]);
     const alpha = takeInventory(a.db);
-    await a.engine.close();
-    // Another file with ids past the old ones, of which nothing is left.
-    const begun = buildDatabase(`${a.path}.new`, '13.25.3');
-    writeHistory(begun, { name: 'anew', seed: 9, observations: 36, from: JANUARY });
-    begun.exec('DELETE FROM sdk_sessions');
-    begun.close();
-    a.db.close();
-    for (const suffix of ['-wal', '-shm']) rmSync(`${a.path}${suffix}`, { force: true });
-    renameSync(`${a.path}.new`, a.path);
+    await beginAnew(a, (begun) => {
+      // Ids past the old ones, of which nothing is left.
+      writeHistory(begun, { name: 'anew', seed: 9, observations: 36, from: JANUARY });
+      begun.exec('DELETE FROM sdk_sessions');
+    });
     const engine = fleet.reopen(a, {});
     await engine.pull(fleet.space, true, CALL);
     await engine.push(fleet.space, CALL);
@@ -206,6 +223,37 @@ describe('a ledger that is lost', () => {
     for (const path of [a.path, b.path]) {
       const db = new Database(path, { readonly: true });
       expect(compare(takeInventory(db), alpha), path).toEqual({ lost: 0, duplicated: 0 });
+      db.close();
+    }
+  });
+
+  it('nor for one that has a session of the same name, which says nothing', async () => {
+    const a = fleet.add('a', '13.25.3');
+    const b = fleet.add('b', '13.25.3');
+    // What a person saves by hand goes into a session that has one name on every machine.
+    const saved = { contentSessionId: 'manual', memorySessionId: 'manual', project: 'p' };
+    a.write.session({ ...saved, startedAt: JANUARY });
+    for (let n = 0; n < 12; n += 1) saveByHand(a.write, n);
+    await settle(fleet.space, [a, b]);
+    await beginAnew(a, (begun) => {
+      const write = new MemoryWriter(begun);
+      write.session({ ...saved, startedAt: JANUARY - 86_400_000 });
+      for (let n = 12; n < 30; n += 1) saveByHand(write, n);
+      begun.exec('DELETE FROM observations');
+    });
+    const engine = fleet.reopen(a, {});
+    for (let round = 0; round < 2; round += 1) {
+      await engine.push(fleet.space, CALL);
+      await b.engine.pull(fleet.space, true, CALL);
+      await engine.pull(fleet.space, true, CALL);
+      await b.engine.push(fleet.space, CALL);
+    }
+    await engine.close();
+    for (const path of [a.path, b.path]) {
+      const db = new Database(path, { readonly: true });
+      expect(db.prepare('SELECT count(*) FROM observations').pluck().get(), path).toBe(12);
+      const times = db.prepare('SELECT started_at_epoch, completed_at_epoch FROM sdk_sessions').raw().all();
+      expect(times, path).toEqual([[JANUARY - 86_400_000, JANUARY + 600_000]]);
       db.close();
     }
   });

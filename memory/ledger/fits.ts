@@ -1,12 +1,15 @@
 import type Database from 'better-sqlite3';
 import type { Changes } from '../changes.ts';
 import type { RowReader } from '../claude-mem/read.ts';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
 import { compareMarks } from '../marks.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Rows of each kind that are compared: so many of the newest, and of the oldest. */
 const SAMPLE = { opened: 3, running: 1 };
+
+/** The part of a session's mark that says when it began. */
+const BEGINNING = UNITS.session.findIndex(({ name }) => name === 'started_at');
 
 /** Marks that are read at a time when a surviving row is looked for. */
 const PAGE = 1_000;
@@ -37,7 +40,10 @@ export function ledgerFits(
   return !isAnotherFile || hasSurvivor(reader, ledger, changes);
 }
 
-/** Whether some row that the ledger knows is still there and the same memory; true where the ledger knows none. */
+/**
+ * Whether some row that the ledger knows is still there and the same memory; true where the ledger knows none. A session of
+ * the same name that began at another time says nothing: that may be another database's.
+ */
 function hasSurvivor(reader: RowReader, ledger: Ledger, changes: Changes): boolean {
   let known = 0;
   for (const kind of KINDS) {
@@ -46,7 +52,11 @@ function hasSurvivor(reader: RowReader, ledger: Ledger, changes: Changes): boole
     for (let from = 0; from < highest; from += PAGE) {
       for (const { row, mark } of ledger.marks.range(kind, from, from + PAGE)) {
         const found = reader.byId(kind, row);
-        if (found !== null) return !compareMarks(kind, mark, changes.markOf(found)).moved;
+        if (found === null) continue;
+        const { moved, units } = compareMarks(kind, mark, changes.markOf(found));
+        if (moved) return false;
+        // What a session is known by is its name alone, and those of manual ones are the same in every database.
+        if (kind !== 'session' || !units.includes(BEGINNING)) return true;
       }
     }
   }
