@@ -56,6 +56,13 @@ export function invalidInput(
   return new MembridgeError(code, `The ${where} is not valid. ${said}`, { fields });
 }
 
+/** The error of one field of a body that only the world can find wrong, in the form of those that a schema refuses. */
+export function badField(field: string, problem: string): MembridgeError {
+  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
+    fields: [{ field, problem }],
+  });
+}
+
 /** Answers what no route took. */
 export const unknownPath: RequestHandler = (req, res) => {
   sendProblem(
@@ -64,7 +71,7 @@ export const unknownPath: RequestHandler = (req, res) => {
   );
 };
 
-/** The last handler: any error becomes a problem; one that is none of the error table is logged whole and told as internal. */
+/** The last handler. Every error becomes a problem; one that is none of the error table is logged whole and told as internal. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, _req, res, next) => {
     const error = toMembridgeError(thrown);

@@ -1,6 +1,5 @@
 import type { PutNodeSettings, UpdateSpace } from '../contract/api.ts';
 import { canonicalId } from '../contract/canonical-id.ts';
-import { MembridgeError } from '../contract/errors.ts';
 import type { Space } from '../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../contract/nodes.ts';
 import { listLiveNodes } from '../db/queries/list-live-nodes.ts';
@@ -16,6 +15,7 @@ import { headPrefix } from '../memory/layout.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 import { notFound } from './not-found.ts';
+import { badField } from './problems.ts';
 import { describeSpace } from './spaces.ts';
 
 /**
@@ -111,12 +111,6 @@ async function checkTrusted(deps: Deps, space: Space, node: string, named: strin
   if (nobody !== undefined) {
     throw badField(`trust.${nobody}`, 'is no enrolled node, and none that ever wrote to this space');
   }
-}
-
-function badField(field: string, problem: string): MembridgeError {
-  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
-    fields: [{ field, problem }],
-  });
 }
 
 const unique = (values: readonly string[]): string[] => [...new Set(values)];

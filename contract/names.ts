@@ -14,6 +14,8 @@ export const leadershipId = (cid: string): string => `leadership:${cid}`;
 /** Ids of Temporal Schedules. */
 export const fetchScheduleId = (projectId: string): string => `fetch:${projectId}`;
 export const memoryScheduleId = (projectId: string): string => `project-memory:${projectId}`;
+/** How the ids of workflows begin that a schedule starts; the engine appends the time. */
+export const scheduledRunId = (scheduleId: string): string => `${scheduleId}:run`;
 
 /** Search attributes, registered at start; all are keywords. */
 export const SEARCH_ATTRIBUTES = [

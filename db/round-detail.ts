@@ -1,5 +1,6 @@
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
+import { readable } from './readable.ts';
 
 const DOING: Record<SyncAction, string> = {
   push: 'sending',
@@ -28,17 +29,11 @@ export function finishedDetail(result: SyncRoundResult): string {
     notes.push(`${rows(pull.waiting)} ${pull.waiting === 1 ? 'waits for its' : 'wait for their'} session`);
   }
   for (const { node, problem } of pull?.problems ?? []) notes.push(`${node}: ${problem}`);
-  return readable([sentence, ...notes].join('; '));
+  return readable([sentence, ...notes].join('; '), MAX_DETAIL);
 }
 
 /** Longest detail of a job, in characters: a sentence, not a log. */
 const MAX_DETAIL = 1_000;
-
-/** Text that PostgreSQL takes (it has no NUL) and a table cell can show. */
-function readable(text: string): string {
-  const line = text.replaceAll(/\p{Cc}+/gu, ' ');
-  return line.length <= MAX_DETAIL ? line : `${line.slice(0, MAX_DETAIL)} …`;
-}
 
 function rows(count: number): string {
   return `${count} ${count === 1 ? 'row' : 'rows'}`;

@@ -1,9 +1,4 @@
-import {
-  WithStartWorkflowOperation,
-  WorkflowNotFoundError,
-  type Client,
-  type Workflow,
-} from '@temporalio/client';
+import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
 import type { Leadership } from '../contract/leadership.ts';
 import {
   CONTROL_QUEUE,
@@ -13,6 +8,7 @@ import {
   type LeadershipState,
   type SelectRequest,
 } from '../contract/workflows.ts';
+import { tellWorkflow } from './tell.ts';
 
 function optionsOf(cid: string, known: Leadership | null) {
   const input: LeadershipInput = {
@@ -73,9 +69,5 @@ export async function ensureLeadership(client: Client, known: Leadership): Promi
 
 /** Ends the workflow of a leadership; one that has ended already is fine. */
 export async function closeLeadership(client: Client, cid: string): Promise<void> {
-  try {
-    await client.workflow.getHandle(leadershipId(cid)).signal(MESSAGES.closeLeadership);
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  }
+  await tellWorkflow(client, leadershipId(cid), MESSAGES.closeLeadership);
 }

@@ -1,11 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  WithStartWorkflowOperation,
-  WorkflowNotFoundError,
-  type Client,
-  type Workflow,
-} from '@temporalio/client';
-import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
+import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
 import {
   CONTROL_QUEUE,
   MESSAGES,
@@ -17,9 +11,8 @@ import {
   type SyncRoundResult,
 } from '../contract/workflows.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
-
-const PROJECT = defineSearchAttributeKey('MembridgeProject', SearchAttributeType.KEYWORD);
-const NODE = defineSearchAttributeKey('MembridgeNode', SearchAttributeType.KEYWORD);
+import { searchAttributes } from './search-attributes.ts';
+import { tellWorkflow } from './tell.ts';
 
 /** A new job's id: `job_` and 16 random hex digits. */
 export function newJobId(): string {
@@ -38,10 +31,7 @@ function syncOptions(input: SyncMemoryInput) {
     taskQueue: CONTROL_QUEUE,
     args: [input] as [SyncMemoryInput],
     staticSummary: `memory of ${input.space.projectId} on ${input.node}`,
-    typedSearchAttributes: new TypedSearchAttributes([
-      { key: PROJECT, value: input.space.projectId },
-      { key: NODE, value: input.node },
-    ]),
+    typedSearchAttributes: searchAttributes({ project: input.space.projectId, node: input.node }),
   };
 }
 
@@ -93,7 +83,7 @@ export async function ensureMemorySpace(client: Client, space: SpaceConfig): Pro
     taskQueue: CONTROL_QUEUE,
     args: [input],
     staticSummary: `memory space of ${space.projectId}`,
-    typedSearchAttributes: new TypedSearchAttributes([{ key: PROJECT, value: space.projectId }]),
+    typedSearchAttributes: searchAttributes({ project: space.projectId }),
     signal: MESSAGES.configureSpace,
     signalArgs: [space],
   });
@@ -101,11 +91,7 @@ export async function ensureMemorySpace(client: Client, space: SpaceConfig): Pro
 
 /** Ends the workflow of a space that was deleted; a workflow that has ended already is fine. */
 export async function closeMemorySpace(client: Client, cid: string): Promise<void> {
-  try {
-    await client.workflow.getHandle(memorySpaceId(cid)).signal(MESSAGES.closeSpace);
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  }
+  await tellWorkflow(client, memorySpaceId(cid), MESSAGES.closeSpace);
 }
 
 /**

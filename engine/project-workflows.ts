@@ -1,5 +1,4 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 import type { CloneAction } from '../contract/projects.ts';
 import {
   CONTROL_QUEUE,
@@ -7,15 +6,15 @@ import {
   cloneProjectId,
   fetchScheduleId,
   propagateProjectId,
+  scheduledRunId,
   type CloneProjectInput,
   type CloneRequest,
   type NodeSettled,
   type PropagateInput,
 } from '../contract/workflows.ts';
 import type { WorkflowRef } from './memory-workflows.ts';
-
-const PROJECT = defineSearchAttributeKey('MembridgeProject', SearchAttributeType.KEYWORD);
-const NODE = defineSearchAttributeKey('MembridgeNode', SearchAttributeType.KEYWORD);
+import { searchAttributes } from './search-attributes.ts';
+import { tellWorkflow } from './tell.ts';
 
 /**
  * Asks for a clone of one project on one node, or a look at it. What runs already for this project and node takes the request
@@ -33,10 +32,7 @@ export async function requestClone(
     taskQueue: CONTROL_QUEUE,
     args: [input],
     staticSummary: `${request.spec.name} on ${node}`,
-    typedSearchAttributes: new TypedSearchAttributes([
-      { key: PROJECT, value: request.spec.name },
-      { key: NODE, value: node },
-    ]),
+    typedSearchAttributes: searchAttributes({ project: request.spec.name, node }),
     signal: MESSAGES.requestClone,
     signalArgs: [request],
   });
@@ -46,9 +42,6 @@ export async function requestClone(
 /** The id of the workflow that has many nodes do one thing with a project. */
 const idOf = (projectId: string, action: CloneAction): string =>
   action === 'clone' ? propagateProjectId(projectId) : fetchScheduleId(projectId);
-
-/** How the ids of workflows begin that a project's fetch schedule starts; the engine appends the time. */
-export const scheduledRunId = (projectId: string): string => `${fetchScheduleId(projectId)}:run`;
 
 /** Has many nodes clone, update or look at a project; one that runs already takes the nodes in. */
 export async function requestPropagation(
@@ -62,7 +55,7 @@ export async function requestPropagation(
     taskQueue: CONTROL_QUEUE,
     args: [rest] as [PropagateInput],
     staticSummary: `${input.action} ${name} on ${input.nodes === null ? 'every node' : `${input.nodes.length} nodes`}`,
-    typedSearchAttributes: new TypedSearchAttributes([{ key: PROJECT, value: name }]),
+    typedSearchAttributes: searchAttributes({ project: name }),
   };
   for (;;) {
     try {
@@ -86,27 +79,18 @@ export async function requestPropagation(
   }
 }
 
-/** Sends a workflow a message. One that has ended, or never was, is fine. */
-async function tell(client: Client, workflowId: string, message: string, ...args: unknown[]): Promise<void> {
-  try {
-    await client.workflow.getHandle(workflowId).signal(message, ...args);
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  }
-}
-
 /**
  * Cancels what one node does with a project. By a message rather than by cancelling the workflow: what is asked for afterwards comes
  * after it, and is done.
  */
 export async function cancelClone(client: Client, projectId: string, node: string): Promise<void> {
-  await tell(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
+  await tellWorkflow(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
 }
 
 /** Ids of everything that may have many nodes work on a project at the moment, also of what its schedule started. */
 async function propagationsOf(client: Client, projectId: string): Promise<string[]> {
   const ids = (['clone', 'fetch'] as const).map((action) => idOf(projectId, action));
-  const runs = `WorkflowId STARTS_WITH '${scheduledRunId(projectId)}' AND ExecutionStatus = 'Running'`;
+  const runs = `WorkflowId STARTS_WITH '${scheduledRunId(fetchScheduleId(projectId))}' AND ExecutionStatus = 'Running'`;
   for await (const { workflowId } of client.workflow.list({ query: runs })) ids.push(workflowId);
   return ids;
 }
@@ -114,7 +98,7 @@ async function propagationsOf(client: Client, projectId: string): Promise<string
 /** Cancels everything that has many nodes work on a project. */
 export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
   for (const workflowId of await propagationsOf(client, projectId)) {
-    await tell(client, workflowId, MESSAGES.cancelPropagation);
+    await tellWorkflow(client, workflowId, MESSAGES.cancelPropagation);
   }
 }
 
@@ -126,6 +110,6 @@ export async function tellFailed(
   const { projectId, node, error } = clone;
   const settled: NodeSettled = { node, status: 'failed', error };
   for (const workflowId of await propagationsOf(client, projectId)) {
-    await tell(client, workflowId, MESSAGES.nodeSettled, settled);
+    await tellWorkflow(client, workflowId, MESSAGES.nodeSettled, settled);
   }
 }

@@ -8,6 +8,7 @@ import {
   CONTROL_QUEUE,
   fetchScheduleId,
   memoryScheduleId,
+  scheduledRunId,
   type PropagateInput,
 } from '../contract/workflows.ts';
 
@@ -30,8 +31,7 @@ function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
   return {
     type: 'startWorkflow' as const,
     workflowType: kind === 'fetch' ? 'propagateProject' : 'projectMemorySync',
-    // The engine appends the time, so that each run has a history of its own.
-    workflowId: `${idOf(kind, project.id)}:run`,
+    workflowId: scheduledRunId(idOf(kind, project.id)),
     taskQueue: CONTROL_QUEUE,
     args: kind === 'fetch' ? [fetch] : [{ projectId: project.id }],
     staticSummary: kind === 'fetch' ? `look at the clones of ${project.name}` : `memory of ${project.name}`,

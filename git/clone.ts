@@ -214,14 +214,10 @@ const isTaken = (error: unknown): boolean =>
 /** Removes the folders that were made for a clone that then did not come, as long as they are empty. */
 async function removeMade(folder: string, firstMade: string | undefined): Promise<void> {
   if (firstMade === undefined) return;
-  for (let here = folder; here.startsWith(firstMade); here = dirname(here)) {
-    if (
-      !(await rmdir(here).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return;
+  try {
+    for (let here = folder; here.startsWith(firstMade); here = dirname(here)) await rmdir(here);
+  } catch {
+    // Somebody else's files are in it by now.
   }
 }
 

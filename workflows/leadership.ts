@@ -50,7 +50,7 @@ const store = proxyLocalActivities<Pick<ControlActivities, 'writeLease'>>({
 /**
  * Who is primary of one space or project. A person selects a node; its lease is renewed while the node lives, and runs out when
  * it does not: then nobody is, until a person selects again. Each change of the primary is a new epoch, which everything that
- * a primary does carries, so that one that was deposed is refused. Losing every primary loses no memory: any node may write.
+ * a primary does carries, so that one that was deposed is refused. Losing every primary loses no memory, since every node may write.
  *
  * PostgreSQL is the judge of epochs; the lease's object, where nodes look before they publish, follows it.
  */

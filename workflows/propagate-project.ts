@@ -24,7 +24,7 @@ export const addNodes = defineSignal<[string[] | null]>(MESSAGES.addNodes);
 /** Cancels what was asked before; nodes that are added after it are served. */
 export const cancelPropagation = defineSignal(MESSAGES.cancelPropagation);
 
-/** Longer than a clone waits for its node (7 days) and works (5 attempts of 2 hours), in milliseconds. */
+/** A day longer than a clone waits for a node that is away, in milliseconds: who has not answered by then never will. */
 const DEADLINE_MS = 8 * 24 * 3_600_000;
 
 const control = proxyLocalActivities<ControlActivities>({

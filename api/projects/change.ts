@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
-import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { errorMessage } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
@@ -16,6 +16,7 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
 import { nameOf, promote, release } from '../leadership.ts';
 import { needNode, notFound } from '../not-found.ts';
+import { badField } from '../problems.ts';
 import type { Caller } from '../route.ts';
 
 /**
@@ -231,10 +232,4 @@ async function check(deps: Deps, given: UpdateManagedProject): Promise<void> {
   if (given.space != null && (await getSpace(deps.db, { cid: given.space })) === null) {
     throw notFound('space', given.space);
   }
-}
-
-function badField(field: string, problem: string): MembridgeError {
-  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
-    fields: [{ field, problem }],
-  });
 }

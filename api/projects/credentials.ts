@@ -10,6 +10,7 @@ import { getSealedCredential } from '../../db/queries/get-credential.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
 import { notFound } from '../not-found.ts';
+import { badField } from '../problems.ts';
 import { seal, unseal } from '../sealed.ts';
 import { sshKeyFingerprint } from './ssh-key.ts';
 
@@ -101,10 +102,4 @@ function infoOf(credential: PutCredential, now: number): CredentialInfo {
 function isLoopback(repoUrl: string): boolean {
   const { host } = parseGitUrl(repoUrl);
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-function badField(field: string, problem: string): MembridgeError {
-  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
-    fields: [{ field, problem }],
-  });
 }

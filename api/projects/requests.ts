@@ -28,6 +28,22 @@ export async function needManagedProject(deps: Deps, id: string): Promise<Manage
   return project;
 }
 
+/**
+ * The node that is to do something with a project: the one that is named, or its primary.
+ * @throws MembridgeError bad_request when none is named and there is no primary; not_found
+ */
+export async function needTargetNode(
+  deps: Deps,
+  project: ManagedProject,
+  nodeId: string | undefined,
+): Promise<string> {
+  const wanted = nodeId ?? project.primary_node_id;
+  if (wanted !== null) return (await needNode(deps, wanted)).id;
+  throw new MembridgeError('bad_request', `${project.name} has no primary node: name one as node_id.`, {
+    fields: [{ field: 'node_id', problem: 'is needed, since the project has no primary node' }],
+  });
+}
+
 /** A list of allowed hosts that was made shorter since the project was made holds for it, too. */
 function refuseForbiddenHost(deps: Deps, project: ManagedProject): void {
   const { host } = parseGitUrl(project.repo_url);
@@ -49,13 +65,7 @@ export async function acceptClone(
   nodeId: string | undefined,
 ): Promise<WorkflowRef & { node: string }> {
   refuseForbiddenHost(deps, project);
-  const wanted = nodeId ?? project.primary_node_id;
-  if (wanted === null) {
-    throw new MembridgeError('bad_request', `${project.name} has no primary node: name one as node_id.`, {
-      fields: [{ field: 'node_id', problem: 'is needed, since the project has no primary node' }],
-    });
-  }
-  const { id: node } = await needNode(deps, wanted);
+  const node = await needTargetNode(deps, project, nodeId);
   const request = { action: 'clone' as const, spec: toCloneSpec(project) };
   const ref = await callEngine(deps.engine, (client) =>
     requestClone(client, { projectId: project.id, node }, request),

@@ -32,7 +32,7 @@ export async function readTarget({ config, db }: KeepDeps): Promise<KeptTarget> 
   // that the environment names.
   const isTheirs = common.url !== null && originOf(common.url) === originOf(config.controlPlaneUrl);
   const fromEnvironment = config.roles.has('control') || !isTheirs ? null : config.adminKey;
-  if ((kept.admin_key ?? '') === '' || kept.admin_key === undefined)
+  if (kept.admin_key === undefined || kept.admin_key === '')
     return { ...common, adminKey: fromEnvironment, adminKeyProblem: null };
   try {
     return { ...common, adminKey: unseal(config.signingKey, kept.admin_key, CONTEXT), adminKeyProblem: null };

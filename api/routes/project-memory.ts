@@ -8,9 +8,8 @@ import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import type { Deps } from '../deps.ts';
 import { withHistoryUrl } from '../history-url.ts';
-import { needNode } from '../not-found.ts';
 import { ProblemError } from '../problems.ts';
-import { needManagedProject } from '../projects/requests.ts';
+import { needManagedProject, needTargetNode } from '../projects/requests.ts';
 import { defineRoute } from '../route.ts';
 import { acceptSync, waitForJob } from '../sync-requests.ts';
 
@@ -40,16 +39,10 @@ async function targetsOf(
   project: ManagedProject,
   body: z.infer<typeof SyncProjectMemory>,
 ): Promise<string[]> {
-  if (body.all) {
-    const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
-    if (live.length === 0) throw new MembridgeError('conflict', 'No node is online.');
-    return live;
-  }
-  const wanted = body.node_id ?? project.primary_node_id;
-  if (wanted !== null) return [(await needNode(deps, wanted)).id];
-  throw new MembridgeError('bad_request', `${project.name} has no primary node: name one as node_id.`, {
-    fields: [{ field: 'node_id', problem: 'is needed, since the project has no primary node' }],
-  });
+  if (!body.all) return [await needTargetNode(deps, project, body.node_id)];
+  const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
+  if (live.length === 0) throw new MembridgeError('conflict', 'No node is online.');
+  return live;
 }
 
 export const projectMemoryRoutes = [

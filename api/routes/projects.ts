@@ -75,7 +75,7 @@ export const projectRoutes = [
     tag,
     summary: 'Change what is given of a project',
     description:
-      'A new name gives it a new canonical id; the one before stays as an alias, and clones stay where they are. Another host drops the credential.',
+      'A new name gives it a new canonical id; the one before stays as an alias, and clones stay where they are. A repo_url with another protocol, host or port drops the credential.',
     params: ProjectId,
     body: UpdateManagedProject,
     status: 200,

@@ -1,19 +1,15 @@
-import { and, eq, inArray, sql } from 'drizzle-orm';
+import { and, eq } from 'drizzle-orm';
 import type { CloneProgress, ProjectNodeStatus } from '../../contract/projects.ts';
 import type { Database } from '../connect.ts';
 import { toProjectNode } from '../project-rows.ts';
+import { readable } from '../readable.ts';
 import { projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
-import { readable } from './record-clone.ts';
+import { LONGEST, isOpen } from './record-clone.ts';
 
 /** Clones whose work has not ended, as far as PostgreSQL knows. */
 export async function listOpenClones(db: Database): Promise<ProjectNodeStatus[]> {
-  const rows = await db.run((executor) =>
-    executor
-      .select()
-      .from(projectNodeStatus)
-      .where(inArray(projectNodeStatus.clone_status, ['pending', 'cloning'])),
-  );
+  const rows = await db.run((executor) => executor.select().from(projectNodeStatus).where(isOpen));
   return rows.map(toProjectNode);
 }
 
@@ -38,19 +34,12 @@ export async function recordCloneMoment(
       .update(projectNodeStatus)
       .set({
         clone_status: moment.status,
-        detail: readable(moment.detail),
-        progress: moment.progress === null ? sql`null` : moment.progress,
+        detail: readable(moment.detail, LONGEST),
+        progress: moment.progress,
         updated_at: now,
       })
-      .where(
-        and(
-          eq(projectNodeStatus.id, was.id),
-          eq(projectNodeStatus.run_id, was.run_id),
-          inArray(projectNodeStatus.clone_status, ['pending', 'cloning']),
-        ),
-      )
+      .where(and(eq(projectNodeStatus.id, was.id), eq(projectNodeStatus.run_id, was.run_id), isOpen))
       .returning();
-    if (row === undefined) return;
-    await emitClone(tx, row, now);
+    if (row !== undefined) await emitClone(tx, row, now);
   });
 }

@@ -3,8 +3,12 @@ import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import type { CloneAction, CloneResult } from '../../contract/projects.ts';
 import type { Database, Executor } from '../connect.ts';
+import { readable } from '../readable.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
+
+/** Characters of what git or an agent said that are kept. */
+export const LONGEST = 2_000;
 
 /** Which clone, and the workflow that works on it. */
 export interface CloneRef {
@@ -17,10 +21,14 @@ export interface CloneRef {
 const where = ({ projectId, node }: CloneRef) =>
   and(eq(projectNodeStatus.project_id, projectId), eq(projectNodeStatus.node_id, node));
 
-const isOpen = inArray(projectNodeStatus.clone_status, ['pending', 'cloning']);
+/** SQL that is true for a clone whose work has not ended. */
+export const isOpen = inArray(projectNodeStatus.clone_status, ['pending', 'cloning']);
 
 /** Whether a project and a node are both still there: what was removed meanwhile is not brought back. */
-async function arePresent(tx: Executor, { projectId, node }: CloneRef): Promise<boolean> {
+async function arePresent(
+  tx: Executor,
+  { projectId, node }: Pick<CloneRef, 'projectId' | 'node'>,
+): Promise<boolean> {
   const present = await tx
     .select({ id: managedProjects.id })
     .from(managedProjects)
@@ -82,7 +90,7 @@ export async function recordCloneAsked(
 ): Promise<boolean> {
   const { projectId, node, workflowId, now } = input;
   return await db.transaction(async (tx) => {
-    if (!(await arePresent(tx, { ...input, runId: '' }))) return false;
+    if (!(await arePresent(tx, input))) return false;
     const [row] = await tx
       .insert(projectNodeStatus)
       .values({
@@ -126,9 +134,9 @@ export async function recordCloneFinished(
       case 'failed':
         return {
           ...(action === 'clone' ? { clone_status: 'failed' as const } : {}),
-          detail: readable(outcome.message),
+          detail: readable(outcome.message, LONGEST),
           error_code: outcome.code,
-          error_message: readable(outcome.message),
+          error_message: readable(outcome.message, LONGEST),
         };
       case 'cancelled':
         if (action === 'fetch') return {};
@@ -156,7 +164,7 @@ export async function recordCloneFinished(
 function doneColumns(result: CloneResult, now: number): Partial<typeof projectNodeStatus.$inferInsert> {
   return {
     clone_status: 'cloned',
-    detail: readable(result.detail),
+    detail: readable(result.detail, LONGEST),
     error_code: null,
     error_message: null,
     repo_path: result.path,
@@ -169,9 +177,6 @@ function doneColumns(result: CloneResult, now: number): Partial<typeof projectNo
     checked_at: now,
   };
 }
-
-/** Text that PostgreSQL takes (it has no NUL), on one line. */
-export const readable = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, 2_000);
 
 const newId = (): string => `clone_${randomBytes(8).toString('hex')}`;
 

@@ -1,10 +1,14 @@
-import { and, desc, eq, lt, or, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, sql, type SQL } from 'drizzle-orm';
 import type { Leadership, LeadershipEvent } from '../../contract/leadership.ts';
 import type { LeadershipState } from '../../contract/workflows.ts';
 import type { Database, Executor } from '../connect.ts';
+import { readable } from '../readable.ts';
 import { leadershipEvents, leaderships, managedProjects } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
+
+/** Characters of an error that are kept. */
+const LONGEST = 1_000;
 
 /** Events of one leadership that are shown. */
 const SHOWN = 50;
@@ -31,42 +35,36 @@ export async function recordLeadership(
       issued_by: state.issuedBy,
     };
     const isSame = sql`${leaderships.epoch} = ${epoch} and ${leaderships.primary_node_id} is not distinct from ${primary}`;
-    const mayChange =
-      event === 'selected' || event === 'released'
-        ? or(lt(leaderships.epoch, epoch), isSame)
-        : event === 'expired'
-          ? eq(leaderships.epoch, epoch)
-          : isSame;
-    const recorded =
-      event === 'selected' || event === 'released'
-        ? await tx
-            .insert(leaderships)
-            .values({ cid, ...columns })
-            .onConflictDoUpdate({
-              target: leaderships.cid,
-              set: columns,
-              ...(mayChange === undefined ? {} : { setWhere: mayChange }),
-            })
-            .returning({ cid: leaderships.cid })
-        : await tx
-            .update(leaderships)
-            .set(columns)
-            .where(and(eq(leaderships.cid, cid), mayChange))
-            .returning({ cid: leaderships.cid });
+    const isNew = event === 'selected' || event === 'released';
+    const known = eq(leaderships.cid, cid);
+    const recorded = isNew
+      ? await tx
+          .insert(leaderships)
+          .values({ cid, ...columns })
+          .onConflictDoUpdate({
+            target: leaderships.cid,
+            set: columns,
+            setWhere: sql`${leaderships.epoch} < ${epoch} or ${isSame}`,
+          })
+          .returning({ cid: leaderships.cid })
+      : await tx
+          .update(leaderships)
+          .set(columns)
+          .where(and(known, event === 'expired' ? eq(leaderships.epoch, epoch) : isSame))
+          .returning({ cid: leaderships.cid });
     if (recorded.length === 0) return false;
     if (event !== null) {
       const told = { cid, epoch, event, at: now, primary_node_id: primary, by };
       await tx.insert(leadershipEvents).values(told).onConflictDoNothing();
     }
     // The project of this id begins its clones there.
-    const projects =
-      event === 'selected' || event === 'released'
-        ? await tx
-            .update(managedProjects)
-            .set({ primary_node_id: primary, updated_at: now })
-            .where(eq(managedProjects.canonical_id, cid))
-            .returning({ id: managedProjects.id })
-        : [];
+    const projects = isNew
+      ? await tx
+          .update(managedProjects)
+          .set({ primary_node_id: primary, updated_at: now })
+          .where(eq(managedProjects.canonical_id, cid))
+          .returning({ id: managedProjects.id })
+      : [];
     await tell(tx, cid, now);
     await emitProjects(
       tx,
@@ -98,9 +96,7 @@ export async function recordPrimaryAction(
     const done = what === 'snapshot' ? { last_snapshot_at: now } : { last_mirror_at: now };
     const recorded = await tx
       .update(leaderships)
-      .set(
-        error === null ? { ...done, last_error: null } : { last_error: error.replaceAll(/\p{Cc}+/gu, ' ') },
-      )
+      .set(error === null ? { ...done, last_error: null } : { last_error: readable(error, LONGEST) })
       .where(
         and(eq(leaderships.cid, cid), eq(leaderships.epoch, epoch), eq(leaderships.primary_node_id, node)),
       )
@@ -134,25 +130,22 @@ export async function getLeadership(
   db: Database,
   input: { cid: string; now: number },
 ): Promise<Leadership | null> {
-  const [found] = await db.run((executor) => find(executor, [input.cid], input.now));
+  const [found] = await db.run((executor) => find(executor, input.now, eq(leaderships.cid, input.cid)));
   return found ?? null;
 }
 
 /** Every leadership. */
 export async function listLeaderships(db: Database, input: { now: number }): Promise<Leadership[]> {
-  return await db.run((executor) => find(executor, null, input.now));
+  return await db.run((executor) => find(executor, input.now));
 }
 
 async function tell(tx: Executor, cid: string, now: number): Promise<void> {
-  const [leadership] = await find(tx, [cid], now);
+  const [leadership] = await find(tx, now, eq(leaderships.cid, cid));
   if (leadership !== undefined) await emitEvents(tx, [{ type: 'leadership', leadership }], now);
 }
 
-async function find(executor: Executor, cids: readonly string[] | null, now: number): Promise<Leadership[]> {
-  const rows = await executor
-    .select()
-    .from(leaderships)
-    .where(cids === null ? undefined : or(...cids.map((cid) => eq(leaderships.cid, cid))));
+async function find(executor: Executor, now: number, where?: SQL): Promise<Leadership[]> {
+  const rows = await executor.select().from(leaderships).where(where);
   return await Promise.all(
     rows.map(async ({ cid, ...row }) => {
       const events = await executor

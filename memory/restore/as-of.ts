@@ -16,7 +16,7 @@ export interface Arrival {
 /**
  * What of an operation had been written by a time: all of it, nothing (null), or the memory as a whole without the
  * registers that were written later. Of these the value stays as the oldest there is: another operation tells of the one
- * that stood then, if there was any.
+ * that stood then, if one was there.
  *
  * "Written" goes by the clock of the node that wrote. Where that was ahead of its time it is no proof: the operation counts
  * as written when it arrived, and a memory of which nobody knows that either was there, because a restore must not delete

@@ -1,11 +1,12 @@
-import { ActionIcon, Menu } from '@mantine/core';
+import { Menu } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { IconDots, IconTrash } from '@tabler/icons-react';
+import { IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
 import type { Space } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
+import { MoreMenu } from '../../components/MoreMenu.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 
 /** The space's menu; deleting asks first and says what stays. */
@@ -26,28 +27,16 @@ export function DeleteSpace({ space, onDeleted }: { space: Space; onDeleted: () 
   });
   return (
     <>
-      <Menu>
-        <Menu.Target>
-          <ActionIcon
-            variant="default"
-            size={36}
-            aria-label={`More actions for ${space.name}`}
-            data-testid="space-menu"
-          >
-            <IconDots size={16} />
-          </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item
-            className="danger"
-            leftSection={<IconTrash size={14} />}
-            onClick={() => setAsking(true)}
-            data-testid="space-delete"
-          >
-            Delete space…
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <MoreMenu of={space.name} testId="space-menu">
+        <Menu.Item
+          className="danger"
+          leftSection={<IconTrash size={14} />}
+          onClick={() => setAsking(true)}
+          data-testid="space-delete"
+        >
+          Delete space…
+        </Menu.Item>
+      </MoreMenu>
       <ConfirmDialog
         opened={asking}
         title={`Delete ${space.name}?`}

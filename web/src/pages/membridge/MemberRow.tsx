@@ -1,11 +1,11 @@
 import { Button, Tooltip } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
 import { memo } from 'react';
 import type { Job, Space } from '../../../../contract/memory.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { Ago } from '../../components/Ago.tsx';
-import { Light, Status } from '../../components/Status.tsx';
+import { NodeName } from '../../components/NodeName.tsx';
+import { Status } from '../../components/Status.tsx';
 import { bytes, count } from '../../format/numbers.ts';
 import { ACTIONS, SPACE_NODE_STATUSES, differences } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
@@ -31,7 +31,7 @@ export const MemberRow = memo(function MemberRow(props: {
 }) {
   const { record, node } = props;
   const now = useNow();
-  const presence = node === undefined ? 'unknown' : presenceOf(node, now);
+  const presence = node === undefined ? 'gone' : presenceOf(node, now);
   const online = presence === 'online';
   const id = record.node_id;
   const settings = props.space.settings.find(({ node_id }) => node_id === id);
@@ -42,22 +42,13 @@ export const MemberRow = memo(function MemberRow(props: {
   return (
     <tr data-testid={`member-row-${id}`}>
       <td>
-        <span className={styles.node}>
-          <Light tone={online ? 'good' : 'quiet'} label={online ? 'online' : 'offline'} />
-          {node === undefined ? (
-            <span className={styles.name}>{id}</span>
-          ) : (
-            <Link to="/nodes" search={{ node: id }} className={styles.name} data-testid={`member-link-${id}`}>
-              {id}
-            </Link>
+        <NodeName node={id} presence={presence} testId={`member-link-${id}`}>
+          {different !== '' && (
+            <span className="second-line" data-testid={`member-different-${id}`}>
+              {different}
+            </span>
           )}
-        </span>
-        {node === undefined && <span className="second-line">no longer enrolled</span>}
-        {different !== '' && (
-          <span className="second-line" data-testid={`member-different-${id}`}>
-            {different}
-          </span>
-        )}
+        </NodeName>
       </td>
       <td className={styles.status}>
         <MemberStatus record={record} online={online} waits={!online && props.unfinished !== undefined} />

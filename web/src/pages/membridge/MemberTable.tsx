@@ -1,7 +1,6 @@
-import { TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
 import { useMemo, useState } from 'react';
 import type { Job, Space } from '../../../../contract/memory.ts';
+import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
@@ -41,14 +40,12 @@ export function MemberTable(props: { space: Space; members: readonly Member[]; j
       flush
       actions={
         props.members.length >= FILTER_FROM && (
-          <TextInput
-            size="xs"
-            placeholder="Filter nodes"
-            aria-label="Filter the nodes of this space"
-            leftSection={<IconSearch size={14} aria-hidden />}
+          <FilterInput
+            what="nodes"
+            label="Filter the nodes of this space"
             value={typed}
-            onChange={(event) => setTyped(event.currentTarget.value)}
-            data-testid="members-filter"
+            onChange={setTyped}
+            testId="members-filter"
           />
         )
       }

@@ -1,7 +1,7 @@
-import { SegmentedControl, TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import { SegmentedControl } from '@mantine/core';
 import { useDeferredValue, useMemo, useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
+import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
@@ -59,15 +59,7 @@ export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: 
             aria-label="Show nodes"
             data-testid="nodes-status-filter"
           />
-          <TextInput
-            size="xs"
-            placeholder="Filter nodes"
-            aria-label="Filter nodes"
-            leftSection={<IconSearch size={14} aria-hidden />}
-            value={typed}
-            onChange={(event) => setTyped(event.currentTarget.value)}
-            data-testid="nodes-filter"
-          />
+          <FilterInput what="nodes" value={typed} onChange={setTyped} testId="nodes-filter" />
         </>
       }
     >

@@ -1,6 +1,5 @@
 import { Button, Checkbox } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 import { IconDownload, IconX } from '@tabler/icons-react';
 import { memo } from 'react';
 import type { ProjectNodeStatus } from '../../../../contract/projects.ts';
@@ -9,8 +8,8 @@ import { ActionButton } from '../../components/ActionButton.tsx';
 import { Ago } from '../../components/Ago.tsx';
 import { Copy } from '../../components/Copy.tsx';
 import { History } from '../../components/History.tsx';
+import { NodeName } from '../../components/NodeName.tsx';
 import { notifyFailure } from '../../components/notify.ts';
-import { Light } from '../../components/Status.tsx';
 import { bytes } from '../../format/numbers.ts';
 import { driftWords, hasClone, isUnderWay, shortCommit } from '../../format/project-words.ts';
 import { CloneState } from './CloneState.tsx';
@@ -42,7 +41,9 @@ export const CloneRow = memo(function CloneRow(props: {
         />
       </td>
       <td>
-        <NodeName node={node} presence={presence} isPrimary={props.isPrimary} />
+        <NodeName node={node} presence={presence} testId={`clone-node-${node}`}>
+          {props.isPrimary && <span className="second-line">primary</span>}
+        </NodeName>
       </td>
       <td className={styles.status}>
         <CloneState node={node} clone={clone} />
@@ -93,28 +94,6 @@ export const CloneRow = memo(function CloneRow(props: {
 /** The end of a path tells more than its beginning: a long one loses that. The button beside it copies the whole. */
 function endOf(path: string): string {
   return path.length <= 30 ? path : `…/${path.split('/').slice(-2).join('/')}`;
-}
-
-function NodeName({ node, presence, isPrimary }: Pick<MatrixRow, 'node' | 'presence' | 'isPrimary'>) {
-  return (
-    <>
-      <span className={styles.node}>
-        <Light
-          tone={presence === 'online' ? 'good' : 'quiet'}
-          label={presence === 'online' ? 'online' : 'offline'}
-        />
-        {presence === 'gone' ? (
-          <span className={styles.name}>{node}</span>
-        ) : (
-          <Link to="/nodes" search={{ node }} className={styles.name} data-testid={`clone-node-${node}`}>
-            {node}
-          </Link>
-        )}
-      </span>
-      {isPrimary && <span className="second-line">primary</span>}
-      {presence === 'gone' && <span className="second-line">no longer enrolled</span>}
-    </>
-  );
 }
 
 function Drift({ clone }: { clone: ProjectNodeStatus | null }) {

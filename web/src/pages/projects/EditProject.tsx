@@ -1,7 +1,7 @@
 import { Modal } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import { parseGitUrl } from '../../../../contract/git-url.ts';
+import { originOf } from '../../../../contract/git-url.ts';
 import type { Node } from '../../../../contract/nodes.ts';
 import type { ManagedProject } from '../../../../contract/projects.ts';
 import { restOf } from '../../api/problem.ts';
@@ -57,7 +57,8 @@ export function EditProject(props: { project: ManagedProject; fleet: readonly No
         >
           {drops && (
             <p className={styles.note} role="status" data-testid="edit-project-drops">
-              Another host: the credential is forgotten, since a secret goes to no host but its own.
+              Another protocol, host or port: the credential is forgotten, since a secret goes nowhere but
+              where it was meant for.
             </p>
           )}
         </ProjectFields>
@@ -77,10 +78,10 @@ export function EditProject(props: { project: ManagedProject; fleet: readonly No
   );
 }
 
-/** Whether an address lies on another host; one that is still being typed does not. */
+/** Whether a secret for one address is not for the other; one that is still being typed is taken for the same. */
 function isElsewhere(before: string, typed: string): boolean {
   try {
-    return parseGitUrl(before).host !== parseGitUrl(typed.trim()).host;
+    return originOf(before) !== originOf(typed.trim());
   } catch {
     return false;
   }

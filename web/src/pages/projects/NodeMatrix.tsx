@@ -1,8 +1,8 @@
-import { Checkbox, Select, TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import { Checkbox, Select } from '@mantine/core';
 import { useCallback, useState, type ReactNode } from 'react';
 import type { ManagedProject } from '../../../../contract/projects.ts';
 import { History } from '../../components/History.tsx';
+import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
@@ -79,14 +79,12 @@ export function NodeMatrix(props: {
               allowDeselect={false}
               data-testid="matrix-status-filter"
             />
-            <TextInput
-              size="xs"
-              placeholder="Filter nodes"
-              aria-label="Filter the nodes of this project"
-              leftSection={<IconSearch size={14} aria-hidden />}
+            <FilterInput
+              what="nodes"
+              label="Filter the nodes of this project"
               value={typed}
-              onChange={(event) => setTyped(event.currentTarget.value)}
-              data-testid="matrix-filter"
+              onChange={setTyped}
+              testId="matrix-filter"
             />
           </>
         )

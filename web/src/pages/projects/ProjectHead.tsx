@@ -1,9 +1,10 @@
-import { ActionIcon, Menu } from '@mantine/core';
-import { IconAdjustmentsHorizontal, IconDots, IconKey, IconTrash } from '@tabler/icons-react';
+import { Menu } from '@mantine/core';
+import { IconAdjustmentsHorizontal, IconKey, IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
 import type { ManagedProject } from '../../../../contract/projects.ts';
 import { Copy } from '../../components/Copy.tsx';
+import { MoreMenu } from '../../components/MoreMenu.tsx';
 import { Credential } from './Credential.tsx';
 import { DeleteProject } from './DeleteProject.tsx';
 import { EditProject } from './EditProject.tsx';
@@ -45,43 +46,31 @@ function ProjectMenu({ project, fleet }: { project: ManagedProject; fleet: reado
   const close = () => setOpen(null);
   return (
     <>
-      <Menu>
-        <Menu.Target>
-          <ActionIcon
-            variant="default"
-            size={36}
-            aria-label={`More actions for ${project.name}`}
-            data-testid="project-menu"
-          >
-            <IconDots size={16} />
-          </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item
-            leftSection={<IconAdjustmentsHorizontal size={14} />}
-            onClick={() => setOpen('edit')}
-            data-testid="project-edit"
-          >
-            Edit…
-          </Menu.Item>
-          <Menu.Item
-            leftSection={<IconKey size={14} />}
-            onClick={() => setOpen('credential')}
-            data-testid="project-credential"
-          >
-            Credential…
-          </Menu.Item>
-          <Menu.Divider />
-          <Menu.Item
-            className="danger"
-            leftSection={<IconTrash size={14} />}
-            onClick={() => setOpen('delete')}
-            data-testid="project-delete"
-          >
-            Delete project…
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <MoreMenu of={project.name} testId="project-menu">
+        <Menu.Item
+          leftSection={<IconAdjustmentsHorizontal size={14} />}
+          onClick={() => setOpen('edit')}
+          data-testid="project-edit"
+        >
+          Edit…
+        </Menu.Item>
+        <Menu.Item
+          leftSection={<IconKey size={14} />}
+          onClick={() => setOpen('credential')}
+          data-testid="project-credential"
+        >
+          Credential…
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item
+          className="danger"
+          leftSection={<IconTrash size={14} />}
+          onClick={() => setOpen('delete')}
+          data-testid="project-delete"
+        >
+          Delete project…
+        </Menu.Item>
+      </MoreMenu>
       {open === 'edit' && <EditProject project={project} fleet={fleet} onClose={close} />}
       {open === 'credential' && <Credential project={project} onClose={close} />}
       <DeleteProject project={project} opened={open === 'delete'} onClose={close} />

@@ -1,7 +1,7 @@
-import { Chip, TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
+import { Chip } from '@mantine/core';
 import { useDeferredValue, useMemo, useState } from 'react';
 import type { ManagedProject } from '../../../../contract/projects.ts';
+import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
@@ -58,15 +58,7 @@ export function ProjectsTable(props: {
               ))}
             </div>
           )}
-          <TextInput
-            size="xs"
-            placeholder="Filter projects"
-            aria-label="Filter projects"
-            leftSection={<IconSearch size={14} aria-hidden />}
-            value={typed}
-            onChange={(event) => setTyped(event.currentTarget.value)}
-            data-testid="projects-filter"
-          />
+          <FilterInput what="projects" value={typed} onChange={setTyped} testId="projects-filter" />
         </>
       }
     >

@@ -9,7 +9,7 @@ export function tagsOf(projects: readonly ManagedProject[]): string[] {
 /**
  * The projects that are asked for, by name.
  * @param typed words that each occur in the name, the address, the ids or the tags
- * @param tag one tag that they have; undefined: any
+ * @param tag one tag that they have; all, when undefined
  */
 export function findProjects(
   projects: readonly ManagedProject[],

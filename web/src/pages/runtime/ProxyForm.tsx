@@ -8,7 +8,7 @@ import { wordsOf } from '../../api/problem.ts';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './ProxyForm.module.css';
 
-/** Sets the control plane to ask, and tests what is set. A key that is there stays unless another is typed. */
+/** Sets the control plane to ask, and tests what is set. A key that is there stays unless another is typed, or the address is another server's. */
 export function ProxyForm({ config }: { config: RuntimeConfig }) {
   const cache = useQueryClient();
   const [typedUrl, setTypedUrl] = useState<string | null>(null);
@@ -66,7 +66,7 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
         description={
           config.admin_key_masked === ''
             ? 'MEMBRIDGE_ADMIN_KEY of that control plane. None is set.'
-            : `${config.admin_key_masked} is set. Leave this empty to keep it.`
+            : `${config.admin_key_masked} is set. Leave this empty to keep it; an address with another protocol, host or port forgets it.`
         }
         value={key}
         onChange={(event) => setKey(event.currentTarget.value.trim())}
