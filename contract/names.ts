@@ -9,6 +9,8 @@ export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
 export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
 export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;
 export const cloneProjectId = (projectId: string, nodeId: string): string => `clone:${projectId}:${nodeId}`;
+export const llmTaskId = (taskId: string): string => `llm-task:${taskId}`;
+export const proposalWorkflowId = (proposalId: string): string => `proposal:${proposalId}`;
 export const propagateProjectId = (projectId: string): string => `propagate:${projectId}`;
 export const leadershipId = (cid: string): string => `leadership:${cid}`;
 /** Ids of Temporal Schedules. */

@@ -1,5 +1,24 @@
 -- The schema after all migrations. Written by `node db/write-schema.ts`; do not edit.
 
+CREATE TABLE audit_logs (
+  id bigint NOT NULL DEFAULT nextval('audit_logs_id_seq'::regclass),
+  event_key text NOT NULL,
+  "timestamp" bigint NOT NULL,
+  action text NOT NULL,
+  entity_type text NOT NULL,
+  entity_id text NOT NULL,
+  actor text NOT NULL,
+  detail text NOT NULL,
+  cause text NOT NULL,
+  correlation_id text NOT NULL,
+  CONSTRAINT audit_logs_event_key_unique UNIQUE (event_key),
+  CONSTRAINT audit_logs_pkey PRIMARY KEY (id)
+);
+CREATE INDEX audit_logs_action ON public.audit_logs USING btree (action, id);
+CREATE INDEX audit_logs_actor ON public.audit_logs USING btree (actor, id);
+CREATE INDEX audit_logs_correlation ON public.audit_logs USING btree (correlation_id, id);
+CREATE INDEX audit_logs_entity ON public.audit_logs USING btree (entity_type, entity_id, id);
+
 CREATE TABLE browser_sessions (
   id_hash text NOT NULL,
   created_at bigint NOT NULL,
@@ -77,6 +96,100 @@ CREATE TABLE leaderships (
   CONSTRAINT leaderships_pkey PRIMARY KEY (cid)
 );
 
+CREATE TABLE leases (
+  id text NOT NULL,
+  task_id text NOT NULL,
+  worker_id text NOT NULL,
+  epoch integer NOT NULL,
+  kind text NOT NULL,
+  started_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  ttl_seconds integer NOT NULL,
+  status text NOT NULL,
+  last_heartbeat bigint NOT NULL,
+  context_id text NOT NULL,
+  ended_at bigint,
+  end_reason text,
+  CONSTRAINT leases_pkey PRIMARY KEY (id)
+);
+CREATE INDEX leases_context ON public.leases USING btree (context_id, started_at DESC NULLS LAST);
+CREATE INDEX leases_started ON public.leases USING btree (started_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX leases_status ON public.leases USING btree (status, started_at DESC NULLS LAST);
+CREATE INDEX leases_task ON public.leases USING btree (task_id, epoch);
+CREATE INDEX leases_worker ON public.leases USING btree (worker_id, status);
+
+CREATE TABLE llm_results (
+  id text NOT NULL,
+  task_id text NOT NULL,
+  lease_id text NOT NULL,
+  worker_id text NOT NULL,
+  artifact_id text,
+  status text NOT NULL,
+  error_code text,
+  error_message text,
+  duration_ms double precision NOT NULL,
+  usage jsonb NOT NULL,
+  cost_usd double precision NOT NULL DEFAULT 0,
+  tokens integer NOT NULL DEFAULT 0,
+  context_id text NOT NULL,
+  project_id text,
+  notes jsonb NOT NULL,
+  completed_at bigint NOT NULL,
+  CONSTRAINT llm_results_lease_id_unique UNIQUE (lease_id),
+  CONSTRAINT llm_results_pkey PRIMARY KEY (id)
+);
+CREATE INDEX llm_results_completed ON public.llm_results USING btree (completed_at DESC NULLS LAST);
+CREATE INDEX llm_results_context ON public.llm_results USING btree (context_id, completed_at DESC NULLS LAST);
+CREATE INDEX llm_results_project ON public.llm_results USING btree (project_id, completed_at DESC NULLS LAST);
+CREATE INDEX llm_results_task ON public.llm_results USING btree (task_id);
+
+CREATE TABLE llm_tasks (
+  id text NOT NULL,
+  context_id text NOT NULL,
+  agent_slug text NOT NULL,
+  prompt text NOT NULL,
+  context_hints jsonb NOT NULL,
+  policy jsonb NOT NULL,
+  desired_format text NOT NULL,
+  status text NOT NULL,
+  created_at bigint NOT NULL,
+  updated_at bigint NOT NULL,
+  finished_at bigint,
+  lease_id text,
+  worker_id text,
+  attempts integer NOT NULL,
+  max_attempts integer NOT NULL,
+  seq integer NOT NULL,
+  epoch integer NOT NULL,
+  dispatched boolean NOT NULL,
+  pool text NOT NULL,
+  requested_worker_id text,
+  project_id text,
+  priority integer NOT NULL,
+  fairness_key text NOT NULL,
+  not_before bigint,
+  depends_on jsonb NOT NULL,
+  lease_ttl_seconds integer NOT NULL,
+  artifact_type text NOT NULL,
+  tags jsonb NOT NULL,
+  webhook_url text,
+  schedule_id text,
+  created_by text NOT NULL,
+  request_hash text NOT NULL,
+  detail text NOT NULL,
+  error_code text,
+  error_message text,
+  cancel_requested_at bigint,
+  workflow_id text NOT NULL,
+  run_id text NOT NULL,
+  CONSTRAINT llm_tasks_pkey PRIMARY KEY (id)
+);
+CREATE INDEX llm_tasks_context ON public.llm_tasks USING btree (context_id, created_at DESC NULLS LAST);
+CREATE INDEX llm_tasks_created_at ON public.llm_tasks USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX llm_tasks_project ON public.llm_tasks USING btree (project_id, created_at DESC NULLS LAST);
+CREATE INDEX llm_tasks_status ON public.llm_tasks USING btree (status, created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX llm_tasks_waiting ON public.llm_tasks USING btree (status, pool, priority, created_at, id);
+
 CREATE TABLE managed_projects (
   id text NOT NULL,
   name text NOT NULL,
@@ -114,6 +227,7 @@ CREATE TABLE nodes (
   last_heartbeat bigint,
   registered_at bigint NOT NULL,
   install_method text NOT NULL,
+  drained_at bigint,
   CONSTRAINT nodes_key_hash_unique UNIQUE (key_hash),
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
 );
@@ -157,6 +271,55 @@ CREATE TABLE project_node_status (
 );
 CREATE INDEX project_node_status_node ON public.project_node_status USING btree (node_id);
 CREATE INDEX project_node_status_open ON public.project_node_status USING btree (clone_status);
+
+CREATE TABLE proposals (
+  id text NOT NULL,
+  task_id text NOT NULL,
+  artifact_id text NOT NULL,
+  project_id text NOT NULL,
+  worker_id text NOT NULL,
+  agent_slug text NOT NULL,
+  title text NOT NULL,
+  kind text NOT NULL,
+  path text,
+  expected_version text,
+  status text NOT NULL,
+  detail text NOT NULL DEFAULT ''::text,
+  error_code text,
+  decided_by text,
+  decided_at bigint,
+  commit text,
+  node_id text,
+  created_at bigint NOT NULL,
+  updated_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  workflow_id text NOT NULL,
+  run_id text NOT NULL,
+  CONSTRAINT proposals_pkey PRIMARY KEY (id)
+);
+CREATE INDEX proposals_created ON public.proposals USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX proposals_project ON public.proposals USING btree (project_id, created_at DESC NULLS LAST);
+CREATE INDEX proposals_status ON public.proposals USING btree (status, created_at DESC NULLS LAST);
+
+CREATE TABLE runtime_artifacts (
+  id text NOT NULL,
+  task_id text NOT NULL,
+  job_id text NOT NULL,
+  type text NOT NULL,
+  name text NOT NULL,
+  media_type text NOT NULL,
+  sha256 text NOT NULL,
+  bytes bigint NOT NULL,
+  finalized boolean NOT NULL,
+  entity_refs jsonb NOT NULL,
+  tags jsonb NOT NULL,
+  created_at bigint NOT NULL,
+  expired_at bigint,
+  CONSTRAINT runtime_artifacts_pkey PRIMARY KEY (id)
+);
+CREATE INDEX runtime_artifacts_created ON public.runtime_artifacts USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX runtime_artifacts_sha256 ON public.runtime_artifacts USING btree (sha256);
+CREATE INDEX runtime_artifacts_task ON public.runtime_artifacts USING btree (task_id);
 
 CREATE TABLE settings (
   key text NOT NULL,
@@ -203,4 +366,28 @@ CREATE TABLE spaces (
   mirror boolean NOT NULL DEFAULT false,
   CONSTRAINT spaces_name_unique UNIQUE (name),
   CONSTRAINT spaces_pkey PRIMARY KEY (cid)
+);
+
+CREATE TABLE task_output (
+  task_id text NOT NULL,
+  epoch integer NOT NULL,
+  seq integer NOT NULL,
+  stream text NOT NULL,
+  at bigint NOT NULL,
+  text text NOT NULL,
+  CONSTRAINT task_output_task_id_epoch_seq_pk PRIMARY KEY (task_id, epoch, seq)
+);
+CREATE INDEX task_output_at ON public.task_output USING btree (at);
+
+CREATE TABLE task_schedules (
+  id text NOT NULL,
+  name text NOT NULL,
+  cron text NOT NULL,
+  paused boolean NOT NULL,
+  task jsonb NOT NULL,
+  last_task_id text,
+  created_at bigint NOT NULL,
+  updated_at bigint NOT NULL,
+  CONSTRAINT task_schedules_name_unique UNIQUE (name),
+  CONSTRAINT task_schedules_pkey PRIMARY KEY (id)
 );

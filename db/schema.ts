@@ -32,6 +32,8 @@ export const nodes = pgTable('nodes', {
   last_heartbeat: epochMs('last_heartbeat'),
   registered_at: epochMs('registered_at').notNull(),
   install_method: text('install_method').notNull(),
+  /** Since when it is given no new tasks; null: it is. */
+  drained_at: epochMs('drained_at'),
 });
 
 /** One-time tokens with which a machine enrols itself; only their hashes are kept. */
@@ -256,3 +258,4 @@ export const leadershipEvents = pgTable(
   },
   (table) => [primaryKey({ columns: [table.cid, table.epoch, table.event] })],
 );
+export * from './task-schema.ts';

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { EpochMs } from './primitives.ts';
+
+/** What an entry of the audit log tells of. The original's kinds, and ours. */
+export const AuditEntity = z.enum([
+  'llm_task',
+  'lease',
+  'worker',
+  'managed_project',
+  'membridge_project',
+  'leadership',
+  'proposal',
+  'task_schedule',
+  'runtime_config',
+]);
+export type AuditEntity = z.infer<typeof AuditEntity>;
+
+/** One thing that happened. Entries are never changed and never deleted: PostgreSQL itself refuses to. */
+export const AuditEntry = z.strictObject({
+  /** `task_created`, `task_leased`, `lease_expired`, …: the original's names where it had one. */
+  action: z.string(),
+  entity_type: AuditEntity,
+  entity_id: z.string(),
+  /** Who did it: `admin`, `api`, `page`, `engine`, or the id of a worker. */
+  actor: z.string(),
+  /** For people: what happened. Never a prompt, an output or a secret. */
+  detail: z.string(),
+  /** Why: what made it happen. */
+  cause: z.string(),
+  /** What belongs together: the id of the task, or of the request that began it. */
+  correlation_id: z.string(),
+  timestamp: EpochMs,
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+/** An entry with its place in the log. */
+export const AuditLog = z.strictObject({ id: z.string(), ...AuditEntry.shape });
+export type AuditLog = z.infer<typeof AuditLog>;
+
+/** `GET /api/runtime/audit`: the newest first. */
+export const ListAudit = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  /** Entries before this id: the last one of the page before. */
+  before: z
+    .string()
+    .regex(/^\d{1,18}$/)
+    .optional(),
+  action: z.string().max(64).optional(),
+  entity_type: AuditEntity.optional(),
+  entity_id: z.string().max(256).optional(),
+  actor: z.string().max(256).optional(),
+  correlation_id: z.string().max(256).optional(),
+});
+export type ListAudit = z.infer<typeof ListAudit>;

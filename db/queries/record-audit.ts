@@ -1,0 +1,31 @@
+import type { AuditEntry } from '../../contract/audit.ts';
+import type { Executor } from '../connect.ts';
+import { readable } from '../readable.ts';
+import { auditLogs } from '../schema.ts';
+
+/** Characters of a detail or a cause that are kept. */
+const LONGEST = 500;
+
+/** An entry to be written, and what names its event: an entry under a key that is there already is left out. */
+export interface NewAudit extends AuditEntry {
+  readonly eventKey: string;
+}
+
+/**
+ * Adds to the audit log, in the transaction of the change that it tells of: one is not there without the other. Details must not
+ * hold prompts, outputs or secrets.
+ */
+export async function recordAudit(tx: Executor, entries: readonly NewAudit[]): Promise<void> {
+  if (entries.length === 0) return;
+  await tx
+    .insert(auditLogs)
+    .values(
+      entries.map(({ eventKey, detail, cause, ...entry }) => ({
+        ...entry,
+        event_key: eventKey,
+        detail: readable(detail, LONGEST),
+        cause: readable(cause, LONGEST),
+      })),
+    )
+    .onConflictDoNothing({ target: auditLogs.event_key });
+}
