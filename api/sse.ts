@@ -4,6 +4,7 @@ import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/re
 import type { Deps } from './deps.ts';
 import { withHistoryUrl } from './history-url.ts';
 import { showClone, showProject } from './projects/show.ts';
+import { withTaskUrl } from './tasks/show.ts';
 
 /** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
 const PING_MS = 15_000;
@@ -115,7 +116,8 @@ function lastEventId(req: Request): number | null {
   return typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : null;
 }
 
-function openStream(res: Response): void {
+/** Begins a stream of server-sent events. */
+export function openStream(res: Response): void {
   res.status(200).set({
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-cache, no-transform',
@@ -138,6 +140,8 @@ function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
       return { ...event, project: showProject(deps, event.project) };
     case 'project-node':
       return { ...event, status: showClone(deps, event.status) };
+    case 'task':
+      return { ...event, task: withTaskUrl(deps, event.task) };
     default:
       return event;
   }

@@ -51,6 +51,8 @@ export const ERRORS = {
   git_failed: { status: 502, retryable: false, title: 'git failed' },
   git_missing: { status: 409, retryable: false, title: 'git is not installed on this node' },
   disk_full: { status: 507, retryable: false, title: 'The disk of this node is full' },
+  no_worker: { status: 503, retryable: true, title: 'No node can take the task' },
+  task_failed: { status: 502, retryable: false, title: 'The task failed' },
   deposed: { status: 409, retryable: false, title: 'Another node is primary now' },
 } as const satisfies Record<string, { status: number; retryable: boolean; title: string }>;
 

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { Leadership } from './leadership.ts';
 import { Job, Space } from './memory.ts';
 import { Node } from './nodes.ts';
+import { Lease } from './leases.ts';
 import { ManagedProject, ProjectCloneStatus, ProjectNodeStatus } from './projects.ts';
+import { Task } from './tasks.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
@@ -27,6 +29,8 @@ export const ServerEvent = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('project-removed'), id: z.string() }),
   z.strictObject({ type: z.literal('leadership'), leadership: Leadership }),
+  /** A task, its prompt cut short, and the lease that began or ended with this change. */
+  z.strictObject({ type: z.literal('task'), task: Task, lease: Lease.nullable() }),
   /** Events were lost to retention: the client must load its lists anew. */
   z.strictObject({ type: z.literal('reset') }),
 ]);

@@ -6,6 +6,12 @@ export const CONTROL_QUEUE = 'control';
 /** The task queue of one node: what must happen on that machine is an activity here. */
 export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
 
+/** The task queue of a pool: agents that have a free slot, and its label, poll it. */
+export const poolQueue = (pool: string): string => `llm:${pool}`;
+
+/** The task queue of tasks for one node: sticky ones, and those that only it may have. */
+export const nodeTaskQueue = (nodeId: string): string => `node:${nodeId}:tasks`;
+
 export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
 export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;
 export const cloneProjectId = (projectId: string, nodeId: string): string => `clone:${projectId}:${nodeId}`;
@@ -42,4 +48,14 @@ export const MESSAGES = {
   nodeSettled: 'nodeSettled',
   selectPrimary: 'selectPrimary',
   closeLeadership: 'closeLeadership',
+  acceptTask: 'acceptTask',
+  claimTask: 'claimTask',
+  leaseTask: 'leaseTask',
+  renewLease: 'renewLease',
+  finishTask: 'finishTask',
+  releaseLease: 'releaseLease',
+  dispatchTask: 'dispatchTask',
+  cancelTask: 'cancelTask',
+  requeueTask: 'requeueTask',
+  dependencyEnded: 'dependencyEnded',
 } as const;

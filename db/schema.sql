@@ -186,6 +186,7 @@ CREATE TABLE llm_tasks (
 );
 CREATE INDEX llm_tasks_context ON public.llm_tasks USING btree (context_id, created_at DESC NULLS LAST);
 CREATE INDEX llm_tasks_created_at ON public.llm_tasks USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX llm_tasks_depends_on ON public.llm_tasks USING gin (depends_on);
 CREATE INDEX llm_tasks_project ON public.llm_tasks USING btree (project_id, created_at DESC NULLS LAST);
 CREATE INDEX llm_tasks_status ON public.llm_tasks USING btree (status, created_at DESC NULLS LAST, id DESC NULLS LAST);
 CREATE INDEX llm_tasks_waiting ON public.llm_tasks USING btree (status, pool, priority, created_at, id);

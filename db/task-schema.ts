@@ -68,6 +68,7 @@ export const llmTasks = pgTable(
     index('llm_tasks_context').on(table.context_id, table.created_at.desc()),
     index('llm_tasks_waiting').on(table.status, table.pool, table.priority, table.created_at, table.id),
     index('llm_tasks_project').on(table.project_id, table.created_at.desc()),
+    index('llm_tasks_depends_on').using('gin', table.depends_on),
   ],
 );
 

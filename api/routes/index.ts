@@ -12,6 +12,8 @@ import { runtimeConfigRoutes } from './runtime-config.ts';
 import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
 import { streamRoutes } from './streams.ts';
+import { taskRecordRoutes } from './task-records.ts';
+import { taskRoutes } from './tasks.ts';
 import { workerRoutes } from './workers.ts';
 
 /** Every route of the API; Express and the OpenAPI document are both made from this list. */
@@ -23,6 +25,8 @@ export const ROUTES: readonly Route[] = [
   ...projectRoutes,
   ...projectMemoryRoutes,
   ...leadershipRoutes,
+  ...taskRoutes,
+  ...taskRecordRoutes,
   ...workerRoutes,
   ...runtimeConfigRoutes,
   ...streamRoutes,

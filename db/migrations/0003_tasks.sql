@@ -171,6 +171,7 @@ CREATE INDEX "llm_tasks_status" ON "llm_tasks" USING btree ("status","created_at
 CREATE INDEX "llm_tasks_context" ON "llm_tasks" USING btree ("context_id","created_at" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "llm_tasks_waiting" ON "llm_tasks" USING btree ("status","pool","priority","created_at","id");--> statement-breakpoint
 CREATE INDEX "llm_tasks_project" ON "llm_tasks" USING btree ("project_id","created_at" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "llm_tasks_depends_on" ON "llm_tasks" USING gin ("depends_on");--> statement-breakpoint
 CREATE INDEX "proposals_status" ON "proposals" USING btree ("status","created_at" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "proposals_created" ON "proposals" USING btree ("created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "proposals_project" ON "proposals" USING btree ("project_id","created_at" DESC NULLS LAST);--> statement-breakpoint

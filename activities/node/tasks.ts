@@ -1,0 +1,22 @@
+import type { RunReport, RunSpec } from '../../contract/runs.ts';
+
+/** What an agent does with an attempt at a task; see agent/tasks/. */
+export interface TaskPort {
+  /**
+   * Claims the attempt, runs its program to the end, and stores what it left.
+   * @throws ApplicationFailure no_slot, released, claim_refused; the cancellation
+   */
+  run(spec: RunSpec): Promise<RunReport>;
+}
+
+/** Activities of LLM tasks on one node. */
+export function createTaskActivities(port: TaskPort) {
+  return {
+    /** One attempt at a task. */
+    async runTask(spec: RunSpec): Promise<RunReport> {
+      return await port.run(spec);
+    },
+  };
+}
+
+export type TaskActivities = ReturnType<typeof createTaskActivities>;

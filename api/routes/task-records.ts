@@ -1,0 +1,219 @@
+import { z } from 'zod';
+import { Artifact, ListArtifacts } from '../../contract/artifacts.ts';
+import { MembridgeError } from '../../contract/errors.ts';
+import { Lease, LeaseStatus, Run, TaskResult } from '../../contract/leases.ts';
+import { OutputChunk } from '../../contract/runs.ts';
+import { TaskSettings } from '../../contract/tasks.ts';
+import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
+import { listLeases, listResults, listRuns } from '../../db/queries/find-leases.ts';
+import { readOutput } from '../../db/queries/task-output.ts';
+import { readTaskSettings, writeTaskSettings } from '../../db/queries/task-settings.ts';
+import { getBlob } from '../../storage/blobs.ts';
+import type { Deps } from '../deps.ts';
+import { notFound } from '../not-found.ts';
+import { defineRoute } from '../route.ts';
+import { outputOf } from '../tasks/lease.ts';
+import { streamOutput } from '../tasks/output-stream.ts';
+import { needTask, showArtifact } from '../tasks/show.ts';
+
+const tag = 'Tasks';
+const artifacts = 'Artifacts';
+const Id = z.strictObject({ id: z.string() });
+const task = '/api/runtime/llm-tasks/:id';
+
+/** Characters of a text artifact that are shown with it; all of it is under `/content`. */
+const SHOWN = 65_536;
+
+const isText = (mediaType: string): boolean => /^(text\/|application\/json)/.test(mediaType);
+
+async function needArtifact(deps: Deps, id: string) {
+  const row = await getArtifact(deps.db, { id });
+  if (row === null) throw notFound('artifact', id);
+  return row;
+}
+
+/** What tasks leave: leases, results, artifacts and output. */
+export const taskRecordRoutes = [
+  defineRoute({
+    method: 'get',
+    path: `${task}/leases`,
+    auth: 'people',
+    tag,
+    summary: 'The attempts at a task, the newest first',
+    params: Id,
+    status: 200,
+    response: z.array(Lease),
+    errors: { 404: 'There is no such task' },
+    handle: async ({ params }, deps) => {
+      await needTask(deps, params.id);
+      return await listLeases(deps.db, { task: params.id });
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: `${task}/results`,
+    auth: 'people',
+    tag,
+    summary: 'What the attempts at a task came to, the newest first, with the first 64 KiB of each output',
+    params: Id,
+    status: 200,
+    response: z.array(TaskResult),
+    errors: { 404: 'There is no such task' },
+    handle: async ({ params }, deps) => {
+      await needTask(deps, params.id);
+      const results = await listResults(deps.db, { task: params.id });
+      return await Promise.all(
+        results.map(async (result) => ({ ...result, output: await outputOf(deps, result.artifact_id) })),
+      );
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: `${task}/output`,
+    auth: 'people',
+    tag,
+    summary: 'What the program of a task wrote, a piece at a time',
+    description:
+      'Of the newest attempt unless an epoch is given, after a sequence number. Some time after the attempt only its LOG artifact has it.',
+    params: Id,
+    query: z.strictObject({
+      epoch: z.coerce.number().int().positive().optional(),
+      after: z.coerce.number().int().min(-1).default(-1),
+      limit: z.coerce.number().int().min(1).max(2_000).default(500),
+    }),
+    status: 200,
+    response: z.strictObject({ epoch: z.number().int(), chunks: z.array(OutputChunk) }),
+    errors: { 404: 'There is no such task' },
+    handle: async ({ params, query }, deps) => {
+      const row = await needTask(deps, params.id);
+      const epoch = query.epoch ?? row.epoch;
+      const { after, limit } = query;
+      return { epoch, chunks: await readOutput(deps.db, { taskId: row.id, epoch, after, limit }) };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: `${task}/output/stream`,
+    auth: 'people',
+    tag,
+    summary: 'The same as it comes, as server-sent events, until the attempt has ended',
+    description:
+      'Each data line is an OutputChunk; the event `end` says that no more will come. Last-Event-ID resumes.',
+    params: Id,
+    query: z.strictObject({ epoch: z.coerce.number().int().positive().optional() }),
+    status: 200,
+    content: 'text/event-stream',
+    errors: { 404: 'There is no such task' },
+    unlimited: true,
+    handle: async ({ params, query, req, res }, deps) => {
+      const row = await needTask(deps, params.id);
+      await streamOutput(req, res, deps, { taskId: row.id, epoch: query.epoch ?? null });
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/leases',
+    auth: 'people',
+    tag,
+    summary: 'Leases, the newest first; 500 at most',
+    query: z.strictObject({ status: LeaseStatus.optional(), worker_id: z.string().max(128).optional() }),
+    status: 200,
+    response: z.array(Lease),
+    handle: async ({ query }, deps) =>
+      await listLeases(deps.db, { status: query.status, worker: query.worker_id }),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/runs',
+    auth: 'people',
+    tag,
+    summary: 'The newest attempts, with what they came to',
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(200).default(50) }),
+    status: 200,
+    response: z.array(Run),
+    handle: async ({ query }, deps) => await listRuns(deps.db, query),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/artifacts',
+    auth: 'people',
+    tag: artifacts,
+    summary: 'Artifacts, the newest first',
+    description: 'Where there are more, the header X-Next-Cursor is the cursor of the next page.',
+    query: ListArtifacts,
+    status: 200,
+    response: z.array(Artifact),
+    handle: async ({ query, res }, deps) => {
+      const { artifacts: rows, next } = await listArtifacts(deps.db, query);
+      if (next !== null) res.set('X-Next-Cursor', next);
+      return rows.map((row) => showArtifact(deps, row));
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/artifacts/:id',
+    auth: 'people',
+    tag: artifacts,
+    summary: 'One artifact; a text with its first 64 KiB',
+    params: Id,
+    status: 200,
+    response: Artifact,
+    errors: { 404: 'There is no such artifact' },
+    handle: async ({ params }, deps) => {
+      const row = await needArtifact(deps, params.id);
+      const shown = showArtifact(deps, row);
+      if (row.expired_at !== null || !isText(row.media_type)) return shown;
+      const bytes = await getBlob(deps.store, row);
+      return { ...shown, content: bytes.subarray(0, SHOWN).toString() };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/artifacts/:id/content',
+    auth: 'people',
+    tag: artifacts,
+    summary: 'The bytes of an artifact, as a download',
+    params: Id,
+    status: 200,
+    content: 'application/octet-stream',
+    errors: { 404: 'There is no such artifact, or retention took its bytes away' },
+    handle: async ({ params, res }, deps) => {
+      const row = await needArtifact(deps, params.id);
+      if (row.expired_at !== null) {
+        throw new MembridgeError('not_found', `The bytes of artifact ${row.id} were removed by retention.`);
+      }
+      const bytes = await getBlob(deps.store, row);
+      res
+        // What a program wrote must not run as a page of ours.
+        .type(isText(row.media_type) ? 'text/plain; charset=utf-8' : 'application/octet-stream')
+        .set('Content-Disposition', `attachment; filename="${row.task_id}-${row.name}"`)
+        .set('ETag', `"${row.sha256}"`)
+        .set('Cache-Control', 'private, max-age=31536000, immutable')
+        .send(bytes);
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/task-settings',
+    auth: 'people',
+    tag,
+    summary: 'What tasks may cost together, and how long what they leave is kept',
+    status: 200,
+    response: TaskSettings,
+    handle: async (_call, deps) => await deps.db.run(readTaskSettings),
+  }),
+  defineRoute({
+    method: 'put',
+    path: '/api/runtime/task-settings',
+    auth: 'people',
+    tag,
+    summary: 'Change that',
+    body: TaskSettings,
+    status: 200,
+    response: TaskSettings,
+    handle: async ({ body }, deps) => {
+      await deps.db.transaction((tx) => writeTaskSettings(tx, body));
+      return body;
+    },
+  }),
+];

@@ -1,0 +1,239 @@
+import { z } from 'zod';
+import {
+  CompleteTask,
+  DispatchTask,
+  HeartbeatTask,
+  Lease,
+  LeaseTask,
+  ReleaseTask,
+  TaskResult,
+} from '../../contract/leases.ts';
+import { Artifact } from '../../contract/artifacts.ts';
+import { Node } from '../../contract/nodes.ts';
+import { EpochMs } from '../../contract/primitives.ts';
+import { CancelTask, CreateBatch, CreateTask, ListTasks, Task } from '../../contract/tasks.ts';
+import { listTasks } from '../../db/queries/find-tasks.ts';
+import { requeueTask, updateTask } from '../../engine/task-workflows.ts';
+import { makeBatch } from '../tasks/batch.ts';
+import { actorOf, askTask, fenceOf } from '../tasks/calls.ts';
+import { makeTask, resumedInput } from '../tasks/create.ts';
+import { idempotencyKey } from '../tasks/idempotency-key.ts';
+import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
+import { needTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
+import { defineRoute } from '../route.ts';
+
+const tag = 'Tasks';
+const TaskParams = z.strictObject({ id: z.string() });
+const path = '/api/runtime/llm-tasks';
+const none = 'There is no such task';
+const lost = 'The task is not in a state for this, or the lease is lost: nothing was changed';
+
+/** What a task's program is and may do is the business of the node; here tasks are made, watched and ended. */
+export const taskRoutes = [
+  defineRoute({
+    method: 'post',
+    path,
+    auth: 'people',
+    tag,
+    summary: 'Make a task',
+    description:
+      'With the header Idempotency-Key a request that is repeated makes the task once; the same key with another body is refused. Without auto_dispatch the task waits for dispatch or lease, as in the original.',
+    body: CreateTask,
+    status: 201,
+    response: Task,
+    errors: { 404: 'There is no such node', 409: 'The Idempotency-Key was used for another task' },
+    handle: async ({ body, caller, req }, deps) => {
+      const making = { by: actorOf(caller), key: idempotencyKey(req), scheduleId: null };
+      return (await makeTask(deps, body, making)).task;
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/batch`,
+    auth: 'people',
+    tag,
+    summary: 'Make up to 100 tasks, which may depend on each other',
+    description:
+      'Everything is checked before the first is made. With an Idempotency-Key a request that broke off half-way is repeated safely.',
+    body: CreateBatch,
+    status: 201,
+    response: z.strictObject({ tasks: z.array(Task) }),
+    handle: async ({ body, caller, req }, deps) => ({
+      tasks: await makeBatch(deps, body, { by: actorOf(caller), key: idempotencyKey(req) }),
+    }),
+  }),
+  defineRoute({
+    method: 'get',
+    path,
+    auth: 'people',
+    tag,
+    summary: 'Tasks, the newest first',
+    description:
+      'Where there are more, the header X-Next-Cursor is the cursor of the next page. Prompts are cut after 200 characters.',
+    query: ListTasks,
+    status: 200,
+    response: z.array(Task),
+    handle: async ({ query, res }, deps) => {
+      const { tasks, next } = await listTasks(deps.db, query);
+      if (next !== null) res.set('X-Next-Cursor', next);
+      return tasks.map((task) => withTaskUrl(deps, task));
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: `${path}/:id`,
+    auth: 'people',
+    tag,
+    summary: 'One task; while it is queued, with what it waits for',
+    params: TaskParams,
+    status: 200,
+    response: Task,
+    errors: { 404: none },
+    handle: async ({ params }, deps) => await showTaskWhole(deps, await needTask(deps, params.id)),
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/lease`,
+    auth: 'people',
+    tag,
+    summary: 'Lease a task to a worker that speaks HTTP',
+    description:
+      'The lease ends when no heartbeat comes for ttl_seconds. Its epoch rises with every lease: what a worker sends with an older one is refused.',
+    params: TaskParams,
+    body: LeaseTask,
+    status: 201,
+    response: z.strictObject({ lease: Lease, worker: Node.nullable() }),
+    errors: { 404: none, 409: lost, 503: 'No worker was named and no node is free' },
+    handle: async ({ params, body }, deps) => await lease(deps, params.id, body),
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/heartbeat`,
+    auth: 'people',
+    tag,
+    summary: 'A worker renews its lease; the first time it also says that it has begun',
+    description: 'Without lease_id or epoch only while the task was leased once: else it could be anybody’s.',
+    params: TaskParams,
+    body: HeartbeatTask,
+    status: 200,
+    response: z.strictObject({ lease: Lease, expires_at: EpochMs }),
+    errors: { 404: none, 409: lost },
+    unlimited: true,
+    handle: async ({ params, body }, deps) => {
+      await needTask(deps, params.id);
+      return await heartbeat(deps, params.id, body);
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/complete`,
+    auth: 'people',
+    tag,
+    summary: 'A worker reports how it ended: task, result and artifact in one step',
+    params: TaskParams,
+    body: CompleteTask,
+    status: 200,
+    response: z.strictObject({
+      task: Task,
+      artifact: Artifact.nullable(),
+      result: TaskResult.nullable(),
+    }),
+    errors: { 404: none, 409: lost },
+    unlimited: true,
+    handle: async ({ params, body }, deps) => await complete(deps, params.id, body),
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/release`,
+    auth: 'people',
+    tag,
+    summary: 'Give a task back: it is queued again, and the attempt does not count',
+    params: TaskParams,
+    body: ReleaseTask,
+    status: 200,
+    response: Task,
+    errors: { 404: none, 409: lost },
+    handle: async ({ params, body, caller }, deps) => {
+      await needTask(deps, params.id);
+      const args = { ...fenceOf(body), by: body.worker_id ?? actorOf(caller), reason: body.reason };
+      const { row } = await askTask(deps, params.id, (client) =>
+        updateTask(client, params.id, 'releaseLease', args),
+      );
+      return await showTaskWhole(deps, row);
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/dispatch`,
+    auth: 'people',
+    tag,
+    summary: 'Give a task to agents, and wait for its end unless told not to',
+    params: TaskParams,
+    body: DispatchTask,
+    status: 200,
+    accepted: 'It has not ended, and goes on',
+    response: z.strictObject({
+      dispatched: z.literal(true),
+      task_id: z.string(),
+      status: z.string(),
+      worker_id: z.string().nullable(),
+      lease_id: z.string().nullable(),
+      execution: z
+        .strictObject({
+          ok: z.boolean(),
+          task_id: z.string(),
+          output: z.string().nullable(),
+          duration_ms: z.number(),
+          returncode: z.number().int(),
+          context_id: z.string(),
+          worker_id: z.string().nullable(),
+          detail: z.string(),
+        })
+        .nullable(),
+    }),
+    errors: { 404: 'There is no such task or node', 409: lost, 503: 'No node could take it' },
+    handle: async ({ params, body, caller, res }, deps) => {
+      const answer = await dispatch(deps, params.id, { ...body, by: actorOf(caller) });
+      if (answer.execution === null) res.status(202);
+      return answer;
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/cancel`,
+    auth: 'people',
+    tag,
+    summary: 'Cancel a task: its program and all that it started is ended',
+    description:
+      'A task that waits is cancelled at once. One that runs on an agent is cancelled when its program is dead; until then cancel_requested_at says since when.',
+    params: TaskParams,
+    body: CancelTask,
+    status: 200,
+    response: Task,
+    errors: { 404: none, 409: 'The task has ended, or is being cancelled' },
+    handle: async ({ params, body, caller }, deps) => {
+      await needTask(deps, params.id);
+      const args = { by: actorOf(caller), reason: body.reason };
+      const { row } = await askTask(deps, params.id, (client) =>
+        updateTask(client, params.id, 'cancelTask', args),
+      );
+      return await showTaskWhole(deps, row);
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: `${path}/:id/requeue`,
+    auth: 'people',
+    tag,
+    summary: 'Queue a task again that failed or is dead, with all its attempts',
+    params: TaskParams,
+    status: 200,
+    response: Task,
+    errors: { 404: none, 409: 'The task has not failed' },
+    handle: async ({ params, caller }, deps) => {
+      const input = await resumedInput(deps, await needTask(deps, params.id));
+      const { row } = await askTask(deps, params.id, (client) => requeueTask(client, input, actorOf(caller)));
+      return await showTaskWhole(deps, row);
+    },
+  }),
+];

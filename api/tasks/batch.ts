@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks.ts';
+import type { Deps } from '../deps.ts';
+import { badField, invalidInput } from '../problems.ts';
+import { makeTask, taskIdOfKey } from './create.ts';
+
+/**
+ * Makes tasks that may depend on each other. Everything is checked first; should the engine go away half-way, what was made stays, and
+ * a repeated request under the same key makes the rest.
+ * @throws MembridgeError bad_request naming the task and field
+ */
+export async function makeBatch(
+  deps: Deps,
+  { tasks }: CreateBatch,
+  { by, key }: { by: string; key: string | null },
+): Promise<Task[]> {
+  const base = key ?? randomBytes(16).toString('hex');
+  const keyOf = (index: number): string => `${base}#${index}`;
+  const idOfRef = new Map<string, string>();
+  const bodies = tasks.map(({ ref, ...given }, index) => {
+    const at = `tasks.${index}`;
+    const dependsOn = given.depends_on.map((name) => idOfRef.get(name) ?? name);
+    if (ref !== undefined) {
+      if (idOfRef.has(ref)) throw badField(`${at}.ref`, `${ref} is used twice`);
+      idOfRef.set(ref, taskIdOfKey(keyOf(index)));
+    }
+    const parsed = CreateTask.safeParse({ ...given, depends_on: dependsOn });
+    if (parsed.success) return parsed.data;
+    const isReference = parsed.error.issues.some((issue) => issue.path[0] === 'depends_on');
+    if (isReference) {
+      throw badField(
+        `${at}.depends_on`,
+        'must name the ref of an earlier task of the batch, or the id of a task',
+      );
+    }
+    throw invalidInput(at, parsed.error);
+  });
+  const made: Task[] = [];
+  for (const [index, body] of bodies.entries()) {
+    made.push((await makeTask(deps, body, { by, key: keyOf(index), scheduleId: null })).task);
+  }
+  return made;
+}

@@ -1,0 +1,92 @@
+import {
+  ServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  type Client,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { Fence } from '../../contract/task-workflow.ts';
+import type { TaskRow } from '../../db/task-rows.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+import type { Caller } from '../route.ts';
+import { needTask } from './show.ts';
+
+/** gRPC's RESOURCE_EXHAUSTED: a workflow takes ten updates at a time. */
+const NO_ROOM = 8;
+
+/** How long to try when a workflow has no room for another update, in milliseconds. */
+const ROOM_MS = 6_000;
+
+/**
+ * Asks something of a task's workflow.
+ * @returns what it answers, and the task as it is recorded then
+ * @throws MembridgeError conflict with the state machine's words when it says no, or when the task has ended; not_found;
+ *   engine_unavailable
+ */
+export async function askTask<T>(
+  deps: Deps,
+  id: string,
+  ask: (client: Client) => Promise<T>,
+): Promise<{ answer: T; row: TaskRow }> {
+  const deadline = Date.now() + ROOM_MS;
+  for (;;) {
+    try {
+      const answer = await callEngine(deps.engine, ask);
+      return { answer, row: await needTask(deps, id) };
+    } catch (error) {
+      if (isFull(error) && Date.now() < deadline) {
+        await sleep(20 + Math.random() * 180);
+        continue;
+      }
+      throw await asConflict(deps, id, error);
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === NO_ROOM;
+}
+
+async function asConflict(deps: Deps, id: string, error: unknown): Promise<unknown> {
+  if (error instanceof WorkflowNotFoundError) {
+    const row = await needTask(deps, id);
+    return new MembridgeError('conflict', `The task is ${row.status}; that cannot be done any more.`);
+  }
+  if (error instanceof WorkflowUpdateFailedError) {
+    const { cause } = error;
+    if (cause instanceof ApplicationFailure && cause.type === 'conflict') {
+      return new MembridgeError('conflict', cause.message, { cause });
+    }
+    // It ended, or went on in another run, while the update was on its way.
+    const row = await needTask(deps, id);
+    return new MembridgeError('conflict', `The task is ${row.status}; that cannot be done now.`, { cause });
+  }
+  return error;
+}
+
+/** Which lease a worker speaks for, by what it sent. */
+export function fenceOf(body: {
+  lease_id?: string | undefined;
+  epoch?: number | undefined;
+  worker_id?: string | undefined;
+}): Fence {
+  return { leaseId: body.lease_id, epoch: body.epoch, worker: body.worker_id };
+}
+
+/** What a caller is called in the audit log; the original's words. */
+export function actorOf(caller: Caller): string {
+  switch (caller.kind) {
+    case 'admin':
+      return 'admin';
+    case 'browser':
+      return 'page';
+    case 'node':
+      return caller.node ?? 'agent';
+    default:
+      return 'api';
+  }
+}

@@ -1,0 +1,213 @@
+import type { z } from 'zod';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/leases.ts';
+import type { Node } from '../../contract/nodes.ts';
+import { NO_USAGE } from '../../contract/runs.ts';
+import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/task-workflow.ts';
+import { ENDED } from '../../contract/tasks.ts';
+import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
+import { listLeases, listResults } from '../../db/queries/find-leases.ts';
+import { findFreeWorker } from '../../db/queries/find-worker.ts';
+import { getNode } from '../../db/queries/get-node.ts';
+import { explainWaiting } from '../../db/queries/explain-waiting.ts';
+import { getBlob, putBlob } from '../../storage/blobs.ts';
+import { llmTaskId } from '../../contract/names.ts';
+import { updateTask } from '../../engine/task-workflows.ts';
+import type { TaskRow } from '../../db/task-rows.ts';
+import type { Deps } from '../deps.ts';
+import { needNode } from '../not-found.ts';
+import { askTask, fenceOf } from './calls.ts';
+import { needTask, showArtifact, showTaskWhole } from './show.ts';
+
+/** What a call waits beyond the task's own time, in milliseconds; the original's. */
+const BEYOND_MS = 30_000;
+
+/** A lease as the API tells it right after it was given. */
+function leaseOf(row: TaskRow, lease: LeaseState) {
+  return {
+    id: lease.id,
+    task_id: row.id,
+    worker_id: lease.worker,
+    epoch: lease.epoch,
+    kind: lease.kind,
+    started_at: lease.startedAt,
+    expires_at: lease.expiresAt,
+    ttl_seconds: Math.round(lease.ttlMs / 1_000),
+    status: 'active' as const,
+    last_heartbeat: lease.lastHeartbeat,
+    context_id: row.context_id,
+    ended_at: null,
+    end_reason: null,
+  };
+}
+
+/**
+ * Leases a task to a worker that speaks HTTP; to the best node where none is named.
+ * @throws MembridgeError conflict when it is not queued; no_worker when none is named and no node is free
+ */
+export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTask>) {
+  const before = await needTask(deps, id);
+  const worker = body.worker_id ?? before.requested_worker_id ?? (await needFreeWorker(deps, before));
+  const { answer, row } = await askTask(deps, id, (client) =>
+    updateTask(client, id, 'leaseTask', { worker, ttlMs: body.ttl_seconds * 1_000 }),
+  );
+  const node: Node | null = await getNode(deps.db, { id: worker, now: deps.now() });
+  return { lease: leaseOf(row, answer), worker: node };
+}
+
+async function needFreeWorker(deps: Deps, row: TaskRow): Promise<string> {
+  if (row.status !== 'queued') {
+    throw new MembridgeError('conflict', `The task is ${row.status}. Only a queued task can be leased.`);
+  }
+  const worker = await findFreeWorker(deps.db, { task: row, now: deps.now() });
+  if (worker !== null) return worker;
+  const waiting = await explainWaiting(deps.db, { task: { ...row, dispatched: true }, now: deps.now() });
+  throw new MembridgeError(
+    'no_worker',
+    `No worker is free for ${row.id}: ${waiting?.reason ?? 'none fits'}. Name yours as worker_id, or ask again later.`,
+  );
+}
+
+/** Renews a worker's lease; its first heartbeat also says that it has begun. */
+export async function heartbeat(deps: Deps, id: string, body: Parameters<typeof fenceOf>[0]) {
+  const { answer, row } = await askTask(deps, id, (client) =>
+    updateTask(client, id, 'renewLease', fenceOf(body)),
+  );
+  return { lease: leaseOf(row, answer), expires_at: answer.expiresAt };
+}
+
+/**
+ * Takes in a worker's result: the task's end, the result and its artifact are one step.
+ * @throws MembridgeError conflict when the worker has no lease on it any more: nothing has changed then
+ */
+export async function complete(deps: Deps, id: string, body: CompleteTask) {
+  const before = await needTask(deps, id);
+  // Stored first; should the lease be lost, bytes that nobody refers to are left.
+  const finish = await finishOf(deps, before, body);
+  const { row } = await askTask(deps, id, (client) => updateTask(client, id, 'finishTask', finish));
+  const [result] = await listResults(deps.db, { task: id });
+  const { artifacts } = await listArtifacts(deps.db, { task_id: id, limit: 20 });
+  const made = artifacts.find((each) => each.id === result?.artifact_id);
+  return {
+    task: await showTaskWhole(deps, row),
+    artifact: made === undefined ? null : showArtifact(deps, made),
+    result: result === undefined ? null : { ...result, output: body.output?.slice(0, 65_536) ?? null },
+  };
+}
+
+async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<FinishRequest> {
+  const succeeded = body.status === 'success';
+  const text = body.output ?? '';
+  const blob = text === '' ? null : await putBlob(deps.store, Buffer.from(text));
+  const isJson = row.desired_format === 'json';
+  const artifacts: NewArtifact[] =
+    blob === null || !succeeded
+      ? []
+      : [
+          {
+            type: body.artifact_type ?? row.artifact_type,
+            name: isJson ? 'result.json' : 'result.txt',
+            mediaType: isJson ? 'application/json' : 'text/plain; charset=utf-8',
+            ...blob,
+            tags: [...new Set([...row.tags, ...body.artifact_tags])],
+          },
+        ];
+  const { duration_ms: durationMs, tokens_used: tokens, cost_usd: cost } = body.metrics;
+  const message = body.error_message ?? '';
+  return {
+    fence: fenceOf(body),
+    artifacts,
+    report: {
+      exitCode: null,
+      durationMs,
+      usage: { ...NO_USAGE, outputTokens: tokens ?? null, costUsd: cost ?? null },
+      output: succeeded ? blob : null,
+      log: null,
+      error: succeeded
+        ? null
+        : {
+            code: 'worker_error',
+            message: message === '' ? 'The worker said that it failed.' : message,
+            retryable: body.retryable,
+          },
+      notes: [],
+    },
+  };
+}
+
+/**
+ * Gives a task to agents and, as the original did, waits for its end.
+ * @throws MembridgeError no_worker when it is to be waited for and no node could take it; conflict
+ */
+export async function dispatch(deps: Deps, id: string, body: z.infer<typeof DispatchTask> & { by: string }) {
+  const before = await needTask(deps, id);
+  if (body.worker_id !== undefined) await needNode(deps, body.worker_id);
+  if (body.wait) await refuseWithoutNode(deps, { ...before, ...asked(body) });
+  const { row } = await askTask(deps, id, (client) =>
+    updateTask(client, id, 'dispatchTask', {
+      by: body.by,
+      worker: body.worker_id ?? null,
+      ttlMs: body.ttl_seconds === undefined ? null : body.ttl_seconds * 1_000,
+    }),
+  );
+  const ended = body.wait ? await waitForEnd(deps, row) : row;
+  const over = ENDED.has(ended.status);
+  return {
+    dispatched: true as const,
+    task_id: id,
+    status: ended.status,
+    worker_id: ended.worker_id,
+    lease_id: ended.lease_id,
+    execution: over ? await executionOf(deps, ended) : null,
+  };
+}
+
+const asked = (body: z.infer<typeof DispatchTask>) => ({
+  dispatched: true,
+  ...(body.worker_id === undefined ? {} : { requested_worker_id: body.worker_id }),
+});
+
+async function refuseWithoutNode(deps: Deps, row: TaskRow): Promise<void> {
+  if (row.status !== 'queued') return;
+  const waiting = await explainWaiting(deps.db, { task: row, now: deps.now() });
+  // In a line, or waiting for something that will come: it is worth waiting for.
+  if (waiting === null || waiting.position !== null || /^(begins in|waits for)/.test(waiting.reason)) return;
+  throw new MembridgeError(
+    'no_worker',
+    `${row.id} was not dispatched: ${waiting.reason}. With "wait": false it is dispatched and waits for one.`,
+  );
+}
+
+/** Waits until a task has ended, for as long as it may take and half a minute. */
+async function waitForEnd(deps: Deps, row: TaskRow): Promise<TaskRow> {
+  const stop = AbortSignal.timeout(Math.min(row.policy.timeout_sec * 1_000 + BEYOND_MS, 24 * 3_600_000));
+  const { client } = deps.engine;
+  await client
+    .withAbortSignal(stop, () => client.workflow.getHandle(llmTaskId(row.id)).result())
+    .catch(() => undefined);
+  return await needTask(deps, row.id);
+}
+
+/** What an agent of the original answered to `/execute-task`. */
+async function executionOf(deps: Deps, row: TaskRow) {
+  const [result] = await listResults(deps.db, { task: row.id });
+  const [last] = await listLeases(deps.db, { task: row.id, limit: 1 });
+  return {
+    ok: row.status === 'completed',
+    task_id: row.id,
+    output: result === undefined ? null : await outputOf(deps, result.artifact_id),
+    duration_ms: result?.metrics.duration_ms ?? 0,
+    returncode: row.status === 'completed' ? 0 : 1,
+    context_id: row.context_id,
+    worker_id: last?.worker_id ?? null,
+    detail: row.detail,
+  };
+}
+
+/** The text of a result's artifact, its first 64 KiB; null when there is none. */
+export async function outputOf(deps: Deps, artifactId: string | null): Promise<string | null> {
+  if (artifactId === null) return null;
+  const row = await getArtifact(deps.db, { id: artifactId });
+  if (row === null || row.expired_at !== null) return null;
+  return (await getBlob(deps.store, row)).subarray(0, 65_536).toString();
+}

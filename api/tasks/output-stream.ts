@@ -1,0 +1,60 @@
+import type { Request, Response } from 'express';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENDED } from '../../contract/tasks.ts';
+import { getTaskRow } from '../../db/queries/find-tasks.ts';
+import { readOutput } from '../../db/queries/task-output.ts';
+import type { Deps } from '../deps.ts';
+import { openStream } from '../sse.ts';
+
+/** How often new output is looked for, in milliseconds, while somebody watches. */
+const LOOK_MS = 300;
+/** How long after the end of an attempt its last pieces may come, in milliseconds. */
+const TAIL_MS = 1_500;
+/** How often an idle stream says that it lives, in milliseconds. */
+const PING_MS = 15_000;
+const BATCH = 500;
+
+/**
+ * Serves what an attempt writes as it comes. Asked of PostgreSQL rather than passed on, so that any process of the control plane can
+ * serve it, and that what a viewer missed is there when it comes back.
+ * @param of.epoch the attempt; the newest, also when another begins meanwhile, where none is named
+ */
+export async function streamOutput(
+  req: Request,
+  res: Response,
+  deps: Deps,
+  of: { taskId: string; epoch: number | null },
+): Promise<void> {
+  let [epoch, after] = resumeFrom(req);
+  openStream(res);
+  let pingAt = Date.now() + PING_MS;
+  let endedAt: number | null = null;
+  while (!res.destroyed && !res.writableEnded) {
+    const row = await getTaskRow(deps.db, { id: of.taskId });
+    if (row === null) break;
+    const wanted = of.epoch ?? row.epoch;
+    if (wanted !== epoch) [epoch, after] = [wanted, -1];
+    const chunks = await readOutput(deps.db, { taskId: of.taskId, epoch, after, limit: BATCH });
+    for (const chunk of chunks) {
+      res.write(`id: ${epoch}.${chunk.seq}\ndata: ${JSON.stringify(chunk)}\n\n`);
+      after = chunk.seq;
+    }
+    if (chunks.length === BATCH) continue;
+    const isOver = ENDED.has(row.status) || row.epoch > epoch;
+    if (isOver) endedAt ??= Date.now();
+    else endedAt = null;
+    if (endedAt !== null && Date.now() - endedAt > TAIL_MS) break;
+    if (Date.now() > pingAt) {
+      res.write(': ping\n\n');
+      pingAt = Date.now() + PING_MS;
+    }
+    await sleep(LOOK_MS);
+  }
+  if (!res.destroyed) res.end('event: end\ndata: {}\n\n');
+}
+
+/** The attempt and sequence number of `Last-Event-ID`. */
+function resumeFrom(req: Request): [epoch: number, after: number] {
+  const parsed = /^(\d{1,9})\.(\d{1,9})$/.exec(req.get('Last-Event-ID') ?? '');
+  return parsed === null ? [0, -1] : [Number(parsed[1]), Number(parsed[2])];
+}

@@ -1,0 +1,134 @@
+import { and, count, eq, inArray, sql } from 'drizzle-orm';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { DEFAULT_POOL, type Waiting } from '../../contract/tasks.ts';
+import type { Database, Executor } from '../connect.ts';
+import { leases, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
+import type { TaskRow } from '../task-rows.ts';
+import { hasLabel } from './pool-of-node.ts';
+
+/**
+ * Why a queued task does not run yet; null for one that is not queued.
+ * @param input.now epoch ms
+ */
+export async function explainWaiting(
+  db: Database,
+  { task, now }: { task: TaskRow; now: number },
+): Promise<Waiting | null> {
+  if (task.status !== 'queued') return null;
+  const because = (reason: string, position: number | null = null): Waiting => ({ reason, position });
+  if (task.not_before !== null && task.not_before > now) {
+    const seconds = Math.ceil((task.not_before - now) / 1_000);
+    return because(seconds < 120 ? `begins in ${seconds} s` : `begins in ${Math.ceil(seconds / 60)} minutes`);
+  }
+  if (!task.dispatched) return because('waits to be dispatched or leased');
+  return await db.run(async (executor) => {
+    const unmet = await unmetDependencies(executor, task.depends_on);
+    if (unmet.length > 0) {
+      const more = unmet.length > 3 ? ` and ${unmet.length - 3} more` : '';
+      return because(`waits for ${unmet.slice(0, 3).join(', ')}${more} to complete`);
+    }
+    const candidates = await listCandidates(executor, task, now);
+    if (candidates.nodes.length === 0) return because(candidates.none);
+    const position = await positionOf(executor, task);
+    const free = candidates.nodes.filter(({ slots, busy }) => busy < slots).length;
+    if (free > 0 && position <= free) return because('about to begin', position);
+    const slots = candidates.nodes.reduce((sum, node) => sum + node.slots, 0);
+    const all = slots === 1 ? 'the only slot' : `all ${slots} slots`;
+    return because(`${all} of ${candidates.what} ${slots === 1 ? 'is' : 'are'} busy`, position);
+  });
+}
+
+async function unmetDependencies(executor: Executor, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const done = await executor
+    .select({ id: llmTasks.id })
+    .from(llmTasks)
+    .where(and(inArray(llmTasks.id, [...ids]), eq(llmTasks.status, 'completed')));
+  const completed = new Set(done.map(({ id }) => id));
+  return ids.filter((id) => !completed.has(id));
+}
+
+interface Candidates {
+  readonly nodes: readonly { slots: number; busy: number }[];
+  /** What the nodes are called together. */
+  readonly what: string;
+  /** Why there are none. */
+  readonly none: string;
+}
+
+/** Nodes that could take a task now, or why none can. */
+async function listCandidates(executor: Executor, task: TaskRow, now: number): Promise<Candidates> {
+  const rows = await executor
+    .select({
+      id: nodes.id,
+      online: sql<boolean>`coalesce(${nodes.last_heartbeat} >= ${now - ONLINE_WITHIN_MS}, false)`,
+      drained: sql<boolean>`${nodes.drained_at} is not null`,
+      fits: sql<boolean>`coalesce(${hasLabel(task.pool)}, false)`,
+      runs: sql<boolean>`coalesce((${nodes.facts}->'capabilities'->>'claude_cli')::boolean, false)`,
+      slots: sql<number>`(${nodes.facts}->'capabilities'->>'max_concurrency')::int`,
+      busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = ${nodes.id} and ${leases.status} = 'active')::int`,
+    })
+    .from(nodes);
+  const takes = rows.filter(({ online, drained }) => online && !drained);
+  const worker = task.requested_worker_id;
+  if (worker !== null) {
+    const node = rows.find(({ id }) => id === worker);
+    const none =
+      node === undefined
+        ? `there is no node ${worker}`
+        : !node.online
+          ? `node ${worker} is offline`
+          : node.drained
+            ? `node ${worker} is drained`
+            : `node ${worker} has no program to run it with`;
+    return { nodes: takes.filter(({ id, runs }) => id === worker && runs), what: `node ${worker}`, none };
+  }
+  if (task.project_id !== null) {
+    const clones = await executor
+      .select({ node: projectNodeStatus.node_id, name: managedProjects.name })
+      .from(managedProjects)
+      .leftJoin(
+        projectNodeStatus,
+        and(
+          eq(projectNodeStatus.project_id, managedProjects.id),
+          eq(projectNodeStatus.clone_status, 'cloned'),
+        ),
+      )
+      .where(eq(managedProjects.id, task.project_id));
+    const name = clones[0]?.name ?? task.project_id;
+    const has = new Set(clones.map(({ node }) => node));
+    const what = `the nodes with a clone of ${name}`;
+    return {
+      nodes: takes.filter(({ id, runs }) => has.has(id) && runs),
+      what,
+      none: `no node with a clone of ${name} is online and takes tasks`,
+    };
+  }
+  const fitting = rows.filter(({ fits }) => fits);
+  const pool = task.pool === DEFAULT_POOL ? 'the fleet' : `pool ${task.pool}`;
+  const none =
+    fitting.length === 0
+      ? task.pool === DEFAULT_POOL
+        ? 'no node has a program to run tasks with (the claude CLI)'
+        : `no node has the label ${task.pool}`
+      : fitting.some(({ online }) => online)
+        ? `every node of ${pool} that is online is drained`
+        : `no node of ${pool} is online`;
+  return { nodes: takes.filter(({ fits }) => fits), what: pool, none };
+}
+
+/** A task's place among those that wait in the same line, from 1. */
+async function positionOf(executor: Executor, task: TaskRow): Promise<number> {
+  const [row] = await executor
+    .select({ before: count() })
+    .from(llmTasks)
+    .where(
+      and(
+        eq(llmTasks.status, 'queued'),
+        eq(llmTasks.pool, task.pool),
+        eq(llmTasks.dispatched, true),
+        sql`(${llmTasks.priority}, ${llmTasks.created_at}, ${llmTasks.id}) < (${task.priority}, ${task.created_at}::bigint, ${task.id})`,
+      ),
+    );
+  return (row?.before ?? 0) + 1;
+}

@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto';
+import { and, eq, lt, sql } from 'drizzle-orm';
+import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/task-workflow.ts';
+import { ENDED, type TaskPolicy } from '../../contract/tasks.ts';
+import type { Database, Executor } from '../connect.ts';
+import { readable } from '../readable.ts';
+import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
+import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
+import { findRoute, overBudget } from './find-route.ts';
+import { recordAudit } from './record-audit.ts';
+
+/** Characters of an error that are kept. */
+const LONGEST = 2_000;
+
+export interface TaskRecordInput {
+  readonly spec: TaskSpec;
+  /** In order, without a gap to what was recorded before. */
+  readonly changes: readonly TaskChange[];
+  readonly workflowId: string;
+  readonly runId: string;
+  /** What only the row of a new task needs; null when it is there. */
+  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
+}
+
+/**
+ * Writes what happened to a task, in one transaction: its row, its leases, what an attempt came to with its artifacts, the audit log,
+ * and the event for browsers. Writing the same changes twice is the same as once.
+ * @returns where the task is to go, when it waits for an agent; what may not run although it was claimed; and who waits for it, when it
+ *   has ended
+ */
+export async function recordTask(db: Database, input: TaskRecordInput): Promise<Recorded> {
+  const { spec, changes } = input;
+  const last = changes.at(-1);
+  if (last === undefined) return { route: null, dependents: [] };
+  return await db.transaction(async (tx) => {
+    const row = await writeRow(tx, input, last);
+    let lease: LeaseRow | null = null;
+    if (row !== null) {
+      for (const change of changes) lease = (await writeChange(tx, spec, change)) ?? lease;
+      await recordAudit(
+        tx,
+        changes.flatMap(({ state, at, audit }) =>
+          audit.map((note, index) => ({
+            ...note,
+            eventKey: `${spec.id}:${state.seq}:${index}`,
+            entity_type: 'llm_task' as const,
+            entity_id: spec.id,
+            correlation_id: spec.id,
+            timestamp: at,
+          })),
+        ),
+      );
+    }
+    // Under the lock of events, so that of a task that ends and one that begins to wait for it the second sees the first.
+    await lockEvents(tx);
+    const { status, dispatched, worker } = last.state;
+    const claimed = changes.some(({ state }) => state.lease?.startedAt === last.at);
+    const recorded: Recorded = {
+      route:
+        status === 'queued' && dispatched
+          ? await findRoute(tx, { spec, worker, now: last.at })
+          : claimed
+            ? await overBudget(tx, { spec, now: last.at })
+            : null,
+      dependents: ENDED.has(status) ? await findDependents(tx, spec.id) : [],
+    };
+    if (row !== null) {
+      const task = toTask(row, 'short');
+      await emitEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
+    }
+    return recorded;
+  });
+}
+
+/** The row as the last change leaves it; null when that was written before. */
+async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) {
+  const { spec, row } = input;
+  const { state, at } = last;
+  const columns = {
+    status: state.status,
+    updated_at: at,
+    finished_at: ENDED.has(state.status) ? at : null,
+    // As in the original they stay when the task has ended: who it was.
+    ...(state.lease === null
+      ? state.status === 'queued'
+        ? { lease_id: null, worker_id: null }
+        : {}
+      : { lease_id: state.lease.id, worker_id: state.lease.worker }),
+    attempts: state.attempts,
+    max_attempts: state.maxAttempts,
+    seq: state.seq,
+    epoch: state.epoch,
+    dispatched: state.dispatched,
+    requested_worker_id: state.worker,
+    not_before: state.notBefore,
+    lease_ttl_seconds: Math.round(state.ttlMs / 1_000),
+    detail: readable(state.detail, LONGEST),
+    error_code: state.error?.code ?? null,
+    error_message: state.error === null ? null : readable(state.error.message, LONGEST),
+    cancel_requested_at: state.cancel?.at ?? null,
+    workflow_id: input.workflowId,
+    run_id: input.runId,
+  };
+  if (row !== null) {
+    const [made] = await tx
+      .insert(llmTasks)
+      .values({
+        id: spec.id,
+        context_id: spec.contextId,
+        agent_slug: spec.agentSlug,
+        prompt: row.prompt,
+        context_hints: spec.hints,
+        policy: row.policy as TaskPolicy,
+        desired_format: spec.format,
+        created_at: row.createdAt,
+        pool: spec.pool,
+        project_id: spec.projectId,
+        priority: spec.priority,
+        fairness_key: spec.fairnessKey,
+        depends_on: spec.dependsOn,
+        artifact_type: spec.artifactType,
+        tags: spec.tags,
+        webhook_url: row.webhookUrl,
+        schedule_id: row.scheduleId,
+        created_by: row.createdBy,
+        request_hash: row.requestHash,
+        ...columns,
+      })
+      .onConflictDoNothing({ target: llmTasks.id })
+      .returning();
+    if (made !== undefined) return made;
+  }
+  const [changed] = await tx
+    .update(llmTasks)
+    .set(columns)
+    .where(and(eq(llmTasks.id, spec.id), lt(llmTasks.seq, state.seq)))
+    .returning();
+  return changed ?? null;
+}
+
+/** What one transition did to leases and results. @returns the lease that it changed */
+async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Promise<LeaseRow | null> {
+  const { state, ended, report, at } = change;
+  let changed: LeaseRow | null = null;
+  if (ended !== null) {
+    const [row] = await tx
+      .update(leases)
+      .set({ status: ended.status, ended_at: at, end_reason: readable(ended.reason, LONGEST) })
+      .where(eq(leases.id, ended.lease.id))
+      .returning();
+    changed = row ?? null;
+  }
+  if (state.lease !== null) {
+    const { id, worker, epoch, kind, startedAt, expiresAt, lastHeartbeat, ttlMs } = state.lease;
+    const [row] = await tx
+      .insert(leases)
+      .values({
+        id,
+        task_id: spec.id,
+        worker_id: worker,
+        epoch,
+        kind,
+        started_at: startedAt,
+        expires_at: expiresAt,
+        ttl_seconds: Math.round(ttlMs / 1_000),
+        status: 'active',
+        last_heartbeat: lastHeartbeat,
+        context_id: spec.contextId,
+      })
+      .onConflictDoUpdate({
+        target: leases.id,
+        set: { expires_at: expiresAt, last_heartbeat: lastHeartbeat },
+      })
+      .returning();
+    changed = row ?? changed;
+  }
+  if (ended !== null && report !== null) await writeResult(tx, spec, change, ended.lease.id);
+  return changed;
+}
+
+/** An attempt's result and artifacts. Their ids follow from the lease: the same attempt makes them once. */
+async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, leaseId: string): Promise<void> {
+  const { report, artifacts, at } = change;
+  if (report === null) return;
+  const made = artifacts.map((artifact) => ({
+    id: idFrom('art', leaseId, artifact.type, artifact.name),
+    task_id: spec.id,
+    job_id: leaseId,
+    type: artifact.type,
+    name: artifact.name,
+    media_type: artifact.mediaType,
+    sha256: artifact.sha256,
+    bytes: artifact.bytes,
+    finalized: true,
+    entity_refs: [],
+    tags: [...artifact.tags],
+    created_at: at,
+  }));
+  if (made.length > 0) await tx.insert(runtimeArtifacts).values(made).onConflictDoNothing();
+  const { usage, error } = report;
+  const main = made.find(({ type }) => type !== 'LOG');
+  await tx
+    .insert(llmResults)
+    .values({
+      id: idFrom('res', leaseId),
+      task_id: spec.id,
+      lease_id: leaseId,
+      worker_id: report.worker,
+      artifact_id: main?.id ?? null,
+      status: error === null ? 'success' : 'error',
+      error_code: error?.code ?? null,
+      error_message: error === null ? null : readable(error.message, LONGEST),
+      duration_ms: report.durationMs,
+      usage,
+      cost_usd: usage.costUsd ?? 0,
+      tokens: (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0),
+      context_id: spec.contextId,
+      project_id: spec.projectId,
+      notes: report.notes,
+      completed_at: at,
+    })
+    .onConflictDoNothing();
+}
+
+function idFrom(kind: string, ...parts: readonly string[]): string {
+  return `${kind}_${createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)}`;
+}
+
+/** Tasks that wait for one, and have not ended. */
+async function findDependents(tx: Executor, id: string): Promise<string[]> {
+  const rows = await tx
+    .select({ id: llmTasks.id })
+    .from(llmTasks)
+    .where(and(eq(llmTasks.status, 'queued'), sql`${llmTasks.depends_on} @> ${JSON.stringify([id])}::jsonb`));
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,77 @@
+import { and, asc, eq, gt, lt, sql } from 'drizzle-orm';
+import type { OutputChunk } from '../../contract/runs.ts';
+import type { Database } from '../connect.ts';
+import { leases, llmTasks, taskOutput } from '../schema.ts';
+
+/**
+ * Keeps what a running program wrote. Pieces that are there already are left out, so that a lost answer can be asked for again.
+ * @returns false when the node's lease on the task is not this one any more: nothing is kept then
+ */
+export async function appendOutput(
+  db: Database,
+  input: { taskId: string; epoch: number; node: string; chunks: readonly OutputChunk[] },
+): Promise<boolean> {
+  const { taskId, epoch, node, chunks } = input;
+  return await db.transaction(async (tx) => {
+    // The last pieces may come when the attempt has just ended.
+    const [held] = await tx
+      .select({ id: leases.id })
+      .from(leases)
+      .innerJoin(llmTasks, eq(llmTasks.id, leases.task_id))
+      .where(
+        and(
+          eq(leases.task_id, taskId),
+          eq(leases.epoch, epoch),
+          eq(leases.worker_id, node),
+          eq(llmTasks.epoch, epoch),
+        ),
+      );
+    if (held === undefined) return false;
+    if (chunks.length > 0) {
+      await tx
+        .insert(taskOutput)
+        .values(
+          chunks.map((chunk) => ({
+            ...chunk,
+            task_id: taskId,
+            epoch,
+            // PostgreSQL's text has no NUL; the log artifact keeps it.
+            text: chunk.text.replaceAll('\0', '\uFFFD'),
+          })),
+        )
+        .onConflictDoNothing();
+    }
+    return true;
+  });
+}
+
+/** What an attempt wrote after a sequence number, in order. */
+export async function readOutput(
+  db: Database,
+  input: { taskId: string; epoch: number; after: number; limit: number },
+): Promise<OutputChunk[]> {
+  const { taskId, epoch, after, limit } = input;
+  return await db.run((executor) =>
+    executor
+      .select({ seq: taskOutput.seq, stream: taskOutput.stream, at: taskOutput.at, text: taskOutput.text })
+      .from(taskOutput)
+      .where(and(eq(taskOutput.task_id, taskId), eq(taskOutput.epoch, epoch), gt(taskOutput.seq, after)))
+      .orderBy(asc(taskOutput.seq))
+      .limit(limit),
+  );
+}
+
+/** Removes what is older than a time (epoch ms), but for what a task that has not ended wrote. @returns how many rows */
+export async function pruneOutput(db: Database, input: { before: number }): Promise<number> {
+  const result = await db.run((executor) =>
+    executor
+      .delete(taskOutput)
+      .where(
+        and(
+          lt(taskOutput.at, input.before),
+          sql`not exists (select 1 from ${llmTasks} where ${llmTasks.id} = ${taskOutput.task_id} and ${llmTasks.finished_at} is null)`,
+        ),
+      ),
+  );
+  return result.rowCount ?? 0;
+}

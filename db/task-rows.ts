@@ -1,0 +1,57 @@
+import type { InferSelectModel } from 'drizzle-orm';
+import type { Artifact } from '../contract/artifacts.ts';
+import type { Lease, TaskResult } from '../contract/leases.ts';
+import type { Task } from '../contract/tasks.ts';
+import type { leases, llmResults, llmTasks, runtimeArtifacts } from './schema.ts';
+
+export type TaskRow = InferSelectModel<typeof llmTasks>;
+export type LeaseRow = InferSelectModel<typeof leases>;
+export type ResultRow = InferSelectModel<typeof llmResults>;
+export type ArtifactRow = InferSelectModel<typeof runtimeArtifacts>;
+
+/** Characters of a prompt in lists and events. */
+const SHORT = 200;
+
+/** A task as the API shows it; `history_url` and `waiting` are filled in by the API. */
+export function toTask(row: TaskRow, prompt: 'whole' | 'short'): Task {
+  const { seq: _seq, request_hash: _hash, ...shown } = row;
+  return {
+    ...shown,
+    prompt: prompt === 'whole' ? row.prompt : row.prompt.slice(0, SHORT),
+    waiting: null,
+    history_url: null,
+  };
+}
+
+export function toLease(row: LeaseRow): Lease {
+  return row;
+}
+
+/** What an attempt came to, without its output: that lies in the object store. */
+export function toResult(row: ResultRow): TaskResult {
+  return {
+    id: row.id,
+    task_id: row.task_id,
+    lease_id: row.lease_id,
+    worker_id: row.worker_id,
+    artifact_id: row.artifact_id,
+    status: row.status,
+    output: null,
+    error_code: row.error_code,
+    error_message: row.error_message,
+    metrics: {
+      duration_ms: row.duration_ms,
+      tokens_used: row.tokens,
+      cost_usd: row.cost_usd,
+      usage: row.usage,
+    },
+    notes: row.notes,
+    completed_at: row.completed_at,
+  };
+}
+
+/** An artifact without its content. @param bucket where the bytes lie */
+export function toArtifact(row: ArtifactRow, url: (sha256: string) => string): Artifact {
+  const { expired_at, ...shown } = row;
+  return { ...shown, url: expired_at === null ? url(row.sha256) : null, content: null };
+}

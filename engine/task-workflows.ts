@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import {
+  WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
+  type Client,
+  type Workflow,
+} from '@temporalio/client';
+import { CONTROL_QUEUE, MESSAGES, llmTaskId } from '../contract/names.ts';
+import type {
+  Fence,
+  FinishRequest,
+  LeaseRequest,
+  LeaseState,
+  LlmTaskInput,
+  TaskState,
+} from '../contract/task-workflow.ts';
+import { taskAttributes } from './search-attributes.ts';
+
+function startOf(input: LlmTaskInput) {
+  return new WithStartWorkflowOperation('llmTask', {
+    workflowId: llmTaskId(input.spec.id),
+    taskQueue: CONTROL_QUEUE,
+    args: [input],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    // A new task only once; one that is queued again goes on in a run after the last.
+    workflowIdReusePolicy: input.state === null ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE',
+    staticSummary: `${input.spec.agentSlug}: task ${input.spec.id}`,
+    typedSearchAttributes: taskAttributes({ task: input.spec.id, project: input.spec.projectId }),
+  });
+}
+
+/**
+ * Has a task accepted: once this resolves it is in PostgreSQL, and the engine loses it no more.
+ * @returns how it stands, also when it was accepted before; null when that was so long ago that it has ended
+ */
+export async function acceptTask(client: Client, input: LlmTaskInput): Promise<TaskState | null> {
+  try {
+    return await client.workflow.executeUpdateWithStart<Workflow, TaskState, []>(MESSAGES.acceptTask, {
+      startWorkflowOperation: startOf(input),
+      updateId: 'accept',
+    });
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return null;
+    throw error;
+  }
+}
+
+/** Queues a task again that has failed or is dead; its workflow goes on, or begins anew where it stood. */
+export async function requeueTask(client: Client, input: LlmTaskInput, by: string): Promise<TaskState> {
+  return await client.workflow.executeUpdateWithStart<Workflow, TaskState, [{ by: string }]>(
+    MESSAGES.requeueTask,
+    { startWorkflowOperation: startOf(input), args: [{ by }], updateId: randomUUID() },
+  );
+}
+
+/** What can be asked of a task whose workflow runs, and what the answer is. */
+interface TaskUpdates {
+  leaseTask: { args: LeaseRequest; answer: LeaseState };
+  renewLease: { args: Fence; answer: LeaseState };
+  finishTask: { args: FinishRequest; answer: TaskState };
+  releaseLease: { args: Fence & { by: string; reason: string }; answer: TaskState };
+  dispatchTask: { args: { by: string; worker: string | null; ttlMs: number | null }; answer: TaskState };
+  cancelTask: { args: { by: string; reason: string }; answer: TaskState };
+}
+
+/**
+ * Asks something of a task, and waits until it is done and recorded.
+ * @throws WorkflowNotFoundError when the task has ended; WorkflowUpdateFailedError with type conflict when it says no
+ */
+export async function updateTask<N extends keyof TaskUpdates>(
+  client: Client,
+  taskId: string,
+  name: N,
+  args: TaskUpdates[N]['args'],
+): Promise<TaskUpdates[N]['answer']> {
+  return await client.workflow
+    .getHandle(llmTaskId(taskId))
+    .executeUpdate<TaskUpdates[N]['answer'], [TaskUpdates[N]['args']]>(MESSAGES[name], { args: [args] });
+}

@@ -1,0 +1,257 @@
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  TimeoutFailure,
+  condition,
+  isCancellation,
+  proxyActivities,
+} from '@temporalio/workflow';
+import type { TaskActivities } from '../activities/node/tasks.ts';
+import { nodeTaskQueue, poolQueue } from '../contract/names.ts';
+import type { RunReport, RunSpec } from '../contract/runs.ts';
+import type { NewArtifact, Route, TaskSpec } from '../contract/task-workflow.ts';
+import { stateChanged, type TaskRecord } from './task-record.ts';
+
+/** How long a node that is expected to be free may take to pick the task up: after that it goes to whoever is. */
+const TAKEN_WITHIN = '2 seconds';
+
+/** The same where only nodes with the project's clone will do. */
+const CLONE_TAKEN_WITHIN = '15 seconds';
+
+/** What a run takes beside its program, in milliseconds: hints, uploads, and the claim. */
+const AROUND_MS = 120_000;
+
+/** How long a run may wait for a slot on the one node that will do. */
+const SLOT_MS = 7 * 24 * 3_600_000;
+
+/** How soon a task that no node could begin is tried again, in milliseconds; and at most. */
+const AGAIN_MS = 500;
+const AGAIN_MOST_MS = 30_000;
+
+/** An attempt that Temporal was given. */
+export class Attempt {
+  readonly epoch: number;
+  readonly scope = new CancellationScope();
+  isOver = false;
+
+  constructor(epoch: number) {
+    this.epoch = epoch;
+  }
+
+  /** Takes it back, unless somebody has begun; resolves when it is certain which. */
+  async withdraw(isQueued: () => boolean): Promise<void> {
+    if (!isQueued()) return;
+    this.scope.cancel();
+    await condition(() => this.isOver || !isQueued());
+  }
+}
+
+interface Giving {
+  readonly spec: TaskSpec;
+  readonly task: TaskRecord;
+  readonly attempt: Attempt;
+  readonly route: Route;
+}
+
+/** A queue to try, and how. */
+interface Target {
+  readonly queue: string;
+  /** How long it may lie there; null: for ever. */
+  readonly within: typeof TAKEN_WITHIN | typeof CLONE_TAKEN_WITHIN | null;
+  readonly waitForSlot: boolean;
+  readonly summary: string;
+}
+
+/** Where an attempt goes, the best first: the one node that may have it, the context's node, the pool. */
+function targetsOf({ spec, task, route }: Giving): Target[] {
+  const { worker } = task.state;
+  const name = `run ${spec.id}`;
+  if (worker !== null) {
+    return [
+      { queue: nodeTaskQueue(worker), within: null, waitForSlot: true, summary: `${name} on ${worker}` },
+    ];
+  }
+  if (route.project !== null) {
+    const [first, ...others] = route.project.nodes;
+    if (first === undefined) return [];
+    // One that is free at once, in order; else the best one when it has a slot.
+    const free = [first, ...others].map((node): Target => ({
+      queue: nodeTaskQueue(node),
+      within: TAKEN_WITHIN,
+      waitForSlot: false,
+      summary: `${name} on ${node}`,
+    }));
+    const wait: Target = {
+      queue: nodeTaskQueue(first),
+      within: CLONE_TAKEN_WITHIN,
+      waitForSlot: true,
+      summary: name,
+    };
+    return [...free, wait];
+  }
+  const pool: Target = {
+    queue: poolQueue(spec.pool),
+    within: null,
+    waitForSlot: false,
+    summary: `${name} in pool ${spec.pool}`,
+  };
+  if (route.sticky === null) return [pool];
+  const sticky: Target = {
+    queue: nodeTaskQueue(route.sticky),
+    within: TAKEN_WITHIN,
+    waitForSlot: false,
+    summary: `${name} on ${route.sticky}, which has its context`,
+  };
+  return [sticky, pool];
+}
+
+/**
+ * Gives one attempt to nodes until one has run it, or it is taken back. What it came to has been applied to the task when this
+ * resolves.
+ */
+export async function scheduleRun(giving: Giving): Promise<void> {
+  const { task, attempt } = giving;
+  const begun = task.state;
+  try {
+    for (const target of targetsOf(giving)) {
+      if (task.state !== begun || attempt.scope.consideredCancelled) return;
+      const ended = await runOn(giving, target);
+      if (ended === 'done') return;
+      // An agent that had a task of another pool meanwhile: the next one that is free takes it.
+      if (target.within === null) return;
+    }
+    if (task.state === begun) await pause(task);
+  } finally {
+    attempt.isOver = true;
+    task.forgetRoute();
+  }
+}
+
+/** One activity on one queue. @returns whether the attempt is over; else the next queue is tried */
+async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
+  const { spec, task, attempt } = giving;
+  const { ttlMs } = task.state;
+  const activities = proxyActivities<TaskActivities>({
+    taskQueue: target.queue,
+    startToCloseTimeout: spec.limits.timeoutMs + AROUND_MS + (target.waitForSlot ? SLOT_MS : 0),
+    ...(target.within === null ? {} : { scheduleToStartTimeout: target.within }),
+    // The lease: an agent that is not heard of for so long has lost it.
+    heartbeatTimeout: ttlMs,
+    // The state machine decides whether there is another attempt, under another epoch.
+    retry: { maximumAttempts: 1 },
+    // It is over when its processes are dead, not before.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    priority: { priorityKey: spec.priority, fairnessKey: spec.fairnessKey },
+    summary: target.summary,
+  });
+  try {
+    const report = await attempt.scope.run(() => activities.runTask(runSpec(giving, target, ttlMs)));
+    end(giving, report);
+    return 'done';
+  } catch (error) {
+    return await afterFailure(giving, error);
+  }
+}
+
+function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number): RunSpec {
+  return {
+    taskId: spec.id,
+    epoch: attempt.epoch,
+    contextId: spec.contextId,
+    agentSlug: spec.agentSlug,
+    prompt: spec.prompt,
+    hints: spec.hints,
+    format: spec.format,
+    limits: spec.limits,
+    project:
+      route.project === null || spec.projectId === null
+        ? null
+        : { id: spec.projectId, name: route.project.name, targetPath: route.project.targetPath },
+    priority: spec.priority,
+    ttlMs,
+    waitForSlot: target.waitForSlot,
+  };
+}
+
+/** Takes in what an agent reports. */
+function end({ spec, task, attempt }: Giving, report: RunReport): void {
+  // Given back, or refused, while the report was on its way.
+  if (task.state.lease?.epoch !== attempt.epoch) return;
+  const fence = { epoch: attempt.epoch };
+  const artifacts = artifactsOf(spec, report);
+  if (report.error === null) task.apply({ type: 'complete', fence }, { report, artifacts });
+  else task.apply({ type: 'fail', fence, error: report.error }, { report, artifacts });
+}
+
+function artifactsOf(spec: TaskSpec, report: RunReport): NewArtifact[] {
+  const artifacts: NewArtifact[] = [];
+  if (report.output !== null && report.error === null) {
+    const isJson = spec.format === 'json';
+    artifacts.push({
+      type: spec.artifactType,
+      name: isJson ? 'result.json' : 'result.txt',
+      mediaType: isJson ? 'application/json' : 'text/plain; charset=utf-8',
+      ...report.output,
+      tags: spec.tags,
+    });
+  }
+  if (report.log !== null) {
+    artifacts.push({
+      type: 'LOG',
+      name: 'output.jsonl',
+      mediaType: 'application/jsonl',
+      ...report.log,
+      tags: [],
+    });
+  }
+  return artifacts;
+}
+
+/** What the end of an activity without a report means for the task. */
+async function afterFailure(giving: Giving, error: unknown): Promise<'done' | 'next'> {
+  const { task, attempt } = giving;
+  const { epoch } = attempt;
+  const isHeld = task.state.lease?.epoch === epoch;
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (isCancellation(error)) {
+    if (isHeld && task.state.cancel !== null) task.apply({ type: 'stopped', epoch });
+    // Somebody cancelled the workflow as a whole, in Temporal's own page.
+    else if (!attempt.scope.consideredCancelled) throw error;
+    return 'done';
+  }
+  if (cause instanceof TimeoutFailure) {
+    if (cause.timeoutType === 'SCHEDULE_TO_START') return 'next';
+    if (isHeld) task.apply({ type: 'expire', epoch });
+    return 'done';
+  }
+  const { type, message, nonRetryable } =
+    cause instanceof ApplicationFailure
+      ? { type: cause.type ?? 'internal', message: cause.message, nonRetryable: cause.nonRetryable === true }
+      : { type: 'internal', message: String(cause), nonRetryable: false };
+  if (type === 'no_slot') return 'next';
+  if (isHeld && type === 'released') {
+    task.apply({
+      type: 'release',
+      fence: { epoch },
+      by: task.state.lease?.worker ?? 'engine',
+      reason: message,
+    });
+    return 'done';
+  }
+  if (isHeld) {
+    const failed = { code: type, message, retryable: !nonRetryable };
+    task.apply({ type: 'fail', fence: { epoch }, error: failed });
+    return 'done';
+  }
+  // It failed before it had begun: nothing is counted, and it is not given out again at once.
+  if (task.state.status === 'queued') await pause(task);
+  return 'done';
+}
+
+/** Nobody began: a moment later, and later each time, it looks anew. */
+async function pause(task: TaskRecord): Promise<void> {
+  await stateChanged(task, task.state, Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** task.idle));
+  task.idle += 1;
+}

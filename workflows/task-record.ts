@@ -1,0 +1,155 @@
+import { ApplicationFailure, condition, workflowInfo } from '@temporalio/workflow';
+import type { ControlActivities } from '../activities/control/index.ts';
+import type { RunReport } from '../contract/runs.ts';
+import type {
+  FinishRequest,
+  LlmTaskInput,
+  NewArtifact,
+  Recorded,
+  Route,
+  TaskChange,
+  TaskEvent,
+  TaskState,
+} from '../contract/task-workflow.ts';
+import { initialState, transition } from './task-state.ts';
+
+type Control = Pick<ControlActivities, 'recordTask' | 'routeTask' | 'tellDependents'>;
+
+/** A task's state inside its workflow, and the way into PostgreSQL of everything that happens to it, in order. */
+export class TaskRecord {
+  readonly #input: LlmTaskInput;
+  readonly #control: Control;
+  #state: TaskState;
+  /** What is still to be written. */
+  #changes: TaskChange[] = [];
+  #writing: Promise<void> = Promise.resolve();
+  #last: Recorded = { route: null, dependents: [] };
+  /** Whether the row is still to be made. */
+  #isNew: boolean;
+  /** How often in a row it was given out and nobody began. */
+  idle = 0;
+
+  constructor(input: LlmTaskInput, control: Control) {
+    this.#input = input;
+    this.#control = control;
+    this.#isNew = input.state === null;
+    this.#state =
+      input.state ??
+      initialState({ maxAttempts: input.spec.maxAttempts, ttlMs: input.spec.ttlMs, ...input.first });
+    if (!this.#isNew) return;
+    const created = {
+      action: 'task_created',
+      actor: input.createdBy,
+      detail: 'queued',
+      cause: 'it was asked for',
+    };
+    this.#changes.push(this.#change({ audit: [created] }));
+  }
+
+  get state(): TaskState {
+    return this.#state;
+  }
+
+  /** @throws ApplicationFailure conflict when the state machine refuses the event; for validators of updates */
+  check(event: TaskEvent): void {
+    const next = transition(this.#state, event, Date.now());
+    if (!next.ok) throw this.conflict(next.message);
+  }
+
+  /**
+   * Takes an event in. It is written with the next `written`.
+   * @throws ApplicationFailure conflict when the state machine refuses it: nothing has changed then
+   */
+  apply(event: TaskEvent, what: { report?: RunReport; artifacts?: readonly NewArtifact[] } = {}): void {
+    const next = transition(this.#state, event, Date.now());
+    if (!next.ok) throw this.conflict(next.message);
+    this.#state = next.state;
+    this.#changes.push(
+      this.#change({
+        audit: next.audit,
+        ended: next.ended,
+        report: what.report ?? null,
+        artifacts: what.artifacts ?? [],
+      }),
+    );
+  }
+
+  /** The event that a worker's report over HTTP is. */
+  static endOf({ fence, report }: FinishRequest): TaskEvent {
+    return report.error === null ? { type: 'complete', fence } : { type: 'fail', fence, error: report.error };
+  }
+
+  /** Takes in what a worker reported over HTTP. */
+  finish(finish: FinishRequest): void {
+    const worker = this.#state.lease?.worker ?? '';
+    this.apply(TaskRecord.endOf(finish), {
+      report: { ...finish.report, worker },
+      artifacts: finish.artifacts,
+    });
+  }
+
+  conflict(message: string): ApplicationFailure {
+    return ApplicationFailure.create({ type: 'conflict', message, nonRetryable: true });
+  }
+
+  /**
+   * Resolves when all that has happened is in PostgreSQL. Changes of the meantime go in one transaction; a PostgreSQL that is away is
+   * waited for.
+   * @returns what the last of it came to
+   */
+  async written(): Promise<Recorded> {
+    const write = async (): Promise<void> => {
+      const changes = this.#changes;
+      if (changes.length === 0) return;
+      this.#changes = [];
+      const { workflowId, runId } = workflowInfo();
+      const { spec, row, createdBy } = this.#input;
+      const isNew = this.#isNew;
+      this.#isNew = false;
+      this.#last = await this.#control.recordTask({
+        spec,
+        changes,
+        workflowId,
+        runId,
+        row: isNew ? { ...row, createdBy } : null,
+      });
+      if (this.#last.dependents.length > 0) {
+        await this.#control.tellDependents({ taskIds: [...this.#last.dependents] });
+      }
+    };
+    this.#writing = this.#writing.then(write);
+    await this.#writing;
+    return this.#last;
+  }
+
+  /** Where a queued task is to go, as it was found at most `maxAge` milliseconds ago. */
+  async route(maxAge: number): Promise<Route> {
+    const { route } = await this.written();
+    if (route !== null && Date.now() - route.at < maxAge) return route;
+    const found = await this.#control.routeTask({ spec: this.#input.spec, worker: this.#state.worker });
+    this.#last = { ...this.#last, route: found };
+    return found;
+  }
+
+  /** Has the next `route` look anew. */
+  forgetRoute(): void {
+    this.#last = { ...this.#last, route: null };
+  }
+
+  #change(what: Partial<TaskChange>): TaskChange {
+    return {
+      state: this.#state,
+      at: Date.now(),
+      ended: null,
+      audit: [],
+      report: null,
+      artifacts: [],
+      ...what,
+    };
+  }
+}
+
+/** Resolves when the state is another than it was, or at the latest after some milliseconds. */
+export async function stateChanged(task: TaskRecord, seen: TaskState, ms: number): Promise<void> {
+  await condition(() => task.state !== seen, ms);
+}
