@@ -173,7 +173,7 @@ describe('the state machine', () => {
   it('keeps its promises whatever happens in whatever order', () => {
     const reached = new Set<string>();
     fc.assert(
-      fc.property(fc.array(events, { maxLength: 40 }), fc.boolean(), (list, dispatched) => {
+      fc.property(fc.array(events, { maxLength: 40, size: 'max' }), fc.boolean(), (list, dispatched) => {
         let state = fresh({ dispatched, maxAttempts: 2 });
         const givenOut = new Set<number>();
         for (const relative of list) {
