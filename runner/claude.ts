@@ -1,0 +1,173 @@
+import type { OutputChunk, RunError, RunLimits, RunSpec, Usage } from '../contract/runs.ts';
+import { ClaudeOutput, MESSAGE_LENGTH, codeOf } from './claude-output.ts';
+import { claudeArguments, type ClaudeOptions, type RunnerCommand } from './command.ts';
+import { failure } from './failures.ts';
+import { pieces, shorten } from './lines.ts';
+import { runToEnd, type ProgramCall, type ProgramEnd } from './process.ts';
+import { recall, type Session } from './sessions.ts';
+
+/** One task for one program, with everything that it needs found out. */
+export interface Work {
+  readonly spec: RunSpec;
+  /** Context, then prompt. */
+  readonly prompt: string;
+  readonly session: Session | null;
+  /** Everything about the process but what differs between programs. */
+  readonly process: Pick<ProgramCall, 'cwd' | 'env' | 'limits' | 'signal' | 'started' | 'ended'>;
+  output(stream: OutputChunk['stream'], text: string): void;
+}
+
+/** What came of it. */
+export interface Done {
+  readonly exitCode: number | null;
+  readonly usage: Usage;
+  readonly answer: string | null;
+  /** The answer in words, for the session of the context. */
+  readonly words: string | null;
+  readonly error: RunError | null;
+  readonly notes: readonly string[];
+  /** The conversation of Claude Code that this was. */
+  readonly claudeSessionId: string | null;
+}
+
+/** UTF-16 units of a piece of output. */
+const PIECE = 16_384;
+
+/** Of what a program says on standard error, so many characters are kept to explain its end. */
+const KEPT_STDERR = 16_384;
+
+/** Conversations that some run goes on with now. */
+const busy = new Set<string>();
+
+/**
+ * Has Claude Code do the work. It goes on with the conversation of the context, if this node and folder has it; if Claude
+ * Code knows it no more, the work is begun anew with the last messages in front of the prompt.
+ */
+export async function runClaude(
+  command: Extract<RunnerCommand, { kind: 'claude' }>,
+  work: Work,
+): Promise<Done> {
+  const { session, spec } = work;
+  const notes: string[] = [];
+  const known = session?.cwd === work.process.cwd ? session.claude_session_id : null;
+  let options: ClaudeOptions = { resume: known, fork: false, budgetUsd: spec.limits.budgetUsd };
+  const deadline = performance.now() + spec.limits.timeoutMs;
+  for (;;) {
+    const left = Math.max(1, Math.ceil(deadline - performance.now()));
+    const tried = await tryOnce(command, work, options, { ...work.process.limits, timeoutMs: left });
+    if (options.resume !== null && tried.conversationGone) {
+      notes.push(
+        'Claude Code does not know the conversation any more; the last messages were put before the prompt.',
+      );
+      options = { ...options, resume: null };
+    } else if (options.budgetUsd !== null && tried.budgetUnknown) {
+      notes.push(
+        'This Claude Code has no --max-budget-usd; the budget was compared with the cost at the end only.',
+      );
+      options = { ...options, budgetUsd: null };
+    } else {
+      return { ...tried.done, notes: [...notes, ...tried.done.notes] };
+    }
+  }
+}
+
+interface Tried {
+  readonly done: Done;
+  readonly conversationGone: boolean;
+  readonly budgetUnknown: boolean;
+}
+
+async function tryOnce(
+  command: Extract<RunnerCommand, { kind: 'claude' }>,
+  work: Work,
+  wanted: ClaudeOptions,
+  limits: Pick<RunLimits, 'timeoutMs' | 'memoryMb' | 'outputBytes'>,
+): Promise<Tried> {
+  const { resume } = wanted;
+  const fork = resume !== null && busy.has(resume);
+  if (resume !== null && !fork) busy.add(resume);
+  const reader = new ClaudeOutput((text) => {
+    for (const piece of pieces(text.toWellFormed(), PIECE)) work.output('stdout', piece);
+  });
+  let stderr = '';
+  try {
+    const end = await runToEnd({
+      ...work.process,
+      program: command.program,
+      args: claudeArguments(command.args ?? [], { ...wanted, fork }),
+      input: resume === null ? recall(work.session) + work.prompt : work.prompt,
+      limits,
+      heard: (stream, text) => {
+        if (stream === 'stdout') {
+          reader.take(text);
+          return;
+        }
+        stderr = (stderr + text).slice(-KEPT_STDERR);
+        work.output('stderr', text);
+      },
+    });
+    reader.end();
+    const said = `${stderr}\n${reader.result?.errors.join('\n') ?? ''}`;
+    return {
+      done: judge(work.spec, reader, end, stderr),
+      conversationGone: end.error === null && reader.error !== null && GONE.test(said),
+      budgetUnknown: reader.result === null && /unknown option.*--max-budget-usd/.test(stderr),
+    };
+  } finally {
+    if (resume !== null && !fork) busy.delete(resume);
+  }
+}
+
+const GONE = /No conversation found|--resume requires a valid session/i;
+
+function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: string): Done {
+  const notes: string[] = [];
+  if (reader.leftOut > 0) notes.push(`${reader.leftOut} lines of output were too long to be understood.`);
+  const { result, usage } = reader;
+  let limit = end.error;
+  // It answered in time; what it did not end in time (a hook of its own, mostly) does not undo that.
+  if (limit?.code === 'task_timeout' && result !== null && reader.error === null) {
+    notes.push('Claude Code had answered, but did not end in time and was ended.');
+    limit = null;
+  }
+  const error =
+    limit ?? reader.error ?? overBudget(spec, usage) ?? (result === null ? silence(end, stderr) : null);
+  const answered = result !== null && reader.error === null && limit === null;
+  const words = answered ? result.result : null;
+  return {
+    exitCode: end.exitCode,
+    usage,
+    answer: answered && spec.format === 'json' ? reader.rawResult : words,
+    words,
+    error,
+    notes,
+    claudeSessionId: reader.sessionId,
+  };
+}
+
+/** A program that ended without a result. */
+function silence(end: ProgramEnd, stderr: string): RunError {
+  const failed = exitFailure(end, stderr);
+  if (failed === null) return failure('no_answer', 'Claude Code ended without a result.');
+  return failure(codeOf(null, null, failed.message), failed.message);
+}
+
+/** The failure that a program's end is, with the last thing that it said about it; null when it ended well. */
+export function exitFailure(end: ProgramEnd, stderr: string): RunError | null {
+  if (end.exitCode === 0) return null;
+  const how =
+    end.exitCode === null ? `was ended by ${end.killedBy ?? 'the system'}` : `exit code ${end.exitCode}`;
+  const last = stderr.trimEnd().split('\n').at(-1)?.trim() ?? '';
+  const message = last === '' ? `The program ${end.exitCode === null ? how : `ended with ${how}`}.` : last;
+  return failure('program_failed', shorten(message, MESSAGE_LENGTH));
+}
+
+/** Cost is known only at the end, so that what goes over the budget is told, not prevented. */
+export function overBudget(spec: RunSpec, usage: Usage): RunError | null {
+  const { budgetUsd } = spec.limits;
+  if (budgetUsd === null || usage.costUsd === null || usage.costUsd <= budgetUsd) return null;
+  return failure(
+    'budget_exceeded',
+    `The task cost ${usage.costUsd.toFixed(4)} US dollars; its budget is ${budgetUsd}.`,
+  );
+}

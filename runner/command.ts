@@ -1,0 +1,82 @@
+import { basename } from 'node:path';
+import { z } from 'zod';
+import type { RunSpec } from '../contract/runs.ts';
+
+/** The program that works on tasks: Claude Code, whose output is understood, or any other, whose output is the answer. */
+export type RunnerCommand =
+  | { readonly kind: 'claude'; readonly program: string; readonly args?: readonly string[] }
+  | { readonly kind: 'other'; readonly program: string; readonly args: readonly string[] };
+
+const Words = z.array(z.string().regex(/^[^\0]*$/, 'must not contain NUL')).min(1);
+
+/**
+ * Reads the setting MEMBRIDGE_RUNNER.
+ * @param setting `claude` (the default), the path of a program called `claude`, or a JSON array of a program and its
+ *   arguments; Claude Code as an array has these arguments before ours
+ * @throws Error saying what is wrong with it
+ */
+export function parseRunnerCommand(setting: string | undefined): RunnerCommand {
+  const value = setting?.trim() ?? '';
+  if (value === '') return { kind: 'claude', program: 'claude' };
+  if (!value.startsWith('[')) {
+    if (isClaude(value)) return { kind: 'claude', program: value };
+    throw new Error(
+      `MEMBRIDGE_RUNNER must be claude, the path of a program called claude, or a JSON array such as ["mycli","--flag","{prompt}"], not "${value}"`,
+    );
+  }
+  const [program = '', ...args] = parseWords(value);
+  if (program === '') throw new Error('MEMBRIDGE_RUNNER names no program');
+  return isClaude(program) ? { kind: 'claude', program, args } : { kind: 'other', program, args };
+}
+
+function parseWords(value: string): string[] {
+  try {
+    return Words.parse(JSON.parse(value));
+  } catch (error) {
+    throw new Error(`MEMBRIDGE_RUNNER is not a JSON array of texts: ${value}`, { cause: error });
+  }
+}
+
+const isClaude = (program: string): boolean =>
+  basename(program) === 'claude' && (program === 'claude' || program.startsWith('/'));
+
+/** How Claude Code is to take up a task. */
+export interface ClaudeOptions {
+  /** The conversation to go on with; null: a new one. */
+  readonly resume: string | null;
+  /** Go on with a copy of that conversation, because another run goes on with it at the same time. */
+  readonly fork: boolean;
+  /** US dollars; null: no limit. */
+  readonly budgetUsd: number | null;
+}
+
+/** Arguments of Claude Code. The prompt is not among them: it goes by standard input, which no list of processes shows. */
+export function claudeArguments(own: readonly string[], options: ClaudeOptions): string[] {
+  const args = [...own, '--print', '--output-format', 'stream-json', '--verbose'];
+  if (options.budgetUsd !== null) args.push('--max-budget-usd', String(options.budgetUsd));
+  if (options.resume !== null) args.push('--resume', options.resume);
+  if (options.resume !== null && options.fork) args.push('--fork-session');
+  return args;
+}
+
+/**
+ * Arguments of another program: `{context_id}`, `{agent_slug}` and `{format}` are filled in wherever they stand. An
+ * argument that is exactly `{prompt}` becomes the prompt, which otherwise goes by standard input.
+ */
+export function otherArguments(
+  own: readonly string[],
+  spec: Pick<RunSpec, 'contextId' | 'agentSlug' | 'format'>,
+  prompt: string,
+): { args: string[]; input: string } {
+  const values: Readonly<Record<string, string>> = {
+    context_id: spec.contextId,
+    agent_slug: spec.agentSlug,
+    format: spec.format,
+  };
+  const fill = (arg: string): string =>
+    arg.replaceAll(/\{(context_id|agent_slug|format)\}/g, (_, name: string) => values[name] ?? '');
+  return {
+    args: own.map((arg) => (arg === '{prompt}' ? prompt : fill(arg))),
+    input: own.includes('{prompt}') ? '' : prompt,
+  };
+}

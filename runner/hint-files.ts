@@ -1,0 +1,121 @@
+import { constants } from 'node:fs';
+import { glob, open, realpath, stat } from 'node:fs/promises';
+import { isAbsolute, relative, resolve, sep } from 'node:path';
+import type { Piece, Resolved } from './hints.ts';
+
+/** Files that one hint may lead to. */
+const MOST_FILES = 200;
+
+/** How long one hint may look for files, in milliseconds. */
+const SEARCH_MS = 10_000;
+
+/** A file with a NUL among its first bytes is no text. */
+const LOOKED_AT = 8_000;
+
+/** Bytes of one UTF-16 unit in UTF-8, at most. */
+const BYTES_PER_UNIT = 3;
+
+/** Git's own files hold secrets; the other folder holds what others wrote. */
+const LEFT_OUT = new Set(['.git', 'node_modules']);
+
+/**
+ * Reads the files that a path or glob names.
+ * @param room how many characters may follow
+ * @returns pieces in the order of their paths; a file that leads out of the folder, or is no text, is a note
+ */
+export function readHintedFiles(
+  cwd: string,
+  hint: string,
+  room: () => number,
+  signal: AbortSignal,
+): Resolved {
+  const notes: string[] = [];
+  return { notes, pieces: readFiles(cwd, hint, room, signal, notes) };
+}
+
+async function* readFiles(
+  cwd: string,
+  hint: string,
+  room: () => number,
+  signal: AbortSignal,
+  notes: string[],
+): AsyncGenerator<Piece> {
+  const base = await realpath(cwd);
+  const single = await statOf(resolve(base, hint));
+  if (single !== null) {
+    const piece = await readInside(base, resolve(base, hint), room());
+    if (typeof piece === 'string') notes.push(piece);
+    else yield piece;
+    return;
+  }
+  if (isAbsolute(hint) || hint.split(/[/\\{},]/).includes('..')) {
+    notes.push('is not inside the working directory.');
+    return;
+  }
+  const paths = await find(base, hint, signal, notes);
+  if (paths.length === 0 && notes.length === 0) notes.push('no such file.');
+  for (const path of paths) {
+    const piece = await readInside(base, resolve(base, path), room());
+    if (typeof piece !== 'string') yield piece;
+    else if (piece !== FOLDER) notes.push(`${path} ${piece}`);
+  }
+}
+
+/** Paths that a glob matches, in order, relative to the base. */
+async function find(base: string, pattern: string, signal: AbortSignal, notes: string[]): Promise<string[]> {
+  const until = AbortSignal.any([signal, AbortSignal.timeout(SEARCH_MS)]);
+  const exclude = (entry: unknown): boolean => {
+    const name = typeof entry === 'string' ? entry : String((entry as { name?: unknown }).name);
+    // Node.js asks at every entry: the only place where a search without matches can be stopped.
+    return until.aborted || name.split(sep).some((part) => LEFT_OUT.has(part.toLowerCase()));
+  };
+  const found: string[] = [];
+  for await (const path of glob(pattern, { cwd: base, exclude })) {
+    if (path.split(sep).some((part) => LEFT_OUT.has(part.toLowerCase()))) continue;
+    found.push(path);
+    if (found.length <= MOST_FILES) continue;
+    found.pop();
+    notes.push(`matches more than ${MOST_FILES} files; the others were left out.`);
+    break;
+  }
+  signal.throwIfAborted();
+  if (until.aborted) notes.push(`was looked for ${SEARCH_MS / 1_000} s, then no further.`);
+  return found.sort();
+}
+
+const FOLDER = 'is a folder; name files in it, such as folder/**/*.md.';
+
+/**
+ * Reads a text file wherever its links lead, if that is inside the base.
+ * @returns why it is not read, if it is not
+ */
+async function readInside(base: string, path: string, room: number): Promise<Piece | string> {
+  const real = await realpath(path).catch(() => null);
+  if (real === null) return 'is a link that leads nowhere.';
+  const inside = relative(base, real);
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
+    return 'is not inside the working directory.';
+  }
+  if (inside.split(sep).some((part) => LEFT_OUT.has(part.toLowerCase()))) {
+    return 'is inside a folder whose files are not shown.';
+  }
+  const kind = await stat(real);
+  if (kind.isDirectory()) return FOLDER;
+  if (!kind.isFile()) return 'is no file.';
+  // Neither a link nor a pipe that took its place since is followed or waited for.
+  const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    // One more than fits, so that it shows that there is more.
+    const bytes = Buffer.alloc(Math.min(kind.size, Math.max(room, 0) * BYTES_PER_UNIT + LOOKED_AT));
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+    const read = bytes.subarray(0, bytesRead);
+    if (read.subarray(0, LOOKED_AT).includes(0)) return 'is no text.';
+    return { source: relative(base, path), text: read.toString('utf8') };
+  } finally {
+    await file.close();
+  }
+}
+
+async function statOf(path: string): Promise<object | null> {
+  return await stat(path).catch(() => null);
+}

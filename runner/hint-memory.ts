@@ -1,0 +1,56 @@
+import type Database from 'better-sqlite3';
+import { openForReading } from '../memory/claude-mem/open.ts';
+import type { Resolved } from './hints.ts';
+
+/** Memories that the hint gives at most. */
+const MOST = 20;
+
+const COLUMNS = {
+  observations: ['title', 'subtitle', 'narrative', 'facts', 'text'],
+  session_summaries: ['request', 'investigated', 'learned', 'completed', 'next_steps'],
+} as const;
+
+type Table = keyof typeof COLUMNS;
+type Row = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the newest observations and session summaries of a project from claude-mem's database, which is only read.
+ * @param project its name there; null: none is known
+ * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
+ */
+export function readRecentMemory(databasePath: string, project: string | null): Resolved {
+  if (project === null) return { pieces: [], notes: ['the task names no project.'] };
+  const db = openForReading(databasePath);
+  try {
+    const newest = [...newestOf(db, 'observations', project), ...newestOf(db, 'session_summaries', project)]
+      .sort((one, other) => other.at - one.at)
+      .slice(0, MOST);
+    if (newest.length === 0)
+      return { pieces: [], notes: [`there are no memories of the project ${project}.`] };
+    return {
+      pieces: [{ source: '@memory/recent', text: newest.map(({ text }) => text).join('\n\n') }],
+      notes: [],
+    };
+  } finally {
+    db.close();
+  }
+}
+
+function newestOf(db: Database.Database, table: Table, project: string): { at: number; text: string }[] {
+  const rows = db
+    .prepare(`SELECT * FROM ${table} WHERE project = ? ORDER BY created_at_epoch DESC, id DESC LIMIT ${MOST}`)
+    .all(project) as Row[];
+  return rows.map((row) => {
+    const at = Number(row['created_at_epoch']);
+    const day = Number.isFinite(at) ? new Date(at).toISOString().slice(0, 10) : 'undated';
+    const kind = table === 'observations' ? String(row['type']) : 'session';
+    const lines = COLUMNS[table].flatMap((column) => lineOf(column, row[column]));
+    return { at, text: [`## ${day} ${kind}`, ...lines].join('\n') };
+  });
+}
+
+function lineOf(column: string, value: unknown): string[] {
+  // An empty list of facts is an empty one, not a fact.
+  if (typeof value !== 'string' || value.trim() === '' || value === '[]') return [];
+  return [`${column}: ${value}`];
+}

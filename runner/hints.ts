@@ -1,0 +1,91 @@
+import { errorMessage } from '../contract/errors.ts';
+import { readHintedFiles } from './hint-files.ts';
+import { readRecentMemory } from './hint-memory.ts';
+import { shorten } from './lines.ts';
+
+/** What a hint can be resolved from. */
+export interface HintsCall {
+  readonly hints: readonly string[];
+  /** Files are looked for here, and nowhere else. */
+  readonly cwd: string;
+  /** Tokens of four characters each that the text may take. */
+  readonly tokens: number;
+  readonly databasePath: string;
+  /** The project's name in claude-mem; null: none is known. */
+  readonly project: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** One piece of context. */
+export interface Piece {
+  /** Where it is from, for the model: a path relative to the folder, or the hint. */
+  readonly source: string;
+  readonly text: string;
+}
+
+/** What a hint led to; the pieces are read one after the other, until nothing more fits. */
+export interface Resolved {
+  readonly pieces: AsyncIterable<Piece> | Iterable<Piece>;
+  /** Things that people should know; complete when the pieces have been read. */
+  readonly notes: readonly string[];
+}
+
+const CHARACTERS_PER_TOKEN = 4;
+const CUT = '\n[cut here: the context is full]';
+const PROMPT_FOLLOWS = '\n';
+
+/**
+ * Resolves hints to text for in front of a prompt, in their order. One that cannot be resolved is a note, never an error.
+ * @throws the signal's reason when it is aborted
+ */
+export async function resolveHints(call: HintsCall): Promise<{ text: string; notes: string[] }> {
+  const notes: string[] = [];
+  const blocks: string[] = [];
+  let room = call.tokens * CHARACTERS_PER_TOKEN - PROMPT_FOLLOWS.length;
+  let full = false;
+  for (const hint of call.hints) {
+    call.signal.throwIfAborted();
+    if (full) {
+      notes.push(`${shown(hint)}: did not fit into the ${call.tokens} tokens of context.`);
+      continue;
+    }
+    try {
+      const resolved = resolveHint(hint, call, () => room);
+      for await (const piece of resolved.pieces) {
+        call.signal.throwIfAborted();
+        const block = toBlock(piece, room);
+        full = block.cut;
+        if (block.text !== '') blocks.push(block.text);
+        room -= block.text.length;
+        if (!full) continue;
+        notes.push(`${shown(hint)}: was cut, to stay within the ${call.tokens} tokens of context.`);
+        break;
+      }
+      notes.push(...resolved.notes.map((note) => `${shown(hint)}: ${note}`));
+    } catch (error) {
+      call.signal.throwIfAborted();
+      notes.push(`${shown(hint)}: ${errorMessage(error)}`);
+    }
+  }
+  return { text: blocks.length === 0 ? '' : blocks.join('') + PROMPT_FOLLOWS, notes };
+}
+
+const shown = (hint: string): string => shorten(hint, 200);
+
+function resolveHint(hint: string, call: HintsCall, room: () => number): Resolved {
+  if (hint === '@memory/recent') return readRecentMemory(call.databasePath, call.project);
+  if (hint.startsWith('@')) return { pieces: [], notes: ['unknown hint.'] };
+  return readHintedFiles(call.cwd, hint, room, call.signal);
+}
+
+/** A piece between marks that its own text cannot imitate, cut to the room that there is. */
+function toBlock(piece: Piece, room: number): { text: string; cut: boolean } {
+  const source = piece.source.replaceAll(/[\p{Cc}"<>&]/gu, '_');
+  const open = `<context source="${source}">\n`;
+  const close = '\n</context>\n';
+  const text = piece.text.replaceAll(/<(\/?context\b)/gi, '‹$1').toWellFormed();
+  const left = room - open.length - close.length;
+  if (text.length <= left) return { text: open + text + close, cut: false };
+  const cut = shorten(text, left, CUT);
+  return { text: cut === '' ? '' : open + cut + close, cut: true };
+}

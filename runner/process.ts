@@ -1,0 +1,296 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../contract/errors.ts';
+import type { OutputChunk, RunError, RunLimits } from '../contract/runs.ts';
+import { endGroup, groupLives } from '../git/processes.ts';
+import { failure } from './failures.ts';
+import { lookAtTree } from './tree.ts';
+
+/** One program, as a process group of its own. */
+export interface ProgramCall {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Goes to standard input, which is closed then. */
+  readonly input: string;
+  readonly limits: Pick<RunLimits, 'timeoutMs' | 'memoryMb' | 'outputBytes'>;
+  readonly signal: AbortSignal;
+  /** Hears what the program writes as it comes, in pieces of at most 64 KiB: whole characters. */
+  heard(stream: OutputChunk['stream'], text: string): void;
+  /** Hears a process group's number: the program's own at once, those of what it starts when they are seen. */
+  started?(group: number): void;
+  /** Hears that such a group is gone, or is none of the program's any more. */
+  ended?(group: number): void;
+}
+
+export interface ProgramEnd {
+  /** Null when it did not end by itself, or did not begin. */
+  readonly exitCode: number | null;
+  /** What ended it from outside. */
+  readonly killedBy: NodeJS.Signals | null;
+  /** The limit that it met, or why it did not begin. Whatever its exit code is, it is no error here. */
+  readonly error: RunError | null;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** How long streams may stay open after the program itself has ended, in milliseconds: a daemon may hold them. */
+const DRAIN_MS = 1_000;
+
+/** Looks at memory and process groups are so far apart, in milliseconds. */
+const LOOK_MS = 500;
+
+/** The longest that a timer of Node.js can wait, in milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Runs a program to its end or to the first limit that it meets.
+ * @returns when nothing of its process group is left, nor, if it was ended before its time, of what descends from it
+ * @throws the signal's reason when it is aborted, and whatever `heard` throws: after the program has been ended
+ */
+export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
+  call.signal.throwIfAborted();
+  const start = await startProgram(call);
+  if ('code' in start) return { exitCode: null, killedBy: null, error: start };
+  const { child, group } = start;
+  const exited = exitOf(child);
+  const closed = once(child, 'close').catch(() => undefined);
+  const groups = new Groups(group, call);
+  const watch = new Watch(call, child, groups);
+  try {
+    const cut = await Promise.race([exited.then(() => false), watch.cut.then(() => true)]);
+    if (cut) await groups.endAll();
+    else await Promise.race([closed, watch.cut, pause(DRAIN_MS)]);
+  } finally {
+    watch.stop();
+    // After an orderly end, too: nothing that it left in its group may go on behind us.
+    await groups.endOwn();
+    await Promise.race([closed, pause(DRAIN_MS)]);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
+  call.signal.throwIfAborted();
+  watch.throwIfFailed();
+  // One that hangs in the kernel does not end even so.
+  const [exitCode, killedBy] = await Promise.race([
+    exited,
+    pause(DRAIN_MS).then(() => [null, null] as const),
+  ]);
+  return { exitCode, killedBy, error: watch.met };
+}
+
+const exitOf = (child: Child): Promise<readonly [number | null, NodeJS.Signals | null]> =>
+  new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve([code, signal]));
+  });
+
+const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
+
+/** The child with its process group, or why there is none. */
+async function startProgram(call: ProgramCall): Promise<{ child: Child; group: number } | RunError> {
+  const { program, args, cwd, env } = call;
+  // The system tells a missing folder and a missing program by the same error.
+  if (!isFolder(cwd)) {
+    return failure('folder_missing', `The working directory ${cwd} is not there. Clone the project again.`);
+  }
+  try {
+    const child = spawn(program, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    if (child.pid === undefined) {
+      const [error] = (await once(child, 'error')) as [unknown];
+      return startFailure(program, error);
+    }
+    child.on('error', () => undefined);
+    // A program need not read what it is given.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(call.input);
+    return { child, group: child.pid };
+  } catch (error) {
+    return startFailure(program, error);
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function startFailure(program: string, error: unknown): RunError {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return failure(
+        'runner_missing',
+        `${program} is not installed on this node, or not on the PATH of its agent. Install it, or set MEMBRIDGE_RUNNER.`,
+      );
+    case 'EACCES':
+    case 'ENOEXEC':
+      return failure('runner_missing', `${program} may not be run by the agent: ${errorMessage(error)}.`);
+    case 'E2BIG':
+    case 'ERR_INVALID_ARG_VALUE':
+      return failure(
+        'prompt_too_long',
+        `The prompt cannot be an argument of ${program}: it is too long for one, or holds NUL. Leave {prompt} out of MEMBRIDGE_RUNNER; it then goes by standard input.`,
+      );
+    default:
+      return failure('program_failed', `${program} could not be started: ${errorMessage(error)}.`);
+  }
+}
+
+/** Process groups of one run, and who is told of them. */
+class Groups {
+  readonly #own: number;
+  readonly #call: ProgramCall;
+  readonly #told = new Set<number>();
+  #over = false;
+
+  constructor(own: number, call: ProgramCall) {
+    this.#own = own;
+    this.#call = call;
+    this.#tell(new Set([own]));
+  }
+
+  /** Looks what there is now. @returns resident memory in bytes */
+  async look(): Promise<number> {
+    const { groups, rssBytes } = await lookAtTree(this.#own);
+    this.#tell(groups);
+    return rssBytes;
+  }
+
+  /** Ends every group of the program and of its descendants. */
+  async endAll(): Promise<void> {
+    // Descent is lost when the program ends first.
+    await this.look().catch(() => 0);
+    await Promise.all([...this.#told].map((group) => endGroup(group)));
+  }
+
+  /** Ends what is left in the program's own group; tells that there are no others any more. */
+  async endOwn(): Promise<void> {
+    if (groupLives(this.#own)) await endGroup(this.#own);
+    this.#over = true;
+    for (const group of this.#told) this.#call.ended?.(group);
+    this.#told.clear();
+  }
+
+  #tell(groups: ReadonlySet<number>): void {
+    // A look may come to its end when everything has.
+    if (this.#over) return;
+    for (const group of groups) {
+      if (this.#told.has(group)) continue;
+      this.#told.add(group);
+      this.#call.started?.(group);
+    }
+    for (const group of this.#told) {
+      if (groups.has(group) || group === this.#own) continue;
+      this.#told.delete(group);
+      this.#call.ended?.(group);
+    }
+  }
+}
+
+/** Waits for what may end a program before its time: a limit, or a cancellation. */
+class Watch {
+  /** Resolves when the program is to be ended. */
+  readonly cut: Promise<void>;
+  readonly #call: ProgramCall;
+  readonly #cut: () => void;
+  readonly #stop = new AbortController();
+  #met: RunError | null = null;
+  #failed: { readonly reason: unknown } | null = null;
+  /** Bytes that the program may still write. */
+  #room: number;
+
+  constructor(call: ProgramCall, child: Child, groups: Groups) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.cut = promise;
+    this.#cut = resolve;
+    this.#call = call;
+    this.#room = call.limits.outputBytes;
+    this.#listen(child.stdout, 'stdout');
+    this.#listen(child.stderr, 'stderr');
+    const { signal } = this.#stop;
+    call.signal.addEventListener('abort', () => this.#fail(call.signal.reason), { signal });
+    if (call.signal.aborted) this.#fail(call.signal.reason);
+    void this.#awaitTime();
+    void this.#watchMemory(groups);
+  }
+
+  /** The limit that was met. */
+  get met(): RunError | null {
+    return this.#met;
+  }
+
+  throwIfFailed(): void {
+    if (this.#failed !== null) throw this.#failed.reason;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #meet(error: RunError): void {
+    this.#met ??= error;
+    this.#cut();
+  }
+
+  #fail(reason: unknown): void {
+    this.#failed ??= { reason };
+    this.#cut();
+  }
+
+  #listen(stream: Readable, name: OutputChunk['stream']): void {
+    const decoder = new StringDecoder('utf8');
+    const tell = (text: string): void => {
+      if (text === '' || this.#failed !== null) return;
+      try {
+        this.#call.heard(name, text);
+      } catch (error) {
+        this.#fail(error);
+      }
+    };
+    stream.on('error', () => undefined);
+    stream.on('data', (bytes: Buffer) => {
+      const taken = bytes.subarray(0, this.#room);
+      this.#room -= taken.length;
+      tell(decoder.write(taken));
+      if (taken.length === bytes.length) return;
+      // Nobody reads on: the program waits until it is ended.
+      stream.pause();
+      const { outputBytes } = this.#call.limits;
+      this.#meet(failure('output_exceeded', `The program wrote more than the ${outputBytes} bytes it may.`));
+    });
+    stream.on('end', () => tell(decoder.end()));
+  }
+
+  async #awaitTime(): Promise<void> {
+    const { timeoutMs } = this.#call.limits;
+    try {
+      await sleep(Math.min(timeoutMs, LONGEST_MS), undefined, { signal: this.#stop.signal });
+    } catch {
+      return;
+    }
+    this.#meet(
+      failure(
+        'task_timeout',
+        `The program took longer than the ${timeoutMs / 1_000} s it may, and was ended.`,
+      ),
+    );
+  }
+
+  async #watchMemory(groups: Groups): Promise<void> {
+    const { memoryMb } = this.#call.limits;
+    while (!this.#stop.signal.aborted) {
+      // A system that cannot tell has no such limit.
+      const bytes = await groups.look().catch(() => 0);
+      if (memoryMb !== null && bytes > memoryMb * 2 ** 20) {
+        const used = Math.round(bytes / 2 ** 20);
+        this.#meet(
+          failure('memory_exceeded', `The program used ${used} MiB of memory; it may use ${memoryMb} MiB.`),
+        );
+      }
+      await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { errorMessage } from '../contract/errors.ts';
+import type { OutputChunk, RunError, RunSpec, Usage } from '../contract/runs.ts';
+import { runClaude, type Done, type Work } from './claude.ts';
+import type { RunnerCommand } from './command.ts';
+import { runEnvironment } from './environment.ts';
+import { resolveHints } from './hints.ts';
+import { runOther } from './other.ts';
+import { readSession, recordExchange, type Session } from './sessions.ts';
+
+/** One attempt at a task. */
+export interface RunCall {
+  readonly spec: RunSpec;
+  readonly prompt: string;
+  /** Absolute: the project's clone, or a folder of the agent's own. */
+  readonly cwd: string;
+  readonly command: RunnerCommand;
+  readonly sessionsDir: string;
+  /** claude-mem's database, which is only read; it may be missing. */
+  readonly databasePath: string;
+  /** Aborted: the program is ended with all that it started. */
+  readonly signal: AbortSignal;
+  /** Hears what people see of the run as it comes: pieces of whole characters, of at most 64 KiB. */
+  output(stream: OutputChunk['stream'], text: string): void;
+  /** Hears process groups as they come: the program's own before it can do anything. Should the agent die, they are to be killed. */
+  started?(group: number): void;
+  /** Hears that such a group is gone. */
+  ended?(group: number): void;
+}
+
+export interface RunOutcome {
+  readonly exitCode: number | null;
+  readonly durationMs: number;
+  readonly usage: Usage;
+  /** What the program answered: its words, or with the format `json` its result as JSON text. Null when it answered nothing. */
+  readonly answer: string | null;
+  readonly error: RunError | null;
+  /** What people should know about the run. */
+  readonly notes: string[];
+}
+
+/**
+ * Runs a program on a task to its end, whether that is good or bad.
+ * @returns when no process of its group is left
+ * @throws the signal's reason when it is aborted, after the program has been ended; whatever `output` throws, likewise
+ */
+export async function runProgram(call: RunCall): Promise<RunOutcome> {
+  const { spec, signal, command, sessionsDir } = call;
+  signal.throwIfAborted();
+  const startedAt = performance.now();
+  const hints = await resolveHints({
+    hints: spec.hints,
+    cwd: call.cwd,
+    tokens: spec.limits.contextTokens,
+    databasePath: call.databasePath,
+    project: spec.project?.name ?? (spec.agentSlug === 'default' ? null : spec.agentSlug),
+    signal,
+  });
+  const notes = [...hints.notes];
+  const work: Work = {
+    spec,
+    prompt: hints.text + call.prompt,
+    session: await sessionOf(call, notes),
+    process: {
+      cwd: call.cwd,
+      env: runEnvironment(process.env, spec),
+      limits: spec.limits,
+      signal,
+      started: (group) => call.started?.(group),
+      ended: (group) => call.ended?.(group),
+    },
+    output: (stream, text) => call.output(stream, text),
+  };
+  const done = command.kind === 'claude' ? await runClaude(command, work) : await runOther(command, work);
+  notes.push(...done.notes);
+  if (done.error === null) await remember(call, sessionsDir, done, notes);
+  const { exitCode, usage, answer, error } = done;
+  return { exitCode, durationMs: performance.now() - startedAt, usage, answer, error, notes };
+}
+
+/** A session that cannot be read costs the run its past, not its life. */
+async function sessionOf(call: RunCall, notes: string[]): Promise<Session | null> {
+  try {
+    return await readSession(call.sessionsDir, call.spec.contextId);
+  } catch (error) {
+    notes.push(`The session of the context could not be read: ${errorMessage(error)}`);
+    return null;
+  }
+}
+
+async function remember(call: RunCall, sessionsDir: string, done: Done, notes: string[]): Promise<void> {
+  const { prompt, cwd, spec } = call;
+  const { claudeSessionId } = done;
+  try {
+    const answer = done.words ?? done.answer ?? '';
+    await recordExchange(sessionsDir, spec.contextId, { prompt, answer, claudeSessionId, cwd });
+  } catch (error) {
+    notes.push(`The session of the context could not be written: ${errorMessage(error)}`);
+  }
+}

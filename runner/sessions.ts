@@ -1,0 +1,202 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { shorten } from './lines.ts';
+
+/** Messages that a session keeps, and characters of each. */
+const KEPT_MESSAGES = 50;
+const KEPT_CHARACTERS = 2_000;
+
+/** Sessions that a node keeps, and for how long after their last use, in milliseconds. */
+const KEPT_SESSIONS = 500;
+const KEPT_MS = 30 * 24 * 3_600_000;
+
+/** Of these many messages, so many characters go in front of a prompt, as in the original. */
+const RECALLED_MESSAGES = 10;
+const RECALLED_CHARACTERS = 500;
+
+/** Epoch milliseconds; the original wrote epoch seconds, or ISO 8601. */
+const Moment = z.union([z.number(), z.string()]).transform((value, context) => {
+  const ms = typeof value === 'string' ? Date.parse(value) : value < 1e11 ? value * 1_000 : value;
+  if (Number.isFinite(ms)) return Math.round(ms);
+  context.addIssue('is no moment');
+  return z.NEVER;
+});
+
+const Message = z.object({ role: z.string(), content: z.string(), ts: Moment });
+
+/** What a node knows of a context, in the original's shape; the last two are ours. Times are epoch milliseconds. */
+const Session = z.object({
+  context_id: z.string(),
+  messages: z.array(Message),
+  created_at: Moment,
+  last_used: Moment,
+  total_tasks: z.number().int().nonnegative(),
+  /** The conversation of Claude Code to go on with. */
+  claude_session_id: z.string().nullable().default(null),
+  /** Where that conversation was: Claude Code finds it only there. */
+  cwd: z.string().nullable().default(null),
+});
+export type Session = z.infer<typeof Session>;
+
+/** What a task adds to the session of its context. */
+export interface Exchange {
+  readonly prompt: string;
+  readonly answer: string;
+  /** Null: the program has no conversations of its own; one that is known stays. */
+  readonly claudeSessionId: string | null;
+  readonly cwd: string;
+}
+
+/** What waits for its turn, by file. */
+const turns = new Map<string, Promise<unknown>>();
+
+/** The session of a context; null when there is none, or none that was used in the last 30 days. */
+export async function readSession(dir: string, contextId: string): Promise<Session | null> {
+  const path = join(dir, fileName(contextId));
+  return await inTurn(path, () => load(path, contextId));
+}
+
+/** Every session, the last used first. */
+export async function listSessions(dir: string): Promise<Session[]> {
+  const names = (await namesIn(dir)).filter((name) => name.endsWith('.json'));
+  const sessions: Session[] = [];
+  for (const name of names) {
+    const path = join(dir, name);
+    const session = await inTurn(path, () => load(path, null));
+    if (session !== null) sessions.push(session);
+  }
+  return sessions.sort((one, other) => other.last_used - one.last_used).slice(0, KEPT_SESSIONS);
+}
+
+/**
+ * Adds a task that went well to the session of its context. Two of one context are added one after the other.
+ * @throws the file system's error when it cannot be written; the file is then as it was
+ */
+export async function recordExchange(dir: string, contextId: string, exchange: Exchange): Promise<Session> {
+  const path = join(dir, fileName(contextId));
+  return await inTurn(path, async () => {
+    const now = Date.now();
+    const former = await load(path, contextId);
+    const message = (role: string, content: string): z.infer<typeof Message> => ({
+      role,
+      content: shorten(content, KEPT_CHARACTERS),
+      ts: now,
+    });
+    const session: Session = {
+      context_id: contextId,
+      messages: [
+        ...(former?.messages ?? []),
+        message('user', exchange.prompt),
+        message('assistant', exchange.answer),
+      ].slice(-KEPT_MESSAGES),
+      created_at: former?.created_at ?? now,
+      last_used: now,
+      total_tasks: (former?.total_tasks ?? 0) + 1,
+      claude_session_id: exchange.claudeSessionId ?? former?.claude_session_id ?? null,
+      cwd: exchange.claudeSessionId === null ? (former?.cwd ?? null) : exchange.cwd,
+    };
+    await writeWhole(dir, path, JSON.stringify(session));
+    await removeOld(dir);
+    return session;
+  });
+}
+
+/** The last messages of a session as text in front of a prompt; empty when there are none. */
+export function recall(session: Session | null): string {
+  const recent = session?.messages.slice(-RECALLED_MESSAGES) ?? [];
+  if (recent.length === 0) return '';
+  const lines = recent.map(({ role, content }) => `${role}: ${shorten(content, RECALLED_CHARACTERS)}`);
+  return `<conversation>\n${lines.join('\n').replaceAll(/<(\/?conversation)/gi, '‹$1')}\n</conversation>\n\n`;
+}
+
+/** A name that is safe in any file system: the context's own where it is (as the original's), or one with a hash. */
+function fileName(contextId: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,99}$/.test(contextId)) return `${contextId}.json`;
+  const hash = createHash('sha256').update(contextId).digest('hex').slice(0, 16);
+  return `${contextId.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 60)}.${hash}.json`;
+}
+
+/** @param contextId whose session it must be; null: anybody's */
+async function load(path: string, contextId: string | null): Promise<Session | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const session = parse(text);
+  if (session === null || (contextId !== null && session.context_id !== contextId)) {
+    // Moved aside, so that somebody can look at it; the context begins anew.
+    await rename(path, `${path}.damaged`);
+    return null;
+  }
+  return session.last_used < Date.now() - KEPT_MS ? null : session;
+}
+
+function parse(text: string): Session | null {
+  try {
+    return Session.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Writes a whole file or none: a crash leaves the old one. */
+async function writeWhole(dir: string, path: string, text: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const draft = `${path}.${randomUUID()}.new`;
+  try {
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+/** Removes sessions that were not used for long, the oldest of too many, and what crashes left. */
+async function removeOld(dir: string): Promise<void> {
+  const found: { path: string; usedAt: number; session: boolean }[] = [];
+  for (const name of await namesIn(dir)) {
+    if (!/\.json(?:\.damaged|\.[0-9a-f-]{36}\.new)?$/.test(name)) continue;
+    const path = join(dir, name);
+    const usedAt = (await stat(path).catch(() => null))?.mtimeMs ?? Date.now();
+    found.push({ path, usedAt, session: name.endsWith('.json') });
+  }
+  const sessions = found.filter(({ session }) => session).sort((one, other) => other.usedAt - one.usedAt);
+  const tooMany = new Set(sessions.slice(KEPT_SESSIONS));
+  const oldest = Date.now() - KEPT_MS;
+  for (const file of found) {
+    if (file.usedAt < oldest || tooMany.has(file)) await rm(file.path, { force: true });
+  }
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Does the work when everything that was asked for the file before is done. */
+async function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const before = turns.get(path) ?? Promise.resolve();
+  const mine = before.then(work, work);
+  turns.set(path, mine);
+  try {
+    return await mine;
+  } finally {
+    if (turns.get(path) === mine) turns.delete(path);
+  }
+}

@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+/** What a program and everything that it started take up. */
+export interface Tree {
+  /** Process groups of theirs: Claude Code gives each of its shells and hooks one of its own. */
+  readonly groups: ReadonlySet<number>;
+  /** Resident memory, in bytes; what processes share counts for each of them. */
+  readonly rssBytes: number;
+}
+
+/** One process as the system lists it. */
+interface Listed {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly rssBytes: () => number;
+}
+
+/**
+ * Looks at a process group and at the descendants of its members. What has taken itself out of their descent (a daemon)
+ * is not among them: claude-mem's worker, which a hook may start, serves the whole machine and outlives the run.
+ */
+export async function lookAtTree(root: number): Promise<Tree> {
+  const listed = process.platform === 'linux' ? listFromProc() : await listFromPs();
+  const children = Map.groupBy(listed, ({ parent }) => parent);
+  const members = new Map<number, Listed>();
+  const found = listed.filter(({ group }) => group === root);
+  for (let one = found.pop(); one !== undefined; one = found.pop()) {
+    if (members.has(one.pid)) continue;
+    members.set(one.pid, one);
+    found.push(...(children.get(one.pid) ?? []));
+  }
+  const all = [...members.values()];
+  return {
+    groups: new Set(all.map(({ group }) => group).filter((group) => group > 1)),
+    rssBytes: all.reduce((sum, { rssBytes }) => sum + rssBytes(), 0),
+  };
+}
+
+/** Every process that runs, as Linux tells. */
+export function listFromProc(): Listed[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    const stat = readOrNothing(`/proc/${name}/stat`);
+    // The name in brackets may itself hold brackets; proc(5): state, ppid, pgrp.
+    const [state = 'X', parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (stat === '' || /[ZX]/.test(state)) return [];
+    const rssBytes = (): number => {
+      const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readOrNothing(`/proc/${name}/status`))?.[1];
+      return Number(kib ?? 0) * 1_024;
+    };
+    return [{ pid: Number(name), parent: Number(parent), group: Number(group), rssBytes }];
+  });
+}
+
+/** Every process that runs, as `ps` tells on other systems. */
+export async function listFromPs(): Promise<Listed[]> {
+  const columns = ['-A', '-o', 'pid=,ppid=,pgid=,rss=,stat='];
+  const { stdout } = await promisify(execFile)('ps', columns, { maxBuffer: 64_000_000 });
+  return stdout.split('\n').flatMap((line) => {
+    const [pid, parent, group, kib, state] = line.trim().split(/\s+/);
+    if (state === undefined || state.startsWith('Z')) return [];
+    return [
+      {
+        pid: Number(pid),
+        parent: Number(parent),
+        group: Number(group),
+        rssBytes: () => Number(kib) * 1_024,
+      },
+    ];
+  });
+}
+
+/** A process may end between being listed and being looked at. */
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
