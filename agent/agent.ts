@@ -10,6 +10,7 @@ import { MemoryHost } from './memory-host.ts';
 import { projectOptions, sweepProjects } from './projects.ts';
 import { readSealingKeys, rotateSealingKey, type AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
+import { startTasks } from './tasks/index.ts';
 import { startNodeWorker } from './worker.ts';
 
 /** A running agent: the node's worker, its memory thread, its heartbeat. */
@@ -93,6 +94,9 @@ export function startAgent(
       spaces.clear();
       learn(list);
     },
+    tasks: config,
+    leases: () => tasks.leases(),
+    onDrained: (drained) => tasks.setDrained(drained),
     log,
   });
 
@@ -117,6 +121,7 @@ export function startAgent(
     dryrun: config.dryrun,
     log,
   });
+  const tasks = startTasks(config, state, log, { changed: () => heartbeat.soon(), died: onFatal });
   heartbeat.start();
 
   return {
@@ -137,7 +142,7 @@ export function startAgent(
     spaces: () => [...spaces.values()],
     stop: async () => {
       heartbeat.stop();
-      await worker.stop();
+      await Promise.all([worker.stop(), tasks.stop()]);
       await memory.close();
       await requests.close();
     },

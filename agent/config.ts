@@ -2,6 +2,8 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { NodeId } from '../contract/primitives.ts';
+import { Label } from '../contract/tasks.ts';
+import { parseRunnerCommand, type RunnerCommand } from '../runner/command.ts';
 
 /** What an agent is told by its environment; parsed once at start. */
 export interface AgentConfig {
@@ -18,6 +20,12 @@ export interface AgentConfig {
   /** Where clones of managed projects go; nothing outside of it is written. */
   readonly reposBase: string;
   readonly dryrun: boolean;
+  /** The program that works on tasks. */
+  readonly runner: RunnerCommand;
+  /** Tasks at once. */
+  readonly maxConcurrency: number;
+  /** Pools that this node serves besides the default one. */
+  readonly labels: readonly string[];
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
   readonly orphanWaitMs: number;
@@ -25,6 +33,12 @@ export interface AgentConfig {
   readonly hooksBin: string;
   readonly logLevel: string;
 }
+
+/** Labels with commas or spaces between them. */
+const Labels = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
+  .pipe(z.array(Label).max(32));
 
 const flag = z.enum(['0', '1']).default('0');
 
@@ -41,6 +55,9 @@ const Environment = z.object({
   MEMBRIDGE_CONFIG_ENV: z.string().optional(),
   MEMBRIDGE_HOOKS_BIN: z.string().optional(),
   MEMBRIDGE_REPOS_BASE: z.string().optional(),
+  MEMBRIDGE_RUNNER: z.string().optional(),
+  MEMBRIDGE_MAX_CONCURRENCY: z.coerce.number().int().min(1).max(32).default(1),
+  MEMBRIDGE_LABELS: Labels.optional(),
   CLAUDE_MEM_DB: z.string().optional(),
   CLAUDE_MEM_DATA_DIR: z.string().optional(),
   XDG_STATE_HOME: z.string().optional(),
@@ -73,6 +90,9 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     databasePath: settings.CLAUDE_MEM_DB ?? join(memoryDir, 'claude-mem.db'),
     reposBase: resolve(belowHome(settings.MEMBRIDGE_REPOS_BASE ?? '~/projects', home)),
     dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
+    runner: parseRunnerCommand(settings.MEMBRIDGE_RUNNER),
+    maxConcurrency: settings.MEMBRIDGE_MAX_CONCURRENCY,
+    labels: settings.MEMBRIDGE_LABELS ?? [],
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
     configEnv: settings.MEMBRIDGE_CONFIG_ENV ?? join(home, '.claude-mem-minio', 'config.env'),

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   AgentConnection,
   AgentHeartbeatResponse,
@@ -7,6 +7,7 @@ import {
   type EnrolRequest,
 } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
+import type { OutputChunk } from '../contract/runs.ts';
 import { NodeCredential, type CloneSpec } from '../contract/projects.ts';
 
 /** How long the control plane may take to answer, in milliseconds. */
@@ -55,6 +56,20 @@ export async function askCredential(
   const path = `/api/agent/projects/${encodeURIComponent(spec.projectId)}/credential?repo_url=${encodeURIComponent(spec.repoUrl)}`;
   return await call(serverUrl, path, headers, undefined, NodeCredential);
 }
+
+/** Tells what the program of a task writes. @returns whether more is wanted @throws ControlPlaneError */
+export async function sendTaskOutput(
+  serverUrl: string,
+  agentKey: string,
+  taskId: string,
+  output: { epoch: number; chunks: OutputChunk[] },
+): Promise<boolean> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  const path = `/api/agent/tasks/${encodeURIComponent(taskId)}/output`;
+  return (await call(serverUrl, path, headers, output, OutputAnswer)).wanted;
+}
+
+const OutputAnswer = z.strictObject({ wanted: z.boolean() });
 
 async function call<T>(
   serverUrl: string,

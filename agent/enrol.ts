@@ -28,7 +28,7 @@ export async function ensureEnrolled(config: AgentConfig): Promise<AgentState> {
     token: config.enrolToken,
     node_id: config.nodeId,
     public_key: key.publicKey,
-    facts: readFacts({ url: '', dryrun: config.dryrun }),
+    facts: readFacts({ url: '', dryrun: config.dryrun, tasks: config }),
   });
   const state: AgentState = { server_url: serverUrl, private_key: pem, enrolment };
   writeState(config.dataDir, state);

@@ -2,6 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { arch, hostname, networkInterfaces, release, type } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { NodeFacts } from '../contract/nodes.ts';
+import type { AgentConfig } from './config.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
 /** This agent's version. */
@@ -10,7 +11,12 @@ export const AGENT_VERSION: string = packageJson.version;
 const STARTED_AT = Date.now();
 
 /** What this node is, for enrolment and heartbeats. */
-export function readFacts(options: { url: string; dryrun: boolean }): NodeFacts {
+export function readFacts(options: {
+  url: string;
+  dryrun: boolean;
+  tasks: Pick<AgentConfig, 'runner' | 'maxConcurrency' | 'labels'>;
+  tasksRunning?: number;
+}): NodeFacts {
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter((address) => !address.internal)
@@ -25,17 +31,28 @@ export function readFacts(options: { url: string; dryrun: boolean }): NodeFacts 
     url: options.url,
     ip_addrs: addresses.slice(0, 64),
     dryrun: options.dryrun,
-    capabilities: { claude_cli: isOnPath('claude'), max_concurrency: 1, labels: [] },
+    capabilities: {
+      claude_cli: !options.dryrun && programExists(options.tasks.runner.program),
+      max_concurrency: options.tasks.maxConcurrency,
+      labels: [...options.tasks.labels],
+    },
+    tasks_running: options.tasksRunning ?? 0,
   };
 }
 
-function isOnPath(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return folder !== '';
-    } catch {
-      return false;
-    }
-  });
+/** Whether a program can be run: by its path, or by its name when it is on the PATH. */
+export function programExists(program: string): boolean {
+  if (program.includes('/')) return isExecutable(program);
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .some((folder) => folder !== '' && isExecutable(join(folder, program)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
+import type { AgentHeartbeat } from '../contract/nodes.ts';
 import { sendHeartbeat } from './control-plane.ts';
 import { readFacts } from './facts.ts';
 
@@ -76,13 +77,16 @@ export class Heartbeat {
     // The status waits its turn behind a running sync; the heartbeat does not wait for it.
     await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
     try {
-      const facts = readFacts({ url: this.#options.url, dryrun: this.#options.dryrun });
+      const { url, dryrun, tasks } = this.#options;
+      const leases = this.#options.leases();
+      const facts = readFacts({ url, dryrun, tasks, tasksRunning: leases.length });
       const sentAt = Date.now();
-      const answer = await sendHeartbeat(serverUrl, agentKey, { facts, memory: this.#memory });
+      const answer = await sendHeartbeat(serverUrl, agentKey, { facts, memory: this.#memory, leases });
       const middle = (sentAt + Date.now()) / 2;
       if (this.#state.problem !== null) log.info('the control plane answers again');
       this.#state = { lastOk: Date.now(), problem: null, clockAheadMs: Math.round(middle - answer.now) };
       this.#options.onSpaces(answer.spaces);
+      this.#options.onDrained(answer.drained);
     } catch (error) {
       const problem = errorMessage(error);
       if (this.#state.problem !== problem)
@@ -114,5 +118,10 @@ export interface HeartbeatOptions {
   readonly databasePath: string;
   readonly status: () => Promise<MemoryStatus>;
   readonly onSpaces: (spaces: SpaceConfig[]) => void;
+  /** What this node says of itself as one that runs tasks. */
+  readonly tasks: Parameters<typeof readFacts>[0]['tasks'];
+  /** The leases that this node holds. */
+  readonly leases: () => AgentHeartbeat['leases'];
+  readonly onDrained: (drained: boolean) => void;
   readonly log: Logger;
 }

@@ -24,6 +24,8 @@ export const NodeFacts = z.strictObject({
   ip_addrs: z.array(z.string().max(64)).max(64).default([]),
   dryrun: z.boolean().default(false),
   capabilities: NodeCapabilities.default({ claude_cli: false, max_concurrency: 1, labels: [] }),
+  /** Tasks that it runs at the moment. */
+  tasks_running: z.number().int().nonnegative().default(0),
 });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 
@@ -83,6 +85,11 @@ export type EnrolResponse = z.infer<typeof EnrolResponse>;
 export const AgentHeartbeat = z.strictObject({
   facts: NodeFacts,
   memory: MemoryStatus,
+  /** The leases that it holds, and when the engine last confirmed each (epoch ms). */
+  leases: z
+    .array(z.strictObject({ lease_id: z.string().max(64), confirmed_at: EpochMs }))
+    .max(1_000)
+    .default([]),
 });
 export type AgentHeartbeat = z.infer<typeof AgentHeartbeat>;
 
@@ -91,6 +98,8 @@ export const AgentHeartbeatResponse = z.strictObject({
   ok: z.literal(true),
   now: EpochMs,
   spaces: z.array(SpaceConfig),
+  /** Whether it is to begin no more tasks. */
+  drained: z.boolean().default(false),
 });
 export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
 
@@ -113,6 +122,8 @@ export const Node = z.strictObject({
   obs_count: z.number().int(),
   db_sha: z.string(),
   active_leases: z.number().int(),
+  /** Whether it is given no new tasks; those that run go on. */
+  drained: z.boolean(),
   install_method: z.string(),
 });
 export type Node = z.infer<typeof Node>;

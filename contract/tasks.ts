@@ -29,7 +29,8 @@ export type TaskPolicy = z.infer<typeof TaskPolicy>;
 /** Characters that a prompt may have: the whole body may have a megabyte. */
 const PROMPT_CHARS = 400_000;
 
-const Label = z
+/** The name of a pool: a label that nodes have. */
+export const Label = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to 63 letters, digits, "_", "." or "-"');
 

@@ -31,7 +31,8 @@ export function toNode(row: NodeRow, now: number): Node {
     memory: row.memory,
     obs_count: row.memory?.rows?.observations ?? 0,
     db_sha: '',
-    active_leases: 0,
+    active_leases: facts.tasks_running ?? 0,
+    drained: row.drained_at !== null,
     install_method: row.install_method,
   };
 }

@@ -125,7 +125,9 @@ export function heartbeat(hostname = 'host'): AgentHeartbeat {
       ip_addrs: ['127.0.0.1'],
       dryrun: false,
       capabilities: { claude_cli: false, max_concurrency: 1, labels: [] },
+      tasks_running: 0,
     },
+    leases: [],
     memory: {
       path: '/tmp/claude-mem.db',
       state: 'ready',

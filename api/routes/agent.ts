@@ -7,6 +7,7 @@ import {
   EnrolResponse,
 } from '../../contract/nodes.ts';
 import { enrolNode } from '../../db/queries/enrol-node.ts';
+import { touchLeases } from '../../db/queries/find-leases.ts';
 import { listNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
 import { issueCertificate, publicKeyText } from '../certificates.ts';
@@ -98,7 +99,9 @@ export const agentRoutes = [
       }
       // Not waited for: a heartbeat must not depend on Temporal. Errors are logged there.
       if (recorded.returned) void announceReturn(deps, node);
-      return { ok: true as const, now, spaces: await listNodeSpaceConfigs(deps.db, { node }) };
+      await touchLeases(deps.db, { node, leases: body.leases });
+      const spaces = await listNodeSpaceConfigs(deps.db, { node });
+      return { ok: true as const, now, spaces, drained: recorded.drained };
     },
   }),
 ];

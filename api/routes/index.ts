@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { agentTaskRoutes } from './agent-tasks.ts';
 import { agentRoutes } from './agent.ts';
 import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
@@ -31,6 +32,7 @@ export const ROUTES: readonly Route[] = [
   ...runtimeConfigRoutes,
   ...streamRoutes,
   ...agentRoutes,
+  ...agentTaskRoutes,
   ...originalProjectRoutes,
   ...originalAgentRoutes,
   ...originalSyncRoutes,

@@ -14,7 +14,7 @@ import { emitEvents } from './emit-events.ts';
 export async function recordHeartbeat(
   db: Database,
   input: { node: string; heartbeat: AgentHeartbeat; now: number },
-): Promise<{ returned: boolean } | null> {
+): Promise<{ returned: boolean; drained: boolean } | null> {
   const { facts, memory } = input.heartbeat;
   return await db.transaction(async (tx) => {
     const [before] = await tx
@@ -29,6 +29,9 @@ export async function recordHeartbeat(
       .returning();
     if (before === undefined || row === undefined) return null;
     await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
-    return { returned: before.last === null || input.now - before.last > ONLINE_WITHIN_MS };
+    return {
+      returned: before.last === null || input.now - before.last > ONLINE_WITHIN_MS,
+      drained: row.drained_at !== null,
+    };
   });
 }

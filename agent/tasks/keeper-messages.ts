@@ -1,0 +1,23 @@
+/** What the thread that keeps leases is made with. */
+export interface KeeperOptions {
+  readonly address: string;
+  readonly namespace: string;
+  readonly identity: string;
+}
+
+export type ToKeeper =
+  | { readonly type: 'keep'; readonly id: number; readonly token: string; readonly ttlMs: number }
+  /** The process group that is to die should the lease be lost; null: there is none. */
+  | { readonly type: 'group'; readonly id: number; readonly group: number | null }
+  | { readonly type: 'leave'; readonly id: number };
+
+/**
+ * Why a lease is lost: `cancelled` somebody wants it to end; `gone` the engine knows of no such attempt any more; `expired` the engine
+ * could not be reached for nearly as long as the lease lives without.
+ */
+export type Lost = 'cancelled' | 'gone' | 'expired';
+
+export type FromKeeper =
+  | { readonly type: 'lost'; readonly id: number; readonly reason: Lost }
+  /** Epoch ms at which the heartbeat was sent that the engine confirmed. */
+  | { readonly type: 'confirmed'; readonly id: number; readonly at: number };

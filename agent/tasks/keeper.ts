@@ -1,0 +1,73 @@
+import { Worker } from 'node:worker_threads';
+import type { FromKeeper, KeeperOptions, Lost, ToKeeper } from './keeper-messages.ts';
+
+/** A lease that is kept. */
+export interface KeptLease {
+  /** Epoch ms at which the last confirmed heartbeat was sent. */
+  readonly confirmedAt: number;
+  /** Tells of the process group that works under it. */
+  group(group: number | null): void;
+  /** The attempt is over. */
+  leave(): void;
+}
+
+/** Keeps leases alive from a thread that the agent's work cannot starve. */
+export class LeaseKeeper {
+  readonly #thread: Worker;
+  readonly #leases = new Map<number, { lost(reason: Lost): void; confirmedAt: number }>();
+  #last = 0;
+  #closed = false;
+
+  /** @param onDeath hears that the thread ended although nobody closed it: no lease is kept then */
+  constructor(options: KeeperOptions, onDeath: (error: Error) => void) {
+    this.#thread = new Worker(new URL('keeper-thread.ts', import.meta.url), { workerData: options });
+    this.#thread.on('message', (message: FromKeeper) => {
+      const lease = this.#leases.get(message.id);
+      if (lease === undefined) return;
+      if (message.type === 'lost') lease.lost(message.reason);
+      else lease.confirmedAt = message.at;
+    });
+    const died = (error: Error): void => {
+      if (this.#closed) return;
+      this.#closed = true;
+      for (const lease of this.#leases.values()) lease.lost('expired');
+      onDeath(error);
+    };
+    this.#thread.on('error', died);
+    this.#thread.on('exit', (code) =>
+      died(new Error(`the thread that keeps leases ended with code ${code}`)),
+    );
+  }
+
+  /**
+   * Keeps a lease from now on.
+   * @param token of the activity, base64
+   * @param lost hears once that it is lost, or that it is to end
+   */
+  keep(token: string, ttlMs: number, lost: (reason: Lost) => void): KeptLease {
+    this.#last += 1;
+    const id = this.#last;
+    const lease = { lost, confirmedAt: Date.now() };
+    this.#leases.set(id, lease);
+    this.#send({ type: 'keep', id, token, ttlMs });
+    return {
+      get confirmedAt() {
+        return lease.confirmedAt;
+      },
+      group: (group) => this.#send({ type: 'group', id, group }),
+      leave: () => {
+        this.#leases.delete(id);
+        this.#send({ type: 'leave', id });
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#thread.terminate();
+  }
+
+  #send(message: ToKeeper): void {
+    if (!this.#closed) this.#thread.postMessage(message);
+  }
+}

@@ -1,0 +1,128 @@
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OutputChunk } from '../../contract/runs.ts';
+
+/** How often what was written is sent, in milliseconds. */
+const SEND_MS = 250;
+/** What waits to be sent, in characters; what comes beyond is in the log alone. */
+const WAITING_CHARS = 1_000_000;
+/** What is sent at once, in characters and in pieces. */
+const BATCH_CHARS = 200_000;
+const BATCH_PIECES = 400;
+/** How long the last pieces may take, in milliseconds. */
+const LAST_MS = 5_000;
+
+/** Sends pieces to the control plane. @returns false when nobody wants them any more; throws when it is to be tried again */
+export type SendOutput = (chunks: readonly OutputChunk[]) => Promise<boolean>;
+
+/** What a program writes: shown live as far as that goes, and kept whole in a file until the attempt's log is stored. */
+export class TaskOutput {
+  readonly #path: string;
+  readonly #send: SendOutput;
+  #file: WriteStream | null = null;
+  #waiting: OutputChunk[] = [];
+  #chars = 0;
+  #seq = 0;
+  #skipped = 0;
+  #sending: Promise<void> | null = null;
+  #closed = false;
+  #wanted = true;
+  /** Lines that the file has not taken yet. */
+  #written: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string, send: SendOutput) {
+    this.#path = path;
+    this.#send = send;
+  }
+
+  /** Takes a piece in. */
+  write(stream: OutputChunk['stream'], text: string): void {
+    if (text === '') return;
+    const at = Date.now();
+    this.#keep({ at, stream, text });
+    if (this.#chars + text.length > WAITING_CHARS) {
+      this.#skipped += text.length;
+      return;
+    }
+    if (this.#skipped > 0) {
+      const note = `\n[${this.#skipped} characters are not shown live; the log has them]\n`;
+      this.#skipped = 0;
+      this.#queue({ seq: this.#seq, stream: 'stderr', at, text: note });
+    }
+    this.#queue({ seq: this.#seq, stream, at, text });
+  }
+
+  /** Sends what is left, as far as that goes, and gives the log: JSON lines of time, stream and text; null when nothing was written. */
+  async end(): Promise<Buffer | null> {
+    this.#closed = true;
+    await Promise.race([this.#sending ?? Promise.resolve(), sleep(LAST_MS)]);
+    if (this.#file === null) return null;
+    await this.#written;
+    this.#file.end();
+    await once(this.#file, 'close');
+    return await readFile(this.#path);
+  }
+
+  /** Removes the file. */
+  async remove(): Promise<void> {
+    this.#closed = true;
+    this.#wanted = false;
+    if (this.#file !== null && !this.#file.closed) this.#file.destroy();
+    await rm(this.#path, { force: true });
+  }
+
+  #keep(line: Omit<OutputChunk, 'seq'>): void {
+    const text = `${JSON.stringify(line)}\n`;
+    this.#written = this.#written.then(async () => {
+      if (this.#file === null) {
+        await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+        this.#file = createWriteStream(this.#path, { mode: 0o600 });
+        // A disk that is full costs the log, not the run.
+        this.#file.on('error', () => undefined);
+      }
+      if (!this.#file.write(text) && !this.#file.errored) {
+        await Promise.race([once(this.#file, 'drain'), once(this.#file, 'close')]).catch(() => undefined);
+      }
+    });
+  }
+
+  #queue(chunk: OutputChunk): void {
+    this.#seq += 1;
+    this.#waiting.push(chunk);
+    this.#chars += chunk.text.length;
+    this.#sending ??= this.#sendAll();
+  }
+
+  async #sendAll(): Promise<void> {
+    let pause = SEND_MS;
+    while (this.#wanted) {
+      if (!this.#closed) await sleep(pause);
+      const batch = this.#nextBatch();
+      if (batch.length === 0) break;
+      try {
+        this.#wanted = await this.#send(batch);
+        for (const { text } of this.#waiting.splice(0, batch.length)) this.#chars -= text.length;
+        pause = SEND_MS;
+      } catch {
+        pause = Math.min(pause * 2, 5_000);
+        if (this.#closed) await sleep(pause);
+      }
+    }
+    this.#sending = null;
+  }
+
+  #nextBatch(): OutputChunk[] {
+    const batch: OutputChunk[] = [];
+    let chars = 0;
+    for (const chunk of this.#waiting) {
+      if (batch.length > 0 && (chars + chunk.text.length > BATCH_CHARS || batch.length === BATCH_PIECES))
+        break;
+      batch.push(chunk);
+      chars += chunk.text.length;
+    }
+    return batch;
+  }
+}

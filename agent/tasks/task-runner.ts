@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import { WorkflowUpdateFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { Logger } from 'pino';
+import { toFailure } from '../../activities/failures.ts';
+import type { TaskPort } from '../../activities/node/tasks.ts';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { MESSAGES, llmTaskId } from '../../contract/names.ts';
+import type { Blob, Claimed, OutputChunk, RunReport, RunSpec } from '../../contract/runs.ts';
+import type { ClaimRequest } from '../../contract/task-workflow.ts';
+import { resolveTarget } from '../../git/target.ts';
+import type { RunnerCommand } from '../../runner/command.ts';
+import type { Guard } from '../../runner/guard.ts';
+import { runProgram, type RunOutcome } from '../../runner/run.ts';
+import { getBlob, putBlob } from '../../storage/blobs.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import type { LeaseKeeper } from './keeper.ts';
+import type { Lost } from './keeper-messages.ts';
+import { TaskOutput } from './output.ts';
+import type { TaskSlots } from './slots.ts';
+
+/** How often the SDK's own heartbeat goes out, in milliseconds: it brings cancellations to the activity. */
+const BEAT_MS = 500;
+/** Pause before something that the network kept from happening is tried again, in milliseconds. */
+const AGAIN_MS = 1_000;
+
+export interface TaskRunnerOptions {
+  readonly node: string;
+  readonly slots: TaskSlots;
+  readonly keeper: LeaseKeeper;
+  readonly guard: Guard;
+  readonly command: RunnerCommand;
+  /** A client of the engine, connected when it is needed. */
+  readonly client: () => Promise<Client>;
+  readonly store: ObjectStore;
+  readonly reposBase: string;
+  /** The agent's own folder. */
+  readonly dataDir: string;
+  readonly databasePath: string;
+  /** Shows what programs write; see TaskOutput. */
+  readonly sendOutput: (taskId: string, epoch: number, chunks: readonly OutputChunk[]) => Promise<boolean>;
+  /** Hears that a run began or ended. */
+  readonly changed: () => void;
+  readonly log: Logger;
+}
+
+/** A lease that this node holds. */
+interface Held {
+  readonly leaseId: string;
+  readonly confirmedAt: () => number;
+}
+
+/** Runs attempts at tasks on this node. */
+export class TaskRunner {
+  readonly #options: TaskRunnerOptions;
+  readonly #held = new Map<string, Held>();
+
+  constructor(options: TaskRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** The leases that this node holds, and when each was last confirmed (epoch ms). */
+  leases(): { lease_id: string; confirmed_at: number }[] {
+    return [...this.#held.values()].map(({ leaseId, confirmedAt }) => ({
+      lease_id: leaseId,
+      confirmed_at: confirmedAt(),
+    }));
+  }
+
+  /** @param arrived tells the queue that it came from that it takes a slot of the node's now */
+  port(arrived: () => void): TaskPort {
+    return {
+      run: async (spec) => {
+        arrived();
+        return await this.#attempt(spec);
+      },
+    };
+  }
+
+  async #attempt(spec: RunSpec): Promise<RunReport> {
+    const { keeper, slots } = this.#options;
+    const context = Context.current();
+    const ending = new AbortController();
+    let lost: Lost | null = null;
+    const end = (reason: Lost): void => {
+      lost ??= reason;
+      ending.abort(new Error(`the attempt at ${spec.taskId} is ${reason}`));
+    };
+    const onCancel = (): void => end('cancelled');
+    context.cancellationSignal.addEventListener('abort', onCancel, { once: true });
+    const lease = keeper.keep(context.info.base64TaskToken, spec.ttlMs, end);
+    const beat = setInterval(() => context.heartbeat(), BEAT_MS);
+    let giveBack: (() => void) | null = null;
+    try {
+      const { signal } = ending;
+      giveBack = spec.waitForSlot ? await slots.take(spec.priority, signal) : slots.tryTake();
+      if (giveBack === null) throw refusal('no_slot', 'every slot of the node is taken');
+      return await this.#run(spec, signal, lease);
+    } catch (error) {
+      if (lost !== null) throw await whatWasLost(lost, context, error);
+      throw error instanceof ApplicationFailure ? error : toFailure(error);
+    } finally {
+      clearInterval(beat);
+      context.cancellationSignal.removeEventListener('abort', onCancel);
+      lease.leave();
+      giveBack?.();
+    }
+  }
+
+  async #run(spec: RunSpec, signal: AbortSignal, lease: ReturnType<LeaseKeeper['keep']>): Promise<RunReport> {
+    const { guard, store, node, dataDir, log } = this.#options;
+    const key = `${spec.taskId}-${spec.epoch}`;
+    const cwd = await this.#workingFolder(spec);
+    const prompt =
+      'text' in spec.prompt ? spec.prompt.text : (await getBlob(store, spec.prompt.blob)).toString();
+    const { leaseId } = await this.#claim(spec, signal);
+    this.#held.set(key, { leaseId, confirmedAt: () => lease.confirmedAt });
+    this.#options.changed();
+    log.info({ task: spec.taskId, epoch: spec.epoch }, 'a task begins');
+    const output = new TaskOutput(join(dataDir, 'tasks', `${key}.jsonl`), async (chunks) =>
+      this.#options.sendOutput(spec.taskId, spec.epoch, chunks),
+    );
+    try {
+      const outcome = await runProgram({
+        spec,
+        prompt,
+        cwd,
+        signal,
+        command: this.#options.command,
+        sessionsDir: join(dataDir, 'sessions'),
+        databasePath: this.#options.databasePath,
+        output: (stream, text) => output.write(stream, text),
+        started: (group) => {
+          guard.add(group);
+          lease.group(group);
+        },
+        ended: (group) => {
+          guard.remove(group);
+          lease.group(null);
+        },
+      });
+      const report = await this.#report(outcome, output, node, signal);
+      const { durationMs, error } = report;
+      log.info({ task: spec.taskId, ms: Math.round(durationMs), error: error?.code ?? null }, 'a task ended');
+      return report;
+    } finally {
+      this.#held.delete(key);
+      this.#options.changed();
+      await output.remove();
+    }
+  }
+
+  /** The clone of the task's project, or a folder that belongs to the context: programs find their sessions by it. */
+  async #workingFolder({ project, contextId }: RunSpec): Promise<string> {
+    const { reposBase, dataDir } = this.#options;
+    if (project === null) {
+      const name = createHash('sha256').update(contextId).digest('hex').slice(0, 16);
+      const folder = join(dataDir, 'contexts', name);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return folder;
+    }
+    const target = await resolveTarget(reposBase, project.name, project.targetPath);
+    if (target.holds === 'clone') return target.path;
+    throw refusal('clone_missing', `There is no clone of ${project.name} at ${target.path}.`);
+  }
+
+  /** Has the task's workflow mint the lease. Nothing runs without: the answer says that it is recorded. */
+  async #claim(spec: RunSpec, signal: AbortSignal): Promise<Claimed> {
+    const { node, client } = this.#options;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const engine = await client();
+        return await engine.workflow
+          .getHandle(llmTaskId(spec.taskId))
+          // The same claim that is asked twice, since its answer was lost, is answered the same.
+          .executeUpdate<Claimed, [ClaimRequest]>(MESSAGES.claimTask, {
+            args: [{ epoch: spec.epoch, worker: node }],
+            updateId: `claim-${spec.epoch}-${node}-${Context.current().info.activityId}`,
+          });
+      } catch (error) {
+        if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowNotFoundError) {
+          throw refusal('claim_refused', errorMessage(error.cause ?? error));
+        }
+        await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #report(
+    outcome: RunOutcome,
+    output: TaskOutput,
+    worker: string,
+    signal: AbortSignal,
+  ): Promise<RunReport> {
+    const { exitCode, durationMs, usage, error, notes } = outcome;
+    const log = await output.end();
+    return {
+      worker,
+      exitCode,
+      durationMs,
+      usage,
+      error,
+      notes: notes.slice(0, 20).map((note) => note.slice(0, 500)),
+      output: await this.#keep(outcome.answer === null ? null : Buffer.from(outcome.answer), signal),
+      log: await this.#keep(log, signal),
+    };
+  }
+
+  /** Stores bytes, for as long as the lease lives should the store be away. */
+  async #keep(bytes: Buffer | null, signal: AbortSignal): Promise<Blob | null> {
+    if (bytes === null || bytes.length === 0) return null;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await putBlob(this.#options.store, bytes);
+      } catch (error) {
+        if (error instanceof MembridgeError && !error.retryable) throw error;
+        await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+}
+
+/** An attempt that this node does not take; the workflow knows the types. */
+function refusal(type: string, message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true });
+}
+
+/** How an attempt that was ended is told to the engine. */
+async function whatWasLost(lost: Lost, context: Context, error: unknown): Promise<unknown> {
+  if (lost === 'cancelled') {
+    // The engine takes a cancellation from an activity that it told of it: it hears of that with a heartbeat.
+    while (!context.cancellationSignal.aborted) {
+      context.heartbeat();
+      await sleep(BEAT_MS, undefined, { signal: context.cancellationSignal }).catch(() => undefined);
+    }
+    const details = context.cancellationDetails;
+    if (details?.cancelRequested === true) return new CancelledFailure(errorMessage(error));
+    if (details?.workerShutdown === true) return refusal('released', 'its agent stops');
+  }
+  return ApplicationFailure.create({ type: 'lease_expired', message: errorMessage(error) });
+}

@@ -1,0 +1,76 @@
+import type { Logger } from 'pino';
+import { createTaskActivities } from '../../activities/node/tasks.ts';
+import { errorMessage } from '../../contract/errors.ts';
+import { nodeTaskQueue, poolQueue } from '../../contract/names.ts';
+import { DEFAULT_POOL } from '../../contract/tasks.ts';
+import type { EngineAddress } from '../../engine/connect.ts';
+import { keepWorker, type KeptWorker } from '../../engine/keep-worker.ts';
+import { poolSlots } from './pool-slots.ts';
+import type { TaskSlots } from './slots.ts';
+import type { TaskRunner } from './task-runner.ts';
+
+/** Tasks for this very node that are taken in to wait for a slot. The others wait in the engine. */
+const MOST_WAITING = 64;
+/** Polls of one queue at a time: each brings one task. */
+const MOST_POLLS = 4;
+/** How long programs may take to end when the agent stops. */
+const SHUTDOWN_GRACE = '100 milliseconds';
+const SHUTDOWN_FORCE = '8 seconds';
+const HEARTBEAT_THROTTLE = '500 milliseconds';
+
+/** Polls the queues of a node's pools while it has free slots, and its own queue of tasks always. */
+export function startTaskWorkers(options: {
+  engine: EngineAddress;
+  node: string;
+  labels: readonly string[];
+  slots: TaskSlots;
+  runner: TaskRunner;
+  log: Logger;
+}): KeptWorker[] {
+  const { engine, node, labels, slots, runner, log } = options;
+  const common = {
+    identity: `agent ${node} (pid ${process.pid})`,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    shutdownForceTime: SHUTDOWN_FORCE,
+  } as const;
+  const hears = (taskQueue: string) => ({
+    polls: () => log.info({ queue: taskQueue }, 'worker polls'),
+    ended: (reason: unknown) =>
+      log.warn({ queue: taskQueue, reason: errorMessage(reason) }, 'worker ended; it starts again'),
+  });
+  const pools = [...new Set([DEFAULT_POOL, ...labels])].map((pool) => {
+    const taskQueue = poolQueue(pool);
+    const { supplier, arrived } = poolSlots(slots);
+    const one = { type: 'fixed-size', numSlots: 1 } as const;
+    return keepWorker(
+      engine,
+      {
+        ...common,
+        taskQueue,
+        activities: createTaskActivities(runner.port(arrived)),
+        tuner: {
+          activityTaskSlotSupplier: supplier,
+          workflowTaskSlotSupplier: one,
+          localActivityTaskSlotSupplier: one,
+          nexusTaskSlotSupplier: one,
+        },
+        activityTaskPollerBehavior: { type: 'simple-maximum', maximum: Math.min(slots.total, MOST_POLLS) },
+      },
+      hears(taskQueue),
+    );
+  });
+  const taskQueue = nodeTaskQueue(node);
+  const own = keepWorker(
+    engine,
+    {
+      ...common,
+      taskQueue,
+      activities: createTaskActivities(runner.port(() => undefined)),
+      maxConcurrentActivityTaskExecutions: MOST_WAITING,
+    },
+    hears(taskQueue),
+  );
+  return [...pools, own];
+}

@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestMachine, type TestMachine } from './agent-machine.ts';
+import { startTestPlane, type TestPlane } from './control-plane.ts';
+
+const SOON = { timeout: 20_000, interval: 50 };
+
+let test: TestPlane;
+let folder: string;
+let machine: TestMachine;
+
+/** Stands for any command-line program: what it does is told by the prompt. */
+const PROGRAM = `
+let prompt = '';
+for await (const piece of process.stdin) prompt += piece;
+const [verb, ...rest] = prompt.trim().split(' ');
+const said = rest.join(' ');
+if (verb === 'say') process.stdout.write(said);
+else if (verb === 'fail') { process.stderr.write(said); process.exit(3); }
+else if (verb === 'wait') { process.stdout.write('waiting\\n'); setTimeout(() => process.stdout.write('done'), Number(said)); }
+`;
+
+beforeAll(async () => {
+  test = await startTestPlane();
+  folder = mkdtempSync(join(tmpdir(), 'membridge-tasks-'));
+  const program = join(folder, 'program.mjs');
+  writeFileSync(program, PROGRAM);
+  machine = await startTestMachine(test, {
+    folder,
+    id: 'a',
+    env: { MEMBRIDGE_RUNNER: JSON.stringify([process.execPath, program]), MEMBRIDGE_MAX_CONCURRENCY: '2' },
+  });
+});
+afterAll(async () => {
+  await machine.service.stop();
+  await test.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function make(prompt: string, body: Record<string, unknown> = {}): Promise<string> {
+  const answer = await test.call('POST', '/api/runtime/llm-tasks', {
+    body: { prompt, auto_dispatch: true, ...body },
+  });
+  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
+  return String(answer.body['id']);
+}
+const get = async (id: string) => (await test.call('GET', `/api/runtime/llm-tasks/${id}`)).body;
+const post = (id: string, what: string, body: unknown = {}) =>
+  test.call('POST', `/api/runtime/llm-tasks/${id}/${what}`, { body });
+const list = async (path: string) =>
+  (await test.call('GET', `/api/runtime/${path}`)).body as unknown as Record<string, unknown>[];
+
+describe('a task on an agent', () => {
+  it('runs, and leaves its result, its artifacts and its story', async () => {
+    const id = await make('say hello world');
+    await expect
+      .poll(() => get(id), SOON)
+      .toMatchObject({ status: 'completed', worker_id: 'a', attempts: 1 });
+    const [result] = await list(`llm-tasks/${id}/results`);
+    expect(result).toMatchObject({ status: 'success', output: 'hello world', worker_id: 'a' });
+    const artifacts = await list(`artifacts?task_id=${id}`);
+    expect(artifacts.map(({ type }) => type).sort()).toEqual(['LLM_RESULT', 'LOG']);
+    const [lease] = await list(`llm-tasks/${id}/leases`);
+    expect(lease).toMatchObject({ status: 'released', epoch: 1, kind: 'agent', end_reason: 'completed' });
+  });
+
+  it('that fails is tried again, and is dead after its last attempt', async () => {
+    const id = await make('fail no such luck', { max_attempts: 2 });
+    await expect
+      .poll(() => get(id), SOON)
+      .toMatchObject({ status: 'dead', attempts: 2, error_code: 'program_failed' });
+    expect(String((await get(id))['error_message'])).toContain('no such luck');
+    expect(await list(`llm-tasks/${id}/leases`)).toHaveLength(2);
+    const again = await post(id, 'requeue');
+    expect(again.body).toMatchObject({ status: 'queued', attempts: 0 });
+    await expect.poll(() => get(id), SOON).toMatchObject({ status: 'dead', epoch: 4 });
+  });
+
+  it('is cancelled when its program is dead', async () => {
+    const id = await make('wait 60000');
+    await expect.poll(() => get(id), SOON).toMatchObject({ status: 'running' });
+    const asked = await post(id, 'cancel');
+    expect(asked.status).toBe(200);
+    await expect.poll(() => get(id), SOON).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('is dispatched as the original did, and answered with what it said', async () => {
+    const id = await make('say yes', { auto_dispatch: false });
+    expect(await get(id)).toMatchObject({
+      status: 'queued',
+      waiting: { reason: 'waits to be dispatched or leased' },
+    });
+    const answer = await post(id, 'dispatch');
+    expect(answer.status, JSON.stringify(answer.body)).toBe(200);
+    expect(answer.body).toMatchObject({
+      dispatched: true,
+      worker_id: 'a',
+      execution: { ok: true, output: 'yes', returncode: 0 },
+    });
+  });
+
+  it('shows what its program writes while it writes it', async () => {
+    const id = await make('wait 1500');
+    const output = async () =>
+      (
+        (await test.call('GET', `/api/runtime/llm-tasks/${id}/output`)).body['chunks'] as unknown as {
+          text: string;
+        }[]
+      )
+        .map(({ text }) => text)
+        .join('');
+    await expect.poll(output, SOON).toBe('waiting\n');
+    expect((await get(id))['status']).toBe('running');
+    await expect.poll(output, SOON).toBe('waiting\ndone');
+  });
+});
