@@ -8,6 +8,7 @@ import { findTool } from '../stack/tools.ts';
 import { benchMemory } from './memory.ts';
 import { benchProjects } from './projects.ts';
 import { lineOf, surroundings, type BenchReport, type Result } from './results.ts';
+import { benchTasks } from './tasks.ts';
 import { benchStack } from './stack.ts';
 
 type Bench = (root: string, log: (line: string) => void, rows: readonly number[]) => Promise<Result[]>;
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   stack: benchStack,
   memory: benchMemory,
   projects: benchProjects,
+  tasks: benchTasks,
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -2,12 +2,11 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ControlPlane, startMachine, until } from '../demo/fleet.ts';
+import { startMachine, until } from '../demo/fleet.ts';
 import { makeMachines, type Machine } from '../demo/machines.ts';
-import { startApi } from '../stack/membridge.ts';
-import { loadServerSecrets } from '../stack/secrets.ts';
 import type { Service } from '../stack/service.ts';
-import { removeStackData, startStack, type Stack } from '../stack/up.ts';
+import { removeStackData } from '../stack/up.ts';
+import { start } from './running.ts';
 import { measureBareWorkflow } from './bare/measure.ts';
 import { distribution, single, type Result } from './results.ts';
 
@@ -16,37 +15,6 @@ const MEMORIES = 100;
 
 /** How often the other node's database is looked at, in milliseconds: the resolution of the figure. */
 const LOOK_MS = 2;
-
-interface Running {
-  readonly stack: Stack;
-  readonly api: Service & { url: string };
-  readonly control: ControlPlane;
-  /** From nothing to the control plane's first answer, and how much of it was PostgreSQL, MinIO and Temporal. */
-  readonly ms: { readonly parts: number; readonly ready: number };
-  stop(): Promise<void>;
-}
-
-async function start(root: string, dataDir: string, log: (line: string) => void): Promise<Running> {
-  const began = performance.now();
-  const env = { ...process.env, MEMBRIDGE_PORT: '0' };
-  const secrets = loadServerSecrets(dataDir, env);
-  const ports = { postgres: 0, minio: 0, temporal: 0, temporalUi: 0 };
-  const stack = await startStack({ dataDir, ports, env, log });
-  const parts = performance.now() - began;
-  const api = await startApi({ root, dataDir, env, secrets, stack });
-  const ready = performance.now() - began;
-  const stop = async (): Promise<void> => {
-    await api.stop();
-    await stack.stop();
-  };
-  return {
-    stack,
-    api,
-    control: new ControlPlane(api.url, secrets.RUNTIME_API_KEY),
-    ms: { parts, ready },
-    stop,
-  };
-}
 
 /** Times from a commit on one machine until the row can be read on another. */
 async function commitToVisible(from: Machine, to: Machine): Promise<number[]> {

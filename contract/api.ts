@@ -110,6 +110,16 @@ export const RuntimeStats = z.strictObject({
     failed_24h: z.number().int(),
     running: z.number().int(),
   }),
+  /** The original's figures. */
+  tasks: z.strictObject({
+    total: z.number().int(),
+    by_status: z.record(z.string(), z.number().int()),
+    completed_24h: z.number().int(),
+    failed_24h: z.number().int(),
+    cost_usd_24h: z.number(),
+  }),
+  leases: z.strictObject({ total: z.number().int(), active: z.number().int() }),
+  workers: z.strictObject({ total: z.number().int(), online: z.number().int() }),
   rows_synced_24h: z.number().int(),
   bytes_synced_24h: z.number().int(),
 });

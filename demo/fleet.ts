@@ -51,9 +51,16 @@ export class ControlPlane {
 /** Starts the agent of a machine: its own home, its own key, its own loopback port. */
 export async function startMachine(
   machine: Pick<Machine, 'id' | 'home' | 'databasePath'>,
-  options: { root: string; dataDir: string; env: NodeJS.ProcessEnv; control: ControlPlane },
+  options: {
+    root: string;
+    dataDir: string;
+    env: NodeJS.ProcessEnv;
+    control: ControlPlane;
+    /** Settings of this agent besides. */
+    settings?: Readonly<Record<string, string>>;
+  },
 ): Promise<Service> {
-  const { root, dataDir, env, control } = options;
+  const { root, dataDir, env, control, settings } = options;
   const port = await freePort();
   return await startNodeProcess({
     name: `agent-${machine.id}`,
@@ -69,6 +76,7 @@ export async function startMachine(
       MEMBRIDGE_AGENT_PORT: String(port),
       MEMBRIDGE_AGENT_DATA_DIR: join(machine.home, '.membridge'),
       CLAUDE_MEM_DB: machine.databasePath,
+      ...settings,
     }),
     ready: { url: `http://127.0.0.1:${port}/health` },
   });
