@@ -65,12 +65,12 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
   try {
     const cut = await Promise.race([exited.then(() => false), watch.cut.then(() => true)]);
     if (cut) await groups.endAll();
-    else await Promise.race([closed, watch.cut, pause(DRAIN_MS)]);
+    await Promise.race(cut ? [closed, pause(DRAIN_MS)] : [closed, watch.cut, pause(DRAIN_MS)]);
   } finally {
     watch.stop();
     // After an orderly end, too: nothing that it left in its group may go on behind us.
-    await groups.endOwn();
-    await Promise.race([closed, pause(DRAIN_MS)]);
+    // What that wrote last is heard, too.
+    if (await groups.endOwn()) await Promise.race([closed, pause(DRAIN_MS)]);
     child.stdout.destroy();
     child.stderr.destroy();
   }
@@ -166,12 +166,14 @@ class Groups {
     await Promise.all([...this.#told].map((group) => endGroup(group)));
   }
 
-  /** Ends what is left in the program's own group; tells that there are no others any more. */
-  async endOwn(): Promise<void> {
-    if (groupLives(this.#own)) await endGroup(this.#own);
+  /** Ends what is left in the program's own group; tells that there are no others any more. @returns whether anything was left */
+  async endOwn(): Promise<boolean> {
+    const left = groupLives(this.#own);
+    if (left) await endGroup(this.#own);
     this.#over = true;
     for (const group of this.#told) this.#call.ended?.(group);
     this.#told.clear();
+    return left;
   }
 
   #tell(groups: ReadonlySet<number>): void {
@@ -242,6 +244,7 @@ class Watch {
 
   #listen(stream: Readable, name: OutputChunk['stream']): void {
     const decoder = new StringDecoder('utf8');
+    let whole = true;
     const tell = (text: string): void => {
       if (text === '' || this.#failed !== null) return;
       try {
@@ -256,12 +259,16 @@ class Watch {
       this.#room -= taken.length;
       tell(decoder.write(taken));
       if (taken.length === bytes.length) return;
-      // Nobody reads on: the program waits until it is ended.
+      whole = false;
+      // Nobody reads on: the program waits until it is ended. (Node.js then reads what is left by itself.)
       stream.pause();
       const { outputBytes } = this.#call.limits;
       this.#meet(failure('output_exceeded', `The program wrote more than the ${outputBytes} bytes it may.`));
     });
-    stream.on('end', () => tell(decoder.end()));
+    stream.on('end', () => {
+      // The character that the limit cut in two is not the program's fault.
+      if (whole) tell(decoder.end());
+    });
   }
 
   async #awaitTime(): Promise<void> {
