@@ -6,12 +6,11 @@ import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunLimits } from '../contract/runs.ts';
-import { endGroup, groupLives } from '../git/processes.ts';
 import { failure } from './failures.ts';
-import { lookAtTree } from './tree.ts';
+import { Groups, type GroupListener } from './groups.ts';
 
 /** One program, as a process group of its own. */
-export interface ProgramCall {
+export interface ProgramCall extends GroupListener {
   readonly program: string;
   readonly args: readonly string[];
   readonly cwd: string;
@@ -22,10 +21,6 @@ export interface ProgramCall {
   readonly signal: AbortSignal;
   /** Hears what the program writes as it comes, in pieces of at most 64 KiB: whole characters. */
   heard(stream: OutputChunk['stream'], text: string): void;
-  /** Hears a process group's number: the program's own at once, those of what it starts when they are seen. */
-  started?(group: number): void;
-  /** Hears that such a group is gone, or is none of the program's any more. */
-  ended?(group: number): void;
 }
 
 export interface ProgramEnd {
@@ -136,59 +131,6 @@ function startFailure(program: string, error: unknown): RunError {
       );
     default:
       return failure('program_failed', `${program} could not be started: ${errorMessage(error)}.`);
-  }
-}
-
-/** Process groups of one run, and who is told of them. */
-class Groups {
-  readonly #own: number;
-  readonly #call: ProgramCall;
-  readonly #told = new Set<number>();
-  #over = false;
-
-  constructor(own: number, call: ProgramCall) {
-    this.#own = own;
-    this.#call = call;
-    this.#tell(new Set([own]));
-  }
-
-  /** Looks what there is now. @returns resident memory in bytes */
-  async look(): Promise<number> {
-    const { groups, rssBytes } = await lookAtTree(this.#own);
-    this.#tell(groups);
-    return rssBytes;
-  }
-
-  /** Ends every group of the program and of its descendants. */
-  async endAll(): Promise<void> {
-    // Descent is lost when the program ends first.
-    await this.look().catch(() => 0);
-    await Promise.all([...this.#told].map((group) => endGroup(group)));
-  }
-
-  /** Ends what is left in the program's own group; tells that there are no others any more. @returns whether anything was left */
-  async endOwn(): Promise<boolean> {
-    const left = groupLives(this.#own);
-    if (left) await endGroup(this.#own);
-    this.#over = true;
-    for (const group of this.#told) this.#call.ended?.(group);
-    this.#told.clear();
-    return left;
-  }
-
-  #tell(groups: ReadonlySet<number>): void {
-    // A look may come to its end when everything has.
-    if (this.#over) return;
-    for (const group of groups) {
-      if (this.#told.has(group)) continue;
-      this.#told.add(group);
-      this.#call.started?.(group);
-    }
-    for (const group of this.#told) {
-      if (groups.has(group) || group === this.#own) continue;
-      this.#told.delete(group);
-      this.#call.ended?.(group);
-    }
   }
 }
 
