@@ -24,7 +24,7 @@ const Listed = z.object({
 });
 
 /** How long a guard must have lived for another to take its place at once, and how long to wait otherwise, in milliseconds. */
-const LIVED_MS = 5_000;
+const LIVED_MS = 1_000;
 
 /** How long closing waits for the guard's end, in milliseconds. */
 const CLOSE_MS = 5_000;
@@ -42,12 +42,18 @@ export function openGuard(dir: string): Guard {
  * @returns the groups that were ended
  */
 export async function sweepGroups(dir: string): Promise<number[]> {
-  const listed = readListed(dir);
-  // A number may by now be some other program's.
-  const left = listed.filter(({ group, start }) => startOf(group) === start);
-  await Promise.all(left.map(({ group }) => endGroup(group)));
+  const ended = await Promise.all(
+    readListed(dir).map(async ({ group, start }) => ((await endStarted(group, start)) ? [group] : [])),
+  );
   rmSync(listPath(dir), { force: true });
-  return left.map(({ group }) => group);
+  return ended.flat();
+}
+
+/** Ends a group, unless its number is by now some other program's. @returns whether it was there */
+async function endStarted(group: number, start: string): Promise<boolean> {
+  if (startOf(group) !== start) return false;
+  await endGroup(group);
+  return true;
 }
 
 class ProcessGuard implements Guard {
@@ -82,11 +88,15 @@ class ProcessGuard implements Guard {
     this.#closed = true;
     if (this.#restart !== null) clearTimeout(this.#restart);
     const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.ref();
-    child.stdin.end();
-    await Promise.race([exited, sleep(CLOSE_MS, undefined, { ref: false })]);
+    if (child !== null && child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      child.ref();
+      child.stdin.end();
+      await Promise.race([exited, sleep(CLOSE_MS, undefined, { ref: false })]);
+    }
+    // The guard has killed them, unless it had died just now.
+    await Promise.all([...this.#groups].map(([group, start]) => endStarted(group, start)));
+    rmSync(listPath(this.#dir), { force: true });
   }
 
   #start(): void {

@@ -6,12 +6,11 @@ import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunLimits } from '../contract/runs.ts';
-import { endGroup, groupLives } from '../git/processes.ts';
 import { failure } from './failures.ts';
-import { lookAtTree } from './tree.ts';
+import { Groups, type GroupListener } from './groups.ts';
 
 /** One program, as a process group of its own. */
-export interface ProgramCall {
+export interface ProgramCall extends GroupListener {
   readonly program: string;
   readonly args: readonly string[];
   readonly cwd: string;
@@ -22,10 +21,6 @@ export interface ProgramCall {
   readonly signal: AbortSignal;
   /** Hears what the program writes as it comes, in pieces of at most 64 KiB: whole characters. */
   heard(stream: OutputChunk['stream'], text: string): void;
-  /** Hears a process group's number: the program's own at once, those of what it starts when they are seen. */
-  started?(group: number): void;
-  /** Hears that such a group is gone, or is none of the program's any more. */
-  ended?(group: number): void;
 }
 
 export interface ProgramEnd {
@@ -65,12 +60,12 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
   try {
     const cut = await Promise.race([exited.then(() => false), watch.cut.then(() => true)]);
     if (cut) await groups.endAll();
-    else await Promise.race([closed, watch.cut, pause(DRAIN_MS)]);
+    await Promise.race(cut ? [closed, pause(DRAIN_MS)] : [closed, watch.cut, pause(DRAIN_MS)]);
   } finally {
     watch.stop();
     // After an orderly end, too: nothing that it left in its group may go on behind us.
-    await groups.endOwn();
-    await Promise.race([closed, pause(DRAIN_MS)]);
+    // What that wrote last is heard, too.
+    if (await groups.endOwn()) await Promise.race([closed, pause(DRAIN_MS)]);
     child.stdout.destroy();
     child.stderr.destroy();
   }
@@ -139,57 +134,6 @@ function startFailure(program: string, error: unknown): RunError {
   }
 }
 
-/** Process groups of one run, and who is told of them. */
-class Groups {
-  readonly #own: number;
-  readonly #call: ProgramCall;
-  readonly #told = new Set<number>();
-  #over = false;
-
-  constructor(own: number, call: ProgramCall) {
-    this.#own = own;
-    this.#call = call;
-    this.#tell(new Set([own]));
-  }
-
-  /** Looks what there is now. @returns resident memory in bytes */
-  async look(): Promise<number> {
-    const { groups, rssBytes } = await lookAtTree(this.#own);
-    this.#tell(groups);
-    return rssBytes;
-  }
-
-  /** Ends every group of the program and of its descendants. */
-  async endAll(): Promise<void> {
-    // Descent is lost when the program ends first.
-    await this.look().catch(() => 0);
-    await Promise.all([...this.#told].map((group) => endGroup(group)));
-  }
-
-  /** Ends what is left in the program's own group; tells that there are no others any more. */
-  async endOwn(): Promise<void> {
-    if (groupLives(this.#own)) await endGroup(this.#own);
-    this.#over = true;
-    for (const group of this.#told) this.#call.ended?.(group);
-    this.#told.clear();
-  }
-
-  #tell(groups: ReadonlySet<number>): void {
-    // A look may come to its end when everything has.
-    if (this.#over) return;
-    for (const group of groups) {
-      if (this.#told.has(group)) continue;
-      this.#told.add(group);
-      this.#call.started?.(group);
-    }
-    for (const group of this.#told) {
-      if (groups.has(group) || group === this.#own) continue;
-      this.#told.delete(group);
-      this.#call.ended?.(group);
-    }
-  }
-}
-
 /** Waits for what may end a program before its time: a limit, or a cancellation. */
 class Watch {
   /** Resolves when the program is to be ended. */
@@ -242,6 +186,7 @@ class Watch {
 
   #listen(stream: Readable, name: OutputChunk['stream']): void {
     const decoder = new StringDecoder('utf8');
+    let whole = true;
     const tell = (text: string): void => {
       if (text === '' || this.#failed !== null) return;
       try {
@@ -256,12 +201,16 @@ class Watch {
       this.#room -= taken.length;
       tell(decoder.write(taken));
       if (taken.length === bytes.length) return;
-      // Nobody reads on: the program waits until it is ended.
+      whole = false;
+      // Nobody reads on: the program waits until it is ended. (Node.js then reads what is left by itself.)
       stream.pause();
       const { outputBytes } = this.#call.limits;
       this.#meet(failure('output_exceeded', `The program wrote more than the ${outputBytes} bytes it may.`));
     });
-    stream.on('end', () => tell(decoder.end()));
+    stream.on('end', () => {
+      // The character that the limit cut in two is not the program's fault.
+      if (whole) tell(decoder.end());
+    });
   }
 
   async #awaitTime(): Promise<void> {

@@ -111,7 +111,7 @@ describe('a run of Claude Code', () => {
 
   it('counts as done when it answered and only its end took too long', async () => {
     node.plan({ lingerMs: 60_000 });
-    expect(await node.run('Hi', {}, { limits: { timeoutMs: 1_500 } })).toMatchObject({
+    expect(await node.run('Hi', {}, { limits: { timeoutMs: 3_000 } })).toMatchObject({
       answer: 'You said: Hi',
       error: null,
       notes: [expect.stringMatching(/did not end in time/)],

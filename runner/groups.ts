@@ -1,0 +1,63 @@
+import { endGroup, groupLives } from '../git/processes.ts';
+import { lookAtTree } from './tree.ts';
+
+/** Who is told of process groups as they come and go. */
+export interface GroupListener {
+  /** Hears a process group's number: the program's own at once, those of what it starts when they are seen. */
+  started?(group: number): void;
+  /** Hears that such a group is gone, or is none of the program's any more. */
+  ended?(group: number): void;
+}
+
+/** Process groups of one run, and who is told of them. */
+export class Groups {
+  readonly #own: number;
+  readonly #listener: GroupListener;
+  readonly #told = new Set<number>();
+  #over = false;
+
+  constructor(own: number, listener: GroupListener) {
+    this.#own = own;
+    this.#listener = listener;
+    this.#tell(new Set([own]));
+  }
+
+  /** Looks what there is now. @returns resident memory in bytes */
+  async look(): Promise<number> {
+    const { groups, rssBytes } = await lookAtTree(this.#own);
+    this.#tell(groups);
+    return rssBytes;
+  }
+
+  /** Ends every group of the program and of its descendants. */
+  async endAll(): Promise<void> {
+    // Descent is lost when the program ends first.
+    await this.look().catch(() => 0);
+    await Promise.all([...this.#told].map((group) => endGroup(group)));
+  }
+
+  /** Ends what is left in the program's own group; tells that there are no others any more. @returns whether anything was left */
+  async endOwn(): Promise<boolean> {
+    const left = groupLives(this.#own);
+    if (left) await endGroup(this.#own);
+    this.#over = true;
+    for (const group of this.#told) this.#listener.ended?.(group);
+    this.#told.clear();
+    return left;
+  }
+
+  #tell(groups: ReadonlySet<number>): void {
+    // A look may come to its end when everything has.
+    if (this.#over) return;
+    for (const group of groups) {
+      if (this.#told.has(group)) continue;
+      this.#told.add(group);
+      this.#listener.started?.(group);
+    }
+    for (const group of this.#told) {
+      if (groups.has(group) || group === this.#own) continue;
+      this.#told.delete(group);
+      this.#listener.ended?.(group);
+    }
+  }
+}

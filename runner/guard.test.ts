@@ -1,0 +1,209 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { groupLives, startOf } from '../git/processes.ts';
+import { openGuard, sweepGroups, type Guard } from './guard.ts';
+import { lookAtTree } from './tree.ts';
+
+const { SIGHUP } = constants.signals;
+
+let dir: string;
+const children: ChildProcess[] = [];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'membridge-guard-'));
+});
+afterEach(() => {
+  for (const child of children.splice(0)) killGroup(child.pid);
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function killGroup(group: number | undefined): void {
+  try {
+    if (group !== undefined) process.kill(-group, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** A process group that does nothing, and ends by SIGKILL only. */
+async function idleGroup(): Promise<number> {
+  const source = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('up')`;
+  const child = spawn(process.execPath, ['-e', source], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  children.push(child);
+  await once(child.stdout, 'data');
+  return child.pid ?? 0;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 10_000; !condition(); await sleep(10)) {
+    if (Date.now() > deadline) throw new Error('did not happen within 10 s');
+  }
+}
+
+/** The process of this process's guard, the only child of it that runs `guard-process.ts`. */
+async function guardPid(guard: (pid: number) => boolean = () => true): Promise<number> {
+  let found: number | undefined;
+  await until(() => {
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
+    found = children
+      .map(Number)
+      .find((pid) => guard(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('guard-process.ts'));
+    return found !== undefined;
+  });
+  return found ?? 0;
+}
+
+/** Whether a process has a handler for a signal by now. */
+function catches(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s+([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  return (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
+}
+
+/** An agent that is killed: it opens a guard, runs groups, and says their numbers. */
+async function startAgent(): Promise<{ agent: ChildProcess; guarded: number; removed: number }> {
+  const script = join(dir, 'agent.ts');
+  writeFileSync(
+    script,
+    `import { spawn } from 'node:child_process';
+     import { openGuard } from ${JSON.stringify(join(import.meta.dirname, 'guard.ts'))};
+     const guard = openGuard(${JSON.stringify(dir)});
+     const idle = "process.on('SIGTERM', () => {}); require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']); setInterval(() => {}, 1000)";
+     const start = () => spawn(process.execPath, ['-e', idle], { detached: true, stdio: 'ignore' }).pid ?? 0;
+     const [guarded, removed] = [start(), start()];
+     guard.add(guarded);
+     guard.add(removed);
+     guard.remove(removed);
+     console.log(JSON.stringify({ guarded, removed }));
+     setInterval(() => {}, 1000);`,
+  );
+  const agent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(agent);
+  const [line] = (await once(createInterface({ input: agent.stdout }), 'line')) as [string];
+  const { guarded, removed } = JSON.parse(line) as { guarded: number; removed: number };
+  return { agent, guarded, removed };
+}
+
+describe('a guard', () => {
+  it('kills what runs when the agent is killed, and not what was removed', async () => {
+    const { agent, guarded, removed } = await startAgent();
+    try {
+      expect(groupLives(guarded)).toBe(true);
+      agent.kill('SIGKILL');
+      await until(() => !groupLives(guarded));
+      expect(groupLives(removed)).toBe(true);
+    } finally {
+      killGroup(removed);
+      killGroup(guarded);
+    }
+  });
+
+  it('ends in good order with the agent, and outlives what would end it', async () => {
+    const guard = openGuard(dir);
+    const pid = await guardPid();
+    const [kept, removed] = [await idleGroup(), await idleGroup()];
+    guard.add(kept);
+    guard.add(removed);
+    guard.remove(removed);
+    // The last that it prepares for; Node.js itself catches the two below from its start.
+    await until(() => catches(pid, SIGHUP));
+    process.kill(pid, 'SIGTERM');
+    process.kill(pid, 'SIGINT');
+    expect((await lookAtTree(pid)).groups).toEqual(new Set([pid]));
+    await guard.close();
+    await guard.close();
+    expect(startOf(pid)).toBeNull();
+    await until(() => !groupLives(kept));
+    expect(groupLives(removed)).toBe(true);
+  });
+
+  it('that dies is replaced, and the new one knows everything', async () => {
+    const guard: Guard = openGuard(dir);
+    const first = await guardPid();
+    const [one, gone] = [await idleGroup(), await idleGroup()];
+    guard.add(one);
+    guard.add(gone);
+    process.kill(first, 'SIGKILL');
+    await until(() => startOf(first) === null);
+    guard.remove(gone);
+    const second = await guardPid((pid) => pid !== first);
+    const two = await idleGroup();
+    guard.add(two);
+    await guard.close();
+    expect(startOf(second)).toBeNull();
+    await until(() => !groupLives(one) && !groupLives(two));
+    expect(groupLives(gone)).toBe(true);
+  });
+
+  it('writes down what runs, for its owner only', async () => {
+    const guard = openGuard(dir);
+    const [one, two] = [await idleGroup(), await idleGroup()];
+    guard.add(one);
+    guard.add(two);
+    guard.remove(one);
+    guard.add(2 ** 30);
+    const path = join(dir, 'running-groups.json');
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
+      groups: [{ group: two, start: startOf(two) }],
+    });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    guard.remove(two);
+    await guard.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('that has died and is closed before it is replaced leaves nothing running', async () => {
+    const guard = openGuard(dir);
+    const pid = await guardPid();
+    const one = await idleGroup();
+    guard.add(one);
+    process.kill(pid, 'SIGKILL');
+    await until(() => startOf(pid) === null);
+    await guard.close();
+    expect(groupLives(one)).toBe(false);
+  });
+});
+
+describe('a sweep at the start of an agent', () => {
+  it('ends what a former agent and its guard left, and no group that merely has the number now', async () => {
+    const [left, stranger] = [await idleGroup(), await idleGroup()];
+    const guard = openGuard(dir);
+    guard.add(left);
+    guard.add(stranger);
+    const path = join(dir, 'running-groups.json');
+    const written = JSON.parse(readFileSync(path, 'utf8')) as {
+      boot: string;
+      groups: { group: number; start: string }[];
+    };
+    guard.remove(left);
+    guard.remove(stranger);
+    await guard.close();
+    const groups = written.groups.map(({ group, start }) => ({
+      group,
+      start: group === stranger ? String(Number(start) - 1) : start,
+    }));
+    writeFileSync(path, JSON.stringify({ ...written, groups }));
+    expect(await sweepGroups(dir)).toEqual([left]);
+    expect(groupLives(left)).toBe(false);
+    expect(groupLives(stranger)).toBe(true);
+    expect(existsSync(path)).toBe(false);
+    // From another start of the machine: nothing is of ours.
+    const again = { boot: 'another', groups: [{ group: stranger, start: startOf(stranger) }] };
+    writeFileSync(path, JSON.stringify(again));
+    expect(await sweepGroups(dir)).toEqual([]);
+    expect(groupLives(stranger)).toBe(true);
+  });
+
+  it('does nothing when there is nothing, or nothing that can be read', async () => {
+    expect(await sweepGroups(dir)).toEqual([]);
+    writeFileSync(join(dir, 'running-groups.json'), '{"groups":[');
+    expect(await sweepGroups(dir)).toEqual([]);
+  });
+});
