@@ -15,9 +15,6 @@ import { ROUTES } from './routes/index.ts';
 import { serveRoute } from './serve-route.ts';
 import { firstSegment, webRouter } from './web.ts';
 
-/** Requests a minute from one address; a page with its polling stays far below. */
-const REQUESTS_PER_MINUTE = 1_200;
-
 /** The HTTP side of the control plane. Nothing listens yet. */
 export function createApp(deps: Deps): Express {
   const app = express();
@@ -27,7 +24,7 @@ export function createApp(deps: Deps): Express {
   app.use(requestLog(deps.logger));
   app.use(securityHeaders());
   app.use(measure(deps));
-  const limit = requestLimit(REQUESTS_PER_MINUTE);
+  const limit = requestLimit(deps.config.requestsPerMinute);
   const limitFailures = failedSignInLimit();
   const parseJson = express.json({ limit: '1mb' });
   for (const declared of ROUTES) {

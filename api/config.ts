@@ -31,6 +31,8 @@ export interface Config {
   readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
   readonly trustProxy: number;
+  /** From one address. */
+  readonly requestsPerMinute: number;
   /** Hosts that projects may be cloned from (`*.example.org` for every name below); empty: all. */
   readonly gitHosts: readonly string[];
   readonly webDir: string;
@@ -82,6 +84,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
+  MEMBRIDGE_REQUESTS_PER_MINUTE: withDefault(z.coerce.number().int().min(60).max(10_000_000), '1200'),
   MEMBRIDGE_GIT_HOSTS: optional(z.string()),
   MEMBRIDGE_WEB_DIR: optional(z.string()),
   MEMBRIDGE_WORKER_METRICS_ADDRESS: optional(hostPort),
@@ -132,6 +135,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
+    requestsPerMinute: data.MEMBRIDGE_REQUESTS_PER_MINUTE,
     gitHosts: Object.freeze((data.MEMBRIDGE_GIT_HOSTS ?? '').split(/[\s,]+/).filter((host) => host !== '')),
     webDir: data.MEMBRIDGE_WEB_DIR ?? fileURLToPath(new URL('../dist/web', import.meta.url)),
     workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,

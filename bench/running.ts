@@ -18,7 +18,7 @@ export interface Running {
 /** Starts everything on free ports. */
 export async function start(root: string, dataDir: string, log: (line: string) => void): Promise<Running> {
   const began = performance.now();
-  const env = { ...process.env, MEMBRIDGE_PORT: '0' };
+  const env = { ...process.env, MEMBRIDGE_PORT: '0', MEMBRIDGE_REQUESTS_PER_MINUTE: '1000000' };
   const secrets = loadServerSecrets(dataDir, env);
   const ports = { postgres: 0, minio: 0, temporal: 0, temporalUi: 0 };
   const stack = await startStack({ dataDir, ports, env, log });

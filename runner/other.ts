@@ -2,7 +2,6 @@ import { NO_USAGE, type RunError } from '../contract/runs.ts';
 import { errorOf, readResult, usageOf } from './claude-output.ts';
 import { exitFailure, overBudget, type Done, type Work } from './claude.ts';
 import { otherArguments, type RunnerCommand } from './command.ts';
-import { failure } from './failures.ts';
 import { runToEnd } from './process.ts';
 import { recall } from './sessions.ts';
 
@@ -34,7 +33,7 @@ export async function runOther(
   const usage = result === null ? NO_USAGE : usageOf(result, null);
   const reported = result === null ? null : errorOf(result, null);
   const error: RunError | null =
-    end.error ?? reported ?? overBudget(work.spec, usage) ?? exitFailure(end, stderr) ?? silence(stdout);
+    end.error ?? reported ?? overBudget(work.spec, usage) ?? exitFailure(end, stderr);
   return {
     exitCode: end.exitCode,
     usage,
@@ -44,10 +43,4 @@ export async function runOther(
     notes: [],
     claudeSessionId: null,
   };
-}
-
-function silence(stdout: string): RunError | null {
-  return stdout.trim() === ''
-    ? failure('no_answer', 'The program wrote no answer to standard output.')
-    : null;
 }

@@ -252,7 +252,8 @@ describe('a run of another program', () => {
       error: { code: 'program_failed', message: 'no luck', retryable: true },
     });
     const silent = node.script('silent', '');
-    expect((await node.run('Hi', { command: other(silent) })).error).toMatchObject({ code: 'no_answer' });
+    // A program that ends well without a word has done what it was to do.
+    expect(await node.run('Hi', { command: other(silent) })).toMatchObject({ error: null, answer: null });
     const killed = node.script(
       'killed',
       `process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000);`,

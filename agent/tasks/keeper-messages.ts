@@ -7,8 +7,8 @@ export interface KeeperOptions {
 
 export type ToKeeper =
   | { readonly type: 'keep'; readonly id: number; readonly token: string; readonly ttlMs: number }
-  /** The process group that is to die should the lease be lost; null: there is none. */
-  | { readonly type: 'group'; readonly id: number; readonly group: number | null }
+  /** A process group works under the lease, and is to die should that be lost; or it does no more. */
+  | { readonly type: 'group'; readonly id: number; readonly group: number; readonly works: boolean }
   | { readonly type: 'leave'; readonly id: number };
 
 /**

@@ -26,7 +26,7 @@ interface Kept {
   sentAt: number;
   inFlight: boolean;
   lost: boolean;
-  group: number | null;
+  readonly groups: Set<number>;
 }
 
 const options = workerData as KeeperOptions;
@@ -47,14 +47,15 @@ port.on('message', (message: ToKeeper) => {
         sentAt: now,
         inFlight: false,
         lost: false,
-        group: null,
+        groups: new Set(),
       });
       break;
     }
     case 'group': {
       const lease = kept.get(message.id);
       if (lease === undefined) break;
-      lease.group = message.group;
+      if (message.works) lease.groups.add(message.group);
+      else lease.groups.delete(message.group);
       // Its program was started when the lease was lost already.
       if (lease.lost) kill(lease);
       break;
@@ -110,11 +111,13 @@ function lose(id: number, lease: Kept, reason: Lost): void {
   say({ type: 'lost', id, reason });
 }
 
-function kill({ group }: Kept): void {
-  if (group === null || group < 2) return;
-  try {
-    process.kill(-group, 'SIGKILL');
-  } catch {
-    // It is dead.
+function kill({ groups }: Kept): void {
+  for (const group of groups) {
+    if (group < 2) continue;
+    try {
+      process.kill(-group, 'SIGKILL');
+    } catch {
+      // It is dead.
+    }
   }
 }

@@ -5,8 +5,8 @@ import type { FromKeeper, KeeperOptions, Lost, ToKeeper } from './keeper-message
 export interface KeptLease {
   /** Epoch ms at which the last confirmed heartbeat was sent. */
   readonly confirmedAt: number;
-  /** Tells of the process group that works under it. */
-  group(group: number | null): void;
+  /** Tells that a process group works under it, or does no more. */
+  group(group: number, works: boolean): void;
   /** The attempt is over. */
   leave(): void;
 }
@@ -54,7 +54,7 @@ export class LeaseKeeper {
       get confirmedAt() {
         return lease.confirmedAt;
       },
-      group: (group) => this.#send({ type: 'group', id, group }),
+      group: (group, works) => this.#send({ type: 'group', id, group, works }),
       leave: () => {
         this.#leases.delete(id);
         this.#send({ type: 'leave', id });

@@ -136,11 +136,11 @@ export class TaskRunner {
         output: (stream, text) => output.write(stream, text),
         started: (group) => {
           guard.add(group);
-          lease.group(group);
+          lease.group(group, true);
         },
         ended: (group) => {
           guard.remove(group);
-          lease.group(null);
+          lease.group(group, false);
         },
       });
       const report = await this.#report(outcome, output, node, signal);
