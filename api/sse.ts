@@ -4,6 +4,7 @@ import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/re
 import type { Deps } from './deps.ts';
 import { withHistoryUrl } from './history-url.ts';
 import { showClone, showProject } from './projects/show.ts';
+import { showProposal } from './proposals/show.ts';
 
 /** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
 const PING_MS = 15_000;
@@ -138,6 +139,8 @@ function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
       return { ...event, project: showProject(deps, event.project) };
     case 'project-node':
       return { ...event, status: showClone(deps, event.status) };
+    case 'proposal':
+      return { ...event, proposal: showProposal(deps, event.proposal) };
     default:
       return event;
   }

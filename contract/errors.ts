@@ -50,6 +50,14 @@ export const ERRORS = {
   git_unreachable: { status: 502, retryable: true, title: 'The git server cannot be reached' },
   git_failed: { status: 502, retryable: false, title: 'git failed' },
   git_missing: { status: 409, retryable: false, title: 'git is not installed on this node' },
+  version_conflict: {
+    status: 409,
+    retryable: false,
+    title: 'The branch is not at the version that was expected',
+  },
+  patch_rejected: { status: 409, retryable: false, title: 'The proposal does not fit the branch' },
+  push_refused: { status: 502, retryable: false, title: 'The git server did not take the commit' },
+  node_offline: { status: 503, retryable: true, title: 'The node is offline' },
   disk_full: { status: 507, retryable: false, title: 'The disk of this node is full' },
   deposed: { status: 409, retryable: false, title: 'Another node is primary now' },
 } as const satisfies Record<string, { status: number; retryable: boolean; title: string }>;

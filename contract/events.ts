@@ -3,6 +3,7 @@ import { Leadership } from './leadership.ts';
 import { Job, Space } from './memory.ts';
 import { Node } from './nodes.ts';
 import { ManagedProject, ProjectCloneStatus, ProjectNodeStatus } from './projects.ts';
+import { Proposal } from './proposals.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
@@ -27,6 +28,7 @@ export const ServerEvent = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('project-removed'), id: z.string() }),
   z.strictObject({ type: z.literal('leadership'), leadership: Leadership }),
+  z.strictObject({ type: z.literal('proposal'), proposal: Proposal }),
   /** Events were lost to retention: the client must load its lists anew. */
   z.strictObject({ type: z.literal('reset') }),
 ]);

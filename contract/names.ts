@@ -42,4 +42,5 @@ export const MESSAGES = {
   nodeSettled: 'nodeSettled',
   selectPrimary: 'selectPrimary',
   closeLeadership: 'closeLeadership',
+  approveProposal: 'approveProposal',
 } as const;

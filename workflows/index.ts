@@ -5,3 +5,4 @@ export { cloneProject } from './clone-project.ts';
 export { propagateProject } from './propagate-project.ts';
 export { projectMemorySync } from './project-memory-sync.ts';
 export { leadership } from './leadership.ts';
+export { applyProposal } from './apply-proposal.ts';

@@ -13,6 +13,7 @@ import { toFailure } from '../failures.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { createLeadershipActivities } from './leadership.ts';
 import { createProjectControlActivities } from './projects.ts';
+import { createProposalControlActivities } from './proposals.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
 export interface RoundStarted {
@@ -67,6 +68,7 @@ export function createControlActivities(dependencies: {
   const activities = {
     ...createProjectControlActivities(dependencies),
     ...createLeadershipActivities(dependencies),
+    ...createProposalControlActivities(dependencies),
 
     /** Shows the round's jobs as running. */
     async recordRoundStarted(round: RoundStarted): Promise<void> {

@@ -8,6 +8,7 @@ import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
 import { projectMemoryRoutes } from './project-memory.ts';
 import { projectRoutes } from './projects.ts';
+import { proposalRoutes } from './proposals.ts';
 import { runtimeConfigRoutes } from './runtime-config.ts';
 import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
@@ -22,6 +23,7 @@ export const ROUTES: readonly Route[] = [
   ...jobRoutes,
   ...projectRoutes,
   ...projectMemoryRoutes,
+  ...proposalRoutes,
   ...leadershipRoutes,
   ...workerRoutes,
   ...runtimeConfigRoutes,
