@@ -182,7 +182,7 @@ describe('a proposal that fits', () => {
     const diff = diffOf(repository, { 'notes.md': lines({ 2: 'second' }) }, '--full-index');
     // Directly behind the hunk's context and above it, so that it does not apply as it is.
     repository.push({ 'notes.md': lines({ 7: 'seventh' }).replace('line 1\n', 'line 0\nline 1\n') });
-    repository.push({ 'notes.md': `${lines({ 7: 'seventh' })}`.replace('line 4\n', 'line 4 and more\n') });
+    repository.push({ 'notes.md': lines({ 7: 'seventh' }).replace('line 4\n', 'line 4 and more\n') });
     await apply(repository, proposalOf(), diff);
     expect(show(repository, 'notes.md')).toContain(
       'second\nline 3\nline 4 and more\nline 5\nline 6\nseventh',

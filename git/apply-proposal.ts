@@ -5,7 +5,7 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
-import { CloneSpec } from '../contract/projects.ts';
+import type { CloneSpec } from '../contract/projects.ts';
 import type { ApplyResult, ApplySpec } from '../contract/proposals.ts';
 import { openAccess, type Access } from './access.ts';
 import { fileFailure, parseSpec } from './clone.ts';
@@ -266,16 +266,15 @@ async function push(
   // Without a line for the branch it never came to that: no access, no connection.
   if (line === undefined) throw git.failure(answer);
   const why = line.split('\t').at(-1) ?? '';
-  if (/^\[rejected\]/.test(why)) return 'moved';
+  if (why.startsWith('[rejected]')) return 'moved';
   if (/cannot lock ref|failed to (?:update ref|lock)|incorrect old value|already exists/i.test(why))
     return 'moved';
-  const said = [...answer.stderr.matchAll(/^remote: (.+)$/gm)]
-    .map(([, text = '']) => text.trim())
-    .slice(0, 5);
+  const told = [...answer.stderr.matchAll(/^remote: (.+)$/gm)].map(([, text = '']) => text.trim());
+  const said = told.length > 0 ? told.slice(0, 5).join(' ') : tellingLine(answer.stderr);
+  const reason = why.replace(/^\[remote (?:rejected|failure)\] /, '');
   throw new MembridgeError(
     'push_refused',
-    `The server did not take the commit on ${branch}: ${why.replace(/^\[remote (?:rejected|failure)\] /, '')} ` +
-      `${said.length > 0 ? said.join(' ') : tellingLine(answer.stderr)}`.slice(0, 500),
+    `The server did not take the commit on ${branch}: ${reason} ${said.slice(0, 500)}`,
   );
 }
 

@@ -8,7 +8,7 @@ import { recordProposal } from '../../db/queries/record-proposal.ts';
 import { approveProposal } from '../../engine/proposal-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
-import { nameOf } from '../leadership.ts';
+import { nameOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import type { Caller } from '../route.ts';
 
