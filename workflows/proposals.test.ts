@@ -50,7 +50,7 @@ async function node(around: (apply: Apply) => Apply = (apply) => apply): Promise
   keys.set(name, (await enrolNode(test, name)).agent_key);
   const folder = makeGitNode();
   folders.push(folder);
-  const { applyProposal } = createProposalActivities({
+  const activities = createProposalActivities({
     reposBase: folder.base,
     workDir: folder.work,
     node: name,
@@ -63,7 +63,7 @@ async function node(around: (apply: Apply) => Apply = (apply) => apply): Promise
       test.plane.deps.engine.address,
       {
         taskQueue: nodeQueue(name),
-        activities: { applyProposal: around(applyProposal) },
+        activities: { applyProposal: around((input) => activities.applyProposal(input)) },
         maxHeartbeatThrottleInterval: '500 milliseconds',
         shutdownGraceTime: '100 milliseconds',
         shutdownForceTime: '1 second',
@@ -282,7 +282,7 @@ describe('the node', () => {
 
 describe('a workflow', () => {
   /** A proposal whose node is at work on it, in a push that the server holds. */
-  async function held(): Promise<{ id: string; repository: ServedRepository; release(): void }> {
+  async function held(): Promise<{ id: string; repository: ServedRepository; release: () => void }> {
     const { id: projectId, repository } = await project(await node());
     const hook = join(repository.folder, 'hooks', 'pre-receive');
     writeFileSync(hook, '#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\n', { mode: 0o755 });

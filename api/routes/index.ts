@@ -1,5 +1,6 @@
 import type { Route } from '../route.ts';
 import { agentRoutes } from './agent.ts';
+import { auditRoutes } from './audit.ts';
 import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
 import { leadershipRoutes } from './leadership.ts';
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...projectRoutes,
   ...projectMemoryRoutes,
   ...proposalRoutes,
+  ...auditRoutes,
   ...leadershipRoutes,
   ...workerRoutes,
   ...runtimeConfigRoutes,
