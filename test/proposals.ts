@@ -3,16 +3,16 @@ import { runtimeArtifacts } from '../db/schema.ts';
 import { insertProposal, type NewProposal } from '../db/queries/insert-proposal.ts';
 import { readProposal } from '../contract/proposal-content.ts';
 import { putBlob } from '../storage/blobs.ts';
-import type { TestPlane } from './control-plane.ts';
+import type { Database } from '../db/connect.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 
 /** A proposal as the record of a completed task makes it, with its output in the object store. */
 export async function propose(
-  { plane }: TestPlane,
+  { db, store }: { db: Database; store: ObjectStore },
   projectId: string,
   output: string,
   given: Partial<NewProposal> = {},
 ): Promise<string> {
-  const { db, store, now } = plane.deps;
   const read = readProposal(output);
   if (!read.ok) throw new Error(read.problem);
   const { title, kind, path, expectedVersion } = read.proposal;
@@ -29,7 +29,7 @@ export async function propose(
     kind,
     path,
     expectedVersion,
-    now: now(),
+    now: Date.now(),
     ...given,
   };
   await db.transaction(async (tx) => {

@@ -109,7 +109,11 @@ describe('an approved proposal', () => {
     await node();
     const { id: projectId, repository } = await project(primary);
     const before = tip(repository);
-    const id = await propose(test, projectId, fileOutput('notes/a.md', 'a\n', { expected_version: before }));
+    const id = await propose(
+      test.plane.deps,
+      projectId,
+      fileOutput('notes/a.md', 'a\n', { expected_version: before }),
+    );
     const { status, body } = await approve(id);
     expect(status).toBe(202);
     expect(['approved', 'applying', 'applied']).toContain(body['status']);
@@ -147,7 +151,7 @@ describe('an approved proposal', () => {
 
   it('by several at once is approved by one of them, and committed once', async () => {
     const { id: projectId, repository } = await project(await node());
-    const id = await propose(test, projectId, fileOutput('a', 'a'));
+    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     const answers = await Promise.all([1, 2, 3, 4].map(() => approve(id)));
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([202, 409, 409, 409]);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applied' });
@@ -158,7 +162,11 @@ describe('an approved proposal', () => {
     const { id: projectId, repository } = await project(await node());
     const expected = tip(repository);
     const now = repository.push({ other: '1' });
-    const id = await propose(test, projectId, fileOutput('a', 'a', { expected_version: expected }));
+    const id = await propose(
+      test.plane.deps,
+      projectId,
+      fileOutput('a', 'a', { expected_version: expected }),
+    );
     await approve(id);
     await expect
       .poll(() => get(id), SOON)
@@ -189,7 +197,7 @@ describe('an approved proposal', () => {
   it('that does not fit fails, and the branch stays', async () => {
     const { id: projectId, repository } = await project(await node());
     const before = tip(repository);
-    const id = await propose(test, projectId, '--- a/none\n+++ b/none\n@@ -1 +1 @@\n-a\n+b\n');
+    const id = await propose(test.plane.deps, projectId, '--- a/none\n+++ b/none\n@@ -1 +1 @@\n-a\n+b\n');
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'failed', error_code: 'patch_rejected' });
     expect(tip(repository)).toBe(before);
@@ -199,7 +207,7 @@ describe('an approved proposal', () => {
 describe('the node', () => {
   it('is one that is online and has a clone, where the project has no primary', async () => {
     const { id: projectId } = await project();
-    const without = await propose(test, projectId, fileOutput('a', 'a'));
+    const without = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(without);
     await expect
       .poll(() => get(without), SOON)
@@ -221,7 +229,7 @@ describe('the node', () => {
   it('that is known to be offline is not waited for', async () => {
     await enrolNode(test, 'off', false);
     const { id: projectId } = await project('off');
-    const id = await propose(test, projectId, fileOutput('a', 'a'));
+    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect
       .poll(() => get(id), SOON)
@@ -235,7 +243,7 @@ describe('the node', () => {
   it('that went silent just now is given up soon', async () => {
     await enrolNode(test, 'silent');
     const { id: projectId } = await project('silent');
-    const id = await propose(test, projectId, fileOutput('a', 'a'));
+    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applying', node_id: 'silent' });
     await expect
@@ -258,7 +266,11 @@ describe('the node', () => {
       return result;
     });
     const { id: projectId, repository } = await project(hangs);
-    const id = await propose(test, projectId, fileOutput('a', 'a', { expected_version: tip(repository) }));
+    const id = await propose(
+      test.plane.deps,
+      projectId,
+      fileOutput('a', 'a', { expected_version: tip(repository) }),
+    );
     await approve(id);
     await expect.poll(() => get(id), AWAY).toMatchObject({ status: 'applied' });
     expect((await get(id)).commit).toBe(tip(repository));
@@ -273,7 +285,7 @@ describe('the node', () => {
       return await apply(input);
     });
     const { id: projectId } = await project(name);
-    const id = await propose(test, projectId, fileOutput('a', 'a'));
+    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applied' });
     expect(tries).toBe(2);
@@ -286,7 +298,7 @@ describe('a workflow', () => {
     const { id: projectId, repository } = await project(await node());
     const hook = join(repository.folder, 'hooks', 'pre-receive');
     writeFileSync(hook, '#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\n', { mode: 0o755 });
-    const id = await propose(test, projectId, fileOutput('a', 'a'));
+    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applying' });
     await expect.poll(() => readdirSync(folders.at(-1)?.base ?? ''), SOON).toHaveLength(1);

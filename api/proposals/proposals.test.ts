@@ -39,7 +39,7 @@ const audit = async (id: string): Promise<Record<string, unknown>[]> => {
 describe('proposals', () => {
   it('wait for a person, with the patch or the text that a worker gave', async () => {
     const id = await project();
-    const patch = await propose(test, id, `As asked:\n\`\`\`diff\n${DIFF}\`\`\`\n`);
+    const patch = await propose(test.plane.deps, id, `As asked:\n\`\`\`diff\n${DIFF}\`\`\`\n`);
     const shown = await get(patch);
     expect(shown).toMatchObject({
       project_id: id,
@@ -51,7 +51,7 @@ describe('proposals', () => {
       history_url: null,
     });
     expect(shown.expires_at - shown.created_at).toBe(72 * 3_600_000);
-    const file = await propose(test, id, fileOutput('notes/a.md', 'one\ntwo', { title: 'Notes' }));
+    const file = await propose(test.plane.deps, id, fileOutput('notes/a.md', 'one\ntwo', { title: 'Notes' }));
     expect(await get(file)).toMatchObject({
       title: 'Notes',
       path: 'notes/a.md',
@@ -63,7 +63,7 @@ describe('proposals', () => {
   });
 
   it('are still shown when what they propose was removed', async () => {
-    const id = await propose(test, await project(), DIFF);
+    const id = await propose(test.plane.deps, await project(), DIFF);
     const { rows } = await test.plane.deps.db.pool.query<{ sha256: string }>(
       'select sha256 from runtime_artifacts a join proposals p on p.artifact_id = a.id where p.id = $1',
       [id],
@@ -77,7 +77,7 @@ describe('proposals', () => {
 
   it('are made once, with an entry in the audit log and an event', async () => {
     const projectId = await project();
-    const id = await propose(test, projectId, DIFF, { title: 'a\nb\0c' });
+    const id = await propose(test.plane.deps, projectId, DIFF, { title: 'a\nb\0c' });
     const again = {
       id,
       taskId: 'task_other',
@@ -116,9 +116,9 @@ describe('proposals', () => {
     const all: string[] = [];
     const base = test.plane.deps.now();
     for (const later of [5, 5, 5, 7, 9]) {
-      all.push(await propose(test, id, DIFF, { now: base + later }));
+      all.push(await propose(test.plane.deps, id, DIFF, { now: base + later }));
     }
-    await propose(test, other, DIFF);
+    await propose(test.plane.deps, other, DIFF);
     const seen: string[] = [];
     let cursor: string | null = '';
     let pages = 0;
@@ -140,7 +140,7 @@ describe('proposals', () => {
   });
 
   it('that are rejected stay so: nothing else is done with them', async () => {
-    const id = await propose(test, await project(), DIFF);
+    const id = await propose(test.plane.deps, await project(), DIFF);
     const { status, body } = await test.call('POST', path(id, '/reject'), {
       headers: { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY },
       body: { reason: 'not now' },
@@ -167,8 +167,8 @@ describe('proposals', () => {
   it('expire after 72 h, and are not approved then, also before anybody noticed', async () => {
     const { db, now } = test.plane.deps;
     const projectId = await project();
-    const old = await propose(test, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS });
-    const young = await propose(test, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS + 60_000 });
+    const old = await propose(test.plane.deps, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS });
+    const young = await propose(test.plane.deps, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS + 60_000 });
     for (const what of ['/approve', '/reject']) {
       const late = await test.call('POST', path(old, what), { body: {} });
       expect([late.status, late.body['error']]).toEqual([
@@ -191,7 +191,7 @@ describe('proposals', () => {
   });
 
   it('of several who reject at the same moment, one does', async () => {
-    const id = await propose(test, await project(), DIFF);
+    const id = await propose(test.plane.deps, await project(), DIFF);
     const decide = (what: string) => test.call('POST', path(id, what), { body: {} });
     const answers = await Promise.all(['/reject', '/reject', '/reject', '/reject'].map(decide));
     expect(answers.map(({ status }) => status).filter((status) => status === 409)).toHaveLength(3);
@@ -203,7 +203,7 @@ describe('proposals', () => {
 
   it('a step that was recorded is not recorded again, and one that is not allowed changes nothing', async () => {
     const { db } = test.plane.deps;
-    const id = await propose(test, await project(), DIFF);
+    const id = await propose(test.plane.deps, await project(), DIFF);
     const approve = { step: 'approve', by: 'api', runId: 'run' } as const;
     const input = { id, change: approve, cause: 'a test', now: 1, key: 'first' };
     expect((await recordProposal(db, input)).outcome).toBe('recorded');
