@@ -8,7 +8,7 @@ import { nodeQueue, proposalWorkflowId } from '../contract/names.ts';
 import type { ApplyResult, Proposal } from '../contract/proposals.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 import { sweepProposals } from '../api/proposals/sweep.ts';
-import { getBlob } from '../storage/blobs.ts';
+import { blobKey, getBlob } from '../storage/blobs.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 import { makeGitNode, type GitNode } from '../test/git-node.ts';
 import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
@@ -44,7 +44,7 @@ afterAll(async () => {
 type Apply = (input: ProposalInput) => Promise<ApplyResult>;
 
 /** A node that is enrolled and online, and that commits as a real one does. */
-async function node(around: (apply: Apply) => Apply = (apply) => apply): Promise<string> {
+async function node(around: (apply: Apply) => Apply = (apply) => apply, dryrun = false): Promise<string> {
   made += 1;
   const name = `n${made}`;
   keys.set(name, (await enrolNode(test, name)).agent_key);
@@ -54,7 +54,7 @@ async function node(around: (apply: Apply) => Apply = (apply) => apply): Promise
     reposBase: folder.base,
     workDir: folder.work,
     node: name,
-    dryrun: false,
+    dryrun,
     credentialOf: () => Promise.reject(new Error('there is no credential')),
     contentOf: (blob) => getBlob(test.plane.deps.store, blob),
   });
@@ -201,6 +201,45 @@ describe('an approved proposal', () => {
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'failed', error_code: 'patch_rejected' });
     expect(tip(repository)).toBe(before);
+  });
+});
+
+describe('what cannot be committed', () => {
+  it('because its output was removed, or is another one by now, fails', async () => {
+    const { id: projectId, repository } = await project(await node());
+    const { db, store } = test.plane.deps;
+    const keyOf = async (id: string): Promise<string> => {
+      const { rows } = await db.pool.query<{ sha256: string }>(
+        'select sha256 from runtime_artifacts a join proposals p on p.artifact_id = a.id where p.id = $1',
+        [id],
+      );
+      return blobKey(rows[0]?.sha256 ?? '');
+    };
+    const removed = await propose(test.plane.deps, projectId, fileOutput('a', 'removed'));
+    await store.remove(await keyOf(removed));
+    await approve(removed);
+    await expect.poll(() => get(removed), SOON).toMatchObject({ status: 'failed', error_code: 'not_found' });
+    const other = await propose(test.plane.deps, projectId, fileOutput('a', 'other'), { path: 'b' });
+    await approve(other);
+    await expect
+      .poll(() => get(other), SOON)
+      .toMatchObject({
+        status: 'failed',
+        error_code: 'patch_rejected',
+        detail: 'The output proposes something else than was approved.',
+      });
+    expect(count(repository)).toBe('1');
+  });
+
+  it('because the node runs dry, or the project was deleted, fails', async () => {
+    const { id: projectId, repository } = await project(await node((apply) => apply, true));
+    const dry = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    await approve(dry);
+    await expect.poll(() => get(dry), SOON).toMatchObject({ status: 'failed', error_code: 'conflict' });
+    expect(count(repository)).toBe('1');
+    await test.call('DELETE', `/api/runtime/projects/${projectId}`);
+    expect((await approve(dry)).status).toBe(202);
+    await expect.poll(() => get(dry), SOON).toMatchObject({ status: 'failed', error_code: 'not_found' });
   });
 });
 

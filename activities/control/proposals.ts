@@ -20,7 +20,7 @@ export interface ApplyPlan {
 }
 
 /** Why it cannot be, by a code of the error table. */
-export interface ApplyProblem {
+interface ApplyProblem {
   readonly code: string;
   readonly message: string;
 }

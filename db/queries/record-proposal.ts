@@ -28,7 +28,7 @@ export type ProposalChange =
   | { readonly step: 'expire' };
 
 /** What became of a change. `refused`: the proposal is as it was, and the status says why. */
-export type ProposalOutcome =
+type ProposalOutcome =
   { readonly outcome: 'recorded' | 'refused'; readonly proposal: Proposal } | { readonly outcome: 'missing' };
 
 /**
@@ -43,8 +43,7 @@ export async function recordProposal(
   return await db.transaction(async (tx) => await changeProposal(tx, input));
 }
 
-/** The same as a part of a transaction; the last of it. */
-export async function changeProposal(
+async function changeProposal(
   tx: Executor,
   input: { id: string; change: ProposalChange; key: string; cause: string; now: number },
 ): Promise<ProposalOutcome> {
