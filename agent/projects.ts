@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { ProjectActivityOptions } from '../activities/node/projects.ts';
+import type { ProposalActivityOptions } from '../activities/node/proposals.ts';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { RepoUrl } from '../contract/git-url.ts';
 import {
@@ -17,6 +17,8 @@ import { cloneRepository } from '../git/clone.ts';
 import { NO_CREDENTIAL } from '../git/context.ts';
 import { sweepPartials } from '../git/partials.ts';
 import { listRepositories } from '../git/repositories.ts';
+import { getBlob } from '../storage/blobs.ts';
+import { openObjectStore } from '../storage/object-store.ts';
 import type { AgentConfig } from './config.ts';
 import { ControlPlaneError, askCredential } from './control-plane.ts';
 import type { AgentState } from './state.ts';
@@ -35,8 +37,8 @@ const CloneBody = z.strictObject({
 /** Where key files lie while git runs. */
 const workDir = (config: AgentConfig): string => join(config.dataDir, 'git');
 
-/** What the project activities of this node need. */
-export function projectOptions(config: AgentConfig, state: AgentState): ProjectActivityOptions {
+/** What the activities of projects and their proposals need on this node. */
+export function projectOptions(config: AgentConfig, state: AgentState): ProposalActivityOptions {
   const { node_id: node, agent_key: agentKey } = state.enrolment;
   return {
     reposBase: config.reposBase,
@@ -44,6 +46,14 @@ export function projectOptions(config: AgentConfig, state: AgentState): ProjectA
     node,
     dryrun: config.dryrun,
     credentialOf: async (spec) => await credentialOf(state.server_url, agentKey, spec),
+    contentOf: async (blob) => {
+      const store = openObjectStore(state.enrolment.store);
+      try {
+        return await getBlob(store, blob);
+      } finally {
+        store.close();
+      }
+    },
   };
 }
 

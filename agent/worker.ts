@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { createMemoryActivities, type MemoryPort } from '../activities/node/memory.ts';
 import { createPrimaryActivities, type PrimaryPort } from '../activities/node/primary.ts';
-import { createProjectActivities, type ProjectActivityOptions } from '../activities/node/projects.ts';
+import { createProjectActivities } from '../activities/node/projects.ts';
+import { createProposalActivities, type ProposalActivityOptions } from '../activities/node/proposals.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
@@ -28,7 +29,7 @@ export function startNodeWorker(options: {
   node: string;
   memory: MemoryPort;
   primary: PrimaryPort;
-  projects: ProjectActivityOptions;
+  projects: ProposalActivityOptions;
   dryrun: boolean;
   log: Logger;
 }): KeptWorker {
@@ -43,6 +44,7 @@ export function startNodeWorker(options: {
         ...createMemoryActivities(options),
         ...createPrimaryActivities(options),
         ...createProjectActivities(options.projects),
+        ...createProposalActivities(options.projects),
       },
       // How far a clone is, and that it was cancelled, is news of every second.
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,

@@ -22,6 +22,7 @@ import { openEventHub } from './event-hub.ts';
 import { createHealthCheck } from './health.ts';
 import { createMetrics } from './metrics.ts';
 import { watchProjects } from './projects/watch.ts';
+import { watchProposals } from './proposals/sweep.ts';
 import { createRemoteClient } from './remote/client.ts';
 import { watchRemote } from './remote/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
@@ -80,6 +81,7 @@ export async function startControlPlane(
     if (!config.roles.has('control')) closers.push(watchRemote(deps));
     closers.push(
       watchProjects(deps),
+      watchProposals(deps),
       () => stopHttp(server, deps),
       () => clearInterval(watch),
     );

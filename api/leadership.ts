@@ -9,6 +9,7 @@ import { selectPrimary } from '../engine/leadership-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 import { needNode, notFound } from './not-found.ts';
+import { nameOf } from './named.ts';
 import type { Caller } from './route.ts';
 
 /**
@@ -76,7 +77,3 @@ async function ask(deps: Deps, cid: string, request: SelectRequest): Promise<voi
   const updateId = `select_${randomBytes(8).toString('hex')}`;
   await callEngine(deps.engine, (client) => selectPrimary(client, { cid, known, request, updateId }));
 }
-
-/** How the log of a leadership names who did something. */
-export const nameOf = (caller: Caller): string =>
-  caller.kind === 'browser' ? 'page' : caller.kind === 'admin' ? 'admin' : 'api';

@@ -157,6 +157,7 @@ describe('a rename', () => {
       workflowId: 'w',
       runId: 'r',
       request: { jobId: job, action: 'sync', trigger: 'api' },
+      by: { actor: 'api', cause: 'a test' },
       now: 1,
     });
     const renamed = `renamed ${made}`;

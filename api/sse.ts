@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts';
 import { withHistoryUrl } from './history-url.ts';
 import { showClone, showProject } from './projects/show.ts';
 import { withTaskUrl } from './tasks/show.ts';
+import { showProposal } from './proposals/show.ts';
 
 /** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
 const PING_MS = 15_000;
@@ -142,6 +143,8 @@ function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
       return { ...event, status: showClone(deps, event.status) };
     case 'task':
       return { ...event, task: withTaskUrl(deps, event.task) };
+    case 'proposal':
+      return { ...event, proposal: showProposal(deps, event.proposal) };
     default:
       return event;
   }

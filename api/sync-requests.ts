@@ -7,6 +7,7 @@ import { recordJobRequested } from '../db/queries/record-job-requested.ts';
 import { newJobId, requestSync, type WorkflowRef } from '../engine/memory-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
+import { byOf } from './named.ts';
 import { notFound } from './not-found.ts';
 import type { Caller } from './route.ts';
 
@@ -34,7 +35,8 @@ export async function acceptSync(
     trigger: input.caller.kind === 'browser' ? 'button' : 'api',
   };
   const ref = await callEngine(deps.engine, (client) => requestSync(client, { space, node }, request));
-  await recordJobRequested(deps.db, { space, node, ...ref, request, now: deps.now() });
+  const by = byOf(input.caller);
+  await recordJobRequested(deps.db, { space, node, ...ref, request, by, now: deps.now() });
   return { ...ref, jobId: request.jobId, node };
 }
 

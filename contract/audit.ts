@@ -52,3 +52,13 @@ export const ListAudit = z.strictObject({
   correlation_id: z.string().max(256).optional(),
 });
 export type ListAudit = z.infer<typeof ListAudit>;
+
+/** `GET /api/runtime/audit/export`: all that match, the oldest first. */
+export const ExportAudit = z.strictObject({
+  ...ListAudit.omit({ limit: true, before: true }).shape,
+  format: z.enum(['jsonl', 'csv']).default('jsonl'),
+});
+export type ExportAudit = z.infer<typeof ExportAudit>;
+
+/** What entries are chosen by. */
+export type AuditFilter = Omit<ListAudit, 'limit' | 'before'>;

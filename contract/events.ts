@@ -5,6 +5,7 @@ import { Node } from './nodes.ts';
 import { Lease } from './leases.ts';
 import { ManagedProject, ProjectCloneStatus, ProjectNodeStatus } from './projects.ts';
 import { Task } from './tasks.ts';
+import { Proposal } from './proposals.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
@@ -31,6 +32,7 @@ export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('leadership'), leadership: Leadership }),
   /** A task, its prompt cut short, and the lease that began or ended with this change. */
   z.strictObject({ type: z.literal('task'), task: Task, lease: Lease.nullable() }),
+  z.strictObject({ type: z.literal('proposal'), proposal: Proposal }),
   /** Events were lost to retention: the client must load its lists anew. */
   z.strictObject({ type: z.literal('reset') }),
 ]);

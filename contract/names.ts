@@ -58,4 +58,5 @@ export const MESSAGES = {
   cancelTask: 'cancelTask',
   requeueTask: 'requeueTask',
   dependencyEnded: 'dependencyEnded',
+  approveProposal: 'approveProposal',
 } as const;

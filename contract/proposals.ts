@@ -48,3 +48,84 @@ export const Proposal = z.strictObject({
   history_url: z.string().nullable(),
 });
 export type Proposal = z.infer<typeof Proposal>;
+
+/** A commit as people write it: at least seven hex digits of it. */
+const CommitHash = z.string().regex(/^[0-9a-f]{7,64}$/, 'must be a commit: 7 to 64 lower-case hex digits');
+
+/** One proposal with what it would change. */
+export const ShownProposal = z.strictObject({
+  ...Proposal.shape,
+  /** The patch, or the new text of the file; null when it is not there any more. */
+  content: z.string().nullable(),
+  /** The same as a unified diff: of a file, against nothing. */
+  diff: z.string().nullable(),
+});
+export type ShownProposal = z.infer<typeof ShownProposal>;
+
+/** `GET /api/runtime/proposals`: the newest first. */
+export const ListProposals = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  status: ProposalStatus.optional(),
+  project_id: z.string().max(64).optional(),
+  task_id: z.string().max(64).optional(),
+  /** Goes on where a page ended: its `X-Next-Cursor`. */
+  cursor: z
+    .string()
+    .max(200)
+    .regex(/^\d{1,15}_.{1,180}$/, 'must be the X-Next-Cursor of a page')
+    .optional(),
+});
+export type ListProposals = z.infer<typeof ListProposals>;
+
+/** `POST /api/runtime/proposals/:id/approve`. */
+export const ApproveProposal = z.strictObject({
+  /** The commit that the branch must be at, in place of the proposal's own; null: whatever it is at. */
+  expected_version: CommitHash.nullable().optional(),
+});
+
+/** `POST /api/runtime/proposals/:id/reject`. */
+export const RejectProposal = z.strictObject({ reason: z.string().max(500).optional() });
+
+/** A person's approval, as it reaches the workflow. */
+export const Approval = z.strictObject({
+  /** Names this request, so that one that is sent twice is recorded once. */
+  requestId: z.string(),
+  /** Who: `admin`, `api` or `page`. */
+  by: z.string(),
+  /** Undefined: the proposal's own stays. */
+  expectedVersion: CommitHash.nullable().optional(),
+});
+export type Approval = z.infer<typeof Approval>;
+
+/** Whether an approval was recorded, or why not, for people. */
+export const ApprovalAnswer = z.strictObject({
+  outcome: z.enum(['approved', 'refused', 'missing']),
+  detail: z.string(),
+});
+export type ApprovalAnswer = z.infer<typeof ApprovalAnswer>;
+
+/** What a node is asked to commit. It holds no secret and no content. */
+export const ApplySpec = z.strictObject({
+  proposalId: z.string(),
+  taskId: z.string(),
+  agentSlug: z.string(),
+  title: z.string(),
+  kind: z.enum(['patch', 'file']),
+  path: z.string().nullable(),
+  /** The commit that the branch must be at; null: whatever it is at. */
+  expectedVersion: z.string().nullable(),
+});
+export type ApplySpec = z.infer<typeof ApplySpec>;
+
+/** What became of it. */
+export const ApplyResult = z.strictObject({
+  /** Full hash. */
+  commit: z.string(),
+  branch: z.string(),
+  /** Whether an earlier try had pushed it already. */
+  wasThere: z.boolean(),
+});
+export type ApplyResult = z.infer<typeof ApplyResult>;
+
+export const ApplyProposalInput = z.strictObject({ proposalId: z.string() });
+export type ApplyProposalInput = z.infer<typeof ApplyProposalInput>;

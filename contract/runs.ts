@@ -40,6 +40,8 @@ export const RunSpec = z.strictObject({
   prompt: PromptSource,
   hints: z.array(z.string()),
   format: z.enum(['json', 'text']),
+  /** What its answer is; a PROPOSAL must be one that can be read. */
+  artifactType: z.string(),
   limits: RunLimits,
   /** The project whose clone is the working directory; null: a folder of the agent's own. */
   project: z.strictObject({ id: z.string(), name: z.string(), targetPath: z.string().nullable() }).nullable(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { AuditEntry } from './audit.ts';
 import { EpochMs, NodeId } from './primitives.ts';
-import { PromptSource, RunError, RunLimits, RunReport } from './runs.ts';
+import { PromptSource, RunError, RunLimits, type RunReport } from './runs.ts';
 import { TaskStatus } from './tasks.ts';
 
 /** What a task is, for good; what happens to it is in TaskState. */

@@ -7,6 +7,7 @@ import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';
 import { createEnrolmentToken } from './queries/create-enrolment-token.ts';
 import { createSpace } from './queries/create-space.ts';
+import { byEngine } from './queries/record-audit.ts';
 import { deleteNode } from './queries/delete-node.ts';
 import { emitEvents, lockEvents } from './queries/emit-events.ts';
 import { enrolNode } from './queries/enrol-node.ts';
@@ -169,12 +170,12 @@ test('two nodes that finish at once are both in step for whoever listens', async
   const told = await readEvents(db, { after: before, limit: 10 });
   const last = told.findLast(({ event }) => event.type === 'space')?.event;
   expect(last).toEqual({ type: 'space', space: await getSpace(db, { cid: space.cid }) });
-  await deleteNode(db, { id: 'node-b', now: 21 });
+  await deleteNode(db, { id: 'node-b', now: 21, by: byEngine('a test') });
 });
 
 test('a node that was removed while its round ran is not brought back', async () => {
   await addNode('node-gone');
-  await deleteNode(db, { id: 'node-gone', now: 3 });
+  await deleteNode(db, { id: 'node-gone', now: 3, by: byEngine('a test') });
   const requests = [request('job_gone')];
   const common = { space, node: 'node-gone', requests };
   await recordRoundStarted(db, { ...common, workflowId: 'w', runId: 'r', startedAt: 1 });

@@ -183,7 +183,8 @@ function fittingCredential({ context, spec }: Work): GitContext['credential']['c
   return fits(credential, spec.repoUrl) ? credential : null;
 }
 
-function parseSpec(given: CloneSpec): CloneSpec {
+/** A spec as it must be. @throws MembridgeError bad_request naming the fields */
+export function parseSpec(given: CloneSpec): CloneSpec {
   const parsed = CloneSpec.safeParse(given);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map((issue) => ({
@@ -222,7 +223,7 @@ async function removeMade(folder: string, firstMade: string | undefined): Promis
 }
 
 /** What the file system said, as an error of ours. */
-function fileFailure(error: unknown): unknown {
+export function fileFailure(error: unknown): unknown {
   if (error instanceof MembridgeError || error instanceof z.ZodError || !(error instanceof Error))
     return error;
   const { code, path } = error as NodeJS.ErrnoException;

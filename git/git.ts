@@ -58,18 +58,26 @@ export class Git {
     args: string[],
     where: { grows: string; started?: (group: number) => void },
   ): Promise<string> {
+    const answer = await this.tryNetwork(args, where);
+    if (answer.code !== 0) throw this.failure(answer);
+    return answer.stdout;
+  }
+
+  /** The same, and its exit code is the caller's to judge. */
+  async tryNetwork(
+    args: string[],
+    where: { grows: string; started?: (group: number) => void },
+  ): Promise<GitAnswer> {
     const { signal, stallMs, attempt } = this.#options;
     const error = new MembridgeError(
       'clone_stalled',
       `The server of ${withoutUserinfo(attempt.repoUrl)} has sent nothing for ${Math.round(stallMs / 1_000)} s; git was ended.`,
     );
-    const answer = await this.#run(args, {
+    return await this.#run(args, {
       signal,
       stall: { folder: where.grows, ms: stallMs, error },
       ...(where.started === undefined ? {} : { started: where.started }),
     });
-    if (answer.code !== 0) throw this.failure(answer);
-    return answer.stdout;
   }
 
   /** What git said, as an error that says what to do. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManagedProject, type ProjectNodeStatus } from '../contract/projects.ts';
 import { cloneProjectId } from '../contract/workflows.ts';
 import { ControlPlane, startMachine } from '../demo/fleet.ts';
+import { connectDatabase } from '../db/connect.ts';
 import { connectEngine } from '../engine/connect.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { startApi } from '../stack/membridge.ts';
@@ -21,7 +22,9 @@ import {
   startGitSshServer,
   type GitServers,
   type GitSshServer,
+  type ServedRepository,
 } from './git-servers.ts';
+import { fileOutput, propose } from './proposals.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -208,6 +211,38 @@ describe('a fleet', () => {
   });
 });
 
+/** Every part that may die while something is under way, and the way to have it do so and come back. */
+const KILLS: [string, () => Promise<void>][] = [
+  [
+    'the agent',
+    async () => {
+      await agents.get('one')?.kill();
+      await agents.get('one')?.restart();
+    },
+  ],
+  [
+    'Temporal',
+    async () => {
+      await stack.parts.temporal?.kill();
+      await stack.parts.temporal?.restart();
+    },
+  ],
+  [
+    'PostgreSQL',
+    async () => {
+      await stack.parts.postgres?.kill();
+      await stack.parts.postgres?.restart();
+    },
+  ],
+  [
+    'the control plane',
+    async () => {
+      await api.kill();
+      await api.restart();
+    },
+  ],
+];
+
 describe('when something dies in mid-clone', () => {
   const BYTES = 6_000_000;
 
@@ -240,36 +275,7 @@ describe('when something dies in mid-clone', () => {
     servers.open.trouble = { kind: 'none' };
   });
 
-  it.each<[string, () => Promise<void>]>([
-    [
-      'the agent',
-      async () => {
-        await agents.get('one')?.kill();
-        await agents.get('one')?.restart();
-      },
-    ],
-    [
-      'Temporal',
-      async () => {
-        await stack.parts.temporal?.kill();
-        await stack.parts.temporal?.restart();
-      },
-    ],
-    [
-      'PostgreSQL',
-      async () => {
-        await stack.parts.postgres?.kill();
-        await stack.parts.postgres?.restart();
-      },
-    ],
-    [
-      'the control plane',
-      async () => {
-        await api.kill();
-        await api.restart();
-      },
-    ],
-  ])(
+  it.each(KILLS)(
     '%s: the clone is made all the same, whole and once',
     async (what, killed) => {
       const name = `killed-${what.replaceAll(/[^a-z]/gi, '')}`;
@@ -288,6 +294,66 @@ describe('when something dies in mid-clone', () => {
       );
       expect(git(cloneOf('one', folder), 'status', '--porcelain')).toBe('');
       expect(reposOf('one').filter((entry) => entry.includes('partial'))).toEqual([]);
+    },
+    180_000,
+  );
+});
+
+describe('a proposal', () => {
+  /** A private repository that takes pushes, the project of it that `one` leads, and what a task proposes to it. */
+  async function proposed(
+    name: string,
+  ): Promise<{ id: string; repository: ServedRepository; project: string }> {
+    const repository = servers.create(name);
+    git(repository.folder, 'config', 'http.receivepack', 'true');
+    const { id: projectId, name: folder } = await project(`${servers.closed.url}/${name}.git`, {
+      primary_node_id: 'one',
+    });
+    await call('PUT', `/api/runtime/projects/${projectId}/credential`, { kind: 'token', token: TOKEN });
+    const { endpoint, accessKey: access_key, secretKey: secret_key } = stack.minio;
+    const access = { endpoint, access_key, secret_key, region: 'us-east-1', bucket: 'claude-memory' };
+    const store = openObjectStore(access);
+    const db = connectDatabase(stack.databaseUrl, { onIdleError: () => undefined, max: 1 });
+    try {
+      const expected_version = git(repository.folder, 'rev-parse', 'main');
+      const id = await propose(
+        { db, store },
+        projectId,
+        fileOutput('notes/a.md', 'a\n', { expected_version }),
+      );
+      return { id, repository, project: folder };
+    } finally {
+      store.close();
+      await db.close();
+    }
+  }
+  const statusOf = async (id: string): Promise<unknown> =>
+    (JSON.parse((await call('GET', `/api/runtime/proposals/${id}`)).text) as { status: unknown }).status;
+
+  it('is committed by the primary, which need not have a clone, with the credential of the project', async () => {
+    const { id, repository, project: folder } = await proposed('proposed');
+    expect((await call('POST', `/api/runtime/proposals/${id}/approve`, {})).status).toBe(202);
+    await expect.poll(() => statusOf(id), SOON).toBe('applied');
+    expect(git(repository.folder, 'log', '-1', '--format=%an: %s', 'main')).toBe(
+      'writer via Membridge: What a task proposes',
+    );
+    expect(existsSync(cloneOf('one', folder))).toBe(false);
+  });
+
+  it.each(KILLS)(
+    'whose push is under way when %s is killed is committed all the same, and once',
+    async (what, killed) => {
+      const name = `proposed-${what.replaceAll(/[^a-z]/gi, '')}`;
+      const { id, repository } = await proposed(name);
+      const hook = join(repository.folder, 'hooks', 'pre-receive');
+      writeFileSync(hook, '#!/bin/sh\ntouch came\nwhile [ ! -e go ]; do sleep 0.1; done\n', { mode: 0o755 });
+      expect((await call('POST', `/api/runtime/proposals/${id}/approve`, {})).status).toBe(202);
+      await expect.poll(() => existsSync(join(repository.folder, 'came')), SOON).toBe(true);
+      await killed();
+      writeFileSync(join(repository.folder, 'go'), '');
+      await expect.poll(() => statusOf(id).catch(() => 'unknown'), AFTER_A_KILL).toBe('applied');
+      expect(git(repository.folder, 'rev-list', '--count', 'main')).toBe('2');
+      await expect.poll(() => reposOf('one').filter((entry) => entry.includes('partial')), SOON).toEqual([]);
     },
     180_000,
   );

@@ -57,6 +57,7 @@ export function makeSpec(input: SpecInput = {}): RunSpec {
     prompt: { text: '' },
     hints: [],
     format: 'text',
+    artifactType: 'LLM_RESULT',
     project: null,
     priority: 0,
     ttlMs: 60_000,

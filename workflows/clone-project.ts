@@ -1,9 +1,7 @@
 import {
   ActivityCancellationType,
-  ActivityFailure,
   CancellationScope,
   CancelledFailure,
-  TimeoutFailure,
   allHandlersFinished,
   condition,
   continueAsNew,
@@ -26,7 +24,7 @@ import {
   type CloneRequest,
   type NodeSettled,
 } from '../contract/workflows.ts';
-import { failureOf } from './failure-of.ts';
+import { failureOf, isNotTaken } from './failure-of.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);
 /** Ends what runs and forgets what was asked before; what is asked after it is done. */
@@ -281,12 +279,6 @@ async function onNode(
     if (!isNotTaken(error) || !(await onAway())) throw error;
     return await work({ scheduleToCloseTimeout: WAIT_FOR_NODE });
   }
-}
-
-/** Whether the engine found nobody to take an activity in time. */
-function isNotTaken(error: unknown): boolean {
-  const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  return cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
 /** Tells workflows that wait for this node. One that has ended meanwhile does not mind. */

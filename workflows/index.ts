@@ -6,3 +6,4 @@ export { propagateProject } from './propagate-project.ts';
 export { projectMemorySync } from './project-memory-sync.ts';
 export { leadership } from './leadership.ts';
 export { llmTask } from './llm-task.ts';
+export { applyProposal } from './apply-proposal.ts';

@@ -42,8 +42,9 @@ function host(node: string, pull: () => Promise<PullResult>): void {
   const primary = { primary: () => Promise.resolve('') };
   const engine = test.plane.deps.engine.address;
   const log = pino({ level: 'silent' });
-  const credentialOf = (): Promise<never> => Promise.reject(new Error('there are no projects here'));
-  const projects = { reposBase: '/nowhere', workDir: '/nowhere', node, dryrun: true, credentialOf };
+  const none = (): Promise<never> => Promise.reject(new Error('there are no projects here'));
+  const folders = { reposBase: '/nowhere', workDir: '/nowhere' };
+  const projects = { ...folders, node, dryrun: true, credentialOf: none, contentOf: none };
   workers.push(startNodeWorker({ engine, node, memory, primary, projects, dryrun: false, log }));
 }
 

@@ -164,6 +164,7 @@ function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number
     prompt: spec.prompt,
     hints: spec.hints,
     format: spec.format,
+    artifactType: spec.artifactType,
     limits: spec.limits,
     project:
       route.project === null || spec.projectId === null

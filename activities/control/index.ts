@@ -14,6 +14,7 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { createLeadershipActivities } from './leadership.ts';
 import { createProjectControlActivities } from './projects.ts';
 import { createTaskControlActivities } from './tasks.ts';
+import { createProposalControlActivities } from './proposals.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
 export interface RoundStarted {
@@ -69,6 +70,7 @@ export function createControlActivities(dependencies: {
     ...createProjectControlActivities(dependencies),
     ...createLeadershipActivities(dependencies),
     ...createTaskControlActivities(dependencies),
+    ...createProposalControlActivities(dependencies),
 
     /** Shows the round's jobs as running. */
     async recordRoundStarted(round: RoundStarted): Promise<void> {

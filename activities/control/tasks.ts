@@ -4,14 +4,26 @@ import type { Recorded, Route, TaskSpec } from '../../contract/task-workflow.ts'
 import type { Database } from '../../db/connect.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
 import { recordTask, type TaskRecordInput } from '../../db/queries/record-task.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { getBlob } from '../../storage/blobs.ts';
+import { readProposal, type ProposalContent } from '../../contract/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
 
 /** Activities of LLM tasks beside the API. All of them may run twice with the effect of once. */
-export function createTaskControlActivities({ db, client }: { db: Database; client: Client }) {
+export function createTaskControlActivities({
+  db,
+  client,
+  store,
+}: {
+  db: Database;
+  client: Client;
+  store: ObjectStore;
+}) {
   return {
     /** Writes what happened to a task. */
     async recordTask(input: TaskRecordInput): Promise<Recorded> {
-      return await recordTask(db, input);
+      return await recordTask(db, { ...input, proposal: await proposalOf(store, input) });
     },
 
     /** Where a queued task is to go now. */
@@ -24,4 +36,17 @@ export function createTaskControlActivities({ db, client }: { db: Database; clie
       for (const id of taskIds) await tellWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded);
     },
   };
+}
+
+/** What a task that has just completed proposes. */
+async function proposalOf(
+  store: ObjectStore,
+  { spec, changes }: TaskRecordInput,
+): Promise<ProposalContent | undefined> {
+  if (spec.artifactType !== PROPOSAL_TYPE) return undefined;
+  const last = changes.at(-1);
+  const artifact = last?.artifacts.find(({ type }) => type === PROPOSAL_TYPE);
+  if (last?.state.status !== 'completed' || artifact === undefined) return undefined;
+  const read = readProposal((await getBlob(store, artifact)).toString());
+  return read.ok ? read.proposal : undefined;
 }

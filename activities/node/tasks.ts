@@ -1,3 +1,5 @@
+import { CancelledFailure } from '@temporalio/common';
+import { toFailure } from '../failures.ts';
 import type { RunReport, RunSpec } from '../../contract/runs.ts';
 
 /** What an agent does with an attempt at a task; see agent/tasks/. */
@@ -14,7 +16,11 @@ export function createTaskActivities(port: TaskPort) {
   return {
     /** One attempt at a task. */
     async runTask(spec: RunSpec): Promise<RunReport> {
-      return await port.run(spec);
+      try {
+        return await port.run(spec);
+      } catch (error) {
+        throw error instanceof CancelledFailure ? error : toFailure(error);
+      }
     },
   };
 }

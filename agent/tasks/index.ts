@@ -52,7 +52,7 @@ export function startTasks(
   const dir = join(config.dataDir, 'tasks');
   const identity = `agent ${node} (pid ${process.pid})`;
   const slots = new TaskSlots(config.maxConcurrency);
-  const keeper = new LeaseKeeper({ ...enrolment.temporal, identity }, hears.died);
+  const keeper = new LeaseKeeper({ ...enrolment.temporal, identity }, (error) => hears.died(error));
   const guard = openGuard(dir);
   const store = openObjectStore(enrolment.store);
   let engine: Promise<Engine> | null = null;
@@ -77,7 +77,7 @@ export function startTasks(
     },
     sendOutput: async (taskId, epoch, chunks) =>
       await sendTaskOutput(serverUrl, enrolment.agent_key, taskId, { epoch, chunks: [...chunks] }),
-    changed: hears.changed,
+    changed: () => hears.changed(),
     log,
   });
   // What a former agent left running works under a lease that is lost, or is about to be.

@@ -27,11 +27,11 @@ export class TaskOutput {
   #chars = 0;
   #seq = 0;
   #skipped = 0;
-  #sending: Promise<void> | null = null;
-  #closed = false;
+  #isSending = false;
+  readonly #closed = new AbortController();
   #wanted = true;
   /** Lines that the file has not taken yet. */
-  #written: Promise<unknown> = Promise.resolve();
+  #written: Promise<void> = Promise.resolve();
 
   constructor(path: string, send: SendOutput) {
     this.#path = path;
@@ -55,12 +55,14 @@ export class TaskOutput {
     this.#queue({ seq: this.#seq, stream, at, text });
   }
 
-  /** Sends what is left, as far as that goes, and gives the log: JSON lines of time, stream and text; null when nothing was written. */
+  /**
+   * Nothing more is written; what was not sent yet is sent beside what follows, for some seconds.
+   * @returns the log: JSON lines of time, stream and text; null when nothing was written
+   */
   async end(): Promise<Buffer | null> {
-    this.#closed = true;
-    await Promise.race([this.#sending ?? Promise.resolve(), sleep(LAST_MS)]);
-    if (this.#file === null) return null;
+    this.#close();
     await this.#written;
+    if (this.#file === null) return null;
     this.#file.end();
     await once(this.#file, 'close');
     return await readFile(this.#path);
@@ -68,38 +70,50 @@ export class TaskOutput {
 
   /** Removes the file. */
   async remove(): Promise<void> {
-    this.#closed = true;
-    this.#wanted = false;
+    this.#close();
     if (this.#file !== null && !this.#file.closed) this.#file.destroy();
     await rm(this.#path, { force: true });
   }
 
+  #close(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    setTimeout(() => {
+      this.#wanted = false;
+    }, LAST_MS).unref();
+  }
+
   #keep(line: Omit<OutputChunk, 'seq'>): void {
     const text = `${JSON.stringify(line)}\n`;
-    this.#written = this.#written.then(async () => {
-      if (this.#file === null) {
-        await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-        this.#file = createWriteStream(this.#path, { mode: 0o600 });
-        // A disk that is full costs the log, not the run.
-        this.#file.on('error', () => undefined);
-      }
-      if (!this.#file.write(text) && !this.#file.errored) {
-        await Promise.race([once(this.#file, 'drain'), once(this.#file, 'close')]).catch(() => undefined);
-      }
-    });
+    this.#written = this.#append(text, this.#written);
+  }
+
+  async #append(text: string, before: Promise<void>): Promise<void> {
+    await before;
+    if (this.#file === null) {
+      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+      this.#file = createWriteStream(this.#path, { mode: 0o600 });
+      // A disk that is full costs the log, not the run.
+      this.#file.on('error', () => undefined);
+    }
+    if (!this.#file.write(text) && !this.#file.errored) {
+      await Promise.race([once(this.#file, 'drain'), once(this.#file, 'close')]).catch(() => undefined);
+    }
   }
 
   #queue(chunk: OutputChunk): void {
     this.#seq += 1;
     this.#waiting.push(chunk);
     this.#chars += chunk.text.length;
-    this.#sending ??= this.#sendAll();
+    if (!this.#isSending) void this.#sendAll();
   }
 
   async #sendAll(): Promise<void> {
+    this.#isSending = true;
     let pause = SEND_MS;
     while (this.#wanted) {
-      if (!this.#closed) await sleep(pause);
+      // Once closed there is nothing to be gathered.
+      if (pause > SEND_MS || !this.#closed.signal.aborted) await this.#pause(pause);
       const batch = this.#nextBatch();
       if (batch.length === 0) break;
       try {
@@ -108,10 +122,14 @@ export class TaskOutput {
         pause = SEND_MS;
       } catch {
         pause = Math.min(pause * 2, 5_000);
-        if (this.#closed) await sleep(pause);
       }
     }
-    this.#sending = null;
+    this.#isSending = false;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#closed.signal.aborted) await sleep(ms);
+    else await sleep(ms, undefined, { signal: this.#closed.signal }).catch(() => undefined);
   }
 
   #nextBatch(): OutputChunk[] {

@@ -6,11 +6,12 @@ import { Context } from '@temporalio/activity';
 import { WorkflowUpdateFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { Logger } from 'pino';
-import { toFailure } from '../../activities/failures.ts';
 import type { TaskPort } from '../../activities/node/tasks.ts';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
-import type { Blob, Claimed, OutputChunk, RunReport, RunSpec } from '../../contract/runs.ts';
+import { readProposal } from '../../contract/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
+import type { Blob, Claimed, OutputChunk, RunError, RunReport, RunSpec } from '../../contract/runs.ts';
 import type { ClaimRequest } from '../../contract/task-workflow.ts';
 import { resolveTarget } from '../../git/target.ts';
 import type { RunnerCommand } from '../../runner/command.ts';
@@ -102,7 +103,7 @@ export class TaskRunner {
       return await this.#run(spec, signal, lease);
     } catch (error) {
       if (lost !== null) throw await whatWasLost(lost, context, error);
-      throw error instanceof ApplicationFailure ? error : toFailure(error);
+      throw error;
     } finally {
       clearInterval(beat);
       context.cancellationSignal.removeEventListener('abort', onCancel);
@@ -112,7 +113,7 @@ export class TaskRunner {
   }
 
   async #run(spec: RunSpec, signal: AbortSignal, lease: ReturnType<LeaseKeeper['keep']>): Promise<RunReport> {
-    const { guard, store, node, dataDir, log } = this.#options;
+    const { guard, store, dataDir, log } = this.#options;
     const key = `${spec.taskId}-${spec.epoch}`;
     const cwd = await this.#workingFolder(spec);
     const prompt =
@@ -143,7 +144,7 @@ export class TaskRunner {
           lease.group(group, false);
         },
       });
-      const report = await this.#report(outcome, output, node, signal);
+      const report = await this.#report(spec, outcome, output, signal);
       const { durationMs, error } = report;
       log.info({ task: spec.taskId, ms: Math.round(durationMs), error: error?.code ?? null }, 'a task ended');
       return report;
@@ -192,22 +193,26 @@ export class TaskRunner {
   }
 
   async #report(
+    spec: RunSpec,
     outcome: RunOutcome,
     output: TaskOutput,
-    worker: string,
     signal: AbortSignal,
   ): Promise<RunReport> {
-    const { exitCode, durationMs, usage, error, notes } = outcome;
-    const log = await output.end();
+    const { exitCode, durationMs, usage, answer, notes } = outcome;
+    const error = outcome.error ?? badProposal(spec, answer);
+    const [answered, log] = await Promise.all([
+      this.#keep(answer === null ? null : Buffer.from(answer), signal),
+      output.end().then(async (bytes) => await this.#keep(bytes, signal)),
+    ]);
     return {
-      worker,
+      worker: this.#options.node,
       exitCode,
       durationMs,
       usage,
       error,
       notes: notes.slice(0, 20).map((note) => note.slice(0, 500)),
-      output: await this.#keep(outcome.answer === null ? null : Buffer.from(outcome.answer), signal),
-      log: await this.#keep(log, signal),
+      output: answered,
+      log,
     };
   }
 
@@ -224,6 +229,14 @@ export class TaskRunner {
       }
     }
   }
+}
+
+/** What is wrong with an answer that is to be a proposal; null when it is one, or is none to be. */
+function badProposal(spec: RunSpec, answer: string | null): RunError | null {
+  if (spec.artifactType !== PROPOSAL_TYPE) return null;
+  const read = readProposal(answer ?? '');
+  // Asked again, a model may keep to the form.
+  return read.ok ? null : { code: 'proposal_invalid', message: read.problem, retryable: true };
 }
 
 /** An attempt that this node does not take; the workflow knows the types. */

@@ -40,18 +40,18 @@ export function startTaskWorkers(options: {
     ended: (reason: unknown) =>
       log.warn({ queue: taskQueue, reason: errorMessage(reason) }, 'worker ended; it starts again'),
   });
-  const pools = [...new Set([DEFAULT_POOL, ...labels])].map((pool) => {
-    const taskQueue = poolQueue(pool);
-    const { supplier, arrived } = poolSlots(slots);
+  const pools = [...new Set([DEFAULT_POOL, ...labels])].map((name) => {
+    const taskQueue = poolQueue(name);
+    const pool = poolSlots(slots);
     const one = { type: 'fixed-size', numSlots: 1 } as const;
     return keepWorker(
       engine,
       {
         ...common,
         taskQueue,
-        activities: createTaskActivities(runner.port(arrived)),
+        activities: createTaskActivities(runner.port(() => pool.arrived())),
         tuner: {
-          activityTaskSlotSupplier: supplier,
+          activityTaskSlotSupplier: pool.supplier,
           workflowTaskSlotSupplier: one,
           localActivityTaskSlotSupplier: one,
           nexusTaskSlotSupplier: one,

@@ -5,6 +5,7 @@ import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
 import { deleteProject } from '../../db/queries/delete-project.ts';
+import { byEngine } from '../../db/queries/record-audit.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { getProject } from '../../db/queries/list-projects.ts';
 import { getLeadership, renameLeadership } from '../../db/queries/record-leadership.ts';
@@ -14,7 +15,8 @@ import { cancelClone, cancelPropagations } from '../../engine/project-workflows.
 import { setSchedule } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
-import { nameOf, promote, release } from '../leadership.ts';
+import { promote, release } from '../leadership.ts';
+import { byOf, nameOf } from '../named.ts';
 import { needNode, notFound } from '../not-found.ts';
 import { badField } from '../problems.ts';
 import type { Caller } from '../route.ts';
@@ -33,7 +35,7 @@ export async function addProject(
   const id = `proj_${randomBytes(8).toString('hex')}`;
   await check(deps, given);
   const { name, repo_url } = given;
-  const created = await createProject(deps.db, {
+  const project = {
     ...columnsOf(given, now),
     id,
     name,
@@ -41,12 +43,13 @@ export async function addProject(
     canonical_id: canonicalId(name),
     created_at: now,
     updated_at: now,
-  });
+  };
+  const created = await createProject(deps.db, project, byOf(caller));
   try {
     await applySchedules(deps, created);
     return await lead(deps, created, given.primary_node_id, caller);
   } catch (error) {
-    await deleteProject(deps.db, { id, now: deps.now() });
+    await deleteProject(deps.db, { id, now: deps.now(), by: byEngine('it could not be made whole') });
     await applySchedules(deps, { ...created, fetch_schedule: null, memory_schedule: null }).catch(
       () => undefined,
     );
@@ -78,7 +81,12 @@ export async function changeProject(
   await applySchedules(deps, { ...project, ...schedules, name: given.name ?? project.name });
   let changed: ManagedProject | null;
   try {
-    changed = await updateProject(deps.db, { id: project.id, change, now: deps.now() });
+    changed = await updateProject(deps.db, {
+      id: project.id,
+      change,
+      now: deps.now(),
+      by: byOf(caller),
+    });
   } catch (error) {
     await applySchedules(deps, project).catch(() => undefined);
     throw error;
@@ -169,7 +177,7 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
   });
   const isSpace = (await getSpace(deps.db, { cid }))?.canonical_id === cid;
   if (!isSpace) await release(deps, cid, nameOf(caller));
-  const nodes = await deleteProject(deps.db, { id, now: deps.now() });
+  const nodes = await deleteProject(deps.db, { id, now: deps.now(), by: byOf(caller) });
   // The project is gone by now, whatever becomes of this: its workflows find that out by themselves.
   await callEngine(deps.engine, async (client) => {
     if (!isSpace) await closeLeadership(client, cid);

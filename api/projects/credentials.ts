@@ -9,8 +9,10 @@ import {
 import { getSealedCredential } from '../../db/queries/get-credential.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
+import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import { badField } from '../problems.ts';
+import type { Caller } from '../route.ts';
 import { seal, unseal } from '../sealed.ts';
 import { sshKeyFingerprint } from './ssh-key.ts';
 
@@ -24,6 +26,7 @@ export async function putCredential(
   deps: Deps,
   project: ManagedProject,
   credential: PutCredential,
+  caller: Caller,
 ): Promise<ManagedProject> {
   const { protocol } = parseGitUrl(project.repo_url);
   const wanted = protocol === 'ssh' ? 'ssh-key' : 'token';
@@ -43,11 +46,15 @@ export async function putCredential(
     credential: seal(deps.config.signingKey, JSON.stringify(credential), contextOf(project.id)),
     credential_info: infoOf(credential, deps.now()),
   };
-  return await changed(deps, project, change);
+  return await changed(deps, project, change, caller);
 }
 
-export async function removeCredential(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
-  return await changed(deps, project, { credential: null, credential_info: null });
+export async function removeCredential(
+  deps: Deps,
+  project: ManagedProject,
+  caller: Caller,
+): Promise<ManagedProject> {
+  return await changed(deps, project, { credential: null, credential_info: null }, caller);
 }
 
 /**
@@ -79,9 +86,11 @@ async function changed(
   deps: Deps,
   project: ManagedProject,
   change: { credential: string | null; credential_info: CredentialInfo | null },
+  caller: Caller,
 ): Promise<ManagedProject> {
   const ifAt = project.repo_url;
-  const updated = await updateProject(deps.db, { id: project.id, change, now: deps.now(), ifAt });
+  const by = byOf(caller);
+  const updated = await updateProject(deps.db, { id: project.id, change, now: deps.now(), by, ifAt });
   if (updated === null) throw notFound('project', project.id);
   return updated;
 }

@@ -1,4 +1,5 @@
 import { errorMessage, MembridgeError } from '../../contract/errors.ts';
+import { newEventKey, type AuditBy, type NewAudit } from '../../db/queries/record-audit.ts';
 import { readSettings } from '../../db/queries/read-settings.ts';
 import { writeSettings } from '../../db/queries/write-settings.ts';
 import type { Deps } from '../deps.ts';
@@ -54,8 +55,8 @@ const originOf = (url: string | null): string | null =>
  * @throws MembridgeError bad_request for an address that is none
  */
 export async function saveTarget(
-  { config, db }: KeepDeps,
-  input: { url: string | undefined; adminKey: string | undefined },
+  { config, db, now }: KeepDeps & Pick<Deps, 'now'>,
+  input: { url: string | undefined; adminKey: string | undefined; by: AuditBy },
 ): Promise<void> {
   const url = input.url === undefined ? undefined : parseBaseUrl(input.url.trim());
   if (url === null) {
@@ -66,7 +67,13 @@ export async function saveTarget(
   }
   const before = (await readTarget({ config, db })).url;
   const moves = url !== undefined && before !== null && originOf(url) !== originOf(before);
+  const set = [
+    ...(url === undefined ? [] : [`membridge_server_url ${url}`]),
+    ...(input.adminKey === undefined ? [] : ['admin_key']),
+  ];
+  const detail = `${set.join(' and ')} set${moves && input.adminKey === undefined ? '; the key of the address before was forgotten' : ''}`;
   await writeSettings(db, {
+    audit: entry('config_updated', detail, input.by, now()),
     values: {
       last_test: '',
       ...(moves ? { admin_key: '' } : {}),
@@ -79,8 +86,29 @@ export async function saveTarget(
 }
 
 /** Keeps what a test found. */
-export async function saveTest({ db }: KeepDeps, test: { at: number; error: string | null }): Promise<void> {
-  await writeSettings(db, { values: { last_test: String(test.at), last_test_error: test.error ?? '' } });
+export async function saveTest(
+  { db }: KeepDeps,
+  test: { at: number; error: string | null; by: AuditBy },
+): Promise<void> {
+  const { at, error, by } = test;
+  await writeSettings(db, {
+    values: { last_test: String(at), last_test_error: error ?? '' },
+    audit: entry('connection_test', error ?? 'connected', by, at),
+  });
+}
+
+function entry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
+  return {
+    eventKey: newEventKey(action),
+    action,
+    entity_type: 'runtime_config',
+    // The original's: there is one.
+    entity_id: 'singleton',
+    ...by,
+    detail,
+    correlation_id: 'singleton',
+    timestamp,
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { ControlPlaneHealth, type TestConnectionResponse } from '../../contract/runtime-config.ts';
+import type { AuditBy } from '../../db/queries/record-audit.ts';
 import type { Deps } from '../deps.ts';
 import { ownHealth } from '../own-health.ts';
 import type { RemoteClient, RemoteTarget } from './client.ts';
@@ -14,9 +15,10 @@ import { needTarget, readTarget, saveTest } from './kept-target.ts';
 export async function testConnection(
   deps: Pick<Deps, 'config' | 'db' | 'now' | 'remote'>,
   signal: AbortSignal,
+  by: AuditBy,
 ): Promise<TestConnectionResponse> {
   const outcome = await look(deps, signal);
-  await saveTest(deps, { at: deps.now(), error: outcome.connected ? null : outcome.error });
+  await saveTest(deps, { at: deps.now(), error: outcome.connected ? null : outcome.error, by });
   return outcome;
 }
 

@@ -5,7 +5,7 @@ import { drainNode } from '../../db/queries/drain-node.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
 import { notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
-import { actorOf } from '../tasks/calls.ts';
+import { nameOf } from '../named.ts';
 
 const Id = z.strictObject({ id: z.string() });
 
@@ -44,7 +44,7 @@ export const agentTaskRoutes = [
     response: Node,
     errors: { 404: 'There is no such node' },
     handle: async ({ params, body, caller }, deps) => {
-      const change = { id: params.id, drained: body.drained, by: actorOf(caller), now: deps.now() };
+      const change = { id: params.id, drained: body.drained, by: nameOf(caller), now: deps.now() };
       const node = await drainNode(deps.db, change);
       if (node === null) throw notFound('node', params.id);
       return node;

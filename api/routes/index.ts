@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
 import { agentRoutes } from './agent.ts';
+import { auditRoutes } from './audit.ts';
 import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
 import { leadershipRoutes } from './leadership.ts';
@@ -9,6 +10,7 @@ import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
 import { projectMemoryRoutes } from './project-memory.ts';
 import { projectRoutes } from './projects.ts';
+import { proposalRoutes } from './proposals.ts';
 import { runtimeConfigRoutes } from './runtime-config.ts';
 import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
@@ -25,6 +27,8 @@ export const ROUTES: readonly Route[] = [
   ...jobRoutes,
   ...projectRoutes,
   ...projectMemoryRoutes,
+  ...proposalRoutes,
+  ...auditRoutes,
   ...leadershipRoutes,
   ...taskRoutes,
   ...taskRecordRoutes,

@@ -13,6 +13,7 @@ import { getSpace } from '../../db/queries/get-space.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
+import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
 import { roleOf } from '../original-role.ts';
@@ -84,9 +85,9 @@ export const originalAgentRoutes = [
     params: z.strictObject({ name: z.string() }),
     status: 204,
     errors: { 404: 'There is no such node' },
-    handle: async ({ params }, deps) => {
+    handle: async ({ params, caller }, deps) => {
       await cancelNodeClones(deps, params.name);
-      const gone = await deleteNode(deps.db, { id: params.name, now: deps.now() });
+      const gone = await deleteNode(deps.db, { id: params.name, now: deps.now(), by: byOf(caller) });
       if (!gone) throw notFound('node', params.name);
     },
   }),

@@ -112,8 +112,8 @@ export const projectRoutes = [
     status: 200,
     response: ManagedProject,
     errors: missing,
-    handle: async ({ params, body }, deps) =>
-      showProject(deps, await putCredential(deps, await needManagedProject(deps, params.id), body)),
+    handle: async ({ params, body, caller }, deps) =>
+      showProject(deps, await putCredential(deps, await needManagedProject(deps, params.id), body, caller)),
   }),
   defineRoute({
     method: 'delete',
@@ -125,8 +125,8 @@ export const projectRoutes = [
     status: 200,
     response: ManagedProject,
     errors: missing,
-    handle: async ({ params }, deps) =>
-      showProject(deps, await removeCredential(deps, await needManagedProject(deps, params.id))),
+    handle: async ({ params, caller }, deps) =>
+      showProject(deps, await removeCredential(deps, await needManagedProject(deps, params.id), caller)),
   }),
   defineRoute({
     method: 'get',

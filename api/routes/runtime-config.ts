@@ -1,5 +1,6 @@
 import { RuntimeConfig, SaveRuntimeConfig, TestConnectionResponse } from '../../contract/runtime-config.ts';
 import type { Deps } from '../deps.ts';
+import { byOf } from '../named.ts';
 import { whenCallerGoes } from '../remote/caller-gone.ts';
 import { connectionOf } from '../remote/connection-of.ts';
 import { maskKey, readTarget, saveTarget } from '../remote/kept-target.ts';
@@ -48,9 +49,9 @@ export const runtimeConfigRoutes = [
     body: SaveRuntimeConfig,
     status: 200,
     response: RuntimeConfig,
-    handle: async ({ body }, deps) => {
+    handle: async ({ body, caller }, deps) => {
       const { membridge_server_url: url, admin_key: key } = body;
-      await saveTarget(deps, { url, adminKey: key === '' ? undefined : key });
+      await saveTarget(deps, { url, adminKey: key === '' ? undefined : key, by: byOf(caller) });
       return await show(deps);
     },
   }),
@@ -64,6 +65,6 @@ export const runtimeConfigRoutes = [
     response: TestConnectionResponse,
     errors: { 429: 'More than 20 tests in a minute' },
     perMinute: TESTS_PER_MINUTE,
-    handle: async ({ res }, deps) => await testConnection(deps, whenCallerGoes(res)),
+    handle: async ({ res, caller }, deps) => await testConnection(deps, whenCallerGoes(res), byOf(caller)),
   }),
 ];

@@ -15,7 +15,8 @@ import { CancelTask, CreateBatch, CreateTask, ListTasks, Task } from '../../cont
 import { listTasks } from '../../db/queries/find-tasks.ts';
 import { requeueTask, updateTask } from '../../engine/task-workflows.ts';
 import { makeBatch } from '../tasks/batch.ts';
-import { actorOf, askTask, fenceOf } from '../tasks/calls.ts';
+import { nameOf } from '../named.ts';
+import { askTask, fenceOf } from '../tasks/calls.ts';
 import { makeTask, resumedInput } from '../tasks/create.ts';
 import { idempotencyKey } from '../tasks/idempotency-key.ts';
 import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
@@ -43,7 +44,7 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: 'There is no such node', 409: 'The Idempotency-Key was used for another task' },
     handle: async ({ body, caller, req }, deps) => {
-      const making = { by: actorOf(caller), key: idempotencyKey(req), scheduleId: null };
+      const making = { by: nameOf(caller), key: idempotencyKey(req), scheduleId: null };
       return (await makeTask(deps, body, making)).task;
     },
   }),
@@ -59,7 +60,7 @@ export const taskRoutes = [
     status: 201,
     response: z.strictObject({ tasks: z.array(Task) }),
     handle: async ({ body, caller, req }, deps) => ({
-      tasks: await makeBatch(deps, body, { by: actorOf(caller), key: idempotencyKey(req) }),
+      tasks: await makeBatch(deps, body, { by: nameOf(caller), key: idempotencyKey(req) }),
     }),
   }),
   defineRoute({
@@ -155,7 +156,7 @@ export const taskRoutes = [
     errors: { 404: none, 409: lost },
     handle: async ({ params, body, caller }, deps) => {
       await needTask(deps, params.id);
-      const args = { ...fenceOf(body), by: body.worker_id ?? actorOf(caller), reason: body.reason };
+      const args = { ...fenceOf(body), by: body.worker_id ?? nameOf(caller), reason: body.reason };
       const { row } = await askTask(deps, params.id, (client) =>
         updateTask(client, params.id, 'releaseLease', args),
       );
@@ -193,7 +194,7 @@ export const taskRoutes = [
     }),
     errors: { 404: 'There is no such task or node', 409: lost, 503: 'No node could take it' },
     handle: async ({ params, body, caller, res }, deps) => {
-      const answer = await dispatch(deps, params.id, { ...body, by: actorOf(caller) });
+      const answer = await dispatch(deps, params.id, { ...body, by: nameOf(caller) });
       if (answer.execution === null) res.status(202);
       return answer;
     },
@@ -213,7 +214,7 @@ export const taskRoutes = [
     errors: { 404: none, 409: 'The task has ended, or is being cancelled' },
     handle: async ({ params, body, caller }, deps) => {
       await needTask(deps, params.id);
-      const args = { by: actorOf(caller), reason: body.reason };
+      const args = { by: nameOf(caller), reason: body.reason };
       const { row } = await askTask(deps, params.id, (client) =>
         updateTask(client, params.id, 'cancelTask', args),
       );
@@ -232,7 +233,7 @@ export const taskRoutes = [
     errors: { 404: none, 409: 'The task has not failed' },
     handle: async ({ params, caller }, deps) => {
       const input = await resumedInput(deps, await needTask(deps, params.id));
-      const { row } = await askTask(deps, params.id, (client) => requeueTask(client, input, actorOf(caller)));
+      const { row } = await askTask(deps, params.id, (client) => requeueTask(client, input, nameOf(caller)));
       return await showTaskWhole(deps, row);
     },
   }),

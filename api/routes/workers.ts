@@ -5,6 +5,7 @@ import { createEnrolmentToken } from '../../db/queries/create-enrolment-token.ts
 import { deleteNode } from '../../db/queries/delete-node.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
+import { byOf } from '../named.ts';
 import { needNode, notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
 import { defineRoute } from '../route.ts';
@@ -47,9 +48,10 @@ export const workerRoutes = [
     status: 200,
     response: z.strictObject({ removed: z.literal(true), id: z.string() }),
     errors: { 404: 'There is no such node' },
-    handle: async ({ params }, deps) => {
+    handle: async ({ params, caller }, deps) => {
       await cancelNodeClones(deps, params.id);
-      if (!(await deleteNode(deps.db, { id: params.id, now: deps.now() }))) throw notFound('node', params.id);
+      const gone = await deleteNode(deps.db, { id: params.id, now: deps.now(), by: byOf(caller) });
+      if (!gone) throw notFound('node', params.id);
       return { removed: true as const, id: params.id };
     },
   }),

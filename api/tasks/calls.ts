@@ -11,7 +11,6 @@ import type { Fence } from '../../contract/task-workflow.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
-import type { Caller } from '../route.ts';
 import { needTask } from './show.ts';
 
 /** gRPC's RESOURCE_EXHAUSTED: a workflow takes ten updates at a time. */
@@ -75,18 +74,4 @@ export function fenceOf(body: {
   worker_id?: string | undefined;
 }): Fence {
   return { leaseId: body.lease_id, epoch: body.epoch, worker: body.worker_id };
-}
-
-/** What a caller is called in the audit log; the original's words. */
-export function actorOf(caller: Caller): string {
-  switch (caller.kind) {
-    case 'admin':
-      return 'admin';
-    case 'browser':
-      return 'page';
-    case 'node':
-      return caller.node ?? 'agent';
-    default:
-      return 'api';
-  }
 }

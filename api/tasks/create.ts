@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { INLINE_BYTES, type PromptSource } from '../../contract/runs.ts';
+import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import type { LlmTaskInput, TaskSpec } from '../../contract/task-workflow.ts';
 import type { CreateTask, Task, TaskPolicy } from '../../contract/tasks.ts';
 import { MembridgeError } from '../../contract/errors.ts';
@@ -71,6 +72,9 @@ async function checkReferences(deps: MakingDeps, body: CreateTask): Promise<void
   const { project_id: projectId, worker_id: worker, depends_on: dependsOn } = body;
   if (projectId !== undefined && (await getProject(deps.db, { id: projectId })) === null) {
     throw badField('project_id', `there is no project ${projectId}`);
+  }
+  if (body.artifact_type === PROPOSAL_TYPE && projectId === undefined) {
+    throw badField('project_id', `is needed: a ${PROPOSAL_TYPE} is for a project`);
   }
   if (worker !== undefined) await needNode(deps as Deps, worker);
   const known = new Set(await findExistingTasks(deps.db, { ids: dependsOn }));

@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/leases.ts';
 import type { Node } from '../../contract/nodes.ts';
+import { readProposal } from '../../contract/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { NO_USAGE } from '../../contract/runs.ts';
 import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/task-workflow.ts';
 import { ENDED } from '../../contract/tasks.ts';
@@ -16,6 +18,7 @@ import { updateTask } from '../../engine/task-workflows.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
 import { needNode } from '../not-found.ts';
+import { badField } from '../problems.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { needTask, showArtifact, showTaskWhole } from './show.ts';
 
@@ -98,6 +101,10 @@ export async function complete(deps: Deps, id: string, body: CompleteTask) {
 async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<FinishRequest> {
   const succeeded = body.status === 'success';
   const text = body.output ?? '';
+  if (succeeded && row.artifact_type === PROPOSAL_TYPE) {
+    const read = readProposal(text);
+    if (!read.ok) throw badField('output', read.problem);
+  }
   const blob = text === '' ? null : await putBlob(deps.store, Buffer.from(text));
   const isJson = row.desired_format === 'json';
   const artifacts: NewArtifact[] =
@@ -105,7 +112,9 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
       ? []
       : [
           {
-            type: body.artifact_type ?? row.artifact_type,
+            // What a person decides on is said when the task is made.
+            type:
+              row.artifact_type === PROPOSAL_TYPE ? PROPOSAL_TYPE : (body.artifact_type ?? row.artifact_type),
             name: isJson ? 'result.json' : 'result.txt',
             mediaType: isJson ? 'application/json' : 'text/plain; charset=utf-8',
             ...blob,

@@ -4,6 +4,7 @@ import type { ManagedProject } from '../../contract/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';
+import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
 /** The advisory lock under which projects get their names. */
 const NAMES_LOCK = 7_305_803;
@@ -15,10 +16,22 @@ export type NewProject = typeof managedProjects.$inferInsert;
  * Records a managed project.
  * @throws MembridgeError conflict when its name, or the canonical id that follows from it, belongs to another
  */
-export async function createProject(db: Database, project: NewProject): Promise<ManagedProject> {
+export async function createProject(db: Database, project: NewProject, by: AuditBy): Promise<ManagedProject> {
   return await db.transaction(async (tx) => {
     await refuseTaken(tx, project);
     await tx.insert(managedProjects).values(project);
+    await recordAudit(tx, [
+      {
+        eventKey: newEventKey('project_created'),
+        action: 'project_created',
+        entity_type: 'managed_project',
+        entity_id: project.id,
+        ...by,
+        detail: `${project.name} of ${project.repo_url}`,
+        correlation_id: project.id,
+        timestamp: project.created_at,
+      },
+    ]);
     const [created] = await emitProjects(tx, [project.id], project.created_at);
     if (created === undefined) throw new Error(`project ${project.id} was not recorded`);
     return created;

@@ -4,10 +4,14 @@ import { nodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
 import { findSpaces } from './find-spaces.ts';
+import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 import { forgetNodeClones } from './record-clone.ts';
 
 /** Removes a node, and with it its key and its part in every space. Gives whether there was one. */
-export async function deleteNode(db: Database, input: { id: string; now: number }): Promise<boolean> {
+export async function deleteNode(
+  db: Database,
+  input: { id: string; now: number; by: AuditBy },
+): Promise<boolean> {
   return await db.transaction(async (tx) => {
     const deleted = await tx.delete(nodes).where(eq(nodes.id, input.id)).returning({ id: nodes.id });
     if (deleted.length === 0) return false;
@@ -22,6 +26,18 @@ export async function deleteNode(db: Database, input: { id: string; now: number 
       .returning({ cid: spaceNodeSettings.cid });
     const projectIds = await forgetNodeClones(tx, input.id);
     const cids = [...left, ...unset].map((row) => row.cid);
+    await recordAudit(tx, [
+      {
+        eventKey: newEventKey('worker_removed'),
+        action: 'worker_removed',
+        entity_type: 'worker',
+        entity_id: input.id,
+        ...input.by,
+        detail: `${input.id}, with its key and its part in ${projectIds.length} projects`,
+        correlation_id: input.id,
+        timestamp: input.now,
+      },
+    ]);
     await lockEvents(tx);
     const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
     await emitEvents(

@@ -5,6 +5,7 @@ import type { Database } from '../connect.ts';
 import { enrolmentTokens, nodes } from '../schema.ts';
 import { toNode } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
+import { newEventKey, recordAudit } from './record-audit.ts';
 
 /** What an enrolment records; secrets come as SHA-256 in hex. */
 export interface EnrolNodeInput {
@@ -41,6 +42,8 @@ export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<vo
       .update(enrolmentTokens)
       .set({ used_at: input.now, used_by: input.nodeId })
       .where(eq(enrolmentTokens.token_hash, input.tokenHash));
+    const known = await tx.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, input.nodeId));
+    const isNew = known.length === 0;
     const identity = { key_hash: input.keyHash, public_key: input.publicKey, facts: input.facts };
     const insert = tx
       .insert(nodes)
@@ -55,6 +58,21 @@ export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<vo
         `A node named ${input.nodeId} exists. To enrol that machine again, make a token for exactly this node id; for another machine, choose another name.`,
       );
     }
+    await recordAudit(tx, [
+      {
+        eventKey: newEventKey('worker_registered'),
+        action: isNew ? 'worker_registered' : 'worker_updated',
+        entity_type: 'worker',
+        entity_id: input.nodeId,
+        actor: input.nodeId,
+        detail: isNew
+          ? `${input.nodeId} on ${input.facts.hostname}`
+          : `${input.nodeId} has a new key; the one before is revoked`,
+        cause: `it enrolled with a token made for ${token.node_id === null ? 'any node' : 'it'}`,
+        correlation_id: input.nodeId,
+        timestamp: input.now,
+      },
+    ]);
     await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
   });
 }

@@ -1,9 +1,9 @@
-import { and, eq } from 'drizzle-orm';
+import { and, eq, isNotNull, or } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';
 
 /**
- * A project's sealed credential and its host keys, for a node that was asked to clone it.
+ * A project's sealed credential and its host keys, for a node that was asked to clone it, or that is its primary.
  * @returns null when there is no such project, or this node has no part in it
  */
 export async function getSealedCredential(
@@ -18,11 +18,16 @@ export async function getSealedCredential(
         repoUrl: managedProjects.repo_url,
       })
       .from(managedProjects)
-      .innerJoin(
+      .leftJoin(
         projectNodeStatus,
         and(eq(projectNodeStatus.project_id, managedProjects.id), eq(projectNodeStatus.node_id, input.node)),
       )
-      .where(eq(managedProjects.id, input.projectId)),
+      .where(
+        and(
+          eq(managedProjects.id, input.projectId),
+          or(isNotNull(projectNodeStatus.id), eq(managedProjects.primary_node_id, input.node)),
+        ),
+      ),
   );
   return row ?? null;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AuditEntry } from '../../contract/audit.ts';
 import type { Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
@@ -10,6 +11,15 @@ const LONGEST = 500;
 export interface NewAudit extends AuditEntry {
   readonly eventKey: string;
 }
+
+/** Who did something, and why. */
+export type AuditBy = Pick<AuditEntry, 'actor' | 'cause'>;
+
+/** What nobody asked for. */
+export const byEngine = (cause: string): AuditBy => ({ actor: 'engine', cause });
+
+/** The key of an event that happens once by itself: its transaction is not tried again after it was committed. */
+export const newEventKey = (action: string): string => `${action}:${randomUUID()}`;
 
 /**
  * Adds to the audit log, in the transaction of the change that it tells of: one is not there without the other. Details must not

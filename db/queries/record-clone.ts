@@ -6,6 +6,7 @@ import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
+import { byEngine, newEventKey, recordAudit } from './record-audit.ts';
 
 /** Characters of what git or an agent said that are kept. */
 export const LONGEST = 2_000;
@@ -148,6 +149,11 @@ export async function recordCloneFinished(
     }
   })();
   await db.transaction(async (tx) => {
+    const [before] = await tx
+      .select({ status: projectNodeStatus.clone_status })
+      .from(projectNodeStatus)
+      .where(where(input))
+      .for('update');
     const rows = await tx
       .update(projectNodeStatus)
       .set({ ...ref, ...changed })
@@ -157,8 +163,44 @@ export async function recordCloneFinished(
           : where(input),
       )
       .returning();
-    if (rows[0] !== undefined) await emitClone(tx, rows[0], now);
+    if (rows[0] === undefined) return;
+    // Recording it twice tells it once: the second finds it ended.
+    const wasOpen = before !== undefined && ['pending', 'cloning'].includes(before.status);
+    if (action === 'clone' && wasOpen) await auditEnd(tx, input);
+    await emitClone(tx, rows[0], now);
   });
+}
+
+const ENDS = {
+  done: 'project_cloned',
+  failed: 'project_clone_failed',
+  cancelled: 'project_clone_cancelled',
+} as const;
+
+async function auditEnd(
+  tx: Executor,
+  input: CloneRef & { outcome: CloneOutcome; now: number },
+): Promise<void> {
+  const { projectId, node, workflowId, runId, outcome, now } = input;
+  const action = ENDS[outcome.kind];
+  const said =
+    outcome.kind === 'done'
+      ? outcome.result.detail
+      : outcome.kind === 'failed'
+        ? outcome.message
+        : 'cancelled';
+  await recordAudit(tx, [
+    {
+      eventKey: newEventKey(action),
+      action,
+      entity_type: 'managed_project',
+      entity_id: projectId,
+      ...byEngine(`workflow ${workflowId}`),
+      detail: `${node}: ${said}`,
+      correlation_id: runId,
+      timestamp: now,
+    },
+  ]);
 }
 
 function doneColumns(result: CloneResult, now: number): Partial<typeof projectNodeStatus.$inferInsert> {

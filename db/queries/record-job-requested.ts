@@ -4,6 +4,7 @@ import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
+import { recordAudit, type AuditBy } from './record-audit.ts';
 
 /**
  * Records a job that was asked for and whose round has not begun, so that its id can be looked up at once. When the
@@ -17,6 +18,7 @@ export async function recordJobRequested(
     workflowId: string;
     runId: string;
     request: SyncRequest;
+    by: AuditBy;
     now: number;
   },
 ): Promise<void> {
@@ -39,6 +41,19 @@ export async function recordJobRequested(
       })
       .onConflictDoNothing()
       .returning();
+    await recordAudit(tx, [
+      {
+        eventKey: `memory_sync:${request.jobId}`,
+        // The original's names; both directions at once are ours.
+        action: request.action === 'sync' ? 'memory_sync' : `memory_sync_${request.action}`,
+        entity_type: 'membridge_project',
+        entity_id: space.cid,
+        ...input.by,
+        detail: `${request.action} of ${space.projectId} on ${input.node}`,
+        correlation_id: request.jobId,
+        timestamp: input.now,
+      },
+    ]);
     await emitEvents(
       tx,
       rows.map((row) => ({ type: 'job' as const, job: toJob(row) })),

@@ -6,6 +6,7 @@ import { readable } from '../readable.ts';
 import { leadershipEvents, leaderships, managedProjects } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
+import { recordAudit } from './record-audit.ts';
 
 /** Characters of an error that are kept. */
 const LONGEST = 1_000;
@@ -57,6 +58,7 @@ export async function recordLeadership(
       const told = { cid, epoch, event, at: now, primary_node_id: primary, by };
       await tx.insert(leadershipEvents).values(told).onConflictDoNothing();
     }
+    await auditLeadership(tx, input);
     // The project of this id begins its clones there.
     const projects = isNew
       ? await tx
@@ -73,6 +75,52 @@ export async function recordLeadership(
     );
     return true;
   });
+}
+
+/**
+ * Tells what happened to a leadership. The keys follow from the state, so that recording it twice tells it once; renewals by the engine
+ * itself are nothing that happened.
+ */
+async function auditLeadership(
+  tx: Executor,
+  input: { state: LeadershipState; event: LeadershipEvent['event'] | null; by: string; now: number },
+): Promise<void> {
+  const { state, event, by, now } = input;
+  if (event === null && by === 'engine') return;
+  const { cid, epoch, primary } = state;
+  const [action, detail, cause] = ((): [string, string, string] => {
+    switch (event) {
+      case 'selected':
+        return ['leadership_promote', `${primary ?? ''} is primary in epoch ${epoch}`, `${by} selected it`];
+      case 'released':
+        return ['leadership_released', `nobody is primary in epoch ${epoch}`, `${by} released it`];
+      case 'expired':
+        return [
+          'leadership_expired',
+          `nobody is primary after epoch ${epoch}`,
+          'the lease ran out, and its node was not heard of',
+        ];
+      case null:
+        return [
+          'leadership_promote',
+          `${primary ?? ''} stays primary in epoch ${epoch}; its lease was renewed`,
+          `${by} selected it`,
+        ];
+    }
+  })();
+  await recordAudit(tx, [
+    {
+      eventKey: `leadership:${cid}:${epoch}:${event ?? `renewed:${state.expiresAt}`}`,
+      action,
+      entity_type: 'leadership',
+      entity_id: cid,
+      actor: by,
+      detail,
+      cause,
+      correlation_id: cid,
+      timestamp: now,
+    },
+  ]);
 }
 
 /**

@@ -1,8 +1,9 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Propagation } from '../../contract/projects.ts';
-import type { Database } from '../connect.ts';
+import type { Database, Executor } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';
+import { byEngine, recordAudit } from './record-audit.ts';
 
 /** SQL that is true for a propagation that has not ended. */
 const isOpen = sql`${managedProjects.propagation}->>'state' in ('running', 'waiting')`;
@@ -31,6 +32,7 @@ export async function recordPropagation(
       )
       .returning({ id: managedProjects.id });
     if (rows.length === 0) return false;
+    await auditEnd(tx, input);
     await emitProjects(tx, [input.projectId], input.now);
     return true;
   });
@@ -49,4 +51,26 @@ export async function listOpenPropagations(
   return rows.flatMap(({ projectId, propagation }) =>
     propagation === null ? [] : [{ projectId, propagation }],
   );
+}
+
+/** Tells that a propagation ended; recording that twice tells it once, since the workflow says when it was. */
+async function auditEnd(
+  tx: Executor,
+  input: { projectId: string; propagation: Omit<Propagation, 'history_url'>; now: number },
+): Promise<void> {
+  const { projectId, propagation, now } = input;
+  const { state, run_id: runId, workflow_id: workflowId, finished_at: at, nodes } = propagation;
+  if (state !== 'done' && state !== 'cancelled') return;
+  await recordAudit(tx, [
+    {
+      eventKey: `propagation:${runId}:${at ?? 0}`,
+      action: state === 'done' ? 'project_propagated' : 'project_propagation_cancelled',
+      entity_type: 'managed_project',
+      entity_id: projectId,
+      ...byEngine(`workflow ${workflowId}`),
+      detail: `${state} on ${nodes.length} nodes`,
+      correlation_id: runId,
+      timestamp: now,
+    },
+  ]);
 }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { and, eq, lt, sql } from 'drizzle-orm';
 import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/task-workflow.ts';
+import type { ProposalContent } from '../../contract/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { ENDED, type TaskPolicy } from '../../contract/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
@@ -8,6 +10,7 @@ import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findRoute, overBudget } from './find-route.ts';
+import { insertProposal } from './insert-proposal.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Characters of an error that are kept. */
@@ -21,6 +24,8 @@ export interface TaskRecordInput {
   readonly runId: string;
   /** What only the row of a new task needs; null when it is there. */
   readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
+  /** What a completed task proposes. */
+  readonly proposal?: ProposalContent | undefined;
 }
 
 /**
@@ -68,6 +73,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     if (row !== null) {
       const task = toTask(row, 'short');
       await emitEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
+      if (input.proposal !== undefined) await propose(tx, spec, last, input.proposal);
     }
     return recorded;
   });
@@ -225,6 +231,34 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
 
 function idFrom(kind: string, ...parts: readonly string[]): string {
   return `${kind}_${createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)}`;
+}
+
+/** What a completed task proposes waits for a person from now on. */
+async function propose(
+  tx: Executor,
+  spec: TaskSpec,
+  last: TaskChange,
+  content: ProposalContent,
+): Promise<void> {
+  const { ended, artifacts, report, at } = last;
+  const artifact = artifacts.find(({ type }) => type === PROPOSAL_TYPE);
+  if (ended === null || artifact === undefined || spec.projectId === null) return;
+  const { id: leaseId } = ended.lease;
+  await insertProposal(tx, {
+    id: idFrom('prop', leaseId),
+    taskId: spec.id,
+    artifactId: idFrom('art', leaseId, artifact.type, artifact.name),
+    projectId: spec.projectId,
+    workerId: report?.worker ?? ended.lease.worker,
+    agentSlug: spec.agentSlug,
+    title:
+      content.title ??
+      `${content.kind === 'patch' ? 'Patch' : (content.path ?? 'File')} by ${spec.agentSlug}`,
+    kind: content.kind,
+    path: content.path,
+    expectedVersion: content.expectedVersion,
+    now: at,
+  });
 }
 
 /** Tasks that wait for one, and have not ended. */

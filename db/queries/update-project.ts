@@ -6,6 +6,7 @@ import type { Database } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { refuseTaken, type NewProject } from './create-project.ts';
 import { emitProjects } from './emit-project.ts';
+import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
 /** Columns of a project that people change. */
 export type ProjectChange = Partial<Omit<NewProject, 'id' | 'created_at' | 'updated_at' | 'propagation'>>;
@@ -20,7 +21,7 @@ export type ProjectChange = Partial<Omit<NewProject, 'id' | 'created_at' | 'upda
  */
 export async function updateProject(
   db: Database,
-  input: { id: string; change: ProjectChange; now: number; ifAt?: string },
+  input: { id: string; change: ProjectChange; now: number; by: AuditBy; ifAt?: string },
 ): Promise<ManagedProject | null> {
   const { id, change, now } = input;
   return await db.transaction(async (tx) => {
@@ -48,7 +49,32 @@ export async function updateProject(
         updated_at: now,
       })
       .where(eq(managedProjects.id, id));
+    await recordAudit(tx, [
+      {
+        eventKey: newEventKey('project_updated'),
+        action: 'project_updated',
+        entity_type: 'managed_project',
+        entity_id: id,
+        ...input.by,
+        detail: whatChanged(row.name, change),
+        correlation_id: id,
+        timestamp: now,
+      },
+    ]);
     const [project] = await emitProjects(tx, [id], now);
     return project ?? null;
   });
+}
+
+/** Names of what was set, and values only of what is no secret and short. */
+function whatChanged(name: string, change: ProjectChange): string {
+  const said = Object.keys(change)
+    .filter((key) => !['credential_info', 'canonical_id', 'aliases'].includes(key))
+    .map((key) => {
+      if (key === 'credential') return change.credential == null ? 'credential removed' : 'credential set';
+      if (key === 'name') return `name ${String(change.name)}`;
+      if (key === 'repo_url') return `repo_url ${String(change.repo_url)}`;
+      return key;
+    });
+  return `${name}: ${said.length === 0 ? 'nothing' : said.join(', ')}`;
 }

@@ -1,0 +1,140 @@
+import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import type { CloneSpec, ManagedProject } from '../../contract/projects.ts';
+import { whyRefused } from '../../contract/proposal-state.ts';
+import type { ApplySpec, Approval, ApprovalAnswer } from '../../contract/proposals.ts';
+import type { Blob } from '../../contract/runs.ts';
+import type { Database } from '../../db/connect.ts';
+import { toCloneSpec } from '../../db/project-rows.ts';
+import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
+import { getProject } from '../../db/queries/list-projects.ts';
+import { getProposal } from '../../db/queries/list-proposals.ts';
+import { recordProposal, type ProposalChange } from '../../db/queries/record-proposal.ts';
+
+/** Where an approved proposal is committed, and what. */
+export interface ApplyPlan {
+  readonly node: string;
+  readonly spec: CloneSpec;
+  readonly proposal: ApplySpec;
+  readonly output: Blob;
+}
+
+/** Why it cannot be, by a code of the error table. */
+interface ApplyProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Activities of proposals beside the API. All of them may run twice with the effect of once. */
+export function createProposalControlActivities({
+  db,
+  gitHosts,
+}: {
+  db: Database;
+  gitHosts: readonly string[];
+}) {
+  return {
+    /** Records a person's approval, where the proposal's status still allows it. */
+    async recordProposalApproved(input: {
+      proposalId: string;
+      approval: Approval;
+      runId: string;
+    }): Promise<ApprovalAnswer> {
+      const { proposalId: id, approval, runId } = input;
+      const { by, expectedVersion, requestId: key } = approval;
+      const recorded = await recordProposal(db, {
+        id,
+        change: { step: 'approve', by, runId, expectedVersion },
+        key,
+        cause: `${by} approved it`,
+        now: Date.now(),
+      });
+      if (recorded.outcome === 'missing')
+        return { outcome: 'missing', detail: `There is no proposal ${id}.` };
+      if (recorded.outcome === 'recorded') return { outcome: 'approved', detail: recorded.proposal.detail };
+      return { outcome: 'refused', detail: whyRefused(recorded.proposal, 'approved') };
+    },
+
+    /**
+     * Chooses the node that is to commit a proposal, and records that it begins.
+     * @returns what the node is to be asked, or why nobody can be
+     */
+    async beginProposal(input: { proposalId: string; key: string }): Promise<ApplyPlan | ApplyProblem> {
+      const { proposalId: id, key } = input;
+      const found = await getProposal(db, { id });
+      if (found === null) return { code: 'not_found', message: `There is no proposal ${id} any more.` };
+      const { proposal, blob } = found;
+      const project = await getProject(db, { id: proposal.project_id });
+      if (project === null) return { code: 'not_found', message: 'Its project was deleted.' };
+      if (blob === null) {
+        return { code: 'not_found', message: 'What it proposes was removed from the object store.' };
+      }
+      const { host } = parseGitUrl(project.repo_url);
+      if (!isAllowedHost(host, gitHosts)) {
+        return { code: 'forbidden', message: `${host} is not among the hosts of MEMBRIDGE_GIT_HOSTS.` };
+      }
+      const live = await listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
+      const node = chooseNode(project, live);
+      if (typeof node !== 'string') return node;
+      const begun = await recordProposal(db, {
+        id,
+        change: { step: 'apply', node },
+        key,
+        cause: `${proposal.decided_by ?? 'somebody'} approved it`,
+        now: Date.now(),
+      });
+      if (begun.outcome !== 'recorded') {
+        return { code: 'conflict', message: 'Its status was changed by somebody else.' };
+      }
+      return {
+        node,
+        spec: toCloneSpec(project),
+        proposal: {
+          proposalId: id,
+          taskId: proposal.task_id,
+          agentSlug: proposal.agent_slug,
+          title: proposal.title,
+          kind: proposal.kind,
+          path: proposal.path,
+          expectedVersion: proposal.expected_version,
+        },
+        output: blob,
+      };
+    },
+
+    /** Records how it ended. */
+    async recordProposalEnded(input: {
+      proposalId: string;
+      change: Extract<ProposalChange, { step: 'succeed' | 'fail' }>;
+      key: string;
+      cause: string;
+    }): Promise<void> {
+      const { proposalId: id, change, key, cause } = input;
+      await recordProposal(db, { id, change, key, cause, now: Date.now() });
+    },
+  };
+}
+
+/** The primary, or, where there is none, a node that is online and has a clone. */
+function chooseNode(project: ManagedProject, live: readonly string[]): string | ApplyProblem {
+  const { name, primary_node_id: primary } = project;
+  if (primary !== null) {
+    return live.includes(primary)
+      ? primary
+      : {
+          code: 'node_offline',
+          message: `${primary}, the primary node of ${name}, is offline. Approve it again when it is back, or make another node primary.`,
+        };
+  }
+  const cloned = project.nodes.filter(({ clone_status }) => clone_status === 'cloned');
+  const node = cloned.map(({ node_id }) => node_id).find((id) => live.includes(id));
+  return (
+    node ?? {
+      code: 'node_offline',
+      message:
+        cloned.length === 0
+          ? `${name} has no primary node and is cloned nowhere. Clone it, and approve it again.`
+          : `${name} has no primary node, and no node that has a clone of it is online. Approve it again when one is back.`,
+    }
+  );
+}

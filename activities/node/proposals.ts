@@ -1,0 +1,84 @@
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { CloneProgress, CloneSpec } from '../../contract/projects.ts';
+import { readProposal } from '../../contract/proposal-content.ts';
+import type { ApplyResult, ApplySpec } from '../../contract/proposals.ts';
+import type { Blob } from '../../contract/runs.ts';
+import { applyProposal } from '../../git/apply-proposal.ts';
+import { NO_CREDENTIAL } from '../../git/context.ts';
+import { Gate } from '../../git/turns.ts';
+import { toFailure } from '../failures.ts';
+import type { ProjectActivityOptions } from './projects.ts';
+
+export interface ProposalInput {
+  readonly spec: CloneSpec;
+  readonly proposal: ApplySpec;
+  /** The worker's output, of which the patch or the file's text is read. */
+  readonly output: Blob;
+  /** How long the whole may take, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface ProposalActivityOptions extends ProjectActivityOptions {
+  /** Fetches bytes from the object store. @throws MembridgeError not_found, store_unavailable, store_refused */
+  readonly contentOf: (blob: Blob) => Promise<Buffer>;
+}
+
+/** How many proposals are committed at once on a node. The others wait. */
+const AT_ONCE = 4;
+
+/** How often a running activity says that it lives, in milliseconds. */
+const HEARTBEAT_MS = 1_000;
+
+/** Activities of proposals on one node. */
+export function createProposalActivities(options: ProposalActivityOptions) {
+  const { reposBase, workDir, node, dryrun, credentialOf, contentOf } = options;
+  const gate = new Gate(AT_ONCE);
+
+  return {
+    /** Commits an approved proposal on its project's branch and pushes it; doing it twice makes one commit. */
+    async applyProposal({ spec, proposal, output, timeoutMs }: ProposalInput): Promise<ApplyResult> {
+      if (dryrun) {
+        throw toFailure(
+          new MembridgeError(
+            'conflict',
+            `Node ${node} runs with MEMBRIDGE_AGENT_DRYRUN=1: nothing was committed to ${spec.name}.`,
+          ),
+        );
+      }
+      let latest: CloneProgress = { phase: 'starting', percent: null, bytes: 0 };
+      heartbeat(latest);
+      const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
+      const signal = cancellationSignal();
+      const progress = (told: CloneProgress): void => {
+        latest = told;
+      };
+      const onWait = (): void => progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
+      try {
+        return await gate.pass(signal, onWait, async () => {
+          const content = contentIn(await contentOf(output), proposal);
+          const credential = spec.hasCredential ? await credentialOf(spec) : NO_CREDENTIAL;
+          const context = { reposBase, workDir, credential, signal, progress, timeoutMs };
+          return await applyProposal({ spec, proposal, content }, context);
+        });
+      } catch (error) {
+        if (signal.aborted) throw signal.reason;
+        throw toFailure(error);
+      } finally {
+        clearInterval(timer);
+      }
+    },
+  };
+}
+
+export type ProposalActivities = ReturnType<typeof createProposalActivities>;
+
+/** What is proposed, read out of the output as it was when the proposal was made: the same output gives the same. */
+function contentIn(output: Buffer, { kind, path }: ApplySpec): Buffer {
+  const read = readProposal(output.toString('utf8'));
+  if (!read.ok) throw new MembridgeError('patch_rejected', read.problem);
+  if (read.proposal.kind !== kind || read.proposal.path !== path) {
+    throw new MembridgeError('patch_rejected', 'The output proposes something else than was approved.');
+  }
+  return Buffer.from(read.proposal.content);
+}

@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { MembridgeError } from '../../contract/errors.ts';
+import { whyRefused } from '../../contract/proposal-state.ts';
+import type { Proposal } from '../../contract/proposals.ts';
+import { getProject } from '../../db/queries/list-projects.ts';
+import { getProposal } from '../../db/queries/list-proposals.ts';
+import { recordProposal } from '../../db/queries/record-proposal.ts';
+import { approveProposal } from '../../engine/proposal-workflows.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+import { nameOf } from '../named.ts';
+import { notFound } from '../not-found.ts';
+import type { Caller } from '../route.ts';
+
+/**
+ * Approves a proposal: from here on its workflow has a node commit it.
+ * @param input.expectedVersion the commit that the branch must be at; undefined: the proposal's own
+ * @returns the proposal as it is by now
+ * @throws MembridgeError not_found; conflict naming its status when that does not allow it; engine_unavailable
+ */
+export async function approve(
+  deps: Deps,
+  input: { id: string; expectedVersion: string | null | undefined; caller: Caller },
+): Promise<Proposal> {
+  const { id, expectedVersion, caller } = input;
+  const proposal = await need(deps, id);
+  const project = await getProject(deps.db, { id: proposal.project_id });
+  const answer = await callEngine(deps.engine, (client) =>
+    approveProposal(client, {
+      proposalId: id,
+      project: project?.name ?? proposal.project_id,
+      title: proposal.title,
+      approval: {
+        requestId: `approve_${randomBytes(8).toString('hex')}`,
+        by: nameOf(caller),
+        ...(expectedVersion === undefined ? {} : { expectedVersion }),
+      },
+    }),
+  );
+  if (answer.outcome === 'missing') throw notFound('proposal', id);
+  if (answer.outcome === 'refused') throw new MembridgeError('conflict', answer.detail);
+  return await need(deps, id);
+}
+
+/**
+ * Rejects a proposal for good.
+ * @throws MembridgeError not_found; conflict naming its status when it is not pending any more
+ */
+export async function reject(
+  deps: Deps,
+  input: { id: string; reason: string; caller: Caller },
+): Promise<Proposal> {
+  const { id, reason, caller } = input;
+  const by = nameOf(caller);
+  const recorded = await recordProposal(deps.db, {
+    id,
+    change: { step: 'reject', by, reason },
+    key: randomBytes(8).toString('hex'),
+    cause: `${by} rejected it`,
+    now: deps.now(),
+  });
+  if (recorded.outcome === 'missing') throw notFound('proposal', id);
+  if (recorded.outcome === 'refused') {
+    throw new MembridgeError('conflict', whyRefused(recorded.proposal, 'rejected'));
+  }
+  return recorded.proposal;
+}
+
+async function need(deps: Deps, id: string): Promise<Proposal> {
+  const found = await getProposal(deps.db, { id });
+  if (found === null) throw notFound('proposal', id);
+  return found.proposal;
+}

@@ -1,0 +1,64 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { errorMessage } from '../../contract/errors.ts';
+import type { Proposal } from '../../contract/proposals.ts';
+import { expireProposals } from '../../db/queries/expire-proposals.ts';
+import { listOpenProposals } from '../../db/queries/list-proposals.ts';
+import { recordProposal } from '../../db/queries/record-proposal.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+
+/** How often, in milliseconds. */
+const SWEEP_MS = 60_000;
+
+/** A workflow that has ended writes so itself, in a moment; after this it never will (it was terminated). */
+const SILENT_MS = 30_000;
+
+/** How long Temporal may take to describe one workflow. */
+const DESCRIBE_MS = 3_000;
+
+/**
+ * Keeps expiring proposals that nobody decided on, and noticing those whose workflow ended without a word.
+ * @returns the way to end it
+ */
+export function watchProposals(deps: Deps): () => void {
+  const timer = setInterval(() => void sweepProposals(deps), SWEEP_MS);
+  return () => clearInterval(timer);
+}
+
+/** One round of it. Never throws: what could not be done is tried at the next one. */
+export async function sweepProposals(deps: Deps): Promise<void> {
+  try {
+    const ended = await expireProposals(deps.db, { now: deps.now() });
+    if (ended > 0) deps.logger.info({ proposals: ended }, 'proposals expired');
+    for (const proposal of await listOpenProposals(deps.db)) await lookAt(deps, proposal);
+  } catch (error) {
+    deps.logger.warn({ reason: errorMessage(error) }, 'proposals could not be looked at');
+  }
+}
+
+async function lookAt(deps: Deps, proposal: Proposal): Promise<void> {
+  const now = deps.now();
+  if (now - proposal.updated_at < SILENT_MS) return;
+  const { id, workflow_id: workflowId, run_id: runId } = proposal;
+  let ended: string;
+  try {
+    const { status } = await callEngine(
+      deps.engine,
+      (client) => client.workflow.getHandle(workflowId, runId).describe(),
+      DESCRIBE_MS,
+    );
+    if (status.name === 'RUNNING') return;
+    ended = `ended as ${status.name.toLowerCase()}`;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    ended = 'is gone';
+  }
+  const message = `Its workflow ${ended} without a result. If the commit had been pushed, approving again finds it.`;
+  await recordProposal(deps.db, {
+    id,
+    change: { step: 'fail', code: 'internal', message },
+    key: `sweep:${runId}:${proposal.decided_at ?? 0}`,
+    cause: `the workflow ${ended}`,
+    now,
+  });
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { AuditLog, ExportAudit, ListAudit } from '../../contract/audit.ts';
+import { listAudit } from '../../db/queries/list-audit.ts';
+import { exportAudit } from '../audit/export.ts';
+import { defineRoute } from '../route.ts';
+
+const tag = 'Audit';
+
+export const auditRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/audit',
+    auth: 'people',
+    tag,
+    summary: 'What was done, by whom and why, the newest first',
+    description:
+      'Entries are written in the transaction of the change that they tell of, and PostgreSQL refuses to change or delete them. Where there are more, the header X-Next-Cursor is the "before" of the next page.',
+    query: ListAudit,
+    status: 200,
+    response: z.array(AuditLog),
+    handle: async ({ query, res }, deps) => {
+      const { page, next } = await listAudit(deps.db, query);
+      if (next !== null) res.set('X-Next-Cursor', next);
+      return page;
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/audit/export',
+    auth: 'people',
+    tag,
+    summary: 'Every entry that matches as a file, the oldest first',
+    description:
+      'jsonl has one entry a line. In csv, a cell that a spreadsheet would run as a formula begins with an apostrophe.',
+    query: ExportAudit,
+    status: 200,
+    content: 'application/jsonl',
+    handle: async ({ query, res }, deps) => await exportAudit(deps, query, res),
+  }),
+];

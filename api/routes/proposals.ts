@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import {
+  ApproveProposal,
+  ListProposals,
+  Proposal,
+  RejectProposal,
+  ShownProposal,
+} from '../../contract/proposals.ts';
+import { listProposals } from '../../db/queries/list-proposals.ts';
+import { approve, reject } from '../proposals/decide.ts';
+import { showProposal, showProposalWhole } from '../proposals/show.ts';
+import { defineRoute } from '../route.ts';
+
+const tag = 'Proposals';
+const ProposalId = z.strictObject({ id: z.string() });
+const missing = { 404: 'There is no such proposal' } as const;
+
+export const proposalRoutes = [
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/proposals',
+    auth: 'people',
+    tag,
+    summary: 'What tasks propose to change in projects, the newest first',
+    description: 'Where there are more, the header X-Next-Cursor has the cursor of the next page.',
+    query: ListProposals,
+    status: 200,
+    response: z.array(Proposal),
+    handle: async ({ query, res }, deps) => {
+      const { page, next } = await listProposals(deps.db, query);
+      if (next !== null) res.set('X-Next-Cursor', next);
+      return page.map((proposal) => showProposal(deps, proposal));
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/proposals/:id',
+    auth: 'people',
+    tag,
+    summary: 'One proposal with its patch, or the text of its file',
+    params: ProposalId,
+    status: 200,
+    response: ShownProposal,
+    errors: missing,
+    handle: async ({ params }, deps) => await showProposalWhole(deps, params.id),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/proposals/:id/approve',
+    auth: 'people',
+    tag,
+    summary: 'Have a node commit a proposal to the branch of its project',
+    description:
+      'What failed may be approved again. expected_version is the commit that the branch must be at, in place of the proposal’s own; null takes the branch as it is.',
+    params: ProposalId,
+    body: ApproveProposal,
+    status: 202,
+    response: Proposal,
+    errors: { ...missing, 409: 'It is not pending or failed any more; the message names its status' },
+    handle: async ({ params, body, caller }, deps) =>
+      showProposal(
+        deps,
+        await approve(deps, { id: params.id, expectedVersion: body.expected_version, caller }),
+      ),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/proposals/:id/reject',
+    auth: 'people',
+    tag,
+    summary: 'Reject a proposal for good',
+    params: ProposalId,
+    body: RejectProposal,
+    status: 200,
+    response: Proposal,
+    errors: { ...missing, 409: 'It is not pending any more; the message names its status' },
+    handle: async ({ params, body, caller }, deps) =>
+      showProposal(deps, await reject(deps, { id: params.id, reason: body.reason?.trim() ?? '', caller })),
+  }),
+];

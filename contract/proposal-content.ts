@@ -1,0 +1,160 @@
+import { z } from 'zod';
+
+/** Bytes of UTF-8 that a worker's output may have when it is to be a proposal. */
+export const PROPOSAL_BYTES = 1_048_576;
+
+/** What a worker proposes to change. */
+export interface ProposalContent {
+  /** One line; null where the worker gave none. */
+  readonly title: string | null;
+  /** `patch`: a unified diff; `file`: the whole new text of one file. */
+  readonly kind: 'patch' | 'file';
+  readonly content: string;
+  /** Of a file: where in the repository, with `/`. */
+  readonly path: string | null;
+  /** The commit that the branch must be at. */
+  readonly expectedVersion: string | null;
+}
+
+export type ReadProposal =
+  | { readonly ok: true; readonly proposal: ProposalContent }
+  | { readonly ok: false; readonly problem: string };
+
+const EXPECTED =
+  'A proposal is JSON {"kind":"patch","patch":"…"} or {"kind":"file","path":"…","content":"…"} (title and expected_version may be added), ' +
+  'a unified diff that starts with "diff --git" or "--- ", or a Markdown block ```diff with one in it.';
+
+const Common = {
+  title: z.string().max(1_000).nullish(),
+  expected_version: z
+    .string()
+    .regex(/^[0-9a-fA-F]{7,64}$/, 'must be a commit: 7 to 64 hex digits')
+    .nullish(),
+};
+
+const Json = z.discriminatedUnion('kind', [
+  z.object({ ...Common, kind: z.literal('patch'), patch: z.string().min(1) }),
+  z.object({ ...Common, kind: z.literal('file'), path: z.string().min(1), content: z.string() }),
+]);
+
+/**
+ * Reads what a worker answered as a proposal. Pure: the same output always is the same proposal, so the output itself is what is kept.
+ * @param text the whole output
+ * @returns what it proposes, or a sentence that says what is wrong and what is expected
+ */
+export function readProposal(text: string): ReadProposal {
+  if (new TextEncoder().encode(text).length > PROPOSAL_BYTES)
+    return problem(
+      `The output is larger than ${PROPOSAL_BYTES / 1_048_576} MiB, the most a proposal may be.`,
+    );
+  const trimmed = text.trim();
+  if (trimmed === '') return problem(`The output is empty. ${EXPECTED}`);
+  if (trimmed.startsWith('{')) return readJson(trimmed);
+  if (isDiff(trimmed)) return patch(text, null, null);
+  const blocks = fencedBlocks(trimmed);
+  const diffs = blocks.filter(({ language }) => language === 'diff' || language === 'patch');
+  if (diffs.length > 1) {
+    return problem(`The output has ${diffs.length} blocks of diff; one is expected, with all files in it.`);
+  }
+  const [diff] = diffs;
+  if (diff !== undefined) {
+    return isDiff(diff.text.trimStart())
+      ? patch(diff.text, null, null)
+      : problem(
+          `The block of diff is no unified diff: it has no file header ("diff --git" or "--- "). ${EXPECTED}`,
+        );
+  }
+  const json = blocks.filter(
+    ({ language, text: inside }) => language === 'json' && inside.trim().startsWith('{'),
+  );
+  if (json.length === 1 && json[0] !== undefined) return readJson(json[0].text.trim());
+  return problem(`The output is none of what a proposal may be. ${EXPECTED}`);
+}
+
+function readJson(text: string): ReadProposal {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    return problem(`The output starts like JSON and is none. ${EXPECTED}`);
+  }
+  const parsed = Json.safeParse(given);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const where = issue?.path.map(String).join('.') ?? '';
+    return problem(
+      `The JSON is not a proposal: ${where === '' ? '' : `${where}: `}${issue?.message ?? ''}. ${EXPECTED}`,
+    );
+  }
+  const { data } = parsed;
+  const title = titleOf(data.title ?? null);
+  const version = data.expected_version?.toLowerCase() ?? null;
+  if (data.kind === 'patch') {
+    return isDiff(data.patch.trimStart())
+      ? patch(data.patch, title, version)
+      : problem(`"patch" is no unified diff: it must start with "diff --git" or "--- ". ${EXPECTED}`);
+  }
+  const wrong = pathProblem(data.path);
+  if (wrong !== null) return problem(`"path" ${wrong}.`);
+  const { path, content } = data;
+  return { ok: true, proposal: { title, kind: 'file', content, path, expectedVersion: version } };
+}
+
+function patch(text: string, title: string | null, expectedVersion: string | null): ReadProposal {
+  if (text.includes('\0')) return problem('The patch has a NUL in it.');
+  if (
+    !/^(?:@@ |GIT binary patch|rename (?:from|to) |(?:deleted|new) file mode |(?:old|new) mode )/m.test(text)
+  ) {
+    return problem('The patch changes nothing: it has no hunk ("@@ … @@").');
+  }
+  // git takes a last line without its end for a patch that was cut off. Nothing else is trimmed: a last line may be a blank of context.
+  const content = text.replace(/^\s+/, '').replace(/\n?$/, '\n');
+  return { ok: true, proposal: { title, kind: 'patch', content, path: null, expectedVersion } };
+}
+
+const isDiff = (text: string): boolean =>
+  /^(?:diff --git |--- )/.test(text) && /^\+\+\+ |^diff --git /m.test(text);
+
+/** Why a path is none inside of a repository, as the end of a sentence; null when it is one. */
+export function pathProblem(path: string): string | null {
+  const parts = path.split('/');
+  if (path.length > 1_024) return 'is longer than 1,024 characters';
+  if (/[\p{Cc}\\:]/u.test(path)) return 'has a control character, "\\" or ":" in it';
+  if (path.startsWith('/')) return 'must be inside the repository, without "/" in front';
+  if (parts.some((part) => part === '' || part === '.' || part === '..'))
+    return 'must not have empty parts, "." or ".."';
+  // As macOS and Windows would read it, too.
+  if (parts.some((part) => /^(?:\.git|git~\d)[ .]*$/i.test(part.replaceAll(/\p{Cf}/gu, '')))) {
+    return 'must not lie in .git';
+  }
+  if (/^\.gitmodules[ .]*$/i.test(path)) return 'must not be .gitmodules: submodules are not proposed';
+  return null;
+}
+
+/**
+ * Blocks between lines of three or more back-ticks (or tildes), each with the first word behind the opening ones. The closing line is
+ * indented as the opening one: inside of a diff, a line of context may be a fence, too, behind its blank.
+ */
+function fencedBlocks(text: string): { language: string; text: string }[] {
+  const blocks: { language: string; text: string }[] = [];
+  let open: { indent: string; fence: string; language: string; lines: string[] } | null = null;
+  for (const line of text.split('\n')) {
+    const [, indent = '', fence = '', language = ''] = /^( {0,3})(`{3,}|~{3,})\s*(\S*)/.exec(line) ?? [];
+    if (open === null) {
+      if (fence !== '') open = { indent, fence, language: language.toLowerCase(), lines: [] };
+    } else if (fence.startsWith(open.fence) && language === '' && indent === open.indent) {
+      blocks.push({ language: open.language, text: open.lines.join('\n') });
+      open = null;
+    } else {
+      open.lines.push(line);
+    }
+  }
+  return blocks;
+}
+
+function titleOf(given: string | null): string | null {
+  const line = (given ?? '').replaceAll(/[\p{Cc}\s]+/gu, ' ').trim();
+  return line === '' ? null : line.slice(0, 200);
+}
+
+const problem = (text: string): ReadProposal => ({ ok: false, problem: text });

@@ -1,0 +1,39 @@
+import { and, asc, eq, lte } from 'drizzle-orm';
+import type { Database } from '../connect.ts';
+import { proposals } from '../schema.ts';
+import { recordProposal } from './record-proposal.ts';
+
+/** How many are ended at a time. */
+const AT_ONCE = 200;
+
+/**
+ * Ends proposals that nobody decided on in time. One that somebody decides on at the same moment is left to them.
+ * @param input.now the control plane's clock, epoch ms
+ * @returns how many
+ */
+export async function expireProposals(db: Database, input: { now: number }): Promise<number> {
+  const { now } = input;
+  let ended = 0;
+  for (;;) {
+    const due = await db.run((executor) =>
+      executor
+        .select({ id: proposals.id })
+        .from(proposals)
+        .where(and(eq(proposals.status, 'pending'), lte(proposals.expires_at, now)))
+        .orderBy(asc(proposals.expires_at))
+        .limit(AT_ONCE),
+    );
+    for (const { id } of due) {
+      const change = { step: 'expire' } as const;
+      const { outcome } = await recordProposal(db, {
+        id,
+        change,
+        key: String(now),
+        cause: 'its time is over',
+        now,
+      });
+      if (outcome === 'recorded') ended += 1;
+    }
+    if (due.length < AT_ONCE) return ended;
+  }
+}

@@ -1,0 +1,64 @@
+import { and, asc, desc, eq, gt, lt, lte, max, type SQL } from 'drizzle-orm';
+import type { AuditFilter, AuditLog, ListAudit } from '../../contract/audit.ts';
+import type { Database } from '../connect.ts';
+import { auditLogs } from '../schema.ts';
+
+/** Entries that are read at a time when all are. */
+const BATCH = 1_000;
+
+/**
+ * A page of the audit log, the newest first.
+ * @returns the page, and where the next one begins (its `before`); null when this is the last
+ */
+export async function listAudit(
+  db: Database,
+  { limit, before, ...filter }: ListAudit,
+): Promise<{ page: AuditLog[]; next: string | null }> {
+  const rows = await db.run((executor) =>
+    executor
+      .select()
+      .from(auditLogs)
+      .where(and(matching(filter), before === undefined ? undefined : lt(auditLogs.id, Number(before))))
+      .orderBy(desc(auditLogs.id))
+      .limit(limit + 1),
+  );
+  const page = rows.slice(0, limit).map(toAuditLog);
+  return { page, next: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+}
+
+/**
+ * Every entry that matches, the oldest first, in batches: of those that are there when it begins, so that it ends however much is
+ * written meanwhile.
+ */
+export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerator<AuditLog[]> {
+  const [newest] = await db.run((executor) => executor.select({ id: max(auditLogs.id) }).from(auditLogs));
+  const last = newest?.id ?? 0;
+  for (let after = 0; ;) {
+    const rows = await db.run((executor) =>
+      executor
+        .select()
+        .from(auditLogs)
+        .where(and(matching(filter), gt(auditLogs.id, after), lte(auditLogs.id, last)))
+        .orderBy(asc(auditLogs.id))
+        .limit(BATCH),
+    );
+    if (rows.length > 0) yield rows.map(toAuditLog);
+    const end = rows.at(-1);
+    if (end === undefined || rows.length < BATCH) return;
+    after = end.id;
+  }
+}
+
+function matching({ action, entity_type, entity_id, actor, correlation_id }: AuditFilter): SQL | undefined {
+  return and(
+    action === undefined ? undefined : eq(auditLogs.action, action),
+    entity_type === undefined ? undefined : eq(auditLogs.entity_type, entity_type),
+    entity_id === undefined ? undefined : eq(auditLogs.entity_id, entity_id),
+    actor === undefined ? undefined : eq(auditLogs.actor, actor),
+    correlation_id === undefined ? undefined : eq(auditLogs.correlation_id, correlation_id),
+  );
+}
+
+function toAuditLog({ id, event_key: _key, ...entry }: typeof auditLogs.$inferSelect): AuditLog {
+  return { id: String(id), ...entry };
+}

@@ -1,0 +1,135 @@
+import { eq } from 'drizzle-orm';
+import { nextProposalStatus } from '../../contract/proposal-state.ts';
+import { assertNever } from '../../contract/primitives.ts';
+import type { Proposal } from '../../contract/proposals.ts';
+import type { Database, Executor } from '../connect.ts';
+import { toProposal, type ProposalRow } from '../proposal-rows.ts';
+import { readable } from '../readable.ts';
+import { auditLogs, proposals } from '../schema.ts';
+import { emitEvents } from './emit-events.ts';
+import { recordAudit } from './record-audit.ts';
+
+/** Characters of what is told of a failure that are kept. */
+const LONGEST = 2_000;
+
+/** One step of a proposal, with what goes with it. */
+export type ProposalChange =
+  | {
+      readonly step: 'approve';
+      readonly by: string;
+      readonly runId: string;
+      /** Undefined: the proposal's own stays. */
+      readonly expectedVersion?: string | null | undefined;
+    }
+  | { readonly step: 'apply'; readonly node: string }
+  | { readonly step: 'succeed'; readonly commit: string; readonly branch: string }
+  | { readonly step: 'fail'; readonly code: string; readonly message: string }
+  | { readonly step: 'reject'; readonly by: string; readonly reason: string }
+  | { readonly step: 'expire' };
+
+/** What became of a change. `refused`: the proposal is as it was, and the status says why. */
+type ProposalOutcome =
+  { readonly outcome: 'recorded' | 'refused'; readonly proposal: Proposal } | { readonly outcome: 'missing' };
+
+/**
+ * Takes a proposal one step further where its status allows it, with the entry of the audit log and the event, all or nothing.
+ * @param input.key names this change: one that was recorded under it already is not recorded again, and told as recorded
+ * @param input.cause why, for people
+ */
+export async function recordProposal(
+  db: Database,
+  input: { id: string; change: ProposalChange; key: string; cause: string; now: number },
+): Promise<ProposalOutcome> {
+  return await db.transaction(async (tx) => await changeProposal(tx, input));
+}
+
+async function changeProposal(
+  tx: Executor,
+  input: { id: string; change: ProposalChange; key: string; cause: string; now: number },
+): Promise<ProposalOutcome> {
+  const { id, change, now } = input;
+  const eventKey = `proposal:${id}:${change.step}:${input.key}`;
+  // Locked: of two that decide at once, the second sees what the first did.
+  const [row] = await tx.select().from(proposals).where(eq(proposals.id, id)).for('update');
+  if (row === undefined) return { outcome: 'missing' };
+  const [known] = await tx
+    .select({ id: auditLogs.id })
+    .from(auditLogs)
+    .where(eq(auditLogs.event_key, eventKey));
+  if (known !== undefined) return { outcome: 'recorded', proposal: toProposal(row) };
+  const status = nextProposalStatus(row.status, change.step);
+  if (status === null || isUntimely(row, change, now))
+    return { outcome: 'refused', proposal: toProposal(row) };
+  const [changed] = await tx
+    .update(proposals)
+    .set({ ...columnsOf(change, now), status, updated_at: now })
+    .where(eq(proposals.id, id))
+    .returning();
+  if (changed === undefined) throw new Error(`proposal ${id} went away while it was locked`);
+  await recordAudit(tx, [
+    {
+      eventKey,
+      action: ACTIONS[change.step],
+      entity_type: 'proposal',
+      entity_id: id,
+      actor: 'by' in change ? change.by : change.step === 'succeed' ? (row.node_id ?? 'engine') : 'engine',
+      detail: changed.detail,
+      cause: input.cause,
+      correlation_id: row.task_id,
+      timestamp: now,
+    },
+  ]);
+  const proposal = toProposal(changed);
+  await emitEvents(tx, [{ type: 'proposal', proposal }], now);
+  return { outcome: 'recorded', proposal };
+}
+
+const ACTIONS: Readonly<Record<ProposalChange['step'], string>> = {
+  approve: 'proposal_approved',
+  apply: 'proposal_applying',
+  succeed: 'proposal_applied',
+  fail: 'proposal_failed',
+  reject: 'proposal_rejected',
+  expire: 'proposal_expired',
+};
+
+/** Time is part of what is allowed: nobody decides after the time is over, and nothing expires before. */
+function isUntimely(row: ProposalRow, { step }: ProposalChange, now: number): boolean {
+  const isOver = now >= row.expires_at;
+  if (step === 'expire') return !isOver;
+  return isOver && row.status === 'pending' && (step === 'approve' || step === 'reject');
+}
+
+function columnsOf(change: ProposalChange, now: number): Partial<typeof proposals.$inferInsert> {
+  switch (change.step) {
+    case 'approve':
+      return {
+        decided_by: change.by,
+        decided_at: now,
+        run_id: change.runId,
+        node_id: null,
+        error_code: null,
+        detail: `approved by ${change.by}`,
+        ...(change.expectedVersion === undefined ? {} : { expected_version: change.expectedVersion }),
+      };
+    case 'apply':
+      return { node_id: change.node, detail: `${change.node} commits it` };
+    case 'succeed':
+      return { commit: change.commit, detail: `${change.commit.slice(0, 12)} on ${change.branch}` };
+    case 'fail':
+      return { error_code: change.code, detail: readable(change.message, LONGEST) };
+    case 'reject':
+      return {
+        decided_by: change.by,
+        decided_at: now,
+        detail: readable(
+          change.reason === '' ? `rejected by ${change.by}` : `rejected by ${change.by}: ${change.reason}`,
+          LONGEST,
+        ),
+      };
+    case 'expire':
+      return { detail: 'nobody decided in time' };
+    default:
+      return assertNever(change);
+  }
+}

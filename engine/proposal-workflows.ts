@@ -1,0 +1,28 @@
+import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
+import { CONTROL_QUEUE, MESSAGES, proposalWorkflowId } from '../contract/names.ts';
+import type { ApplyProposalInput, Approval, ApprovalAnswer } from '../contract/proposals.ts';
+import { searchAttributes } from './search-attributes.ts';
+
+/**
+ * Has a proposal's workflow record an approval, and apply it. Two that approve at once reach one workflow, which takes one.
+ * @returns whether it was recorded, or why not
+ */
+export async function approveProposal(
+  client: Client,
+  input: { proposalId: string; project: string; title: string; approval: Approval },
+): Promise<ApprovalAnswer> {
+  const { proposalId, project, title, approval } = input;
+  const start: ApplyProposalInput = { proposalId };
+  const startWorkflowOperation = new WithStartWorkflowOperation('applyProposal', {
+    workflowId: proposalWorkflowId(proposalId),
+    taskQueue: CONTROL_QUEUE,
+    args: [start],
+    staticSummary: `commit "${title.slice(0, 100)}" to ${project}`,
+    typedSearchAttributes: searchAttributes({ project }),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  return await client.workflow.executeUpdateWithStart<Workflow, ApprovalAnswer, [Approval]>(
+    MESSAGES.approveProposal,
+    { startWorkflowOperation, args: [approval], updateId: approval.requestId },
+  );
+}

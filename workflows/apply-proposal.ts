@@ -1,0 +1,134 @@
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  allHandlersFinished,
+  condition,
+  defineUpdate,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ControlActivities } from '../activities/control/index.ts';
+import type { ApplyPlan } from '../activities/control/proposals.ts';
+import type { ProposalActivities } from '../activities/node/proposals.ts';
+import type { ApplyProposalInput, ApplyResult, Approval, ApprovalAnswer } from '../contract/proposals.ts';
+import { MESSAGES, nodeQueue } from '../contract/names.ts';
+import { failureOf, isNotTaken } from './failure-of.ts';
+
+/** A person approves; answered when it is recorded, or refused since the proposal's status does not allow it. */
+export const approveProposal = defineUpdate<ApprovalAnswer, [Approval]>(MESSAGES.approveProposal);
+
+/** How long all tries may take together. */
+const OVERALL = '10 minutes';
+
+/** How long git may take for one try, in milliseconds: less, so that it is git's own error that is told. */
+const GIT_MS = 9 * 60_000;
+
+/** A node that has not taken it by then is away. */
+const TAKEN_WITHIN = '15 seconds';
+
+/** How long a run that was started without any approval waits for one. */
+const NO_REQUEST_WAIT = '5 seconds';
+
+const control = proxyLocalActivities<ControlActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumInterval: '5 seconds' },
+});
+
+/**
+ * Applies one proposal once a person approved it: a node makes one commit of it on the project's branch. Whatever this workflow
+ * does not record does not happen: approval, beginning and end are each allowed by the proposal's status or refused. What failed may
+ * be approved again, here or in the next run.
+ */
+export async function applyProposal({ proposalId }: ApplyProposalInput): Promise<void> {
+  const { runId } = workflowInfo();
+  let asked = 0;
+  let approved = 0;
+  let served = 0;
+  setHandler(approveProposal, async (approval) => {
+    asked += 1;
+    const answer = await control.recordProposalApproved({ proposalId, approval, runId });
+    if (answer.outcome === 'approved') approved += 1;
+    return answer;
+  });
+
+  await condition(() => asked > 0, NO_REQUEST_WAIT);
+  for (;;) {
+    // An approval is recorded before its handler has ended.
+    await condition(() => approved > served || allHandlersFinished());
+    if (approved === served) return;
+    served = approved;
+    await apply(proposalId, `${runId}:${served}`);
+  }
+}
+
+async function apply(proposalId: string, key: string): Promise<void> {
+  const fail = async (code: string, message: string, cause: string): Promise<void> => {
+    setCurrentDetails(`failed: ${message}`);
+    await control.recordProposalEnded({ proposalId, change: { step: 'fail', code, message }, key, cause });
+  };
+  try {
+    const plan = await control.beginProposal({ proposalId, key });
+    if ('code' in plan) return await fail(plan.code, plan.message, 'nobody can commit it');
+    const { node } = plan;
+    setCurrentDetails(`${node} commits it`);
+    let result: ApplyResult;
+    try {
+      result = await onNode(plan);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const failure = isNotTaken(error)
+        ? {
+            code: 'node_offline',
+            message: `Node ${node} is offline: it did not take the proposal within 15 s.`,
+          }
+        : failureOf(error, {
+            code: 'node_offline',
+            message: `Node ${node} did not finish in time. If it had pushed the commit, approving again finds it`,
+          });
+      return await fail(failure.code, failure.message, `node ${node}`);
+    }
+    // What is pushed is pushed, whatever is cancelled meanwhile.
+    await CancellationScope.nonCancellable(async () => {
+      const { commit, branch } = result;
+      setCurrentDetails(`applied as ${commit} on ${branch}`);
+      const cause = result.wasThere
+        ? `node ${node} found the commit of an earlier try`
+        : `node ${node} pushed it`;
+      await control.recordProposalEnded({
+        proposalId,
+        change: { step: 'succeed', commit, branch },
+        key,
+        cause,
+      });
+    });
+  } catch (error) {
+    if (isCancellation(error)) {
+      const message = 'Its workflow was cancelled. If the commit had been pushed, approving again finds it.';
+      await CancellationScope.nonCancellable(() => fail('cancelled', message, 'the workflow was cancelled'));
+    }
+    throw error;
+  }
+}
+
+async function onNode({ node, spec, proposal, output }: ApplyPlan): Promise<ApplyResult> {
+  const activities = proxyActivities<ProposalActivities>({
+    taskQueue: nodeQueue(node),
+    scheduleToStartTimeout: TAKEN_WITHIN,
+    scheduleToCloseTimeout: OVERALL,
+    heartbeatTimeout: '10 seconds',
+    // It is over when git is dead and its temporary clone is gone, not before.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: {
+      initialInterval: '2 seconds',
+      backoffCoefficient: 3,
+      maximumInterval: '1 minute',
+      maximumAttempts: 5,
+    },
+    summary: `commit ${proposal.proposalId} to ${spec.name} on ${node}`,
+  });
+  return await activities.applyProposal({ spec, proposal, output, timeoutMs: GIT_MS });
+}
