@@ -9,8 +9,7 @@ import { CronExpression } from './projects.ts';
 export const TaskStatus = z.enum(['queued', 'leased', 'running', 'completed', 'failed', 'dead', 'cancelled']);
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
-/** Statuses in which nothing more happens by itself. */
-export const ENDED: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'dead', 'cancelled']);
+export { ENDED } from './names.ts';
 
 /** What a task may use. The original's two, and ours. */
 export const TaskPolicy = z.strictObject({

@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
-import { MESSAGES } from '../contract/names.ts';
+import { ENDED, MESSAGES } from '../contract/names.ts';
 import type { Claimed } from '../contract/runs.ts';
 import type {
   ClaimRequest,
@@ -22,7 +22,6 @@ import type {
   LlmTaskInput,
   TaskState,
 } from '../contract/task-workflow.ts';
-import { ENDED } from '../contract/tasks.ts';
 import { Attempt, scheduleRun } from './task-attempt.ts';
 import { TaskRecord } from './task-record.ts';
 
