@@ -31,6 +31,11 @@ export async function lockEvents(tx: Executor): Promise<void> {
 export async function emitEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
   if (payloads.length === 0) return;
   await lockEvents(tx);
+  await addEvents(tx, payloads, at);
+}
+
+/** The same where the lock is held already. */
+export async function addEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
   const rows = await tx
     .insert(events)
     .values(payloads.map((payload) => ({ payload, at })))

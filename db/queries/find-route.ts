@@ -6,7 +6,7 @@ import type { TaskStatus } from '../../contract/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { leases, llmResults, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { hasLabel } from './pool-of-node.ts';
-import { readTaskSettings } from './task-settings.ts';
+import { recentTaskSettings } from './task-settings.ts';
 
 interface RouteInput {
   readonly spec: TaskSpec;
@@ -106,7 +106,7 @@ export async function overBudget(
   tx: Executor,
   { spec, now }: { spec: TaskSpec; now: number },
 ): Promise<Route | null> {
-  const settings = await readTaskSettings(tx);
+  const settings = await recentTaskSettings(tx);
   const refuse = (what: string, spent: number, limit: number): Route => ({
     at: now,
     sticky: null,

@@ -8,7 +8,7 @@ import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
-import { emitEvents, lockEvents } from './emit-events.ts';
+import { addEvents, lockEvents } from './emit-events.ts';
 import { findRoute, overBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
 import { recordAudit } from './record-audit.ts';
@@ -72,7 +72,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     };
     if (row !== null) {
       const task = toTask(row, 'short');
-      await emitEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
+      await addEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
       if (input.proposal !== undefined) await propose(tx, spec, last, input.proposal);
     }
     return recorded;
