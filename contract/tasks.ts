@@ -74,7 +74,10 @@ export const CreateTask = z.strictObject({
   /** 1 goes first, 5 last. */
   priority: z.number().int().min(1).max(5).default(DEFAULT_PRIORITY),
   /** Tasks of one priority take turns by this; the agent and project unless said. */
-  fairness_key: z.string().min(1).max(64).optional(),
+  fairness_key: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 visible ASCII characters')
+    .optional(),
   /** Not before this time, epoch ms. */
   not_before: EpochMs.optional(),
   /** Tasks that must complete first. If one of them cannot any more, this one fails. */

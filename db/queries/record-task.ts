@@ -5,13 +5,16 @@ import type { ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { ENDED, type TaskPolicy } from '../../contract/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { readable, withoutNul } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { addEvents, lockEvents } from './emit-events.ts';
 import { findRoute, overBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
 import { recordAudit } from './record-audit.ts';
+
+/** What PostgreSQL's integer holds. */
+const MOST_TOKENS = 2_147_483_647;
 
 /** Characters of an error that are kept. */
 const LONGEST = 2_000;
@@ -200,7 +203,7 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
     bytes: artifact.bytes,
     finalized: true,
     entity_refs: [],
-    tags: [...artifact.tags],
+    tags: withoutNul([...artifact.tags]),
     created_at: at,
   }));
   if (made.length > 0) await tx.insert(runtimeArtifacts).values(made).onConflictDoNothing();
@@ -218,12 +221,13 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       error_code: error?.code ?? null,
       error_message: error === null ? null : readable(error.message, LONGEST),
       duration_ms: report.durationMs,
-      usage,
+      usage: withoutNul(usage),
       cost_usd: usage.costUsd ?? 0,
-      tokens: (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0),
+      // A program may say anything; the column is an integer.
+      tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
       context_id: spec.contextId,
       project_id: spec.projectId,
-      notes: report.notes,
+      notes: withoutNul(report.notes),
       completed_at: at,
     })
     .onConflictDoNothing();
