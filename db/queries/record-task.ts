@@ -13,11 +13,10 @@ import { findRoute, overBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** What PostgreSQL's integer holds. */
-const MOST_TOKENS = 2_147_483_647;
-
 /** Characters of an error that are kept. */
 const LONGEST = 2_000;
+/** What an integer of PostgreSQL holds. */
+const MOST_TOKENS = 2_147_483_647;
 
 export interface TaskRecordInput {
   readonly spec: TaskSpec;
@@ -26,7 +25,7 @@ export interface TaskRecordInput {
   readonly workflowId: string;
   readonly runId: string;
   /** What only the row of a new task needs; null when it is there. */
-  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
+  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string; readonly prompt: string }) | null;
   /** What a completed task proposes. */
   readonly proposal?: ProposalContent | undefined;
 }
@@ -221,13 +220,13 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       error_code: error?.code ?? null,
       error_message: error === null ? null : readable(error.message, LONGEST),
       duration_ms: report.durationMs,
-      usage: withoutNul(usage),
+      usage: { ...usage, model: usage.model === null ? null : readable(usage.model, LONGEST) },
       cost_usd: usage.costUsd ?? 0,
-      // A program may say anything; the column is an integer.
       tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
       context_id: spec.contextId,
       project_id: spec.projectId,
-      notes: withoutNul(report.notes),
+      // Whatever a program said must not keep the task from being recorded.
+      notes: report.notes.map((note) => readable(note, LONGEST)),
       completed_at: at,
     })
     .onConflictDoNothing();
