@@ -62,7 +62,7 @@ export function taskCalls({
     lease: async (id, worker = 'w1', ttlSeconds = 60) => {
       const { status, body } = await post(id, 'lease', { worker_id: worker, ttl_seconds: ttlSeconds });
       expect(status, JSON.stringify(body)).toBe(201);
-      const lease = body['lease'] as unknown as Lease;
+      const lease = body['lease'] as Lease;
       return { lease_id: lease.id, epoch: lease.epoch, worker_id: lease.worker_id };
     },
     becomes: async (id, expected, timeout = SOON.timeout) => {

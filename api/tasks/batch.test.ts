@@ -19,10 +19,10 @@ const batch = (items: unknown, headers: Record<string, string> = {}): Promise<An
   });
 const madeBy = (answer: Answer): Task[] => {
   expect(answer.status, JSON.stringify(answer.body).slice(0, 500)).toBe(201);
-  return answer.body['tasks'] as unknown as Task[];
+  return answer.body['tasks'] as Task[];
 };
 const fieldsOf = ({ body }: Answer): string[] =>
-  (body['fields'] as unknown as { field: string }[] | undefined)?.map(({ field }) => field) ?? [];
+  (body['fields'] as { field: string }[] | undefined)?.map(({ field }) => field) ?? [];
 const countTasks = async (): Promise<number> => {
   const { rows } = await test.plane.deps.db.pool.query<{ n: number }>(
     'select count(*)::int as n from llm_tasks',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { and, eq, lt, sql } from 'drizzle-orm';
+import { and, eq, lte, sql } from 'drizzle-orm';
 import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/task-workflow.ts';
 import type { ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
@@ -50,7 +50,8 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
         changes.flatMap(({ state, at, audit }) =>
           audit.map((note, index) => ({
             ...note,
-            eventKey: `${spec.id}:${state.seq}:${index}`,
+            // With who did it: see writeRow.
+            eventKey: `${spec.id}:${state.seq}:${index}:${note.action}:${note.actor}`,
             entity_type: 'llm_task' as const,
             entity_id: spec.id,
             correlation_id: spec.id,
@@ -81,7 +82,10 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
   });
 }
 
-/** The row as the last change leaves it; null when that was written before. */
+/**
+ * The row as the last change leaves it; null when something newer was written. The same number is written again: what an earlier go at
+ * the same workflow task made of it, before the engine lost that, never was, and this is what did happen.
+ */
 async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) {
   const { spec, row } = input;
   const { state, at } = last;
@@ -142,7 +146,7 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
   const [changed] = await tx
     .update(llmTasks)
     .set(columns)
-    .where(and(eq(llmTasks.id, spec.id), lt(llmTasks.seq, state.seq)))
+    .where(and(eq(llmTasks.id, spec.id), lte(llmTasks.seq, state.seq)))
     .returning();
   return changed ?? null;
 }
@@ -178,7 +182,17 @@ async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Pr
       })
       .onConflictDoUpdate({
         target: leases.id,
-        set: { expires_at: expiresAt, last_heartbeat: lastHeartbeat },
+        // The worker, too: ids that a workflow makes up are the same when it goes the same way anew, with another worker in front.
+        set: {
+          worker_id: worker,
+          epoch,
+          kind,
+          started_at: startedAt,
+          expires_at: expiresAt,
+          ttl_seconds: Math.round(ttlMs / 1_000),
+          last_heartbeat: lastHeartbeat,
+          status: 'active',
+        },
       })
       .returning();
     changed = row ?? changed;
