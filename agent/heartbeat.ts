@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
 import type { AgentHeartbeat } from '../contract/nodes.ts';
-import { sendHeartbeat } from './control-plane.ts';
+import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
 import { readFacts } from './facts.ts';
 
 /** What the last heartbeat came to. */
@@ -92,6 +92,8 @@ export class Heartbeat {
       if (this.#state.problem !== problem)
         log.warn({ reason: problem }, 'heartbeat failed; it is tried again');
       this.#state = { ...this.#state, problem };
+      // This node was removed: what it had was given back, and it is to take no more.
+      if (error instanceof ControlPlaneError && error.status === 401) this.#options.onDrained(true);
     } finally {
       this.#beating = false;
       this.#schedule(this.#again ? SOON_MS : intervalMs);

@@ -25,6 +25,7 @@ import { watchProjects } from './projects/watch.ts';
 import { watchProposals } from './proposals/sweep.ts';
 import { createRemoteClient } from './remote/client.ts';
 import { watchRemote } from './remote/watch.ts';
+import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
 
@@ -82,6 +83,7 @@ export async function startControlPlane(
     closers.push(
       watchProjects(deps),
       watchProposals(deps),
+      watchTasks(deps),
       () => stopHttp(server, deps),
       () => clearInterval(watch),
     );

@@ -317,11 +317,13 @@ CREATE TABLE runtime_artifacts (
   tags jsonb NOT NULL,
   created_at bigint NOT NULL,
   expired_at bigint,
+  bytes_removed_at bigint,
   CONSTRAINT runtime_artifacts_pkey PRIMARY KEY (id)
 );
 CREATE INDEX runtime_artifacts_created ON public.runtime_artifacts USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
 CREATE INDEX runtime_artifacts_sha256 ON public.runtime_artifacts USING btree (sha256);
 CREATE INDEX runtime_artifacts_task ON public.runtime_artifacts USING btree (task_id);
+CREATE INDEX runtime_artifacts_to_remove ON public.runtime_artifacts USING btree (sha256) WHERE ((expired_at IS NOT NULL) AND (bytes_removed_at IS NULL));
 
 CREATE TABLE settings (
   key text NOT NULL,

@@ -55,6 +55,6 @@ export function toResult(row: ResultRow): TaskResult {
 
 /** An artifact without its content. @param bucket where the bytes lie */
 export function toArtifact(row: ArtifactRow, url: (sha256: string) => string): Artifact {
-  const { expired_at, ...shown } = row;
+  const { expired_at, bytes_removed_at: _removed, ...shown } = row;
   return { ...shown, url: expired_at === null ? url(row.sha256) : null, content: null };
 }

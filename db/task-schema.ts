@@ -1,4 +1,5 @@
 /** The tables of tasks; db/schema.ts has those of nodes, memory and projects. */
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
@@ -144,13 +145,18 @@ export const runtimeArtifacts = pgTable(
     entity_refs: jsonb('entity_refs').$type<string[]>().notNull(),
     tags: jsonb('tags').$type<string[]>().notNull(),
     created_at: epochMs('created_at').notNull(),
-    /** When retention took the bytes away; the row stays. */
+    /** When retention ended it: its bytes are not given any more; the row stays. */
     expired_at: epochMs('expired_at'),
+    /** When its bytes were taken from the store, once nothing else needed them. */
+    bytes_removed_at: epochMs('bytes_removed_at'),
   },
   (table) => [
     index('runtime_artifacts_task').on(table.task_id),
     index('runtime_artifacts_created').on(table.created_at.desc(), table.id.desc()),
     index('runtime_artifacts_sha256').on(table.sha256),
+    index('runtime_artifacts_to_remove')
+      .on(table.sha256)
+      .where(sql`expired_at is not null and bytes_removed_at is null`),
   ],
 );
 

@@ -37,4 +37,47 @@ export async function getBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   return bytes;
 }
 
+/** Where bytes lie that retention took away, for a while. */
+const ASIDE = 'expired-blobs/';
+const asideKey = (sha256: string): string => `${ASIDE}${sha256}`;
+
+/**
+ * Takes bytes away, and keeps a copy aside for a while. Twice is the same as once.
+ *
+ * Why aside: a worker stores what it made first, and its task is recorded as completed later. Of a content that it shares with an
+ * expired artifact the bytes may be removed between the two, and nobody could store them again. So whoever records a reference to a
+ * content of which an artifact has expired brings them back with `restoreBlob`.
+ * @throws MembridgeError store_unavailable, store_refused
+ */
+export async function setBlobAside(store: ObjectStore, sha256: string): Promise<void> {
+  const bytes = await store.get(blobKey(sha256));
+  if (bytes === null) return;
+  await store.put(asideKey(sha256), bytes);
+  await store.remove(blobKey(sha256));
+}
+
+/**
+ * Brings bytes back that were set aside; those that are there are left alone.
+ * @returns whether they are there now
+ * @throws MembridgeError store_unavailable, store_refused
+ */
+export async function restoreBlob(store: ObjectStore, sha256: string): Promise<boolean> {
+  if ((await store.get(blobKey(sha256))) !== null) return true;
+  const bytes = await store.get(asideKey(sha256));
+  if (bytes === null) return false;
+  await store.put(blobKey(sha256), bytes);
+  return true;
+}
+
+/**
+ * Removes for good what was set aside before a time.
+ * @param before epoch ms, by the store's clock
+ * @returns how many
+ */
+export async function purgeAside(store: ObjectStore, before: number): Promise<number> {
+  const old = (await store.list(ASIDE)).filter(({ modified }) => modified < before);
+  for (const { key } of old) await store.remove(key);
+  return old.length;
+}
+
 const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

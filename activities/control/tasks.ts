@@ -5,7 +5,7 @@ import type { Database } from '../../db/connect.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
 import { recordTask, type TaskRecordInput } from '../../db/queries/record-task.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { getBlob } from '../../storage/blobs.ts';
+import { getBlob, restoreBlob } from '../../storage/blobs.ts';
 import { readProposal, type ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
@@ -29,7 +29,10 @@ export function createTaskControlActivities({
     /** Writes what happened to a task. */
     async recordTask(input: TaskChanges): Promise<Recorded> {
       const row = input.row === null ? null : { ...input.row, prompt: await promptOf(store, input.spec) };
-      return await recordTask(db, { ...input, row, proposal: await proposalOf(store, input) });
+      const proposal = await proposalOf(store, input);
+      const { expiredBlobs, ...recorded } = await recordTask(db, { ...input, row, proposal });
+      for (const sha256 of expiredBlobs) await restoreBlob(store, sha256);
+      return recorded;
     },
 
     /** Where a queued task is to go now. */

@@ -13,12 +13,13 @@ import { getSpace } from '../../db/queries/get-space.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
-import { byOf } from '../named.ts';
+import { byOf, nameOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
 import { roleOf } from '../original-role.ts';
 import { defineRoute } from '../route.ts';
 import { addSpace } from '../spaces.ts';
+import { giveBackTasks } from '../tasks/give-back.ts';
 
 const tag = 'Agents (original paths)';
 
@@ -89,6 +90,7 @@ export const originalAgentRoutes = [
       await cancelNodeClones(deps, params.name);
       const gone = await deleteNode(deps.db, { id: params.name, now: deps.now(), by: byOf(caller) });
       if (!gone) throw notFound('node', params.name);
+      await giveBackTasks(deps, params.name, nameOf(caller));
     },
   }),
   defineRoute({

@@ -7,11 +7,12 @@ import { deleteNode } from '../../db/queries/delete-node.ts';
 import { listLeases } from '../../db/queries/find-leases.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
-import { byOf } from '../named.ts';
+import { byOf, nameOf } from '../named.ts';
 import { needNode, notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sha256Hex } from '../secrets.ts';
+import { giveBackTasks } from '../tasks/give-back.ts';
 
 const tag = 'Nodes';
 const WorkerId = z.strictObject({ id: z.string() });
@@ -48,7 +49,8 @@ export const workerRoutes = [
     auth: 'people',
     tag,
     summary: 'Remove a node; its key stops working at once',
-    description: "The node's memory, and what it stored in the object store, stay.",
+    description:
+      "The node's memory, and what it stored in the object store, stay. Tasks that it has are queued again.",
     params: WorkerId,
     status: 200,
     response: z.strictObject({ removed: z.literal(true), id: z.string() }),
@@ -57,6 +59,7 @@ export const workerRoutes = [
       await cancelNodeClones(deps, params.id);
       const gone = await deleteNode(deps.db, { id: params.id, now: deps.now(), by: byOf(caller) });
       if (!gone) throw notFound('node', params.id);
+      await giveBackTasks(deps, params.id, nameOf(caller));
       return { removed: true as const, id: params.id };
     },
   }),

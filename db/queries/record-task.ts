@@ -9,8 +9,10 @@ import { readable } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { addEvents, lockEvents } from './emit-events.ts';
+import { findExpiredBlobs } from './expire-artifacts.ts';
 import { findRoute, overBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
+import { lockBlobs } from './lock-blobs.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Characters of an error that are kept. */
@@ -30,17 +32,25 @@ export interface TaskRecordInput {
   readonly proposal?: ProposalContent | undefined;
 }
 
+/** What a record came to, and which contents it refers to whose bytes retention may have taken away: they are to be brought back. */
+export interface TaskRecorded extends Recorded {
+  readonly expiredBlobs: readonly string[];
+}
+
 /**
  * Writes what happened to a task, in one transaction: its row, its leases, what an attempt came to with its artifacts, the audit log,
  * and the event for browsers. Writing the same changes twice is the same as once.
  * @returns where the task is to go, when it waits for an agent; what may not run although it was claimed; and who waits for it, when it
  *   has ended
  */
-export async function recordTask(db: Database, input: TaskRecordInput): Promise<Recorded> {
+export async function recordTask(db: Database, input: TaskRecordInput): Promise<TaskRecorded> {
   const { spec, changes } = input;
   const last = changes.at(-1);
-  if (last === undefined) return { route: null, dependents: [] };
+  if (last === undefined) return { route: null, dependents: [], expiredBlobs: [] };
   return await db.transaction(async (tx) => {
+    const blobs = blobsOf(spec, changes);
+    await lockBlobs(tx, blobs, 'shared');
+    const expiredBlobs = await findExpiredBlobs(tx, blobs);
     const row = await writeRow(tx, input, last);
     let lease: LeaseRow | null = null;
     if (row !== null) {
@@ -64,7 +74,8 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     await lockEvents(tx);
     const { status, dispatched, worker } = last.state;
     const claimed = changes.some(({ state }) => state.lease?.startedAt === last.at);
-    const recorded: Recorded = {
+    const recorded: TaskRecorded = {
+      expiredBlobs,
       route:
         status === 'queued' && dispatched
           ? await findRoute(tx, { spec, worker, now: last.at })
@@ -80,6 +91,13 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     }
     return recorded;
   });
+}
+
+/** The contents that changes refer to anew: artifacts, and the prompt of a task that is queued. */
+function blobsOf(spec: TaskSpec, changes: readonly TaskChange[]): string[] {
+  const artifacts = changes.flatMap((change) => change.artifacts.map(({ sha256 }) => sha256));
+  const isQueued = changes.some(({ state }) => state.status === 'queued');
+  return isQueued && 'blob' in spec.prompt ? [...artifacts, spec.prompt.blob.sha256] : artifacts;
 }
 
 /**
@@ -279,7 +297,7 @@ async function propose(
 }
 
 /** Tasks that wait for one, and have not ended. */
-async function findDependents(tx: Executor, id: string): Promise<string[]> {
+export async function findDependents(tx: Executor, id: string): Promise<string[]> {
   const rows = await tx
     .select({ id: llmTasks.id })
     .from(llmTasks)

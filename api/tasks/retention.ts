@@ -1,0 +1,62 @@
+import { pruneOutput } from '../../db/queries/task-output.ts';
+import { readTaskSettings } from '../../db/queries/task-settings.ts';
+import { expireArtifacts, listRemovableBlobs, removeBlobOnce } from '../../db/queries/expire-artifacts.ts';
+import { purgeAside, setBlobAside } from '../../storage/blobs.ts';
+import type { Deps } from '../deps.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How many artifacts are ended in one transaction, and how many contents are looked at at a time. */
+const AT_ONCE = 200;
+
+/**
+ * How long bytes that were taken away are kept aside, in milliseconds: far longer than any worker's report takes from storing what it
+ * made to being recorded.
+ */
+const ASIDE_MS = 7 * DAY_MS;
+
+/** What a round of retention did. */
+interface Retained {
+  /** Rows of live output that were removed. */
+  readonly output: number;
+  /** Artifacts that expired. */
+  readonly expired: number;
+  /** Contents that were taken from the store. */
+  readonly removed: number;
+}
+
+/**
+ * Removes what is older than the task settings say: rows of live output, and artifacts.
+ *
+ * Artifacts go in three steps, each of which may break off and is done again by the next round. Their rows are marked as expired.
+ * Then the bytes of each content that nothing needs any more are set aside, under a lock that a record of a new artifact takes, too
+ * (`removeBlobOnce`). A record that refers to a content with an expired artifact brings the bytes back, so that a worker which stored
+ * the same content just before loses nothing (`setBlobAside`). After a week they are removed for good.
+ * @throws MembridgeError when PostgreSQL or the object store is away
+ */
+export async function retain(deps: Pick<Deps, 'db' | 'store' | 'now'>): Promise<Retained> {
+  const { db, store, now } = deps;
+  const { output_hours: hours, artifact_days: days } = await db.run(readTaskSettings);
+  const output = await pruneOutput(db, { before: now() - hours * HOUR_MS });
+  let expired = 0;
+  for (let more = days !== null; more;) {
+    const kept = days ?? 0;
+    const before = now() - kept * DAY_MS;
+    const ended = await expireArtifacts(db, { before, days: kept, limit: AT_ONCE, now: now() });
+    expired += ended;
+    more = ended === AT_ONCE;
+  }
+  let removed = 0;
+  for (let after = ''; ;) {
+    const contents = await listRemovableBlobs(db, { after, limit: AT_ONCE });
+    for (const sha256 of contents) {
+      if (await removeBlobOnce(db, { sha256, now: now() }, () => setBlobAside(store, sha256))) removed += 1;
+    }
+    const last = contents.at(-1);
+    if (last === undefined || contents.length < AT_ONCE) break;
+    after = last;
+  }
+  await purgeAside(store, now() - ASIDE_MS);
+  return { output, expired, removed };
+}

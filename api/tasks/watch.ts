@@ -1,0 +1,116 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { errorMessage } from '../../contract/errors.ts';
+import { MESSAGES, llmTaskId } from '../../contract/names.ts';
+import { listOpenTasks, recordLostTask, type OpenTask } from '../../db/queries/record-lost-task.ts';
+import { tellWorkflow } from '../../engine/tell.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+import { retain } from './retention.ts';
+
+/** How often some tasks are looked at, in milliseconds. */
+const LOOK_MS = 5_000;
+/** How many are each time: with ten thousand open ones each is looked at every quarter of an hour. */
+const LOOKED_AT = 50;
+/** How many workflows are asked for at once. */
+const AT_ONCE = 8;
+/** How long Temporal may take to describe one. */
+const DESCRIBE_MS = 3_000;
+/** A workflow that has ended has written so before; after this it never will (it was terminated). */
+const SILENT_MS = 10_000;
+
+/** How often what is old is removed, in milliseconds, and how soon after a start for the first time. */
+const RETAIN_MS = 3_600_000;
+const FIRST_RETAIN_MS = 60_000;
+
+/**
+ * Keeps noticing tasks whose workflow ended without a word (somebody terminated it), so that nothing shows as running for ever, and
+ * keeps removing what is older than the task settings say.
+ * @returns the way to end it; resolves when what had begun has ended
+ */
+export function watchTasks(deps: Deps): () => Promise<void> {
+  let after: OpenTask | null = null;
+  let retainAt = deps.now() + FIRST_RETAIN_MS;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  const look = async (): Promise<void> => {
+    after = await lookAtTasks(deps, after);
+    if (!stopped && deps.now() >= retainAt) {
+      retainAt = deps.now() + RETAIN_MS;
+      await removeWhatIsOld(deps);
+    }
+    if (!stopped) schedule();
+  };
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      looking = look();
+    }, LOOK_MS);
+  };
+  schedule();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await looking;
+  };
+}
+
+/**
+ * Looks at some tasks. Never throws: what could not be done is tried in the next turn.
+ * @param after where the round before ended
+ * @returns where this one did; null when it saw the last task
+ */
+async function lookAtTasks(deps: Deps, after: OpenTask | null): Promise<OpenTask | null> {
+  try {
+    const open = await listOpenTasks(deps.db, { after, limit: LOOKED_AT });
+    for (let at = 0; at < open.length; at += AT_ONCE) {
+      await Promise.all(open.slice(at, at + AT_ONCE).map((task) => lookAt(deps, task)));
+    }
+    return open.length < LOOKED_AT ? null : (open.at(-1) ?? null);
+  } catch (error) {
+    deps.logger.warn({ reason: errorMessage(error) }, 'tasks could not be looked at');
+    return after;
+  }
+}
+
+async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
+  if (deps.now() - seen.updated_at < SILENT_MS) return;
+  try {
+    const how = await endOf(deps, seen);
+    if (how === null) return;
+    const lost = await recordLostTask(deps.db, { seen, how, now: deps.now() });
+    if (lost === null) return;
+    deps.logger.warn({ task: seen.id, how }, 'a task failed: its workflow is over');
+    for (const id of lost.dependents) {
+      await callEngine(deps.engine, (client) =>
+        tellWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded),
+      );
+    }
+  } catch (error) {
+    // What one of them has to say must not keep the others from being looked at.
+    deps.logger.warn({ task: seen.id, reason: errorMessage(error) }, 'a task was not looked at');
+  }
+}
+
+/** How a task's workflow ended, by its newest run; null while it runs. */
+async function endOf(deps: Deps, { workflow_id: workflowId }: OpenTask): Promise<string | null> {
+  try {
+    const { status } = await callEngine(
+      deps.engine,
+      (client) => client.workflow.getHandle(workflowId).describe(),
+      DESCRIBE_MS,
+    );
+    return status.name === 'RUNNING' ? null : `ended as ${status.name.toLowerCase()}`;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return 'is gone';
+    throw error;
+  }
+}
+
+async function removeWhatIsOld(deps: Deps): Promise<void> {
+  try {
+    const done = await retain(deps);
+    if (done.output + done.expired + done.removed > 0) deps.logger.info(done, 'what is old was removed');
+  } catch (error) {
+    deps.logger.warn({ reason: errorMessage(error) }, 'what is old could not be removed');
+  }
+}

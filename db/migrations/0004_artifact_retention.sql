@@ -1,0 +1,2 @@
+ALTER TABLE "runtime_artifacts" ADD COLUMN "bytes_removed_at" bigint;--> statement-breakpoint
+CREATE INDEX "runtime_artifacts_to_remove" ON "runtime_artifacts" USING btree ("sha256") WHERE expired_at is not null and bytes_removed_at is null;
