@@ -4,5 +4,13 @@
  */
 export function readable(text: string, most: number): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ');
-  return line.length <= most ? line : `${line.slice(0, most)} …`;
+  // Half of a surrogate pair, where it was cut or came so, is no text that jsonb takes.
+  return (line.length <= most ? line : `${line.slice(0, most)} …`).toWellFormed();
+}
+
+/** A value whose texts PostgreSQL's jsonb takes: it has no NUL. */
+export function withoutNul<T>(value: T): T {
+  const clean = (_key: string, part: unknown): unknown =>
+    typeof part === 'string' ? part.replaceAll('\0', '') : part;
+  return JSON.parse(JSON.stringify(value), clean) as T;
 }

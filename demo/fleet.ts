@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -71,7 +72,10 @@ export async function startMachine(
       HOME: machine.home,
       LOG_LEVEL: env['LOG_LEVEL'] ?? 'info',
       MEMBRIDGE_SERVER_URL: control.url,
-      MEMBRIDGE_ENROL_TOKEN: await control.enrolmentToken(machine.id),
+      // Once enrolled it needs none, also to start again while the control plane is away.
+      ...(existsSync(join(machine.home, '.membridge', 'agent.json'))
+        ? {}
+        : { MEMBRIDGE_ENROL_TOKEN: await control.enrolmentToken(machine.id) }),
       MEMBRIDGE_NODE_ID: machine.id,
       MEMBRIDGE_AGENT_PORT: String(port),
       MEMBRIDGE_AGENT_DATA_DIR: join(machine.home, '.membridge'),

@@ -42,7 +42,7 @@ export const taskRoutes = [
     body: CreateTask,
     status: 201,
     response: Task,
-    errors: { 404: 'There is no such node', 409: 'The Idempotency-Key was used for another task' },
+    errors: { 409: 'The Idempotency-Key was used for another task' },
     handle: async ({ body, caller, req }, deps) => {
       const making = { by: nameOf(caller), key: idempotencyKey(req), scheduleId: null };
       return (await makeTask(deps, body, making)).task;
@@ -59,6 +59,7 @@ export const taskRoutes = [
     body: CreateBatch,
     status: 201,
     response: z.strictObject({ tasks: z.array(Task) }),
+    errors: { 409: 'The Idempotency-Key was used for another batch' },
     handle: async ({ body, caller, req }, deps) => ({
       tasks: await makeBatch(deps, body, { by: nameOf(caller), key: idempotencyKey(req) }),
     }),

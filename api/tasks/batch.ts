@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks.ts';
+import { findExistingTasks } from '../../db/queries/find-tasks.ts';
 import type { Deps } from '../deps.ts';
 import { badField, invalidInput } from '../problems.ts';
-import { makeTask, taskIdOfKey } from './create.ts';
+import { checkReferences, makeTask, taskIdOfKey } from './create.ts';
 
 /**
  * Makes tasks that may depend on each other. Everything is checked first; should the engine go away half-way, what was made stays, and
@@ -35,6 +36,15 @@ export async function makeBatch(
     }
     throw invalidInput(at, parsed.error);
   });
+  // Of a repeated request: what was made stays made, whatever has become of what it named.
+  const before = new Set(
+    await findExistingTasks(deps.db, { ids: bodies.map((_, index) => taskIdOfKey(keyOf(index))) }),
+  );
+  const ids = new Set(idOfRef.values());
+  for (const [index, body] of bodies.entries()) {
+    if (before.has(taskIdOfKey(keyOf(index)))) continue;
+    await checkReferences(deps, body, { at: `tasks.${index}.`, made: ids });
+  }
   const made: Task[] = [];
   for (const [index, body] of bodies.entries()) {
     made.push((await makeTask(deps, body, { by, key: keyOf(index), scheduleId: null })).task);

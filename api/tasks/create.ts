@@ -5,14 +5,14 @@ import type { LlmTaskInput, TaskSpec } from '../../contract/task-workflow.ts';
 import type { CreateTask, Task, TaskPolicy } from '../../contract/tasks.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { findExistingTasks, getTaskRow } from '../../db/queries/find-tasks.ts';
+import { getNode } from '../../db/queries/get-node.ts';
 import { getProject } from '../../db/queries/list-projects.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import { acceptTask } from '../../engine/task-workflows.ts';
 import { putBlob } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
-import { needNode } from '../not-found.ts';
-import { badField } from '../problems.ts';
+import { badField as badFieldOf } from '../problems.ts';
 import { showTask } from './show.ts';
 
 /** Who makes a task, and how a repeated request is known. */
@@ -67,18 +67,29 @@ function repeated(deps: MakingDeps, row: TaskRow, hash: string, key: string): Ta
   );
 }
 
-/** What a schema cannot know: whether what the body names is there. */
-async function checkReferences(deps: MakingDeps, body: CreateTask): Promise<void> {
+/**
+ * What a schema cannot know: whether what the body names is there.
+ * @param among.at where the body is in what was sent; among.made tasks that are there by the time this one is made
+ * @throws MembridgeError bad_request naming the field
+ */
+export async function checkReferences(
+  deps: MakingDeps,
+  body: CreateTask,
+  among: { at: string; made: ReadonlySet<string> } = { at: '', made: new Set() },
+): Promise<void> {
   const { project_id: projectId, worker_id: worker, depends_on: dependsOn } = body;
+  const badField = (field: string, problem: string) => badFieldOf(`${among.at}${field}`, problem);
   if (projectId !== undefined && (await getProject(deps.db, { id: projectId })) === null) {
     throw badField('project_id', `there is no project ${projectId}`);
   }
   if (body.artifact_type === PROPOSAL_TYPE && projectId === undefined) {
     throw badField('project_id', `is needed: a ${PROPOSAL_TYPE} is for a project`);
   }
-  if (worker !== undefined) await needNode(deps as Deps, worker);
+  if (worker !== undefined && (await getNode(deps.db, { id: worker, now: deps.now() })) === null) {
+    throw badField('worker_id', `there is no node ${worker}`);
+  }
   const known = new Set(await findExistingTasks(deps.db, { ids: dependsOn }));
-  const missing = dependsOn.find((id) => !known.has(id));
+  const missing = dependsOn.find((id) => !known.has(id) && !among.made.has(id));
   if (missing !== undefined) throw badField('depends_on', `there is no task ${missing}`);
 }
 
@@ -94,7 +105,6 @@ async function inputOf(
     state: null,
     createdBy: made.by,
     row: {
-      prompt: body.prompt,
       policy: body.policy,
       webhookUrl: body.webhook_url ?? null,
       scheduleId: made.scheduleId,
@@ -199,7 +209,6 @@ export async function resumedInput(deps: Pick<MakingDeps, 'store'>, row: TaskRow
     },
     createdBy: row.created_by,
     row: {
-      prompt: row.prompt,
       policy: row.policy,
       webhookUrl: row.webhook_url,
       scheduleId: row.schedule_id,

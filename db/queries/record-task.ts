@@ -5,7 +5,7 @@ import type { ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { ENDED, type TaskPolicy } from '../../contract/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { readable, withoutNul } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { addEvents, lockEvents } from './emit-events.ts';
@@ -15,6 +15,8 @@ import { recordAudit } from './record-audit.ts';
 
 /** Characters of an error that are kept. */
 const LONGEST = 2_000;
+/** What an integer of PostgreSQL holds. */
+const MOST_TOKENS = 2_147_483_647;
 
 export interface TaskRecordInput {
   readonly spec: TaskSpec;
@@ -23,7 +25,7 @@ export interface TaskRecordInput {
   readonly workflowId: string;
   readonly runId: string;
   /** What only the row of a new task needs; null when it is there. */
-  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
+  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string; readonly prompt: string }) | null;
   /** What a completed task proposes. */
   readonly proposal?: ProposalContent | undefined;
 }
@@ -200,7 +202,7 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
     bytes: artifact.bytes,
     finalized: true,
     entity_refs: [],
-    tags: [...artifact.tags],
+    tags: withoutNul([...artifact.tags]),
     created_at: at,
   }));
   if (made.length > 0) await tx.insert(runtimeArtifacts).values(made).onConflictDoNothing();
@@ -218,12 +220,13 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       error_code: error?.code ?? null,
       error_message: error === null ? null : readable(error.message, LONGEST),
       duration_ms: report.durationMs,
-      usage,
+      usage: { ...usage, model: usage.model === null ? null : readable(usage.model, LONGEST) },
       cost_usd: usage.costUsd ?? 0,
-      tokens: (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0),
+      tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
       context_id: spec.contextId,
       project_id: spec.projectId,
-      notes: report.notes,
+      // Whatever a program said must not keep the task from being recorded.
+      notes: report.notes.map((note) => readable(note, LONGEST)),
       completed_at: at,
     })
     .onConflictDoNothing();
