@@ -7,10 +7,3 @@ export function readable(text: string, most: number): string {
   // Half of a surrogate pair, where it was cut or came so, is no text that jsonb takes.
   return (line.length <= most ? line : `${line.slice(0, most)} …`).toWellFormed();
 }
-
-/** A value whose texts PostgreSQL's jsonb takes: it has no NUL. */
-export function withoutNul<T>(value: T): T {
-  const clean = (_key: string, part: unknown): unknown =>
-    typeof part === 'string' ? part.replaceAll('\0', '') : part;
-  return JSON.parse(JSON.stringify(value), clean) as T;
-}

@@ -9,6 +9,8 @@ import { startNodeProcess } from '../stack/node-process.ts';
 import type { Service } from '../stack/service.ts';
 import type { Machine } from './machines.ts';
 
+const Made = z.object({ id: z.string() });
+
 /** The control plane as the demo uses it: by its API alone. */
 export class ControlPlane {
   readonly url: string;
@@ -34,6 +36,11 @@ export class ControlPlane {
 
   async jobs(): Promise<Job[]> {
     return z.array(Job).parse(await this.#call('GET', '/api/membridge/jobs?limit=200'));
+  }
+
+  /** Makes a task. @returns its id */
+  async makeTask(task: Record<string, unknown>): Promise<string> {
+    return Made.parse(await this.#call('POST', '/api/runtime/llm-tasks', task)).id;
   }
 
   async #call(method: string, path: string, body?: unknown): Promise<unknown> {

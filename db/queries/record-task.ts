@@ -5,7 +5,7 @@ import type { ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { ENDED, type TaskPolicy } from '../../contract/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
-import { readable, withoutNul } from '../readable.ts';
+import { readable } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { addEvents, lockEvents } from './emit-events.ts';
@@ -202,7 +202,7 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
     bytes: artifact.bytes,
     finalized: true,
     entity_refs: [],
-    tags: withoutNul([...artifact.tags]),
+    tags: [...artifact.tags],
     created_at: at,
   }));
   if (made.length > 0) await tx.insert(runtimeArtifacts).values(made).onConflictDoNothing();
