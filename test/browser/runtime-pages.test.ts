@@ -51,7 +51,7 @@ test('the overview follows leases and runs, and a node is drained after asking',
   await see(page, 'leases-empty');
   await see(page, 'runs-empty');
   await see(page, 'stat-nodes', '1 / 1');
-  await see(page, 'task-node-laptop', '0 / 2 busy');
+  await see(page, 'task-node-laptop', '0 of 2 busy');
   await see(page, 'task-node-laptop', 'gpu');
   await see(page, 'slots-note', '1 node takes tasks, 2 slots');
 
@@ -107,7 +107,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await page.goto(`${fleet.url}/runtime/proposals/${patch}`);
   const row = (kind: string) => page.getByTestId('diff').locator(`tr[data-kind="${kind}"]`).innerText();
   expect((await row('removed')).split(/\s+/).slice(0, 3)).toEqual(['2', '−', 'return']);
-  expect((await row('added')).split(/\s+/).slice(0, 3)).toEqual(['2', '+', 'return']);
+  expect((await row('added')).trim().split(/\s+/).slice(0, 3)).toEqual(['2', '+', 'return']);
   await see(page, 'proposal-expected', 'aaaaaaaa');
   await click(page, 'proposal-approve');
   expect(await page.getByTestId('approve-version').inputValue()).toBe(COMMIT);

@@ -6,7 +6,7 @@ const PATCH = `diff --git a/src/checkout.ts b/src/checkout.ts
 index 3f1c2aa..9be04d1 100644
 --- a/src/checkout.ts
 +++ b/src/checkout.ts
-@@ -12,9 +12,13 @@ import { Cart } from './cart.ts';
+@@ -12,9 +12,12 @@ import { Cart } from './cart.ts';
  /** What a cart costs, in cents. */
  export function total(cart: Cart): number {
    let sum = 0;

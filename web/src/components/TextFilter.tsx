@@ -12,6 +12,7 @@ export function TextFilter(props: {
   value: string | undefined;
   onChange: (value: string | undefined) => void;
   maxLength: number;
+  className?: string | undefined;
   testId: string;
 }) {
   const [typed, setTyped] = useTyped(props.value ?? '', (text) =>
@@ -26,6 +27,7 @@ export function TextFilter(props: {
       value={typed}
       onChange={(event) => setTyped(event.currentTarget.value)}
       maxLength={props.maxLength}
+      className={props.className}
       spellCheck={false}
       data-testid={props.testId}
     />

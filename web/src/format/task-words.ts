@@ -76,6 +76,11 @@ export function possible(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requ
   };
 }
 
+/** Words of the API with a capital at their beginning, for where they stand alone. */
+export function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 const characters = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** The beginning of a prompt on one line. @param length characters at most, with the ellipsis */
@@ -98,7 +103,7 @@ export function brief(prompt: string, length = 60): string {
 /** An action of the audit log as people say it: `lease_expired` is "Lease expired". */
 export function actionWords({ action }: Pick<AuditLog, 'action'>): string {
   const words = action.replaceAll('_', ' ').trim();
-  return words === '' ? action : words.charAt(0).toUpperCase() + words.slice(1);
+  return words === '' ? action : sentence(words);
 }
 
 /** The kinds of things that the audit log tells of. */

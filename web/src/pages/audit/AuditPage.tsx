@@ -26,6 +26,13 @@ const COLUMNS = [
   { name: 'Detail' },
   { name: 'Belongs to' },
 ] as const;
+const NO_FILTER: AuditSearch = {
+  action: undefined,
+  entity: undefined,
+  id: undefined,
+  actor: undefined,
+  correlation: undefined,
+};
 const KINDS = Object.entries(ENTITIES).map(([value, label]) => ({ value, label }));
 
 /** What was done, by whom and why: found by what is asked, and taken away as a file. */
@@ -139,27 +146,17 @@ function Filters(props: {
       {text('id', 'Id', 'of the task, node, …')}
       {text('actor', 'Who', 'page, api, laptop')}
       {text('correlation', 'Belongs to', 'task_… or a request')}
-      <Button
-        variant="subtle"
-        color="gray"
-        size="xs"
-        disabled={Object.values(search).every((value) => value === undefined)}
-        onClick={() =>
-          onChange(
-            {
-              action: undefined,
-              entity: undefined,
-              id: undefined,
-              actor: undefined,
-              correlation: undefined,
-            },
-            false,
-          )
-        }
-        data-testid="audit-clear"
-      >
-        Clear filters
-      </Button>
+      {Object.values(search).some((value) => value !== undefined) && (
+        <Button
+          variant="subtle"
+          color="gray"
+          size="xs"
+          onClick={() => onChange(NO_FILTER, false)}
+          data-testid="audit-clear"
+        >
+          Clear filters
+        </Button>
+      )}
     </div>
   );
 }

@@ -5,6 +5,7 @@ import type { Node } from '../../../../contract/nodes.ts';
 import { keys } from '../../api/keys.ts';
 import { nodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';
+import { activeLeasesQuery } from '../../api/task-queries.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { NodeName } from '../../components/NodeName.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
@@ -30,6 +31,7 @@ const COLUMNS = [
 /** The nodes that have a program to run tasks with, how busy they are, and whether they take more. */
 export function TaskNodes() {
   const { data, error, isPending, refetch } = useQuery(nodesQuery);
+  const leases = useQuery(activeLeasesQuery).data;
   const now = useNow();
   const runners = (data ?? [])
     .filter(({ capabilities, drained }) => capabilities.claude_cli || drained)
@@ -60,7 +62,15 @@ export function TaskNodes() {
       {shown.length > 0 && (
         <Table label="Nodes that run tasks" columns={COLUMNS} testId="task-nodes-table">
           {shown.map((node) => (
-            <NodeRow key={node.id} node={node} />
+            <NodeRow
+              key={node.id}
+              node={node}
+              // What it reported last, or leases that are newer than that.
+              busy={Math.max(
+                node.active_leases,
+                leases?.filter(({ worker_id }) => worker_id === node.id).length ?? 0,
+              )}
+            />
           ))}
         </Table>
       )}
@@ -69,9 +79,9 @@ export function TaskNodes() {
   );
 }
 
-function NodeRow({ node }: { node: Node }) {
+function NodeRow({ node, busy }: { node: Node; busy: number }) {
   const now = useNow();
-  const { id, drained, active_leases: busy, capabilities } = node;
+  const { id, drained, capabilities } = node;
   return (
     <tr data-testid={`task-node-${id}`} data-drained={drained}>
       <td>
@@ -80,21 +90,23 @@ function NodeRow({ node }: { node: Node }) {
         </NodeName>
       </td>
       <td data-align="end" className={tasks.short} data-testid={`task-node-slots-${id}`}>
-        {busy} / {capabilities.max_concurrency} busy
+        {busy} of {capabilities.max_concurrency} busy
       </td>
       <td>
         <Tags tags={capabilities.labels} />
       </td>
       <td data-align="end">
-        <Drain node={node} />
+        <div className={tasks.actions}>
+          <Drain node={node} busy={busy} />
+        </div>
       </td>
     </tr>
   );
 }
 
 /** Has a node take no more tasks, after asking; or has it take them again. */
-function Drain({ node }: { node: Node }) {
-  const { id, drained, active_leases: busy } = node;
+function Drain({ node, busy }: { node: Node; busy: number }) {
+  const { id, drained } = node;
   const [asking, setAsking] = useState(false);
   const cache = useQueryClient();
   const drain = useMutation({

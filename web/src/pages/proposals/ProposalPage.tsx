@@ -13,7 +13,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { shortCommit } from '../../format/project-words.ts';
-import { PROPOSAL_STATUSES } from '../../format/task-words.ts';
+import { PROPOSAL_STATUSES, sentence } from '../../format/task-words.ts';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
 import { Decide } from './Decide.tsx';
 import { Diff } from './Diff.tsx';
@@ -62,7 +62,7 @@ function Detail({ proposal }: { proposal: ShownProposal }) {
               className={`${styles.detail} ${proposal.status === 'failed' ? styles.bad : 'dim'}`}
               data-testid="proposal-detail"
             >
-              {proposal.detail} {proposal.error_code !== null && <code>{proposal.error_code}</code>}
+              {sentence(proposal.detail)} {proposal.error_code !== null && <code>{proposal.error_code}</code>}
             </p>
           )}
         </div>

@@ -70,6 +70,16 @@ describe('a unified diff', () => {
     ]);
   });
 
+  it('with a miscounted hunk still begins the next file where git’s line does', () => {
+    const files = readDiff(
+      'diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,9 +1,9 @@\n-x\n+y\ndiff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1 +1 @@\n-x\n+z\n',
+    );
+    expect(files.map(({ path, added, removed }) => [path, added, removed])).toEqual([
+      ['a', 1, 1],
+      ['b', 1, 1],
+    ]);
+  });
+
   it('that is none is shown all the same', () => {
     expect(readDiff('no diff at all\n').map(drawn)).toEqual([['note - - no diff at all']]);
   });

@@ -73,6 +73,8 @@ export function readDiff(text: string): DiffFile[] {
         restAfter -= 1;
         continue;
       }
+      // Programs miscount: what cannot be a line of a hunk ends it, whatever its head promised.
+      if (sign !== '\\') [restBefore, restAfter] = [0, 0];
     }
     const hunk = HUNK.exec(line);
     if (hunk !== null) {

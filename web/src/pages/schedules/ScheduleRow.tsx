@@ -60,7 +60,9 @@ export function ScheduleRow({ schedule }: { schedule: TaskSchedule }) {
         />
       </td>
       <td data-align="end">
-        <DeleteSchedule schedule={schedule} />
+        <div className={styles.actions}>
+          <DeleteSchedule schedule={schedule} />
+        </div>
       </td>
     </tr>
   );

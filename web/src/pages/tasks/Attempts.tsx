@@ -74,7 +74,8 @@ function Attempt({ lease, result }: { lease: Lease; result: TaskResult | null })
               ends <Expires lease={lease} testId={`attempt-expires-${epoch}`} />
             </>
           ) : (
-            (result?.error_message ?? lease.end_reason)
+            // That it is completed is said already.
+            !good && (result?.error_message ?? lease.end_reason)
           )}
         </span>
       </td>

@@ -1,6 +1,6 @@
 import { Button, Select } from '@mantine/core';
 import { IconArrowDown } from '@tabler/icons-react';
-import { memo, useLayoutEffect, useRef, useState } from 'react';
+import { memo, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import type { Task } from '../../../../contract/tasks.ts';
 import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
@@ -25,6 +25,7 @@ const STATES: Record<OutputState, { label: string; tone: Tone }> = {
 export function Output({ task }: { task: Task }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const epoch = chosen ?? task.epoch;
+  const isOver = epoch < task.epoch || isEnded(task);
   if (task.epoch === 0) return null;
   const attempts = Array.from({ length: task.epoch }, (_, index) => ({
     value: String(task.epoch - index),
@@ -33,9 +34,10 @@ export function Output({ task }: { task: Task }) {
   return (
     <OutputOfAttempt
       // Another attempt, and one that goes on after its end was told, begins anew.
-      key={`${epoch} ${epoch === task.epoch && !isEnded(task)}`}
+      key={`${epoch} ${isOver}`}
       task={task.id}
       epoch={epoch}
+      isOver={isOver}
       choice={
         task.epoch > 1 && (
           <Select
@@ -54,7 +56,8 @@ export function Output({ task }: { task: Task }) {
   );
 }
 
-function OutputOfAttempt(props: { task: string; epoch: number; choice: React.ReactNode }) {
+function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; choice: ReactNode }) {
+  const { isOver } = props;
   const { view, state } = useOutput(props.task, props.epoch);
   const { lines, cut } = view;
   const box = useRef<HTMLDivElement>(null);
@@ -69,7 +72,8 @@ function OutputOfAttempt(props: { task: string; epoch: number; choice: React.Rea
     if (element === null) return;
     setFollowing(element.scrollHeight - element.scrollTop - element.clientHeight <= NEAR);
   };
-  const { label, tone } = STATES[state];
+  // All of it comes at once, and the server still waits for a straggler.
+  const { label, tone } = STATES[isOver && state === 'live' ? 'ended' : state];
   const errors = lines.some(({ stream }) => stream === 'stderr');
   return (
     <Panel
@@ -93,7 +97,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; choice: React.Rea
       )}
       {lines.length === 0 ? (
         <p className={styles.none} data-testid="output-none">
-          {state === 'ended' ? NOTHING : 'Nothing was written yet.'}
+          {state === 'ended' ? NOTHING : isOver ? 'Loading what it wrote…' : 'Nothing was written yet.'}
         </p>
       ) : (
         <div className={styles.frame}>
@@ -122,7 +126,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; choice: React.Rea
               onClick={() => setFollowing(true)}
               data-testid="output-follow"
             >
-              {state === 'ended' ? 'To the end' : 'Follow'}
+              {isOver ? 'To the end' : 'Follow'}
             </Button>
           )}
         </div>

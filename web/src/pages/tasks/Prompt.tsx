@@ -63,7 +63,7 @@ export function Text(props: { text: string; label: string; folded?: boolean; tes
       data-folded={folded}
       aria-label={props.label}
       // A scrollable region must be reachable by keyboard.
-      {...(folded ? {} : { role: 'region', tabIndex: 0 })}
+      {...(folded ? {} : { role: 'group', tabIndex: 0 })}
       data-testid={props.testId}
     >
       {props.text}

@@ -70,16 +70,17 @@ export function TaskFilters(props: {
       )}
       {text('pool', 'Pool', 64)}
       {text('tag', 'Tag', 64)}
-      <Button
-        variant="subtle"
-        color="gray"
-        size="xs"
-        disabled={usedFields(search) === 0}
-        onClick={() => onChange(Object.fromEntries(FIELDS.map((field) => [field, undefined])), false)}
-        data-testid="tasks-clear"
-      >
-        Clear filters
-      </Button>
+      {usedFields(search) > 0 && (
+        <Button
+          variant="subtle"
+          color="gray"
+          size="xs"
+          onClick={() => onChange(Object.fromEntries(FIELDS.map((field) => [field, undefined])), false)}
+          data-testid="tasks-clear"
+        >
+          Clear filters
+        </Button>
+      )}
     </div>
   );
 }

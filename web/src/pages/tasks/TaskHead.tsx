@@ -3,7 +3,7 @@ import type { Task } from '../../../../contract/tasks.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { History } from '../../components/History.tsx';
 import { Status } from '../../components/Status.tsx';
-import { brief, TASK_STATUS_HELP, taskWords } from '../../format/task-words.ts';
+import { brief, sentence, TASK_STATUS_HELP, taskWords } from '../../format/task-words.ts';
 import { LeaseClock } from './LeaseClock.tsx';
 import { TaskButtons } from './TaskButtons.tsx';
 import styles from './TaskPage.module.css';
@@ -33,7 +33,7 @@ export function TaskHead({ task, lease }: { task: Task; lease: Lease | null }) {
             </>
           )}
         </div>
-        <Now task={task} />
+        <Now task={task} hasLease={lease !== null} />
         {lease !== null && <LeaseClock lease={lease} />}
       </div>
       <div className={styles.actions}>
@@ -44,13 +44,13 @@ export function TaskHead({ task, lease }: { task: Task; lease: Lease | null }) {
 }
 
 /** What it waits for, or what happened last. */
-function Now({ task }: { task: Task }) {
+function Now({ task, hasLease }: { task: Task; hasLease: boolean }) {
   const { waiting, error_code: code, error_message: error, detail } = task;
   if (waiting !== null) {
     const { reason, position } = waiting;
     return (
       <p className={styles.now} role="status" data-testid="task-waiting">
-        {reason.charAt(0).toUpperCase() + reason.slice(1)}
+        {sentence(reason)}
         {position !== null && <span className="dim"> · number {position} in line</span>}
       </p>
     );
@@ -62,10 +62,11 @@ function Now({ task }: { task: Task }) {
       </p>
     );
   }
-  if (detail === '') return null;
+  // Who has it stands beside its lease.
+  if (detail === '' || (hasLease && task.cancel_requested_at === null)) return null;
   return (
     <p className={`${styles.now} dim`} data-testid="task-detail">
-      {detail}
+      {sentence(detail)}
     </p>
   );
 }

@@ -2,7 +2,8 @@ import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import type { Task } from '../../../../contract/tasks.ts';
 import { Ago } from '../../components/Ago.tsx';
-import { brief } from '../../format/task-words.ts';
+import { Status } from '../../components/Status.tsx';
+import { brief, taskWords } from '../../format/task-words.ts';
 import { RowButtons } from './TaskButtons.tsx';
 import styles from './Tasks.module.css';
 import { TaskStatusWords } from './TaskStatusWords.tsx';
@@ -10,6 +11,7 @@ import { TaskStatusWords } from './TaskStatusWords.tsx';
 /** One task of the list. Drawn anew only when the task changed. */
 export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
   const { id } = task;
+  const { tone, label } = taskWords(task);
   return (
     <tr data-testid={`task-row-${id}`} data-status={task.status}>
       <td>
@@ -21,6 +23,10 @@ export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
         >
           {id}
         </Link>
+        {/* The same as in its column, for the eye alone. */}
+        <span className={styles.narrow} aria-hidden>
+          <Status tone={tone}>{label}</Status>
+        </span>
       </td>
       <td>
         <div className={styles.agent} title={task.agent_slug}>

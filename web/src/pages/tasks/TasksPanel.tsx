@@ -54,6 +54,7 @@ export function TasksPanel(props: {
             label="Search tasks"
             seen={false}
             placeholder="Prompt, id, context, agent"
+            className={styles.search}
             icon={<IconSearch size={14} aria-hidden />}
             value={search.search}
             onChange={(text) => onChange({ search: text }, true)}
