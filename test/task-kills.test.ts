@@ -152,10 +152,10 @@ describe.each(PARTS)('%s is killed and started again', (name, which) => {
 });
 
 /** Stops a part without its connections hearing of it, as a network that hangs would. */
-async function whilePaused(service: Service, work: () => Promise<void>): Promise<void> {
+async function whilePaused<T>(service: Service, work: () => Promise<T>): Promise<T> {
   process.kill(service.pid, 'SIGSTOP');
   try {
-    await work();
+    return await work();
   } finally {
     process.kill(service.pid, 'SIGCONT');
   }
@@ -208,11 +208,11 @@ describe('a worker over HTTP that completes', () => {
   it('while MinIO hangs has task, result and artifact recorded together when it is back', async () => {
     const id = await make('p', { auto_dispatch: false });
     const lease = await tasks.lease(id);
-    let completing: Promise<Answer> | null = null;
-    await whilePaused(part('minio'), async () => {
-      completing = tasks.post(id, 'complete', { ...lease, status: 'success', output: 'in one step' });
+    const [completing] = await whilePaused(part('minio'), async () => {
+      const asked = tasks.post(id, 'complete', { ...lease, status: 'success', output: 'in one step' });
       await sleep(1_000);
       await nothingYet(id);
+      return [asked] as const;
     });
     expect(await completing).toMatchObject({ status: 200 });
     await expectOnce(id, 'in one step');
