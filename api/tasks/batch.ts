@@ -1,3 +1,4 @@
+import { whyNoWebhook } from '../../activities/control/webhook-address.ts';
 import { randomBytes } from 'node:crypto';
 import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks.ts';
 import type { Deps } from '../deps.ts';
@@ -25,6 +26,9 @@ export async function makeBatch(
       idOfRef.set(ref, taskIdOfKey(keyOf(index)));
     }
     const parsed = CreateTask.safeParse({ ...given, depends_on: dependsOn });
+    const url = parsed.data?.webhook_url;
+    const refusal = url === undefined ? null : whyNoWebhook(url, deps.config.webhookHosts);
+    if (refusal !== null) throw badField(`${at}.webhook_url`, refusal);
     if (parsed.success) return parsed.data;
     const isReference = parsed.error.issues.some((issue) => issue.path[0] === 'depends_on');
     if (isReference) {

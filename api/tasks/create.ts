@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { whyNoWebhook } from '../../activities/control/webhook-address.ts';
 import { INLINE_BYTES, type PromptSource } from '../../contract/runs.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import type { LlmTaskInput, TaskSpec } from '../../contract/task-workflow.ts';
@@ -76,6 +77,9 @@ async function checkReferences(deps: MakingDeps, body: CreateTask): Promise<void
   if (body.artifact_type === PROPOSAL_TYPE && projectId === undefined) {
     throw badField('project_id', `is needed: a ${PROPOSAL_TYPE} is for a project`);
   }
+  const refusal =
+    body.webhook_url === undefined ? null : whyNoWebhook(body.webhook_url, deps.config.webhookHosts);
+  if (refusal !== null) throw badField('webhook_url', refusal);
   if (worker !== undefined) await needNode(deps as Deps, worker);
   const known = new Set(await findExistingTasks(deps.db, { ids: dependsOn }));
   const missing = dependsOn.find((id) => !known.has(id));
