@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { arch, hostname, release, type } from 'node:os';
+import { join } from 'node:path';
 import express, { type Request, type Response } from 'express';
 import { z } from 'zod';
 import { canonicalId } from '../contract/canonical-id.ts';
@@ -15,6 +16,7 @@ import { AGENT_VERSION } from './facts.ts';
 import { answerError } from './problems.ts';
 import { cloneByHttp, reposByHttp } from './projects.ts';
 import { readRegistry, registerProject } from './registry.ts';
+import { listSessions, readSession } from '../runner/sessions.ts';
 import { serveCall } from './serve-call.ts';
 
 /** A sync over HTTP is waited for this long, in milliseconds (the original's limit). */
@@ -31,6 +33,7 @@ const RegisterBody = z.strictObject({
   path: z.string().max(4_096).optional(),
   notes: z.string().max(4_096).optional(),
 });
+const SessionParams = z.object({ context: z.string().min(1).max(256) });
 const ProjectQuery = z.object({ project: ProjectName.optional() });
 
 /** Opens the agent's HTTP on its address. @throws Error naming MEMBRIDGE_AGENT_PORT when the port is taken */
@@ -110,6 +113,16 @@ export function createAgentApp(agent: Agent): express.Express {
   });
   app.get('/repos', async (_request: Request, response: Response) => {
     response.json(await reposByHttp(config));
+  });
+
+  app.get('/sessions', async (_request: Request, response: Response) => {
+    response.json(await listSessions(join(config.dataDir, 'sessions')));
+  });
+  app.get('/sessions/:context', async (request: Request, response: Response) => {
+    const { context } = SessionParams.parse(request.params);
+    const session = await readSession(join(config.dataDir, 'sessions'), context);
+    if (session === null) throw new MembridgeError('not_found', `There is no session of context ${context}.`);
+    response.json(session);
   });
 
   const doctor = async (_request: Request, response: Response): Promise<void> => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NodeId } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, NodeId, isStorable } from './primitives.ts';
 import { Usage } from './runs.ts';
 
 /** How a lease stands; the original's words. `failed`: its worker said so. */
@@ -64,14 +64,14 @@ export const CompleteTask = z.strictObject({
     .strictObject({
       duration_ms: z.number().nonnegative().default(0),
       tokens_used: z.number().int().nonnegative().nullish(),
-      cost_usd: z.number().nonnegative().nullish(),
+      cost_usd: z.number().nonnegative().max(1_000_000).nullish(),
     })
     .prefault({}),
   artifact_type: z
     .string()
     .regex(/^[A-Z][A-Z0-9_]{0,63}$/, 'must be capital letters, digits and "_"')
     .optional(),
-  artifact_tags: z.array(z.string().min(1).max(64)).max(32).default([]),
+  artifact_tags: z.array(z.string().min(1).max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
 });
 export type CompleteTask = z.infer<typeof CompleteTask>;
 

@@ -61,3 +61,6 @@ export const MESSAGES = {
   dependencyEnded: 'dependencyEnded',
   approveProposal: 'approveProposal',
 } as const;
+
+/** Statuses of a task in which nothing more happens by itself. */
+export const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'dead', 'cancelled']);

@@ -3,6 +3,15 @@ import { z } from 'zod';
 /** A moment as epoch milliseconds: the only form of time in the API and in PostgreSQL. */
 export const EpochMs = z.number().int().nonnegative();
 
+/**
+ * Whether PostgreSQL can hold a text as it is: its text has no NUL, and its jsonb no half of a surrogate pair. What it cannot hold must
+ * be refused where it comes in: a workflow that is to record it would never get on.
+ */
+export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
+
+/** What is said of a text that is not. */
+export const NOT_STORABLE = 'must not contain U+0000 or half of a surrogate pair';
+
 /** The original's canonical id: the first 16 hex digits of SHA-256 of the project id. */
 export const CanonicalId = z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits');
 

@@ -155,7 +155,6 @@ export interface LlmTaskInput {
   readonly createdBy: string;
   /** What only PostgreSQL needs to know of a new task. */
   readonly row: {
-    readonly prompt: string;
     readonly policy: unknown;
     readonly webhookUrl: string | null;
     readonly scheduleId: string | null;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NodeId } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, NodeId, isStorable } from './primitives.ts';
 import { CronExpression } from './projects.ts';
 
 /**
@@ -9,8 +9,7 @@ import { CronExpression } from './projects.ts';
 export const TaskStatus = z.enum(['queued', 'leased', 'running', 'completed', 'failed', 'dead', 'cancelled']);
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
-/** Statuses in which nothing more happens by itself. */
-export const ENDED: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'dead', 'cancelled']);
+export { ENDED } from './names.ts';
 
 /** What a task may use. The original's two, and ours. */
 export const TaskPolicy = z.strictObject({
@@ -28,6 +27,9 @@ export type TaskPolicy = z.infer<typeof TaskPolicy>;
 
 /** Characters that a prompt may have: the whole body may have a megabyte. */
 const PROMPT_CHARS = 400_000;
+
+/** The latest `not_before`, epoch ms: the engine cannot wait for longer than some thousand years. */
+const LATEST = Date.UTC(2100, 0, 1);
 
 /** The name of a pool: a label that nodes have. */
 export const Label = z
@@ -59,8 +61,8 @@ export const CreateTask = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'must be 1 to 128 letters, digits, "_", "." or "-"')
     .default('default'),
-  prompt: z.string().min(1).max(PROMPT_CHARS),
-  context_hints: z.array(z.string().min(1).max(1_024)).max(64).default([]),
+  prompt: z.string().min(1).max(PROMPT_CHARS).refine(isStorable, NOT_STORABLE),
+  context_hints: z.array(z.string().min(1).max(1_024).refine(isStorable, NOT_STORABLE)).max(64).default([]),
   policy: TaskPolicy.prefault({}),
   desired_format: z.enum(['json', 'text']).default('text'),
   max_attempts: z.number().int().min(1).max(10).default(3),
@@ -71,13 +73,16 @@ export const CreateTask = z.strictObject({
   /** Only this node. */
   worker_id: NodeId.optional(),
   /** The managed project in whose clone it runs. */
-  project_id: z.string().max(64).optional(),
+  project_id: z.string().max(64).refine(isStorable, NOT_STORABLE).optional(),
   /** 1 goes first, 5 last. */
   priority: z.number().int().min(1).max(5).default(DEFAULT_PRIORITY),
   /** Tasks of one priority take turns by this; the agent and project unless said. */
-  fairness_key: z.string().min(1).max(64).optional(),
+  fairness_key: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 visible ASCII characters')
+    .optional(),
   /** Not before this time, epoch ms. */
-  not_before: EpochMs.optional(),
+  not_before: EpochMs.max(LATEST).optional(),
   /** Tasks that must complete first. If one of them cannot any more, this one fails. */
   depends_on: z.array(TaskId).max(100).default([]),
   lease_ttl_seconds: z.number().int().min(5).max(3_600).default(DEFAULT_TTL_SECONDS),
@@ -85,11 +90,12 @@ export const CreateTask = z.strictObject({
     .string()
     .regex(/^[A-Z][A-Z0-9_]{0,63}$/, 'must be capital letters, digits and "_"')
     .default('LLM_RESULT'),
-  tags: z.array(z.string().min(1).max(64)).max(32).default([]),
+  tags: z.array(z.string().min(1).max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
   /** Told by a signed POST when the task has ended. */
   webhook_url: z
     .url({ protocol: /^https?$/ })
     .max(2_048)
+    .refine(isStorable, NOT_STORABLE)
     .optional(),
 });
 export type CreateTask = z.infer<typeof CreateTask>;

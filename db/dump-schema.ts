@@ -1,7 +1,7 @@
 import type { Database } from './connect.ts';
 
 /**
- * The schema of a database as SQL text in a stable order: tables with columns and constraints, then indexes. Read from
+ * The schema of a database as SQL text in a stable order: tables with columns and constraints, then indexes and triggers. Read from
  * PostgreSQL's own catalogue, so that a review sees what a migration really did.
  */
 export async function dumpSchema(db: Database): Promise<string> {
@@ -24,6 +24,10 @@ export async function dumpSchema(db: Database): Promise<string> {
     from pg_index i join pg_class t on t.oid = i.indrelid
     where t.relnamespace = 'public'::regnamespace
       and not exists (select 1 from pg_constraint k where k.conindid = i.indexrelid)
+    union all
+    select r.relname, 'index', pg_get_triggerdef(g.oid) || ';', 30000
+    from pg_trigger g join pg_class r on r.oid = g.tgrelid
+    where r.relnamespace = 'public'::regnamespace and not g.tgisinternal
     order by relation, place, line`);
   const tables = [...Map.groupBy(lines.rows, (row) => row.relation)].map(([name, rows]) => {
     const inside = rows.filter((row) => row.part !== 'index').map((row) => `  ${row.line}`);

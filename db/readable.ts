@@ -4,5 +4,6 @@
  */
 export function readable(text: string, most: number): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ');
-  return line.length <= most ? line : `${line.slice(0, most)} …`;
+  // Half of a surrogate pair, where it was cut or came so, is no text that jsonb takes.
+  return (line.length <= most ? line : `${line.slice(0, most)} …`).toWellFormed();
 }

@@ -18,6 +18,7 @@ CREATE INDEX audit_logs_action ON public.audit_logs USING btree (action, id);
 CREATE INDEX audit_logs_actor ON public.audit_logs USING btree (actor, id);
 CREATE INDEX audit_logs_correlation ON public.audit_logs USING btree (correlation_id, id);
 CREATE INDEX audit_logs_entity ON public.audit_logs USING btree (entity_type, entity_id, id);
+CREATE TRIGGER audit_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
 CREATE TABLE browser_sessions (
   id_hash text NOT NULL,

@@ -12,12 +12,15 @@ export type ArtifactRow = InferSelectModel<typeof runtimeArtifacts>;
 /** Characters of a prompt in lists and events. */
 const SHORT = 200;
 
-/** A task as the API shows it; `history_url` and `waiting` are filled in by the API. */
+/**
+ * A task as the API shows it; `history_url` and `waiting` are filled in by the API.
+ * The cut may go through a surrogate pair, half of which no jsonb takes: events are such.
+ */
 export function toTask(row: TaskRow, prompt: 'whole' | 'short'): Task {
   const { seq: _seq, request_hash: _hash, ...shown } = row;
   return {
     ...shown,
-    prompt: prompt === 'whole' ? row.prompt : row.prompt.slice(0, SHORT),
+    prompt: prompt === 'whole' ? row.prompt : row.prompt.slice(0, SHORT).toWellFormed(),
     waiting: null,
     history_url: null,
   };

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -7,6 +8,8 @@ import { freePort } from '../stack/ports.ts';
 import { startNodeProcess } from '../stack/node-process.ts';
 import type { Service } from '../stack/service.ts';
 import type { Machine } from './machines.ts';
+
+const Made = z.object({ id: z.string() });
 
 /** The control plane as the demo uses it: by its API alone. */
 export class ControlPlane {
@@ -33,6 +36,11 @@ export class ControlPlane {
 
   async jobs(): Promise<Job[]> {
     return z.array(Job).parse(await this.#call('GET', '/api/membridge/jobs?limit=200'));
+  }
+
+  /** Makes a task. @returns its id */
+  async makeTask(task: Record<string, unknown>): Promise<string> {
+    return Made.parse(await this.#call('POST', '/api/runtime/llm-tasks', task)).id;
   }
 
   async #call(method: string, path: string, body?: unknown): Promise<unknown> {
@@ -71,7 +79,10 @@ export async function startMachine(
       HOME: machine.home,
       LOG_LEVEL: env['LOG_LEVEL'] ?? 'info',
       MEMBRIDGE_SERVER_URL: control.url,
-      MEMBRIDGE_ENROL_TOKEN: await control.enrolmentToken(machine.id),
+      // Once enrolled it needs none, also to start again while the control plane is away.
+      ...(existsSync(join(machine.home, '.membridge', 'agent.json'))
+        ? {}
+        : { MEMBRIDGE_ENROL_TOKEN: await control.enrolmentToken(machine.id) }),
       MEMBRIDGE_NODE_ID: machine.id,
       MEMBRIDGE_AGENT_PORT: String(port),
       MEMBRIDGE_AGENT_DATA_DIR: join(machine.home, '.membridge'),

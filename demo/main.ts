@@ -8,6 +8,7 @@ import { elapsed } from '../stack/machine.mjs';
 import { killRecorded } from '../stack/processes.ts';
 import { removeStackData } from '../stack/up.ts';
 import { keepRemembering } from './live.ts';
+import { makeDemoTasks } from './tasks.ts';
 import { runDemo, type Report } from './run.ts';
 
 const USAGE = `npm run demo [-- --once] [-- --once --json]
@@ -95,10 +96,11 @@ async function main(): Promise<number> {
       await running.catch(() => undefined);
       return 130;
     }
-    const { report, machines, temporalUi } = demo;
+    const { report, machines, control, temporalUi } = demo;
     if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
     else process.stdout.write(`\n${table(report)}\n\n  ${verdict(report)}\n\n`);
     if (values.once) return report.ok ? 0 : 1;
+    await makeDemoTasks(control);
 
     process.stdout.write(`  Open the page        ${report.url}\n`);
     if (temporalUi !== undefined) process.stdout.write(`  Temporal's own page  ${temporalUi}\n`);

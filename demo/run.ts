@@ -8,6 +8,7 @@ import { loadServerSecrets } from '../stack/secrets.ts';
 import { startStack } from '../stack/up.ts';
 import { ControlPlane, startMachine, until } from './fleet.ts';
 import { compare, takeInventory, unite } from './inventory.ts';
+import { taskSettings } from './tasks.ts';
 import { countMemories, makeMachines, type Machine } from './machines.ts';
 
 /** What the demo reports of one machine. */
@@ -37,6 +38,7 @@ export interface Report {
 export interface RunningDemo {
   readonly report: Report;
   readonly machines: Machine[];
+  readonly control: ControlPlane;
   readonly temporalUi: string | undefined;
 }
 
@@ -83,7 +85,13 @@ export async function runDemo(options: {
   const before = new Map(machines.map((machine) => [machine.id, countMemories(machine)]));
   const expected = unite(machines.map(({ db }) => takeInventory(db)));
   for (const machine of machines) {
-    const agent = await startMachine(machine, { root, dataDir, env, control });
+    const agent = await startMachine(machine, {
+      root,
+      dataDir,
+      env,
+      control,
+      settings: taskSettings(root, machine.id),
+    });
     undo.push(() => agent.stop());
     const inStep = async (): Promise<boolean> => {
       const { nodes } = await control.space(space.canonical_id);
@@ -139,5 +147,5 @@ export async function runDemo(options: {
     nodes: reports,
     url: `${api.url}/signin#key=${secrets.RUNTIME_API_KEY}`,
   };
-  return { report, machines, temporalUi: stack.temporal.uiUrl };
+  return { report, machines, control, temporalUi: stack.temporal.uiUrl };
 }

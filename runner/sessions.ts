@@ -10,6 +10,7 @@ const KEPT_CHARACTERS = 2_000;
 
 /** Sessions that a node keeps, and for how long after their last use, in milliseconds. */
 const KEPT_SESSIONS = 500;
+const SWEEP_EVERY = 50;
 const KEPT_MS = 30 * 24 * 3_600_000;
 
 /** Of these many messages, so many characters go in front of a prompt, as in the original. */
@@ -98,7 +99,7 @@ export async function recordExchange(dir: string, contextId: string, exchange: E
       cwd: exchange.claudeSessionId === null ? (former?.cwd ?? null) : exchange.cwd,
     };
     await writeWhole(dir, path, JSON.stringify(session));
-    await removeOld(dir);
+    await sweepNowAndThen(dir);
     return session;
   });
 }
@@ -161,6 +162,16 @@ async function writeWhole(dir: string, path: string, text: string): Promise<void
     await rm(draft, { force: true });
     throw error;
   }
+}
+
+/** Exchanges since the last sweep, by folder. */
+const sinceSweep = new Map<string, number>();
+
+/** Sweeps at an agent's first exchange and then at every fiftieth: with hundreds of sessions it costs more than the exchange. */
+async function sweepNowAndThen(dir: string): Promise<void> {
+  const since = sinceSweep.get(dir) ?? 0;
+  sinceSweep.set(dir, (since + 1) % SWEEP_EVERY);
+  if (since === 0) await removeOld(dir);
 }
 
 /** Removes sessions that were not used for long, the oldest of too many, and what crashes left. */

@@ -17,13 +17,8 @@ import {
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { ProjectActivities } from '../activities/node/projects.ts';
 import type { CloneResult, CloneStatus } from '../contract/projects.ts';
-import {
-  MESSAGES,
-  nodeQueue,
-  type CloneProjectInput,
-  type CloneRequest,
-  type NodeSettled,
-} from '../contract/workflows.ts';
+import { MESSAGES, nodeQueue } from '../contract/names.ts';
+import type { CloneProjectInput, CloneRequest, NodeSettled } from '../contract/workflows.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);

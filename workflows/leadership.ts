@@ -13,13 +13,8 @@ import {
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { PrimaryActivities } from '../activities/node/primary.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
-import {
-  MESSAGES,
-  nodeQueue,
-  type LeadershipInput,
-  type LeadershipState,
-  type SelectRequest,
-} from '../contract/workflows.ts';
+import { MESSAGES, nodeQueue } from '../contract/names.ts';
+import type { LeadershipInput, LeadershipState, SelectRequest } from '../contract/workflows.ts';
 import { failureOf } from './failure-of.ts';
 
 export const selectPrimary = defineUpdate<LeadershipState, [SelectRequest]>(MESSAGES.selectPrimary);

@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
-import { MESSAGES } from '../contract/names.ts';
+import { ENDED, MESSAGES } from '../contract/names.ts';
 import type { Claimed } from '../contract/runs.ts';
 import type {
   ClaimRequest,
@@ -22,7 +22,6 @@ import type {
   LlmTaskInput,
   TaskState,
 } from '../contract/task-workflow.ts';
-import { ENDED } from '../contract/tasks.ts';
 import { Attempt, scheduleRun } from './task-attempt.ts';
 import { TaskRecord } from './task-record.ts';
 
@@ -80,13 +79,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
       task.apply({ type: 'claim', kind: 'agent', worker, epoch, leaseId, ttlMs: null });
       task.idle = 0;
       const { lease } = task.state;
-      const { route } = await task.written();
-      // What it may cost can have been used up while it waited.
-      if (route !== null && route.refuse !== null && task.state.lease?.epoch === epoch) {
-        task.apply({ type: 'refuse', error: route.refuse });
-        await task.written();
-        throw task.conflict(route.refuse.message);
-      }
+      await recordClaim(leaseId);
       return { leaseId, epoch, expiresAt: lease?.expiresAt ?? 0 };
     },
     {
@@ -104,7 +97,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
         const leaseId = newLeaseId();
         task.apply({ type: 'claim', kind: 'http', worker, epoch: null, leaseId, ttlMs });
         const { lease } = task.state;
-        await task.written();
+        await recordClaim(leaseId);
         if (lease === null) throw task.conflict('The lease was lost at once.');
         return lease;
       } finally {
@@ -189,6 +182,15 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     // It may have been queued again while that was waited for.
     if (ENDED.has(task.state.status)) return task.state;
     if (!isOver) await continueAsNew<typeof llmTask>({ ...input, state: task.state });
+  }
+
+  /** Records a lease. What the task may cost can have been used up while it waited: then it fails, and nobody begins. */
+  async function recordClaim(leaseId: string): Promise<void> {
+    const { route } = await task.written();
+    if (route === null || route.refuse === null || task.state.lease?.id !== leaseId) return;
+    task.apply({ type: 'refuse', error: route.refuse });
+    await task.written();
+    throw task.conflict(route.refuse.message);
   }
 
   /** Waits for, or does, whatever comes next. */

@@ -12,12 +12,8 @@ import {
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { Propagation } from '../contract/projects.ts';
-import {
-  MESSAGES,
-  type NodeSettled,
-  type PropagateInput,
-  type PropagateResult,
-} from '../contract/workflows.ts';
+import { MESSAGES } from '../contract/names.ts';
+import type { NodeSettled, PropagateInput, PropagateResult } from '../contract/workflows.ts';
 
 export const nodeSettled = defineSignal<[NodeSettled]>(MESSAGES.nodeSettled);
 export const addNodes = defineSignal<[string[] | null]>(MESSAGES.addNodes);

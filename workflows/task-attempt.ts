@@ -12,7 +12,7 @@ import type { TaskActivities } from '../activities/node/tasks.ts';
 import { nodeTaskQueue, poolQueue } from '../contract/names.ts';
 import type { RunReport, RunSpec } from '../contract/runs.ts';
 import type { NewArtifact, Route, TaskSpec } from '../contract/task-workflow.ts';
-import { stateChanged, type TaskRecord } from './task-record.ts';
+import type { TaskRecord } from './task-record.ts';
 
 /** How long a node that is expected to be free may take to pick the task up: after that it goes to whoever is. */
 const TAKEN_WITHIN = '2 seconds';
@@ -122,7 +122,7 @@ export async function scheduleRun(giving: Giving): Promise<void> {
       // An agent that had a task of another pool meanwhile: the next one that is free takes it.
       if (target.within === null) return;
     }
-    if (task.state === begun) await pause(task);
+    if (task.state === begun) await pause(giving);
   } finally {
     attempt.isOver = true;
     task.forgetRoute();
@@ -247,12 +247,14 @@ async function afterFailure(giving: Giving, error: unknown): Promise<'done' | 'n
     return 'done';
   }
   // It failed before it had begun: nothing is counted, and it is not given out again at once.
-  if (task.state.status === 'queued') await pause(task);
+  if (task.state.status === 'queued') await pause(giving);
   return 'done';
 }
 
-/** Nobody began: a moment later, and later each time, it looks anew. */
-async function pause(task: TaskRecord): Promise<void> {
-  await stateChanged(task, task.state, Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** task.idle));
+/** Nobody began: a moment later, and later each time, it looks anew; at once when it is taken back. */
+async function pause({ task, attempt }: Giving): Promise<void> {
+  const ms = Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** task.idle);
+  const seen = task.state;
+  await condition(() => task.state !== seen || attempt.scope.consideredCancelled, ms);
   task.idle += 1;
 }

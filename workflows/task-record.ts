@@ -1,4 +1,4 @@
-import { ApplicationFailure, condition, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { RunReport } from '../contract/runs.ts';
 import type {
@@ -168,9 +168,4 @@ function endOf(taskId: string, { state, ended, at }: TaskChange): TaskEnd {
     leaseId: lease?.id ?? null,
     at,
   };
-}
-
-/** Resolves when the state is another than it was, or at the latest after some milliseconds. */
-export async function stateChanged(task: TaskRecord, seen: TaskState, ms: number): Promise<void> {
-  await condition(() => task.state !== seen, ms);
 }

@@ -1,3 +1,4 @@
+import { ENDED } from '../contract/names.ts';
 import type {
   AuditNote,
   Fence,
@@ -7,7 +8,6 @@ import type {
   TaskState,
 } from '../contract/task-workflow.ts';
 import type { RunError } from '../contract/runs.ts';
-import { ENDED } from '../contract/tasks.ts';
 
 /** What a transition made, or why there is none. */
 export type Transition =

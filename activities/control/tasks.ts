@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
-import type { Recorded, Route, TaskSpec } from '../../contract/task-workflow.ts';
+import type { LlmTaskInput, Recorded, Route, TaskSpec } from '../../contract/task-workflow.ts';
 import type { Database } from '../../db/connect.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
 import { recordTask, type TaskRecordInput } from '../../db/queries/record-task.ts';
@@ -9,6 +9,11 @@ import { getBlob, restoreBlob } from '../../storage/blobs.ts';
 import { readProposal, type ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
+
+/** What happened to a task, as its workflow tells it. */
+type TaskChanges = Omit<TaskRecordInput, 'row' | 'proposal'> & {
+  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
+};
 
 /** Activities of LLM tasks beside the API. All of them may run twice with the effect of once. */
 export function createTaskControlActivities({
@@ -22,9 +27,10 @@ export function createTaskControlActivities({
 }) {
   return {
     /** Writes what happened to a task. */
-    async recordTask(input: TaskRecordInput): Promise<Recorded> {
+    async recordTask(input: TaskChanges): Promise<Recorded> {
+      const row = input.row === null ? null : { ...input.row, prompt: await promptOf(store, input.spec) };
       const proposal = await proposalOf(store, input);
-      const { expiredBlobs, ...recorded } = await recordTask(db, { ...input, proposal });
+      const { expiredBlobs, ...recorded } = await recordTask(db, { ...input, row, proposal });
       for (const sha256 of expiredBlobs) await restoreBlob(store, sha256);
       return recorded;
     },
@@ -41,10 +47,15 @@ export function createTaskControlActivities({
   };
 }
 
+/** The prompt itself: a long one is not in the workflow's history, only where it lies. */
+async function promptOf(store: ObjectStore, { prompt }: TaskSpec): Promise<string> {
+  return 'text' in prompt ? prompt.text : (await getBlob(store, prompt.blob)).toString();
+}
+
 /** What a task that has just completed proposes. */
 async function proposalOf(
   store: ObjectStore,
-  { spec, changes }: TaskRecordInput,
+  { spec, changes }: TaskChanges,
 ): Promise<ProposalContent | undefined> {
   if (spec.artifactType !== PROPOSAL_TYPE) return undefined;
   const last = changes.at(-1);

@@ -1,6 +1,4 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
-import { once } from 'node:events';
+import { mkdir, open, readFile, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OutputChunk } from '../../contract/runs.ts';
@@ -22,7 +20,7 @@ export type SendOutput = (chunks: readonly OutputChunk[]) => Promise<boolean>;
 export class TaskOutput {
   readonly #path: string;
   readonly #send: SendOutput;
-  #file: WriteStream | null = null;
+  #file: FileHandle | null = null;
   #waiting: OutputChunk[] = [];
   #chars = 0;
   #seq = 0;
@@ -63,15 +61,15 @@ export class TaskOutput {
     this.#close();
     await this.#written;
     if (this.#file === null) return null;
-    this.#file.end();
-    await once(this.#file, 'close');
+    await this.#file.close();
     return await readFile(this.#path);
   }
 
   /** Removes the file. */
   async remove(): Promise<void> {
     this.#close();
-    if (this.#file !== null && !this.#file.closed) this.#file.destroy();
+    await this.#written;
+    await this.#file?.close().catch(() => undefined);
     await rm(this.#path, { force: true });
   }
 
@@ -90,14 +88,14 @@ export class TaskOutput {
 
   async #append(text: string, before: Promise<void>): Promise<void> {
     await before;
-    if (this.#file === null) {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-      this.#file = createWriteStream(this.#path, { mode: 0o600 });
+    try {
+      if (this.#file === null) {
+        await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+        this.#file = await open(this.#path, 'w', 0o600);
+      }
+      await this.#file.appendFile(text);
+    } catch {
       // A disk that is full costs the log, not the run.
-      this.#file.on('error', () => undefined);
-    }
-    if (!this.#file.write(text) && !this.#file.errored) {
-      await Promise.race([once(this.#file, 'drain'), once(this.#file, 'close')]).catch(() => undefined);
     }
   }
 

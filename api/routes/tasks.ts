@@ -17,7 +17,8 @@ import { requeueTask, updateTask } from '../../engine/task-workflows.ts';
 import { makeBatch } from '../tasks/batch.ts';
 import { nameOf } from '../named.ts';
 import { askTask, fenceOf } from '../tasks/calls.ts';
-import { makeTask, resumedInput } from '../tasks/create.ts';
+import { makeTask } from '../tasks/create.ts';
+import { resumedInput } from '../../activities/control/make-task.ts';
 import { idempotencyKey } from '../tasks/idempotency-key.ts';
 import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
 import { needTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
@@ -42,7 +43,7 @@ export const taskRoutes = [
     body: CreateTask,
     status: 201,
     response: Task,
-    errors: { 404: 'There is no such node', 409: 'The Idempotency-Key was used for another task' },
+    errors: { 409: 'The Idempotency-Key was used for another task' },
     handle: async ({ body, caller, req }, deps) => {
       const making = { by: nameOf(caller), key: idempotencyKey(req), scheduleId: null };
       return (await makeTask(deps, body, making)).task;
@@ -59,6 +60,7 @@ export const taskRoutes = [
     body: CreateBatch,
     status: 201,
     response: z.strictObject({ tasks: z.array(Task) }),
+    errors: { 409: 'The Idempotency-Key was used for another batch' },
     handle: async ({ body, caller, req }, deps) => ({
       tasks: await makeBatch(deps, body, { by: nameOf(caller), key: idempotencyKey(req) }),
     }),

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { RuntimeStats } from '../../contract/api.ts';
+import { Lease } from '../../contract/leases.ts';
 import { CreateEnrolmentToken, EnrolmentToken, Node } from '../../contract/nodes.ts';
 import { createEnrolmentToken } from '../../db/queries/create-enrolment-token.ts';
 import { deleteNode } from '../../db/queries/delete-node.ts';
+import { listLeases } from '../../db/queries/find-leases.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
 import { byOf, nameOf } from '../named.ts';
@@ -31,12 +33,15 @@ export const workerRoutes = [
     path: '/api/runtime/workers/:id',
     auth: 'people',
     tag,
-    summary: 'One node',
+    summary: 'One node, with the leases that it holds',
     params: WorkerId,
     status: 200,
-    response: Node,
+    response: z.strictObject({ ...Node.shape, leases: z.array(Lease) }),
     errors: { 404: 'There is no such node' },
-    handle: async ({ params }, deps) => await needNode(deps, params.id),
+    handle: async ({ params }, deps) => {
+      const node = await needNode(deps, params.id);
+      return { ...node, leases: await listLeases(deps.db, { status: 'active', worker: node.id }) };
+    },
   }),
   defineRoute({
     method: 'delete',

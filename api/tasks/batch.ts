@@ -1,9 +1,11 @@
-import { whyNoWebhook } from '../../activities/control/webhook-address.ts';
+import { badField } from '../../contract/errors.ts';
+import { checkReferences, taskIdOfKey } from '../../activities/control/make-task.ts';
 import { randomBytes } from 'node:crypto';
 import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks.ts';
+import { findExistingTasks } from '../../db/queries/find-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { badField, invalidInput } from '../problems.ts';
-import { makeTask, taskIdOfKey } from './create.ts';
+import { invalidInput } from '../problems.ts';
+import { makeTask, makingDeps } from './create.ts';
 
 /**
  * Makes tasks that may depend on each other. Everything is checked first; should the engine go away half-way, what was made stays, and
@@ -26,9 +28,6 @@ export async function makeBatch(
       idOfRef.set(ref, taskIdOfKey(keyOf(index)));
     }
     const parsed = CreateTask.safeParse({ ...given, depends_on: dependsOn });
-    const url = parsed.data?.webhook_url;
-    const refusal = url === undefined ? null : whyNoWebhook(url, deps.config.webhookHosts);
-    if (refusal !== null) throw badField(`${at}.webhook_url`, refusal);
     if (parsed.success) return parsed.data;
     const isReference = parsed.error.issues.some((issue) => issue.path[0] === 'depends_on');
     if (isReference) {
@@ -39,6 +38,15 @@ export async function makeBatch(
     }
     throw invalidInput(at, parsed.error);
   });
+  // Of a repeated request: what was made stays made, whatever has become of what it named.
+  const before = new Set(
+    await findExistingTasks(deps.db, { ids: bodies.map((_, index) => taskIdOfKey(keyOf(index))) }),
+  );
+  const ids = new Set(idOfRef.values());
+  for (const [index, body] of bodies.entries()) {
+    if (before.has(taskIdOfKey(keyOf(index)))) continue;
+    await checkReferences(makingDeps(deps), body, { at: `tasks.${index}.`, made: ids });
+  }
   const made: Task[] = [];
   for (const [index, body] of bodies.entries()) {
     made.push((await makeTask(deps, body, { by, key: keyOf(index), scheduleId: null })).task);

@@ -16,6 +16,34 @@ import { needTask } from './show.ts';
 /** gRPC's RESOURCE_EXHAUSTED: a workflow takes ten updates at a time. */
 const NO_ROOM = 8;
 
+/**
+ * Updates of one task that this process has under way at most, so that agents have room beside them. The engine refuses what is more
+ * than ten, and forgets with that what it had not written down yet: the workflow goes through it again.
+ */
+const AT_ONCE = 6;
+
+/** Calls that are under way, by task, and who waits for a turn. */
+const turns = new Map<string, { taken: number; readonly waiting: (() => void)[] }>();
+
+/** Does something when it is its turn at a task. */
+async function inTurn<T>(taskId: string, work: () => Promise<T>): Promise<T> {
+  const turn = turns.get(taskId) ?? { taken: 0, waiting: [] };
+  turns.set(taskId, turn);
+  if (turn.taken < AT_ONCE) turn.taken += 1;
+  else await new Promise<void>((resolve) => turn.waiting.push(resolve));
+  try {
+    return await work();
+  } finally {
+    const next = turn.waiting.shift();
+    // Whose turn it is takes the place over.
+    if (next !== undefined) next();
+    else {
+      turn.taken -= 1;
+      if (turn.taken === 0) turns.delete(taskId);
+    }
+  }
+}
+
 /** How long to try when a workflow has no room for another update, in milliseconds. */
 const ROOM_MS = 6_000;
 
@@ -33,7 +61,7 @@ export async function askTask<T>(
   const deadline = Date.now() + ROOM_MS;
   for (;;) {
     try {
-      const answer = await callEngine(deps.engine, ask);
+      const answer = await inTurn(id, () => callEngine(deps.engine, ask));
       return { answer, row: await needTask(deps, id) };
     } catch (error) {
       if (isFull(error) && Date.now() < deadline) {

@@ -1,12 +1,12 @@
 import type { z } from 'zod';
-import { MembridgeError } from '../../contract/errors.ts';
+import { badField, MembridgeError } from '../../contract/errors.ts';
 import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/leases.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { readProposal } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { NO_USAGE } from '../../contract/runs.ts';
 import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/task-workflow.ts';
-import { ENDED } from '../../contract/tasks.ts';
+import { ENDED, type Waiting } from '../../contract/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { listLeases, listResults } from '../../db/queries/find-leases.ts';
 import { findFreeWorker } from '../../db/queries/find-worker.ts';
@@ -18,7 +18,6 @@ import { updateTask } from '../../engine/task-workflows.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
 import { needNode } from '../not-found.ts';
-import { badField } from '../problems.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { needTask, showArtifact, showTaskWhole } from './show.ts';
 
@@ -46,10 +45,11 @@ function leaseOf(row: TaskRow, lease: LeaseState) {
 
 /**
  * Leases a task to a worker that speaks HTTP; to the best node where none is named.
- * @throws MembridgeError conflict when it is not queued; no_worker when none is named and no node is free
+ * @throws MembridgeError conflict when it is not queued, or waits for a time or another task; no_worker when none is named and no node is free
  */
 export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTask>) {
   const before = await needTask(deps, id);
+  await refuseTooEarly(deps, before);
   const worker = body.worker_id ?? before.requested_worker_id ?? (await needFreeWorker(deps, before));
   const { answer, row } = await askTask(deps, id, (client) =>
     updateTask(client, id, 'leaseTask', { worker, ttlMs: body.ttl_seconds * 1_000 }),
@@ -57,6 +57,16 @@ export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTa
   const node: Node | null = await getNode(deps.db, { id: worker, now: deps.now() });
   return { lease: leaseOf(row, answer), worker: node };
 }
+
+/** What must come first comes first for workers over HTTP, too: a time, or other tasks. */
+async function refuseTooEarly(deps: Deps, row: TaskRow): Promise<void> {
+  const waiting = await explainWaiting(deps.db, { task: { ...row, dispatched: true }, now: deps.now() });
+  if (waiting === null || !waitsForOthers(waiting)) return;
+  throw new MembridgeError('conflict', `The task cannot be leased yet: it ${waiting.reason}.`);
+}
+
+/** Whether a task waits for something that will come, rather than for a node. */
+const waitsForOthers = ({ reason }: Waiting): boolean => /^(begins in|waits for)/.test(reason);
 
 async function needFreeWorker(deps: Deps, row: TaskRow): Promise<string> {
   if (row.status !== 'queued') {
@@ -180,7 +190,7 @@ async function refuseWithoutNode(deps: Deps, row: TaskRow): Promise<void> {
   if (row.status !== 'queued') return;
   const waiting = await explainWaiting(deps.db, { task: row, now: deps.now() });
   // In a line, or waiting for something that will come: it is worth waiting for.
-  if (waiting === null || waiting.position !== null || /^(begins in|waits for)/.test(waiting.reason)) return;
+  if (waiting === null || waiting.position !== null || waitsForOthers(waiting)) return;
   throw new MembridgeError(
     'no_worker',
     `${row.id} was not dispatched: ${waiting.reason}. With "wait": false it is dispatched and waits for one.`,

@@ -31,13 +31,21 @@ export async function lockEvents(tx: Executor): Promise<void> {
 export async function emitEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
   if (payloads.length === 0) return;
   await lockEvents(tx);
-  const rows = await tx
-    .insert(events)
-    .values(payloads.map((payload) => ({ payload, at })))
-    .returning({ seq: events.seq });
-  const newest = Math.max(...rows.map((row) => row.seq));
-  await tx.execute(sql`select pg_notify(${EVENTS_CHANNEL}, ${String(newest)})`);
-  if (Math.floor(newest / PRUNE_EVERY) > Math.floor((newest - rows.length) / PRUNE_EVERY)) {
+  await addEvents(tx, payloads, at);
+}
+
+/** The same where the lock is held already. */
+export async function addEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
+  // One trip: every change of anything comes through here.
+  const told = await tx.execute<{ newest: number }>(sql`
+    with added as (
+      insert into ${events} (payload, at)
+      select payload, ${at}::bigint from jsonb_array_elements(${JSON.stringify(payloads)}::jsonb) as payload
+      returning seq),
+    last as (select max(seq) as newest from added)
+    select newest::float8 as newest, pg_notify(${EVENTS_CHANNEL}, newest::text) from last`);
+  const newest = told.rows[0]?.newest ?? 0;
+  if (Math.floor(newest / PRUNE_EVERY) > Math.floor((newest - payloads.length) / PRUNE_EVERY)) {
     await tx.delete(events).where(lte(events.seq, newest - EVENTS_KEPT));
   }
 }

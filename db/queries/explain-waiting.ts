@@ -66,7 +66,8 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
       fits: sql<boolean>`coalesce(${hasLabel(task.pool)}, false)`,
       runs: sql<boolean>`coalesce((${nodes.facts}->'capabilities'->>'claude_cli')::boolean, false)`,
       slots: sql<number>`(${nodes.facts}->'capabilities'->>'max_concurrency')::int`,
-      busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = ${nodes.id} and ${leases.status} = 'active')::int`,
+      // In what a query of one table selects, the ORM leaves tables' names out: `id` alone would be the lease's.
+      busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = "nodes"."id" and ${leases.status} = 'active')::int`,
     })
     .from(nodes);
   const takes = rows.filter(({ online, drained }) => online && !drained);

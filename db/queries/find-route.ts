@@ -6,7 +6,7 @@ import type { TaskStatus } from '../../contract/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { leases, llmResults, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { hasLabel } from './pool-of-node.ts';
-import { readTaskSettings } from './task-settings.ts';
+import { recentTaskSettings } from './task-settings.ts';
 
 interface RouteInput {
   readonly spec: TaskSpec;
@@ -57,15 +57,18 @@ async function lookAtDependencies(
   return { unmet: ids.filter((id) => statusOf.get(id) !== 'completed'), refuse };
 }
 
-/** The node that last served the context, if it takes tasks of this pool now: the session is there. */
+/**
+ * The node that last served the context, if it takes tasks of this pool now: the session is there. Not one that was lost sight of while
+ * it did: it may count as there for a while yet, with polls that are still open.
+ */
 async function findSticky(tx: Executor, spec: TaskSpec, now: number): Promise<string | null> {
   const [last] = await tx
-    .select({ worker: leases.worker_id })
+    .select({ worker: leases.worker_id, status: leases.status })
     .from(leases)
     .where(and(eq(leases.context_id, spec.contextId), eq(leases.kind, 'agent')))
     .orderBy(desc(leases.started_at))
     .limit(1);
-  if (last === undefined) return null;
+  if (last === undefined || last.status === 'expired') return null;
   const [there] = await tx
     .select({ id: nodes.id })
     .from(nodes)
@@ -106,7 +109,7 @@ export async function overBudget(
   tx: Executor,
   { spec, now }: { spec: TaskSpec; now: number },
 ): Promise<Route | null> {
-  const settings = await readTaskSettings(tx);
+  const settings = await recentTaskSettings(tx);
   const refuse = (what: string, spent: number, limit: number): Route => ({
     at: now,
     sticky: null,

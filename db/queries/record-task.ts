@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { and, eq, lt, sql } from 'drizzle-orm';
+import { and, eq, lte, sql } from 'drizzle-orm';
 import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/task-workflow.ts';
 import type { ProposalContent } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
@@ -8,7 +8,7 @@ import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
-import { emitEvents, lockEvents } from './emit-events.ts';
+import { addEvents, lockEvents } from './emit-events.ts';
 import { findExpiredBlobs } from './expire-artifacts.ts';
 import { findRoute, overBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
@@ -17,6 +17,8 @@ import { recordAudit } from './record-audit.ts';
 
 /** Characters of an error that are kept. */
 const LONGEST = 2_000;
+/** What an integer of PostgreSQL holds. */
+const MOST_TOKENS = 2_147_483_647;
 
 export interface TaskRecordInput {
   readonly spec: TaskSpec;
@@ -25,7 +27,7 @@ export interface TaskRecordInput {
   readonly workflowId: string;
   readonly runId: string;
   /** What only the row of a new task needs; null when it is there. */
-  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
+  readonly row: (LlmTaskInput['row'] & { readonly createdBy: string; readonly prompt: string }) | null;
   /** What a completed task proposes. */
   readonly proposal?: ProposalContent | undefined;
 }
@@ -58,7 +60,8 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
         changes.flatMap(({ state, at, audit }) =>
           audit.map((note, index) => ({
             ...note,
-            eventKey: `${spec.id}:${state.seq}:${index}`,
+            // With who did it: see writeRow.
+            eventKey: `${spec.id}:${state.seq}:${index}:${note.action}:${note.actor}`,
             entity_type: 'llm_task' as const,
             entity_id: spec.id,
             correlation_id: spec.id,
@@ -83,7 +86,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     };
     if (row !== null) {
       const task = toTask(row, 'short');
-      await emitEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
+      await addEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
       if (input.proposal !== undefined) await propose(tx, spec, last, input.proposal);
     }
     return recorded;
@@ -97,7 +100,10 @@ function blobsOf(spec: TaskSpec, changes: readonly TaskChange[]): string[] {
   return isQueued && 'blob' in spec.prompt ? [...artifacts, spec.prompt.blob.sha256] : artifacts;
 }
 
-/** The row as the last change leaves it; null when that was written before. */
+/**
+ * The row as the last change leaves it; null when something newer was written. The same number is written again: what an earlier go at
+ * the same workflow task made of it, before the engine lost that, never was, and this is what did happen.
+ */
 async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) {
   const { spec, row } = input;
   const { state, at } = last;
@@ -158,7 +164,7 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
   const [changed] = await tx
     .update(llmTasks)
     .set(columns)
-    .where(and(eq(llmTasks.id, spec.id), lt(llmTasks.seq, state.seq)))
+    .where(and(eq(llmTasks.id, spec.id), lte(llmTasks.seq, state.seq)))
     .returning();
   return changed ?? null;
 }
@@ -194,7 +200,17 @@ async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Pr
       })
       .onConflictDoUpdate({
         target: leases.id,
-        set: { expires_at: expiresAt, last_heartbeat: lastHeartbeat },
+        // The worker, too: ids that a workflow makes up are the same when it goes the same way anew, with another worker in front.
+        set: {
+          worker_id: worker,
+          epoch,
+          kind,
+          started_at: startedAt,
+          expires_at: expiresAt,
+          ttl_seconds: Math.round(ttlMs / 1_000),
+          last_heartbeat: lastHeartbeat,
+          status: 'active',
+        },
       })
       .returning();
     changed = row ?? changed;
@@ -236,12 +252,13 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       error_code: error?.code ?? null,
       error_message: error === null ? null : readable(error.message, LONGEST),
       duration_ms: report.durationMs,
-      usage,
+      usage: { ...usage, model: usage.model === null ? null : readable(usage.model, LONGEST) },
       cost_usd: usage.costUsd ?? 0,
-      tokens: (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0),
+      tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
       context_id: spec.contextId,
       project_id: spec.projectId,
-      notes: report.notes,
+      // Whatever a program said must not keep the task from being recorded.
+      notes: report.notes.map((note) => readable(note, LONGEST)),
       completed_at: at,
     })
     .onConflictDoNothing();

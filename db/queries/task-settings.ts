@@ -5,6 +5,19 @@ import { settings } from '../schema.ts';
 
 const KEY = 'task_settings';
 
+/** How long settings that were read stay good, in milliseconds: each task asks for them several times. */
+const KEPT_MS = 1_000;
+
+let kept: { value: TaskSettings; until: number } | null = null;
+
+/** The same, as they were at most a second ago; what another process changed shows a second later. */
+export async function recentTaskSettings(tx: Executor): Promise<TaskSettings> {
+  if (kept === null || kept.until < Date.now()) {
+    kept = { value: await readTaskSettings(tx), until: Date.now() + KEPT_MS };
+  }
+  return kept.value;
+}
+
 /** The settings of tasks; what nobody set has its default. */
 export async function readTaskSettings(tx: Executor): Promise<TaskSettings> {
   const [row] = await tx.select({ value: settings.value }).from(settings).where(eq(settings.key, KEY));
@@ -13,6 +26,7 @@ export async function readTaskSettings(tx: Executor): Promise<TaskSettings> {
 }
 
 export async function writeTaskSettings(tx: Executor, value: TaskSettings): Promise<void> {
+  kept = null;
   const text = JSON.stringify(value);
   await tx
     .insert(settings)

@@ -3,16 +3,21 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { canonicalId } from '../../contract/canonical-id.ts';
 import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
+import { showTasks } from './task-views.ts';
 import { see, startVisitor, type Visitor } from './visitor.ts';
 
 let fleet: Fleet;
 let visitor: Visitor;
+let task: string;
+let proposal: string;
 beforeAll(async () => {
   [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
   await fleet.test.call('POST', '/api/membridge/spaces', { body: { name: 'everything' } });
   for (const node of ['laptop', 'desktop']) await enrolNode(fleet.test, node);
   const project = { name: 'garden', repo_url: 'https://git.example.org/garden', tags: ['web'] };
-  await fleet.test.call('POST', '/api/runtime/projects', { body: project });
+  const made = await fleet.test.call('POST', '/api/runtime/projects', { body: project });
+  const { running, proposal: shown } = await showTasks(fleet, String(made.body['id']));
+  [task, proposal] = [running, shown];
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -66,7 +71,13 @@ test('every control of every page is reached with Tab', async () => {
     ['/membridge/projects', 'projects-table'],
     [`/membridge/projects/${canonicalId('garden')}`, 'clone-row-laptop'],
     ['/nodes', 'node-row-laptop'],
-    ['/runtime', 'part-temporal'],
+    ['/runtime', 'tasks-table'],
+    [`/runtime/tasks/${task}`, 'timeline'],
+    ['/runtime/overview', 'part-temporal'],
+    ['/runtime/proposals', 'proposals-table'],
+    [`/runtime/proposals/${proposal}`, 'diff'],
+    ['/runtime/audit', 'audit-table'],
+    ['/runtime/settings', 'task-settings'],
   ] as const) {
     await see(page, 'live-state', 'Live');
     await page.goto(`${fleet.url}${path}`);
@@ -168,4 +179,39 @@ test('a project is added, chosen nodes are asked, and the question of deleting i
   await page.keyboard.press('Enter');
   await page.getByTestId('confirm-dialog').waitFor({ state: 'detached' });
   await see(page, 'project-name', 'by-keys');
+});
+
+test('a task is made, found and cancelled without a mouse', async () => {
+  const page = await visitor.open(fleet.signInLink);
+  await see(page, 'live-state', 'Live');
+  await page.goto(`${fleet.url}/runtime/tasks`);
+  await see(page, 'tasks-table');
+  await tabTo(page, 'new-task-open');
+  await page.keyboard.press('Enter');
+  await see(page, 'task-form');
+  await tabTo(page, 'task-prompt');
+  await page.keyboard.type('Made by hand');
+  await tabTo(page, 'task-auto');
+  await page.keyboard.press('Space');
+  await tabTo(page, 'task-submit');
+  await page.keyboard.press('Enter');
+  await see(page, 'task-title', 'Made by hand');
+  await see(page, 'task-waiting', 'Waits to be dispatched or leased');
+  await tabTo(page, 'task-cancel-head');
+  await page.keyboard.press('Enter');
+  await see(page, 'confirm-dialog', 'Cancel this task?');
+  // The harmless answer has the focus.
+  await expect.poll(() => focused(page)).toBe('confirm-cancel');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await see(page, 'task-status', 'Cancelled');
+
+  await tabTo(page, 'nav-tasks');
+  await page.keyboard.press('Enter');
+  await tabTo(page, 'status-cancelled');
+  await page.keyboard.press('Enter');
+  await see(page, 'tasks-table', 'Made by hand');
+  await tabTo(page, 'tasks-search');
+  await page.keyboard.type('by hand');
+  await expect.poll(() => new URL(page.url()).search).toBe('?status=cancelled&search=by+hand');
 });

@@ -9,6 +9,7 @@ import { until } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
 import { startGitServers, type GitServers } from '../git-servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
+import { showTasks, type ShownTasks } from './task-views.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
 /** With MEMBRIDGE_SCREENSHOTS=1 the pictures of the docs are taken on the way. */
@@ -23,6 +24,7 @@ let server: Machine;
 let gits: GitServers;
 /** The ids of the projects by their names. */
 const projects: Record<string, string> = {};
+let tasks: ShownTasks;
 beforeAll(async () => {
   [fleet, visitor, gits] = await Promise.all([startFleet(), startVisitor(), startGitServers()]);
   const everything = { name: 'everything', projects: ['*'] };
@@ -51,6 +53,7 @@ beforeAll(async () => {
     );
   }
   await cloneProjects(desktop, unwell);
+  tasks = await showTasks(fleet, projects['website'] ?? '');
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -201,8 +204,74 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
   },
   runtime: async (page) => {
     await click(page, 'tab-runtime');
+    await click(page, 'nav-overview');
     await see(page, 'runtime-status', 'All parts work');
     await see(page, 'stat-nodes', '/ 4');
+    await see(page, 'leases-table', 'laptop');
+    await see(page, 'runs-table', 'Completed');
+  },
+  tasks: async (page) => {
+    await click(page, 'tab-runtime');
+    await see(page, `task-status-${tasks.running}`, 'Running');
+    await see(page, 'status-all-count', '6');
+  },
+  'tasks-filtered': async (page) => {
+    await page.goto(`${fleet.url}/runtime/tasks?agent=reviewer&status=completed`);
+    await see(page, `task-status-${tasks.completed}`, 'Completed');
+    await see(page, 'tasks-filters');
+  },
+  'new-task': async (page) => {
+    await click(page, 'tab-runtime');
+    await click(page, 'new-task-open');
+    await page.getByTestId('task-prompt').fill('Review what changed since Monday.');
+    await click(page, 'task-options-toggle');
+    await see(page, 'task-webhook');
+  },
+  'new-task-refused': async (page) => {
+    await click(page, 'tab-runtime');
+    await click(page, 'new-task-open');
+    await page.getByTestId('task-type').getByText('A proposal').click();
+    await click(page, 'task-submit');
+    await see(page, 'task-error', 'see the marked fields');
+  },
+  'cancel-task': async (page) => {
+    await click(page, 'tab-runtime');
+    await click(page, `task-cancel-${tasks.running}`);
+    await see(page, 'confirm-dialog', 'Let it run');
+  },
+  task: async (page) => {
+    await page.goto(`${fleet.url}/runtime/tasks/${tasks.running}`);
+    await see(page, 'output', 'Writing a test for it');
+    await see(page, 'lease-clock', 'On laptop');
+    await see(page, 'step-task_started');
+  },
+  'task-completed': async (page) => {
+    await page.goto(`${fleet.url}/runtime/tasks/${tasks.completed}`);
+    await see(page, 'result', 'first_paint_ms');
+    await see(page, 'artifacts-table', 'result.json');
+    await see(page, 'step-task_completed');
+  },
+  proposals: async (page) => {
+    await page.goto(`${fleet.url}/runtime/proposals`);
+    await see(page, `proposal-status-${tasks.proposal}`, 'Pending');
+  },
+  proposal: async (page) => {
+    await page.goto(`${fleet.url}/runtime/proposals/${tasks.proposal}`);
+    await see(page, 'diff', 'SHIPPING_CENTS');
+  },
+  'approve-proposal': async (page) => {
+    await page.goto(`${fleet.url}/runtime/proposals/${tasks.proposal}`);
+    await click(page, 'proposal-approve');
+    await see(page, 'approve-version');
+  },
+  audit: async (page) => {
+    await page.goto(`${fleet.url}/runtime/audit`);
+    await see(page, 'audit-table', 'Proposal rejected');
+  },
+  'audit-export': async (page) => {
+    await page.goto(`${fleet.url}/runtime/audit?entity=llm_task`);
+    await click(page, 'audit-export');
+    await see(page, 'audit-export-csv');
   },
   projects: async (page) => {
     await click(page, 'tab-membridge');
@@ -267,8 +336,9 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
   },
   'runtime-settings': async (page) => {
     await click(page, 'tab-runtime');
-    await click(page, 'runtime-settings-link');
+    await click(page, 'nav-settings');
     await see(page, 'proxy-not-in-use', 'its own control plane');
+    await see(page, 'task-settings', 'Budget of a context');
   },
 };
 /** The views whose pictures stand in the docs. */
@@ -287,6 +357,10 @@ const PICTURED = new Set([
   'add-project',
   'leadership',
   'promote',
+  'tasks',
+  'task',
+  'new-task',
+  'proposal',
 ]);
 
 test('no view breaks a rule of accessibility, in dark or in light', async () => {

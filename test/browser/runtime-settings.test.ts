@@ -28,7 +28,7 @@ afterAll(async () => {
 async function openSettings(): Promise<Page> {
   const page = await visitor.open(fleet.signInLink);
   await click(page, 'tab-runtime');
-  await click(page, 'runtime-settings-link');
+  await click(page, 'nav-settings');
   await see(page, 'proxy-form');
   return page;
 }
@@ -71,7 +71,7 @@ test('the control plane is set, tested, and shown with its spaces; a saved key s
   await see(page, 'proxy-form', 'admi****ests is set');
   expect(await page.content()).not.toContain(ADMIN_KEY);
 
-  await click(page, 'runtime-back');
+  await click(page, 'nav-overview');
   await see(page, 'about-control-plane', 'connected');
   await click(page, 'tab-membridge');
   await see(page, 'space-name', 'far away');

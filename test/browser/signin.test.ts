@@ -50,6 +50,7 @@ test('signing out ends the session for every tab', async () => {
 test('Runtime shows that every part works, and which control plane this is', async () => {
   const page = await visitor.open(fleet.signInLink);
   await click(page, 'tab-runtime');
+  await click(page, 'nav-overview');
   await see(page, 'runtime-status', 'All parts work');
   for (const part of ['postgresql', 'temporal', 'object-store'])
     await see(page, `part-${part}-state`, 'Works');

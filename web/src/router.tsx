@@ -6,8 +6,11 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { z } from 'zod';
+import { ProposalStatus } from '../../contract/proposals.ts';
 import { sessionQuery } from './api/queries.ts';
 import { cache } from './cache.ts';
+import { AuditSearch } from './pages/audit/audit-filter.ts';
+import { TaskSearch } from './pages/tasks/task-filter.ts';
 import { NotFound } from './shell/NotFound.tsx';
 import { PageFailure } from './shell/PageFailure.tsx';
 import { Shell } from './shell/Shell.tsx';
@@ -43,10 +46,53 @@ const home = createRoute({
   },
 });
 
+/** The tab's own address leads to its first page. */
 const runtime = createRoute({
   getParentRoute: () => shell,
   path: '/runtime',
-  component: lazyRouteComponent(() => import('./pages/runtime/RuntimePage.tsx'), 'RuntimePage'),
+  beforeLoad: () => {
+    // oxlint-disable-next-line typescript/only-throw-error -- how TanStack Router redirects
+    throw redirect({ to: '/runtime/tasks', replace: true });
+  },
+});
+
+const tasks = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/tasks',
+  validateSearch: TaskSearch,
+  component: lazyRouteComponent(() => import('./pages/tasks/TasksPage.tsx'), 'TasksPage'),
+});
+
+const task = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/tasks/$taskId',
+  component: lazyRouteComponent(() => import('./pages/tasks/TaskPage.tsx'), 'TaskPage'),
+});
+
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/overview',
+  component: lazyRouteComponent(() => import('./pages/overview/OverviewPage.tsx'), 'OverviewPage'),
+});
+
+const proposals = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/proposals',
+  validateSearch: z.object({ status: ProposalStatus.optional().catch(undefined) }),
+  component: lazyRouteComponent(() => import('./pages/proposals/ProposalsPage.tsx'), 'ProposalsPage'),
+});
+
+const proposal = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/proposals/$proposalId',
+  component: lazyRouteComponent(() => import('./pages/proposals/ProposalPage.tsx'), 'ProposalPage'),
+});
+
+const audit = createRoute({
+  getParentRoute: () => shell,
+  path: '/runtime/audit',
+  validateSearch: AuditSearch,
+  component: lazyRouteComponent(() => import('./pages/audit/AuditPage.tsx'), 'AuditPage'),
 });
 
 const runtimeSettings = createRoute({
@@ -87,7 +133,20 @@ export const router = createRouter({
   routeTree: root.addChildren([
     home,
     signIn,
-    shell.addChildren([runtime, runtimeSettings, membridge, projects, project, nodes]),
+    shell.addChildren([
+      runtime,
+      tasks,
+      task,
+      overview,
+      proposals,
+      proposal,
+      audit,
+      runtimeSettings,
+      membridge,
+      projects,
+      project,
+      nodes,
+    ]),
   ]),
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
   stringifySearch: (search) => {

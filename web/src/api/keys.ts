@@ -1,3 +1,5 @@
+import type { AuditFilter, TaskFilter } from './filters.ts';
+
 /** The Query cache's keys, in one place because live events write under them too. */
 export const keys = {
   session: ['session'] as const,
@@ -13,4 +15,24 @@ export const keys = {
   projectDue: (id: string) => ['project-due', id] as const,
   allLeadership: ['leadership'] as const,
   leadership: (cid: string) => ['leadership', cid] as const,
+  allTasks: ['tasks'] as const,
+  tasks: (filter: TaskFilter) => ['tasks', filter] as const,
+  task: (id: string) => ['task', id] as const,
+  taskLeases: (id: string) => ['task-leases', id] as const,
+  /** What an attempt leaves behind: results, artifacts and entries of the audit log. */
+  taskRecords: (id: string) => ['task-records', id] as const,
+  taskResults: (id: string) => [...keys.taskRecords(id), 'results'] as const,
+  taskArtifacts: (id: string) => [...keys.taskRecords(id), 'artifacts'] as const,
+  taskAudit: (id: string) => [...keys.taskRecords(id), 'audit'] as const,
+  taskProposals: (id: string) => [...keys.taskRecords(id), 'proposals'] as const,
+  /** What is asked for anew when any task changes. */
+  activity: ['task-activity'] as const,
+  activeLeases: ['task-activity', 'leases'] as const,
+  runs: ['task-activity', 'runs'] as const,
+  allProposals: ['proposals'] as const,
+  proposals: (status: string | undefined) => ['proposals', status] as const,
+  proposal: (id: string) => ['proposal', id] as const,
+  audit: (filter: AuditFilter) => ['audit', filter] as const,
+  taskSettings: ['task-settings'] as const,
+  taskSchedules: ['task-schedules'] as const,
 };

@@ -80,3 +80,8 @@ export function restOf(error: Error | null, shown: readonly string[]): Error | n
   if (!error.fields.every(({ field }) => isShown(field))) return error;
   return new Error('Not accepted yet: see the marked fields.');
 }
+
+/** An error in the API's form for what a form itself finds wrong, before anything is sent. */
+export function notAccepted(fields: readonly FieldProblem[]): ApiProblem {
+  return new ApiProblem({ status: 0, code: 'bad_request', detail: 'Not accepted yet.', fields });
+}

@@ -1,9 +1,10 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ApiProblem, problemOf } from './problem.ts';
 
 interface RequestOptions {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -19,14 +20,27 @@ export async function request<Schema extends z.ZodType>(
   schema: Schema,
   options: RequestOptions = {},
 ): Promise<z.output<Schema>> {
-  const body = await send(path, options);
-  const parsed = schema.safeParse(body);
-  if (!parsed.success) {
-    const where = parsed.error.issues[0]?.path.join('.') ?? '';
-    const detail = `The answer of ${path} is not what this page expects (at "${where}"). Reload: the page may be older than the server.`;
-    throw new ApiProblem({ status: 200, code: 'unexpected_answer', detail });
-  }
-  return parsed.data;
+  return parsed(path, schema, (await exchange(path, options)).answer);
+}
+
+/** A page of a list, and where the next one begins. */
+export interface Page<Row> {
+  readonly rows: Row[];
+  /** Null at the end. */
+  readonly next: string | null;
+}
+
+/**
+ * The same for a list that comes a page at a time.
+ * @throws ApiProblem as `request` does
+ */
+export async function requestPage<Schema extends z.ZodType>(
+  path: string,
+  row: Schema,
+  options: RequestOptions = {},
+): Promise<Page<z.output<Schema>>> {
+  const { answer, headers } = await exchange(path, options);
+  return { rows: parsed(path, z.array(row), answer), next: headers.get('X-Next-Cursor') };
 }
 
 /**
@@ -34,8 +48,23 @@ export async function request<Schema extends z.ZodType>(
  * @throws ApiProblem as `request` does
  */
 export async function send(path: string, options: RequestOptions = {}): Promise<unknown> {
+  return (await exchange(path, options)).answer;
+}
+
+function parsed<Schema extends z.ZodType>(path: string, schema: Schema, answer: unknown): z.output<Schema> {
+  const result = schema.safeParse(answer);
+  if (result.success) return result.data;
+  const where = result.error.issues[0]?.path.join('.') ?? '';
+  const detail = `The answer of ${path} is not what this page expects (at "${where}"). Reload: the page may be older than the server.`;
+  throw new ApiProblem({ status: 200, code: 'unexpected_answer', detail });
+}
+
+async function exchange(
+  path: string,
+  options: RequestOptions,
+): Promise<{ answer: unknown; headers: Headers }> {
   const { method = 'GET', body, signal } = options;
-  const headers: Record<string, string> = { accept: 'application/json' };
+  const headers: Record<string, string> = { accept: 'application/json', ...options.headers };
   const init: RequestInit = { method, credentials: 'same-origin', headers };
   if (signal !== undefined) init.signal = signal;
   if (body !== undefined) {
@@ -53,7 +82,7 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
   const text = await response.text();
   const answer = parseJson(text);
   if (!response.ok) throw problemOf(response.status, answer);
-  return answer;
+  return { answer, headers: response.headers };
 }
 
 function parseJson(text: string): unknown {

@@ -2,11 +2,12 @@ import { Button, Group, Modal } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { dialogAttributes } from './dialog-attributes.ts';
 
-/** Asks before something is removed. Stays open while the request runs. */
+/** Asks before something is removed or ended. Stays open while the request runs. `decline` is the harmless answer. */
 export function ConfirmDialog(props: {
   opened: boolean;
   title: string;
   confirm: string;
+  decline?: string;
   busy: boolean;
   onConfirm: () => void;
   onCancel: () => void;
@@ -23,7 +24,7 @@ export function ConfirmDialog(props: {
       <div className="dim">{props.children}</div>
       <Group justify="flex-end" mt="lg" gap="xs">
         <Button variant="default" onClick={props.onCancel} data-autofocus data-testid="confirm-cancel">
-          Cancel
+          {props.decline ?? 'Cancel'}
         </Button>
         <Button color="red.8" loading={props.busy} onClick={props.onConfirm} data-testid="confirm-accept">
           {props.confirm}

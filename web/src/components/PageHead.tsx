@@ -9,7 +9,7 @@ export function PageHead(props: { title: string; note: string; children?: ReactN
         <h1>{props.title}</h1>
         <p className="dim">{props.note}</p>
       </div>
-      <div className={styles.side}>{props.children}</div>
+      {props.children !== undefined && <div className={styles.side}>{props.children}</div>}
     </header>
   );
 }

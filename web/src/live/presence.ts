@@ -11,3 +11,8 @@ export function presenceOf(node: Pick<Node, 'last_heartbeat'>, now: number): Pre
   if (node.last_heartbeat === null) return 'unknown';
   return now - node.last_heartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
 }
+
+/** Whether a node could be given a task now: it is there, has the program, and is not drained. */
+export function takesTasks(node: Node, now: number): boolean {
+  return node.capabilities.claude_cli && !node.drained && presenceOf(node, now) === 'online';
+}

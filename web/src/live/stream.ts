@@ -8,11 +8,15 @@ import { api } from '../api/calls.ts';
 import { keys } from '../api/keys.ts';
 import { applyToJobs, applyToLeadership, applyToNodes, applyToSpaces } from './apply-events.ts';
 import { applyToProjects } from './apply-project-events.ts';
+import { tasksIn } from './apply-task-events.ts';
 import { journal } from './journal.ts';
 import { setLiveState } from './live-state.ts';
+import { applyTaskEvents, TASK_LISTS } from './task-cache.ts';
 
 /** Events are applied together this often: a thousand heartbeats then draw the page a few times a second. */
 const BATCH_MS = 200;
+/** Figures that tasks change are asked for at most this often. */
+const ACTIVITY_MS = 1_000;
 /** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 
@@ -28,6 +32,8 @@ const EVENT_NAMES = [
   'project-node',
   'project-removed',
   'leadership',
+  'task',
+  'proposal',
   'reset',
 ];
 
@@ -41,6 +47,7 @@ export class LiveStream {
   #waiting: ServerEvent[] = [];
   #batch: ReturnType<typeof setTimeout> | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
+  #activity: ReturnType<typeof setTimeout> | null = null;
 
   /** @param onSignedOut called when the stream is refused because nobody is signed in */
   constructor(cache: QueryClient, onSignedOut: () => void) {
@@ -77,8 +84,10 @@ export class LiveStream {
     this.#source = null;
     if (this.#batch !== null) clearTimeout(this.#batch);
     if (this.#retry !== null) clearTimeout(this.#retry);
+    if (this.#activity !== null) clearTimeout(this.#activity);
     this.#batch = null;
     this.#retry = null;
+    this.#activity = null;
     this.#waiting = [];
     this.#lastId = '';
   }
@@ -133,10 +142,18 @@ export class LiveStream {
     })) {
       if (leadership !== undefined) this.#cache.setQueryData(key, applyToLeadership(leadership, events));
     }
+    applyTaskEvents(this.#cache, events);
+    // Figures and what is active anywhere: a busy fleet changes them all the time, so not with every batch.
+    if (tasksIn(events).length > 0) {
+      this.#activity ??= setTimeout(() => {
+        this.#activity = null;
+        for (const queryKey of [keys.stats, keys.activity]) void this.#cache.invalidateQueries({ queryKey });
+      }, ACTIVITY_MS);
+    }
   }
 
   async #reload(): Promise<void> {
-    const lists = [keys.nodes, keys.spaces, keys.allJobs, keys.projects, keys.allLeadership];
+    const lists = [keys.nodes, keys.spaces, keys.allJobs, keys.projects, keys.allLeadership, ...TASK_LISTS];
     await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
   }
 

@@ -1,5 +1,5 @@
 import { Link } from '@tanstack/react-router';
-import styles from './MembridgeNav.module.css';
+import styles from '../../components/SectionNav.module.css';
 
 /** The two halves of the Membridge tab: the memories that nodes share, and the repositories that they work on. */
 export function MembridgeNav() {

@@ -1,6 +1,4 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import { IconArrowLeft } from '@tabler/icons-react';
 import { runtimeConfigQuery } from '../../api/queries.ts';
 import { Failure, Loading } from '../../components/Notice.tsx';
 import { PageHead } from '../../components/PageHead.tsx';
@@ -8,23 +6,24 @@ import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { connectionWords } from './connection-words.ts';
+import { TaskSchedules } from '../schedules/TaskSchedules.tsx';
 import { ProxyForm } from './ProxyForm.tsx';
 import { ProxyState } from './ProxyState.tsx';
-import styles from './RuntimePage.module.css';
+import styles from './Halves.module.css';
+import { RuntimeNav } from './RuntimeNav.tsx';
+import { TaskSettingsPanel } from './TaskSettingsPanel.tsx';
 
-/** Settings of the runtime: the control plane that it asks. */
+/** Settings of the runtime: what tasks may use, what is made again and again, and the control plane that it asks. */
 export function SettingsPage() {
   usePageTitle('Runtime settings');
   const { data: config, error, isPending, refetch } = useQuery(runtimeConfigQuery);
   const words = config === undefined ? null : connectionWords(config);
   return (
     <div className="page" data-testid="page-runtime-settings">
-      <PageHead title="Runtime settings" note="Which control plane this runtime asks.">
-        <Link to="/runtime" className={styles.way} data-testid="runtime-back">
-          <IconArrowLeft size={14} aria-hidden />
-          Runtime
-        </Link>
-      </PageHead>
+      <RuntimeNav />
+      <PageHead title="Settings" note="Of tasks, and of the control plane that this runtime asks." />
+      <TaskSettingsPanel />
+      <TaskSchedules />
       <Panel
         title="Membridge proxy"
         note={

@@ -1,6 +1,4 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
 import type { RuntimeStats } from '../../../../contract/api.ts';
 import { healthQuery, statsQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
@@ -11,32 +9,41 @@ import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { bytes, count } from '../../format/numbers.ts';
-import { About } from './About.tsx';
-import { Parts } from './Parts.tsx';
-import styles from './RuntimePage.module.css';
+import { usd } from '../../format/task-words.ts';
+import { About } from '../runtime/About.tsx';
+import { Parts } from '../runtime/Parts.tsx';
+import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
+import styles from '../runtime/Halves.module.css';
+import { ActiveLeases } from './ActiveLeases.tsx';
+import { Runs } from './Runs.tsx';
+import { TaskNodes } from './TaskNodes.tsx';
 
-/** How the control plane itself is: its figures, the parts it stands on, its version. */
-export function RuntimePage() {
-  usePageTitle('Runtime');
+/** What goes on: tasks and who runs them, and how the control plane itself is. */
+export function OverviewPage() {
+  usePageTitle('Overview');
   const health = useQuery(healthQuery);
   const stats = useQuery(statsQuery);
   return (
     <div className="page" data-testid="page-runtime">
-      <PageHead title="Runtime" note="The control plane and the parts it stands on.">
+      <RuntimeNav />
+      <PageHead title="Overview" note="What runs where, and the parts that the control plane stands on.">
         {health.data !== undefined && (
           <Status tone={health.data.status === 'ok' ? 'good' : 'bad'} testId="runtime-status">
             {health.data.status === 'ok' ? 'All parts work' : 'Degraded'}
           </Status>
         )}
-        <Link to="/runtime/settings" className={styles.way} data-testid="runtime-settings-link">
-          <IconAdjustmentsHorizontal size={14} aria-hidden />
-          Settings
-        </Link>
       </PageHead>
-      {stats.data !== undefined && <Overview stats={stats.data} />}
+      {stats.data !== undefined && <TaskFigures stats={stats.data} />}
       {stats.data === undefined && stats.error !== null && (
         <Failure what="The figures" error={stats.error} retry={stats.refetch} />
       )}
+      <ActiveLeases />
+      <div className={styles.halves}>
+        <Runs />
+        <TaskNodes />
+      </div>
+      <h2>Memory, and the parts below</h2>
+      {stats.data !== undefined && <MemoryFigures stats={stats.data} />}
       <div className={styles.halves}>
         <Panel
           title="Parts"
@@ -58,24 +65,54 @@ export function RuntimePage() {
         </Panel>
         {health.data !== undefined && <About health={health.data} />}
       </div>
-      <Panel title="LLM tasks" testId="llm-panel">
-        <p className="dim">Leasing of LLM tasks to nodes arrives in a later version.</p>
-      </Panel>
     </div>
   );
 }
 
-function Overview({ stats }: { stats: RuntimeStats }) {
-  const { nodes, jobs } = stats;
+function TaskFigures({ stats: { nodes, tasks, leases } }: { stats: RuntimeStats }) {
+  const of = (...statuses: string[]): number =>
+    statuses.reduce((sum, status) => sum + (tasks.by_status[status] ?? 0), 0);
+  const given = of('leased', 'running');
   return (
     <Figures
-      label="Overview"
+      label="Tasks"
       figures={[
         {
           label: 'Nodes online',
           value: `${count(nodes.online)} / ${count(nodes.total)}`,
           testId: 'stat-nodes',
         },
+        { label: 'Active leases', value: count(leases.active), testId: 'stat-leases' },
+        {
+          label: 'Queued',
+          value: count(of('queued')),
+          note: given === 0 ? 'none with a node' : `${count(given)} with a node`,
+          testId: 'stat-queued',
+        },
+        {
+          label: 'Completed, 24 h',
+          value: count(tasks.completed_24h),
+          note: tasks.failed_24h === 0 ? 'none failed' : `${count(tasks.failed_24h)} failed`,
+          testId: 'stat-completed',
+        },
+        { label: 'Cost, 24 h', value: usd(tasks.cost_usd_24h), testId: 'stat-cost' },
+        {
+          label: 'Tasks in all',
+          value: count(tasks.total),
+          note: `${count(of('failed', 'dead'))} to requeue or leave`,
+          testId: 'stat-tasks',
+        },
+      ]}
+    />
+  );
+}
+
+function MemoryFigures({ stats }: { stats: RuntimeStats }) {
+  const { jobs } = stats;
+  return (
+    <Figures
+      label="Memory"
+      figures={[
         { label: 'Spaces', value: count(stats.spaces), testId: 'stat-spaces' },
         { label: 'Running jobs', value: count(jobs.running), testId: 'stat-running' },
         {

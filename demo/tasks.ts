@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import type { ControlPlane } from './fleet.ts';
+
+/** What each machine runs tasks with, and how many at once; one of them has a label besides. */
+export function taskSettings(root: string, machine: string): Record<string, string> {
+  return {
+    MEMBRIDGE_RUNNER: JSON.stringify([process.execPath, join(root, 'demo', 'assistant.ts')]),
+    MEMBRIDGE_MAX_CONCURRENCY: '2',
+    ...(machine === 'server' ? { MEMBRIDGE_LABELS: 'night' } : {}),
+  };
+}
+
+/** Tasks to look at on the page: some that run through, one that fails, one that no node may take, one that waits for another. */
+export async function makeDemoTasks(control: ControlPlane): Promise<void> {
+  const task = async (prompt: string, body: Record<string, unknown> = {}): Promise<string> =>
+    await control.makeTask({ prompt, auto_dispatch: true, ...body });
+  const review = await task(
+    'Read the login form and its tests, and say in three sentences what would break if the session were kept in the URL.',
+    { agent_slug: 'reviewer', context_id: 'login-form', tags: ['review'] },
+  );
+  await task('Now write the test that would have caught it.', {
+    agent_slug: 'reviewer',
+    context_id: 'login-form',
+    depends_on: [review],
+    tags: ['review'],
+  });
+  await task('Rebuild the search index, and tell how long each step took.', {
+    agent_slug: 'keeper',
+    pool: 'night',
+    priority: 4,
+  });
+  await task('Fail, so that there is something to requeue.', { agent_slug: 'keeper', max_attempts: 2 });
+  await task('Train the small model on last week’s notes.', { agent_slug: 'trainer', pool: 'gpu' });
+}

@@ -1,0 +1,223 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { start, type Running } from '../../bench/running.ts';
+import { errorMessage } from '../../contract/errors.ts';
+import { startMachine } from '../../demo/fleet.ts';
+import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
+import type { Service } from '../../stack/service.ts';
+import { removeStackData } from '../../stack/up.ts';
+import { Dice } from '../sim/dice.ts';
+import { judge, type Downtime, type Kill, type Verdict } from './verdict.ts';
+
+/** Agents, and tasks that each runs at once. */
+const AGENTS = 3;
+const SLOTS = 2;
+/** A lease's life, in seconds: the shortest there is. */
+const TTL_SECONDS = 5;
+/** Between two kills, in milliseconds. */
+const KILL_EVERY_MS = 5_000;
+/** Of so many kills one is of a part beneath the agents. */
+const PART_EVERY = 5;
+/** Tasks that have not ended at a time, at most. */
+const OPEN = 40;
+/** How long tasks may take to end after the last kill, in milliseconds. */
+const DRAIN_MS = 120_000;
+
+export interface ChaosReport extends Verdict {
+  readonly tasks: number;
+  readonly kills: number;
+  readonly seed: number;
+}
+
+/**
+ * A program that sees for itself whether another one works on its task: its line on standard input names the task, whose file lists
+ * the processes that began it.
+ */
+const program = (folder: string): string => `#!/bin/sh
+read -r id
+for other in $(cat "${folder}/$id" 2>/dev/null); do
+  if grep -qs program.sh "/proc/$other/cmdline"; then echo "$id $other $$" >> "${folder}/overlaps"; fi
+done
+echo $$ >> "${folder}/$id"
+sleep 0.$(($$ % 9 + 1))
+echo "$id done by $$"
+`;
+
+/** Runs it. @returns what became of the tasks */
+export async function chaosOfTasks(options: {
+  minutes: number;
+  seed: number;
+  log: (line: string) => void;
+}): Promise<ChaosReport> {
+  const { minutes, seed, log } = options;
+  const root = join(import.meta.dirname, '..', '..');
+  const dataDir = mkdtempSync(join(tmpdir(), 'membridge-chaos-'));
+  const folder = join(dataDir, 'seen');
+  mkdirSync(folder);
+  try {
+    const running = await start(root, dataDir, log);
+    const agents: Service[] = [];
+    try {
+      for (let n = 0; n < AGENTS; n += 1)
+        agents.push(await startAgent(`node-${n}`, running, { root, dataDir, folder }));
+      const world = new World(running, agents, seed, log);
+      const until = Date.now() + minutes * 60_000;
+      const [made] = await Promise.all([makeTasks(running, until), world.killUntil(until)]);
+      log(`${made.length} tasks were accepted; they have ${DRAIN_MS / 1_000} s to end`);
+      await drain(running, made.length);
+      const verdict = await judge({
+        databaseUrl: running.stack.databaseUrl,
+        made,
+        kills: world.kills,
+        downtimes: world.downtimes,
+        overlaps: join(folder, 'overlaps'),
+      });
+      return { tasks: made.length, kills: world.kills.length, seed, ...verdict };
+    } finally {
+      for (const agent of agents) await agent.stop();
+      await running.stop();
+    }
+  } finally {
+    removeStackData(dataDir);
+  }
+}
+
+async function startAgent(
+  id: string,
+  running: Running,
+  at: { root: string; dataDir: string; folder: string },
+): Promise<Service> {
+  const home = join(at.dataDir, id);
+  const databasePath = join(home, '.claude-mem', 'claude-mem.db');
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  buildDatabase(databasePath, '13.25.3').close();
+  const path = join(home, 'program.sh');
+  writeFileSync(path, program(at.folder), { mode: 0o700 });
+  const settings = { MEMBRIDGE_RUNNER: JSON.stringify([path]), MEMBRIDGE_MAX_CONCURRENCY: String(SLOTS) };
+  return await startMachine(
+    { id, home, databasePath },
+    { ...at, env: process.env, control: running.control, settings },
+  );
+}
+
+/** Kills, and starts again what was killed. */
+class World {
+  readonly kills: Kill[] = [];
+  readonly downtimes: Downtime[] = [];
+  readonly #running: Running;
+  readonly #agents: readonly Service[];
+  readonly #dice: Dice;
+  readonly #log: (line: string) => void;
+
+  constructor(running: Running, agents: readonly Service[], seed: number, log: (line: string) => void) {
+    this.#running = running;
+    this.#agents = agents;
+    this.#dice = new Dice(seed);
+    this.#log = log;
+  }
+
+  async killUntil(until: number): Promise<void> {
+    let next = Date.now() + KILL_EVERY_MS;
+    for (let n = 1; next < until; n += 1) {
+      await sleep(Math.max(0, next - Date.now()));
+      if (n % PART_EVERY === 0) await this.#killPart();
+      else await this.#killAgent();
+      next = Math.max(next + KILL_EVERY_MS, Date.now());
+    }
+  }
+
+  async #killAgent(): Promise<void> {
+    const agent = this.#dice.pick(this.#agents);
+    const node = agent.name.replace('agent-', '');
+    this.#log(`kill ${node}`);
+    this.kills.push({ node, at: Date.now() });
+    await agent.kill();
+    await agent.restart();
+  }
+
+  async #killPart(): Promise<void> {
+    const { api, stack } = this.#running;
+    const { postgres, minio, temporal } = stack.parts;
+    const part = this.#dice.pick([api, postgres, minio, temporal].filter((each) => each !== undefined));
+    this.#log(`kill ${part.name}`);
+    const from = Date.now();
+    this.kills.push({ node: part.name, at: from });
+    await part.kill();
+    await part.restart();
+    // Connections and workers need a moment to be back, too.
+    this.downtimes.push({ from, to: Date.now() + 10_000 });
+  }
+}
+
+/** Makes tasks, never more than so many at a time; one whose answer is lost is asked for again under its key. */
+async function makeTasks(running: Running, until: number): Promise<string[]> {
+  const made: string[] = [];
+  for (let n = 0; Date.now() < until; n += 1) {
+    const key = `chaos-${n}`;
+    for (;;) {
+      try {
+        const ended = await call(running, 'GET', '/api/runtime/stats');
+        if (made.length - endedOf(ended) < OPEN) {
+          const task = await call(
+            running,
+            'POST',
+            '/api/runtime/llm-tasks',
+            {
+              prompt: key,
+              auto_dispatch: true,
+              max_attempts: 10,
+              lease_ttl_seconds: TTL_SECONDS,
+            },
+            key,
+          );
+          made.push(String(task['id']));
+          break;
+        }
+        if (Date.now() > until) return made;
+      } catch {
+        // Away; the same again.
+      }
+      await sleep(100);
+    }
+  }
+  return made;
+}
+
+function endedOf(stats: Record<string, unknown>): number {
+  const { by_status: by } = stats['tasks'] as { by_status: Record<string, number> };
+  return ['completed', 'failed', 'dead', 'cancelled'].reduce((sum, status) => sum + (by[status] ?? 0), 0);
+}
+
+async function drain(running: Running, tasks: number): Promise<void> {
+  const deadline = Date.now() + DRAIN_MS;
+  while (Date.now() < deadline) {
+    const stats = await call(running, 'GET', '/api/runtime/stats').catch((error: unknown) =>
+      errorMessage(error),
+    );
+    if (typeof stats !== 'string' && endedOf(stats) >= tasks) return;
+    await sleep(500);
+  }
+}
+
+async function call(
+  { api, secrets }: Running,
+  method: string,
+  path: string,
+  body?: unknown,
+  key?: string,
+): Promise<Record<string, unknown>> {
+  const response = await fetch(`${api.url}${path}`, {
+    method,
+    headers: {
+      'X-Runtime-API-Key': secrets.RUNTIME_API_KEY,
+      'Content-Type': 'application/json',
+      ...(key === undefined ? {} : { 'Idempotency-Key': key }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(15_000),
+  });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
+  return (await response.json()) as Record<string, unknown>;
+}

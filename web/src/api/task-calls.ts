@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { Artifact } from '../../../contract/artifacts.ts';
+import { AuditLog } from '../../../contract/audit.ts';
+import { Lease, Run, TaskResult } from '../../../contract/leases.ts';
+import { Proposal, ShownProposal } from '../../../contract/proposals.ts';
+import {
+  Task,
+  TaskSchedule,
+  TaskSettings,
+  type CreateTask,
+  type CreateTaskSchedule,
+} from '../../../contract/tasks.ts';
+import { queryOf, type AuditFilter, type TaskFilter } from './filters.ts';
+import { request, requestPage, send } from './request.ts';
+
+const encode = encodeURIComponent;
+const TASKS = '/api/runtime/llm-tasks';
+const pathOf = (id: string, rest = ''): string => `${TASKS}/${encode(id)}${rest}`;
+const proposalOf = (id: string, rest = ''): string => `/api/runtime/proposals/${encode(id)}${rest}`;
+const scheduleOf = (id: string): string => `/api/runtime/task-schedules/${encode(id)}`;
+
+/** A body that makes a task; what is not said is the API's to choose. */
+export type NewTaskBody = z.input<typeof CreateTask>;
+export type NewScheduleBody = z.input<typeof CreateTaskSchedule>;
+
+/** How many rows a list asks for at once. */
+export const ROWS = 50;
+
+/** Where the live output of one attempt at a task is. */
+export function outputAddress(id: string, epoch: number): string {
+  return pathOf(id, `/output/stream?epoch=${epoch}`);
+}
+
+/** Where the bytes of an artifact are. */
+export function contentAddress(id: string): string {
+  return `/api/runtime/artifacts/${encode(id)}/content`;
+}
+
+/** Where the audit log is as a file. */
+export function exportAddress(filter: AuditFilter, format: 'jsonl' | 'csv'): string {
+  return `/api/runtime/audit/export${queryOf({ ...filter, format })}`;
+}
+
+/** The calls of the pages of tasks, one function each. All throw ApiProblem. */
+export const taskApi = {
+  list: (filter: TaskFilter, cursor: string | null, signal?: AbortSignal) =>
+    requestPage(`${TASKS}${queryOf({ ...filter, limit: ROWS, cursor })}`, Task, { signal }),
+  get: (id: string, signal?: AbortSignal) => request(pathOf(id), Task, { signal }),
+  /** @param key the same key makes the same task once */
+  create: (task: NewTaskBody, key: string) =>
+    request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key } }),
+  /** Gives it to agents; live events tell what becomes of it. */
+  dispatch: (id: string) => send(pathOf(id, '/dispatch'), { method: 'POST', body: { wait: false } }),
+  cancel: (id: string, reason: string) =>
+    request(pathOf(id, '/cancel'), Task, { method: 'POST', body: { reason } }),
+  requeue: (id: string) => request(pathOf(id, '/requeue'), Task, { method: 'POST' }),
+
+  leases: (id: string, signal?: AbortSignal) => request(pathOf(id, '/leases'), z.array(Lease), { signal }),
+  results: (id: string, signal?: AbortSignal) =>
+    request(pathOf(id, '/results'), z.array(TaskResult), { signal }),
+  artifacts: (id: string, signal?: AbortSignal) =>
+    request(`/api/runtime/artifacts${queryOf({ task_id: id, limit: 200 })}`, z.array(Artifact), { signal }),
+  activeLeases: (signal?: AbortSignal) =>
+    request('/api/runtime/leases?status=active', z.array(Lease), { signal }),
+  runs: (limit: number, signal?: AbortSignal) =>
+    request(`/api/runtime/runs?limit=${limit}`, z.array(Run), { signal }),
+
+  drain: (node: string, drained: boolean) =>
+    send(`/api/runtime/workers/${encode(node)}/drain`, { method: 'POST', body: { drained } }),
+
+  audit: (filter: AuditFilter, before: string | null, signal?: AbortSignal) =>
+    requestPage(`/api/runtime/audit${queryOf({ ...filter, limit: ROWS, before })}`, AuditLog, { signal }),
+
+  proposals: (
+    filter: { status?: string | undefined; task_id?: string },
+    cursor: string | null,
+    signal?: AbortSignal,
+  ) =>
+    requestPage(`/api/runtime/proposals${queryOf({ ...filter, limit: ROWS, cursor })}`, Proposal, { signal }),
+  proposal: (id: string, signal?: AbortSignal) => request(proposalOf(id), ShownProposal, { signal }),
+  approve: (id: string, body: { expected_version?: string | null }) =>
+    request(proposalOf(id, '/approve'), Proposal, { method: 'POST', body }),
+  reject: (id: string, reason: string) =>
+    request(proposalOf(id, '/reject'), Proposal, {
+      method: 'POST',
+      body: reason === '' ? {} : { reason },
+    }),
+
+  settings: (signal?: AbortSignal) => request('/api/runtime/task-settings', TaskSettings, { signal }),
+  saveSettings: (settings: TaskSettings) =>
+    request('/api/runtime/task-settings', TaskSettings, { method: 'PUT', body: settings }),
+  schedules: (signal?: AbortSignal) =>
+    request('/api/runtime/task-schedules', z.array(TaskSchedule), { signal }),
+  createSchedule: (schedule: NewScheduleBody) =>
+    request('/api/runtime/task-schedules', TaskSchedule, { method: 'POST', body: schedule }),
+  pauseSchedule: (id: string, paused: boolean) =>
+    request(scheduleOf(id), TaskSchedule, { method: 'PATCH', body: { paused } }),
+  removeSchedule: (id: string) => send(scheduleOf(id), { method: 'DELETE' }),
+};

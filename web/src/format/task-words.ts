@@ -1,0 +1,131 @@
+import type { AuditLog } from '../../../contract/audit.ts';
+import type { Lease } from '../../../contract/leases.ts';
+import type { ProposalStatus } from '../../../contract/proposals.ts';
+import { ENDED, type Task, type TaskStatus } from '../../../contract/tasks.ts';
+import type { Words } from './words.ts';
+
+/** How a task stands, in the API's own words. */
+export const TASK_STATUSES: Record<TaskStatus, Words> = {
+  queued: { label: 'Queued', tone: 'warn' },
+  leased: { label: 'Leased', tone: 'busy' },
+  running: { label: 'Running', tone: 'busy' },
+  completed: { label: 'Completed', tone: 'good' },
+  failed: { label: 'Failed', tone: 'bad' },
+  dead: { label: 'Dead', tone: 'bad' },
+  cancelled: { label: 'Cancelled', tone: 'quiet' },
+};
+
+/** What each status means, for those who see it for the first time. */
+export const TASK_STATUS_HELP: Record<TaskStatus, string> = {
+  queued: 'Waits for a node',
+  leased: 'A node has taken it and has not begun yet',
+  running: 'A node works on it',
+  completed: 'There is a result',
+  failed: 'Another attempt would not help; it can be requeued',
+  dead: 'It had all its attempts; it can be requeued',
+  cancelled: 'A person ended it',
+};
+
+export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = {
+  pending: { label: 'Pending', tone: 'warn' },
+  approved: { label: 'Approved', tone: 'busy' },
+  applying: { label: 'Applying', tone: 'busy' },
+  applied: { label: 'Applied', tone: 'good' },
+  failed: { label: 'Failed', tone: 'bad' },
+  rejected: { label: 'Rejected', tone: 'quiet' },
+  expired: { label: 'Expired', tone: 'quiet' },
+};
+
+export const LEASE_STATUSES: Record<Lease['status'], Words> = {
+  active: { label: 'Active', tone: 'busy' },
+  expired: { label: 'Expired', tone: 'bad' },
+  released: { label: 'Released', tone: 'quiet' },
+  failed: { label: 'Failed', tone: 'bad' },
+};
+
+export const LEASE_KINDS: Record<Lease['kind'], string> = {
+  agent: 'given to its agent',
+  http: 'taken over HTTP',
+};
+
+/** How a task stands, with what the status alone leaves open: that it is being cancelled, or not given to agents. */
+export function taskWords(
+  task: Pick<Task, 'status' | 'cancel_requested_at' | 'dispatched'>,
+): Words & { note: string } {
+  const words = TASK_STATUSES[task.status];
+  if (isEnded(task)) return { ...words, note: '' };
+  if (task.cancel_requested_at !== null) return { label: 'Cancelling', tone: 'warn', note: words.label };
+  return { ...words, note: task.status === 'queued' && !task.dispatched ? 'not dispatched' : '' };
+}
+
+/** Whether nothing more happens by itself. */
+export function isEnded({ status }: Pick<Task, 'status'>): boolean {
+  return ENDED.has(status);
+}
+
+/** What can be done with a task now. */
+export function possible(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requested_at'>): {
+  dispatch: boolean;
+  cancel: boolean;
+  requeue: boolean;
+} {
+  return {
+    dispatch: task.status === 'queued' && !task.dispatched && task.cancel_requested_at === null,
+    cancel: !isEnded(task) && task.cancel_requested_at === null,
+    requeue: task.status === 'failed' || task.status === 'dead',
+  };
+}
+
+/** Words of the API with a capital at their beginning, for where they stand alone. */
+export function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+const characters = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** The beginning of a prompt on one line. @param length characters at most, with the ellipsis */
+export function brief(prompt: string, length = 60): string {
+  // Enough for so many characters, however many code units each has; a prompt may have a megabyte.
+  const line = prompt
+    .slice(0, length * 20)
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+  const seen = Array.from(characters.segment(line), ({ segment }) => segment);
+  const isWhole = seen.length <= length && prompt.length <= length * 20;
+  return isWhole
+    ? line
+    : `${seen
+        .slice(0, length - 1)
+        .join('')
+        .trimEnd()}…`;
+}
+
+/** An action of the audit log as people say it: `lease_expired` is "Lease expired". */
+export function actionWords({ action }: Pick<AuditLog, 'action'>): string {
+  const words = action.replaceAll('_', ' ').trim();
+  return words === '' ? action : sentence(words);
+}
+
+/** The kinds of things that the audit log tells of. */
+export const ENTITIES: Record<AuditLog['entity_type'], string> = {
+  llm_task: 'Task',
+  lease: 'Lease',
+  worker: 'Node',
+  managed_project: 'Project',
+  membridge_project: 'Memory space',
+  leadership: 'Leadership',
+  proposal: 'Proposal',
+  task_schedule: 'Task schedule',
+  runtime_config: 'Runtime setting',
+};
+
+const dollars = new Intl.NumberFormat('en-US', {
+  style: 'currency',
+  currency: 'USD',
+  maximumFractionDigits: 4,
+});
+
+/** US dollars: "$0.0123", "$4.20". */
+export function usd(amount: number): string {
+  return dollars.format(amount);
+}

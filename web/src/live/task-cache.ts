@@ -1,0 +1,55 @@
+import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import type { ServerEvent } from '../../../contract/events.ts';
+import type { Lease } from '../../../contract/leases.ts';
+import type { ShownProposal } from '../../../contract/proposals.ts';
+import type { Task } from '../../../contract/tasks.ts';
+import type { TaskFilter } from '../api/filters.ts';
+import { keys } from '../api/keys.ts';
+import type { Page } from '../api/request.ts';
+import { applyToLeases, applyToTask, applyToTaskPages, tasksIn } from './apply-task-events.ts';
+
+/** What is loaded anew when events may have been missed. */
+export const TASK_LISTS = [
+  keys.allTasks,
+  ['task'],
+  ['task-leases'],
+  ['task-records'],
+  keys.activity,
+  keys.allProposals,
+  ['proposal'],
+] as const;
+
+/** Brings what the cache has of tasks to where some events say that it is. */
+export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent[]): void {
+  applyProposals(cache, events);
+  const touched = tasksIn(events);
+  if (touched.length === 0) return;
+  for (const [key, list] of cache.getQueriesData<InfiniteData<Page<Task>>>({ queryKey: keys.allTasks })) {
+    if (list === undefined) continue;
+    const [, filter] = key as [string, TaskFilter];
+    const pages = applyToTaskPages(list.pages, events, filter);
+    if (pages !== list.pages) cache.setQueryData(key, { ...list, pages });
+  }
+  for (const id of touched) {
+    cache.setQueryData<Task>(keys.task(id), (task) => task && applyToTask(task, events));
+    cache.setQueryData<Lease[]>(keys.taskLeases(id), (leases) => leases && applyToLeases(leases, events, id));
+    void cache.invalidateQueries({ queryKey: keys.taskRecords(id) });
+    // Why it waits is told only with the whole task.
+    const waits = cache.getQueryData<Task>(keys.task(id))?.status === 'queued';
+    if (waits) void cache.invalidateQueries({ queryKey: keys.task(id) });
+  }
+}
+
+/** The same of proposals. Their lists are short and change rarely: they are asked for anew. */
+function applyProposals(cache: QueryClient, events: readonly ServerEvent[]): void {
+  for (const event of events) {
+    if (event.type !== 'proposal') continue;
+    const { proposal } = event;
+    cache.setQueryData<ShownProposal>(
+      keys.proposal(proposal.id),
+      (known) => known && { ...known, ...proposal },
+    );
+    void cache.invalidateQueries({ queryKey: keys.allProposals });
+    void cache.invalidateQueries({ queryKey: keys.taskRecords(proposal.task_id) });
+  }
+}

@@ -1,0 +1,154 @@
+import { Button, Modal, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { IconCheck, IconX } from '@tabler/icons-react';
+import { useState, type FormEvent } from 'react';
+import type { Proposal, ShownProposal } from '../../../../contract/proposals.ts';
+import { keys } from '../../api/keys.ts';
+import { fieldProblem, restOf } from '../../api/problem.ts';
+import { taskApi } from '../../api/task-calls.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
+import { notifyFailure } from '../../components/notify.ts';
+import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
+import styles from './Proposals.module.css';
+
+/** The two ways to decide, each after asking. What failed may be approved again. */
+export function Decide({ proposal }: { proposal: ShownProposal }) {
+  const [open, setOpen] = useState<'approve' | 'reject' | null>(null);
+  const close = () => setOpen(null);
+  const { status } = proposal;
+  return (
+    <>
+      {status === 'pending' && (
+        <Button
+          variant="default"
+          leftSection={<IconX size={15} />}
+          onClick={() => setOpen('reject')}
+          data-testid="proposal-reject"
+        >
+          Reject
+        </Button>
+      )}
+      {(status === 'pending' || status === 'failed') && (
+        <Button
+          leftSection={<IconCheck size={15} />}
+          onClick={() => setOpen('approve')}
+          data-testid="proposal-approve"
+        >
+          {status === 'failed' ? 'Approve again' : 'Approve'}
+        </Button>
+      )}
+      {open === 'approve' && <Approve proposal={proposal} onClose={close} />}
+      {open === 'reject' && <Reject proposal={proposal} onClose={close} />}
+    </>
+  );
+}
+
+/** Shows what an answer told of a proposal at once. */
+function useShow() {
+  const cache = useQueryClient();
+  return (proposal: Proposal) => {
+    cache.setQueryData<ShownProposal>(
+      keys.proposal(proposal.id),
+      (known) => known && { ...known, ...proposal },
+    );
+    void cache.invalidateQueries({ queryKey: keys.allProposals });
+  };
+}
+
+function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () => void }) {
+  const own = proposal.expected_version ?? '';
+  const [version, setVersion] = useState(own);
+  const show = useShow();
+  const approve = useMutation({
+    mutationFn: async () => {
+      const typed = version.trim();
+      return await taskApi.approve(
+        proposal.id,
+        typed === own ? {} : { expected_version: typed === '' ? null : typed },
+      );
+    },
+    onSuccess: (answer) => {
+      show(answer);
+      onClose();
+    },
+  });
+  const form = useInvalidFocus(approve.error);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    approve.mutate();
+  };
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={<strong>Approve this proposal?</strong>}
+      attributes={dialogAttributes('approve-dialog')}
+    >
+      <form ref={form} className={styles.question} onSubmit={submit}>
+        <p className="dim">
+          A node commits it to the branch of the project and pushes it. If the branch has moved on and it does
+          not fit any more, nothing is written, and this page says why.
+        </p>
+        <TextInput
+          label="Expected version"
+          description="The commit that the branch must be at. Empty: whatever it is at."
+          placeholder="whatever it is at"
+          value={version}
+          onChange={(event) => setVersion(event.currentTarget.value)}
+          error={fieldProblem(approve.error, 'expected_version')}
+          maxLength={64}
+          spellCheck={false}
+          classNames={{ input: 'mono' }}
+          data-testid="approve-version"
+        />
+        <FormEnd
+          prefix="approve"
+          error={restOf(approve.error, ['expected_version'])}
+          onCancel={onClose}
+          submit={{
+            label: 'Approve and commit',
+            id: 'accept',
+            isPending: approve.isPending,
+            disabled: false,
+          }}
+        />
+      </form>
+    </Modal>
+  );
+}
+
+function Reject({ proposal, onClose }: { proposal: ShownProposal; onClose: () => void }) {
+  const [reason, setReason] = useState('');
+  const show = useShow();
+  const reject = useMutation({
+    mutationFn: () => taskApi.reject(proposal.id, reason.trim()),
+    onSuccess: show,
+    onError: (error) => notifyFailure('The proposal was not rejected', error),
+    onSettled: onClose,
+  });
+  return (
+    <ConfirmDialog
+      opened
+      title="Reject this proposal?"
+      confirm="Reject it"
+      decline="Keep it"
+      busy={reject.isPending}
+      onConfirm={() => reject.mutate()}
+      onCancel={onClose}
+    >
+      <div className={styles.question}>
+        <p>It cannot be approved any more after that. Its task stays as it is.</p>
+        <TextInput
+          label="Reason"
+          description="For those who read it later; may stay empty."
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+          maxLength={500}
+          data-testid="reject-reason"
+        />
+      </div>
+    </ConfirmDialog>
+  );
+}

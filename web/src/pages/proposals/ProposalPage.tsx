@@ -1,0 +1,185 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import type { ShownProposal } from '../../../../contract/proposals.ts';
+import { ApiProblem } from '../../api/problem.ts';
+import { projectsQuery } from '../../api/project-queries.ts';
+import { proposalQuery } from '../../api/task-queries.ts';
+import { Ago } from '../../components/Ago.tsx';
+import { Copy } from '../../components/Copy.tsx';
+import { Facts, type Fact } from '../../components/Facts.tsx';
+import { History } from '../../components/History.tsx';
+import { Empty, Failure, Loading } from '../../components/Notice.tsx';
+import { Panel } from '../../components/Panel.tsx';
+import { Status } from '../../components/Status.tsx';
+import { usePageTitle } from '../../components/use-page-title.ts';
+import { shortCommit } from '../../format/project-words.ts';
+import { PROPOSAL_STATUSES, sentence } from '../../format/task-words.ts';
+import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
+import { Decide } from './Decide.tsx';
+import { Diff } from './Diff.tsx';
+import styles from './Proposals.module.css';
+import { Until } from './Until.tsx';
+
+/** One proposal: what it would change, and the decision. */
+export function ProposalPage() {
+  const { proposalId } = useParams({ from: '/shell/runtime/proposals/$proposalId' });
+  const { data: proposal, error, isPending, refetch } = useQuery(proposalQuery(proposalId));
+  usePageTitle(proposal?.title ?? 'Proposal');
+  const missing = error instanceof ApiProblem && error.status === 404;
+  return (
+    <div className="page" data-testid="page-proposal">
+      <RuntimeNav />
+      {isPending && <Loading what="the proposal" />}
+      {proposal === undefined && missing && (
+        <Empty title="There is no such proposal" testId="proposal-missing">
+          No proposal has the id {proposalId}. “Proposals” above lists those that are there.
+        </Empty>
+      )}
+      {proposal === undefined && error !== null && !missing && (
+        <Failure what="The proposal" error={error} retry={refetch} />
+      )}
+      {proposal !== undefined && <Detail key={proposalId} proposal={proposal} />}
+    </div>
+  );
+}
+
+function Detail({ proposal }: { proposal: ShownProposal }) {
+  const { label, tone } = PROPOSAL_STATUSES[proposal.status];
+  const { diff } = proposal;
+  return (
+    <>
+      <header className={styles.head}>
+        <div className={styles.names}>
+          <div className={styles.line}>
+            <h1 data-testid="proposal-title">{proposal.title}</h1>
+            <Status tone={tone} testId="proposal-status">
+              {label}
+            </Status>
+            <History url={proposal.history_url} of="this proposal" testId="proposal-history" />
+          </div>
+          {proposal.detail !== '' && (
+            <p
+              className={`${styles.detail} ${proposal.status === 'failed' ? styles.bad : 'dim'}`}
+              data-testid="proposal-detail"
+            >
+              {sentence(proposal.detail)} {proposal.error_code !== null && <code>{proposal.error_code}</code>}
+            </p>
+          )}
+        </div>
+        <div className={styles.actions}>
+          <Decide proposal={proposal} />
+        </div>
+      </header>
+      <div className={styles.halves}>
+        <Panel
+          title="Changes"
+          testId="changes-panel"
+          actions={
+            proposal.content !== null && (
+              <Copy
+                text={proposal.content}
+                what={proposal.kind === 'patch' ? 'the patch' : 'the text of the file'}
+                testId="proposal-copy"
+              />
+            )
+          }
+        >
+          {diff === null ? (
+            <p className="dim" data-testid="proposal-gone">
+              What it would change is not kept any more.
+            </p>
+          ) : (
+            <Diff text={diff} />
+          )}
+        </Panel>
+        <Panel title="About" testId="proposal-facts">
+          <ProposalFacts proposal={proposal} />
+        </Panel>
+      </div>
+    </>
+  );
+}
+
+function ProposalFacts({ proposal }: { proposal: ShownProposal }) {
+  const projects = useQuery(projectsQuery).data;
+  const project = projects?.find(({ id }) => id === proposal.project_id);
+  const { expected_version: expected, commit, node_id: node, decided_by: by } = proposal;
+  const facts: Fact[] = [
+    {
+      name: 'Project',
+      value:
+        project === undefined ? (
+          <code>{proposal.project_id}</code>
+        ) : (
+          <Link to="/membridge/projects/$project" params={{ project: project.id }} className="link">
+            {project.name}
+          </Link>
+        ),
+      testId: 'proposal-project',
+    },
+    {
+      name: 'Task',
+      value: (
+        <Link to="/runtime/tasks/$taskId" params={{ taskId: proposal.task_id }} className="link">
+          <code data-testid="proposal-task">{proposal.task_id}</code>
+        </Link>
+      ),
+    },
+    { name: 'Agent', value: `${proposal.agent_slug}, on ${proposal.worker_id}` },
+    {
+      name: 'Kind',
+      value:
+        proposal.kind === 'patch' ? 'a patch' : <>the whole new text of {<code>{proposal.path}</code>}</>,
+    },
+    {
+      name: 'Expects',
+      value:
+        expected === null ? (
+          <span className="dim">the branch as it is</span>
+        ) : (
+          <>
+            the branch at <code title={expected}>{shortCommit(expected)}</code>
+          </>
+        ),
+      testId: 'proposal-expected',
+    },
+    { name: 'Created', value: <Ago at={proposal.created_at} /> },
+    ...(proposal.status === 'pending'
+      ? [
+          {
+            name: 'To be decided',
+            value: <Until at={proposal.expires_at} testId="proposal-expires" />,
+          },
+        ]
+      : []),
+    ...(by === null
+      ? []
+      : [
+          {
+            name: 'Decided',
+            value: (
+              <>
+                <Ago at={proposal.decided_at} />, by {by}
+              </>
+            ),
+            testId: 'proposal-decided',
+          },
+        ]),
+    ...(commit === null
+      ? []
+      : [
+          {
+            name: 'Commit',
+            value: (
+              <>
+                <code title={commit}>{shortCommit(commit)}</code>
+                <Copy text={commit} what="the commit" testId="proposal-copy-commit" />
+              </>
+            ),
+            testId: 'proposal-commit',
+          },
+        ]),
+    ...(node === null ? [] : [{ name: 'Applied on', value: node, testId: 'proposal-node' }]),
+  ];
+  return <Facts facts={facts} />;
+}

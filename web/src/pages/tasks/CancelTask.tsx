@@ -1,0 +1,46 @@
+import { TextInput } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Task } from '../../../../contract/tasks.ts';
+import { taskApi } from '../../api/task-calls.ts';
+import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
+import { notifyFailure } from '../../components/notify.ts';
+import styles from './Tasks.module.css';
+
+/** Asks before a task is cancelled, and says what ends with it. */
+export function CancelTask({ task, onClose }: { task: Task; onClose: () => void }) {
+  const [reason, setReason] = useState('');
+  const cancel = useMutation({
+    mutationFn: () => taskApi.cancel(task.id, reason.trim()),
+    onError: (error) => notifyFailure(`${task.id} was not cancelled`, error),
+    onSettled: onClose,
+  });
+  return (
+    <ConfirmDialog
+      opened
+      title="Cancel this task?"
+      confirm="Cancel the task"
+      decline={task.status === 'queued' ? 'Keep it' : 'Let it run'}
+      busy={cancel.isPending}
+      onConfirm={() => cancel.mutate()}
+      onCancel={onClose}
+    >
+      <div className={styles.question}>
+        <p>
+          {task.worker_id === null
+            ? `${task.id} is not running: it is cancelled at once.`
+            : `${task.id} is on ${task.worker_id}. Its program and all that it started is ended; what it did until then stays done.`}{' '}
+          A cancelled task cannot be requeued.
+        </p>
+        <TextInput
+          label="Reason"
+          description="For the audit log; may stay empty."
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+          maxLength={500}
+          data-testid="cancel-reason"
+        />
+      </div>
+    </ConfirmDialog>
+  );
+}

@@ -1,0 +1,148 @@
+import { Button, Select } from '@mantine/core';
+import { IconArrowDown } from '@tabler/icons-react';
+import { memo, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
+import type { Task } from '../../../../contract/tasks.ts';
+import { Panel } from '../../components/Panel.tsx';
+import { Status } from '../../components/Status.tsx';
+import { counted } from '../../format/numbers.ts';
+import { isEnded } from '../../format/task-words.ts';
+import type { Tone } from '../../format/words.ts';
+import styles from './Output.module.css';
+import type { OutputLine } from './output-lines.ts';
+import { useOutput, type OutputState } from './use-output.ts';
+
+/** This close to the end, in pixels, counts as being there. */
+const NEAR = 24;
+
+const STATES: Record<OutputState, { label: string; tone: Tone }> = {
+  connecting: { label: 'Connecting', tone: 'busy' },
+  live: { label: 'Live', tone: 'good' },
+  reconnecting: { label: 'Reconnecting', tone: 'warn' },
+  ended: { label: 'Ended', tone: 'quiet' },
+};
+
+/** What the program of a task writes, as it writes it; of the newest attempt unless another is chosen. */
+export function Output({ task }: { task: Task }) {
+  const [chosen, setChosen] = useState<number | null>(null);
+  const epoch = chosen ?? task.epoch;
+  const isOver = epoch < task.epoch || isEnded(task);
+  if (task.epoch === 0) return null;
+  const attempts = Array.from({ length: task.epoch }, (_, index) => ({
+    value: String(task.epoch - index),
+    label: `Attempt ${task.epoch - index}`,
+  }));
+  return (
+    <OutputOfAttempt
+      // Another attempt, and one that goes on after its end was told, begins anew.
+      key={`${epoch} ${isOver}`}
+      task={task.id}
+      epoch={epoch}
+      isOver={isOver}
+      choice={
+        task.epoch > 1 && (
+          <Select
+            size="xs"
+            w={130}
+            aria-label="Output of"
+            data={attempts}
+            value={String(epoch)}
+            onChange={(value) => setChosen(value === null ? null : Number(value))}
+            allowDeselect={false}
+            data-testid="output-attempt"
+          />
+        )
+      }
+    />
+  );
+}
+
+function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; choice: ReactNode }) {
+  const { isOver } = props;
+  const { view, state } = useOutput(props.task, props.epoch);
+  const { lines, cut } = view;
+  const box = useRef<HTMLDivElement>(null);
+  const [following, setFollowing] = useState(true);
+  // With every drawing: there are more lines then.
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (following && element !== null) element.scrollTop = element.scrollHeight;
+  });
+  const scrolled = () => {
+    const element = box.current;
+    if (element === null) return;
+    setFollowing(element.scrollHeight - element.scrollTop - element.clientHeight <= NEAR);
+  };
+  // All of it comes at once, and the server still waits for a straggler.
+  const { label, tone } = STATES[isOver && state === 'live' ? 'ended' : state];
+  const errors = lines.some(({ stream }) => stream === 'stderr');
+  return (
+    <Panel
+      title="Output"
+      note={
+        <span role="status">
+          <Status tone={tone} testId="output-state">
+            {label}
+          </Status>
+        </span>
+      }
+      actions={props.choice}
+      flush
+      testId="output-panel"
+    >
+      {cut > 0 && (
+        <p className={styles.cut} data-testid="output-cut">
+          {counted(cut, 'earlier line is', 'earlier lines are')} not shown. The log among the artifacts has
+          all of them once the attempt has ended.
+        </p>
+      )}
+      {lines.length === 0 ? (
+        <p className={styles.none} data-testid="output-none">
+          {state === 'ended' ? NOTHING : isOver ? 'Loading what it wrote…' : 'Nothing was written yet.'}
+        </p>
+      ) : (
+        <div className={styles.frame}>
+          <div
+            ref={box}
+            className={styles.box}
+            role="log"
+            aria-label="Output of the program"
+            // It would be read aloud line by line.
+            aria-live="off"
+            // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard
+            tabIndex={0}
+            onScroll={scrolled}
+            data-errors={errors}
+            data-testid="output"
+          >
+            {lines.map((line) => (
+              <Line key={line.number} line={line} />
+            ))}
+          </div>
+          {!following && (
+            <Button
+              size="compact-sm"
+              className={styles.follow}
+              leftSection={<IconArrowDown size={14} />}
+              onClick={() => setFollowing(true)}
+              data-testid="output-follow"
+            >
+              {isOver ? 'To the end' : 'Follow'}
+            </Button>
+          )}
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+const NOTHING =
+  'No output is kept of this attempt: it wrote nothing, or so long ago that only the log among the artifacts has it.';
+
+const Line = memo(function Line({ line }: { line: OutputLine }) {
+  return (
+    <div className={styles.line} data-stream={line.stream}>
+      {line.stream === 'stderr' && <span className={styles.mark}>err</span>}
+      <span className={styles.text}>{line.text === '' ? ' ' : line.text}</span>
+    </div>
+  );
+});

@@ -1,0 +1,116 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { useState, type FormEvent } from 'react';
+import { DEFAULT_POOL } from '../../../../contract/tasks.ts';
+import { ApiProblem, notAccepted, restOf } from '../../api/problem.ts';
+import { nodesQuery } from '../../api/queries.ts';
+import { taskApi } from '../../api/task-calls.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { notifyDone } from '../../components/notify.ts';
+import { useNow } from '../../live/clock.ts';
+import { takesTasks } from '../../live/presence.ts';
+import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
+import { bodyOf, EMPTY_TASK, problemsOf, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
+import { TaskFields } from './TaskFields.tsx';
+import styles from './TaskForm.module.css';
+
+/** Names one task that is to be made, so that a request that is sent twice makes it once. */
+function newKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('');
+}
+
+/** The form for a new task. */
+export function TaskForm({ onCancel }: { onCancel: () => void }) {
+  const [draft, setDraft] = useState<TaskDraft>(EMPTY_TASK);
+  // One key for as long as the form is open: a double click, or another try after a lost answer, makes one task.
+  const [key, setKey] = useState(newKey);
+  const navigate = useNavigate();
+  const create = useMutation({
+    mutationFn: async () => {
+      const problems = problemsOf(draft);
+      if (problems.length > 0) throw notAccepted(problems);
+      return await taskApi.create(bodyOf(draft), key);
+    },
+    onSuccess: async (task) => {
+      notifyDone(draft.autoDispatch ? 'The task was created and dispatched' : 'The task was created');
+      await navigate({ to: '/runtime/tasks/$taskId', params: { taskId: task.id } });
+    },
+    onError: (error) => {
+      // An earlier try was taken in after all, with what stood here then. What stands here now is another task.
+      if (madeBefore(error) !== null) setKey(newKey());
+    },
+  });
+  const form = useInvalidFocus(create.error);
+  const made = madeBefore(create.error);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!create.isPending) create.mutate();
+  };
+  return (
+    <form ref={form} className={styles.form} onSubmit={submit} noValidate data-testid="task-form">
+      <TaskFields
+        draft={draft}
+        onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
+        error={create.error}
+        prefix=""
+      />
+      <WaitNotice draft={draft} />
+      {made !== null && (
+        <p className={styles.notice} role="status" data-testid="task-made-before">
+          Your first try was taken in as{' '}
+          <Link to="/runtime/tasks/$taskId" params={{ taskId: made }} className="link">
+            {made}
+          </Link>
+          , as it was then. To make another task of what stands here now, press the button again.
+        </p>
+      )}
+      <div className={styles.end}>
+        <FormEnd
+          prefix="task"
+          error={made === null ? restOf(create.error, TASK_FIELDS) : null}
+          onCancel={onCancel}
+          submit={{
+            label: draft.autoDispatch ? 'Create and dispatch' : 'Create task',
+            id: 'submit',
+            isPending: create.isPending,
+            disabled: false,
+          }}
+        />
+      </div>
+    </form>
+  );
+}
+
+/** The task that an earlier try of this form made, when the API says so. */
+function madeBefore(error: Error | null): string | null {
+  if (!(error instanceof ApiProblem) || error.code !== 'conflict') return null;
+  return /\btask_[0-9a-f]{16}\b/.exec(error.message)?.[0] ?? null;
+}
+
+/** Says that a task will wait, where no node could take it now. */
+function WaitNotice({ draft }: { draft: TaskDraft }) {
+  const nodes = useQuery(nodesQuery).data;
+  const now = useNow();
+  if (nodes === undefined || !draft.autoDispatch) return null;
+  const pool = draft.pool.trim();
+  const fits = nodes.some(
+    (node) =>
+      takesTasks(node, now) &&
+      (draft.node === null || node.id === draft.node) &&
+      (pool === '' || pool === DEFAULT_POOL || node.capabilities.labels.includes(pool)),
+  );
+  if (fits) return null;
+  const where =
+    draft.node !== null
+      ? `${draft.node} does not take tasks at the moment`
+      : pool !== '' && pool !== DEFAULT_POOL
+        ? `No node with the label ${pool} takes tasks at the moment`
+        : 'No node that runs tasks is online';
+  return (
+    <p className={styles.notice} role="status" data-testid="task-will-wait">
+      {where}. The task can be made all the same: it waits in the queue until one does.
+    </p>
+  );
+}

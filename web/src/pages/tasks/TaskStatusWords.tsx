@@ -1,0 +1,19 @@
+import type { Task } from '../../../../contract/tasks.ts';
+import { Status } from '../../components/Status.tsx';
+import { TASK_STATUS_HELP, taskWords } from '../../format/task-words.ts';
+
+/** How a task stands, and below it what the status alone leaves open. */
+export function TaskStatusWords(props: {
+  task: Pick<Task, 'status' | 'cancel_requested_at' | 'dispatched'>;
+  testId: string;
+}) {
+  const { label, tone, note } = taskWords(props.task);
+  return (
+    <span title={TASK_STATUS_HELP[props.task.status]}>
+      <Status tone={tone} testId={props.testId}>
+        {label}
+      </Status>
+      {note !== '' && <span className="second-line">{note}</span>}
+    </span>
+  );
+}

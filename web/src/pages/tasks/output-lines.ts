@@ -1,0 +1,98 @@
+import type { OutputChunk } from '../../../../contract/runs.ts';
+
+/** One line of what a program writes. */
+export interface OutputLine {
+  /** Counts from 0 over everything that was written. */
+  readonly number: number;
+  readonly stream: OutputChunk['stream'];
+  /** As it is shown: without escape sequences, and of what overwrote itself the last. */
+  readonly text: string;
+  /** As it came, while more of the line may come; null once it has ended. */
+  readonly raw: string | null;
+}
+
+/** What is shown of an attempt's output. */
+export interface OutputView {
+  readonly lines: readonly OutputLine[];
+  /** How many lines there were before those. */
+  readonly cut: number;
+  /** The sequence number of the last piece. */
+  readonly seq: number;
+}
+
+export const NO_OUTPUT: OutputView = { lines: [], cut: 0, seq: -1 };
+
+/** How many lines the page draws at most: the newest. */
+export const MAX_LINES = 3_000;
+/** A line that is longer is broken: some programs write megabytes without one. */
+const MAX_CHARS = 4_000;
+
+/** CSI, OSC and other escape sequences (ECMA-48), also one that is not whole yet at the end. */
+const ESCAPES =
+  // oxlint-disable-next-line no-control-regex -- these are what is taken out
+  /\u001B(?:\[[0-?]*[ -/]*(?:[@-~]|$)|\][^\u0007\u001B]*(?:\u0007|\u001B\\|$)|[ -/]*(?:[0-Z\\^-~]|$))/g;
+/** Control characters that mean nothing on a page; tab stays. */
+// oxlint-disable-next-line no-control-regex -- these are what is taken out
+const CONTROLS = /[\u0000-\u0008\u000B-\u001F\u007F]/g;
+
+/** A line as a terminal would show it: of what was overwritten after a carriage return the last that says something. */
+export function shown(raw: string): string {
+  const plain = raw.replaceAll(ESCAPES, '');
+  const written = plain.split('\r').filter((part) => part !== '');
+  return (written.at(-1) ?? '').replaceAll(CONTROLS, '');
+}
+
+/**
+ * What is shown after some more pieces came, in order. Pieces that were there already, as after a reconnection, change nothing.
+ * @returns the same view when there is nothing new
+ */
+export function appendOutput(view: OutputView, chunks: readonly OutputChunk[]): OutputView {
+  const fresh = chunks.filter(({ seq }) => seq > view.seq);
+  if (fresh.length === 0) return view;
+  const lines = [...view.lines];
+  let next = view.cut + lines.length;
+  let { seq } = view;
+  for (const chunk of fresh) {
+    if (chunk.seq <= seq) continue;
+    const { stream, text } = chunk;
+    seq = chunk.seq;
+    const pieces = text.split('\n');
+    for (const [index, piece] of pieces.entries()) {
+      const ended = index < pieces.length - 1;
+      // A stream goes on in its own open line, also when the other has written meanwhile.
+      const at = index === 0 ? openLine(lines, stream) : -1;
+      const raw = (lines[at]?.raw ?? '') + piece;
+      if (raw === '' && !ended) continue;
+      const parts = broken(raw);
+      for (const [part, partText] of parts.entries()) {
+        const open = part === parts.length - 1 && !ended;
+        const line = { stream, text: shown(partText), raw: open ? partText : null };
+        const before = part === 0 ? lines[at] : undefined;
+        if (before === undefined) {
+          lines.push({ ...line, number: next });
+          next += 1;
+        } else {
+          lines[at] = { ...line, number: before.number };
+        }
+      }
+    }
+  }
+  const surplus = Math.max(0, lines.length - MAX_LINES);
+  return { lines: lines.slice(surplus), cut: view.cut + surplus, seq };
+}
+
+/** Where the line of a stream stands that has not ended; -1 when there is none. */
+function openLine(lines: readonly OutputLine[], stream: OutputChunk['stream']): number {
+  return lines.findLastIndex((line) => line.raw !== null && line.stream === stream);
+}
+
+/** A line in parts that are not too long. */
+function broken(raw: string): string[] {
+  const parts: string[] = [];
+  let rest = raw;
+  while (rest.length > MAX_CHARS) {
+    parts.push(rest.slice(0, MAX_CHARS));
+    rest = rest.slice(MAX_CHARS);
+  }
+  return [...parts, rest];
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { CreateTask } from '../../../../contract/tasks.ts';
+import { bodyOf, EMPTY_TASK, problemsOf, type TaskDraft } from './task-draft.ts';
+
+const draft = (part: Partial<TaskDraft>): TaskDraft => ({ ...EMPTY_TASK, prompt: 'Say hello.', ...part });
+
+describe('a task as a form has it', () => {
+  it('says nothing of what was not typed, and is dispatched', () => {
+    expect(bodyOf(draft({}))).toEqual({
+      prompt: 'Say hello.',
+      desired_format: 'text',
+      auto_dispatch: true,
+      artifact_type: 'LLM_RESULT',
+      priority: 3,
+    });
+  });
+
+  it('says all that was typed in the API’s words', () => {
+    const full = draft({
+      contextId: ' ctx ',
+      agent: 'reviewer',
+      format: 'json',
+      autoDispatch: false,
+      type: 'PROPOSAL',
+      project: 'p1',
+      pool: 'gpu',
+      node: 'laptop',
+      priority: '1',
+      hints: 'README.md\n\n  src/main.ts ',
+      timeout: 60,
+      budget: 0.5,
+      attempts: 2,
+      tags: ['a'],
+      notBefore: '2026-12-01T08:30',
+      webhook: 'https://example.org/hook',
+    });
+    const body = bodyOf(full);
+    expect(body).toMatchObject({
+      context_id: 'ctx',
+      context_hints: ['README.md', 'src/main.ts'],
+      policy: { timeout_sec: 60, budget: 0.5 },
+      max_attempts: 2,
+      not_before: new Date(2026, 11, 1, 8, 30).getTime(),
+    });
+    expect(CreateTask.safeParse(body).success).toBe(true);
+    expect(problemsOf(full)).toEqual([]);
+  });
+
+  it.each<[Partial<TaskDraft>, string, string]>([
+    [{ prompt: '  ' }, 'prompt', 'is missing'],
+    [{ type: 'PROPOSAL' }, 'project_id', 'a proposal needs the project that it changes'],
+    [{ agent: 'no spaces' }, 'agent_slug', 'must be 1 to 128 letters, digits, "_", "." or "-"'],
+    [{ attempts: 11 }, 'max_attempts', 'must be at most 10'],
+    [{ timeout: 0 }, 'policy.timeout_sec', 'must be at least 1'],
+    [{ webhook: 'example.org' }, 'webhook_url', 'must be an http(s) address'],
+    [{ hints: 'x'.repeat(1_025) }, 'context_hints.0', 'must be at most 1024 characters'],
+    [{ pool: '-' }, 'pool', 'must be 1 to 63 letters, digits, "_", "." or "-"'],
+  ])('says what is wrong with %j', (part, field, problem) =>
+    expect(problemsOf(draft(part))).toEqual([{ field, problem }]),
+  );
+});

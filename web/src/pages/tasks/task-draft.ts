@@ -1,0 +1,149 @@
+import type { FieldProblem } from '../../../../contract/errors.ts';
+import { PROPOSAL_TYPE } from '../../../../contract/proposals.ts';
+import { CreateTask } from '../../../../contract/tasks.ts';
+import type { NewTaskBody } from '../../api/task-calls.ts';
+
+/** The type of a result that is just kept. */
+export const RESULT_TYPE = 'LLM_RESULT';
+
+/** A number as Mantine's field has it: text while something unfinished is typed, empty for the API's own choice. */
+type Typed = number | string;
+
+/** A task as a form has it. */
+export interface TaskDraft {
+  readonly prompt: string;
+  readonly contextId: string;
+  readonly agent: string;
+  readonly format: 'text' | 'json';
+  readonly autoDispatch: boolean;
+  readonly type: typeof RESULT_TYPE | typeof PROPOSAL_TYPE;
+  readonly project: string | null;
+  readonly pool: string;
+  readonly node: string | null;
+  readonly priority: string;
+  /** One a line. */
+  readonly hints: string;
+  readonly timeout: Typed;
+  readonly budget: Typed;
+  readonly attempts: Typed;
+  readonly tags: readonly string[];
+  /** As the browser's field for a local time has it. */
+  readonly notBefore: string;
+  readonly webhook: string;
+}
+
+export const EMPTY_TASK: TaskDraft = {
+  prompt: '',
+  contextId: '',
+  agent: '',
+  format: 'text',
+  autoDispatch: true,
+  type: RESULT_TYPE,
+  project: null,
+  pool: '',
+  node: null,
+  priority: '3',
+  hints: '',
+  timeout: '',
+  budget: '',
+  attempts: '',
+  tags: [],
+  notBefore: '',
+  webhook: '',
+};
+
+/** The fields that the form shows problems beside, as the API calls them. */
+export const TASK_FIELDS = [
+  'prompt',
+  'context_id',
+  'agent_slug',
+  'desired_format',
+  'artifact_type',
+  'project_id',
+  'pool',
+  'worker_id',
+  'priority',
+  'context_hints',
+  'policy',
+  'max_attempts',
+  'tags',
+  'not_before',
+  'webhook_url',
+] as const;
+
+/** Those of them that stand among the options, which may be folded away. */
+export const OPTION_FIELDS = TASK_FIELDS.slice(6);
+
+const given = (text: string): string | undefined => (text.trim() === '' ? undefined : text.trim());
+const numberOf = (typed: Typed): number | undefined => (typed === '' ? undefined : Number(typed));
+
+/** The lines of a text that say something. */
+function linesOf(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
+}
+
+/** The body that makes a task of a draft: it says nothing of what was not typed. */
+export function bodyOf(draft: TaskDraft): NewTaskBody {
+  const policy = { timeout_sec: numberOf(draft.timeout), budget: numberOf(draft.budget) };
+  const hints = linesOf(draft.hints);
+  const all = {
+    prompt: draft.prompt,
+    context_id: given(draft.contextId),
+    agent_slug: given(draft.agent),
+    desired_format: draft.format,
+    auto_dispatch: draft.autoDispatch,
+    artifact_type: draft.type,
+    project_id: draft.project ?? undefined,
+    pool: given(draft.pool),
+    worker_id: draft.node ?? undefined,
+    priority: Number(draft.priority),
+    context_hints: hints.length === 0 ? undefined : hints,
+    policy: Object.values(policy).every((value) => value === undefined)
+      ? undefined
+      : withoutUndefined(policy),
+    max_attempts: numberOf(draft.attempts),
+    tags: draft.tags.length === 0 ? undefined : [...draft.tags],
+    not_before: draft.notBefore === '' ? undefined : new Date(draft.notBefore).getTime(),
+    webhook_url: given(draft.webhook),
+  };
+  return withoutUndefined(all) as NewTaskBody;
+}
+
+function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** What is wrong with a draft, by the contract and by what only the form knows; nothing when it can be sent. */
+export function problemsOf(draft: TaskDraft): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  if (draft.prompt.trim() === '') problems.push({ field: 'prompt', problem: 'is missing' });
+  if (draft.type === PROPOSAL_TYPE && draft.project === null) {
+    problems.push({ field: 'project_id', problem: 'a proposal needs the project that it changes' });
+  }
+  const parsed = CreateTask.safeParse(bodyOf(draft));
+  for (const issue of parsed.error?.issues ?? []) {
+    const field = issue.path.map(String).join('.');
+    if (!problems.some((known) => known.field === field)) problems.push({ field, problem: inWords(issue) });
+  }
+  return problems;
+}
+
+/** What a schema found wrong, as a person would say it. */
+function inWords(
+  issue: NonNullable<ReturnType<typeof CreateTask.safeParse>['error']>['issues'][number],
+): string {
+  if (issue.code === 'too_big' || issue.code === 'too_small') {
+    const unit = issue.origin === 'string' ? ' characters' : issue.origin === 'array' ? ' entries' : '';
+    const limit =
+      issue.code === 'too_big' ? `at most ${String(issue.maximum)}` : `at least ${String(issue.minimum)}`;
+    return `must be ${limit}${unit}`;
+  }
+  if (issue.code === 'invalid_type' && (issue.expected === 'number' || issue.expected === 'int')) {
+    return issue.expected === 'int' ? 'must be a whole number' : 'must be a number';
+  }
+  if (issue.code === 'invalid_format' && issue.format === 'url') return 'must be an http(s) address';
+  return issue.message;
+}

@@ -1,0 +1,58 @@
+import { useEffect, useState } from 'react';
+import { OutputChunk } from '../../../../contract/runs.ts';
+import { outputAddress } from '../../api/task-calls.ts';
+import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';
+
+/** Pieces are drawn together this often, in milliseconds. */
+const BATCH_MS = 150;
+/** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
+const RETRY_MS = 3_000;
+
+/** `ended`: the attempt is over, and all that it wrote is here. */
+export type OutputState = 'connecting' | 'live' | 'reconnecting' | 'ended';
+
+/**
+ * What one attempt at a task writes, as it comes. The caller gives another attempt another instance, by a key.
+ * @returns what is shown, and how the connection is
+ */
+export function useOutput(task: string, epoch: number): { view: OutputView; state: OutputState } {
+  const [view, setView] = useState<OutputView>(NO_OUTPUT);
+  const [state, setState] = useState<OutputState>('connecting');
+  useEffect(() => {
+    let source: EventSource | null = null;
+    let waiting: OutputChunk[] = [];
+    let batch: ReturnType<typeof setTimeout> | null = null;
+    let retry: ReturnType<typeof setTimeout> | null = null;
+    const flush = () => {
+      batch = null;
+      const chunks = waiting;
+      waiting = [];
+      setView((before) => appendOutput(before, chunks));
+    };
+    const open = () => {
+      const opened = new EventSource(outputAddress(task, epoch));
+      source = opened;
+      opened.addEventListener('open', () => setState('live'));
+      opened.addEventListener('message', ({ data }: MessageEvent<string>) => {
+        waiting.push(OutputChunk.parse(JSON.parse(data)));
+        batch ??= setTimeout(flush, BATCH_MS);
+      });
+      opened.addEventListener('end', () => {
+        // Else the browser would come back, and be told the same again.
+        opened.close();
+        setState('ended');
+      });
+      opened.addEventListener('error', () => {
+        if (opened.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
+        setState('reconnecting');
+      });
+    };
+    open();
+    return () => {
+      source?.close();
+      if (batch !== null) clearTimeout(batch);
+      if (retry !== null) clearTimeout(retry);
+    };
+  }, [task, epoch]);
+  return { view, state };
+}
