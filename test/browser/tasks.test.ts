@@ -82,7 +82,7 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   await page.keyboard.press('Enter');
   expect(await page.getByTestId('task-submit').innerText()).toBe('Create and dispatch');
   await page.getByTestId('task-submit').dblclick();
-  await see(page, 'task-title', 'Review <b>this</b> and say what is wrong.');
+  await see(page, 'task-title', 'Review <b>this</b>');
   const [made, ...more] = await list();
   expect(more).toEqual([]);
   expect(made).toMatchObject({

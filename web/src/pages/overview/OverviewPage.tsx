@@ -42,7 +42,7 @@ export function OverviewPage() {
         <Runs />
         <TaskNodes />
       </div>
-      <h2>Memory, and the parts below</h2>
+      <h2>Memory sync</h2>
       {stats.data !== undefined && <MemoryFigures stats={stats.data} />}
       <div className={styles.halves}>
         <Panel
