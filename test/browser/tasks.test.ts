@@ -77,6 +77,12 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   await page.getByTestId('task-type').getByText('A result').click();
   await page.getByTestId('task-timeout').fill('60');
   await page.getByTestId('task-webhook').fill('');
+  // A form that was closed by mistake has kept what was typed.
+  await page.keyboard.press('Escape');
+  await form.waitFor({ state: 'detached' });
+  await click(page, 'new-task-open');
+  expect(await page.getByTestId('task-agent').inputValue()).toBe('reviewer');
+  await click(page, 'task-options-toggle');
   await page.getByTestId('task-hints').fill('README.md\nsrc/main.ts');
   await page.getByTestId('task-tags').fill('nightly');
   await page.keyboard.press('Enter');
