@@ -125,7 +125,7 @@ describe('a task that is asked for wrongly', () => {
       max_attempts: 10,
       pool: 'x'.repeat(63),
       priority: 5,
-      fairness_key: 'ü'.repeat(32),
+      fairness_key: 'x'.repeat(64),
       not_before: Date.now() + 365 * 24 * 3_600_000,
       lease_ttl_seconds: 3_600,
       tags: Array.from({ length: 32 }, (_, n) => `${n}`.padStart(64, 'x')),
