@@ -26,8 +26,8 @@ export interface Fleet {
   readonly signInLink: string;
   /** Makes a machine with a claude-mem database of its own; its agent does not run yet. */
   machine(id: string, options?: { release?: string; observations?: number }): Machine;
-  /** Starts a machine's agent, with an enrolment token of its own unless one is given. */
-  start(machine: Machine, token?: string): Promise<Service>;
+  /** Starts a machine's agent, with an enrolment token of its own unless one is given, and further settings. */
+  start(machine: Machine, token?: string, settings?: Record<string, string>): Promise<Service>;
   stop(): Promise<void>;
 }
 
@@ -60,8 +60,9 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
     machines.push(made);
     return made;
   };
-  const start: Fleet['start'] = async (machine, token) => {
-    const agent = await startAgent(machine, dataDir, url, token ?? (await newToken(test, machine.id)));
+  const start: Fleet['start'] = async (machine, token, settings = {}) => {
+    const enrolment = token ?? (await newToken(test, machine.id));
+    const agent = await startAgent(machine, dataDir, url, enrolment, settings);
     agents.push(agent);
     return agent;
   };
@@ -79,7 +80,13 @@ async function newToken(test: TestPlane, nodeId: string): Promise<string> {
   return String(body['token']);
 }
 
-async function startAgent(machine: Machine, dataDir: string, url: string, token: string): Promise<Service> {
+async function startAgent(
+  machine: Machine,
+  dataDir: string,
+  url: string,
+  token: string,
+  settings: Record<string, string>,
+): Promise<Service> {
   const port = await freePort();
   return await startNodeProcess({
     name: `agent-${machine.id}`,
@@ -95,6 +102,7 @@ async function startAgent(machine: Machine, dataDir: string, url: string, token:
       MEMBRIDGE_AGENT_DATA_DIR: join(machine.home, '.membridge'),
       MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: HEARTBEAT_SECONDS,
       CLAUDE_MEM_DB: machine.databasePath,
+      ...settings,
     },
     ready: { url: `http://127.0.0.1:${port}/health` },
   });

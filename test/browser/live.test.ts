@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { startControlPlane, type ControlPlane } from '../../api/control-plane.ts';
 import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
+import { startTaskWorker } from './task-worker.ts';
 import { see, startVisitor, type Visitor } from './visitor.ts';
 
 /** A wire between browser and control plane that a test can cut. */
@@ -107,6 +108,31 @@ test('a lost connection is said, with the age of what is shown; then the page is
   await see(page, 'space-name', 'made-meanwhile');
   // Told by the replay of events: the list of nodes was not loaded again.
   expect(lists.filter((url) => url.endsWith('/workers'))).toEqual([]);
+});
+
+test('the output of a task goes on after a lost connection, with nothing missing and nothing twice', async () => {
+  visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
+  const worker = startTaskWorker(fleet.test, 'worker');
+  const { id } = await worker.make();
+  await worker.lease(id);
+  await worker.heartbeat(id);
+  await worker.write(id, [{ stream: 'stdout', text: 'before the cut\n' }]);
+  const page = await openNodes();
+  await page.goto(`${address}/runtime/tasks/${id}`);
+  await see(page, 'output', 'before the cut');
+  await see(page, 'output-state', 'Live');
+  wire.cut();
+  await see(page, 'output-state', 'Reconnecting');
+  await worker.write(id, [{ stream: 'stderr', text: 'during the cut\n' }], 1);
+  await worker.complete(id, { status: 'success', output: 'done meanwhile' });
+  wire.mend();
+  await see(page, 'output', 'during the cut');
+  await see(page, 'task-status', 'Completed');
+  await see(page, 'result', 'done meanwhile');
+  await see(page, 'output-state', 'Ended');
+  await expect
+    .poll(() => page.getByTestId('output').locator('> div').allInnerTexts())
+    .toEqual(['before the cut', expect.stringMatching(/err\s+during the cut/i)]);
 });
 
 test('a control plane that restarts finds the page signed in and live again, with what the new one tells', async () => {

@@ -1,7 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Space } from '../../contract/memory.ts';
@@ -9,12 +7,9 @@ import { until } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
 import { startGitServers, type GitServers } from '../git-servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
-import { showTasks, type ShownTasks } from './task-views.ts';
+import { inspect, pictures } from './inspect.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
-/** With MEMBRIDGE_SCREENSHOTS=1 the pictures of the docs are taken on the way. */
-const pictures = process.env['MEMBRIDGE_SCREENSHOTS'] === '1';
-const folder = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'docs', 'screenshots');
 /** Pictures show a fleet of a believable size; for the rules of accessibility a small one does. */
 const scale = pictures ? 60 : 1;
 
@@ -24,7 +19,6 @@ let server: Machine;
 let gits: GitServers;
 /** The ids of the projects by their names. */
 const projects: Record<string, string> = {};
-let tasks: ShownTasks;
 beforeAll(async () => {
   [fleet, visitor, gits] = await Promise.all([startFleet(), startVisitor(), startGitServers()]);
   const everything = { name: 'everything', projects: ['*'] };
@@ -53,7 +47,6 @@ beforeAll(async () => {
     );
   }
   await cloneProjects(desktop, unwell);
-  tasks = await showTasks(fleet, projects['website'] ?? '');
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -207,71 +200,6 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await click(page, 'nav-overview');
     await see(page, 'runtime-status', 'All parts work');
     await see(page, 'stat-nodes', '/ 4');
-    await see(page, 'leases-table', 'laptop');
-    await see(page, 'runs-table', 'Completed');
-  },
-  tasks: async (page) => {
-    await click(page, 'tab-runtime');
-    await see(page, `task-status-${tasks.running}`, 'Running');
-    await see(page, 'status-all-count', '6');
-  },
-  'tasks-filtered': async (page) => {
-    await page.goto(`${fleet.url}/runtime/tasks?agent=reviewer&status=completed`);
-    await see(page, `task-status-${tasks.completed}`, 'Completed');
-    await see(page, 'tasks-filters');
-  },
-  'new-task': async (page) => {
-    await click(page, 'tab-runtime');
-    await click(page, 'new-task-open');
-    await page.getByTestId('task-prompt').fill('Review what changed since Monday.');
-    await click(page, 'task-options-toggle');
-    await see(page, 'task-webhook');
-  },
-  'new-task-refused': async (page) => {
-    await click(page, 'tab-runtime');
-    await click(page, 'new-task-open');
-    await page.getByTestId('task-type').getByText('A proposal').click();
-    await click(page, 'task-submit');
-    await see(page, 'task-error', 'see the marked fields');
-  },
-  'cancel-task': async (page) => {
-    await click(page, 'tab-runtime');
-    await click(page, `task-cancel-${tasks.running}`);
-    await see(page, 'confirm-dialog', 'Let it run');
-  },
-  task: async (page) => {
-    await page.goto(`${fleet.url}/runtime/tasks/${tasks.running}`);
-    await see(page, 'output', 'Writing a test for it');
-    await see(page, 'lease-clock', 'On laptop');
-    await see(page, 'step-task_started');
-  },
-  'task-completed': async (page) => {
-    await page.goto(`${fleet.url}/runtime/tasks/${tasks.completed}`);
-    await see(page, 'result', 'first_paint_ms');
-    await see(page, 'artifacts-table', 'result.json');
-    await see(page, 'step-task_completed');
-  },
-  proposals: async (page) => {
-    await page.goto(`${fleet.url}/runtime/proposals`);
-    await see(page, `proposal-status-${tasks.proposal}`, 'Pending');
-  },
-  proposal: async (page) => {
-    await page.goto(`${fleet.url}/runtime/proposals/${tasks.proposal}`);
-    await see(page, 'diff', 'SHIPPING_CENTS');
-  },
-  'approve-proposal': async (page) => {
-    await page.goto(`${fleet.url}/runtime/proposals/${tasks.proposal}`);
-    await click(page, 'proposal-approve');
-    await see(page, 'approve-version');
-  },
-  audit: async (page) => {
-    await page.goto(`${fleet.url}/runtime/audit`);
-    await see(page, 'audit-table', 'Proposal rejected');
-  },
-  'audit-export': async (page) => {
-    await page.goto(`${fleet.url}/runtime/audit?entity=llm_task`);
-    await click(page, 'audit-export');
-    await see(page, 'audit-export-csv');
   },
   projects: async (page) => {
     await click(page, 'tab-membridge');
@@ -338,7 +266,6 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await click(page, 'tab-runtime');
     await click(page, 'nav-settings');
     await see(page, 'proxy-not-in-use', 'its own control plane');
-    await see(page, 'task-settings', 'Budget of a context');
   },
 };
 /** The views whose pictures stand in the docs. */
@@ -357,10 +284,6 @@ const PICTURED = new Set([
   'add-project',
   'leadership',
   'promote',
-  'tasks',
-  'task',
-  'new-task',
-  'proposal',
 ]);
 
 test('no view breaks a rule of accessibility, in dark or in light', async () => {
@@ -373,7 +296,7 @@ test('no view breaks a rule of accessibility, in dark or in light', async () => 
     await page.goto(`${fleet.url}/membridge`);
     await see(page, 'live-state', 'Live');
     await show(page);
-    found.push(...(await inspect(page, view)));
+    found.push(...(await inspect(page, view, PICTURED.has(view))));
   }
   expect(found).toEqual([]);
 });
@@ -399,35 +322,13 @@ test('no page without a session breaks a rule of accessibility, in dark or in li
   visitor.expectProblem(/status of 401/);
   const page = await visitor.open(`${fleet.url}/signin`);
   await see(page, 'page-signin');
-  const found = await inspect(page, 'signin');
+  const found = await inspect(page, 'signin', true);
   await page.getByTestId('signin-key').fill('wrong');
   await click(page, 'signin-submit');
   await see(page, 'signin-error');
-  found.push(...(await inspect(page, 'signin-refused')));
+  found.push(...(await inspect(page, 'signin-refused', false)));
   await page.goto(`${fleet.url}/nowhere`);
   await see(page, 'page-not-found');
-  found.push(...(await inspect(page, 'not-found')));
+  found.push(...(await inspect(page, 'not-found', false)));
   expect(found).toEqual([]);
 });
-
-/**
- * Runs axe on what is shown, as the system asks for dark and for light, and takes pictures when they are asked for.
- * @returns the rules that are broken, each with the elements that break it
- */
-async function inspect(page: Page, view: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const scheme of ['dark', 'light'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    await page.locator(`html[data-mantine-color-scheme="${scheme}"]`).waitFor();
-    if (pictures && PICTURED.has(view)) {
-      mkdirSync(folder, { recursive: true });
-      // Colours fade from one scheme to the other: the picture is of how they end.
-      await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), animations: 'disabled' });
-    }
-    // The page has no frames: axe need not open a page of its own to put their results together.
-    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
-    const broken = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-    found.push(...broken.map((rule) => `${view}, ${scheme}, ${rule}`));
-  }
-  return found;
-}

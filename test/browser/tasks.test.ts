@@ -77,12 +77,18 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   await page.getByTestId('task-type').getByText('A result').click();
   await page.getByTestId('task-timeout').fill('60');
   await page.getByTestId('task-webhook').fill('');
+  // A form that was closed by mistake has kept what was typed.
+  await page.keyboard.press('Escape');
+  await form.waitFor({ state: 'detached' });
+  await click(page, 'new-task-open');
+  expect(await page.getByTestId('task-agent').inputValue()).toBe('reviewer');
+  await click(page, 'task-options-toggle');
   await page.getByTestId('task-hints').fill('README.md\nsrc/main.ts');
   await page.getByTestId('task-tags').fill('nightly');
   await page.keyboard.press('Enter');
   expect(await page.getByTestId('task-submit').innerText()).toBe('Create and dispatch');
   await page.getByTestId('task-submit').dblclick();
-  await see(page, 'task-title', 'Review <b>this</b> and say what is wrong.');
+  await see(page, 'task-title', 'Review <b>this</b>');
   const [made, ...more] = await list();
   expect(more).toEqual([]);
   expect(made).toMatchObject({

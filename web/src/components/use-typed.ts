@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 
 /** How long after the last key what was typed counts, in milliseconds. */
 const PAUSE_MS = 250;
@@ -11,17 +11,22 @@ const PAUSE_MS = 250;
 export function useTyped(kept: string, tell: (text: string) => void): [string, (text: string) => void] {
   const [typed, setTyped] = useState(kept);
   const [known, setKnown] = useState(kept);
+  const [told, setTold] = useState(kept);
   if (kept !== known) {
     setKnown(kept);
-    if (kept !== typed.trim()) setTyped(kept);
+    setTold(kept);
+    // What was told from here is no news, and more may have been typed since.
+    if (kept !== told) setTyped(kept);
   }
+  const pass = useEffectEvent((text: string) => {
+    setTold(text);
+    tell(text);
+  });
   useEffect(() => {
     const text = typed.trim();
     if (text === kept) return;
-    const timer = setTimeout(() => tell(text), PAUSE_MS);
+    const timer = setTimeout(() => pass(text), PAUSE_MS);
     return () => clearTimeout(timer);
-    // `tell` is made anew with every drawing: only what was typed starts the pause.
-    // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [typed, kept]);
   return [typed, setTyped];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TaskStatus } from '../../../contract/tasks.ts';
-import { actionWords, brief, possible, taskWords, usd } from './task-words.ts';
+import { actionWords, brief, possible, taskWords, titleOf, usd } from './task-words.ts';
 
 const task = (status: TaskStatus, part: { dispatched?: boolean; cancel?: number } = {}) => ({
   status,
@@ -43,6 +43,10 @@ it.each([
   ['x'.repeat(61), `${'x'.repeat(59)}…`],
   ['👩‍👩‍👧 '.repeat(40), `${'👩‍👩‍👧 '.repeat(30).trim()}…`],
 ])('the beginning of %j is %j', (prompt, words) => expect(brief(prompt)).toBe(words));
+
+it('calls a task by the first line of its prompt', () => {
+  expect(titleOf({ prompt: '\n\n  Review the shop.\n\nLook for:\n- prices' })).toBe('Review the shop.');
+});
 
 it('reads actions and amounts as people say them', () => {
   expect([actionWords({ action: 'lease_expired' }), actionWords({ action: '_' })]).toEqual([

@@ -100,6 +100,12 @@ export function brief(prompt: string, length = 60): string {
         .trimEnd()}…`;
 }
 
+/** What a task is called where it stands for itself: the first line of its prompt. */
+export function titleOf({ prompt }: Pick<Task, 'prompt'>): string {
+  const first = prompt.trimStart().split('\n', 1)[0] ?? '';
+  return brief(first, 80);
+}
+
 /** An action of the audit log as people say it: `lease_expired` is "Lease expired". */
 export function actionWords({ action }: Pick<AuditLog, 'action'>): string {
   const words = action.replaceAll('_', ' ').trim();

@@ -16,7 +16,7 @@ import { applyTaskEvents, TASK_LISTS } from './task-cache.ts';
 /** Events are applied together this often: a thousand heartbeats then draw the page a few times a second. */
 const BATCH_MS = 200;
 /** Figures that tasks change are asked for at most this often. */
-const ACTIVITY_MS = 1_000;
+const ACTIVITY_MS = 2_000;
 /** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 

@@ -6,6 +6,7 @@ import type { Task } from '../../../contract/tasks.ts';
 import type { TaskFilter } from '../api/filters.ts';
 import { keys } from '../api/keys.ts';
 import type { Page } from '../api/request.ts';
+import { ROWS } from '../api/task-calls.ts';
 import { applyToLeases, applyToTask, applyToTaskPages, tasksIn } from './apply-task-events.ts';
 
 /** What is loaded anew when events may have been missed. */
@@ -19,6 +20,9 @@ export const TASK_LISTS = [
   ['proposal'],
 ] as const;
 
+/** How many rows the first page of a list may grow to. */
+const MOST_ROWS = 4 * ROWS;
+
 /** Brings what the cache has of tasks to where some events say that it is. */
 export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent[]): void {
   applyProposals(cache, events);
@@ -29,6 +33,10 @@ export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent
     const [, filter] = key as [string, TaskFilter];
     const pages = applyToTaskPages(list.pages, events, filter);
     if (pages !== list.pages) cache.setQueryData(key, { ...list, pages });
+    // New tasks come in above for as long as the page is open: from time to time its pages are cut anew.
+    if ((pages[0]?.rows.length ?? 0) > MOST_ROWS) {
+      void cache.invalidateQueries({ queryKey: key, exact: true }, { cancelRefetch: false });
+    }
   }
   for (const id of touched) {
     cache.setQueryData<Task>(keys.task(id), (task) => task && applyToTask(task, events));

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import type { RuntimeStats } from '../../../../contract/api.ts';
-import { healthQuery, statsQuery } from '../../api/queries.ts';
+import { healthQuery, nodesQuery, statsQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Figures } from '../../components/Figures.tsx';
 import { Failure, Loading } from '../../components/Notice.tsx';
@@ -8,8 +8,10 @@ import { PageHead } from '../../components/PageHead.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
-import { bytes, count } from '../../format/numbers.ts';
+import { bytes, count, counted } from '../../format/numbers.ts';
 import { usd } from '../../format/task-words.ts';
+import { useNow } from '../../live/clock.ts';
+import { takesTasks } from '../../live/presence.ts';
 import { About } from '../runtime/About.tsx';
 import { Parts } from '../runtime/Parts.tsx';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
@@ -42,7 +44,7 @@ export function OverviewPage() {
         <Runs />
         <TaskNodes />
       </div>
-      <h2>Memory, and the parts below</h2>
+      <h2>Memory sync</h2>
       {stats.data !== undefined && <MemoryFigures stats={stats.data} />}
       <div className={styles.halves}>
         <Panel
@@ -70,6 +72,11 @@ export function OverviewPage() {
 }
 
 function TaskFigures({ stats: { nodes, tasks, leases } }: { stats: RuntimeStats }) {
+  const fleet = useQuery(nodesQuery).data ?? [];
+  const now = useNow();
+  const slots = fleet
+    .filter((node) => takesTasks(node, now))
+    .reduce((sum, { capabilities }) => sum + capabilities.max_concurrency, 0);
   const of = (...statuses: string[]): number =>
     statuses.reduce((sum, status) => sum + (tasks.by_status[status] ?? 0), 0);
   const given = of('leased', 'running');
@@ -80,6 +87,7 @@ function TaskFigures({ stats: { nodes, tasks, leases } }: { stats: RuntimeStats 
         {
           label: 'Nodes online',
           value: `${count(nodes.online)} / ${count(nodes.total)}`,
+          note: slots === 0 ? 'none takes tasks' : `${counted(slots, 'slot')} for tasks`,
           testId: 'stat-nodes',
         },
         { label: 'Active leases', value: count(leases.active), testId: 'stat-leases' },

@@ -31,8 +31,8 @@ export function ScheduleRow({ schedule }: { schedule: TaskSchedule }) {
   const isPaused = pause.isPending ? pause.variables : paused;
   return (
     <tr data-testid={`schedule-row-${name}`}>
-      <td style={{ fontWeight: 550 }}>
-        {name}
+      <td>
+        <strong className={styles.named}>{name}</strong>
         <span className="second-line">{schedule.task.agent_slug ?? 'default'}</span>
       </td>
       <td className={styles.short}>

@@ -12,7 +12,7 @@ import { Expires } from './LeaseClock.tsx';
 import styles from './TaskPage.module.css';
 
 const COLUMNS = [
-  { name: 'Epoch', align: 'end' },
+  { name: 'Epoch' },
   { name: 'Worker' },
   { name: 'Started' },
   { name: 'How it ended' },
@@ -56,7 +56,7 @@ function Attempt({ lease, result }: { lease: Lease; result: TaskResult | null })
   const lasted = lease.ended_at === null ? null : lease.ended_at - lease.started_at;
   return (
     <tr data-testid={`attempt-${epoch}`} data-status={status}>
-      <td data-align="end">{epoch}</td>
+      <td>{epoch}</td>
       <td className={styles.short}>
         {lease.worker_id}
         <span className="second-line">{LEASE_KINDS[lease.kind]}</span>

@@ -1,12 +1,17 @@
 import { Button, Drawer } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconPlus } from '@tabler/icons-react';
+import { useState } from 'react';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { newKey, type Making } from './making.ts';
+import { EMPTY_TASK } from './task-draft.ts';
 import { TaskForm } from './TaskForm.tsx';
 
 /** The way to a new task: a button, and the form beside the list. */
 export function NewTask() {
   const [opened, { open, close }] = useDisclosure();
+  // Kept while the form is closed: a click beside it loses no prompt.
+  const [making, setMaking] = useState<Making>(() => ({ draft: EMPTY_TASK, key: newKey() }));
   return (
     <>
       <Button leftSection={<IconPlus size={15} />} onClick={open} data-testid="new-task-open">
@@ -20,7 +25,7 @@ export function NewTask() {
         title={<strong>New task</strong>}
         attributes={dialogAttributes('new-task')}
       >
-        <TaskForm onCancel={close} />
+        <TaskForm making={making} onChange={setMaking} onCancel={close} />
       </Drawer>
     </>
   );

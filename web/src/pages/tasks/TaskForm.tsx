@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { useState, type FormEvent } from 'react';
+import type { FormEvent } from 'react';
 import { DEFAULT_POOL } from '../../../../contract/tasks.ts';
 import { ApiProblem, notAccepted, restOf } from '../../api/problem.ts';
 import { nodesQuery } from '../../api/queries.ts';
@@ -10,22 +10,18 @@ import { notifyDone } from '../../components/notify.ts';
 import { useNow } from '../../live/clock.ts';
 import { takesTasks } from '../../live/presence.ts';
 import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
-import { bodyOf, EMPTY_TASK, problemsOf, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
+import { newKey, type Making } from './making.ts';
+import { bodyOf, problemsOf, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
 import { TaskFields } from './TaskFields.tsx';
 import styles from './TaskForm.module.css';
 
-/** Names one task that is to be made, so that a request that is sent twice makes it once. */
-function newKey(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))]
-    .map((byte) => byte.toString(16).padStart(2, '0'))
-    .join('');
-}
-
 /** The form for a new task. */
-export function TaskForm({ onCancel }: { onCancel: () => void }) {
-  const [draft, setDraft] = useState<TaskDraft>(EMPTY_TASK);
-  // One key for as long as the form is open: a double click, or another try after a lost answer, makes one task.
-  const [key, setKey] = useState(newKey);
+export function TaskForm(props: {
+  making: Making;
+  onChange: (change: (before: Making) => Making) => void;
+  onCancel: () => void;
+}) {
+  const { draft, key } = props.making;
   const navigate = useNavigate();
   const create = useMutation({
     mutationFn: async () => {
@@ -39,7 +35,7 @@ export function TaskForm({ onCancel }: { onCancel: () => void }) {
     },
     onError: (error) => {
       // An earlier try was taken in after all, with what stood here then. What stands here now is another task.
-      if (madeBefore(error) !== null) setKey(newKey());
+      if (madeBefore(error) !== null) props.onChange((before) => ({ ...before, key: newKey() }));
     },
   });
   const form = useInvalidFocus(create.error);
@@ -52,7 +48,7 @@ export function TaskForm({ onCancel }: { onCancel: () => void }) {
     <form ref={form} className={styles.form} onSubmit={submit} noValidate data-testid="task-form">
       <TaskFields
         draft={draft}
-        onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
+        onChange={(part) => props.onChange((before) => ({ ...before, draft: { ...before.draft, ...part } }))}
         error={create.error}
         prefix=""
       />
@@ -70,7 +66,7 @@ export function TaskForm({ onCancel }: { onCancel: () => void }) {
         <FormEnd
           prefix="task"
           error={made === null ? restOf(create.error, TASK_FIELDS) : null}
-          onCancel={onCancel}
+          onCancel={props.onCancel}
           submit={{
             label: draft.autoDispatch ? 'Create and dispatch' : 'Create task',
             id: 'submit',

@@ -3,7 +3,7 @@ import type { Task } from '../../../../contract/tasks.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { History } from '../../components/History.tsx';
 import { Status } from '../../components/Status.tsx';
-import { brief, sentence, TASK_STATUS_HELP, taskWords } from '../../format/task-words.ts';
+import { sentence, TASK_STATUS_HELP, taskWords, titleOf } from '../../format/task-words.ts';
 import { LeaseClock } from './LeaseClock.tsx';
 import { TaskButtons } from './TaskButtons.tsx';
 import styles from './TaskPage.module.css';
@@ -15,7 +15,7 @@ export function TaskHead({ task, lease }: { task: Task; lease: Lease | null }) {
     <header className={styles.head}>
       <div className={styles.names}>
         <div className={styles.title}>
-          <h1 data-testid="task-title">{brief(task.prompt, 80)}</h1>
+          <h1 data-testid="task-title">{titleOf(task)}</h1>
           <span title={TASK_STATUS_HELP[task.status]}>
             <Status tone={tone} testId="task-status">
               {label}

@@ -122,7 +122,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <Textarea
         label="Context hints"
-        description="One a line: files or memories that are put before the prompt."
+        description="One a line, put before the prompt: paths and globs in the project, or @memory/recent."
         value={draft.hints}
         onChange={(event) => onChange({ hints: event.currentTarget.value })}
         error={problem('context_hints')}

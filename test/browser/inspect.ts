@@ -1,0 +1,32 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from 'playwright-core';
+
+/** With MEMBRIDGE_SCREENSHOTS=1 the pictures of the docs are taken on the way. */
+export const pictures = process.env['MEMBRIDGE_SCREENSHOTS'] === '1';
+const folder = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'docs', 'screenshots');
+
+/**
+ * Runs axe on what is shown, as the system asks for dark and for light, and takes pictures when they are asked for.
+ * @param pictured whether the docs show this view
+ * @returns the rules that are broken, each with the elements that break it
+ */
+export async function inspect(page: Page, view: string, pictured: boolean): Promise<string[]> {
+  const found: string[] = [];
+  for (const scheme of ['dark', 'light'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.locator(`html[data-mantine-color-scheme="${scheme}"]`).waitFor();
+    if (pictures && pictured) {
+      mkdirSync(folder, { recursive: true });
+      // Colours fade from one scheme to the other: the picture is of how they end.
+      await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), animations: 'disabled' });
+    }
+    // The page has no frames: axe need not open a page of its own to put their results together.
+    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+    const broken = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+    found.push(...broken.map((rule) => `${view}, ${scheme}, ${rule}`));
+  }
+  return found;
+}
