@@ -22,6 +22,9 @@ export interface ControlWorkerDeps {
   readonly metricsAddress: string | null;
 }
 
+/** After a control plane was killed its workflows stand still for so long (the default is 10 s) before another takes them over. */
+const STICKY_WITHIN = '3 seconds';
+
 /** Running control activities are short; this is how long they may take to end. */
 const SHUTDOWN_FORCE = '5 seconds';
 
@@ -40,6 +43,7 @@ export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptW
       workflowBundle: { codePath },
       activities: createControlActivities({ db, store, gitHosts, webhooks, client: engine.client }),
       shutdownForceTime: SHUTDOWN_FORCE,
+      stickyQueueScheduleToStartTimeout: STICKY_WITHIN,
     },
     {
       polls: () => logger.debug('the control worker polls'),

@@ -48,8 +48,8 @@ export const RunSpec = z.strictObject({
   priority: z.number().int(),
   /** How long the lease lives without a heartbeat, in milliseconds. */
   ttlMs: z.number().int().positive(),
-  /** Whether to wait for a free slot on this node, or to answer `no_slot` at once. */
-  waitForSlot: z.boolean(),
+  /** How long to wait for a free slot on this node before `no_slot` is answered, in milliseconds; 0: not at all. */
+  slotWaitMs: z.number().int().nonnegative(),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
 

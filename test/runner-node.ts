@@ -61,7 +61,7 @@ export function makeSpec(input: SpecInput = {}): RunSpec {
     project: null,
     priority: 0,
     ttlMs: 60_000,
-    waitForSlot: true,
+    slotWaitMs: 0,
     ...rest,
     limits: {
       timeoutMs: 60_000,

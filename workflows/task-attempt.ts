@@ -23,8 +23,9 @@ const CLONE_TAKEN_WITHIN = '15 seconds';
 /** What a run takes beside its program, in milliseconds: hints, uploads, and the claim. */
 const AROUND_MS = 120_000;
 
-/** How long a run may wait for a slot on the one node that will do. */
+/** How long a run may wait for a slot on the one node that will do, and on the best of several with the clone, in milliseconds. */
 const SLOT_MS = 7 * 24 * 3_600_000;
+const CLONE_SLOT_MS = 20_000;
 
 /** How soon a task that no node could begin is tried again, in milliseconds; and at most. */
 const AGAIN_MS = 500;
@@ -60,7 +61,8 @@ interface Target {
   readonly queue: string;
   /** How long it may lie there; null: for ever. */
   readonly within: typeof TAKEN_WITHIN | typeof CLONE_TAKEN_WITHIN | null;
-  readonly waitForSlot: boolean;
+  /** How long it may wait for a slot there, in milliseconds. */
+  readonly slotWaitMs: number;
   readonly summary: string;
 }
 
@@ -70,7 +72,7 @@ function targetsOf({ spec, task, route }: Giving): Target[] {
   const name = `run ${spec.id}`;
   if (worker !== null) {
     return [
-      { queue: nodeTaskQueue(worker), within: null, waitForSlot: true, summary: `${name} on ${worker}` },
+      { queue: nodeTaskQueue(worker), within: null, slotWaitMs: SLOT_MS, summary: `${name} on ${worker}` },
     ];
   }
   if (route.project !== null) {
@@ -80,13 +82,13 @@ function targetsOf({ spec, task, route }: Giving): Target[] {
     const free = [first, ...others].map((node): Target => ({
       queue: nodeTaskQueue(node),
       within: TAKEN_WITHIN,
-      waitForSlot: false,
+      slotWaitMs: 0,
       summary: `${name} on ${node}`,
     }));
     const wait: Target = {
       queue: nodeTaskQueue(first),
       within: CLONE_TAKEN_WITHIN,
-      waitForSlot: true,
+      slotWaitMs: CLONE_SLOT_MS,
       summary: name,
     };
     return [...free, wait];
@@ -94,14 +96,14 @@ function targetsOf({ spec, task, route }: Giving): Target[] {
   const pool: Target = {
     queue: poolQueue(spec.pool),
     within: null,
-    waitForSlot: false,
+    slotWaitMs: 0,
     summary: `${name} in pool ${spec.pool}`,
   };
   if (route.sticky === null) return [pool];
   const sticky: Target = {
     queue: nodeTaskQueue(route.sticky),
     within: TAKEN_WITHIN,
-    waitForSlot: false,
+    slotWaitMs: 0,
     summary: `${name} on ${route.sticky}, which has its context`,
   };
   return [sticky, pool];
@@ -120,7 +122,7 @@ export async function scheduleRun(giving: Giving): Promise<void> {
       const ended = await runOn(giving, target);
       if (ended === 'done') return;
       // An agent that had a task of another pool meanwhile: the next one that is free takes it.
-      if (target.within === null) return;
+      if (target.within === null && target.slotWaitMs === 0) return;
     }
     if (task.state === begun) await pause(giving);
   } finally {
@@ -135,7 +137,7 @@ async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
   const { ttlMs } = task.state;
   const activities = proxyActivities<TaskActivities>({
     taskQueue: target.queue,
-    startToCloseTimeout: spec.limits.timeoutMs + AROUND_MS + (target.waitForSlot ? SLOT_MS : 0),
+    startToCloseTimeout: spec.limits.timeoutMs + AROUND_MS + target.slotWaitMs,
     ...(target.within === null ? {} : { scheduleToStartTimeout: target.within }),
     // The lease: an agent that is not heard of for so long has lost it.
     heartbeatTimeout: ttlMs,
@@ -172,7 +174,7 @@ function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number
         : { id: spec.projectId, name: route.project.name, targetPath: route.project.targetPath },
     priority: spec.priority,
     ttlMs,
-    waitForSlot: target.waitForSlot,
+    slotWaitMs: target.slotWaitMs,
   };
 }
 

@@ -29,7 +29,7 @@ describe('slots', () => {
     let back = slots.tryTake();
     const order: string[] = [];
     const wait = async (name: string, priority: number): Promise<void> => {
-      const mine = await slots.take(priority, never);
+      const mine = await slots.take(priority, 60_000, never);
       order.push(name);
       back = mine;
     };
@@ -40,7 +40,7 @@ describe('slots', () => {
     }
     expect(order).toEqual(['urgent', 'first', 'second', 'late']);
     // Nobody who waits is overtaken by who only looks.
-    const waiting = slots.take(3, never);
+    const waiting = slots.take(3, 60_000, never);
     back?.();
     expect(slots.tryTake()).toBeNull();
     await waiting;
@@ -50,8 +50,8 @@ describe('slots', () => {
     const slots = new TaskSlots(1);
     const back = slots.tryTake();
     const leaving = new AbortController();
-    const left = slots.take(1, leaving.signal);
-    const stays = slots.take(2, never);
+    const left = slots.take(1, 60_000, leaving.signal);
+    const stays = slots.take(2, 60_000, never);
     leaving.abort(new Error('gone'));
     await expect(left).rejects.toThrow('gone');
     back?.();
@@ -59,14 +59,25 @@ describe('slots', () => {
     expect(slots.used).toBe(1);
   });
 
-  it('are not given while the node is drained', async () => {
+  it('are not given while the node is drained, and nobody waits for that', async () => {
     const slots = new TaskSlots(1);
+    const back = slots.tryTake();
+    const waiting = slots.take(3, 60_000, never);
     slots.setDrained(true);
+    expect(await waiting).toBeNull();
+    back?.();
     expect(slots.tryTake()).toBeNull();
-    const waiting = slots.take(3, never);
-    expect(await settled(waiting)).toBe(false);
+    expect(await slots.take(3, 60_000, never)).toBeNull();
     slots.setDrained(false);
-    await waiting;
+    expect(slots.tryTake()).not.toBeNull();
+  });
+
+  it('are waited for only so long', async () => {
+    const slots = new TaskSlots(1);
+    const back = slots.tryTake();
+    expect(await slots.take(3, 20, never)).toBeNull();
+    back?.();
+    expect(slots.tryTake()).not.toBeNull();
   });
 });
 

@@ -2,7 +2,11 @@
 interface Waiting {
   readonly priority: number;
   readonly give: () => void;
+  readonly refuse: () => void;
 }
+
+/** The longest that Node's timers take, in milliseconds. */
+const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** How many tasks this node runs at once, and who is next. */
 export class TaskSlots {
@@ -29,6 +33,8 @@ export class TaskSlots {
   /** While a node is drained no task begins; those that run go on. */
   setDrained(drained: boolean): void {
     this.#drained = drained;
+    // Elsewhere they may find one.
+    if (drained) for (const { refuse } of this.#waiting.splice(0)) refuse();
     this.changed();
   }
 
@@ -37,23 +43,42 @@ export class TaskSlots {
     return this.hasRoom() ? this.#take() : null;
   }
 
-  /** Waits for a slot: the most urgent first, then who came first. @throws the signal's reason when it is aborted */
-  async take(priority: number, signal: AbortSignal): Promise<() => void> {
+  /**
+   * Waits for a slot: the most urgent first, then who came first.
+   * @param ms how long at most
+   * @returns the way to give it back; null when none came in time, or the node is drained meanwhile
+   * @throws the signal's reason when it is aborted
+   */
+  async take(priority: number, ms: number, signal: AbortSignal): Promise<(() => void) | null> {
     signal.throwIfAborted();
     const free = this.tryTake();
-    if (free !== null) return free;
-    const { promise, resolve, reject } = Promise.withResolvers<() => void>();
-    const waiting: Waiting = { priority, give: () => resolve(this.#take()) };
+    if (free !== null || this.#drained) return free;
+    const { promise, resolve, reject } = Promise.withResolvers<(() => void) | null>();
+    const waiting: Waiting = { priority, give: () => resolve(this.#take()), refuse: () => resolve(null) };
     const behind = this.#waiting.findIndex((other) => other.priority > priority);
     this.#waiting.splice(behind === -1 ? this.#waiting.length : behind, 0, waiting);
     const leave = (): void => {
       const at = this.#waiting.indexOf(waiting);
-      if (at !== -1) this.#waiting.splice(at, 1);
+      if (at === -1) return;
+      this.#waiting.splice(at, 1);
       this.changed();
+    };
+    const abort = (): void => {
+      leave();
       reject(signal.reason as Error);
     };
-    signal.addEventListener('abort', leave, { once: true });
-    return await promise.finally(() => signal.removeEventListener('abort', leave));
+    const timer = setTimeout(
+      () => {
+        leave();
+        resolve(null);
+      },
+      Math.min(ms, LONGEST_TIMER_MS),
+    );
+    signal.addEventListener('abort', abort, { once: true });
+    return await promise.finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    });
   }
 
   /** Hears of every change. @returns the way to hear no more */

@@ -98,8 +98,9 @@ export class TaskRunner {
     let giveBack: (() => void) | null = null;
     try {
       const { signal } = ending;
-      giveBack = spec.waitForSlot ? await slots.take(spec.priority, signal) : slots.tryTake();
-      if (giveBack === null) throw refusal('no_slot', 'every slot of the node is taken');
+      giveBack =
+        spec.slotWaitMs === 0 ? slots.tryTake() : await slots.take(spec.priority, spec.slotWaitMs, signal);
+      if (giveBack === null) throw refusal('no_slot', 'the node has no free slot');
       return await this.#run(spec, signal, lease);
     } catch (error) {
       if (lost !== null) throw await whatWasLost(lost, context, error);
