@@ -26,6 +26,8 @@ import { watchProposals } from './proposals/sweep.ts';
 import { createRemoteClient } from './remote/client.ts';
 import { watchRemote } from './remote/watch.ts';
 import { readWebhookSecret } from './webhook-secret.ts';
+import { listTaskSchedules } from '../db/queries/task-schedules.ts';
+import { applyTaskSchedule } from './tasks/schedules.ts';
 import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
@@ -159,6 +161,9 @@ async function resumeProjects(deps: Deps): Promise<void> {
   }
   for (const project of await listProjects(db)) {
     await resume({ project: project.id }, () => applySchedules(deps, project));
+  }
+  for (const row of await listTaskSchedules(db)) {
+    await resume({ schedule: row.id }, () => applyTaskSchedule(deps, row));
   }
 }
 

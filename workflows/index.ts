@@ -7,4 +7,5 @@ export { projectMemorySync } from './project-memory-sync.ts';
 export { leadership } from './leadership.ts';
 export { llmTask } from './llm-task.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
+export { runTaskSchedule } from './run-task-schedule.ts';
 export { applyProposal } from './apply-proposal.ts';

@@ -15,6 +15,7 @@ import { createLeadershipActivities } from './leadership.ts';
 import { createProjectControlActivities } from './projects.ts';
 import { createTaskControlActivities } from './tasks.ts';
 import { createProposalControlActivities } from './proposals.ts';
+import { createTaskScheduleActivities } from './task-schedules.ts';
 import { createWebhookActivities, type WebhookAccess } from './webhooks.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
@@ -74,6 +75,7 @@ export function createControlActivities(dependencies: {
     ...createTaskControlActivities(dependencies),
     ...createProposalControlActivities(dependencies),
     ...createWebhookActivities(dependencies),
+    ...createTaskScheduleActivities(dependencies),
 
     /** Shows the round's jobs as running. */
     async recordRoundStarted(round: RoundStarted): Promise<void> {

@@ -16,6 +16,7 @@ import { sessionRoutes } from './session.ts';
 import { spaceRoutes } from './spaces.ts';
 import { streamRoutes } from './streams.ts';
 import { taskRecordRoutes } from './task-records.ts';
+import { taskScheduleRoutes } from './task-schedules.ts';
 import { taskRoutes } from './tasks.ts';
 import { webhookRoutes } from './webhooks.ts';
 import { workerRoutes } from './workers.ts';
@@ -33,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   ...leadershipRoutes,
   ...taskRoutes,
   ...taskRecordRoutes,
+  ...taskScheduleRoutes,
   ...webhookRoutes,
   ...workerRoutes,
   ...runtimeConfigRoutes,

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import type { z } from 'zod';
+import { checkReferences } from '../../activities/control/make-task.ts';
+import { badField, errorMessage } from '../../contract/errors.ts';
+import type { CreateTaskSchedule, TaskSchedule, UpdateTaskSchedule } from '../../contract/tasks.ts';
+import { byEngine } from '../../db/queries/record-audit.ts';
+import {
+  createTaskSchedule,
+  deleteTaskSchedule,
+  getTaskSchedule,
+  updateTaskSchedule,
+  type TaskScheduleRow,
+} from '../../db/queries/task-schedules.ts';
+import { nextTaskRun, removeTaskSchedule, setTaskSchedule } from '../../engine/task-schedules.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine-calls.ts';
+import { byOf } from '../named.ts';
+import { notFound } from '../not-found.ts';
+import type { Caller } from '../route.ts';
+import { makingDeps } from './create.ts';
+
+/** How long Temporal may take to say when a schedule is due. */
+const DESCRIBE_MS = 3_000;
+
+/** A schedule's row. @throws MembridgeError not_found */
+export async function needTaskSchedule(deps: Deps, id: string): Promise<TaskScheduleRow> {
+  const row = await getTaskSchedule(deps.db, { id });
+  if (row === null) throw notFound('task schedule', id);
+  return row;
+}
+
+/** A schedule with when it is due next, by the engine; null when that does not answer. */
+export async function showTaskSchedule(deps: Deps, row: TaskScheduleRow): Promise<TaskSchedule> {
+  const next = callEngine(deps.engine, (client) => nextTaskRun(client, row.id), DESCRIBE_MS);
+  return { ...row, next_at: await next.catch(() => null) };
+}
+
+/**
+ * Makes a schedule. Its template is checked as a task is.
+ * @throws MembridgeError bad_request naming the field; conflict when the name is taken; engine_unavailable, and there is none then
+ */
+export async function addTaskSchedule(
+  deps: Deps,
+  given: z.infer<typeof CreateTaskSchedule>,
+  caller: Caller,
+): Promise<TaskScheduleRow> {
+  await checkReferences(makingDeps(deps), given.task, { at: 'task.', made: new Set() });
+  const now = deps.now();
+  const id = `sched_${randomBytes(8).toString('hex')}`;
+  const row = { ...given, id, last_task_id: null, created_at: now, updated_at: now };
+  await createTaskSchedule(deps.db, row, byOf(caller));
+  try {
+    await applyTaskSchedule(deps, row);
+  } catch (error) {
+    await deleteTaskSchedule(deps.db, { id, by: byEngine('it could not be made whole'), now: deps.now() });
+    throw error;
+  }
+  return row;
+}
+
+/** Changes a schedule. @throws MembridgeError as addTaskSchedule, and not_found; nothing has changed when the schedule means nothing */
+export async function changeTaskSchedule(
+  deps: Deps,
+  id: string,
+  given: z.infer<typeof UpdateTaskSchedule>,
+  caller: Caller,
+): Promise<TaskScheduleRow> {
+  const before = await needTaskSchedule(deps, id);
+  if (given.task !== undefined) {
+    await checkReferences(makingDeps(deps), given.task, { at: 'task.', made: new Set() });
+  }
+  const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  // First what the engine may find wrong.
+  await applyTaskSchedule(deps, { ...before, ...change });
+  let row: TaskScheduleRow | null;
+  try {
+    row = await updateTaskSchedule(deps.db, { id, change, by: byOf(caller), now: deps.now() });
+  } catch (error) {
+    await applyTaskSchedule(deps, before).catch((problem: unknown) => {
+      deps.logger.warn({ schedule: id, reason: errorMessage(problem) }, 'a schedule was not set back');
+    });
+    throw error;
+  }
+  if (row === null) {
+    await callEngine(deps.engine, (client) => removeTaskSchedule(client, id));
+    throw notFound('task schedule', id);
+  }
+  return row;
+}
+
+/** Removes a schedule; the tasks that it made stay. @throws MembridgeError not_found; engine_unavailable, and it is still there then */
+export async function dropTaskSchedule(deps: Deps, id: string, caller: Caller): Promise<void> {
+  await needTaskSchedule(deps, id);
+  await callEngine(deps.engine, (client) => removeTaskSchedule(client, id));
+  await deleteTaskSchedule(deps.db, { id, by: byOf(caller), now: deps.now() });
+}
+
+/** Makes the engine's schedule what the row says. @throws MembridgeError bad_request for a cron that means nothing */
+export async function applyTaskSchedule(deps: Deps, row: TaskScheduleRow): Promise<void> {
+  try {
+    await callEngine(deps.engine, (client) => setTaskSchedule(client, row));
+  } catch (error) {
+    // The SDK's form of what the engine finds wrong with an expression.
+    if (!(error instanceof TypeError)) throw error;
+    throw badField('cron', `"${row.cron}" is no schedule: ${error.message}`);
+  }
+}
