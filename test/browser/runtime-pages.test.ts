@@ -91,6 +91,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await see(page, 'proposals-empty', 'None is rejected');
   expect(address(page)).toBe('?status=rejected');
   await page.goBack();
+  await see(page, 'nav-proposals-waiting', '2');
   await click(page, `proposal-open-${file}`);
   await see(page, 'proposal-title', 'Notes');
   await see(page, 'diff', /notes\.md\s*new file\s*\+2/);
@@ -101,6 +102,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await see(page, 'proposal-status', 'Rejected');
   await see(page, 'proposal-detail', 'not here');
   await see(page, 'proposal-decided', 'by page');
+  await see(page, 'nav-proposals-waiting', '1');
   expect(await page.getByTestId('proposal-approve').count()).toBe(0);
 
   visitor.expectProblem(/status of 400/);
