@@ -35,6 +35,8 @@ export interface Config {
   readonly requestsPerMinute: number;
   /** Hosts that projects may be cloned from (`*.example.org` for every name below); empty: all. */
   readonly gitHosts: readonly string[];
+  /** Hosts that may be told of tasks (`*.example.org` for every name below); empty: all of the open internet. */
+  readonly webhookHosts: readonly string[];
   readonly webDir: string;
   /** host:port on which the worker's own Prometheus metrics are served, or null for none. */
   readonly workerMetricsAddress: string | null;
@@ -86,6 +88,7 @@ const Environment = z.object({
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
   MEMBRIDGE_REQUESTS_PER_MINUTE: withDefault(z.coerce.number().int().min(60).max(10_000_000), '1200'),
   MEMBRIDGE_GIT_HOSTS: optional(z.string()),
+  MEMBRIDGE_WEBHOOK_HOSTS: optional(z.string()),
   MEMBRIDGE_WEB_DIR: optional(z.string()),
   MEMBRIDGE_WORKER_METRICS_ADDRESS: optional(hostPort),
   LOG_LEVEL: withDefault(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info'),
@@ -136,12 +139,17 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
     requestsPerMinute: data.MEMBRIDGE_REQUESTS_PER_MINUTE,
-    gitHosts: Object.freeze((data.MEMBRIDGE_GIT_HOSTS ?? '').split(/[\s,]+/).filter((host) => host !== '')),
+    gitHosts: namesOf(data.MEMBRIDGE_GIT_HOSTS),
+    webhookHosts: namesOf(data.MEMBRIDGE_WEBHOOK_HOSTS),
     webDir: data.MEMBRIDGE_WEB_DIR ?? fileURLToPath(new URL('../dist/web', import.meta.url)),
     workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,
     logLevel: data.LOG_LEVEL,
   });
 }
+
+/** A list of names with commas or spaces between them. */
+const namesOf = (list = ''): readonly string[] =>
+  Object.freeze(list.split(/[\s,]+/).filter((name) => name !== ''));
 
 /** What the roles need of the other settings. */
 function roleProblems(data: z.infer<typeof Environment>): string[] {

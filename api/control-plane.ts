@@ -25,6 +25,7 @@ import { watchProjects } from './projects/watch.ts';
 import { watchProposals } from './proposals/sweep.ts';
 import { createRemoteClient } from './remote/client.ts';
 import { watchRemote } from './remote/watch.ts';
+import { readWebhookSecret } from './webhook-secret.ts';
 import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
@@ -68,6 +69,10 @@ export async function startControlPlane(
       engine,
       store,
       gitHosts: config.gitHosts,
+      webhooks: {
+        hosts: config.webhookHosts,
+        secret: async () => (await readWebhookSecret(deps)).secret,
+      },
       logger,
       metricsAddress: config.workerMetricsAddress,
     });

@@ -1,6 +1,7 @@
 import { Runtime } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createControlActivities } from '../activities/control/index.ts';
+import type { WebhookAccess } from '../activities/control/webhooks.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { CONTROL_QUEUE } from '../contract/workflows.ts';
 import type { Database } from '../db/connect.ts';
@@ -15,6 +16,7 @@ export interface ControlWorkerDeps {
   readonly engine: Engine;
   readonly store: ObjectStore;
   readonly gitHosts: readonly string[];
+  readonly webhooks: WebhookAccess;
   readonly logger: Logger;
   /** host:port on which the Temporal runtime serves its Prometheus metrics, or null for none. */
   readonly metricsAddress: string | null;
@@ -27,7 +29,7 @@ const SHUTDOWN_FORCE = '5 seconds';
  * Starts the worker that runs every workflow, and the activities beside them.
  */
 export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptWorker> {
-  const { db, engine, store, gitHosts, logger, metricsAddress } = deps;
+  const { db, engine, store, gitHosts, webhooks, logger, metricsAddress } = deps;
   installRuntime(logger, metricsAddress);
   const codePath = await workflowBundle();
   return keepWorker(
@@ -36,7 +38,7 @@ export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptW
       taskQueue: CONTROL_QUEUE,
       identity: `control plane (pid ${process.pid})`,
       workflowBundle: { codePath },
-      activities: createControlActivities({ db, store, gitHosts, client: engine.client }),
+      activities: createControlActivities({ db, store, gitHosts, webhooks, client: engine.client }),
       shutdownForceTime: SHUTDOWN_FORCE,
     },
     {

@@ -56,13 +56,6 @@ export function invalidInput(
   return new MembridgeError(code, `The ${where} is not valid. ${said}`, { fields });
 }
 
-/** The error of one field of a body that only the world can find wrong, in the form of those that a schema refuses. */
-export function badField(field: string, problem: string): MembridgeError {
-  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
-    fields: [{ field, problem }],
-  });
-}
-
 /** Answers what no route took. */
 export const unknownPath: RequestHandler = (req, res) => {
   sendProblem(

@@ -1,3 +1,4 @@
+import { badField } from '../contract/errors.ts';
 import type { PutNodeSettings, UpdateSpace } from '../contract/api.ts';
 import { canonicalId } from '../contract/canonical-id.ts';
 import type { Space } from '../contract/memory.ts';
@@ -15,7 +16,6 @@ import { headPrefix } from '../memory/layout.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 import { notFound } from './not-found.ts';
-import { badField } from './problems.ts';
 import { describeSpace } from './spaces.ts';
 
 /**

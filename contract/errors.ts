@@ -103,3 +103,10 @@ export class MembridgeError extends Error {
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** The error of one field of a body that only the world can find wrong, in the form of those that a schema refuses. */
+export function badField(field: string, problem: string): MembridgeError {
+  return new MembridgeError('bad_request', `The body is not valid. ${field}: ${problem}`, {
+    fields: [{ field, problem }],
+  });
+}

@@ -47,6 +47,9 @@ export function connectDatabase(url: string, options: ConnectOptions): Database 
     application_name: 'membridge',
   });
   pool.on('error', options.onIdleError);
+  // The pool listens to idle connections alone. One that breaks between two statements of a transaction would end the process; so the
+  // next statement fails.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const orm = drizzle(pool, { schema });
   const where = describeServer(url);
   const translated = async <T>(work: () => Promise<T>): Promise<T> => {

@@ -8,7 +8,7 @@ import { heartbeat, type Answer, type CallOptions, type TestPlane } from './cont
 export const SOON = { timeout: 30_000, interval: 50 };
 
 /** A lease as its worker speaks for it. */
-export interface HeldLease {
+interface HeldLease {
   readonly lease_id: string;
   readonly epoch: number;
   readonly worker_id: string;
@@ -77,7 +77,7 @@ export function taskCalls({
 }
 
 /** A heartbeat of an agent that can run tasks. */
-export function taskNodeHeartbeat(
+function taskNodeHeartbeat(
   capabilities: Partial<AgentHeartbeat['facts']['capabilities']> = {},
 ): AgentHeartbeat {
   const beat = heartbeat();

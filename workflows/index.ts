@@ -6,4 +6,5 @@ export { propagateProject } from './propagate-project.ts';
 export { projectMemorySync } from './project-memory-sync.ts';
 export { leadership } from './leadership.ts';
 export { llmTask } from './llm-task.ts';
+export { deliverWebhook } from './deliver-webhook.ts';
 export { applyProposal } from './apply-proposal.ts';

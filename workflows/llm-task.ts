@@ -4,6 +4,7 @@ import {
   continueAsNew,
   defineSignal,
   defineUpdate,
+  proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
@@ -53,6 +54,12 @@ const control = proxyLocalActivities<ControlActivities>({
   retry: { initialInterval: '200 milliseconds', maximumInterval: '5 seconds' },
 });
 
+const engine = proxyActivities<Pick<ControlActivities, 'writtenDown'>>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '200 milliseconds', maximumInterval: '5 seconds' },
+  summary: 'what a worker asked for is written down',
+});
+
 /**
  * One LLM task, from the moment it is accepted until it has ended. It alone decides what happens to the task: everything is an event
  * of the state machine (task-state.ts), and what it makes of it is in PostgreSQL before anybody hears of it. A worker is an agent,
@@ -92,6 +99,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     async ({ worker, ttlMs }) => {
       giving += 1;
       try {
+        await isWrittenDown();
         // Taken back from the queue; an agent that has it already has it.
         await attempt?.withdraw(() => task.state.status === 'queued');
         const leaseId = newLeaseId();
@@ -123,6 +131,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
   setHandler(
     finishTask,
     async (finish) => {
+      await isWrittenDown();
       task.finish(finish);
       await task.written();
       return task.state;
@@ -233,5 +242,11 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     if (task.state === seen) task.apply({ type: 'expire', epoch: lease.epoch });
   }
 }
+
+/**
+ * Resolves when the engine has written down that this update came. Until then it may forget it, with its worker that dies or by itself,
+ * and what PostgreSQL was told of it would be what never was. Agents' claims do without: they are asked again until they are answered.
+ */
+const isWrittenDown = async (): Promise<void> => await engine.writtenDown();
 
 const newLeaseId = (): string => `lease_${uuid4().replaceAll('-', '').slice(0, 16)}`;

@@ -11,9 +11,11 @@ import type {
   TaskEvent,
   TaskState,
 } from '../contract/task-workflow.ts';
+import { ENDED } from '../contract/tasks.ts';
+import type { TaskEnd } from '../contract/webhooks.ts';
 import { initialState, transition } from './task-state.ts';
 
-type Control = Pick<ControlActivities, 'recordTask' | 'routeTask' | 'tellDependents'>;
+type Control = Pick<ControlActivities, 'recordTask' | 'routeTask' | 'tellDependents' | 'tellEnd'>;
 
 /** A task's state inside its workflow, and the way into PostgreSQL of everything that happens to it, in order. */
 export class TaskRecord {
@@ -116,6 +118,9 @@ export class TaskRecord {
       if (this.#last.dependents.length > 0) {
         await this.#control.tellDependents({ taskIds: [...this.#last.dependents] });
       }
+      for (const change of spec.hasWebhook ? changes : []) {
+        if (ENDED.has(change.state.status)) await this.#control.tellEnd(endOf(spec.id, change));
+      }
     };
     this.#writing = this.#writing.then(write);
     await this.#writing;
@@ -147,4 +152,20 @@ export class TaskRecord {
       ...what,
     };
   }
+}
+
+/** The end of a task that a change is. */
+function endOf(taskId: string, { state, ended, at }: TaskChange): TaskEnd {
+  const { seq, status, attempts, error } = state;
+  const lease = ended?.lease ?? null;
+  return {
+    taskId,
+    seq,
+    status,
+    attempts,
+    error,
+    worker: lease?.worker ?? null,
+    leaseId: lease?.id ?? null,
+    at,
+  };
 }

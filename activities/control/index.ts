@@ -15,6 +15,7 @@ import { createLeadershipActivities } from './leadership.ts';
 import { createProjectControlActivities } from './projects.ts';
 import { createTaskControlActivities } from './tasks.ts';
 import { createProposalControlActivities } from './proposals.ts';
+import { createWebhookActivities, type WebhookAccess } from './webhooks.ts';
 
 /** A round of syncMemory as PostgreSQL is told of it. */
 export interface RoundStarted {
@@ -42,6 +43,7 @@ export function createControlActivities(dependencies: {
   client: Client;
   store: ObjectStore;
   gitHosts: readonly string[];
+  webhooks: WebhookAccess;
 }) {
   const { db, client } = dependencies;
 
@@ -71,6 +73,7 @@ export function createControlActivities(dependencies: {
     ...createLeadershipActivities(dependencies),
     ...createTaskControlActivities(dependencies),
     ...createProposalControlActivities(dependencies),
+    ...createWebhookActivities(dependencies),
 
     /** Shows the round's jobs as running. */
     async recordRoundStarted(round: RoundStarted): Promise<void> {

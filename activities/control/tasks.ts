@@ -35,6 +35,12 @@ export function createTaskControlActivities({
       return recorded;
     },
 
+    /**
+     * Does nothing. Called as an activity of the queue, and not beside the workflow, its end says that the engine has written down all
+     * that came before.
+     */
+    async writtenDown(): Promise<void> {},
+
     /** Where a queued task is to go now. */
     async routeTask({ spec, worker }: { spec: TaskSpec; worker: string | null }): Promise<Route> {
       return await db.run((sql) => findRoute(sql, { spec, worker, now: Date.now() }));

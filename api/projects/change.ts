@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
-import { errorMessage } from '../../contract/errors.ts';
+import { badField, errorMessage } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
@@ -18,7 +18,6 @@ import { callEngine } from '../engine-calls.ts';
 import { promote, release } from '../leadership.ts';
 import { byOf, nameOf } from '../named.ts';
 import { needNode, notFound } from '../not-found.ts';
-import { badField } from '../problems.ts';
 import type { Caller } from '../route.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { badField, MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { originOf, parseGitUrl } from '../../contract/git-url.ts';
 import {
   PutCredential,
@@ -11,7 +11,6 @@ import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
 import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
-import { badField } from '../problems.ts';
 import type { Caller } from '../route.ts';
 import { seal, unseal } from '../sealed.ts';
 import { sshKeyFingerprint } from './ssh-key.ts';

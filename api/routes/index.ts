@@ -17,6 +17,7 @@ import { spaceRoutes } from './spaces.ts';
 import { streamRoutes } from './streams.ts';
 import { taskRecordRoutes } from './task-records.ts';
 import { taskRoutes } from './tasks.ts';
+import { webhookRoutes } from './webhooks.ts';
 import { workerRoutes } from './workers.ts';
 
 /** Every route of the API; Express and the OpenAPI document are both made from this list. */
@@ -32,6 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...leadershipRoutes,
   ...taskRoutes,
   ...taskRecordRoutes,
+  ...webhookRoutes,
   ...workerRoutes,
   ...runtimeConfigRoutes,
   ...streamRoutes,

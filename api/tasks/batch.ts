@@ -1,9 +1,11 @@
+import { badField } from '../../contract/errors.ts';
+import { checkReferences, taskIdOfKey } from '../../activities/control/make-task.ts';
 import { randomBytes } from 'node:crypto';
 import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks.ts';
 import { findExistingTasks } from '../../db/queries/find-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { badField, invalidInput } from '../problems.ts';
-import { checkReferences, makeTask, taskIdOfKey } from './create.ts';
+import { invalidInput } from '../problems.ts';
+import { makeTask, makingDeps } from './create.ts';
 
 /**
  * Makes tasks that may depend on each other. Everything is checked first; should the engine go away half-way, what was made stays, and
@@ -43,7 +45,7 @@ export async function makeBatch(
   const ids = new Set(idOfRef.values());
   for (const [index, body] of bodies.entries()) {
     if (before.has(taskIdOfKey(keyOf(index)))) continue;
-    await checkReferences(deps, body, { at: `tasks.${index}.`, made: ids });
+    await checkReferences(makingDeps(deps), body, { at: `tasks.${index}.`, made: ids });
   }
   const made: Task[] = [];
   for (const [index, body] of bodies.entries()) {

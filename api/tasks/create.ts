@@ -1,30 +1,18 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { INLINE_BYTES, type PromptSource } from '../../contract/runs.ts';
-import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
-import type { LlmTaskInput, TaskSpec } from '../../contract/task-workflow.ts';
-import type { CreateTask, Task, TaskPolicy } from '../../contract/tasks.ts';
-import { MembridgeError } from '../../contract/errors.ts';
-import { findExistingTasks, getTaskRow } from '../../db/queries/find-tasks.ts';
-import { getNode } from '../../db/queries/get-node.ts';
-import { getProject } from '../../db/queries/list-projects.ts';
-import type { TaskRow } from '../../db/task-rows.ts';
+import { makeTaskRow, type Making, type MakingDeps } from '../../activities/control/make-task.ts';
+import type { CreateTask, Task } from '../../contract/tasks.ts';
 import { acceptTask } from '../../engine/task-workflows.ts';
-import { putBlob } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
-import { badField as badFieldOf } from '../problems.ts';
 import { showTask } from './show.ts';
 
-/** Who makes a task, and how a repeated request is known. */
-export interface Making {
-  readonly by: string;
-  /** `Idempotency-Key`: the same key makes the same task once. */
-  readonly key: string | null;
-  readonly scheduleId: string | null;
-}
-
-/** What making a task works with. */
-export type MakingDeps = Pick<Deps, 'db' | 'engine' | 'store' | 'config' | 'now'>;
+/** What making a task works with, here. */
+export const makingDeps = (deps: Deps): MakingDeps => ({
+  db: deps.db,
+  store: deps.store,
+  webhookHosts: deps.config.webhookHosts,
+  now: deps.now,
+  accept: (input) => callEngine(deps.engine, (client) => acceptTask(client, input)),
+});
 
 /**
  * Makes a task. Once this resolves it is recorded, and neither a restart nor a lost connection loses it.
@@ -32,189 +20,10 @@ export type MakingDeps = Pick<Deps, 'db' | 'engine' | 'store' | 'config' | 'now'
  * @throws MembridgeError bad_request naming the field; conflict when the key was used for another task; engine_unavailable
  */
 export async function makeTask(
-  deps: MakingDeps,
+  deps: Deps,
   body: CreateTask,
   making: Making,
 ): Promise<{ task: Task; repeated: boolean }> {
-  const hash = createHash('sha256').update(JSON.stringify(body)).digest('hex');
-  const id = making.key === null ? newTaskId() : taskIdOfKey(making.key);
-  if (making.key !== null) {
-    const before = await getTaskRow(deps.db, { id });
-    if (before !== null) return { task: repeated(deps, before, hash, making.key), repeated: true };
-  }
-  await checkReferences(deps, body);
-  const accepted = await callEngine(deps.engine, async (client) =>
-    acceptTask(client, await inputOf(deps, body, { ...making, id, hash })),
-  );
-  const row = await getTaskRow(deps.db, { id });
-  if (row === null) throw new Error(`task ${id} was accepted and is not recorded`);
-  if (making.key !== null && row.request_hash !== hash) repeated(deps, row, hash, making.key);
-  return { task: showTask(deps, row), repeated: accepted === null };
-}
-
-const newTaskId = (): string => `task_${randomBytes(8).toString('hex')}`;
-
-/** The id of the task that an `Idempotency-Key` stands for. */
-export function taskIdOfKey(key: string): string {
-  return `task_${createHash('sha256').update(`idempotency-key\n${key}`).digest('hex').slice(0, 16)}`;
-}
-
-function repeated(deps: MakingDeps, row: TaskRow, hash: string, key: string): Task {
-  if (row.request_hash === hash) return showTask(deps, row);
-  throw new MembridgeError(
-    'conflict',
-    `The Idempotency-Key ${key} was used for ${row.id}, which was asked for with another body. Use a new key for a new task.`,
-  );
-}
-
-/**
- * What a schema cannot know: whether what the body names is there.
- * @param among.at where the body is in what was sent; among.made tasks that are there by the time this one is made
- * @throws MembridgeError bad_request naming the field
- */
-export async function checkReferences(
-  deps: MakingDeps,
-  body: CreateTask,
-  among: { at: string; made: ReadonlySet<string> } = { at: '', made: new Set() },
-): Promise<void> {
-  const { project_id: projectId, worker_id: worker, depends_on: dependsOn } = body;
-  const badField = (field: string, problem: string) => badFieldOf(`${among.at}${field}`, problem);
-  if (projectId !== undefined && (await getProject(deps.db, { id: projectId })) === null) {
-    throw badField('project_id', `there is no project ${projectId}`);
-  }
-  if (body.artifact_type === PROPOSAL_TYPE && projectId === undefined) {
-    throw badField('project_id', `is needed: a ${PROPOSAL_TYPE} is for a project`);
-  }
-  if (worker !== undefined && (await getNode(deps.db, { id: worker, now: deps.now() })) === null) {
-    throw badField('worker_id', `there is no node ${worker}`);
-  }
-  const known = new Set(await findExistingTasks(deps.db, { ids: dependsOn }));
-  const missing = dependsOn.find((id) => !known.has(id) && !among.made.has(id));
-  if (missing !== undefined) throw badField('depends_on', `there is no task ${missing}`);
-}
-
-/** What a workflow is started with for a new task. */
-async function inputOf(
-  deps: MakingDeps,
-  body: CreateTask,
-  made: Making & { id: string; hash: string },
-): Promise<LlmTaskInput> {
-  const spec = await specOf(deps, made.id, body, body.context_id ?? `ctx_${made.id.slice('task_'.length)}`);
-  return {
-    spec,
-    state: null,
-    createdBy: made.by,
-    row: {
-      policy: body.policy,
-      webhookUrl: body.webhook_url ?? null,
-      scheduleId: made.scheduleId,
-      requestHash: made.hash,
-      createdAt: deps.now(),
-    },
-    first: {
-      dispatched: body.auto_dispatch,
-      worker: body.worker_id ?? null,
-      notBefore: body.not_before ?? null,
-    },
-  };
-}
-
-async function specOf(
-  deps: Pick<MakingDeps, 'store'>,
-  id: string,
-  body: CreateTask,
-  contextId: string,
-): Promise<TaskSpec> {
-  return {
-    id,
-    contextId,
-    agentSlug: body.agent_slug,
-    prompt: await promptOf(deps, body.prompt),
-    hints: body.context_hints,
-    limits: limitsOf(body.policy),
-    format: body.desired_format,
-    maxAttempts: body.max_attempts,
-    pool: body.pool,
-    projectId: body.project_id ?? null,
-    priority: body.priority,
-    fairnessKey: body.fairness_key ?? fairnessKey(body.agent_slug, body.project_id ?? null),
-    dependsOn: body.depends_on,
-    ttlMs: body.lease_ttl_seconds * 1_000,
-    artifactType: body.artifact_type,
-    tags: body.tags,
-    hasWebhook: body.webhook_url !== undefined,
-  };
-}
-
-/** Tasks of one priority take turns by agent and project. Temporal takes 64 bytes at most. */
-function fairnessKey(agent: string, project: string | null): string {
-  const key = project === null ? agent : `${agent}@${project}`;
-  return key.length <= 64 ? key : createHash('sha256').update(key).digest('hex');
-}
-
-async function promptOf({ store }: Pick<MakingDeps, 'store'>, prompt: string): Promise<PromptSource> {
-  const bytes = Buffer.from(prompt);
-  return bytes.length <= INLINE_BYTES ? { text: prompt } : { blob: await putBlob(store, bytes) };
-}
-
-function limitsOf(policy: TaskPolicy): TaskSpec['limits'] {
-  return {
-    timeoutMs: policy.timeout_sec * 1_000,
-    memoryMb: policy.memory_mb,
-    outputBytes: policy.output_kb * 1_024,
-    budgetUsd: policy.budget === 0 ? null : policy.budget,
-    contextTokens: policy.context_tokens,
-  };
-}
-
-/** What a workflow goes on with for a task that is queued again, from its row. */
-export async function resumedInput(deps: Pick<MakingDeps, 'store'>, row: TaskRow): Promise<LlmTaskInput> {
-  return {
-    spec: {
-      id: row.id,
-      contextId: row.context_id,
-      agentSlug: row.agent_slug,
-      prompt: await promptOf(deps, row.prompt),
-      hints: row.context_hints,
-      limits: limitsOf(row.policy),
-      format: row.desired_format,
-      maxAttempts: row.max_attempts,
-      pool: row.pool,
-      projectId: row.project_id,
-      priority: row.priority,
-      fairnessKey: row.fairness_key,
-      dependsOn: row.depends_on,
-      ttlMs: row.lease_ttl_seconds * 1_000,
-      artifactType: row.artifact_type,
-      tags: row.tags,
-      hasWebhook: row.webhook_url !== null,
-    },
-    state: {
-      status: row.status,
-      seq: row.seq,
-      epoch: row.epoch,
-      attempts: row.attempts,
-      maxAttempts: row.max_attempts,
-      dispatched: row.dispatched,
-      worker: row.requested_worker_id,
-      ttlMs: row.lease_ttl_seconds * 1_000,
-      notBefore: row.not_before,
-      lease: null,
-      cancel: null,
-      error:
-        row.error_code === null
-          ? null
-          : { code: row.error_code, message: row.error_message ?? '', retryable: false },
-      detail: row.detail,
-    },
-    createdBy: row.created_by,
-    row: {
-      policy: row.policy,
-      webhookUrl: row.webhook_url,
-      scheduleId: row.schedule_id,
-      requestHash: row.request_hash,
-      createdAt: row.created_at,
-    },
-    first: { dispatched: row.dispatched, worker: row.requested_worker_id, notBefore: row.not_before },
-  };
+  const { row, repeated } = await makeTaskRow(makingDeps(deps), body, making);
+  return { task: showTask(deps, row), repeated };
 }

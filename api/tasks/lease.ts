@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { MembridgeError } from '../../contract/errors.ts';
+import { badField, MembridgeError } from '../../contract/errors.ts';
 import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/leases.ts';
 import type { Node } from '../../contract/nodes.ts';
 import { readProposal } from '../../contract/proposal-content.ts';
@@ -18,7 +18,6 @@ import { updateTask } from '../../engine/task-workflows.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
 import { needNode } from '../not-found.ts';
-import { badField } from '../problems.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { needTask, showArtifact, showTaskWhole } from './show.ts';
 

@@ -1,7 +1,10 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
+import { tellEnd } from '../../activities/control/webhooks.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import { listOpenTasks, recordLostTask, type OpenTask } from '../../db/queries/record-lost-task.ts';
+import type { TaskEnd } from '../../contract/webhooks.ts';
+import type { TaskRow } from '../../db/task-rows.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
@@ -75,11 +78,13 @@ async function lookAtTasks(deps: Deps, after: OpenTask | null): Promise<OpenTask
 async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
   if (deps.now() - seen.updated_at < SILENT_MS) return;
   try {
-    const how = await endOf(deps, seen);
+    const how = await howItEnded(deps, seen);
     if (how === null) return;
     const lost = await recordLostTask(deps.db, { seen, how, now: deps.now() });
     if (lost === null) return;
     deps.logger.warn({ task: seen.id, how }, 'a task failed: its workflow is over');
+    const { row } = lost;
+    await callEngine(deps.engine, (client) => tellEnd({ db: deps.db, client }, endOf(row)));
     for (const id of lost.dependents) {
       await callEngine(deps.engine, (client) =>
         tellWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded),
@@ -91,8 +96,20 @@ async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
   }
 }
 
+/** The end of a task as its row tells it. */
+const endOf = (row: TaskRow): TaskEnd => ({
+  taskId: row.id,
+  seq: row.seq,
+  status: row.status,
+  attempts: row.attempts,
+  error: { code: row.error_code ?? 'internal', message: row.error_message ?? '' },
+  worker: row.worker_id,
+  leaseId: null,
+  at: row.updated_at,
+});
+
 /** How a task's workflow ended, by its newest run; null while it runs. */
-async function endOf(deps: Deps, { workflow_id: workflowId }: OpenTask): Promise<string | null> {
+async function howItEnded(deps: Deps, { workflow_id: workflowId }: OpenTask): Promise<string | null> {
   try {
     const { status } = await callEngine(
       deps.engine,

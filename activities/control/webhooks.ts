@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { errorMessage } from '../../contract/errors.ts';
+import type { DeliverWebhookInput, TaskEnd, WebhookBody, WebhookOutcome } from '../../contract/webhooks.ts';
+import type { Database } from '../../db/connect.ts';
+import { listResults } from '../../db/queries/find-leases.ts';
+import { getTaskRow } from '../../db/queries/find-tasks.ts';
+import { recordAudit } from '../../db/queries/record-audit.ts';
+import { startDelivery } from '../../engine/webhook-workflows.ts';
+import { sendWebhook } from './send-webhook.ts';
+import { AddressRefused, whyNoWebhook } from './webhook-address.ts';
+
+/** What webhooks need of the process. */
+export interface WebhookAccess {
+  /** Of MEMBRIDGE_WEBHOOK_HOSTS. */
+  readonly hosts: readonly string[];
+  /** The key that they are signed with, as it is now. */
+  secret(): Promise<string>;
+}
+
+/** Answers of 4xx that may be another one later. */
+const PASSING = new Set([408, 409, 425, 429]);
+
+/**
+ * Has the webhook of a task told that it ended; nothing where it has none. Asking again for the same end asks for one delivery.
+ */
+export async function tellEnd({ db, client }: { db: Database; client: Client }, end: TaskEnd): Promise<void> {
+  const { taskId, seq, leaseId } = end;
+  const row = await getTaskRow(db, { id: taskId });
+  if (row === null || row.webhook_url === null) return;
+  const results = leaseId === null ? [] : await listResults(db, { task: taskId });
+  const deliveryId = `whd_${createHash('sha256').update(`${taskId}:${seq}`).digest('hex').slice(0, 16)}`;
+  const body: WebhookBody = {
+    type: `task.${end.status}`,
+    id: deliveryId,
+    created_at: end.at,
+    task: {
+      id: taskId,
+      status: end.status,
+      context_id: row.context_id,
+      agent_slug: row.agent_slug,
+      project_id: row.project_id,
+      attempts: end.attempts,
+      worker_id: end.worker,
+      error_code: end.error?.code ?? null,
+      error_message: end.error?.message ?? null,
+      artifact_id: results.find(({ lease_id }) => lease_id === leaseId)?.artifact_id ?? null,
+      created_at: row.created_at,
+      finished_at: end.at,
+    },
+  };
+  await startDelivery(client, { taskId, deliveryId, body: JSON.stringify(body) }, seq);
+}
+
+/** Activities of webhooks. All of them may run twice; a receiver knows a delivery that comes twice by its id. */
+export function createWebhookActivities({
+  db,
+  client,
+  webhooks,
+}: {
+  db: Database;
+  client: Client;
+  webhooks: WebhookAccess;
+}) {
+  return {
+    /** Has a task's webhook told of its end. */
+    async tellEnd(end: TaskEnd): Promise<void> {
+      await tellEnd({ db, client }, end);
+    },
+
+    /**
+     * One try.
+     * @returns for people, with the status code
+     * @throws ApplicationFailure saying the status code; final when another try cannot help
+     */
+    async postWebhook({ taskId, deliveryId, body }: DeliverWebhookInput): Promise<string> {
+      const url = (await getTaskRow(db, { id: taskId }))?.webhook_url ?? '';
+      const refusal = whyNoWebhook(url, webhooks.hosts);
+      if (refusal !== null) throw failure(refusal, true);
+      // Of the address only the host is told: the path of many a webhook is its secret.
+      const { host } = new URL(url);
+      const secret = await webhooks.secret();
+      let status: number;
+      try {
+        status = await sendWebhook({ url, deliveryId, body, secret, hosts: webhooks.hosts });
+      } catch (error) {
+        throw failure(`${host}: ${errorMessage(error)}`, error instanceof AddressRefused);
+      }
+      const said = `${host} answered ${status}`;
+      if (status >= 200 && status < 300) return said;
+      throw failure(said, status >= 400 && status < 500 && !PASSING.has(status));
+    },
+
+    /** Tells the audit log how a delivery ended. */
+    async recordWebhook({ taskId, deliveryId, delivered, detail }: WebhookOutcome): Promise<void> {
+      await db.transaction((tx) =>
+        recordAudit(tx, [
+          {
+            eventKey: `webhook:${deliveryId}`,
+            action: delivered ? 'webhook_delivered' : 'webhook_failed',
+            entity_type: 'llm_task',
+            entity_id: taskId,
+            actor: 'engine',
+            detail,
+            cause: `the task ended; delivery ${deliveryId}`,
+            correlation_id: taskId,
+            timestamp: Date.now(),
+          },
+        ]),
+      );
+    },
+  };
+}
+
+const failure = (message: string, isFinal: boolean): ApplicationFailure =>
+  ApplicationFailure.create({ type: 'webhook_failed', message, nonRetryable: isFinal });

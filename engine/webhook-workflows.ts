@@ -1,0 +1,24 @@
+import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
+import { CONTROL_QUEUE, webhookId } from '../contract/names.ts';
+import type { DeliverWebhookInput } from '../contract/webhooks.ts';
+import { taskAttributes } from './search-attributes.ts';
+
+/**
+ * Has a webhook delivered. One that was asked for before is not delivered again.
+ * @param seq the transition by which the task ended
+ */
+export async function startDelivery(client: Client, input: DeliverWebhookInput, seq: number): Promise<void> {
+  try {
+    await client.workflow.start('deliverWebhook', {
+      workflowId: webhookId(input.taskId, seq),
+      taskQueue: CONTROL_QUEUE,
+      args: [input],
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `tell that task ${input.taskId} ended`,
+      typedSearchAttributes: taskAttributes({ task: input.taskId, project: null }),
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
