@@ -189,3 +189,22 @@ test('what tasks may cost and how long things are kept is set, and refused besid
   await click(page, 'task-settings-save');
   await expect.poll(async () => (await settings()).context_budget_usd).toBeNull();
 });
+
+test('the secret of webhooks is seen only when it is asked for, and made anew after asking', async () => {
+  const page = await open('/runtime/settings');
+  await see(page, 'webhook-panel', 'HMAC-SHA256');
+  const kept = async () =>
+    String((await fleet.test.call('GET', '/api/runtime/webhook-secret')).body['secret']);
+  const first = await kept();
+  expect(await page.content()).not.toContain(first);
+  await click(page, 'webhook-show');
+  await see(page, 'webhook-secret', first);
+  await click(page, 'webhook-hide');
+  await page.getByTestId('webhook-secret').waitFor({ state: 'detached' });
+  expect(await page.content()).not.toContain(first);
+  await click(page, 'webhook-rotate');
+  await see(page, 'confirm-dialog', 'must be given the new one');
+  await click(page, 'confirm-accept');
+  await page.getByTestId('webhook-secret').filter({ hasNotText: first }).waitFor();
+  await see(page, 'webhook-secret', await kept());
+});
