@@ -91,6 +91,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await see(page, 'proposals-empty', 'None is rejected');
   expect(address(page)).toBe('?status=rejected');
   await page.goBack();
+  await see(page, 'nav-proposals-waiting', '2');
   await click(page, `proposal-open-${file}`);
   await see(page, 'proposal-title', 'Notes');
   await see(page, 'diff', /notes\.md\s*new file\s*\+2/);
@@ -101,6 +102,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await see(page, 'proposal-status', 'Rejected');
   await see(page, 'proposal-detail', 'not here');
   await see(page, 'proposal-decided', 'by page');
+  await see(page, 'nav-proposals-waiting', '1');
   expect(await page.getByTestId('proposal-approve').count()).toBe(0);
 
   visitor.expectProblem(/status of 400/);
@@ -186,4 +188,23 @@ test('what tasks may cost and how long things are kept is set, and refused besid
   await page.getByTestId('setting-context_budget_usd').fill('');
   await click(page, 'task-settings-save');
   await expect.poll(async () => (await settings()).context_budget_usd).toBeNull();
+});
+
+test('the secret of webhooks is seen only when it is asked for, and made anew after asking', async () => {
+  const page = await open('/runtime/settings');
+  await see(page, 'webhook-panel', 'HMAC-SHA256');
+  const kept = async () =>
+    String((await fleet.test.call('GET', '/api/runtime/webhook-secret')).body['secret']);
+  const first = await kept();
+  expect(await page.content()).not.toContain(first);
+  await click(page, 'webhook-show');
+  await see(page, 'webhook-secret', first);
+  await click(page, 'webhook-hide');
+  await page.getByTestId('webhook-secret').waitFor({ state: 'detached' });
+  expect(await page.content()).not.toContain(first);
+  await click(page, 'webhook-rotate');
+  await see(page, 'confirm-dialog', 'must be given the new one');
+  await click(page, 'confirm-accept');
+  await page.getByTestId('webhook-secret').filter({ hasNotText: first }).waitFor();
+  await see(page, 'webhook-secret', await kept());
 });

@@ -10,6 +10,7 @@ import {
   type CreateTask,
   type CreateTaskSchedule,
 } from '../../../contract/tasks.ts';
+import { WebhookSecret } from '../../../contract/webhooks.ts';
 import { queryOf, type AuditFilter, type TaskFilter } from './filters.ts';
 import { request, requestPage, send } from './request.ts';
 
@@ -89,6 +90,8 @@ export const taskApi = {
   settings: (signal?: AbortSignal) => request('/api/runtime/task-settings', TaskSettings, { signal }),
   saveSettings: (settings: TaskSettings) =>
     request('/api/runtime/task-settings', TaskSettings, { method: 'PUT', body: settings }),
+  webhookSecret: () => request('/api/runtime/webhook-secret', WebhookSecret),
+  rotateWebhookSecret: () => request('/api/runtime/webhook-secret', WebhookSecret, { method: 'POST' }),
   schedules: (signal?: AbortSignal) =>
     request('/api/runtime/task-schedules', z.array(TaskSchedule), { signal }),
   createSchedule: (schedule: NewScheduleBody) =>

@@ -91,12 +91,14 @@ export const runsQuery = queryOptions({
   refetchInterval: SLOW_POLL_MS,
 });
 
+/** Proposals, the newest first, a page at a time; live events have them asked for anew. */
 export const proposalsQuery = (status: string | undefined) =>
   infiniteQueryOptions({
     queryKey: keys.proposals(status),
     queryFn: ({ signal, pageParam }) => taskApi.proposals({ status }, pageParam, signal),
     initialPageParam: first,
     getNextPageParam: ({ next }) => next,
+    staleTime: Infinity,
     placeholderData: keepPreviousData,
   });
 

@@ -1,4 +1,6 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import { proposalsQuery } from '../../api/task-queries.ts';
 import styles from '../../components/SectionNav.module.css';
 
 const PAGES = [
@@ -9,8 +11,10 @@ const PAGES = [
   { to: '/runtime/settings', name: 'Settings', testId: 'nav-settings' },
 ] as const;
 
-/** The parts of the Runtime tab. */
+/** The parts of the Runtime tab, and how many proposals wait for a person. */
 export function RuntimeNav() {
+  const pending = useInfiniteQuery(proposalsQuery('pending')).data?.pages[0];
+  const waiting = pending === undefined ? 0 : pending.rows.length;
   return (
     <nav className={styles.nav} aria-label="Runtime">
       {PAGES.map(({ to, name, testId }) => (
@@ -22,6 +26,12 @@ export function RuntimeNav() {
           data-testid={testId}
         >
           {name}
+          {to === '/runtime/proposals' && waiting > 0 && (
+            <span className={styles.badge} data-testid="nav-proposals-waiting">
+              {pending?.next == null ? waiting : `${waiting}+`}
+              <span className="visually-hidden"> to decide</span>
+            </span>
+          )}
         </Link>
       ))}
     </nav>

@@ -11,6 +11,7 @@ import { ProxyForm } from './ProxyForm.tsx';
 import { ProxyState } from './ProxyState.tsx';
 import styles from './Halves.module.css';
 import { RuntimeNav } from './RuntimeNav.tsx';
+import { WebhookPanel } from './WebhookPanel.tsx';
 import { TaskSettingsPanel } from './TaskSettingsPanel.tsx';
 
 /** Settings of the runtime: what tasks may use, what is made again and again, and the control plane that it asks. */
@@ -24,6 +25,7 @@ export function SettingsPage() {
       <PageHead title="Settings" note="Of tasks, and of the control plane that this runtime asks." />
       <TaskSettingsPanel />
       <TaskSchedules />
+      <WebhookPanel />
       <Panel
         title="Membridge proxy"
         note={
