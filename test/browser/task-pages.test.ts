@@ -16,6 +16,8 @@ beforeAll(async () => {
   const website = { name: 'website', repo_url: 'https://git.example.org/team/website.git' };
   const { body } = await fleet.test.call('POST', '/api/runtime/projects', { body: website });
   tasks = await showTasks(fleet, String(body['id']));
+  const morning = { name: 'morning', cron: '0 8 * * *', task: { prompt: 'Say what changed over night.' } };
+  await fleet.test.call('POST', '/api/runtime/task-schedules', { body: morning });
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -103,6 +105,18 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await page.goto(`${fleet.url}/runtime/audit?entity=llm_task`);
     await click(page, 'audit-export');
     await see(page, 'audit-export-csv');
+  },
+  'task-settings': async (page) => {
+    await page.goto(`${fleet.url}/runtime/settings`);
+    await see(page, 'task-settings', 'Budget of a context');
+    await see(page, 'schedule-row-morning', 'next in');
+    await click(page, 'webhook-show');
+    await see(page, 'webhook-secret');
+  },
+  'new-schedule': async (page) => {
+    await page.goto(`${fleet.url}/runtime/settings`);
+    await click(page, 'new-schedule-open');
+    await see(page, 'schedule-reading', 'At 03:00');
   },
 };
 /** The views whose pictures stand in the docs. */

@@ -95,13 +95,16 @@ export function TaskFields(props: TaskFieldsProps) {
         />
       </div>
       <Project {...props} />
-      <Checkbox
-        label="Auto-dispatch"
-        description="Agents take it by themselves. Otherwise it waits until somebody dispatches or leases it."
-        checked={draft.autoDispatch}
-        onChange={(event) => onChange({ autoDispatch: event.currentTarget.checked })}
-        data-testid="task-auto"
-      />
+      {/* What a schedule makes is always dispatched. */}
+      {prefix === '' && (
+        <Checkbox
+          label="Auto-dispatch"
+          description="Agents take it by themselves. Otherwise it waits until somebody dispatches or leases it."
+          checked={draft.autoDispatch}
+          onChange={(event) => onChange({ autoDispatch: event.currentTarget.checked })}
+          data-testid="task-auto"
+        />
+      )}
       <div>
         <Button
           variant="subtle"
