@@ -105,7 +105,8 @@ async function cloneProjects(desktop: Machine, unwell: Machine): Promise<void> {
     mkdirSync(join(unwell.home, 'projects', 'website'), { recursive: true });
     writeFileSync(join(unwell.home, 'projects', 'website', 'diary'), 'Mine.');
   }
-  gits.open.trouble = { kind: 'slow', everyMs: 1_500 };
+  // Slow enough to be on the way in every view, also where the machine is busy.
+  gits.open.trouble = { kind: 'slow', everyMs: 3_000 };
   await ask(id, 'propagate', { nodes: ['server', 'build-01'], wait: false });
   const select = { primary_node_id: 'laptop', lease_seconds: 28_800 };
   const { body } = await fleet.test.call('GET', '/api/membridge/spaces');
