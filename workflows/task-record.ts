@@ -11,7 +11,7 @@ import type {
   TaskEvent,
   TaskState,
 } from '../contract/task-workflow.ts';
-import { ENDED } from '../contract/tasks.ts';
+import { ENDED } from '../contract/names.ts';
 import type { TaskEnd } from '../contract/webhooks.ts';
 import { initialState, transition } from './task-state.ts';
 
