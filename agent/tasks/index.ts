@@ -10,6 +10,7 @@ import type { AgentConfig } from '../config.ts';
 import { sendTaskOutput } from '../control-plane.ts';
 import { programExists } from '../facts.ts';
 import type { AgentState } from '../state.ts';
+import { sweepContexts } from './contexts.ts';
 import { LeaseKeeper } from './keeper.ts';
 import { TaskSlots } from './slots.ts';
 import { TaskRunner } from './task-runner.ts';
@@ -82,8 +83,9 @@ export function startTasks(
   });
   // What a former agent left running works under a lease that is lost, or is about to be.
   const workers = sweepGroups(dir)
+    .then(async () => await sweepContexts(config.dataDir))
     .catch((error: unknown) => {
-      log.warn({ reason: errorMessage(error) }, 'programs of a former run could not be looked for');
+      log.warn({ reason: errorMessage(error) }, 'what former runs left could not be looked for');
     })
     .then(() =>
       startTaskWorkers({ engine: enrolment.temporal, node, labels: config.labels, slots, runner, log }),

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
@@ -19,6 +17,7 @@ import type { Guard } from '../../runner/guard.ts';
 import { runProgram, type RunOutcome } from '../../runner/run.ts';
 import { getBlob, putBlob } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+import { contextFolder } from './contexts.ts';
 import type { LeaseKeeper } from './keeper.ts';
 import type { Lost } from './keeper-messages.ts';
 import { TaskOutput } from './output.ts';
@@ -159,12 +158,7 @@ export class TaskRunner {
   /** The clone of the task's project, or a folder that belongs to the context: programs find their sessions by it. */
   async #workingFolder({ project, contextId }: RunSpec): Promise<string> {
     const { reposBase, dataDir } = this.#options;
-    if (project === null) {
-      const name = createHash('sha256').update(contextId).digest('hex').slice(0, 16);
-      const folder = join(dataDir, 'contexts', name);
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      return folder;
-    }
+    if (project === null) return await contextFolder(dataDir, contextId);
     const target = await resolveTarget(reposBase, project.name, project.targetPath);
     if (target.holds === 'clone') return target.path;
     throw refusal('clone_missing', `There is no clone of ${project.name} at ${target.path}.`);
