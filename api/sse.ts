@@ -49,8 +49,7 @@ export async function streamEvents(
     if (live) send(event);
     else waiting.push(event);
   });
-  const streams = openStreams.get(deps.events) ?? new Set();
-  openStreams.set(deps.events, streams.add(res));
+  const streams = trackStream(res, deps);
   deps.metrics.sseClients.inc();
   const ping = setInterval(() => {
     res.write(': ping\n\n');
@@ -99,7 +98,15 @@ async function replay(
   }
 }
 
-async function drained(res: Response): Promise<boolean> {
+/** Has a stream end when the process stops. @returns those of the hub */
+export function trackStream(res: Response, deps: Pick<Deps, 'events'>): Set<Response> {
+  const streams = openStreams.get(deps.events) ?? new Set();
+  openStreams.set(deps.events, streams.add(res));
+  return streams;
+}
+
+/** Waits until a client has read what was written. @returns false when it left */
+export async function drained(res: Response): Promise<boolean> {
   return await new Promise((resolve) => {
     res.once('drain', () => resolve(true));
     res.once('close', () => resolve(false));

@@ -35,6 +35,8 @@ export const RunSpec = z.strictObject({
   taskId: z.string(),
   /** The fencing token: of the lease that this attempt is to claim. */
   epoch: z.number().int().positive(),
+  /** Of this very giving-out of the attempt: a claim that comes after another was given out is refused. */
+  token: z.string(),
   contextId: z.string(),
   agentSlug: z.string(),
   prompt: PromptSource,

@@ -167,6 +167,7 @@ export interface LlmTaskInput {
 /** What an agent claims a task with. */
 export interface ClaimRequest {
   readonly epoch: number;
+  readonly token: string;
   readonly worker: string;
 }
 /** What a worker over HTTP asks for. */

@@ -5,6 +5,8 @@ import type { Piece, Resolved } from './hints.ts';
 
 /** Files that one hint may lead to. */
 const MOST_FILES = 200;
+/** Patterns that the braces of a hint may stand for. */
+const MOST_ALTERNATIVES = 256;
 
 /** How long one hint may look for files, in milliseconds. */
 const SEARCH_MS = 10_000;
@@ -63,6 +65,10 @@ async function* readFiles(
 
 /** Paths that a glob matches, in order, relative to the base. */
 async function find(base: string, pattern: string, signal: AbortSignal, notes: string[]): Promise<string[]> {
+  if (alternativesOf(pattern) > MOST_ALTERNATIVES) {
+    notes.push(`has more than ${MOST_ALTERNATIVES} alternatives in its braces, or braces within braces.`);
+    return [];
+  }
   const until = AbortSignal.any([signal, AbortSignal.timeout(SEARCH_MS)]);
   const exclude = (entry: unknown): boolean => {
     const name = typeof entry === 'string' ? entry : String((entry as { name?: unknown }).name);
@@ -81,6 +87,19 @@ async function find(base: string, pattern: string, signal: AbortSignal, notes: s
   signal.throwIfAborted();
   if (until.aborted) notes.push(`was looked for ${SEARCH_MS / 1_000} s, then no further.`);
   return found.sort();
+}
+
+/**
+ * How many patterns the braces of one make, at most: each is expanded before anything can be stopped. Braces within braces, and ranges,
+ * count as too many.
+ */
+function alternativesOf(pattern: string): number {
+  let all = 1;
+  for (const [, inside = ''] of pattern.matchAll(/\{([^{}]*)\}/g)) {
+    all *= inside.includes('..') ? Number.POSITIVE_INFINITY : inside.split(',').length;
+  }
+  const left = pattern.replaceAll(/\{[^{}]*\}/g, '');
+  return /[{}]/.test(left) ? Number.POSITIVE_INFINITY : all;
 }
 
 const FOLDER = 'is a folder; name files in it, such as folder/**/*.md.';

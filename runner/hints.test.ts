@@ -232,6 +232,19 @@ describe('@memory/recent', () => {
   });
 });
 
+describe('a hint with braces', () => {
+  it('is looked for while they stand for few patterns, and noted at once when for many', async () => {
+    file('a.ts', 'one');
+    file('b.md', 'two');
+    expect(sources((await resolve(['*.{ts,md}'])).text)).toEqual(['a.ts', 'b.md']);
+    for (const hint of ['{a,b}'.repeat(200), '{1..9999}', '{a,{b,c}}', '{a']) {
+      const { text, notes } = await resolve([hint]);
+      expect(text).toBe('');
+      expect(notes).toEqual([expect.stringContaining('alternatives in its braces')]);
+    }
+  });
+});
+
 describe('any other hint', () => {
   it('is a note', async () => {
     expect(await resolve(['@agent/x', '@memory/other', '@'])).toEqual({

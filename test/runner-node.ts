@@ -52,6 +52,7 @@ export function makeSpec(input: SpecInput = {}): RunSpec {
   return {
     taskId: 't1',
     epoch: 1,
+    token: '1.1',
     contextId: 'c1',
     agentSlug: 'default',
     prompt: { text: '' },

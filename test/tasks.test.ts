@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MESSAGES, llmTaskId } from '../contract/names.ts';
 import { startTestMachine, type TestMachine } from './agent-machine.ts';
 import { startTestPlane, type TestPlane } from './control-plane.ts';
 
@@ -99,6 +100,32 @@ describe('a task on an agent', () => {
       worker_id: 'a',
       execution: { ok: true, output: 'yes', returncode: 0 },
     });
+  });
+
+  it('is claimed by nobody that it was not given to', async () => {
+    const id = await make('say hello', { pool: 'nobody' });
+    const { client } = test.plane.deps.engine;
+    const claim = client.workflow
+      .getHandle(llmTaskId(id))
+      .executeUpdate(MESSAGES.claimTask, { args: [{ epoch: 1, token: '1.7', worker: 'a' }] });
+    await expect(claim).rejects.toMatchObject({ cause: { type: 'conflict' } });
+    expect(await get(id)).toMatchObject({ status: 'queued', attempts: 0 });
+    expect((await post(id, 'requeue')).status).toBe(409);
+    expect((await post(id, 'cancel')).body).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('whose agent has it is not ended by a result that names no lease', async () => {
+    const id = await make('wait 60000');
+    await expect.poll(() => get(id), SOON).toMatchObject({ status: 'running' });
+    const said = await post(id, 'complete', { status: 'success', output: 'not mine' });
+    expect([said.status, String(said.body['error'])]).toEqual([409, expect.stringContaining('which lease')]);
+    // Who names it ends it, and its program with it.
+    const epoch = Number((await get(id))['epoch']);
+    const done = await post(id, 'complete', { status: 'success', output: 'enough', epoch });
+    expect(done.body['task']).toMatchObject({ status: 'completed' });
+    await expect
+      .poll(async () => (await list('workers')).find((node) => node['id'] === 'a'), SOON)
+      .toMatchObject({ active_leases: 0 });
   });
 
   it('shows what its program writes while it writes it', async () => {

@@ -90,8 +90,13 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
       return { leaseId, epoch, expiresAt: lease?.expiresAt ?? 0 };
     },
     {
-      validator: ({ epoch, worker }) =>
-        task.check({ type: 'claim', kind: 'agent', worker, epoch, leaseId: '', ttlMs: null }),
+      validator: ({ epoch, token, worker }) => {
+        task.check({ type: 'claim', kind: 'agent', worker, epoch, leaseId: '', ttlMs: null });
+        // Late: it was given to another meanwhile, or is being taken back.
+        if (attempt === null || attempt.token !== token || attempt.scope.consideredCancelled) {
+          throw task.conflict('This attempt was given to another node, or taken back.');
+        }
+      },
     },
   );
   setHandler(
@@ -133,6 +138,8 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     async (finish) => {
       await isWrittenDown();
       task.finish(finish);
+      // Should an agent work on it, it is not wanted any more.
+      attempt?.scope.cancel();
       await task.written();
       return task.state;
     },

@@ -36,6 +36,8 @@ export class Attempt {
   readonly epoch: number;
   readonly scope = new CancellationScope();
   isOver = false;
+  /** Of what is given out now; null when nothing is. */
+  token: string | null = null;
 
   constructor(epoch: number) {
     this.epoch = epoch;
@@ -148,19 +150,25 @@ async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
     priority: { priorityKey: spec.priority, fairnessKey: spec.fairnessKey },
     summary: target.summary,
   });
+  task.given += 1;
+  attempt.token = `${attempt.epoch}.${task.given}`;
+  const { token } = attempt;
   try {
-    const report = await attempt.scope.run(() => activities.runTask(runSpec(giving, target, ttlMs)));
+    const report = await attempt.scope.run(() => activities.runTask(runSpec(giving, target, ttlMs, token)));
     end(giving, report);
     return 'done';
   } catch (error) {
-    return await afterFailure(giving, error);
+    return await afterFailure(giving, target, error);
+  } finally {
+    attempt.token = null;
   }
 }
 
-function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number): RunSpec {
+function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number, token: string): RunSpec {
   return {
     taskId: spec.id,
     epoch: attempt.epoch,
+    token,
     contextId: spec.contextId,
     agentSlug: spec.agentSlug,
     prompt: spec.prompt,
@@ -213,7 +221,7 @@ function artifactsOf(spec: TaskSpec, report: RunReport): NewArtifact[] {
 }
 
 /** What the end of an activity without a report means for the task. */
-async function afterFailure(giving: Giving, error: unknown): Promise<'done' | 'next'> {
+async function afterFailure(giving: Giving, target: Target, error: unknown): Promise<'done' | 'next'> {
   const { task, attempt } = giving;
   const { epoch } = attempt;
   const isHeld = task.state.lease?.epoch === epoch;
@@ -222,6 +230,10 @@ async function afterFailure(giving: Giving, error: unknown): Promise<'done' | 'n
     if (isHeld && task.state.cancel !== null) task.apply({ type: 'stopped', epoch });
     // Somebody cancelled the workflow as a whole, in Temporal's own page.
     else if (!attempt.scope.consideredCancelled) throw error;
+    // Taken back in the moment in which it was claimed: its agent has ended it.
+    else if (isHeld) {
+      task.apply({ type: 'release', fence: { epoch }, by: 'engine', reason: 'it was taken back' });
+    }
     return 'done';
   }
   if (cause instanceof TimeoutFailure) {
@@ -234,6 +246,11 @@ async function afterFailure(giving: Giving, error: unknown): Promise<'done' | 'n
       ? { type: cause.type ?? 'internal', message: cause.message, nonRetryable: cause.nonRetryable === true }
       : { type: 'internal', message: String(cause), nonRetryable: false };
   if (type === 'no_slot') return 'next';
+  // What is held then is somebody else's.
+  if (type === 'claim_refused') {
+    if (task.state.status === 'queued') await pause(giving);
+    return 'done';
+  }
   if (isHeld && type === 'released') {
     task.apply({
       type: 'release',
@@ -248,7 +265,8 @@ async function afterFailure(giving: Giving, error: unknown): Promise<'done' | 'n
     task.apply({ type: 'fail', fence: { epoch }, error: failed });
     return 'done';
   }
-  // It failed before it had begun: nothing is counted, and it is not given out again at once.
+  // It failed before it had begun: nothing is counted. Another node may do better; where there is none it waits a little.
+  if (target.within !== null) return 'next';
   if (task.state.status === 'queued') await pause(giving);
   return 'done';
 }

@@ -30,6 +30,8 @@ export class TaskRecord {
   #isNew: boolean;
   /** How often in a row it was given out and nobody began. */
   idle = 0;
+  /** How often it was given out. */
+  given = 0;
 
   constructor(input: LlmTaskInput, control: Control) {
     this.#input = input;

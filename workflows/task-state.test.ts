@@ -117,6 +117,17 @@ describe('a task', () => {
     expect(after(running, { type: 'complete', fence: {} }).status).toBe('completed');
   });
 
+  it('that an agent has is not ended by who does not say which lease is meant', () => {
+    const running = after(fresh(), claim(1));
+    for (const event of [
+      { type: 'renew', fence: {} },
+      { type: 'complete', fence: { worker: 'a' } },
+      { type: 'release', fence: {}, by: 'api', reason: '' },
+    ] satisfies TaskEvent[]) {
+      expect(transition(running, event, NOW).ok, JSON.stringify(event)).toBe(false);
+    }
+  });
+
   it('for one node alone is nobody else’s', () => {
     expect(after(fresh({ worker: 'b' as never }), claim(1, 'a')).status).toBe('queued');
     expect(after(fresh({ dispatched: false }), claim(1, 'a')).status).toBe('queued');

@@ -163,8 +163,12 @@ function claim(state: TaskState, event: Extract<TaskEvent, { type: 'claim' }>, n
 function held(state: TaskState, fence: Fence): LeaseState | string {
   const { lease } = state;
   if (lease === null) return `${standing(state)} Nobody has a lease on it.`;
-  if (fence.leaseId === undefined && fence.epoch === undefined && lease.epoch > 1) {
-    return 'The task was leased more than once: say which lease you speak for, by lease_id or epoch.';
+  if (fence.leaseId === undefined && fence.epoch === undefined) {
+    if (lease.kind === 'agent')
+      return `The task is with the agent ${lease.worker}: say which lease you speak for.`;
+    if (lease.epoch > 1) {
+      return 'The task was leased more than once: say which lease you speak for, by lease_id or epoch.';
+    }
   }
   const same =
     (fence.leaseId === undefined || fence.leaseId === lease.id) &&

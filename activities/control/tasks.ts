@@ -1,4 +1,6 @@
+import type { Blob } from '../../contract/runs.ts';
 import type { Client } from '@temporalio/client';
+import { MembridgeError } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import type { LlmTaskInput, Recorded, Route, TaskSpec } from '../../contract/task-workflow.ts';
 import type { Database } from '../../db/connect.ts';
@@ -55,7 +57,7 @@ export function createTaskControlActivities({
 
 /** The prompt itself: a long one is not in the workflow's history, only where it lies. */
 async function promptOf(store: ObjectStore, { prompt }: TaskSpec): Promise<string> {
-  return 'text' in prompt ? prompt.text : (await getBlob(store, prompt.blob)).toString();
+  return 'text' in prompt ? prompt.text : (await keptBlob(store, prompt.blob)).toString();
 }
 
 /** What a task that has just completed proposes. */
@@ -67,6 +69,17 @@ async function proposalOf(
   const last = changes.at(-1);
   const artifact = last?.artifacts.find(({ type }) => type === PROPOSAL_TYPE);
   if (last?.state.status !== 'completed' || artifact === undefined) return undefined;
-  const read = readProposal((await getBlob(store, artifact)).toString());
+  const read = readProposal((await keptBlob(store, artifact)).toString());
   return read.ok ? read.proposal : undefined;
+}
+
+/** Bytes that a record refers to, brought back where retention has just set them aside. */
+async function keptBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
+  try {
+    return await getBlob(store, blob);
+  } catch (error) {
+    if (!(error instanceof MembridgeError && error.code === 'not_found')) throw error;
+    await restoreBlob(store, blob.sha256);
+    return await getBlob(store, blob);
+  }
 }

@@ -10,6 +10,7 @@ import type { AgentConfig } from '../config.ts';
 import { sendTaskOutput } from '../control-plane.ts';
 import { programExists } from '../facts.ts';
 import type { AgentState } from '../state.ts';
+import { sweepLogs } from './output.ts';
 import { sweepContexts } from './contexts.ts';
 import { LeaseKeeper } from './keeper.ts';
 import { TaskSlots } from './slots.ts';
@@ -23,6 +24,9 @@ export interface NodeTasks {
   setDrained(drained: boolean): void;
   stop(): Promise<void>;
 }
+
+/** How often old folders of contexts are looked for, in milliseconds. */
+const SWEEP_MS = 24 * 3_600_000;
 
 const NO_TASKS: NodeTasks = {
   leases: () => [],
@@ -82,18 +86,19 @@ export function startTasks(
     log,
   });
   // What a former agent left running works under a lease that is lost, or is about to be.
-  const workers = sweepGroups(dir)
-    .then(async () => await sweepContexts(config.dataDir))
-    .catch((error: unknown) => {
-      log.warn({ reason: errorMessage(error) }, 'what former runs left could not be looked for');
-    })
-    .then(() =>
-      startTaskWorkers({ engine: enrolment.temporal, node, labels: config.labels, slots, runner, log }),
+  const workers = sweepAll(dir, config.dataDir, log).then(() =>
+    startTaskWorkers({ engine: enrolment.temporal, node, labels: config.labels, slots, runner, log }),
+  );
+  const sweeping = setInterval(() => {
+    sweepContexts(config.dataDir).catch((error: unknown) =>
+      log.warn({ reason: errorMessage(error) }, 'old folders of contexts could not be removed'),
     );
+  }, SWEEP_MS);
   return {
     leases: () => runner.leases(),
     setDrained: (drained) => slots.setDrained(drained),
     stop: async () => {
+      clearInterval(sweeping);
       await Promise.all((await workers).map((worker) => worker.stop()));
       await guard.close();
       await keeper.close();
@@ -101,4 +106,15 @@ export function startTasks(
       await engine?.then((connected) => connected.close()).catch(() => undefined);
     },
   };
+}
+
+/** Ends and removes what a former agent left, before anything runs. A failure is only told. */
+async function sweepAll(dir: string, dataDir: string, log: Logger): Promise<void> {
+  try {
+    await sweepGroups(dir);
+    await sweepLogs(dir);
+    await sweepContexts(dataDir);
+  } catch (error) {
+    log.warn({ reason: errorMessage(error) }, 'what former runs left could not be looked for');
+  }
 }

@@ -23,6 +23,8 @@ interface Kept {
   readonly ttlMs: number;
   /** By the monotonic clock, in milliseconds. */
   confirmedAt: number;
+  /** The same by the wall clock: the monotonic one stands still while the machine sleeps. */
+  confirmedWall: number;
   sentAt: number;
   inFlight: boolean;
   lost: boolean;
@@ -44,6 +46,7 @@ port.on('message', (message: ToKeeper) => {
         token: Buffer.from(message.token, 'base64'),
         ttlMs: message.ttlMs,
         confirmedAt: now,
+        confirmedWall: Date.now(),
         sentAt: now,
         inFlight: false,
         lost: false,
@@ -70,7 +73,8 @@ setInterval(() => {
   const now = performance.now();
   for (const [id, lease] of kept) {
     if (lease.lost) continue;
-    if (now - lease.confirmedAt >= lease.ttlMs * GIVEN_UP) {
+    const age = Math.max(now - lease.confirmedAt, Date.now() - lease.confirmedWall);
+    if (age >= lease.ttlMs * GIVEN_UP) {
       kill(lease);
       lose(id, lease, 'expired');
     } else if (!lease.inFlight && now - lease.sentAt >= Math.min(RENEW_MS, lease.ttlMs / 5)) {
@@ -93,6 +97,7 @@ async function renew(id: number, lease: Kept): Promise<void> {
       }),
     );
     lease.confirmedAt = sentAt;
+    lease.confirmedWall = at;
     say({ type: 'confirmed', id, at });
     if (answer.cancelRequested) lose(id, lease, 'cancelled');
   } catch (error) {

@@ -1,5 +1,5 @@
-import { mkdir, open, readFile, rm, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readFile, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OutputChunk } from '../../contract/runs.ts';
 
@@ -7,8 +7,8 @@ import type { OutputChunk } from '../../contract/runs.ts';
 const SEND_MS = 250;
 /** What waits to be sent, in characters; what comes beyond is in the log alone. */
 const WAITING_CHARS = 1_000_000;
-/** What is sent at once, in characters and in pieces. */
-const BATCH_CHARS = 200_000;
+/** What is sent at once, in bytes of JSON and in pieces: the control plane takes a megabyte. */
+const BATCH_BYTES = 600_000;
 const BATCH_PIECES = 400;
 /** How long the last pieces may take, in milliseconds. */
 const LAST_MS = 5_000;
@@ -132,13 +132,19 @@ export class TaskOutput {
 
   #nextBatch(): OutputChunk[] {
     const batch: OutputChunk[] = [];
-    let chars = 0;
+    let bytes = 0;
     for (const chunk of this.#waiting) {
-      if (batch.length > 0 && (chars + chunk.text.length > BATCH_CHARS || batch.length === BATCH_PIECES))
-        break;
+      bytes += Buffer.byteLength(JSON.stringify(chunk));
+      if (batch.length > 0 && (bytes > BATCH_BYTES || batch.length === BATCH_PIECES)) break;
       batch.push(chunk);
-      chars += chunk.text.length;
     }
     return batch;
+  }
+}
+
+/** Removes the logs that an agent that was killed left. To be called before any run. */
+export async function sweepLogs(dir: string): Promise<void> {
+  for (const name of await readdir(dir).catch(() => [])) {
+    if (name.endsWith('.jsonl')) await rm(join(dir, name), { force: true });
   }
 }

@@ -175,8 +175,8 @@ export class TaskRunner {
           .getHandle(llmTaskId(spec.taskId))
           // The same claim that is asked twice, since its answer was lost, is answered the same.
           .executeUpdate<Claimed, [ClaimRequest]>(MESSAGES.claimTask, {
-            args: [{ epoch: spec.epoch, worker: node }],
-            updateId: `claim-${spec.epoch}-${node}-${Context.current().info.activityId}`,
+            args: [{ epoch: spec.epoch, token: spec.token, worker: node }],
+            updateId: `claim-${spec.token}-${node}`,
           });
       } catch (error) {
         if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowNotFoundError) {

@@ -8,6 +8,7 @@ import {
   ReleaseTask,
   TaskResult,
 } from '../../contract/leases.ts';
+import { MembridgeError } from '../../contract/errors.ts';
 import { Artifact } from '../../contract/artifacts.ts';
 import { Node } from '../../contract/nodes.ts';
 import { EpochMs } from '../../contract/primitives.ts';
@@ -196,7 +197,9 @@ export const taskRoutes = [
     }),
     errors: { 404: 'There is no such task or node', 409: lost, 503: 'No node could take it' },
     handle: async ({ params, body, caller, res }, deps) => {
-      const answer = await dispatch(deps, params.id, { ...body, by: nameOf(caller) });
+      const left = new AbortController();
+      res.once('close', () => left.abort());
+      const answer = await dispatch(deps, params.id, { ...body, by: nameOf(caller), left: left.signal });
       if (answer.execution === null) res.status(202);
       return answer;
     },
@@ -234,7 +237,15 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: none, 409: 'The task has not failed' },
     handle: async ({ params, caller }, deps) => {
-      const input = await resumedInput(deps, await needTask(deps, params.id));
+      const before = await needTask(deps, params.id);
+      // Asking would begin a run of a workflow that has ended.
+      if (before.status !== 'failed' && before.status !== 'dead') {
+        throw new MembridgeError(
+          'conflict',
+          `The task is ${before.status}. Only a failed or dead task can be queued again.`,
+        );
+      }
+      const input = await resumedInput(deps, before);
       const { row } = await askTask(deps, params.id, (client) => requeueTask(client, input, nameOf(caller)));
       return await showTaskWhole(deps, row);
     },

@@ -158,7 +158,11 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
  * Gives a task to agents and, as the original did, waits for its end.
  * @throws MembridgeError no_worker when it is to be waited for and no node could take it; conflict
  */
-export async function dispatch(deps: Deps, id: string, body: z.infer<typeof DispatchTask> & { by: string }) {
+export async function dispatch(
+  deps: Deps,
+  id: string,
+  body: z.infer<typeof DispatchTask> & { by: string; left: AbortSignal },
+) {
   const before = await needTask(deps, id);
   if (body.worker_id !== undefined) await needNode(deps, body.worker_id);
   if (body.wait) await refuseWithoutNode(deps, { ...before, ...asked(body) });
@@ -169,7 +173,7 @@ export async function dispatch(deps: Deps, id: string, body: z.infer<typeof Disp
       ttlMs: body.ttl_seconds === undefined ? null : body.ttl_seconds * 1_000,
     }),
   );
-  const ended = body.wait ? await waitForEnd(deps, row) : row;
+  const ended = body.wait ? await waitForEnd(deps, row, body.left) : row;
   const over = ENDED.has(ended.status);
   return {
     dispatched: true as const,
@@ -198,8 +202,9 @@ async function refuseWithoutNode(deps: Deps, row: TaskRow): Promise<void> {
 }
 
 /** Waits until a task has ended, for as long as it may take and half a minute. */
-async function waitForEnd(deps: Deps, row: TaskRow): Promise<TaskRow> {
-  const stop = AbortSignal.timeout(Math.min(row.policy.timeout_sec * 1_000 + BEYOND_MS, 24 * 3_600_000));
+async function waitForEnd(deps: Deps, row: TaskRow, left: AbortSignal): Promise<TaskRow> {
+  const late = AbortSignal.timeout(row.policy.timeout_sec * 1_000 + BEYOND_MS);
+  const stop = AbortSignal.any([late, left]);
   const { client } = deps.engine;
   await client
     .withAbortSignal(stop, () => client.workflow.getHandle(llmTaskId(row.id)).result())

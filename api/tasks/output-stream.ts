@@ -4,7 +4,7 @@ import { ENDED } from '../../contract/tasks.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
-import { openStream } from '../sse.ts';
+import { drained, openStream, trackStream } from '../sse.ts';
 
 /** How often new output is looked for, in milliseconds, while somebody watches. */
 const LOOK_MS = 300;
@@ -27,6 +27,8 @@ export async function streamOutput(
 ): Promise<void> {
   let [epoch, after] = resumeFrom(req);
   openStream(res);
+  const streams = trackStream(res, deps);
+  res.once('close', () => streams.delete(res));
   let pingAt = Date.now() + PING_MS;
   let endedAt: number | null = null;
   while (!res.destroyed && !res.writableEnded) {
@@ -38,6 +40,7 @@ export async function streamOutput(
     for (const chunk of chunks) {
       res.write(`id: ${epoch}.${chunk.seq}\ndata: ${JSON.stringify(chunk)}\n\n`);
       after = chunk.seq;
+      if (res.writableNeedDrain && !(await drained(res))) return;
     }
     if (chunks.length === BATCH) continue;
     const isOver = ENDED.has(row.status) || row.epoch > epoch;

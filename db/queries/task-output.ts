@@ -1,7 +1,10 @@
-import { and, asc, eq, gt, lt, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm';
 import type { OutputChunk } from '../../contract/runs.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmTasks, taskOutput } from '../schema.ts';
+
+/** How long after the end of an attempt its last pieces may come, in milliseconds. */
+const TAIL_MS = 60_000;
 
 /**
  * Keeps what a running program wrote. Pieces that are there already are left out, so that a lost answer can be asked for again.
@@ -12,6 +15,7 @@ export async function appendOutput(
   input: { taskId: string; epoch: number; node: string; chunks: readonly OutputChunk[] },
 ): Promise<boolean> {
   const { taskId, epoch, node, chunks } = input;
+  const now = Date.now();
   return await db.transaction(async (tx) => {
     // The last pieces may come when the attempt has just ended.
     const [held] = await tx
@@ -24,6 +28,7 @@ export async function appendOutput(
           eq(leases.epoch, epoch),
           eq(leases.worker_id, node),
           eq(llmTasks.epoch, epoch),
+          or(isNull(leases.ended_at), gt(leases.ended_at, now - TAIL_MS)),
         ),
       );
     if (held === undefined) return false;
@@ -33,6 +38,8 @@ export async function appendOutput(
         .values(
           chunks.map((chunk) => ({
             ...chunk,
+            // By the control plane's clock, give or take: retention goes by it.
+            at: Math.min(now, Math.max(chunk.at, now - TAIL_MS)),
             task_id: taskId,
             epoch,
             // PostgreSQL's text has no NUL; the log artifact keeps it.
