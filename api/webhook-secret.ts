@@ -3,7 +3,7 @@ import { errorMessage, MembridgeError } from '../contract/errors.ts';
 import { WebhookSecret } from '../contract/webhooks.ts';
 import { addSetting } from '../db/queries/add-setting.ts';
 import { readSettings } from '../db/queries/read-settings.ts';
-import { byEngine, newEventKey, type AuditBy, type NewAudit } from '../db/queries/record-audit.ts';
+import { byEngine, configEntry, type AuditBy } from '../db/queries/record-audit.ts';
 import { writeSettings } from '../db/queries/write-settings.ts';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
@@ -34,7 +34,7 @@ export async function rotateWebhookSecret(deps: SecretDeps, by: AuditBy): Promis
   const made = newSecret(now());
   await writeSettings(db, {
     values: { [KEY]: seal(config.signingKey, JSON.stringify(made), CONTEXT) },
-    audit: entry('webhook_secret_rotated', 'webhooks are signed with a new secret', by, now()),
+    audit: configEntry('webhook_secret_rotated', 'webhooks are signed with a new secret', by, now()),
   });
   return made;
 }
@@ -44,7 +44,12 @@ async function makeFirst(deps: SecretDeps): Promise<string> {
   await addSetting(db, {
     key: KEY,
     value: seal(config.signingKey, JSON.stringify(newSecret(now())), CONTEXT),
-    audit: entry('webhook_secret_made', 'webhooks are signed with it', byEngine('it was needed'), now()),
+    audit: configEntry(
+      'webhook_secret_made',
+      'webhooks are signed with it',
+      byEngine('it was needed'),
+      now(),
+    ),
   });
   // Of two processes that need it at once, one has made it for both.
   const sealed = await kept(deps);
@@ -59,16 +64,3 @@ const newSecret = (now: number): WebhookSecret => ({
   secret: `whsec_${randomBytes(32).toString('base64url')}`,
   made_at: now,
 });
-
-function entry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
-  return {
-    eventKey: newEventKey(action),
-    action,
-    entity_type: 'runtime_config',
-    entity_id: 'singleton',
-    ...by,
-    detail,
-    correlation_id: 'singleton',
-    timestamp,
-  };
-}

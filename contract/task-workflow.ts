@@ -129,7 +129,7 @@ export interface Route {
   readonly at: number;
   /** The node that last served the context, when it is there. */
   readonly sticky: string | null;
-  /** Where the project's clone is, the best node first; null: any node of the pool will do. */
+  /** Where the project's clone is, the best node first; null: every node of the pool will do. */
   readonly project: {
     readonly name: string;
     readonly targetPath: string | null;

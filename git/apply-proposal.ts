@@ -9,9 +9,9 @@ import type { CloneSpec } from '../contract/projects.ts';
 import type { ApplyResult, ApplySpec } from '../contract/proposals.ts';
 import { openAccess, type Access } from './access.ts';
 import { fileFailure, parseSpec } from './clone.ts';
-import { STALL_MS, type GitContext } from './context.ts';
+import type { GitContext } from './context.ts';
 import { tellingLine } from './failures.ts';
-import { Git } from './git.ts';
+import { openGit, type Git } from './git.ts';
 import { makePartial, sweepFolder, type Partial } from './partials.ts';
 import { stageFile, stagePatch } from './stage-proposal.ts';
 import { resolveTarget } from './target.ts';
@@ -73,17 +73,12 @@ export async function applyProposal(work: ProposalWork, context: GitContext): Pr
         cwd: await cloneOr(base, spec),
       });
       try {
-        const git = new Git({
+        const git = openGit({
           path: partial.repository,
           access: asCommitter(access, work.proposal),
-          attempt: {
-            repoUrl: spec.repoUrl,
-            branch: spec.options.branch,
-            credential: context.credential.credential,
-          },
+          spec,
+          context,
           signal,
-          stallMs: context.stallMs ?? STALL_MS,
-          progress: (progress) => context.progress(progress),
         });
         return await commitAndPush({ ...work, spec }, git, partial);
       } finally {

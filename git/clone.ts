@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import { CloneSpec, type CloneResult } from '../contract/projects.ts';
 import { openAccess } from './access.ts';
-import { STALL_MS, type GitContext } from './context.ts';
+import type { GitContext } from './context.ts';
 import { folderSize } from './folder-size.ts';
-import { Git } from './git.ts';
+import { openGit, type Git } from './git.ts';
 import { makePartial, sweepFolder } from './partials.ts';
 import { checkOrigin, fetchOrigin, fits, isEmptyRemote } from './remote.ts';
 import { readDrift, readState } from './state.ts';
@@ -85,18 +85,7 @@ async function onTarget(
       const cwd = target.holds === 'clone' ? target.path : context.reposBase;
       const access = await openAccess(spec.repoUrl, context.credential, { workDir: context.workDir, cwd });
       try {
-        const git = new Git({
-          path: target.path,
-          access,
-          attempt: {
-            repoUrl: spec.repoUrl,
-            branch: spec.options.branch,
-            credential: context.credential.credential,
-          },
-          signal,
-          stallMs: context.stallMs ?? STALL_MS,
-          progress: (progress) => context.progress(progress),
-        });
+        const git = openGit({ path: target.path, access, spec, context, signal });
         const moved = await act({ spec, path: target.path, git, context }, target);
         return { ...moved, ...(await describe(git, target.path)), ms: Date.now() - began };
       } finally {

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
-import type { CloneProgress } from '../contract/projects.ts';
+import type { CloneProgress, CloneSpec } from '../contract/projects.ts';
 import type { Access } from './access.ts';
+import { STALL_MS, type GitContext } from './context.ts';
 import { GIT_SETTINGS } from './environment.ts';
 import { gitFailure, type Attempt } from './failures.ts';
 import { withoutUserinfo } from './redact.ts';
@@ -9,6 +10,29 @@ import { runGit, type GitAnswer } from './run.ts';
 
 /** How long a step may take that is not broken off, in milliseconds: it changes files of a person's clone. */
 const UNBROKEN_MS = 600_000;
+
+/** git at work on a project in a folder of this node, as long as the call that it is of. */
+export function openGit(of: {
+  readonly path: string;
+  readonly access: Access;
+  readonly spec: Pick<CloneSpec, 'repoUrl' | 'options'>;
+  readonly context: Pick<GitContext, 'credential' | 'stallMs' | 'progress'>;
+  readonly signal: AbortSignal;
+}): Git {
+  const { path, access, spec, context, signal } = of;
+  return new Git({
+    path,
+    access,
+    attempt: {
+      repoUrl: spec.repoUrl,
+      branch: spec.options.branch,
+      credential: context.credential.credential,
+    },
+    signal,
+    stallMs: context.stallMs ?? STALL_MS,
+    progress: (progress) => context.progress(progress),
+  });
+}
 
 /** git for one project's clone: where it works, how it gets in, when it is ended, and how its failures read. */
 export class Git {

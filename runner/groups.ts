@@ -23,8 +23,8 @@ export class Groups {
   }
 
   /** Looks what there is now. @returns resident memory in bytes */
-  async look(): Promise<number> {
-    const { groups, rssBytes } = await lookAtTree(this.#own);
+  async look(how: 'shared' | 'fresh'): Promise<number> {
+    const { groups, rssBytes } = await lookAtTree(this.#own, how);
     this.#tell(groups);
     return rssBytes;
   }
@@ -32,7 +32,7 @@ export class Groups {
   /** Ends every group of the program and of its descendants. */
   async endAll(): Promise<void> {
     // Descent is lost when the program ends first.
-    await this.look().catch(() => 0);
+    await this.look('fresh').catch(() => 0);
     await Promise.all([...this.#told].map((group) => endGroup(group)));
   }
 

@@ -9,7 +9,7 @@ import { recall } from './sessions.ts';
 const KEPT_STDERR = 16_384;
 
 /**
- * Has any program do the work: it gets the prompt, with the last messages of the context in front, and what it writes to
+ * Has a program that is not Claude Code do the work: it gets the prompt, with the last messages of the context in front, and what it writes to
  * standard output is its answer. Figures are known if that is a result as of `claude --output-format json`.
  */
 export async function runOther(

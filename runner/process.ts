@@ -232,7 +232,7 @@ class Watch {
     const { memoryMb } = this.#call.limits;
     while (!this.#stop.signal.aborted) {
       // A system that cannot tell has no such limit.
-      const bytes = await groups.look().catch(() => 0);
+      const bytes = await groups.look('shared').catch(() => 0);
       if (memoryMb !== null && bytes > memoryMb * 2 ** 20) {
         const used = Math.round(bytes / 2 ** 20);
         this.#meet(

@@ -21,9 +21,10 @@ interface Listed {
 /**
  * Looks at a process group and at the descendants of its members. What has taken itself out of their descent (a daemon)
  * is not among them: claude-mem's worker, which a hook may start, serves the whole machine and outlives the run.
+ * @param how `shared`: what another run saw a moment ago will do
  */
-export async function lookAtTree(root: number): Promise<Tree> {
-  const listed = process.platform === 'linux' ? listFromProc() : await listFromPs();
+export async function lookAtTree(root: number, how: 'shared' | 'fresh' = 'fresh'): Promise<Tree> {
+  const listed = await (how === 'shared' ? sharedList() : list());
   const children = Map.groupBy(listed, ({ parent }) => parent);
   const members = new Map<number, Listed>();
   const found = listed.filter(({ group }) => group === root);
@@ -37,6 +38,21 @@ export async function lookAtTree(root: number): Promise<Tree> {
     groups: new Set(all.map(({ group }) => group).filter((group) => group > 1)),
     rssBytes: all.reduce((sum, { rssBytes }) => sum + rssBytes(), 0),
   };
+}
+
+/** How old a list may be that runs share, in milliseconds: it costs a read per process of the machine, on the event loop. */
+const SHARED_MS = 250;
+
+let shared: { readonly at: number; readonly listed: Promise<Listed[]> } | null = null;
+
+async function list(): Promise<Listed[]> {
+  return process.platform === 'linux' ? listFromProc() : await listFromPs();
+}
+
+function sharedList(): Promise<Listed[]> {
+  const now = performance.now();
+  if (shared === null || now - shared.at >= SHARED_MS) shared = { at: now, listed: list() };
+  return shared.listed;
 }
 
 /** Every process that runs, as Linux tells. */

@@ -1,5 +1,4 @@
 import {
-  ActivityCancellationType,
   CancellationScope,
   allHandlersFinished,
   condition,
@@ -16,6 +15,7 @@ import type { ApplyPlan } from '../activities/control/proposals.ts';
 import type { ProposalActivities } from '../activities/node/proposals.ts';
 import type { ApplyProposalInput, ApplyResult, Approval, ApprovalAnswer } from '../contract/proposals.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
+import { GIT_ACTIVITY } from './git-activity.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
 
 /** A person approves; answered when it is recorded, or refused since the proposal's status does not allow it. */
@@ -119,15 +119,7 @@ async function onNode({ node, spec, proposal, output }: ApplyPlan): Promise<Appl
     taskQueue: nodeQueue(node),
     scheduleToStartTimeout: TAKEN_WITHIN,
     scheduleToCloseTimeout: OVERALL,
-    heartbeatTimeout: '10 seconds',
-    // It is over when git is dead and its temporary clone is gone, not before.
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry: {
-      initialInterval: '2 seconds',
-      backoffCoefficient: 3,
-      maximumInterval: '1 minute',
-      maximumAttempts: 5,
-    },
+    ...GIT_ACTIVITY,
     summary: `commit ${proposal.proposalId} to ${spec.name} on ${node}`,
   });
   return await activities.applyProposal({ spec, proposal, output, timeoutMs: GIT_MS });

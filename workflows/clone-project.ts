@@ -1,5 +1,4 @@
 import {
-  ActivityCancellationType,
   CancellationScope,
   CancelledFailure,
   allHandlersFinished,
@@ -19,6 +18,7 @@ import type { ProjectActivities } from '../activities/node/projects.ts';
 import type { CloneResult, CloneStatus } from '../contract/projects.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { CloneProjectInput, CloneRequest, NodeSettled } from '../contract/workflows.ts';
+import { GIT_ACTIVITY } from './git-activity.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);
@@ -251,15 +251,7 @@ async function onNode(
     const activities = proxyActivities<ProjectActivities>({
       taskQueue: nodeQueue(input.node),
       startToCloseTimeout: ATTEMPT_MS,
-      heartbeatTimeout: '10 seconds',
-      // The clone is over when git is dead and what it had begun is gone, not before.
-      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      retry: {
-        initialInterval: '2 seconds',
-        backoffCoefficient: 3,
-        maximumInterval: '1 minute',
-        maximumAttempts: 5,
-      },
+      ...GIT_ACTIVITY,
       summary: `${request.action} ${request.spec.name} on ${input.node}`,
       ...wait,
     });

@@ -5,9 +5,6 @@ interface Waiting {
   readonly refuse: () => void;
 }
 
-/** The longest that Node's timers take, in milliseconds. */
-const LONGEST_TIMER_MS = 2_147_483_647;
-
 /** How many tasks this node runs at once, and who is next. */
 export class TaskSlots {
   readonly total: number;
@@ -67,13 +64,10 @@ export class TaskSlots {
       leave();
       reject(signal.reason as Error);
     };
-    const timer = setTimeout(
-      () => {
-        leave();
-        resolve(null);
-      },
-      Math.min(ms, LONGEST_TIMER_MS),
-    );
+    const timer = setTimeout(() => {
+      leave();
+      resolve(null);
+    }, ms);
     signal.addEventListener('abort', abort, { once: true });
     return await promise.finally(() => {
       clearTimeout(timer);

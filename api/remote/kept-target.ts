@@ -1,5 +1,5 @@
 import { errorMessage, MembridgeError } from '../../contract/errors.ts';
-import { newEventKey, type AuditBy, type NewAudit } from '../../db/queries/record-audit.ts';
+import { configEntry, type AuditBy } from '../../db/queries/record-audit.ts';
 import { readSettings } from '../../db/queries/read-settings.ts';
 import { writeSettings } from '../../db/queries/write-settings.ts';
 import type { Deps } from '../deps.ts';
@@ -73,7 +73,7 @@ export async function saveTarget(
   ];
   const detail = `${set.join(' and ')} set${moves && input.adminKey === undefined ? '; the key of the address before was forgotten' : ''}`;
   await writeSettings(db, {
-    audit: entry('config_updated', detail, input.by, now()),
+    audit: configEntry('config_updated', detail, input.by, now()),
     values: {
       last_test: '',
       ...(moves ? { admin_key: '' } : {}),
@@ -93,22 +93,8 @@ export async function saveTest(
   const { at, error, by } = test;
   await writeSettings(db, {
     values: { last_test: String(at), last_test_error: error ?? '' },
-    audit: entry('connection_test', error ?? 'connected', by, at),
+    audit: configEntry('connection_test', error ?? 'connected', by, at),
   });
-}
-
-function entry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
-  return {
-    eventKey: newEventKey(action),
-    action,
-    entity_type: 'runtime_config',
-    // The original's: there is one.
-    entity_id: 'singleton',
-    ...by,
-    detail,
-    correlation_id: 'singleton',
-    timestamp,
-  };
 }
 
 /**

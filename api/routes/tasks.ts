@@ -123,10 +123,7 @@ export const taskRoutes = [
     response: z.strictObject({ lease: Lease, expires_at: EpochMs }),
     errors: { 404: none, 409: lost },
     unlimited: true,
-    handle: async ({ params, body }, deps) => {
-      await needTask(deps, params.id);
-      return await heartbeat(deps, params.id, body);
-    },
+    handle: async ({ params, body }, deps) => await heartbeat(deps, params.id, body),
   }),
   defineRoute({
     method: 'post',
@@ -158,7 +155,6 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: none, 409: lost },
     handle: async ({ params, body, caller }, deps) => {
-      await needTask(deps, params.id);
       const args = { ...fenceOf(body), by: body.worker_id ?? nameOf(caller), reason: body.reason };
       const { row } = await askTask(deps, params.id, (client) =>
         updateTask(client, params.id, 'releaseLease', args),
@@ -218,7 +214,6 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: none, 409: 'The task has ended, or is being cancelled' },
     handle: async ({ params, body, caller }, deps) => {
-      await needTask(deps, params.id);
       const args = { by: nameOf(caller), reason: body.reason };
       const { row } = await askTask(deps, params.id, (client) =>
         updateTask(client, params.id, 'cancelTask', args),

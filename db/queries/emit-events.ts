@@ -31,11 +31,6 @@ export async function lockEvents(tx: Executor): Promise<void> {
 export async function emitEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
   if (payloads.length === 0) return;
   await lockEvents(tx);
-  await addEvents(tx, payloads, at);
-}
-
-/** The same where the lock is held already. */
-export async function addEvents(tx: Executor, payloads: readonly ServerEvent[], at: number): Promise<void> {
   // One trip: every change of anything comes through here.
   const told = await tx.execute<{ newest: number }>(sql`
     with added as (

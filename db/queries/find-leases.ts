@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray } from 'drizzle-orm';
+import { and, desc, eq, sql } from 'drizzle-orm';
 import type { Lease, LeaseStatus, Run, TaskResult } from '../../contract/leases.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmResults, llmTasks } from '../schema.ts';
@@ -14,8 +14,8 @@ export async function listLeases(
     limit?: number;
   },
 ): Promise<Lease[]> {
-  const rows = await db.run((sql) =>
-    sql
+  const rows = await db.run((executor) =>
+    executor
       .select()
       .from(leases)
       .where(
@@ -33,8 +33,8 @@ export async function listLeases(
 
 /** Attempts with what they came to, the newest first. */
 export async function listRuns(db: Database, input: { limit: number }): Promise<Run[]> {
-  const rows = await db.run((sql) =>
-    sql
+  const rows = await db.run((executor) =>
+    executor
       .select({ lease: leases, agent: llmTasks.agent_slug, status: llmTasks.status, result: llmResults })
       .from(leases)
       .innerJoin(llmTasks, eq(llmTasks.id, leases.task_id))
@@ -52,8 +52,8 @@ export async function listRuns(db: Database, input: { limit: number }): Promise<
 
 /** What the attempts of a task came to, the newest first. */
 export async function listResults(db: Database, input: { task: string }): Promise<TaskResult[]> {
-  const rows = await db.run((sql) =>
-    sql
+  const rows = await db.run((executor) =>
+    executor
       .select()
       .from(llmResults)
       .where(eq(llmResults.task_id, input.task))
@@ -62,25 +62,17 @@ export async function listResults(db: Database, input: { task: string }): Promis
   return rows.map(toResult);
 }
 
-/** Which of some leases are active; for what agents say of them. */
+/** Shows when the engine last confirmed leases that a node holds (epoch ms); those that it does not hold stay as they are. */
 export async function touchLeases(
   db: Database,
   input: { node: string; leases: readonly { lease_id: string; confirmed_at: number }[] },
 ): Promise<void> {
-  const ids = input.leases.map(({ lease_id }) => lease_id);
-  if (ids.length === 0) return;
-  await db.transaction(async (tx) => {
-    const held = await tx
-      .select({ id: leases.id, ttl: leases.ttl_seconds })
-      .from(leases)
-      .where(and(inArray(leases.id, ids), eq(leases.worker_id, input.node), eq(leases.status, 'active')))
-      .for('update');
-    for (const { id, ttl } of held) {
-      const at = input.leases.find(({ lease_id }) => lease_id === id)?.confirmed_at ?? 0;
-      await tx
-        .update(leases)
-        .set({ last_heartbeat: at, expires_at: at + ttl * 1_000 })
-        .where(eq(leases.id, id));
-    }
-  });
+  if (input.leases.length === 0) return;
+  const told = sql`jsonb_to_recordset(${JSON.stringify(input.leases)}::jsonb) as told(lease_id text, confirmed_at bigint)`;
+  await db.run((executor) =>
+    executor.execute(sql`
+      update ${leases} set last_heartbeat = told.confirmed_at, expires_at = told.confirmed_at + ttl_seconds * 1000
+      from ${told}
+      where id = told.lease_id and worker_id = ${input.node} and status = 'active'`),
+  );
 }

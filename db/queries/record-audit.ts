@@ -21,6 +21,21 @@ export const byEngine = (cause: string): AuditBy => ({ actor: 'engine', cause })
 /** The key of an event that happens once by itself: its transaction is not tried again after it was committed. */
 export const newEventKey = (action: string): string => `${action}:${randomUUID()}`;
 
+/** The entry of a change of settings. */
+export function configEntry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
+  return {
+    eventKey: newEventKey(action),
+    action,
+    entity_type: 'runtime_config',
+    // The original's: there is one.
+    entity_id: 'singleton',
+    ...by,
+    detail,
+    correlation_id: 'singleton',
+    timestamp,
+  };
+}
+
 /**
  * Adds to the audit log, in the transaction of the change that it tells of: one is not there without the other. Details must not
  * hold prompts, outputs or secrets.

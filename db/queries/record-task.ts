@@ -8,7 +8,7 @@ import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
-import { addEvents, lockEvents } from './emit-events.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
 import { findExpiredBlobs } from './expire-artifacts.ts';
 import { findRoute, overBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
@@ -70,9 +70,9 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
         ),
       );
     }
-    // Under the lock of events, so that of a task that ends and one that begins to wait for it the second sees the first.
-    await lockEvents(tx);
     const { status, dispatched, worker } = last.state;
+    // So that of a task that ends and one that begins to wait for it the second sees the first. Others need the lock at the end alone.
+    if (ENDED.has(status) || spec.dependsOn.length > 0) await lockEvents(tx);
     const claimed = changes.some(({ state }) => state.lease?.startedAt === last.at);
     const recorded: TaskRecorded = {
       expiredBlobs,
@@ -86,7 +86,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     };
     if (row !== null) {
       const task = toTask(row, 'short');
-      await addEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
+      await emitEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
       if (input.proposal !== undefined) await propose(tx, spec, last, input.proposal);
     }
     return recorded;
