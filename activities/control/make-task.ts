@@ -107,7 +107,14 @@ async function inputOf(
   body: CreateTask,
   made: Making & { id: string; hash: string },
 ): Promise<LlmTaskInput> {
-  const spec = await specOf(deps, made.id, body, body.context_id ?? `ctx_${made.id.slice('task_'.length)}`);
+  const spec = await specOf(deps, {
+    ...body,
+    id: made.id,
+    context_id: body.context_id ?? `ctx_${made.id.slice('task_'.length)}`,
+    project_id: body.project_id ?? null,
+    fairness_key: body.fairness_key ?? fairnessKey(body.agent_slug, body.project_id ?? null),
+    webhook_url: body.webhook_url ?? null,
+  });
   return {
     spec,
     state: null,
@@ -127,30 +134,48 @@ async function inputOf(
   };
 }
 
+/** What a task is for good, from its row, or from what will be in it. */
 async function specOf(
   deps: Pick<MakingDeps, 'store'>,
-  id: string,
-  body: CreateTask,
-  contextId: string,
+  row: Pick<
+    TaskRow,
+    | 'id'
+    | 'context_id'
+    | 'agent_slug'
+    | 'prompt'
+    | 'context_hints'
+    | 'policy'
+    | 'desired_format'
+    | 'max_attempts'
+    | 'pool'
+    | 'project_id'
+    | 'priority'
+    | 'fairness_key'
+    | 'depends_on'
+    | 'lease_ttl_seconds'
+    | 'artifact_type'
+    | 'tags'
+    | 'webhook_url'
+  >,
 ): Promise<TaskSpec> {
   return {
-    id,
-    contextId,
-    agentSlug: body.agent_slug,
-    prompt: await promptOf(deps, body.prompt),
-    hints: body.context_hints,
-    limits: limitsOf(body.policy),
-    format: body.desired_format,
-    maxAttempts: body.max_attempts,
-    pool: body.pool,
-    projectId: body.project_id ?? null,
-    priority: body.priority,
-    fairnessKey: body.fairness_key ?? fairnessKey(body.agent_slug, body.project_id ?? null),
-    dependsOn: body.depends_on,
-    ttlMs: body.lease_ttl_seconds * 1_000,
-    artifactType: body.artifact_type,
-    tags: body.tags,
-    hasWebhook: body.webhook_url !== undefined,
+    id: row.id,
+    contextId: row.context_id,
+    agentSlug: row.agent_slug,
+    prompt: await promptOf(deps, row.prompt),
+    hints: row.context_hints,
+    limits: limitsOf(row.policy),
+    format: row.desired_format,
+    maxAttempts: row.max_attempts,
+    pool: row.pool,
+    projectId: row.project_id,
+    priority: row.priority,
+    fairnessKey: row.fairness_key,
+    dependsOn: row.depends_on,
+    ttlMs: row.lease_ttl_seconds * 1_000,
+    artifactType: row.artifact_type,
+    tags: row.tags,
+    hasWebhook: row.webhook_url !== null,
   };
 }
 
@@ -178,25 +203,7 @@ function limitsOf(policy: TaskPolicy): TaskSpec['limits'] {
 /** What a workflow goes on with for a task that is queued again, from its row. */
 export async function resumedInput(deps: Pick<MakingDeps, 'store'>, row: TaskRow): Promise<LlmTaskInput> {
   return {
-    spec: {
-      id: row.id,
-      contextId: row.context_id,
-      agentSlug: row.agent_slug,
-      prompt: await promptOf(deps, row.prompt),
-      hints: row.context_hints,
-      limits: limitsOf(row.policy),
-      format: row.desired_format,
-      maxAttempts: row.max_attempts,
-      pool: row.pool,
-      projectId: row.project_id,
-      priority: row.priority,
-      fairnessKey: row.fairness_key,
-      dependsOn: row.depends_on,
-      ttlMs: row.lease_ttl_seconds * 1_000,
-      artifactType: row.artifact_type,
-      tags: row.tags,
-      hasWebhook: row.webhook_url !== null,
-    },
+    spec: await specOf(deps, row),
     state: {
       status: row.status,
       seq: row.seq,

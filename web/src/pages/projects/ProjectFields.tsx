@@ -1,14 +1,12 @@
-import { Button, Collapse, NumberInput, Select, Switch, TagsInput, TextInput } from '@mantine/core';
-import { useDisclosure } from '@mantine/hooks';
+import { NumberInput, Select, Switch, TagsInput, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { IconChevronRight } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { spacesQuery } from '../../api/queries.ts';
+import { FoldedOptions } from '../../components/FoldedOptions.tsx';
 import { byName } from '../../format/order.ts';
-import styles from './Forms.module.css';
 import { OPTION_FIELDS, type ProjectDraft } from './project-draft.ts';
 import { tagsOf } from './project-list.ts';
 
@@ -28,9 +26,7 @@ export function ProjectFields(props: {
   unfolded: boolean;
 }) {
   const { draft, onChange, error } = props;
-  const [opened, { toggle }] = useDisclosure(props.unfolded);
   const wrong = OPTION_FIELDS.some((field) => fieldProblem(error, field) !== null);
-  const shown = opened || wrong;
   return (
     <>
       <TextInput
@@ -61,23 +57,9 @@ export function ProjectFields(props: {
         autoComplete="off"
         data-testid="project-name-field"
       />
-      <div>
-        <Button
-          variant="subtle"
-          color="gray"
-          size="compact-sm"
-          leftSection={<IconChevronRight size={14} className={styles.chevron} data-open={shown} />}
-          onClick={toggle}
-          aria-expanded={shown}
-          className={styles.fold}
-          data-testid="project-options-toggle"
-        >
-          Options
-        </Button>
-        <Collapse expanded={shown}>
-          <Options draft={draft} onChange={onChange} error={error} fleet={props.fleet} />
-        </Collapse>
-      </div>
+      <FoldedOptions wrong={wrong} unfolded={props.unfolded} testId="project-options-toggle">
+        <Options draft={draft} onChange={onChange} error={error} fleet={props.fleet} />
+      </FoldedOptions>
     </>
   );
 }
@@ -99,7 +81,7 @@ function Options(props: {
     .sort((a, b) => byName(a.label, b.label));
   const gone = draft.space !== null && !spaceChoices.some(({ value }) => value === draft.space);
   return (
-    <div className={styles.options}>
+    <>
       <TextInput
         label="Branch"
         placeholder="the remote’s default"
@@ -180,6 +162,6 @@ function Options(props: {
         onChange={(event) => onChange({ newNodes: event.currentTarget.checked })}
         data-testid="project-new-nodes"
       />
-    </div>
+    </>
   );
 }

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
 import type { ManagedProject } from '../../../../contract/projects.ts';
 import { Copy } from '../../components/Copy.tsx';
+import { DetailHead } from '../../components/DetailHead.tsx';
 import { MoreMenu } from '../../components/MoreMenu.tsx';
 import { Credential } from './Credential.tsx';
 import { DeleteProject } from './DeleteProject.tsx';
@@ -20,24 +21,28 @@ export function ProjectHead(props: {
 }) {
   const { project } = props;
   return (
-    <header className={styles.head}>
-      <div className={styles.names}>
-        <div className={styles.title}>
+    <DetailHead
+      short
+      title={
+        <>
           <h1 data-testid="project-name">{project.name}</h1>
           <ProjectStatus project={project} testId="project-status" />
-        </div>
-        <div className={styles.facts}>
-          <code data-testid="project-cid">{project.canonical_id}</code>
-          <Copy text={project.canonical_id} what="the canonical id" testId="project-copy-cid" />
-          <span aria-hidden>·</span>
-          <code data-testid="project-address">{project.repo_url}</code>
-        </div>
+        </>
+      }
+      actions={
+        <>
+          <ProjectActions project={project} fleet={props.fleet} chosen={props.chosen} />
+          <ProjectMenu project={project} fleet={props.fleet} />
+        </>
+      }
+    >
+      <div className={styles.facts}>
+        <code data-testid="project-cid">{project.canonical_id}</code>
+        <Copy text={project.canonical_id} what="the canonical id" testId="project-copy-cid" />
+        <span aria-hidden>·</span>
+        <code data-testid="project-address">{project.repo_url}</code>
       </div>
-      <div className={styles.actions}>
-        <ProjectActions project={project} fleet={props.fleet} chosen={props.chosen} />
-        <ProjectMenu project={project} fleet={props.fleet} />
-      </div>
-    </header>
+    </DetailHead>
   );
 }
 

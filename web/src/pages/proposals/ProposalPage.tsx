@@ -7,6 +7,7 @@ import { proposalQuery } from '../../api/task-queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Copy } from '../../components/Copy.tsx';
 import { Facts, type Fact } from '../../components/Facts.tsx';
+import { DetailHead } from '../../components/DetailHead.tsx';
 import { History } from '../../components/History.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { Panel } from '../../components/Panel.tsx';
@@ -48,28 +49,27 @@ function Detail({ proposal }: { proposal: ShownProposal }) {
   const { diff } = proposal;
   return (
     <>
-      <header className={styles.head}>
-        <div className={styles.names}>
-          <div className={styles.line}>
+      <DetailHead
+        title={
+          <>
             <h1 data-testid="proposal-title">{proposal.title}</h1>
             <Status tone={tone} testId="proposal-status">
               {label}
             </Status>
             <History url={proposal.history_url} of="this proposal" testId="proposal-history" />
-          </div>
-          {proposal.detail !== '' && (
-            <p
-              className={`${styles.detail} ${proposal.status === 'failed' ? styles.bad : 'dim'}`}
-              data-testid="proposal-detail"
-            >
-              {sentence(proposal.detail)} {proposal.error_code !== null && <code>{proposal.error_code}</code>}
-            </p>
-          )}
-        </div>
-        <div className={styles.actions}>
-          <Decide proposal={proposal} />
-        </div>
-      </header>
+          </>
+        }
+        actions={<Decide proposal={proposal} />}
+      >
+        {proposal.detail !== '' && (
+          <p
+            className={`${styles.detail} ${proposal.status === 'failed' ? styles.bad : 'dim'}`}
+            data-testid="proposal-detail"
+          >
+            {sentence(proposal.detail)} {proposal.error_code !== null && <code>{proposal.error_code}</code>}
+          </p>
+        )}
+      </DetailHead>
       <div className={styles.halves}>
         <Panel
           title="Changes"

@@ -1,11 +1,10 @@
-import { Button, Checkbox, Collapse, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
-import { useDisclosure } from '@mantine/hooks';
+import { Checkbox, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { IconChevronRight } from '@tabler/icons-react';
 import { useId } from 'react';
 import { PROPOSAL_TYPE } from '../../../../contract/proposals.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
+import { FoldedOptions } from '../../components/FoldedOptions.tsx';
 import { byName } from '../../format/order.ts';
 import { OPTION_FIELDS, RESULT_TYPE, type TaskDraft } from './task-draft.ts';
 import styles from './TaskForm.module.css';
@@ -32,10 +31,8 @@ export interface TaskFieldsProps {
 /** A task's fields; `error` marks those that were refused. */
 export function TaskFields(props: TaskFieldsProps) {
   const { draft, onChange, error, prefix } = props;
-  const [opened, { toggle }] = useDisclosure(false);
   const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);
   const wrong = OPTION_FIELDS.some((field) => problem(field) !== null);
-  const shown = opened || wrong;
   return (
     <>
       <Textarea
@@ -105,23 +102,9 @@ export function TaskFields(props: TaskFieldsProps) {
           data-testid="task-auto"
         />
       )}
-      <div>
-        <Button
-          variant="subtle"
-          color="gray"
-          size="compact-sm"
-          leftSection={<IconChevronRight size={14} className={styles.chevron} data-open={shown} />}
-          onClick={toggle}
-          aria-expanded={shown}
-          className={styles.fold}
-          data-testid="task-options-toggle"
-        >
-          Options
-        </Button>
-        <Collapse expanded={shown}>
-          <TaskOptions {...props} />
-        </Collapse>
-      </div>
+      <FoldedOptions wrong={wrong} testId="task-options-toggle">
+        <TaskOptions {...props} />
+      </FoldedOptions>
     </>
   );
 }

@@ -1,6 +1,7 @@
 import type { Lease } from '../../../../contract/leases.ts';
 import type { Task } from '../../../../contract/tasks.ts';
 import { Copy } from '../../components/Copy.tsx';
+import { DetailHead } from '../../components/DetailHead.tsx';
 import { History } from '../../components/History.tsx';
 import { Status } from '../../components/Status.tsx';
 import { sentence, TASK_STATUS_HELP, taskWords, titleOf } from '../../format/task-words.ts';
@@ -12,34 +13,33 @@ import styles from './TaskPage.module.css';
 export function TaskHead({ task, lease }: { task: Task; lease: Lease | null }) {
   const { label, tone, note } = taskWords(task);
   return (
-    <header className={styles.head}>
-      <div className={styles.names}>
-        <div className={styles.title}>
+    <DetailHead
+      title={
+        <>
           <h1 data-testid="task-title">{titleOf(task)}</h1>
           <span title={TASK_STATUS_HELP[task.status]}>
             <Status tone={tone} testId="task-status">
               {label}
             </Status>
           </span>
-        </div>
-        <div className={styles.id}>
-          <code data-testid="task-id">{task.id}</code>
-          <Copy text={task.id} what="the id of the task" testId="task-copy-id" />
-          {note !== '' && <span>· {note}</span>}
-          {task.history_url !== null && (
-            <>
-              <span aria-hidden>·</span>
-              <History url={task.history_url} of="this task" testId="task-history" />
-            </>
-          )}
-        </div>
-        <Now task={task} hasLease={lease !== null} />
-        {lease !== null && <LeaseClock lease={lease} />}
+        </>
+      }
+      actions={<TaskButtons task={task} of="head" look={{ variant: 'default' }} />}
+    >
+      <div className={styles.id}>
+        <code data-testid="task-id">{task.id}</code>
+        <Copy text={task.id} what="the id of the task" testId="task-copy-id" />
+        {note !== '' && <span>· {note}</span>}
+        {task.history_url !== null && (
+          <>
+            <span aria-hidden>·</span>
+            <History url={task.history_url} of="this task" testId="task-history" />
+          </>
+        )}
       </div>
-      <div className={styles.actions}>
-        <TaskButtons task={task} of="head" look={{ variant: 'default' }} />
-      </div>
-    </header>
+      <Now task={task} hasLease={lease !== null} />
+      {lease !== null && <LeaseClock lease={lease} />}
+    </DetailHead>
   );
 }
 

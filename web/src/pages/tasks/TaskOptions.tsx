@@ -24,7 +24,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
   const labels = [...new Set(fleet.flatMap(({ capabilities }) => capabilities.labels))].sort(byName);
   const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);
   return (
-    <div className={styles.options}>
+    <>
       <Autocomplete
         label="Pool"
         description="A label that its node must have."
@@ -146,6 +146,6 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
         className={styles.wide}
         data-testid="task-webhook"
       />
-    </div>
+    </>
   );
 }
