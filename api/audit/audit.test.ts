@@ -205,6 +205,16 @@ describe('the audit log tells of', () => {
     expect(JSON.stringify(entries)).not.toContain(key);
   });
 
+  it('settings of tasks', async () => {
+    const body = { context_budget_usd: 5, project_budget_usd: null, artifact_days: 90, output_hours: 24 };
+    expect((await test.call('PUT', '/api/runtime/task-settings', { body })).status).toBe(200);
+    expect((await told('entity_type=runtime_config')).at(-1)).toMatchObject({
+      action: 'config_updated',
+      actor: 'api',
+      detail: 'tasks: context_budget_usd 5, project_budget_usd none, artifact_days 90, output_hours 24',
+    });
+  });
+
   it('syncs that people asked for, by direction', async () => {
     const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name: 'garden' } });
     const cid = String(body['canonical_id']);

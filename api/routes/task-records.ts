@@ -6,10 +6,12 @@ import { OutputChunk } from '../../contract/runs.ts';
 import { TaskSettings } from '../../contract/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { listLeases, listResults, listRuns } from '../../db/queries/find-leases.ts';
+import { configEntry, recordAudit } from '../../db/queries/record-audit.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
 import { readTaskSettings, writeTaskSettings } from '../../db/queries/task-settings.ts';
 import { getBlob } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
+import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { outputOf } from '../tasks/lease.ts';
@@ -211,8 +213,13 @@ export const taskRecordRoutes = [
     body: TaskSettings,
     status: 200,
     response: TaskSettings,
-    handle: async ({ body }, deps) => {
-      await deps.db.transaction((tx) => writeTaskSettings(tx, body));
+    handle: async ({ body, caller }, deps) => {
+      const said = Object.entries(body).map(([name, value]) => `${name} ${value ?? 'none'}`);
+      await deps.db.transaction(async (tx) => {
+        await writeTaskSettings(tx, body);
+        const detail = `tasks: ${said.join(', ')}`;
+        await recordAudit(tx, [configEntry('config_updated', detail, byOf(caller), deps.now())]);
+      });
       return body;
     },
   }),
