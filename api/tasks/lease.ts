@@ -6,12 +6,12 @@ import { readProposal } from '../../contract/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { NO_USAGE } from '../../contract/runs.ts';
 import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/task-workflow.ts';
-import { ENDED, type Waiting } from '../../contract/tasks.ts';
+import { ENDED } from '../../contract/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { listLeases, listResults } from '../../db/queries/find-leases.ts';
 import { findFreeWorker } from '../../db/queries/find-worker.ts';
 import { getNode } from '../../db/queries/get-node.ts';
-import { explainWaiting } from '../../db/queries/explain-waiting.ts';
+import { findWaiting, type WaitingFor } from '../../db/queries/explain-waiting.ts';
 import { getBlob, putBlob } from '../../storage/blobs.ts';
 import { llmTaskId } from '../../contract/names.ts';
 import { updateTask } from '../../engine/task-workflows.ts';
@@ -49,8 +49,10 @@ function leaseOf(row: TaskRow, lease: LeaseState) {
  */
 export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTask>) {
   const before = await needTask(deps, id);
-  await refuseTooEarly(deps, before);
-  const worker = body.worker_id ?? before.requested_worker_id ?? (await needFreeWorker(deps, before));
+  const waiting = await findWaiting(deps.db, { task: { ...before, dispatched: true }, now: deps.now() });
+  refuseTooEarly(waiting);
+  const worker =
+    body.worker_id ?? before.requested_worker_id ?? (await needFreeWorker(deps, before, waiting));
   const { answer, row } = await askTask(deps, id, (client) =>
     updateTask(client, id, 'leaseTask', { worker, ttlMs: body.ttl_seconds * 1_000 }),
   );
@@ -59,22 +61,17 @@ export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTa
 }
 
 /** What must come first comes first for workers over HTTP, too: a time, or other tasks. */
-async function refuseTooEarly(deps: Deps, row: TaskRow): Promise<void> {
-  const waiting = await explainWaiting(deps.db, { task: { ...row, dispatched: true }, now: deps.now() });
-  if (waiting === null || !waitsForOthers(waiting)) return;
+function refuseTooEarly(waiting: WaitingFor | null): void {
+  if (waiting?.kind !== 'time' && waiting?.kind !== 'tasks') return;
   throw new MembridgeError('conflict', `The task cannot be leased yet: it ${waiting.reason}.`);
 }
 
-/** Whether a task waits for something that will come, rather than for a node. */
-const waitsForOthers = ({ reason }: Waiting): boolean => /^(begins in|waits for)/.test(reason);
-
-async function needFreeWorker(deps: Deps, row: TaskRow): Promise<string> {
+async function needFreeWorker(deps: Deps, row: TaskRow, waiting: WaitingFor | null): Promise<string> {
   if (row.status !== 'queued') {
     throw new MembridgeError('conflict', `The task is ${row.status}. Only a queued task can be leased.`);
   }
   const worker = await findFreeWorker(deps.db, { task: row, now: deps.now() });
   if (worker !== null) return worker;
-  const waiting = await explainWaiting(deps.db, { task: { ...row, dispatched: true }, now: deps.now() });
   throw new MembridgeError(
     'no_worker',
     `No worker is free for ${row.id}: ${waiting?.reason ?? 'none fits'}. Name yours as worker_id, or ask again later.`,
@@ -192,9 +189,9 @@ const asked = (body: z.infer<typeof DispatchTask>) => ({
 
 async function refuseWithoutNode(deps: Deps, row: TaskRow): Promise<void> {
   if (row.status !== 'queued') return;
-  const waiting = await explainWaiting(deps.db, { task: row, now: deps.now() });
+  const waiting = await findWaiting(deps.db, { task: row, now: deps.now() });
   // In a line, or waiting for something that will come: it is worth waiting for.
-  if (waiting === null || waiting.position !== null || waitsForOthers(waiting)) return;
+  if (waiting?.kind !== 'nodes') return;
   throw new MembridgeError(
     'no_worker',
     `${row.id} was not dispatched: ${waiting.reason}. With "wait": false it is dispatched and waits for one.`,

@@ -7,34 +7,58 @@ import type { TaskRow } from '../task-rows.ts';
 import { hasLabel } from './pool-of-node.ts';
 
 /**
- * Why a queued task does not run yet; null for one that is not queued.
- * @param input.now epoch ms
+ * What keeps a queued task: a `time` or `tasks` that must come first; that it was not `asked` for; that there are no `nodes` for it; or
+ * its place in a `line`.
  */
+export interface WaitingFor extends Waiting {
+  readonly kind: 'time' | 'asked' | 'tasks' | 'nodes' | 'line';
+}
+
+/** Why a queued task does not run yet, as it is shown; null for one that is not queued. */
 export async function explainWaiting(
   db: Database,
-  { task, now }: { task: TaskRow; now: number },
+  input: { task: TaskRow; now: number },
 ): Promise<Waiting | null> {
+  const found = await findWaiting(db, input);
+  return found === null ? null : { reason: found.reason, position: found.position };
+}
+
+/**
+ * The same, with what kind of thing it is.
+ * @param input.now epoch ms
+ */
+export async function findWaiting(
+  db: Database,
+  { task, now }: { task: TaskRow; now: number },
+): Promise<WaitingFor | null> {
   if (task.status !== 'queued') return null;
-  const because = (reason: string, position: number | null = null): Waiting => ({ reason, position });
+  const because = (kind: WaitingFor['kind'], reason: string, position: number | null = null): WaitingFor => ({
+    kind,
+    reason,
+    position,
+  });
   if (task.not_before !== null && task.not_before > now) {
     const seconds = Math.ceil((task.not_before - now) / 1_000);
-    return because(seconds < 120 ? `begins in ${seconds} s` : `begins in ${Math.ceil(seconds / 60)} minutes`);
+    return because(
+      'time',
+      seconds < 120 ? `begins in ${seconds} s` : `begins in ${Math.ceil(seconds / 60)} minutes`,
+    );
   }
-  if (!task.dispatched) return because('waits to be dispatched or leased');
+  if (!task.dispatched) return because('asked', 'waits to be dispatched or leased');
   return await db.run(async (executor) => {
     const unmet = await unmetDependencies(executor, task.depends_on);
     if (unmet.length > 0) {
       const more = unmet.length > 3 ? ` and ${unmet.length - 3} more` : '';
-      return because(`waits for ${unmet.slice(0, 3).join(', ')}${more} to complete`);
+      return because('tasks', `waits for ${unmet.slice(0, 3).join(', ')}${more} to complete`);
     }
     const candidates = await listCandidates(executor, task, now);
-    if (candidates.nodes.length === 0) return because(candidates.none);
+    if (candidates.nodes.length === 0) return because('nodes', candidates.none);
     const position = await positionOf(executor, task);
     const free = candidates.nodes.filter(({ slots, busy }) => busy < slots).length;
-    if (free > 0 && position <= free) return because('about to begin', position);
+    if (free > 0 && position <= free) return because('line', 'about to begin', position);
     const slots = candidates.nodes.reduce((sum, node) => sum + node.slots, 0);
     const all = slots === 1 ? 'the only slot' : `all ${slots} slots`;
-    return because(`${all} of ${candidates.what} ${slots === 1 ? 'is' : 'are'} busy`, position);
+    return because('line', `${all} of ${candidates.what} ${slots === 1 ? 'is' : 'are'} busy`, position);
   });
 }
 
