@@ -38,11 +38,23 @@ export const Traffic = z.strictObject({
 });
 export type Traffic = z.infer<typeof Traffic>;
 
+/** Memories that a push did not send because their project is excluded. */
+export const Withheld = z.strictObject({
+  /** The claude-mem project's name on the node. */
+  project: z.string(),
+  /** What it has to do with which excluded project. */
+  reason: z.string(),
+  rows: z.number().int(),
+});
+export type Withheld = z.infer<typeof Withheld>;
+
 /** What a push did. `rows` counts operations sent, by this node's own detection of what is new. */
 export const PushResult = z.strictObject({
   rows: z.number().int(),
   segments: z.number().int(),
   head: z.strictObject({ epoch: z.string(), seq: z.number().int() }).nullable(),
+  /** What was withheld, and why; absent where nothing was. */
+  withheld: z.array(Withheld).optional(),
   traffic: Traffic,
   ms: z.number(),
 });

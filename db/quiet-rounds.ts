@@ -21,6 +21,6 @@ export function isByItself(requests: readonly RoundRequest[]): boolean {
 export function isQuiet(requests: readonly RoundRequest[], result: SyncRoundResult): boolean {
   const { push, pull } = result;
   const moved = (push?.rows ?? 0) + (pull?.inserted ?? 0) + (pull?.updated ?? 0) + (pull?.deleted ?? 0);
-  const problems = result.pull?.problems.length ?? 0;
+  const problems = (pull?.problems.length ?? 0) + (push?.withheld?.length ?? 0);
   return isByItself(requests) && moved === 0 && problems === 0 && result.error === null;
 }

@@ -28,6 +28,9 @@ export function finishedDetail(result: SyncRoundResult): string {
   if (pull !== null && pull.waiting > 0) {
     notes.push(`${rows(pull.waiting)} ${pull.waiting === 1 ? 'waits for its' : 'wait for their'} session`);
   }
+  for (const { project, reason, rows: count } of push?.withheld ?? []) {
+    notes.push(`withheld ${rows(count)} of ${JSON.stringify(project)} (${reason})`);
+  }
   for (const { node, problem } of pull?.problems ?? []) notes.push(`${node}: ${problem}`);
   return readable([sentence, ...notes].join('; '), MAX_DETAIL);
 }

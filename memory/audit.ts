@@ -1,12 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MarkedRow } from './claude-mem/audit-reader.ts';
-import { checkDeletions, spendApproval } from './guard.ts';
+import type { RowRange } from './claude-mem/row-watch.ts';
+import { checkDeletions, heldDeletions, spendApproval } from './guard.ts';
 import { KINDS, SHAPES, type Kind } from './kinds.ts';
+import { BLOCK_ROWS } from './ledger/blocks.ts';
 import { nameRow } from './scan.ts';
+import { isShort } from './marks.ts';
 import type { SyncSession } from './session.ts';
 
 /** What an audit works with. */
-export type AuditContext = Pick<SyncSession, 'db' | 'reader' | 'auditReader' | 'ledger' | 'changes'>;
+export type AuditContext = Pick<
+  SyncSession,
+  'db' | 'reader' | 'auditReader' | 'watch' | 'ledger' | 'changes'
+>;
 
 /** What an audit found. */
 export interface Audited {
@@ -18,59 +24,80 @@ export interface Audited {
 /** Rows compared per read transaction: some 10 ms. */
 const PAGE = 1_000;
 
-/** How many of the newest rows of each kind are compared before every push. */
-const RECENT_ROWS = 64;
+/** Blocks compared before others get their turn. */
+const BLOCKS_A_TURN = 4;
 
 /** How many of the newest rows of each kind the watch compares every now and then: more than a day of heavy use. */
 const DAY_ROWS = 2_000;
 
-/** Compares rows with their marks from one local id on. @returns where the next page begins, null after the last */
+/**
+ * Compares rows with their marks.
+ * @param after the local id before the first; @param to that of the last: rows above the last one that was ever looked at are
+ *   new, and naming them is the scan's work
+ */
+function compareRows(
+  context: AuditContext,
+  kind: Kind,
+  { rows, after, to }: { rows: readonly MarkedRow[]; after: number; to: number },
+  audited: Audited,
+): { differing: number } {
+  const { reader, ledger, changes } = context;
+  const { changed, gone, short } = differences(kind, rows, ledger.marks.range(kind, after, to));
+  audited.rows += rows.length;
+  if (changed.length + gone.length + short.length === 0) return { differing: 0 };
+  ledger.atomically(() => {
+    // Marks of an earlier version say less; what they say agrees.
+    for (const { id, mark } of short) ledger.marks.set(kind, id, mark);
+    for (const id of changed) {
+      const row = reader.byId(kind, id);
+      if (row === null) continue;
+      if (ledger.marks.get(kind, id) === null) {
+        nameRow(reader, ledger, changes, row);
+        // It lies below what was considered for sending: somebody gave it its id, or ids began again at 1.
+        changes.offer(kind, id);
+      } else if (changes.notice(row)) audited.changed += 1;
+    }
+    if (gone.length === 0 || !checkDeletions(context)) return;
+    const before = audited.deleted;
+    for (const row of gone) {
+      // It may have been written between the two readings.
+      if (reader.byId(kind, row) !== null) continue;
+      changes.bury(kind, row);
+      audited.deleted += 1;
+    }
+    spendApproval(ledger, audited.deleted - before);
+  });
+  return { differing: changed.length + gone.length };
+}
+
+/** Compares rows from one local id on. @returns where the next page begins, null after the last */
 function auditPage(
   context: AuditContext,
   kind: Kind,
-  from: number,
+  range: { after: number; to: number },
   limit: number,
   audited: Audited,
 ): number | null {
-  const { db, reader, auditReader, ledger, changes } = context;
-  const high = ledger.highestRow(kind);
-  const found = db.transaction(() => auditReader.after(kind, from, limit))();
-  // Rows above the last one looked at are new: naming them is the scan's work.
+  const { db, auditReader, ledger } = context;
+  const { after } = range;
+  const high = Math.min(range.to, ledger.highestRow(kind));
+  if (after >= high) return null;
+  const found = db.transaction(() => auditReader.after(kind, after, limit))();
   const rows = found.filter((row) => row.id <= high);
   const last = found.length < limit || rows.length < found.length ? null : (rows.at(-1)?.id ?? null);
-  const differing = differences(rows, ledger.marks.range(kind, from, last ?? high));
-  audited.rows += rows.length;
-  if (differing.changed.length > 0 || differing.gone.length > 0) {
-    ledger.atomically(() => {
-      for (const id of differing.changed) {
-        const row = reader.byId(kind, id);
-        if (row === null) continue;
-        if (ledger.marks.get(kind, id) === null) {
-          nameRow(reader, ledger, changes, row);
-          // It lies below what was considered for sending: somebody gave it its id, or ids began anew.
-          changes.offer(kind, id);
-        } else if (changes.notice(row)) audited.changed += 1;
-      }
-      if (differing.gone.length === 0 || !checkDeletions(context)) return;
-      const before = audited.deleted;
-      for (const row of differing.gone) {
-        // It may have been written between the two readings.
-        if (reader.byId(kind, row) !== null) continue;
-        changes.bury(kind, row);
-        audited.deleted += 1;
-      }
-      spendApproval(ledger, audited.deleted - before);
-    });
-  }
+  compareRows(context, kind, { rows, after, to: last ?? high }, audited);
   return last;
 }
 
+/** Which rows differ from their marks, are gone, or have a mark that says less than one does today. */
 function differences(
+  kind: Kind,
   rows: readonly MarkedRow[],
   marks: readonly { row: number; mark: Buffer }[],
-): { changed: number[]; gone: number[] } {
+): { changed: number[]; gone: number[]; short: MarkedRow[] } {
   const changed: number[] = [];
   const gone: number[] = [];
+  const short: MarkedRow[] = [];
   let at = 0;
   for (const { id, mark } of rows) {
     for (let known = marks[at]; known !== undefined && known.row < id; known = marks[at]) {
@@ -78,41 +105,105 @@ function differences(
       at += 1;
     }
     const known = marks[at];
-    if (known?.row === id) {
-      if (!known.mark.equals(mark)) changed.push(id);
-      at += 1;
-    } else changed.push(id);
+    if (known?.row !== id) {
+      changed.push(id);
+      continue;
+    }
+    at += 1;
+    if (known.mark.equals(mark)) continue;
+    if (isShort(kind, known.mark) && mark.subarray(0, known.mark.length).equals(known.mark))
+      short.push({ id, mark });
+    else changed.push(id);
   }
   for (const { row } of marks.slice(at)) gone.push(row);
-  return { changed, gone };
+  return { changed, gone, short };
 }
 
 /** Compares the newest rows of each kind: the ones that claude-mem still works on. */
-export function auditRecent(context: AuditContext, depth: 'push' | 'day'): Audited {
+export function auditRecent(context: AuditContext): Audited {
   const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
-  const rows = depth === 'push' ? RECENT_ROWS : DAY_ROWS;
   for (const kind of KINDS) {
     const from = context.db
       .prepare(`SELECT id FROM ${SHAPES[kind].table} ORDER BY id DESC LIMIT 1 OFFSET ?`)
       .pluck()
-      .get(rows - 1) as number | undefined;
-    auditPage(context, kind, (from ?? 1) - 1, rows + 1, audited);
+      .get(DAY_ROWS - 1) as number | undefined;
+    auditPage(context, kind, { after: (from ?? 1) - 1, to: Infinity }, DAY_ROWS + 1, audited);
   }
   return audited;
+}
+
+/**
+ * Compares every row that was changed or deleted since the last look, wherever it lies (row-watch.ts); every row where that
+ * cannot be said, and while deletions are held.
+ */
+export async function auditChanged(context: AuditContext, signal: AbortSignal): Promise<Audited> {
+  const { watch, ledger } = context;
+  const { ranges, position } = watch.look();
+  const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
+  if (ranges === 'any' || heldDeletions(ledger) > 0) await compareAll(context, signal, audited);
+  else await compareRanges(context, ranges, signal, audited);
+  watch.accept(position);
+  return audited;
+}
+
+async function compareRanges(
+  context: AuditContext,
+  ranges: readonly RowRange[],
+  signal: AbortSignal,
+  audited: Audited,
+): Promise<void> {
+  for (const { kind, after, to } of ranges) {
+    for (let from: number | null = after; from !== null;) {
+      signal.throwIfAborted();
+      from = auditPage(context, kind, { after: from, to }, PAGE, audited);
+      if (from !== null) await nextTurn();
+    }
+  }
 }
 
 /** Compares every row with its mark. */
 export async function auditAll(context: AuditContext, signal: AbortSignal): Promise<Audited> {
   const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
-  for (const kind of KINDS) {
-    for (let from: number | null = 0; from !== null;) {
-      signal.throwIfAborted();
-      from = auditPage(context, kind, from, PAGE, audited);
-      await nextTurn();
-    }
-  }
+  await compareAll(context, signal, audited);
   spendApproval(context.ledger, Infinity);
   return audited;
+}
+
+/** Blocks whose digest is the one of when all their rows agreed with their marks are passed over as a whole. */
+async function compareAll(context: AuditContext, signal: AbortSignal, audited: Audited): Promise<void> {
+  for (const kind of KINDS) {
+    const high = context.ledger.highestRow(kind);
+    for (let block = 0; block * BLOCK_ROWS <= high; block += 1) {
+      signal.throwIfAborted();
+      compareBlock(context, kind, block, high, audited);
+      if (block % BLOCKS_A_TURN === 0) await nextTurn();
+    }
+  }
+}
+
+function compareBlock(
+  context: AuditContext,
+  kind: Kind,
+  block: number,
+  high: number,
+  audited: Audited,
+): void {
+  const { db, auditReader, ledger } = context;
+  const after = block * BLOCK_ROWS - 1;
+  const to = Math.min(after + BLOCK_ROWS, high);
+  const known = ledger.blocks.get(kind, block);
+  // Digest and rows are of one moment.
+  const { digest, rows } = db.transaction(() => {
+    const now = auditReader.digest(kind, after, to);
+    const isSame = known !== null && now.digest !== null && known.equals(now.digest);
+    if (isSame) audited.rows += now.rows;
+    return { digest: now.digest, rows: isSame ? null : auditReader.range(kind, after, to) };
+  })();
+  if (rows === null) return;
+  const { differing } = compareRows(context, kind, { rows, after, to }, audited);
+  // One that differed is compared once more next time: what was done about it may not be all.
+  if (differing > 0 || digest === null) return;
+  ledger.atomically(() => ledger.blocks.set(kind, block, digest));
 }
 
 /** Where the rolling audit stands, in the ledger. */
@@ -127,7 +218,7 @@ export function auditSlice(context: AuditContext, limit: number, audited: Audite
   const [code = '0', row = '0'] = String(ledger.meta(PLACE) ?? '0/0').split('/');
   const index = Number(code);
   const kind = KINDS[index] ?? 'session';
-  const next = auditPage(context, kind, Number(row), limit, audited);
+  const next = auditPage(context, kind, { after: Number(row), to: Infinity }, limit, audited);
   const ended = next === null && index + 1 >= KINDS.length;
   ledger.setMeta(PLACE, next === null ? `${ended ? 0 : index + 1}/0` : `${index}/${next}`);
   return ended;

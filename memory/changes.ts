@@ -5,9 +5,12 @@ import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
+import { PROJECT_COLUMNS } from './names.ts';
 import { freeKey } from './scan.ts';
-import { textOf } from './values.ts';
 import type { HybridClock, Version } from './versions.ts';
+
+/** The parts that decide to which spaces a memory belongs. */
+const PROJECTS: ReadonlySet<string> = new Set(PROJECT_COLUMNS);
 
 /** What noticing a change needs. */
 export interface ChangeContext {
@@ -45,7 +48,12 @@ export class Changes {
     if (told !== null && told.equals(now)) return false;
     ledger.marks.set(row.kind, row.id, now);
     if (told === null) return false;
-    const { moved, units } = compareMarks(row.kind, told, now);
+    const { moved, units: differing } = compareMarks(row.kind, told, now);
+    const columns = this.#context.schema.columns[row.kind];
+    // Details share a slot of the mark: those that this claude-mem has no column for were changed by nobody.
+    const units = differing.filter((unit) =>
+      UNITS[row.kind][unit]?.columns.every((column) => columns.has(column)),
+    );
     if (moved) {
       this.#rename(row);
       return true;
@@ -56,8 +64,7 @@ export class Changes {
     if (claimed.length === 0) return false;
     for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.claim(entity, claimed);
     // A row may have come under a space's projects by this: it is looked at again.
-    const project = textOf(row.set['project']);
-    if (project !== null && claimed.some((unit) => UNITS[row.kind][unit]?.name === 'project')) {
+    if (claimed.some((unit) => PROJECTS.has(UNITS[row.kind][unit]?.name ?? ''))) {
       this.offer(row.kind, row.id);
     }
     return true;

@@ -9,7 +9,7 @@ import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { SpaceProjects } from './names.ts';
+import { SpaceProjects, type Exclusion } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
 import { Outgoing } from './outgoing.ts';
 import { freeKey } from './scan.ts';
@@ -38,6 +38,8 @@ export interface Chunk {
   readonly note: () => void;
   /** Whether memories are left for another segment. */
   readonly more: boolean;
+  /** Memories that were considered and are excluded, each by why. */
+  readonly withheld: readonly Exclusion[];
 }
 
 /** Whether any row here may be unknown to the space; false means a push has nothing to do. */
@@ -58,11 +60,13 @@ class Collector {
   readonly #context: EmitContext;
   readonly #space: LedgerSpace;
   readonly #config: SpaceConfig;
-  readonly #projects: SpaceProjects;
+  readonly #withheld: Exclusion[] = [];
   readonly #outgoing: Outgoing;
   readonly #lines: string[] = [];
   #bytes = 0;
   readonly #emitted = new Set<string>();
+  /** Up to which local id prompts were considered, in this chunk as well. */
+  #promptsTo: number;
   /** What the ledger is to note, in order. */
   readonly #notes: (() => void)[] = [];
 
@@ -70,8 +74,8 @@ class Collector {
     this.#context = context;
     this.#space = space;
     this.#config = config;
-    this.#projects = new SpaceProjects(config);
-    this.#outgoing = new Outgoing(context, space.id, config, this.#projects);
+    this.#promptsTo = context.ledger.spaces.emittedTo(space.id, 'prompt');
+    this.#outgoing = new Outgoing(context, space.id, config, new SpaceProjects(config));
   }
 
   collect(): Chunk {
@@ -107,7 +111,7 @@ class Collector {
               return;
             }
             const row = rows.get(entity.row);
-            if (row !== undefined && this.#belongs(row)) this.#emitWhole(entity, row);
+            if (row !== undefined && this.#isToBeSent(row)) this.#emitWhole(entity, row);
             mark = entity.row;
           }
         })();
@@ -115,6 +119,7 @@ class Collector {
       // Everything up to the last row scanned was considered, so known rows need not be passed over again.
       const reached = more ? mark : Math.max(mark, top);
       this.#notes.push(() => ledger.spaces.setEmittedTo(space.id, kind, reached));
+      if (kind === 'prompt') this.#promptsTo = reached;
       if (more) break;
     }
 
@@ -122,17 +127,25 @@ class Collector {
       for (const each of this.#notes) each();
       ledger.setMeta('hlc', clock.last);
     };
-    return { lines: this.#lines, note, more };
+    return { lines: this.#lines, note, more, withheld: this.#withheld };
   }
 
   #isFull(): boolean {
     return this.#lines.length >= MAX_OPERATIONS || this.#bytes >= MAX_BYTES;
   }
 
-  /** Whether a row is the space's: by its project, or as a prompt of a session that is there. */
-  #belongs({ kind, project, sessionId }: MemoryRow): boolean {
-    if (this.#projects.isExcluded(project)) return false;
-    if (this.#projects.covers(project)) return true;
+  /** The same as `belongs`, of a row that is considered for the first time. */
+  #isToBeSent(row: MemoryRow): boolean {
+    const exclusion = this.#outgoing.exclusionOf(row);
+    if (exclusion !== null) this.#withheld.push(exclusion);
+    return this.#belongs(row);
+  }
+
+  /** Whether a row is the space's: by its projects, or as a prompt of a session that is there. */
+  #belongs(row: MemoryRow): boolean {
+    const { kind, sessionId } = row;
+    if (this.#outgoing.isExcluded(row)) return false;
+    if (this.#outgoing.covers(row)) return true;
     if (kind !== 'prompt' || sessionId === null) return false;
     const session = this.#context.ledger.entities.byRow('session', sessionId);
     return session !== null && isKnownIn(session, this.#space.id);
@@ -247,7 +260,7 @@ class Collector {
     if (entity?.dead === true) this.#notes.push(() => this.#revive(entity.key, sessionId));
     if (entity === null || entity.dead || isKnownIn(entity, this.#space.id)) return;
     const row = reader.byId('session', sessionId);
-    if (row !== null && !this.#projects.isExcluded(row.project)) this.#emitWhole(entity, row);
+    if (row !== null && !this.#outgoing.isExcluded(row)) this.#emitWhole(entity, row);
   }
 
   #revive(key: Buffer, row: number): void {
@@ -259,11 +272,11 @@ class Collector {
   /** Prompts of a session were passed over while it belonged to no project of the space. */
   #offerPassedOver(sessionId: number): void {
     const { ledger, reader } = this.#context;
-    const mark = ledger.spaces.emittedTo(this.#space.id, 'prompt');
-    if (mark === 0 || this.#config.projects.includes('*')) return;
-    for (const id of reader.promptsOf(sessionId).filter((prompt) => prompt <= mark)) {
+    if (this.#promptsTo === 0 || this.#config.projects.includes('*')) return;
+    for (const id of reader.promptsOf(sessionId).filter((prompt) => prompt <= this.#promptsTo)) {
       const prompt = ledger.entities.byRow('prompt', id);
       if (prompt === null || isKnownIn(prompt, this.#space.id)) continue;
+      if (this.#emitted.has(prompt.key.toString('hex'))) continue;
       this.#notes.push(() => ledger.dirty.mark(this.#space.id, prompt.key, WHOLE));
     }
   }

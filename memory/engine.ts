@@ -5,7 +5,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
 import { adoptColumns } from './adopt.ts';
-import { auditAll, auditRecent, auditSlice, type Audited } from './audit.ts';
+import { auditAll, auditChanged, auditRecent, auditSlice, type Audited } from './audit.ts';
 import { blame, type Blame } from './blame.ts';
 import { toMembridgeError } from './claude-mem/open.ts';
 import { countRows } from './canonical.ts';
@@ -116,6 +116,7 @@ export class MemoryEngine {
       return {
         rows: pushed.rows,
         segments: pushed.segments,
+        ...(pushed.withheld.size > 0 ? { withheld: [...pushed.withheld.values()] } : {}),
         head: epoch === null || seq === 0 ? null : { epoch, seq },
         traffic: store.takeTraffic(),
         ms: performance.now() - began,
@@ -188,7 +189,7 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
       await this.#scan(session);
-      return options.deep ? await auditAll(session, call.signal) : auditRecent(session, 'day');
+      return options.deep ? await auditAll(session, call.signal) : auditRecent(session);
     });
   }
 
@@ -481,11 +482,11 @@ export class MemoryEngine {
     settleSessionNames(session);
   }
 
-  /** Looks through what was committed since the last look: the newest rows for changes, then for new ones. */
+  /** Looks through what was committed since the last look: for rows that changed or are gone, then for new ones. */
   async #look(session: SyncSession): Promise<void> {
     const stamp = this.#files.stamp(session);
     if (stamp === this.#looked) return;
-    auditRecent(session, 'push');
+    await auditChanged(session, session.signal);
     await this.#scan(session);
     this.#looked = stamp;
   }

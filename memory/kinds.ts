@@ -15,6 +15,8 @@ interface KindShape {
   readonly columns: readonly string[];
   /** Columns that may change in place and are merged as last-writer-wins registers. */
   readonly registers: readonly string[];
+  /** Columns of a memory's details that claude-mem may fill in later: registers as well, which share one slot of a mark. */
+  readonly details: readonly string[];
   /** Columns, each with its epoch where it has one, of which the furthest is kept: see fold.ts. */
   readonly lattices: readonly string[];
   /** Columns that mean something on one machine only and never travel. */
@@ -43,6 +45,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
       'observed_billing',
     ],
     registers: ['project', 'user_prompt', 'custom_title', 'observed_model', 'observed_billing'],
+    details: [],
     lattices: ['status', 'started_at', 'completed_at'],
     local: ['id', 'memory_session_id', 'worker_port'],
   },
@@ -51,6 +54,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
     table: 'user_prompts',
     columns: ['prompt_number', 'prompt_text', 'created_at', 'created_at_epoch'],
     registers: [],
+    details: [],
     lattices: [],
     local: ['id', 'session_db_id', 'content_session_id', ...REPLICA_COLUMNS],
   },
@@ -74,6 +78,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
       'merged_into_project',
     ],
     registers: ['project', 'merged_into_project'],
+    details: ['discovery_tokens'],
     lattices: [],
     local: ['id', 'memory_session_id', ...REPLICA_COLUMNS],
   },
@@ -103,6 +108,15 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
       'metadata',
     ],
     registers: ['project', 'merged_into_project', 'concepts'],
+    details: [
+      'files_read',
+      'files_modified',
+      'discovery_tokens',
+      'generated_by_model',
+      'agent_type',
+      'agent_id',
+      'metadata',
+    ],
     lattices: [],
     local: ['id', 'memory_session_id', 'relevance_count', ...REPLICA_COLUMNS],
   },
@@ -116,6 +130,8 @@ export interface Unit {
   readonly name: string;
   readonly columns: readonly string[];
   readonly merge: 'register' | 'lattice' | 'link';
+  /** Whether it shares the slot of a mark with the other details of its kind. */
+  readonly isDetail: boolean;
 }
 
 /**
@@ -128,15 +144,30 @@ export const UNITS: Readonly<Record<Kind, readonly Unit[]>> = {
   observation: unitsOf('observation'),
 };
 
+/** Every column of a kind that is merged as a register. */
+export function registersOf(kind: Kind): string[] {
+  const { registers, details } = SHAPES[kind];
+  return [...registers, ...details];
+}
+
 function unitsOf(kind: Kind): Unit[] {
-  const { registers, lattices } = SHAPES[kind];
+  const { registers, details, lattices } = SHAPES[kind];
+  const toRegister =
+    (isDetail: boolean) =>
+    (name: string): Unit => ({
+      name,
+      columns: [name],
+      merge: 'register',
+      isDetail,
+    });
   return [
-    ...registers.map((name): Unit => ({ name, columns: [name], merge: 'register' })),
+    ...registers.map(toRegister(false)),
     ...lattices.map((name): Unit => {
       const columns = name === 'status' ? [name] : [name, `${name}_epoch`];
-      return { name, columns, merge: 'lattice' };
+      return { name, columns, merge: 'lattice', isDetail: false };
     }),
-    ...(kind === 'session' ? [] : [{ name: LINK, columns: [], merge: 'link' } as const]),
+    ...(kind === 'session' ? [] : [{ name: LINK, columns: [], merge: 'link', isDetail: false } as const]),
+    ...details.map(toRegister(true)),
   ];
 }
 

@@ -1,9 +1,10 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { Changes } from './changes.ts';
 import { AuditReader } from './claude-mem/audit-reader.ts';
 import { openForReading } from './claude-mem/open.ts';
 import { RowReader } from './claude-mem/read.ts';
+import { RowWatch } from './claude-mem/row-watch.ts';
 import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
 import type { EngineOptions } from './engine.ts';
 import { ledgerFits } from './ledger/fits.ts';
@@ -23,6 +24,8 @@ export interface Opened {
   readonly db: Database.Database;
   readonly reader: RowReader;
   readonly auditReader: AuditReader;
+  /** Tells which rows may have changed since the last look. */
+  readonly watch: RowWatch;
   readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
@@ -75,6 +78,7 @@ export class OpenFiles {
         db,
         reader,
         auditReader: new AuditReader(db, schema, reader),
+        watch: new RowWatch(realpathSync(databasePath), db),
         changes: new Changes({ ledger, schema, clock, node: identity.node }),
         schema,
         ledger,
@@ -108,7 +112,7 @@ export class OpenFiles {
 
   /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
   #verified(opened: Opened): Opened {
-    const { db, reader, ledger, changes } = opened;
+    const { db, ledger } = opened;
     const version = dataVersionOf(db);
     if (version === this.#verifiedVersion) return opened;
     const path = this.#options.databasePath;
@@ -116,7 +120,7 @@ export class OpenFiles {
     const file = fileAt(path);
     const before = ledger.meta(FILE);
     const isAnother = before !== null && before !== file && !isRestored(ledger, file);
-    if (!ledgerFits(db, reader, ledger, changes, depth, isAnother)) {
+    if (!ledgerFits(opened, depth, isAnother)) {
       this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
       ledger.reset();
       this.#generation += 1;

@@ -12,10 +12,15 @@ const ValueSchema = z.union([
   z.string(),
   z.strictObject({ $text: z.base64() }),
   z.strictObject({ $blob: z.base64() }),
+  z.strictObject({ $int: z.string().regex(/^-?[0-9]{16,19}$/) }),
+  z.strictObject({ $real: z.enum(['Infinity', '-Infinity']) }),
 ]);
 
-/** Counted up with every version of Membridge that can read operations which the one before could not. */
-export const READS = 1;
+/**
+ * Counted up with every version of Membridge that can read operations which the one before could not. 2: whole numbers above
+ * 2^53, infinity, changed details of a memory, and deletions that name the memory that was left.
+ */
+export const READS = 2;
 
 /** Counters and clocks stay far below 2^53, so that a node can always write a later one. */
 const MAX_COUNTER = 2 ** 40;

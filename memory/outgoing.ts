@@ -4,7 +4,8 @@ import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from './kinds.ts';
 import { WHOLE } from './ledger/dirty.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import type { SpaceProjects } from './names.ts';
+import type { RowReader } from './claude-mem/read.ts';
+import type { Exclusion, SpaceProjects } from './names.ts';
 import { redactRow } from './redact.ts';
 import type { Row } from './values.ts';
 
@@ -33,17 +34,21 @@ export class Outgoing {
   readonly #ledger: Ledger;
   readonly #space: number;
   readonly #projects: SpaceProjects;
+  readonly #reader: RowReader;
+  /** Why sessions are excluded by what their rows were adopted into, as far as it was asked. */
+  readonly #adopted = new Map<number, Exclusion | null>();
   readonly #redacts: boolean;
   /** Columns that travel and that this claude-mem has no place for, by kind. */
   readonly #homeless: ReadonlyMap<Kind, ReadonlySet<string>>;
 
   constructor(
-    context: { readonly schema: ClaudeMemSchema; readonly ledger: Ledger },
+    context: { readonly schema: ClaudeMemSchema; readonly ledger: Ledger; readonly reader: RowReader },
     space: number,
     config: Pick<SpaceConfig, 'redact'>,
     projects: SpaceProjects,
   ) {
     this.#ledger = context.ledger;
+    this.#reader = context.reader;
     this.#space = space;
     this.#projects = projects;
     this.#redacts = config.redact !== false;
@@ -76,8 +81,28 @@ export class Outgoing {
   }
 
   /** Whether a row is of a project that is excluded from the space. */
-  isExcluded({ project }: MemoryRow): boolean {
-    return this.#projects.isExcluded(project);
+  isExcluded(row: MemoryRow): boolean {
+    return this.exclusionOf(row) !== null;
+  }
+
+  /** Why the space is not told of a row; null when it may be. A session and its prompts go by its rows, too: they are of one piece. */
+  exclusionOf(row: MemoryRow): Exclusion | null {
+    const own = this.#projects.exclusionOf(row);
+    const bySession = row.kind === 'session' || row.kind === 'prompt';
+    if (own !== null || !bySession || row.sessionId === null || !this.#projects.hasExclusions) return own;
+    const known = this.#adopted.get(row.sessionId);
+    if (known !== undefined) return known;
+    const found = this.#reader
+      .adoptedFrom(row.sessionId)
+      .map((merged) => this.#projects.exclusionOf({ project: row.project, merged }))
+      .find((exclusion) => exclusion !== null);
+    this.#adopted.set(row.sessionId, found ?? null);
+    return found ?? null;
+  }
+
+  /** Whether a row is the space's by its projects. */
+  covers(row: MemoryRow): boolean {
+    return this.exclusionOf(row) === null && this.#projects.covers(row);
   }
 
   /** Whether the space is not to know that a memory, which was deleted, lives again. */

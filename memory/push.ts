@@ -1,7 +1,10 @@
-import type { SpaceConfig } from '../contract/memory.ts';
+import type { SpaceConfig, Withheld } from '../contract/memory.ts';
 import { syncToDisk } from './claude-mem/open.ts';
+import { isOfProject } from './claude-mem/project-names.ts';
 import { collectChunk } from './emit.ts';
 import { healsNext, healsTold } from './heal.ts';
+import { EXCLUDED_PROJECT } from './kinds.ts';
+import type { Exclusion } from './names.ts';
 import { nameHash, segmentKey, type SegmentName } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
@@ -15,6 +18,8 @@ export interface Pushed {
   /** Operations that the head now tells of: those of an earlier try that failed before the head are counted here. */
   rows: number;
   segments: number;
+  /** Memories that were considered and not sent because a project is excluded, by project and reason. */
+  readonly withheld: Map<string, Withheld>;
 }
 
 /**
@@ -29,7 +34,7 @@ export async function sendUnsent(
 ): Promise<Pushed> {
   const { cid } = config;
   const { ledger, identity, now } = session;
-  const pushed: Pushed = { rows: 0, segments: 0 };
+  const pushed: Pushed = { rows: 0, segments: 0, withheld: new Map() };
   if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
   await publishCertificate(session, cid);
   let recipients: SealingPublicKey[] | null = null;
@@ -38,6 +43,7 @@ export async function sendUnsent(
     session.signal.throwIfAborted();
     const space = ledger.spaces.get(cid);
     const chunk = collectChunk({ ...session, node: identity.node }, space, config);
+    for (const exclusion of chunk.withheld) countWithheld(pushed.withheld, exclusion);
     if (chunk.lines.length === 0) {
       ledger.atomically(chunk.note);
       if (!chunk.more) break;
@@ -105,6 +111,14 @@ async function flushOutbox(
     pushed.segments += 1;
     progress(`sent ${pushed.rows} rows`);
   }
+}
+
+/** What a claude-mem project's observer sessions are is nobody's news. */
+function countWithheld(withheld: Map<string, Withheld>, { project, reason }: Exclusion): void {
+  if (isOfProject(project, EXCLUDED_PROJECT)) return;
+  const name = JSON.stringify([project, reason]);
+  const rows = (withheld.get(name)?.rows ?? 0) + 1;
+  withheld.set(name, { project, reason, rows });
 }
 
 /** Operations in the store that no head of ours has told of yet. */

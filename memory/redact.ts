@@ -51,7 +51,7 @@ export function redactText(text: string): string {
 /** A value without its secrets. Bytes that are no text are looked at as if each were a character. */
 function redactValue(value: Value): Value {
   if (typeof value === 'string') return redactText(value);
-  if (value === null || typeof value === 'number') return value;
+  if (value === null || typeof value === 'number' || '$int' in value || '$real' in value) return value;
   const bytes = Buffer.from('$text' in value ? value.$text : value.$blob, 'base64').toString('latin1');
   const redacted = redactText(bytes);
   if (redacted === bytes) return value;

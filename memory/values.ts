@@ -1,8 +1,16 @@
 /**
  * A column's value as it travels in JSON. Text that is not valid UTF-8 (claude-mem stores what tools print) travels
- * as its bytes, so that it arrives as it was; so do blobs.
+ * as its bytes, so that it arrives as it was; so do blobs. Whole numbers that a JSON number cannot hold exactly travel as
+ * decimal digits, and infinity by its name.
  */
-export type Value = null | number | string | { readonly $text: string } | { readonly $blob: string };
+export type Value =
+  | null
+  | number
+  | string
+  | { readonly $text: string }
+  | { readonly $blob: string }
+  | { readonly $int: string }
+  | { readonly $real: 'Infinity' | '-Infinity' };
 
 /** A row's columns by name. */
 export type Row = Readonly<Record<string, Value>>;
@@ -10,22 +18,46 @@ export type Row = Readonly<Record<string, Value>>;
 /** What SQLite hands out for a column. */
 export type SqliteValue = null | number | bigint | string | Buffer;
 
-/** Turns a value read from SQLite into one that travels. Text with undecodable bytes needs `rawText`, its bytes. */
-export function toValue(value: SqliteValue, rawText: () => Buffer): Value {
-  if (value === null || typeof value === 'number') return value;
-  if (typeof value === 'bigint') return Number(value);
+/** Whether a number says exactly what SQLite holds: above 2^53 a whole number was rounded, and JSON has no infinity. */
+export function isExact(value: number): boolean {
+  return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
+}
+
+/**
+ * Turns a value read from SQLite into one that travels.
+ * @param again.rawText the bytes of a text that could not be decoded
+ * @param again.exact a number that may have been rounded, with whole numbers as BigInt
+ */
+export function toValue(
+  value: SqliteValue,
+  again: { readonly rawText: () => Buffer; readonly exact: () => number | bigint },
+): Value {
+  if (value === null) return value;
+  if (typeof value === 'number') return isExact(value) ? value : toExact(again.exact());
+  if (typeof value === 'bigint') return toExact(value);
   if (typeof value !== 'string') return { $blob: value.toString('base64') };
   // The decoder writes U+FFFD where bytes are not UTF-8; a real U+FFFD survives the round trip below.
   if (!value.includes('\uFFFD')) return value;
-  const bytes = rawText();
+  const bytes = again.rawText();
   return bytes.equals(Buffer.from(value, 'utf8')) ? value : { $text: bytes.toString('base64') };
 }
 
+function toExact(value: number | bigint): Value {
+  if (typeof value === 'number') {
+    if (Number.isFinite(value)) return value;
+    return { $real: value > 0 ? 'Infinity' : '-Infinity' };
+  }
+  const rounded = Number(value);
+  return Number.isSafeInteger(rounded) ? rounded : { $int: value.toString() };
+}
+
 /** A value ready to be bound, and whether SQLite must store the bound bytes as text. */
-export function toBinding(value: Value): { bind: null | number | string | Buffer; asText: boolean } {
+export function toBinding(value: Value): { bind: null | number | bigint | string | Buffer; asText: boolean } {
   if (value === null || typeof value === 'number' || typeof value === 'string') {
     return { bind: value, asText: false };
   }
+  if ('$int' in value) return { bind: BigInt(value.$int), asText: false };
+  if ('$real' in value) return { bind: Number(value.$real), asText: false };
   if ('$text' in value) return { bind: Buffer.from(value.$text, 'base64'), asText: true };
   return { bind: Buffer.from(value.$blob, 'base64'), asText: false };
 }
@@ -40,7 +72,10 @@ export function textOf(value: Value | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** The number of a value, or null when it is not a number. */
+/** The number of a value, rounded where it is a very large one, or null when it is not a number. */
 export function numberOf(value: Value | undefined): number | null {
-  return typeof value === 'number' ? value : null;
+  if (typeof value === 'number') return value;
+  if (typeof value !== 'object' || value === null) return null;
+  if ('$int' in value) return Number(value.$int);
+  return '$real' in value ? Number(value.$real) : null;
 }

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { openForReading } from '../memory/claude-mem/open.ts';
+import { projectCondition } from '../memory/claude-mem/project-names.ts';
 import type { Resolved } from './hints.ts';
 
 /** Memories that the hint gives at most. */
@@ -14,7 +15,7 @@ type Table = keyof typeof COLUMNS;
 type Row = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the newest observations and session summaries of a project from claude-mem's database, which is only read.
+ * Reads the newest observations and session summaries of a project, its worktrees and what was adopted into it, from claude-mem's database, which is only read.
  * @param project its name there; null: none is known
  * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
  */
@@ -37,9 +38,12 @@ export function readRecentMemory(databasePath: string, project: string | null): 
 }
 
 function newestOf(db: Database.Database, table: Table, project: string): { at: number; text: string }[] {
+  const columns = new Set((db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name));
   const rows = db
-    .prepare(`SELECT * FROM ${table} WHERE project = ? ORDER BY created_at_epoch DESC, id DESC LIMIT ${MOST}`)
-    .all(project) as Row[];
+    .prepare(
+      `SELECT * FROM ${table} WHERE ${projectCondition(columns)} ORDER BY created_at_epoch DESC, id DESC LIMIT ${MOST}`,
+    )
+    .all({ project }) as Row[];
   return rows.map((row) => {
     const at = Number(row['created_at_epoch']);
     const day = Number.isFinite(at) ? new Date(at).toISOString().slice(0, 10) : 'undated';

@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import { SHAPES, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM, type SessionName } from '../keys.ts';
 import type { SessionRef } from '../operation.ts';
-import { toValue, type Row, type SqliteValue, type Value } from '../values.ts';
+import { textOf, toValue, type Row, type SqliteValue, type Value } from '../values.ts';
 import type { ClaudeMemSchema } from './schema.ts';
 
 /** A row of claude-mem, in the form in which it travels. */
@@ -22,6 +22,8 @@ export interface MemoryRow {
   readonly mem: string | null;
   /** The claude-mem project that decides which spaces the row belongs to. */
   readonly project: string | null;
+  /** The project that the row was adopted into, which decides as well. */
+  readonly merged: string | null;
 }
 
 type RawRow = Record<string, SqliteValue>;
@@ -85,6 +87,22 @@ export class RowReader {
       .all(sessionId) as number[];
   }
 
+  /** The projects that rows of a session were adopted into. */
+  adoptedFrom(sessionId: number): string[] {
+    const parts = (['summary', 'observation'] as const)
+      .filter((kind) => this.#schema.columns[kind].has('merged_into_project'))
+      .map(
+        (kind) => `SELECT t.merged_into_project FROM main.${SHAPES[kind].table} t
+          WHERE t.memory_session_id = @memory AND t.merged_into_project IS NOT NULL`,
+      );
+    const memory = this.#db
+      .prepare(`SELECT memory_session_id FROM ${this.#schema.sources.session} WHERE id = ?`)
+      .pluck()
+      .get(sessionId);
+    if (parts.length === 0 || typeof memory !== 'string') return [];
+    return this.#db.prepare(parts.join(' UNION ')).pluck().all({ memory }) as string[];
+  }
+
   /** Whether any row belongs to a session. */
   hasChildren(sessionId: number): boolean {
     if (this.promptsOf(sessionId).length > 0) return true;
@@ -108,12 +126,23 @@ export class RowReader {
     return row.id ?? 0;
   }
 
+  /** The largest local id of a kind up to `limit`, 0 without any. */
+  maxIdUpTo(kind: Kind, limit: number): number {
+    const statement = this.#db
+      .prepare(`SELECT max(id) FROM main.${SHAPES[kind].table} WHERE id <= ?`)
+      .pluck();
+    return (statement.get(limit) as number | null) ?? 0;
+  }
+
   #toRow(kind: Kind, raw: RawRow): MemoryRow {
     const id = Number(raw['#id']);
     const pick = (columns: readonly string[]): Record<string, Value> => {
       const set: Record<string, Value> = {};
       for (const column of columns) {
-        set[column] = toValue(raw[column] ?? null, () => this.#bytes(kind, column, id));
+        set[column] = toValue(raw[column] ?? null, {
+          rawText: () => this.#bytes(kind, column, id),
+          exact: () => this.#number(kind, column, id),
+        });
       }
       return set;
     };
@@ -133,7 +162,16 @@ export class RowReader {
       sessionId: typeof raw['#session_id'] === 'number' ? raw['#session_id'] : null,
       mem: text(raw['#mem']),
       project: typeof project === 'string' ? project : null,
+      merged: textOf(set['merged_into_project']),
     };
+  }
+
+  #number(kind: Kind, column: string, id: number): number | bigint {
+    return this.#db
+      .prepare(`SELECT "${column}" FROM ${this.#schema.sources[kind]} WHERE id = ?`)
+      .pluck()
+      .safeIntegers()
+      .get(id) as number | bigint;
   }
 
   #bytes(kind: Kind, column: string, id: number): Buffer {

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { Kind } from '../kinds.ts';
+import { Blocks } from './blocks.ts';
 import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';
 import { Entities } from './entities.ts';
@@ -16,6 +17,7 @@ export class Ledger {
   readonly db: Database.Database;
   readonly #sql: ReturnType<typeof statementsOf>;
   readonly entities: Entities;
+  readonly blocks: Blocks;
   readonly marks: Marks;
   readonly dirty: Dirty;
   readonly revocations: Revocations;
@@ -29,7 +31,8 @@ export class Ledger {
     this.db = openLedger(path);
     this.#sql = statementsOf(this.db);
     this.entities = new Entities(this.db);
-    this.marks = new Marks(this.db);
+    this.blocks = new Blocks(this.db);
+    this.marks = new Marks(this.db, this.blocks);
     this.dirty = new Dirty(this.db);
     this.revocations = new Revocations(this.db);
     this.spaces = new Spaces(this.db);
@@ -81,6 +84,8 @@ export class Ledger {
         'register',
         'former',
         'seen',
+        'block',
+        'witness',
         'scanned',
         'emitted',
         'dirty',

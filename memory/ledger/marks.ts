@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { SHAPES, type Kind } from '../kinds.ts';
+import type { Blocks } from './blocks.ts';
 
 /** What a row of claude-mem looked like when it was last reconciled. */
 export interface SeenRow {
@@ -15,9 +16,12 @@ export class Marks {
   readonly #range: Database.Statement<[number, number, number], SeenRow>;
   readonly #count: Database.Statement<[number]>;
   readonly #highest: Database.Statement<[number]>;
-  readonly #sample: readonly Database.Statement<[number, number], SeenRow>[];
+  readonly #lowest: Database.Statement<[number]>;
+  readonly #from: Database.Statement<[number, number], SeenRow>;
+  readonly #blocks: Blocks;
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, blocks: Blocks) {
+    this.#blocks = blocks;
     this.#get = db.prepare('SELECT mark FROM seen WHERE kind = ? AND row = ?').pluck();
     this.#set = db.prepare(
       'INSERT INTO seen (kind, row, mark) VALUES (?, ?, ?) ON CONFLICT (kind, row) DO UPDATE SET mark = excluded.mark',
@@ -28,9 +32,8 @@ export class Marks {
     );
     this.#count = db.prepare('SELECT count(*) FROM seen WHERE kind = ?').pluck();
     this.#highest = db.prepare('SELECT max(row) FROM seen WHERE kind = ?').pluck();
-    this.#sample = ['ASC', 'DESC'].map((order) =>
-      db.prepare(`SELECT row, mark FROM seen WHERE kind = ? ORDER BY row ${order} LIMIT ?`),
-    );
+    this.#lowest = db.prepare('SELECT min(row) FROM seen WHERE kind = ?').pluck();
+    this.#from = db.prepare('SELECT row, mark FROM seen WHERE kind = ? AND row >= ? ORDER BY row LIMIT 1');
   }
 
   get(kind: Kind, row: number): Buffer | null {
@@ -39,10 +42,12 @@ export class Marks {
 
   set(kind: Kind, row: number, mark: Buffer): void {
     this.#set.run(SHAPES[kind].code, row, mark);
+    this.#blocks.forget(kind, row);
   }
 
   remove(kind: Kind, row: number): void {
     this.#remove.run(SHAPES[kind].code, row);
+    this.#blocks.forget(kind, row);
   }
 
   /** Rows with a local id above `from` and up to `to`, in order. */
@@ -59,8 +64,16 @@ export class Marks {
     return this.#count.get(SHAPES[kind].code) as number;
   }
 
-  /** The oldest and the newest few rows of a kind. */
+  /** Up to `count` rows of a kind, spread evenly over all local ids, the first and the last among them. */
   sample(kind: Kind, count: number): SeenRow[] {
-    return this.#sample.flatMap((statement) => statement.all(SHAPES[kind].code, count));
+    const lowest = this.#lowest.get(SHAPES[kind].code) as number | null;
+    if (lowest === null) return [];
+    const step = (this.highest(kind) - lowest) / Math.max(1, count - 1);
+    const rows = new Map<number, SeenRow>();
+    for (let index = 0; index < count; index += 1) {
+      const found = this.#from.get(SHAPES[kind].code, Math.floor(lowest + index * step));
+      if (found !== undefined) rows.set(found.row, found);
+    }
+    return [...rows.values()];
   }
 }

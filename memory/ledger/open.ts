@@ -42,6 +42,12 @@ CREATE TABLE revoked (revocation TEXT, key BLOB, unit TEXT, what TEXT NOT NULL, 
 -- What each row of claude-mem looked like when it was last reconciled with what the spaces are told (marks.ts).
 CREATE TABLE seen (kind INTEGER, row INTEGER, mark BLOB NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
 
+-- Of 256 rows at a time, a digest of what they looked like when each was last found to agree with its mark (audit.ts).
+CREATE TABLE block (kind INTEGER, block INTEGER, digest BLOB NOT NULL, PRIMARY KEY (kind, block)) WITHOUT ROWID;
+
+-- Of a deletion that was one of a clean-up: the key of the like memory that was left (merge/witness.ts).
+CREATE TABLE witness (key BLOB PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+
 -- Rows up to this local id have been looked at, by kind.
 CREATE TABLE scanned (kind INTEGER PRIMARY KEY, high INTEGER NOT NULL);
 
@@ -91,8 +97,14 @@ CREATE INDEX alias_session ON alias (session);
 CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
 `;
 
-/** Raised when SCHEMA changes. An older ledger is begun anew: that costs one full listing, never a memory. */
-const LEDGER_VERSION = 3;
+/**
+ * Raised when SCHEMA changes. A ledger of version 3 (Membridge 0.3 and 0.4) gets the tables that it lacks. An older one is
+ * emptied: that costs one full listing, never a memory.
+ */
+const LEDGER_VERSION = 4;
+
+/** Tables that version 4 added. */
+const ADDED_IN_4 = ['block', 'witness'];
 
 /** Page cache in KiB: key lookups are random, and an agent is to stay below 250 MB. */
 const CACHE_KIB = 48 * 1024;
@@ -115,12 +127,8 @@ export function openLedger(path: string): Database.Database {
     if (version > LEDGER_VERSION) throw new Error('it was written by a newer Membridge; update this one');
     if (version < LEDGER_VERSION) {
       db.transaction(() => {
-        const tables = db
-          .prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
-          .pluck()
-          .all() as string[];
-        for (const table of tables) db.exec(`DROP TABLE "${table}"`);
-        db.exec(SCHEMA);
+        if (version === 3) addTables(db, ADDED_IN_4);
+        else beginSchema(db);
         db.pragma(`user_version = ${LEDGER_VERSION}`);
       })();
     }
@@ -132,6 +140,23 @@ export function openLedger(path: string): Database.Database {
       { cause },
     );
   }
+}
+
+function addTables(db: Database.Database, names: readonly string[]): void {
+  for (const name of names) {
+    const statement = new RegExp(`CREATE TABLE ${name} \\([^;]*;`).exec(SCHEMA)?.[0];
+    if (statement === undefined) throw new Error(`the schema has no table ${name}`);
+    db.exec(statement);
+  }
+}
+
+function beginSchema(db: Database.Database): void {
+  const tables = db
+    .prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+    .pluck()
+    .all() as string[];
+  for (const table of tables) db.exec(`DROP TABLE "${table}"`);
+  db.exec(SCHEMA);
 }
 
 /**

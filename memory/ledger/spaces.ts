@@ -51,7 +51,9 @@ export class Spaces {
 
   /** The space with this configuration, filed now when it is new; covering others means that all rows are considered again. */
   configure(config: SpaceConfig): LedgerSpace {
+    // The first word names the rule for what belongs to a project: where it is another one, all rows are considered again.
     const covers = JSON.stringify([
+      'worktrees',
       [...config.projects].sort(),
       [...(config.excluded ?? [])].sort(),
       Object.entries(config.names ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),

@@ -8,38 +8,55 @@ import { SpaceProjects } from '../names.ts';
 export class Coverage {
   readonly #projects: SpaceProjects;
   /** Sessions of other projects that rows of the space belong to: they go along. */
-  readonly #taken: ReadonlySet<number>;
+  readonly #taken = new Set<number>();
+  /** Sessions of which a row was adopted into an excluded project: they stay with their prompts. */
+  readonly #barred = new Set<number>();
 
   constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig) {
     this.#projects = new SpaceProjects(config);
-    this.#taken = this.#sessionsOf(db, schema);
+    this.#judgeSessions(db, schema);
   }
 
   /** Whether a row belongs to the space. */
-  has({ kind, project, sessionId }: MemoryRow): boolean {
-    if (this.#projects.covers(project)) return true;
-    if (this.#projects.isExcluded(project) || sessionId === null || !this.#taken.has(sessionId)) return false;
-    return kind === 'session' || kind === 'prompt';
+  has(row: MemoryRow): boolean {
+    if (this.#isExcluded(row)) return false;
+    if (this.#projects.covers(row)) return true;
+    const { kind, sessionId } = row;
+    return (kind === 'session' || kind === 'prompt') && sessionId !== null && this.#taken.has(sessionId);
   }
 
   /** Whether a row is a session of an excluded project that rows of the space belong to: only its name may be known. */
-  hasNameOf({ kind, project, id }: MemoryRow): boolean {
-    return kind === 'session' && this.#projects.isExcluded(project) && this.#taken.has(id);
+  hasNameOf(row: MemoryRow): boolean {
+    return row.kind === 'session' && this.#isExcluded(row) && this.#taken.has(row.id);
   }
 
-  #sessionsOf(db: Database.Database, { sources }: ClaudeMemSchema): Set<number> {
-    const taken = new Set<number>();
+  #isExcluded(row: MemoryRow): boolean {
+    const { kind, sessionId } = row;
+    const bySession = kind === 'session' || kind === 'prompt';
+    if (bySession && sessionId !== null && this.#barred.has(sessionId)) return true;
+    return this.#projects.exclusionOf(row) !== null;
+  }
+
+  #judgeSessions(db: Database.Database, { sources, columns }: ClaudeMemSchema): void {
     for (const kind of ['summary', 'observation'] as const) {
-      const pairs = db
+      const merged = columns[kind].has('merged_into_project') ? 't.merged_into_project' : 'NULL';
+      const found = db
         .prepare(
-          `SELECT DISTINCT s.id AS id, t.project AS project FROM ${sources[kind]} t
-           JOIN ${sources.session} s ON s.memory_session_id = t.memory_session_id`,
+          `SELECT DISTINCT s.id AS id, t.project AS project, ${merged} AS merged, s.project AS session
+           FROM ${sources[kind]} t JOIN ${sources.session} s ON s.memory_session_id = t.memory_session_id`,
         )
-        .iterate() as IterableIterator<{ id: number; project: string | null }>;
-      for (const { id, project } of pairs) {
-        if (this.#projects.covers(project)) taken.add(id);
+        .iterate() as IterableIterator<{
+        id: number;
+        project: string | null;
+        merged: string | null;
+        session: string | null;
+      }>;
+      for (const { id, project, merged: into, session } of found) {
+        if (this.#projects.covers({ project, merged: into })) this.#taken.add(id);
+        if (into !== null && this.#projects.exclusionOf({ project: session, merged: into }) !== null) {
+          this.#barred.add(id);
+        }
       }
     }
-    return taken;
   }
 }

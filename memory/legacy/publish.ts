@@ -6,7 +6,7 @@ import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
-import { auditRecent } from '../audit.ts';
+import { auditChanged } from '../audit.ts';
 import { refuseWhileHeld } from '../guard.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
 import { emptyImport, importFrom, nameRows, termsOf } from './import.ts';
@@ -81,7 +81,7 @@ export async function publishSnapshot(
     );
   }
   await nameRows(context);
-  auditRecent(context.session, 'push');
+  await auditChanged(context.session, context.session.signal);
   refuseWhileHeld(context.session, context.session.path);
   return await withScratch(context.ledgerPath, (folder) => new Publication(context, target, folder).run());
 }

@@ -1,7 +1,7 @@
 import { canonicalJson } from '../canonical-json.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
 import { differingColumns, foldLattices } from '../fold.ts';
-import { LINK, SHAPES, UNITS, type Kind, type Unit } from '../kinds.ts';
+import { LINK, UNITS, registersOf, type Kind, type Unit } from '../kinds.ts';
 import { WHOLE } from '../ledger/dirty.ts';
 import { LIFE, isKnownIn, type Entity } from '../ledger/entities.ts';
 import { linkedSession, valuesOf, type Operation, type SessionRef } from '../operation.ts';
@@ -172,7 +172,7 @@ export class Updates {
   /** The registers of a memory as they are here, also those that only the ledger has room for. */
   #registersOf(entity: Entity, row: MemoryRow): Registers {
     const columns = this.#tools.context.schema.columns[row.kind];
-    const complete = SHAPES[row.kind].registers.every((column) => columns.has(column));
+    const complete = registersOf(row.kind).every((column) => columns.has(column));
     const kept = complete ? {} : (this.#tools.ledger.inbox.extraOf(entity.key) ?? {});
     const written: Written = this.#tools.ledger.entities.writtenOf(entity);
     return { values: { ...kept, ...valuesOf(row.set, row.kind === 'session' ? null : row.of) }, written };

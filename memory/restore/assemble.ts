@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, rmSync, statSync, chmodSync } from 'nod
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { inspectForm, physicalName, type TableForm } from '../claude-mem/form.ts';
-import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
+import { KINDS, SHAPES, UNITS, registersOf, type Kind } from '../kinds.ts';
 import { EVERY_SPACE } from '../ledger/entities.ts';
 
 /** What a restored database is made of. */
@@ -228,7 +228,7 @@ class Assembly {
   /** What a column that a time decides becomes in a row that is here: what is here, if that is how the space knows it. */
   #then(kind: Kind, column: string): string {
     const [here, then] = [`x.${quote(column)}`, `m.${quote(column)}`];
-    if (!SHAPES[kind].registers.includes(column)) return then;
+    if (!registersOf(kind).includes(column)) return then;
     return `CASE WHEN ${here} IS NOT ${then} AND is_told_as('${column}', ${here}, ${then}) THEN ${here} ELSE ${then} END`;
   }
 

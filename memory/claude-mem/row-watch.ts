@@ -1,0 +1,153 @@
+import type Database from 'better-sqlite3';
+import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { rowsOnPages, type PageRows } from './pages.ts';
+import { readWalFrames, readWalPosition, type WalPosition } from './wal.ts';
+
+/** Rows of one kind with a local id above `after` and up to `to`. */
+export interface RowRange {
+  readonly kind: Kind;
+  readonly after: number;
+  readonly to: number;
+}
+
+/** Which rows may have changed since the last look: some, or any. */
+export interface ChangedRows {
+  readonly ranges: readonly RowRange[] | 'any';
+  /** Where the look ended: to be accepted once these rows were compared. */
+  readonly position: WalPosition | null;
+}
+
+/** More pages than this are not looked through: comparing every row costs less memory. */
+const MAX_FRAMES = 4_096;
+
+/** Every one of the four tables has more columns than this, in every release; tables of full-text indexes have fewer. */
+const MIN_COLUMNS = 5;
+
+/** How often a look is begun again because somebody writes meanwhile. */
+const TRIES = 3;
+
+/**
+ * Tells which rows of claude-mem may have been changed or deleted since the last look, whoever did it: by the pages that
+ * commits wrote to the write-ahead log. The index of the log counts commits, so that a log which began again in between is
+ * noticed: then, and where it cannot be told, any row may have changed.
+ */
+export class RowWatch {
+  readonly #path: string;
+  readonly #db: Database.Database;
+  #at: WalPosition | null = null;
+  /** Rows that may have changed up to there and were not compared yet. */
+  #pending: readonly RowRange[] | 'any' = [];
+
+  /** @param path the database, without symbolic links; @param db a connection to it, which stays open */
+  constructor(path: string, db: Database.Database) {
+    this.#path = path;
+    this.#db = db;
+  }
+
+  /** Which rows may have changed since the position that was last accepted; any before the first. */
+  look(): ChangedRows {
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const position = this.position();
+      if (position === null || this.#at === null) return { ranges: 'any', position };
+      const images = this.#pagesSince(this.#at, position);
+      if (images === 'again') continue;
+      const ranges = images === 'lost' ? 'any' : this.#rangesOf(images, position);
+      return { ranges: together(this.#pending, ranges), position };
+    }
+    return { ranges: 'any', position: null };
+  }
+
+  /** Files that every row that changed up to a position was compared. */
+  accept(position: WalPosition | null): void {
+    this.#at = position;
+    this.#pending = [];
+  }
+
+  /**
+   * Passes over the one commit that this process has just made: its own rows need not be compared. What others committed
+   * before is kept for the next look.
+   * @param before where the log stood when this process had the write lock and had written nothing
+   */
+  passOver(before: WalPosition | null): void {
+    if (before === null || this.#at === null) return;
+    if (before.commits !== this.#at.commits) {
+      const images = this.#pagesSince(this.#at, before);
+      this.#pending =
+        typeof images === 'string' ? 'any' : together(this.#pending, this.#rangesOf(images, before));
+      this.#at = before;
+    }
+    const now = this.position();
+    if (now !== null && now.commits === before.commits + 1) this.#at = now;
+  }
+
+  /** Where the log stands now; null where that cannot be said. */
+  position(): WalPosition | null {
+    try {
+      return readWalPosition(this.#path);
+    } catch {
+      // A file that cannot be read tells nothing: every row is compared.
+      return null;
+    }
+  }
+
+  /** The last image of each page that was written in between. */
+  #pagesSince(from: WalPosition, to: WalPosition): Map<number, Buffer> | 'lost' | 'again' {
+    const isSame = from.salts === to.salts;
+    const begin = isSame ? from.frames : 0;
+    if (to.frames < begin || to.frames - begin > MAX_FRAMES || to.pageSize !== from.pageSize) return 'lost';
+    try {
+      const frames = readWalFrames(this.#path, begin, to);
+      if (frames === null) return 'again';
+      const commits = frames.filter(({ isCommit }) => isCommit).length;
+      if (commits !== to.commits - from.commits) return 'lost';
+      return new Map(frames.map(({ page, bytes }) => [page, bytes]));
+    } catch {
+      return 'lost';
+    }
+  }
+
+  #rangesOf(images: ReadonlyMap<number, Buffer>, { pageSize }: WalPosition): RowRange[] | 'any' {
+    if (images.size === 0) return [];
+    const isAutoVacuum = this.#db.pragma('auto_vacuum', { simple: true }) !== 0;
+    const { rows, empty, unknown } = rowsOnPages(images, pageSize, isAutoVacuum);
+    if (unknown.length > 0) return 'any';
+    if (empty.length > 0 && this.#roots().some((root) => empty.includes(root))) return 'any';
+    return KINDS.flatMap((kind) => this.#rangesIn(kind, rows));
+  }
+
+  /** The pages at which the four tables begin. */
+  #roots(): number[] {
+    const tables = JSON.stringify(KINDS.map((kind) => SHAPES[kind].table));
+    return this.#db
+      .prepare(
+        `SELECT rootpage FROM main.sqlite_master WHERE type = 'table' AND name IN (SELECT value FROM json_each(?))`,
+      )
+      .pluck()
+      .all(tables) as number[];
+  }
+
+  /** Ranges from the row before to the row behind those on each page: where one is gone, its neighbors tell. */
+  #rangesIn(kind: Kind, pages: readonly PageRows[]): RowRange[] {
+    const { table } = SHAPES[kind];
+    const columns = (this.#db.pragma(`main.table_info(${table})`) as unknown[]).length;
+    const candidates = pages
+      .filter((page) => page.columns > MIN_COLUMNS && page.columns <= columns)
+      .sort((a, b) => a.first - b.first);
+    const before = this.#db.prepare(`SELECT max(id) FROM main.${table} WHERE id < ?`).pluck();
+    const behind = this.#db.prepare(`SELECT min(id) FROM main.${table} WHERE id > ?`).pluck();
+    const ranges: { kind: Kind; after: number; to: number }[] = [];
+    for (const { first, last } of candidates) {
+      const after = (before.get(first) as number | null) ?? 0;
+      const to = (behind.get(last) as number | null) ?? Number.MAX_SAFE_INTEGER;
+      const previous = ranges.at(-1);
+      if (previous !== undefined && after <= previous.to) previous.to = Math.max(previous.to, to);
+      else ranges.push({ kind, after, to });
+    }
+    return ranges;
+  }
+}
+
+const together = (
+  a: readonly RowRange[] | 'any',
+  b: readonly RowRange[] | 'any',
+): readonly RowRange[] | 'any' => (a === 'any' || b === 'any' ? 'any' : [...a, ...b]);

@@ -1,0 +1,129 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+
+/**
+ * Reads SQLite's write-ahead log and its index as files (https://sqlite.org/walformat.html): which commits there were, and
+ * the pages that they wrote. Takes no lock and writes nothing.
+ */
+
+/** Where a write-ahead log stands. */
+export interface WalPosition {
+  /** How many transactions were committed since the index was made (iChange). */
+  readonly commits: number;
+  /** The last frame that counts (mxFrame). */
+  readonly frames: number;
+  /** Names the present generation of the log: it begins again when all of it is in the database. */
+  readonly salts: string;
+  /** Bytes a page. */
+  readonly pageSize: number;
+}
+
+/** One page as a commit wrote it. */
+export interface WalFrame {
+  readonly page: number;
+  readonly isCommit: boolean;
+  readonly bytes: Buffer;
+}
+
+const WAL_HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+
+/** The index begins with two copies of this header; they differ while somebody writes them. */
+const INDEX_HEADER_BYTES = 48;
+const INDEX_VERSION = 3_007_000;
+const TRIES = 5;
+
+const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+interface OpenIndex {
+  readonly file: number;
+  readonly identity: string;
+}
+
+/**
+ * Indexes that this process has open, by path. SQLite keeps its locks on this file, and closing any descriptor of a file
+ * drops all locks of the process on it (POSIX): so a descriptor is only closed when its file is no longer there.
+ */
+const indexes = new Map<string, OpenIndex>();
+
+const identityOf = ({ dev, ino }: { dev: number; ino: number }): string => `${dev}/${ino}`;
+
+/** @returns a descriptor of the index of a database, null without one: the database is not in WAL mode, or nobody has it open */
+function openIndex(path: string): number | null {
+  const name = `${path}-shm`;
+  const found = statSync(name, { throwIfNoEntry: false });
+  if (found === undefined) return null;
+  const known = indexes.get(name);
+  if (known?.identity === identityOf(found)) return known.file;
+  closeGone();
+  const file = openSync(name, 'r');
+  indexes.set(name, { file, identity: identityOf(fstatSync(file)) });
+  return file;
+}
+
+/** Closes indexes whose file is gone, or is another one by now. */
+function closeGone(): void {
+  for (const [name, { file, identity }] of indexes) {
+    const found = statSync(name, { throwIfNoEntry: false });
+    if (found !== undefined && identityOf(found) === identity) continue;
+    closeSync(file);
+    indexes.delete(name);
+  }
+}
+
+/**
+ * Where a database's write-ahead log stands.
+ * @param path the database, without symbolic links
+ * @returns null where that cannot be said: no WAL mode, or an index that this version does not know
+ */
+export function readWalPosition(path: string): WalPosition | null {
+  const file = openIndex(path);
+  if (file === null) return null;
+  const bytes = Buffer.alloc(2 * INDEX_HEADER_BYTES);
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    if (readSync(file, bytes, 0, bytes.length, 0) < bytes.length) return null;
+    const first = bytes.subarray(0, INDEX_HEADER_BYTES);
+    if (!first.equals(bytes.subarray(INDEX_HEADER_BYTES))) continue;
+    const word = (at: number): number => (isLittleEndian ? first.readUInt32LE(at) : first.readUInt32BE(at));
+    if (word(0) !== INDEX_VERSION || first[12] !== 1) return null;
+    const size = isLittleEndian ? first.readUInt16LE(14) : first.readUInt16BE(14);
+    return {
+      commits: word(8),
+      frames: word(16),
+      salts: first.toString('hex', 32, 40),
+      // 65,536 does not fit: it is written as 1.
+      pageSize: (size & 0xfe00) + ((size & 1) << 16),
+    };
+  }
+  return null;
+}
+
+/**
+ * Reads the frames after `from` up to a position.
+ * @param path the database, without symbolic links
+ * @returns null when the log began again meanwhile
+ * @throws Error of the file system
+ */
+export function readWalFrames(path: string, from: number, to: WalPosition): WalFrame[] | null {
+  const count = to.frames - from;
+  if (count === 0) return [];
+  const frameBytes = FRAME_HEADER_BYTES + to.pageSize;
+  const bytes = Buffer.allocUnsafe(count * frameBytes);
+  // SQLite takes no lock on the log itself: closing it here costs nobody a lock.
+  const file = openSync(`${path}-wal`, 'r');
+  try {
+    const read = readSync(file, bytes, 0, bytes.length, WAL_HEADER_BYTES + from * frameBytes);
+    if (read < bytes.length) return null;
+  } finally {
+    closeSync(file);
+  }
+  const frames: WalFrame[] = [];
+  for (let at = 0; at < bytes.length; at += frameBytes) {
+    if (bytes.toString('hex', at + 8, at + 16) !== to.salts) return null;
+    frames.push({
+      page: bytes.readUInt32BE(at),
+      isCommit: bytes.readUInt32BE(at + 4) !== 0,
+      bytes: bytes.subarray(at + FRAME_HEADER_BYTES, at + frameBytes),
+    });
+  }
+  return frames;
+}
