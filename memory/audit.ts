@@ -5,6 +5,7 @@ import { checkDeletions, heldDeletions, spendApproval } from './guard.ts';
 import { KINDS, SHAPES, type Kind } from './kinds.ts';
 import { BLOCK_ROWS } from './ledger/blocks.ts';
 import { nameRow } from './scan.ts';
+import { findKept } from './kept.ts';
 import { isShort } from './marks.ts';
 import type { SyncSession } from './session.ts';
 
@@ -16,10 +17,20 @@ export type AuditContext = Pick<
 
 /** What an audit found. */
 export interface Audited {
+  readonly rows: number;
+  readonly changed: number;
+  readonly deleted: number;
+}
+
+/** What an audit has found so far. */
+interface Auditing {
   rows: number;
   changed: number;
-  deleted: number;
+  /** Rows that are not there any longer. */
+  readonly gone: { readonly kind: Kind; readonly row: number }[];
 }
+
+const beginAudit = (): Auditing => ({ rows: 0, changed: 0, gone: [] });
 
 /** Rows compared per read transaction: some 10 ms. */
 const PAGE = 1_000;
@@ -39,7 +50,7 @@ function compareRows(
   context: AuditContext,
   kind: Kind,
   { rows, after, to }: { rows: readonly MarkedRow[]; after: number; to: number },
-  audited: Audited,
+  audited: Auditing,
 ): { differing: number } {
   const { reader, ledger, changes } = context;
   const { changed, gone, short } = differences(kind, rows, ledger.marks.range(kind, after, to));
@@ -57,17 +68,34 @@ function compareRows(
         changes.offer(kind, id);
       } else if (changes.notice(row)) audited.changed += 1;
     }
-    if (gone.length === 0 || !checkDeletions(context)) return;
-    const before = audited.deleted;
-    for (const row of gone) {
-      // It may have been written between the two readings.
-      if (reader.byId(kind, row) !== null) continue;
-      changes.bury(kind, row);
-      audited.deleted += 1;
-    }
-    spendApproval(ledger, audited.deleted - before);
   });
+  gone.forEach((row) => audited.gone.push({ kind, row }));
   return { differing: changed.length + gone.length };
+}
+
+/** Files that rows are gone which were found to be: at the end, when it is known what is still there of those like them. */
+function buryGone(context: AuditContext, audited: Auditing): Audited {
+  const { rows, changed, gone } = audited;
+  let deleted = 0;
+  if (gone.length > 0) {
+    const { reader, ledger, changes } = context;
+    ledger.atomically(() => {
+      if (!checkDeletions(context)) return;
+      for (const kind of KINDS) {
+        // One may have been written between the two readings.
+        const ids = gone.filter((each) => each.kind === kind && reader.byId(kind, each.row) === null);
+        const kept = findKept(
+          context,
+          kind,
+          ids.map(({ row }) => row),
+        );
+        for (const { row } of ids) changes.bury(kind, row, kept.get(row));
+        deleted += ids.length;
+      }
+      spendApproval(ledger, deleted);
+    });
+  }
+  return { rows, changed, deleted };
 }
 
 /** Compares rows from one local id on. @returns where the next page begins, null after the last */
@@ -76,7 +104,7 @@ function auditPage(
   kind: Kind,
   range: { after: number; to: number },
   limit: number,
-  audited: Audited,
+  audited: Auditing,
 ): number | null {
   const { db, auditReader, ledger } = context;
   const { after } = range;
@@ -121,7 +149,7 @@ function differences(
 
 /** Compares the newest rows of each kind: the ones that claude-mem still works on. */
 export function auditRecent(context: AuditContext): Audited {
-  const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
+  const audited = beginAudit();
   for (const kind of KINDS) {
     const from = context.db
       .prepare(`SELECT id FROM ${SHAPES[kind].table} ORDER BY id DESC LIMIT 1 OFFSET ?`)
@@ -129,7 +157,7 @@ export function auditRecent(context: AuditContext): Audited {
       .get(DAY_ROWS - 1) as number | undefined;
     auditPage(context, kind, { after: (from ?? 1) - 1, to: Infinity }, DAY_ROWS + 1, audited);
   }
-  return audited;
+  return buryGone(context, audited);
 }
 
 /**
@@ -139,18 +167,19 @@ export function auditRecent(context: AuditContext): Audited {
 export async function auditChanged(context: AuditContext, signal: AbortSignal): Promise<Audited> {
   const { watch, ledger } = context;
   const { ranges, position } = watch.look();
-  const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
+  const audited = beginAudit();
   if (ranges === 'any' || heldDeletions(ledger) > 0) await compareAll(context, signal, audited);
   else await compareRanges(context, ranges, signal, audited);
+  const found = buryGone(context, audited);
   watch.accept(position);
-  return audited;
+  return found;
 }
 
 async function compareRanges(
   context: AuditContext,
   ranges: readonly RowRange[],
   signal: AbortSignal,
-  audited: Audited,
+  audited: Auditing,
 ): Promise<void> {
   for (const { kind, after, to } of ranges) {
     for (let from: number | null = after; from !== null;) {
@@ -163,14 +192,15 @@ async function compareRanges(
 
 /** Compares every row with its mark. */
 export async function auditAll(context: AuditContext, signal: AbortSignal): Promise<Audited> {
-  const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
+  const audited = beginAudit();
   await compareAll(context, signal, audited);
+  const found = buryGone(context, audited);
   spendApproval(context.ledger, Infinity);
-  return audited;
+  return found;
 }
 
 /** Blocks whose digest is the one of when all their rows agreed with their marks are passed over as a whole. */
-async function compareAll(context: AuditContext, signal: AbortSignal, audited: Audited): Promise<void> {
+async function compareAll(context: AuditContext, signal: AbortSignal, audited: Auditing): Promise<void> {
   for (const kind of KINDS) {
     const high = context.ledger.highestRow(kind);
     for (let block = 0; block * BLOCK_ROWS <= high; block += 1) {
@@ -186,7 +216,7 @@ function compareBlock(
   kind: Kind,
   block: number,
   high: number,
-  audited: Audited,
+  audited: Auditing,
 ): void {
   const { db, auditReader, ledger } = context;
   const after = block * BLOCK_ROWS - 1;
@@ -210,10 +240,22 @@ function compareBlock(
 const PLACE = 'audit:place';
 
 /**
- * Goes on with the rolling audit for one page of rows.
- * @returns whether that ended a round over the whole database
+ * Continues the rolling audit for about `ms` milliseconds, page by page.
+ * @param limit rows a page
+ * @returns whether that ended a round over the whole database, and what was found
  */
-export function auditSlice(context: AuditContext, limit: number, audited: Audited): boolean {
+export function auditFor(
+  context: AuditContext,
+  { ms, limit }: { ms: number; limit: number },
+): { ended: boolean; found: Audited } {
+  const until = performance.now() + ms;
+  const audited = beginAudit();
+  let ended = false;
+  while (!ended && performance.now() < until) ended = auditSlice(context, limit, audited);
+  return { ended, found: buryGone(context, audited) };
+}
+
+function auditSlice(context: AuditContext, limit: number, audited: Auditing): boolean {
   const { ledger } = context;
   const [code = '0', row = '0'] = String(ledger.meta(PLACE) ?? '0/0').split('/');
   const index = Number(code);

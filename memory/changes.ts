@@ -107,8 +107,11 @@ export class Changes {
     this.tell(entity, WHOLE);
   }
 
-  /** Notes that a row is gone: its memories are dead from now on, wherever they were told of. */
-  bury(kind: Kind, row: number): void {
+  /**
+   * Notes that a row is gone: its memories are dead from now on, wherever they were told of.
+   * @param kept the key of a like memory that stayed
+   */
+  bury(kind: Kind, row: number, kept: Buffer | null = null): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
       if (entity.dead) {
@@ -120,7 +123,7 @@ export class Changes {
         ledger.entities.forget(entity.key);
         continue;
       }
-      ledger.entities.bury(entity, this.#nextVersion(entity));
+      ledger.entities.bury(entity, this.#nextVersion(entity), kept);
       this.tell(entity, DEATH);
     }
     ledger.marks.remove(kind, row);

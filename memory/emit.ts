@@ -138,6 +138,9 @@ class Collector {
   #isToBeSent(row: MemoryRow): boolean {
     const exclusion = this.#outgoing.exclusionOf(row);
     if (exclusion !== null) this.#withheld.push(exclusion);
+    // A session that another sync made up is not the one that the prompt was written in: its own machine tells of it.
+    const isMadeUp = 'session' in row.of && row.of.session === row.mem;
+    if (row.kind === 'prompt' && row.isReplica && isMadeUp) return false;
     return this.#belongs(row);
   }
 
@@ -164,7 +167,7 @@ class Collector {
     const known = isKnownIn(entity, this.#space.id);
     if (entity.dead) {
       if ((parts & DEATH) === 0 && (parts & WHOLE) === 0) return;
-      this.#add({ type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) });
+      this.#add({ type: 'delete', kind, key, ...ledger.entities.deletionOf(entity, this.#space.id) });
       this.#notes.push(() => this.#noteKnown(key));
       return;
     }

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
 import { adoptColumns } from './adopt.ts';
-import { auditAll, auditChanged, auditRecent, auditSlice, type Audited } from './audit.ts';
+import { auditAll, auditChanged, auditFor, auditRecent, type Audited } from './audit.ts';
 import { blame, type Blame } from './blame.ts';
 import { toMembridgeError } from './claude-mem/open.ts';
 import { countRows } from './canonical.ts';
@@ -200,13 +200,8 @@ export class MemoryEngine {
   async auditFor(ms: number): Promise<boolean> {
     return await this.#exclusively(() => {
       const session = this.#session({ signal: new AbortController().signal, progress: () => undefined });
-      const until = performance.now() + ms;
-      const audited: Audited = { rows: 0, changed: 0, deleted: 0 };
-      let ended = false;
-      while (!ended && performance.now() < until) {
-        ended = auditSlice(session, AUDIT_SLICE_ROWS, audited);
-      }
-      if (audited.changed + audited.deleted > 0) this.#told = null;
+      const { ended, found } = auditFor(session, { ms, limit: AUDIT_SLICE_ROWS });
+      if (found.changed + found.deleted > 0) this.#told = null;
       return Promise.resolve(ended);
     });
   }

@@ -298,7 +298,7 @@ it('a waiting row keeps the later of two versions', async () => {
   });
   c.write.prompt({ contentSessionId: 's', number: 1, text: 'hi', createdAt: Date.now() });
   await c.engine.pull(slow, true, CALL);
-  c.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mine'`);
+  c.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mine', status = 'completed'`);
   await settle(slow, [a, b, c]);
   expect([a, b, c].map((n) => n.db.prepare('SELECT project FROM observations').pluck().all())).toEqual([
     ['late'],

@@ -180,12 +180,28 @@ export function likenessOf(kind: Kind, mark: Buffer): Likeness | null {
   return { birth: slot(0), head: slot(1), body: slot(2) };
 }
 
+/** Where the slot of the session lies that a row belongs to; null for a kind whose mark has none. */
+function linkAt(kind: Kind): number | null {
+  const slot = SLOTS[kind].own.findIndex((index) => UNITS[kind][index]?.name === LINK);
+  return slot < 0 ? null : IDENTITY_BYTES + slot * SLOT_BYTES;
+}
+
+/** What a mark says of the session that its row belongs to; 0 where it says nothing. */
+export function linkOf(kind: Kind, mark: Buffer): number {
+  const at = linkAt(kind);
+  return at === null ? 0 : mark.readUInt32LE(at);
+}
+
 /** Whether a mark and the row as it is name the same session. */
 export function sameLink(kind: Kind, told: Buffer, now: Buffer): boolean {
-  const slot = SLOTS[kind].own.findIndex((index) => UNITS[kind][index]?.name === LINK);
-  if (slot < 0) return false;
-  const at = IDENTITY_BYTES + slot * SLOT_BYTES;
-  return told.readUInt32LE(at) === now.readUInt32LE(at);
+  return linkAt(kind) !== null && linkOf(kind, told) === linkOf(kind, now);
+}
+
+/** Where in a mark, in bytes, those slots lie by which rows are alike; `link` is null for a kind whose mark has none. */
+export function likenessSlots(kind: Kind): { head: number; body: number; link: number | null } {
+  const { own, details } = SLOTS[kind];
+  const birth = IDENTITY_BYTES + (own.length + (details.length > 0 ? 1 : 0)) * SLOT_BYTES;
+  return { head: birth + SLOT_BYTES, body: birth + 2 * SLOT_BYTES, link: linkAt(kind) };
 }
 
 /** Whether a mark was written before details and likeness were part of it. */

@@ -47,7 +47,7 @@ const SessionLine = z.union([
  *   node that sent it; `x` columns this version of Membridge does not know, for newer peers; `regs` when registers were
  *   written, where that is not `ver`, and (`life`) when the memory was written again after a deletion. A column that is NULL is left out and says nothing, unless `regs` names it.
  * - `up`: some registers of a memory have new values, all written at `ver`; with `of`, it belongs to another session.
- * - `del`: the memory is gone.
+ * - `del`: the memory is gone; with `kept`, it was like that one, which stayed (merge/clean-up.ts).
  */
 const OperationLine = z.strictObject({
   kind: z.enum(KINDS),
@@ -61,6 +61,10 @@ const OperationLine = z.strictObject({
   regs: z.record(z.string(), VersionTuple).optional(),
   up: z.record(z.string(), ValueSchema).optional(),
   del: z.literal(true).optional(),
+  kept: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 type OperationLine = z.infer<typeof OperationLine>;
 
@@ -96,6 +100,8 @@ export interface UpdateOperation extends Common {
 /** A memory is gone. */
 export interface DeleteOperation extends Common {
   readonly type: 'delete';
+  /** The key of the like memory that was kept, null where the deletion names none. */
+  readonly kept: Buffer | null;
 }
 
 export type Operation = FullOperation | UpdateOperation | DeleteOperation;
@@ -130,6 +136,7 @@ export function formatOperation(operation: Operation): string {
       break;
     case 'delete':
       line.del = true;
+      if (operation.kept !== null) line.kept = operation.kept.toString('hex');
       break;
   }
   return canonicalJson(line);
@@ -143,7 +150,13 @@ export function parseOperation(line: string): Operation {
   const parsed = OperationLine.parse(JSON.parse(line));
   const { kind, set, up, of = null } = parsed;
   const common = { kind, key: Buffer.from(parsed.key, 'hex'), version: fromTuple(parsed.ver) };
-  if (parsed.del === true) return { type: 'delete', ...common };
+  if (parsed.del === true) {
+    return {
+      type: 'delete',
+      ...common,
+      kept: parsed.kept === undefined ? null : Buffer.from(parsed.kept, 'hex'),
+    };
+  }
   const columns = new Set(UNITS[kind].flatMap((unit) => unit.columns));
   const never = NEVER_COLUMNS.get(kind);
   const travels = ([column]: [string, Value]): boolean => never?.has(column) !== true;

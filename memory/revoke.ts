@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import { openForMerging } from './claude-mem/open.ts';
-import { RowReader, nameOf, type MemoryRow } from './claude-mem/read.ts';
+import { OWN_ORIGIN, RowReader, nameOf, type MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { RowWriter } from './claude-mem/write.ts';
 import { UNITS } from './kinds.ts';
@@ -94,7 +94,7 @@ export function revoke(
     const row = entity === null || entity.row === null ? null : reader.byId(entity.kind, entity.row);
     if (entity === null || entity.dead || row === null || !isKnownIn(entity, space.id)) return;
     // The ledger may have been begun anew since; the row itself says whom it came from.
-    if (originOf(db, session.schema, row) === `membridge:${target.node}`) {
+    if (originOf(db, session.schema, row) === `${OWN_ORIGIN}${target.node}`) {
       takeMemory(key);
       return;
     }

@@ -51,12 +51,30 @@ export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row
   if (ledger.marks.get(kind, id) !== null) return false;
   ledger.marks.set(kind, id, changes.markOf(row));
   if (ledger.entities.byRow(kind, id) !== null) return false;
+  if (row.isReplica && echoes(reader, ledger, row)) return false;
   const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
   name(ledger, changes, freeKey(ledger, row, isThere).key, row);
   // Peers know a memory with secrets by the key that it has without them.
   const set = redactRow(row.set);
   if (set !== row.set) name(ledger, changes, freeKey(ledger, { ...row, set }, isThere).key, row);
   return true;
+}
+
+/**
+ * Whether another sync brought a memory that is here in another row: no memory of its own then, and nobody hears of it. Of
+ * prompts the session counts for nothing, since claude-mem's cloud sync may put them into one that it made up.
+ */
+function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
+  const { kind, id } = row;
+  const redacted = redactRow(row.set);
+  const keys = [row.set, redacted].map((set) => memoryKey(kind, set, nameOf(row.of)));
+  const holders = keys.map((key) => ledger.entities.byKey(key)?.row ?? null);
+  if (holders.some((holder) => holder !== null && holder !== id && reader.byId(kind, holder) !== null))
+    return true;
+  return (
+    kind === 'prompt' &&
+    reader.likePrompts(row).some((other) => other !== id && ledger.entities.byRow(kind, other) !== null)
+  );
 }
 
 /** Files that a row holds a memory: a new one, or one that was deleted and is written again. */

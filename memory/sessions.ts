@@ -37,6 +37,9 @@ export type Resolved = { readonly session: LocalSession } | { readonly waits: st
 /** A session of this machine counts as in use for this long after its last sign of life (a day, in milliseconds). */
 const ACTIVE_FOR_MS = 24 * 3_600_000;
 
+/** Why a row waits whose session the running worker has in memory. */
+const IN_USE = 'its session is in use here';
+
 /** The key of a session by its name. */
 export function sessionKey(name: SessionName): Buffer {
   return memoryKey('session', {}, name);
@@ -123,7 +126,10 @@ export class Sessions {
   hasRows(id: number): boolean {
     if (this.#reader.promptsOf(id).length > 0) return true;
     const memory = this.byId(id)?.memorySessionId ?? null;
-    if (memory === null) return false;
+    return memory !== null && this.#hasMemories(memory);
+  }
+
+  #hasMemories(memory: string): boolean {
     return ['observations', 'session_summaries'].some(
       (table) =>
         this.#db.prepare(`SELECT 1 FROM ${table} WHERE memory_session_id = ? LIMIT 1`).get(memory) !==
@@ -167,9 +173,23 @@ export class Sessions {
     return operation.of !== null && 'memory' in operation.of;
   }
 
+  /**
+   * Whether a peer's row may hang on a session. The running worker gives its sessions another memory_session_id, or none, and
+   * a row that hangs on one may forbid that: none may be the first, and none at all where rows do not follow.
+   */
+  #mayHang({ id, memorySessionId }: LocalSession, kind: Kind, key: Buffer | null): boolean {
+    if (!this.isInUse(id, key)) return true;
+    return (
+      this.#schema.followsSession[kind] && memorySessionId !== null && this.#hasMemories(memorySessionId)
+    );
+  }
+
   /** Prompts hang on the session itself; observations and summaries need its memory_session_id. */
   #usable(session: LocalSession, operation: Belonging, key: Buffer | null): Resolved {
-    if (session.memorySessionId !== null || operation.kind === 'prompt') return { session };
+    if (operation.kind === 'prompt') return { session };
+    if (session.memorySessionId !== null) {
+      return this.#mayHang(session, operation.kind, key) ? { session } : { waits: IN_USE };
+    }
     if (this.isInUse(session.id, key)) {
       return { waits: 'its session is in use here and has no memory_session_id yet' };
     }

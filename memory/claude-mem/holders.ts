@@ -8,13 +8,13 @@ export interface Holder {
 }
 
 /**
- * Processes other than this one that use a claude-mem database: every one that has the file, its -wal or its -shm open
- * (Linux: /proc), and the worker that `worker.pid` beside it names while that lives. A process of another user cannot be
+ * Processes other than this one that use a claude-mem database: every one that has the file or its -wal open (Linux: /proc), and the worker that `worker.pid` beside it names while that lives. A process of another user cannot be
  * seen; claude-mem and the agent are the same user's.
  * @param path the database; also files that have another name by now are found, by what they are rather than by name
  */
 export function holdersOf(path: string): Holder[] {
-  const files = [path, `${path}-wal`, `${path}-shm`].filter((file) => existsSync(file)).map(identityOf);
+  // Whoever uses it has the database or its log open. An agent keeps the -shm alone open for good (wal.ts): that uses nothing.
+  const files = [path, `${path}-wal`].filter((file) => existsSync(file)).map(identityOf);
   const holders = processes()
     .filter((pid) => pid !== process.pid && hasOpen(pid, new Set(files)))
     .map((pid) => ({ pid, why: `has ${path} open` }));

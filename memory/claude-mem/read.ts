@@ -24,7 +24,12 @@ export interface MemoryRow {
   readonly project: string | null;
   /** The project that the row was adopted into, which decides as well. */
   readonly merged: string | null;
+  /** Whether another sync than this one put the row here: claude-mem's own cloud sync, or a hub of its protocol. */
+  readonly isReplica: boolean;
 }
+
+/** How a row says that Membridge put it here: origin_device_id begins with it. */
+export const OWN_ORIGIN = 'membridge:';
 
 type RawRow = Record<string, SqliteValue>;
 type PageStatement = Database.Statement<[number, number], RawRow>;
@@ -118,6 +123,16 @@ export class RowReader {
     );
   }
 
+  /** Local ids of prompts that were written at the same time and say the same, in whatever session. */
+  likePrompts({ set }: Pick<MemoryRow, 'set'>): number[] {
+    const { prompt_text: said, created_at_epoch: at } = set;
+    if (typeof said !== 'string' || typeof at !== 'number') return [];
+    return this.#db
+      .prepare('SELECT id FROM main.user_prompts WHERE created_at_epoch = ? AND prompt_text = ?')
+      .pluck()
+      .all(at, said) as number[];
+  }
+
   /** The largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
     const row = this.#db.prepare(`SELECT max(id) AS id FROM main.${SHAPES[kind].table}`).get() as {
@@ -152,7 +167,7 @@ export class RowReader {
     );
     const of = sessionRef(raw);
     if (kind === 'session' && 'session' in of) set['platform_source'] = of.platform;
-    const project = raw['#project'];
+    const { '#project': project, '#origin': origin } = raw;
     return {
       kind,
       id,
@@ -163,6 +178,7 @@ export class RowReader {
       mem: text(raw['#mem']),
       project: typeof project === 'string' ? project : null,
       merged: textOf(set['merged_into_project']),
+      isReplica: typeof origin === 'string' && !origin.startsWith(OWN_ORIGIN),
     };
   }
 
@@ -197,6 +213,7 @@ export function nameOf(ref: SessionRef): SessionName | null {
 
 function selectRows(kind: Kind, schema: ClaudeMemSchema): string {
   const columns = [...schema.synced[kind], ...schema.unknown[kind]].map((column) => `t."${column}"`);
+  if (schema.columns[kind].has('origin_device_id')) columns.push('t.origin_device_id AS "#origin"');
   const { sources } = schema;
   const source = sources[kind];
   switch (kind) {

@@ -15,6 +15,11 @@ export interface ClaudeMemSchema {
   readonly unknown: Readonly<Record<Kind, readonly string[]>>;
   /** What to read each kind from: SQL for after FROM, with the columns under their newest names. */
   readonly sources: Readonly<Record<Kind, string>>;
+  /**
+   * Whether a row of a kind follows when its session gets another memory_session_id. Tables that were made before claude-mem
+   * 9.1, and some that were upgraded since, forbid that change while any row hangs on the session.
+   */
+  readonly followsSession: Readonly<Record<Kind, boolean>>;
   /** Whether sdk_sessions is unique by (platform_source, content_session_id) rather than by content_session_id. */
   readonly sessionsByPlatform: boolean;
 }
@@ -83,8 +88,19 @@ export function detectSchema(db: Database.Database, path: string): ClaudeMemSche
     synced: each((kind) => SHAPES[kind].columns.filter((column) => columns[kind].has(column))),
     unknown: each((kind) => [...columns[kind]].filter((column) => !known(kind).has(column))),
     sources: each((kind) => sourceOf(form, kind)),
+    followsSession: each((kind) => followsSession(db, kind)),
     sessionsByPlatform: hasUniqueIndex(db, 'sdk_sessions', ['platform_source', 'content_session_id']),
   };
+}
+
+function followsSession(db: Database.Database, kind: Kind): boolean {
+  const keys = db.pragma(`main.foreign_key_list(${SHAPES[kind].table})`) as {
+    table: string;
+    on_update: string;
+  }[];
+  return keys.every(
+    ({ table, on_update: onUpdate }) => table !== SHAPES.session.table || onUpdate === 'CASCADE',
+  );
 }
 
 /** Columns that this version does not know and without a value for which the table takes no row. */

@@ -178,12 +178,34 @@ export class Entities {
     for (const [unit, { counter, hlc, node }] of units) this.#setRegister.run(key, unit, counter, hlc, node);
   }
 
-  /** A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it. */
-  bury(entity: Entity, version: Version, stub: number | null = null): void {
+  /**
+   * A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it.
+   * @param kept the like memory that stayed, where the deletion names one
+   */
+  bury(entity: Entity, version: Version, kept: Buffer | null = null, stub: number | null = null): void {
     const counter = this.counterOf(entity);
     this.save({ ...entity, row: stub, dead: true });
+    if (kept === null) this.#sql('DELETE FROM witness WHERE key = ?').run(entity.key);
+    else this.#sql('INSERT OR REPLACE INTO witness (key, kept) VALUES (?, ?)').run(entity.key, kept);
     this.saveWritten(entity.key, new Map([[LIFE, version]]));
     this.noteCounter({ ...entity, dead: true }, counter);
+  }
+
+  /** The memory that was kept when a dead one was deleted, null for none. */
+  keptFor(key: Buffer): Buffer | null {
+    return (
+      (this.#sql('SELECT kept FROM witness WHERE key = ?').pluck().get(key) as Buffer | undefined) ?? null
+    );
+  }
+
+  /**
+   * What a space is told of a dead memory: since when, and what was kept in its place, if the space knows that one.
+   * @param space the space's number
+   */
+  deletionOf(entity: Entity, space: number): { version: Version; kept: Buffer | null } {
+    const kept = this.keptFor(entity.key);
+    const known = kept === null ? null : this.byKey(kept);
+    return { version: this.lifeOf(entity), kept: known !== null && isKnownIn(known, space) ? kept : null };
   }
 
   /**

@@ -19,9 +19,11 @@ export class Marks {
   readonly #lowest: Database.Statement<[number]>;
   readonly #from: Database.Statement<[number, number], SeenRow>;
   readonly #blocks: Blocks;
+  readonly #db: Database.Database;
 
   constructor(db: Database.Database, blocks: Blocks) {
     this.#blocks = blocks;
+    this.#db = db;
     this.#get = db.prepare('SELECT mark FROM seen WHERE kind = ? AND row = ?').pluck();
     this.#set = db.prepare(
       'INSERT INTO seen (kind, row, mark) VALUES (?, ?, ?) ON CONFLICT (kind, row) DO UPDATE SET mark = excluded.mark',
@@ -62,6 +64,39 @@ export class Marks {
 
   count(kind: Kind): number {
     return this.#count.get(SHAPES[kind].code) as number;
+  }
+
+  /**
+   * Rows of a kind that are like some that are asked for, in order.
+   * @param slots where the slots lie in a mark; @param wanted the values that are asked for, by slot
+   */
+  *like(
+    kind: Kind,
+    slots: { readonly head: number; readonly body: number; readonly link: number | null },
+    wanted: Readonly<Record<'head' | 'body' | 'link', ReadonlyMap<number, unknown>>>,
+  ): Generator<{ row: number; head: number; body: number; link: number }> {
+    const bytes = (values: Iterable<number>): string =>
+      JSON.stringify(
+        Array.from(values, (value) => {
+          const slot = Buffer.alloc(4);
+          slot.writeUInt32LE(value);
+          return slot.toString('hex').toUpperCase();
+        }),
+      );
+    const at = (slot: number): string => `hex(substr(mark, ${slot + 1}, 4))`;
+    const names = (['head', 'body', 'link'] as const).filter((name) => slots[name] !== null);
+    const rows = this.#db
+      .prepare<unknown[], SeenRow>(
+        `SELECT row, mark FROM seen WHERE kind = ? AND (${names
+          .map((name) => `${at(slots[name] ?? 0)} IN (SELECT value FROM json_each(?))`)
+          .join(' OR ')}) ORDER BY row`,
+      )
+      .all(SHAPES[kind].code, ...names.map((name) => bytes(wanted[name].keys())));
+    for (const { row, mark } of rows) {
+      const slot = (place: number | null): number =>
+        place === null || place + 4 > mark.length ? 0 : mark.readUInt32LE(place);
+      yield { row, head: slot(slots.head), body: slot(slots.body), link: slot(slots.link) };
+    }
   }
 
   /** Up to `count` rows of a kind, spread evenly over all local ids, the first and the last among them. */

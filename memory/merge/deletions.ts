@@ -4,6 +4,7 @@ import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import type { DeleteOperation } from '../operation.ts';
 import { redactRow } from '../redact.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
+import { judgeDeletion } from './clean-up.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
 /**
@@ -52,6 +53,15 @@ export class Deletions {
           return 'same';
         }
       }
+      const judged = this.#judge(operation, stub);
+      if (judged === 'waits')
+        return this.#tools.wait(operation, origin, 'what was kept in its place is not here');
+      if (judged === 'survives') {
+        this.#buried(operation, entity);
+        const dead = this.#tools.ledger.entities.byKey(key);
+        if (dead !== null) this.#tools.changes.revive(dead, row);
+        return 'same';
+      }
       const twins = this.#tools.ledger.entities.allByRow(kind, row).filter((twin) => !twin.key.equals(key));
       // A row goes when no memory that anybody was told of is left in it.
       if (twins.every((twin) => twin.version.counter === 0)) {
@@ -66,6 +76,31 @@ export class Deletions {
       }
     }
     return this.#buried(operation, entity);
+  }
+
+  /**
+   * Whether a memory that is here goes. One that waited long enough goes where what was kept never came, and stays where it
+   * is the last of its circle that anybody still has.
+   */
+  #judge({ key, kept }: DeleteOperation, waited: boolean): 'holds' | 'survives' | 'waits' {
+    if (kept === null) return 'holds';
+    const { entities } = this.#tools.ledger;
+    const judgment = judgeDeletion(key, kept, (each) => {
+      const entity = entities.byKey(each);
+      if (entity?.dead === true) return { state: 'dead', kept: entities.keptFor(each) };
+      const row = entity?.row ?? null;
+      const isHere = entity !== null && row !== null && this.#tools.reader.byId(entity.kind, row) !== null;
+      return { state: isHere ? 'here' : 'absent', kept: null };
+    });
+    switch (judgment) {
+      case 'holds':
+      case 'survives':
+        return judgment;
+      case 'waits-for-kept':
+        return waited ? 'holds' : 'waits';
+      case 'waits-for-survivor':
+        return waited ? 'survives' : 'waits';
+    }
   }
 
   /**
@@ -103,7 +138,7 @@ export class Deletions {
   #buried(operation: DeleteOperation, entity: Entity | null, stub: number | null = null): Outcome {
     const known = entity ?? this.#tools.ledger.entities.byKey(operation.key);
     if (known === null) return 'same';
-    this.#tools.ledger.entities.bury(known, operation.version, stub);
+    this.#tools.ledger.entities.bury(known, operation.version, operation.kept, stub);
     this.#tools.ledger.inbox.setExtra(operation.key, null);
     const noted = this.#tools.noted(known);
     this.#tools.changes.tell(known, DEATH, this.#tools.context.space.id);

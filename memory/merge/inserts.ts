@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { errorMessage } from '../../contract/errors.ts';
 import { AuditReader } from '../claude-mem/audit-reader.ts';
-import type { MemoryRow } from '../claude-mem/read.ts';
+import { OWN_ORIGIN, type MemoryRow } from '../claude-mem/read.ts';
 import { contentHash } from '../claude-mem/write.ts';
 import { keyColumns } from '../keys.ts';
 import type { Kind } from '../kinds.ts';
@@ -159,6 +159,8 @@ export class Inserts {
     const { kind } = operation;
     const columns = this.#tools.context.schema.columns[kind];
     if (kind === 'prompt') {
+      const replica = this.#replicaOf(row);
+      if (replica !== null) return replica;
       row['content_session_id'] = session.contentSessionId;
       if (columns.has('session_db_id')) row['session_db_id'] = session.id;
     } else {
@@ -170,10 +172,24 @@ export class Inserts {
       row['content_hash'] = settled.hash;
     }
     // What claude-mem's own cloud sync writes into rows of other devices, so that it does not send them as its own.
-    if (columns.has('origin_device_id')) row['origin_device_id'] = `membridge:${operation.version.node}`;
+    if (columns.has('origin_device_id')) row['origin_device_id'] = `${OWN_ORIGIN}${operation.version.node}`;
     if (columns.has('origin_local_id')) row['origin_local_id'] = operation.key.toString('hex').slice(0, 32);
     if (columns.has('synced_at')) row['synced_at'] = this.#tools.context.now();
     if (columns.has('sync_rev')) row['sync_rev'] = '1';
+    return null;
+  }
+
+  /** The row in which another sync brought the same prompt, under a session that it made up; null without. */
+  #replicaOf(row: Row): number | null {
+    const { ledger, reader } = this.#tools;
+    for (const id of reader.likePrompts({ set: row })) {
+      const other = reader.byId('prompt', id);
+      if (other?.isReplica !== true) continue;
+      const entity = ledger.entities.byRow('prompt', id);
+      if (entity !== null && entity.version.counter > 0) continue;
+      if (entity !== null) ledger.entities.forget(entity.key);
+      return id;
+    }
     return null;
   }
 

@@ -86,7 +86,12 @@ export async function* snapshotLines(
     if (last === undefined) break;
     yield page.map((entity) => {
       const { kind, key } = entity;
-      const operation: Operation = { type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) };
+      const operation: Operation = {
+        type: 'delete',
+        kind,
+        key,
+        ...ledger.entities.deletionOf(entity, space.id),
+      };
       return lineOf(operation, 'tombstone');
     });
     after = Buffer.from(last.key);
