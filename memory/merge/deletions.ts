@@ -37,7 +37,10 @@ export class Deletions {
       return 'same';
     }
     const { row } = entity;
-    if (row !== null && this.#tools.reader.byId(kind, row) !== null) {
+    const found = row === null ? null : this.#tools.reader.byId(kind, row);
+    if (row !== null && found !== null) {
+      // A person may just have made another memory of the row, which nobody deleted.
+      if (this.#tools.changes.notice(found)) return this.delete({ operation, origin, stub });
       // A session made up here stays for the rows that are in it.
       if (isStub(entity))
         return this.#buried(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row);

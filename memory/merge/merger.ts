@@ -125,6 +125,7 @@ export class Merger {
       return this.#tools.noted(this.#tools.saved(operation, entity, row.id, origin));
     }
     if (entity !== null && isStub(entity)) return this.#inserts.fillStub(incoming, entity, row);
+    if (this.#isAnother(entity, row)) return this.#applyFull(incoming);
     const known = entity ?? {
       ...this.#tools.newEntity(operation, origin),
       origin: null,
@@ -161,12 +162,20 @@ export class Merger {
     }
     const row = this.#tools.reader.byId(operation.kind, entity.row);
     if (row === null) return this.#goneHere(incoming, entity);
+    if (this.#isAnother(entity, row)) return this.#applyUpdate(incoming);
     const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
     const units = new Map(unitsIn(operation).map(({ name }) => [name, operation.version]));
     return this.#updates.mergeInto(incoming, entity, row, {
       values,
       written: { base: entity.version, units },
     });
+  }
+
+  /** Whether a person has just made another memory of a row, and nobody had noticed. */
+  #isAnother(entity: Entity | null, row: MemoryRow): boolean {
+    if (entity === null || !this.#tools.changes.notice(row)) return false;
+    const now = this.#tools.ledger.entities.byKey(entity.key);
+    return now?.row !== row.id || now.dead;
   }
 
   /** What is later than what was known of a row that is gone here waits until the audit has said when it went. */

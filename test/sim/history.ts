@@ -10,12 +10,26 @@ import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
 import { Machine, type EngineClass, type World } from './machine.ts';
 import { Model } from './model.ts';
+import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
 import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
 import { settleAndJudge, type Verdict } from './verdict.ts';
 import { Workload } from './workload.ts';
 
-const SPACE: SpaceConfig = { cid: canonicalId('simulated'), projectId: 'simulated', projects: ['*'] };
+const SPACE: SpaceConfig = {
+  cid: canonicalId('simulated'),
+  projectId: 'simulated',
+  projects: ['*'],
+  excluded: EXCLUDED,
+};
+
+/** A space of some of the projects: what is in it is in the first one as well. */
+const SECOND: SpaceConfig = {
+  ...SPACE,
+  cid: canonicalId('second'),
+  projectId: 'second',
+  projects: ['garden'],
+};
 
 /** When every history begins: epoch ms. */
 const BEGIN = Date.UTC(2026, 5, 1, 9);
@@ -84,11 +98,13 @@ class History {
       bucket: new Bucket(),
       engineClass: options.engineClass,
       now: BEGIN,
+      spaces: plan.second ? [SPACE, SECOND] : [SPACE],
     };
     plan.releases.forEach((release, n) => {
       const machine = new Machine(this.#world, String.fromCharCode(97 + n), release);
       this.#machines.push(machine);
       machine.skew = plan.skews[n] ?? 0;
+      machine.hasNames = plan.names === n;
       const first = this.#machines[0];
       if (n === 0) {
         const dice = new Dice(plan.shared);
@@ -117,7 +133,6 @@ class History {
       world: this.#world,
       machines: this.#machines,
       model: this.#model,
-      space: SPACE,
       problemsMayStay: this.#storeHarmed,
       trace: this.#trace,
     });
@@ -207,7 +222,10 @@ class History {
     const sync = { signal, progress: () => undefined };
     switch (call.what) {
       case 'push': {
-        const { rows, segments, head } = await machine.engine.push(SPACE, sync);
+        const [first, second] = machine.spaces;
+        if (first === undefined) throw new Error('a machine takes part in a space');
+        if (second !== undefined) await machine.engine.push(second, sync);
+        const { rows, segments, head } = await machine.engine.push(first, sync);
         const { cursor } = machine;
         if (head !== null && head.epoch === cursor?.epoch && head.seq < cursor.seq)
           this.#broken.push(`${machine.name}: its log went back from ${cursor.seq} to ${head.seq}`);
@@ -216,7 +234,11 @@ class History {
       }
       case 'pull':
       case 'full-pull': {
-        const pulled = await machine.engine.pull(SPACE, call.what === 'full-pull', sync);
+        const [first, second] = machine.spaces;
+        if (first === undefined) throw new Error('a machine takes part in a space');
+        const isFull = call.what === 'full-pull';
+        const pulled = await machine.engine.pull(first, isFull, sync);
+        if (second !== undefined) await machine.engine.pull(second, isFull, sync);
         const problems = pulled.problems.map(({ node, problem }) => `${node}: ${problem}`).join('; ');
         return `${pulled.inserted} in, ${pulled.updated} changed, ${pulled.deleted} deleted, ${pulled.waiting} wait ${problems}`;
       }
@@ -225,7 +247,7 @@ class History {
         return `found ${changed} changed, ${deleted} deleted`;
       }
       case 'notice':
-        return `noticed ${(await machine.engine.notice([SPACE], signal)).length} spaces`;
+        return `noticed ${(await machine.engine.notice(machine.spaces, signal)).length} spaces`;
     }
   }
 

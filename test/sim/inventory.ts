@@ -22,6 +22,7 @@ const STATE: Readonly<Record<RowKind, readonly string[]>> = {
     'subtitle',
     'facts',
     'files_read',
+    'files_modified',
     'prompt_number',
     'discovery_tokens',
     'agent_type',

@@ -3,13 +3,14 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
-import type { PushResult } from '../../contract/memory.ts';
+import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
 import { SimStore, type Bucket } from './bucket.ts';
 import { columnsOf, countByIdentity, takeInventory, TABLES, type RowKind } from './inventory.ts';
 import type { Pending } from './model.ts';
+import { NAMES } from './projects.ts';
 import { openOutside, SimProcess } from './process.ts';
 
 /** The class under test: the real one, or one from a tree with a deliberate fault. */
@@ -53,6 +54,8 @@ export interface World {
   readonly engineClass: EngineClass;
   /** Epoch ms by a clock that is right. */
   now: number;
+  /** The first holds every project; a second one, if there is one, some of them. */
+  readonly spaces: readonly SpaceConfig[];
 }
 
 /** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
@@ -76,6 +79,8 @@ export class Machine {
    * a trace until the engine looks.
    */
   unnamed = new Set<string>();
+  /** Whether it has names of its own for projects. */
+  hasNames = false;
   /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
   orphans = new Set<string>();
   readonly #world: World;
@@ -105,10 +110,16 @@ export class Machine {
       this.orphans = new Set(from.orphans);
       this.knowsNothing = from.knowsNothing;
       this.unnamed = new Set(from.unnamed);
+      this.hasNames = from.hasNames;
     }
   }
 
   now = (): number => this.#world.now + this.skew;
+
+  /** The spaces, as this machine takes part in them. */
+  get spaces(): SpaceConfig[] {
+    return this.#world.spaces.map((space) => (this.hasNames ? { ...space, names: NAMES } : space));
+  }
 
   get engine(): MemoryEngine {
     this.#engine ??= new this.#world.engineClass({

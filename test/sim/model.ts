@@ -24,6 +24,8 @@ export class Model {
   readonly #written = new Map<string, Written>();
   /** Sessions that a node may make up for rows that had none. */
   readonly #stubs = new Set<string>();
+  /** Memories of which somebody kept one and deleted the others: one of each group must be left. */
+  #cleanUps: Set<string>[] = [];
 
   /** A row was written on a machine and is now there `count` times; what never travels stays at that machine's node. */
   wrote(identity: string, count: number, staysAt: string | null): void {
@@ -54,6 +56,7 @@ export class Model {
   threwAway(pending: Pending, elsewhere: ReadonlyMap<string, number>): void {
     for (const identity of pending.keys()) {
       const known = this.#written.get(identity);
+      this.#forgetCleanUp(identity);
       if (known === undefined) continue;
       known.required = Math.min(known.required, Math.max(known.sent, elsewhere.get(identity) ?? 0));
     }
@@ -69,8 +72,12 @@ export class Model {
     }
   }
 
-  /** @param counts whether every machine must lose it; else it is gone here, and may come back from others */
-  deleted(identity: string, counts: boolean): void {
+  /**
+   * @param counts whether every machine must lose it; else it is gone here, and may come back from others
+   * @param isCleanUp whether a like memory was kept
+   */
+  deleted(identity: string, counts: boolean, isCleanUp = false): void {
+    if (!isCleanUp) this.#forgetCleanUp(identity);
     const known = this.#written.get(identity);
     if (known === undefined) return;
     known.required = 0;
@@ -81,6 +88,21 @@ export class Model {
   /** Whatever was deleted so far may be there again: a ledger that knew of the deletions is gone. */
   forgotDeletions(): void {
     for (const known of this.#written.values()) if (known.deleted) known.mayReturn = true;
+  }
+
+  /**
+   * Somebody kept one of these memories and deleted the others. Groups that share a memory become one: what was kept of the one
+   * may have been deleted with the other.
+   */
+  cleanedUp(identities: readonly string[]): void {
+    const shared = this.#cleanUps.filter((group) => identities.some((identity) => group.has(identity)));
+    const others = this.#cleanUps.filter((group) => !shared.includes(group));
+    this.#cleanUps = [...others, new Set([...identities, ...shared.flatMap((group) => [...group])])];
+  }
+
+  /** A memory went in another way than by a clean-up: of its group, nobody can say any longer what must be left. */
+  #forgetCleanUp(identity: string): void {
+    this.#cleanUps = this.#cleanUps.filter((group) => !group.has(identity));
   }
 
   stub(identity: string): void {
@@ -115,6 +137,12 @@ export class Model {
       if (known.deleted && !known.mayReturn) {
         if (count > 0) verdict.invented.push(`${line} although it was deleted`);
       } else if (count > known.allowed) verdict.duplicated.push(`${line}, not ${known.allowed}`);
+    }
+    for (const group of this.#cleanUps) {
+      if ([...group].some((identity) => (counts.get(identity) ?? 0) > 0)) continue;
+      verdict.lost.push(
+        `${machine}: none is left of ${[...group].map(readable).join(' and ')}, which were cleaned up`,
+      );
     }
     for (const identity of counts.keys()) {
       if (this.#written.has(identity) || this.#stubs.has(identity)) continue;

@@ -65,8 +65,38 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'nothing is invented: what is excluded stays where it is',
     file: 'names.ts',
-    find: 'project === EXCLUDED_PROJECT || (project',
-    replace: '(project',
+    find: 'if (project !== null && isOfProject(project, EXCLUDED_PROJECT))',
+    replace: 'if (project !== null && isOfProject(project, `${EXCLUDED_PROJECT}-of-nobody`))',
+  },
+  {
+    breaks: 'a project that is excluded is nowhere else: neither its worktrees nor its look-alikes',
+    file: 'names.ts',
+    find: 'isOfProject(foldName(each), excluded.folded)',
+    replace: 'each === excluded.folded',
+  },
+  {
+    breaks: 'a project that is excluded is nowhere else: nor sessions whose rows were adopted into it',
+    file: 'outgoing.ts',
+    find: "const bySession = row.kind === 'session' || row.kind === 'prompt';",
+    replace: 'const bySession = row.id < 0;',
+  },
+  {
+    breaks: 'a text that was taken out is nowhere: a changed row is not another database',
+    file: 'ledger/fits.ts',
+    find: "return sameBirth || sameText ? 'edited' : 'other';",
+    replace: "return 'other';",
+  },
+  {
+    breaks: 'a text that was taken out is nowhere: wherever its row lies',
+    file: 'claude-mem/row-watch.ts',
+    find: 'return KINDS.flatMap((kind) => this.#rangesIn(kind, rows));',
+    replace: 'return KINDS.flatMap((kind) => this.#rangesIn(kind, rows).slice(-1));',
+  },
+  {
+    breaks: 'of what somebody deduplicated, one is left',
+    file: 'merge/clean-up.ts',
+    find: "return lowest?.equals(key) === true ? 'survives' : 'waits-for-survivor';",
+    replace: "if (lowest !== undefined) return 'holds';",
   },
   {
     breaks: 'all machines converge: the later write of a register stands',

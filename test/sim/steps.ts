@@ -71,6 +71,10 @@ export interface Plan {
   readonly skews: readonly number[];
   /** How many writes the first machine had when the second was made as a copy of its database; 0: it was not. */
   readonly shared: number;
+  /** The machine that has names of its own for projects, null for none. */
+  readonly names: number | null;
+  /** Whether there is a second space, of some of the projects. */
+  readonly second: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -143,6 +147,8 @@ export function drawPlan(seed: number): Plan {
     releases,
     skews: releases.map(() => (dice.chance(0.3) ? drawSkew(dice) : 0)),
     shared: dice.chance(0.3) ? dice.between(1, 5) : 0,
+    names: dice.chance(0.25) ? dice.below(machines) : null,
+    second: dice.chance(0.2),
     // Short histories find as much as long ones, and more of them are run.
     steps: Array.from({ length: Math.min(dice.between(10, 60), dice.between(10, 60)) }, drawStep),
   };

@@ -6,6 +6,7 @@ import { countByIdentity, readable, takeInventory, type Found } from './inventor
 import { Machine, type World } from './machine.ts';
 import type { Model } from './model.ts';
 import { openOutside } from './process.ts';
+import { spaceName } from './projects.ts';
 
 /** What a history came to; all lists are empty when the sync kept its promises. */
 export interface Verdict {
@@ -28,7 +29,6 @@ interface Settling {
   readonly world: World;
   readonly machines: readonly Machine[];
   readonly model: Model;
-  readonly space: SpaceConfig;
   readonly problemsMayStay: boolean;
   readonly trace: (line: string) => void;
 }
@@ -71,7 +71,8 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     // It may have told something, or that it could not use a segment, which others then heal.
     if (world.bucket.writes > writes) await settle(fleet, settling, verdict);
     // Its head is news to everybody once.
-    for (const { engine } of machines) await engine.pull(settling.space, false, CALL);
+    for (const { engine, spaces } of machines)
+      for (const space of spaces) await engine.pull(space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
     for (const machine of fleet)
       judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
@@ -83,29 +84,29 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
 }
 
 async function settle(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
-  const { world, space, trace } = settling;
+  const { world, trace } = settling;
   let last = '';
   for (let round = 1; round <= MAX_ROUNDS; round += 1) {
     world.now += ROUND_MS;
     const moved: string[] = [];
-    for (const { engine, name } of fleet) {
+    for (const { engine, name, spaces } of fleet) {
       try {
-        // What was changed before the end is found at once; nobody changes anything any more.
-        if (round === 1) await engine.audit(CALL, { deep: true });
-        const pushed = await pushOrRestore(engine, space);
-        const pulled = await engine.pull(space, true, CALL);
-        if (pushed.rows > 0) moved.push(`${name} sent ${pushed.rows}`);
-        const { inserted, updated, deleted = 0, segments } = pulled;
-        if (inserted + updated + deleted + segments > 0)
-          moved.push(
-            `${name} took ${inserted} new, ${updated} changed, ${deleted} deleted of ${segments} segments`,
-          );
-        engine.forgetNotice();
-        const more = await engine.notice([space], CALL.signal);
-        if (more.length > 0) moved.push(`${name} has more to send`);
-        if (pulled.waiting > 0) moved.push(`${name} has ${pulled.waiting} waiting`);
-        if (!settling.problemsMayStay)
-          for (const { node, problem } of pulled.problems) moved.push(`${name} on ${node}: ${problem}`);
+        for (const space of spaces) {
+          const pushed = await pushOrRestore(engine, space);
+          const pulled = await engine.pull(space, true, CALL);
+          if (pushed.rows > 0) moved.push(`${name} sent ${pushed.rows}`);
+          const { inserted, updated, deleted = 0, segments } = pulled;
+          if (inserted + updated + deleted + segments > 0)
+            moved.push(
+              `${name} took ${inserted} new, ${updated} changed, ${deleted} deleted of ${segments} segments`,
+            );
+          engine.forgetNotice();
+          const more = await engine.notice([space], CALL.signal);
+          if (more.length > 0) moved.push(`${name} has more to send`);
+          if (pulled.waiting > 0) moved.push(`${name} has ${pulled.waiting} waiting`);
+          if (!settling.problemsMayStay)
+            for (const { node, problem } of pulled.problems) moved.push(`${name} on ${node}: ${problem}`);
+        }
       } catch (error) {
         verdict.broken.push(
           `settling, ${name}: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
@@ -133,15 +134,17 @@ async function pushOrRestore(engine: MemoryEngine, space: SpaceConfig): Promise<
 
 /** What a quiet fleet may not do: send bytes, or ask for more than the heads. */
 async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
-  for (const { engine, name, node } of fleet) {
+  for (const { engine, name, node, spaces } of fleet) {
     // Copies of one machine write one head in turn, and have to look each time what the other meant by it.
     if (fleet.filter((machine) => machine.node === node).length > 1) continue;
-    const pushed = await engine.push(settling.space, CALL);
-    const pulled = await engine.pull(settling.space, false, CALL);
-    if (pushed.traffic.bytesUp + pushed.traffic.requests > 0)
-      verdict.broken.push(`${name}: a push of nothing took ${JSON.stringify(pushed.traffic)}`);
-    if (!settling.problemsMayStay && pulled.traffic.requests > MAX_QUIET_REQUESTS)
-      verdict.broken.push(`${name}: a pull of nothing took ${JSON.stringify(pulled.traffic)}`);
+    for (const space of spaces) {
+      const pushed = await engine.push(space, CALL);
+      const pulled = await engine.pull(space, false, CALL);
+      if (pushed.traffic.bytesUp + pushed.traffic.requests > 0)
+        verdict.broken.push(`${name}: a push of nothing took ${JSON.stringify(pushed.traffic)}`);
+      if (!settling.problemsMayStay && pulled.traffic.requests > MAX_QUIET_REQUESTS)
+        verdict.broken.push(`${name}: a pull of nothing took ${JSON.stringify(pulled.traffic)}`);
+    }
   }
 }
 
@@ -207,7 +210,12 @@ function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdi
     }
   }
   // The product's own measure must agree where all have the same tables.
-  if (verdict.diverged.length > 0 || new Set(fleet.map(({ release }) => release)).size > 1) return;
+  const hasNames = fleet.some((machine) => machine.hasNames);
+  // It knows nothing of what a space excludes: rows that stay on their machine count as its own.
+  if (fleet.some(({ worker }) => takeInventory(worker).some(({ identity }) => model.isExcluded(identity))))
+    return;
+  if (verdict.diverged.length > 0 || hasNames || new Set(fleet.map(({ release }) => release)).size > 1)
+    return;
   const hashes = new Set(fleet.map((machine) => canonicalHash(machine.worker, machine.path)));
   if (hashes.size > 1) verdict.diverged.push('the canonical hashes differ although every row is the same');
 }
@@ -218,7 +226,13 @@ function statesOf(found: readonly Found[], model: Model): States {
   const states: States = new Map();
   for (const { identity, state } of found) {
     if (model.isStub(identity) || model.isExcluded(identity)) continue;
-    states.set(identity, [...(states.get(identity) ?? []), state]);
+    // A machine's own name of a project is the space's name of it.
+    const known = { ...state };
+    for (const column of ['project', 'merged_into_project']) {
+      const name = known[column];
+      if (name !== undefined) known[column] = `'${spaceName(name.slice(1, -1))}'`;
+    }
+    states.set(identity, [...(states.get(identity) ?? []), known]);
   }
   return states;
 }

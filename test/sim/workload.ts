@@ -2,6 +2,8 @@ import type { Dice } from './dice.ts';
 import { columnsOf, findRow, sessionColumns, TABLES, type RowKind } from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
+import { HAND_WRITES, People, type HandWrite } from './people.ts';
+import { ADOPTED, ADOPTED_INTO, isStaying, localName, PROJECTS, STAYING } from './projects.ts';
 
 /** What a machine's claude-mem, or a person with its database, may do. */
 export const WRITES = [
@@ -18,11 +20,10 @@ export const WRITES = [
   'finish',
   'delete',
   'delete-session',
+  ...HAND_WRITES,
 ] as const;
 export type WriteKind = (typeof WRITES)[number];
 
-const PROJECTS = ['garden', 'billing', 'website'];
-const EXCLUDED = 'observer-sessions';
 const TYPES = ['discovery', 'bugfix', 'feature', 'refactor', 'change', 'decision'];
 
 type Columns = Record<string, string | number | null | Buffer>;
@@ -32,10 +33,20 @@ export class Workload {
   readonly #model: Model;
   /** Conversations that may go on on any machine. */
   readonly #conversations: string[] = [];
+  readonly #people: People;
   #written = 0;
 
   constructor(model: Model) {
     this.#model = model;
+    this.#people = new People({
+      model,
+      ids: (machine, kind, where) => this.#ids(machine, kind, where),
+      count: (machine, kind, identity) => this.#count(machine, kind, identity),
+      insert: (machine, kind, row, stays) => this.#insert(machine, kind, row, stays),
+      deleted: (machine, identity, isCleanUp) => this.#deleted(machine, identity, !isCleanUp, isCleanUp),
+      hash: (dice) => this.#hash(dice),
+      token: () => this.#token(),
+    });
   }
 
   /**
@@ -55,7 +66,7 @@ export class Workload {
   #do(machine: Machine, kind: WriteKind, dice: Dice): void {
     switch (kind) {
       case 'session':
-        return this.#session(machine, dice, `chat-${this.#token()}`, dice.pick(PROJECTS));
+        return this.#session(machine, dice, `chat-${this.#token()}`, this.#project(machine, dice));
       case 'append':
         return this.#append(machine, dice, 'plain');
       case 'odd-text':
@@ -70,7 +81,7 @@ export class Workload {
       case 'manual':
         return this.#manual(machine, dice);
       case 'observer':
-        return this.#session(machine, dice, `watch-${this.#token()}`, EXCLUDED);
+        return this.#session(machine, dice, `watch-${this.#token()}`, this.#stayingProject(machine, dice));
       case 'rewrite-memory-id':
         return this.#rewriteMemoryId(machine, dice);
       case 'update':
@@ -81,23 +92,38 @@ export class Workload {
         return this.#delete(machine, dice);
       case 'delete-session':
         return this.#deleteSession(machine, dice);
+      default:
+        return this.#people.do(machine, kind satisfies HandWrite, dice);
     }
   }
 
+  #project(machine: Machine, dice: Dice): string {
+    return localName(dice.pick(PROJECTS), machine.hasNames);
+  }
+
+  /** A project that must not leave. Rows are adopted only where their table has a column for it. */
+  #stayingProject(machine: Machine, dice: Dice): string {
+    const adopts = (['summary', 'observation'] as const).every((kind) =>
+      machine.has(kind, 'merged_into_project'),
+    );
+    return adopts && dice.chance(0.2) ? ADOPTED : dice.pick(STAYING);
+  }
+
   #session(machine: Machine, dice: Dice, content: string, project: string): void {
-    const named = dice.chance(0.8);
+    const named = project === ADOPTED || dice.chance(0.8);
     const memory = named ? `mem-${machine.name}-${this.#token()}` : null;
     this.#insertSession(machine, dice, content, memory, project);
-    if (project !== EXCLUDED) this.#conversations.push(content);
+    if (!isStaying(project)) this.#conversations.push(content);
     for (let n = dice.between(0, 2); n > 0; n -= 1) this.#prompt(machine, dice, content, project, 'plain');
-    for (let n = named ? dice.between(0, 3) : 0; n > 0; n -= 1)
+    // A session of which nothing is adopted yet is its own project's.
+    for (let n = named ? dice.between(project === ADOPTED ? 1 : 0, 3) : 0; n > 0; n -= 1)
       this.#child(machine, dice, memory ?? '', project, 'plain');
   }
 
   #resume(machine: Machine, dice: Dice, content: string): void {
     const { content: column } = sessionColumns(machine.worker);
     const here = machine.worker.prepare(`SELECT project FROM sdk_sessions WHERE ${column} = ?`).get(content);
-    const project = (here as { project: string } | undefined)?.project ?? dice.pick(PROJECTS);
+    const project = (here as { project: string } | undefined)?.project ?? this.#project(machine, dice);
     if (here === undefined)
       this.#insertSession(machine, dice, content, `mem-${machine.name}-${this.#token()}`, project);
     this.#prompt(machine, dice, content, project, 'plain');
@@ -113,7 +139,7 @@ export class Workload {
       )
       .all() as { content: string; memory: string; project: string }[];
     if (sessions.length === 0)
-      return this.#session(machine, dice, `chat-${this.#token()}`, dice.pick(PROJECTS));
+      return this.#session(machine, dice, `chat-${this.#token()}`, this.#project(machine, dice));
     const session = dice.pick(sessions);
     for (let n = dice.between(1, 3); n > 0; n -= 1) {
       if (dice.chance(0.3)) this.#prompt(machine, dice, session.content, session.project, text);
@@ -132,8 +158,8 @@ export class Workload {
     const copy: Columns = { ...row };
     for (const local of ['id', 'origin_device_id', 'origin_local_id', 'synced_at']) delete copy[local];
     if ('content_hash' in copy) copy['content_hash'] = this.#hash(dice);
-    const excluded = (copy['project'] ?? null) === EXCLUDED || this.#excludedPrompt(machine, copy);
-    this.#insert(machine, kind, copy, excluded, true);
+    const stays = isStaying(String(copy['project'] ?? '')) || this.#isStayingPrompt(machine, copy);
+    this.#insert(machine, kind, copy, stays, true);
   }
 
   /** A row whose session is nowhere: claude-mem's bugs have left thousands of them. */
@@ -144,7 +170,7 @@ export class Workload {
     const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
     const row = this.#row(machine, dice, kind, 'plain');
     if (kind === 'prompt') row[content] = lost;
-    else Object.assign(row, { [memory]: lost, project: dice.pick(PROJECTS) });
+    else Object.assign(row, { [memory]: lost, project: this.#project(machine, dice) });
     const id = this.#insert(machine, kind, row, false);
     machine.orphans.add(`${TABLES[kind]}/${id}`);
     this.#model.stub(
@@ -154,7 +180,7 @@ export class Workload {
 
   /** What a person saved by hand: its session has the same names on every machine. */
   #manual(machine: Machine, dice: Dice): void {
-    const project = dice.pick(PROJECTS);
+    const project = this.#project(machine, dice);
     const name = `manual-${project}`;
     const { content } = sessionColumns(machine.worker);
     const here = machine.worker.prepare(`SELECT 1 FROM sdk_sessions WHERE ${content} = ?`).get(name);
@@ -201,15 +227,16 @@ export class Workload {
     ] as const);
     if (!machine.has(kind, column)) return;
     // A session made up for rows that had none is each machine's own: what is done to it never travels.
-    const ids = this.#ids(machine, kind, `project <> '${EXCLUDED}'`).filter(
-      (id) => kind !== 'session' || !this.#model.isStub(findRow(machine.worker, kind, id).identity),
-    );
+    const ids = this.#ids(machine, kind).filter((id) => {
+      const { identity } = findRow(machine.worker, kind, id);
+      return !this.#model.isExcluded(identity) && (kind !== 'session' || !this.#model.isStub(identity));
+    });
     if (ids.length === 0) return;
     const value =
       column === 'concepts'
         ? JSON.stringify([this.#token()])
         : column === 'project'
-          ? dice.pick(PROJECTS)
+          ? this.#project(machine, dice)
           : dice.chance(0.2)
             ? null
             : this.#token();
@@ -229,7 +256,8 @@ export class Workload {
 
   #delete(machine: Machine, dice: Dice): void {
     const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
-    const ids = this.#ids(machine, kind);
+    // With none of its rows left, a session would be its own project's.
+    const ids = this.#ids(machine, kind, kind === 'prompt' ? '1' : `project <> '${ADOPTED}'`);
     if (ids.length === 0) return;
     const id = dice.pick(ids);
     const found = findRow(machine.worker, kind, id);
@@ -254,11 +282,11 @@ export class Workload {
   }
 
   /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
-  #deleted(machine: Machine, identity: string, counts = true): void {
+  #deleted(machine: Machine, identity: string, counts = true, isCleanUp = false): void {
     const isKnown =
       counts && !machine.knowsNothing && !machine.pending.has(identity) && !machine.unnamed.has(identity);
     machine.pending.delete(identity);
-    this.#model.deleted(identity, isKnown);
+    this.#model.deleted(identity, isKnown, isCleanUp);
   }
 
   #insertSession(
@@ -284,7 +312,7 @@ export class Workload {
       worker_port: 37_777,
       custom_title: dice.chance(0.3) ? this.#token() : null,
     };
-    this.#insert(machine, 'session', row, project === EXCLUDED);
+    this.#insert(machine, 'session', row, isStaying(project));
   }
 
   #prompt(machine: Machine, dice: Dice, content: string, project: string, text: 'plain' | 'odd'): void {
@@ -295,14 +323,15 @@ export class Workload {
       .prepare(`SELECT id FROM sdk_sessions WHERE ${columns.content} = ?`)
       .get(content) as { id: number };
     row['session_db_id'] = session.id;
-    this.#insert(machine, 'prompt', row, project === EXCLUDED);
+    this.#insert(machine, 'prompt', row, isStaying(project));
   }
 
   #child(machine: Machine, dice: Dice, memory: string, project: string, text: 'plain' | 'odd'): void {
     const kind = dice.chance(0.3) ? 'summary' : 'observation';
     const row = this.#row(machine, dice, kind, text);
     Object.assign(row, { [sessionColumns(machine.worker).memory]: memory, project });
-    this.#insert(machine, kind, row, project === EXCLUDED);
+    if (project === ADOPTED) row['merged_into_project'] = ADOPTED_INTO;
+    this.#insert(machine, kind, row, isStaying(project));
   }
 
   /** A row without its session, with a text that nobody else has. */
@@ -345,7 +374,7 @@ export class Workload {
     };
   }
 
-  #insert(machine: Machine, kind: RowKind, row: Columns, excluded: boolean, twin = false): number {
+  #insert(machine: Machine, kind: RowKind, row: Columns, stays: boolean, twin = false): number {
     const db = machine.worker;
     const known = columnsOf(db, TABLES[kind]);
     const columns = Object.keys(row).filter((column) => known.has(column));
@@ -357,7 +386,7 @@ export class Workload {
     const { identity } = findRow(db, kind, id);
     const count = twin ? this.#count(machine, kind, identity) : 1;
     machine.pending.set(identity, count);
-    this.#model.wrote(identity, count, excluded ? machine.node : null);
+    this.#model.wrote(identity, count, stays ? machine.node : null);
     return id;
   }
 
@@ -366,11 +395,11 @@ export class Workload {
       .length;
   }
 
-  #excludedPrompt(machine: Machine, row: Columns): boolean {
+  #isStayingPrompt(machine: Machine, row: Columns): boolean {
     const session = row['session_db_id'];
     if (session === undefined || session === null) return false;
     const found = machine.worker.prepare('SELECT project FROM sdk_sessions WHERE id = ?').get(session);
-    return (found as { project: string } | undefined)?.project === EXCLUDED;
+    return isStaying((found as { project: string } | undefined)?.project ?? '');
   }
 
   #memoryOf(machine: Machine, content: string): string | null {
