@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -191,7 +191,17 @@ describe('what the memory engine can do beside syncing', () => {
     const tried = await a.cli('revoke', '--node', 'b', '--since', since, '--dry-run');
     expect(tried.stdout).toMatch(/^\d+ memories and 0 changes would be taken back/);
     expect([a.observations(), b.observations()]).toEqual(before);
-    const done = await a.cli('revoke', '--node', 'b', '--since', since);
+    const unasked = await a.cli('revoke', '--node', 'b', '--since', since);
+    expect(unasked.code).toBe(2);
+    expect(unasked.stderr).toMatch(/since 20.* which is 20.* UTC, by the clock of b\n/);
+    expect(unasked.stderr).toMatch(
+      /\d+ memories and 0 changes would be taken back\n.*add --yes\. Nothing was changed/,
+    );
+    expect([a.observations(), b.observations()]).toEqual(before);
+    const done = await a.cli('revoke', '--node', 'b', '--since', since, '--yes');
+    expect(done.stderr).toMatch(
+      /since 20.* UTC, by the clock of b\n\d+ memories and 0 changes would be taken back/,
+    );
     const id = /--undo ([0-9a-f]+)/.exec(done.stdout)?.[1] ?? '';
     const left = a.observations();
     expect(left).toBe(count);
@@ -200,6 +210,30 @@ describe('what the memory engine can do beside syncing', () => {
     expect((await a.cli('revoke', '--undo', id)).stdout).toMatch(/given back/);
     await until('b has it again', 60, () => b.observations() === before[1]);
     expect(a.observations()).toBe(before[0]);
+  });
+
+  it.each([
+    'yesterday 5',
+    'last monday 9',
+    '2026-02-30',
+    '2026-02-30 10:00',
+    '2026-11-22',
+    '9999-01-01 00:00',
+  ])('revoke and restore refuse %j for a time, and say how to write one', async (text) => {
+    const count = a.observations();
+    const revoked = await a.cli('revoke', '--node', 'b', '--since', text, '--yes');
+    expect(revoked).toMatchObject({ code: 2, stdout: '' });
+    expect(revoked.stderr).toMatch(/--since: .*(2026-11-22 18:00|calendar|time of day|not come yet)/);
+    const restored = await a.cli('restore', '--at', text, '--in-place', '--yes');
+    expect(restored).toMatchObject({ code: 2, stdout: '' });
+    expect(restored.stderr).toMatch(/--at: /);
+    expect(a.observations()).toBe(count);
+  });
+
+  it('revoke takes epoch milliseconds by HTTP, without a question', async () => {
+    const what = { node: 'b', since: Date.now(), dryRun: false };
+    const answer = await post('/revoke', { what }, 'application/json');
+    expect(JSON.parse(answer.text)).toMatchObject({ id: expect.any(String) as string });
   });
 
   it('snapshot and collect say what they did', async () => {
@@ -219,7 +253,18 @@ describe('what the memory engine can do beside syncing', () => {
     expect(code).toBe(0);
     expect(await a.cli('restore', '--at', 'yesterday-ish', '--out', out)).toMatchObject({ code: 2 });
     expect(await a.cli('restore', '--at', new Date().toISOString(), '--out', out)).toMatchObject({ code: 1 });
-    expect((await a.cli('restore', '--at', new Date().toISOString(), '--in-place')).stderr).toMatch(/open/);
+    const inPlace = ['restore', '--at', new Date().toISOString(), '--in-place'];
+    expect((await a.cli(...inPlace, '--dry-run')).stdout).toMatch(
+      /^\d+ memories would be there: \d+ would come back, \d+ would go\n$/,
+    );
+    const unasked = await a.cli(...inPlace);
+    expect(unasked.stderr).toMatch(/^as of 20.* UTC\n/);
+    expect(unasked).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/would be there.*[^]*add --yes/),
+    });
+    expect((await a.cli(...inPlace, '--yes')).stderr).toMatch(/open/);
+    expect(readdirSync(join(a.home, '.membridge')).filter((name) => name.includes('trial'))).toEqual([]);
   });
 
   it('doctor store races the store and remembers what it promised', async () => {

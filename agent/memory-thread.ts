@@ -1,6 +1,7 @@
 // Entry of the memory thread: everything that waits for SQLite, so that heartbeats and HTTP never do.
 import { parentPort, workerData } from 'node:worker_threads';
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
@@ -89,7 +90,12 @@ async function pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<
 }
 
 async function callEngine(name: string, input: unknown, call: SyncCall): Promise<unknown> {
-  return await engineCall(name).run({ engine, spaces, guarded, configEnv: options.configEnv, call }, input);
+  const { databasePath, configEnv } = options;
+  const dataDir = dirname(options.ledgerPath);
+  return await engineCall(name).run(
+    { engine, databasePath, dataDir, spaces, guarded, configEnv, call },
+    input,
+  );
 }
 
 /** What the primary of a space does for it. The mirror goes where the original's scripts look: config.env's store, if there is one. */

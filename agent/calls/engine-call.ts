@@ -6,6 +6,10 @@ import type { MemoryEngine, SyncCall } from '../../memory/engine.ts';
 /** What a call works with in the memory thread. */
 export interface EngineContext {
   readonly engine: MemoryEngine;
+  /** claude-mem's database. */
+  readonly databasePath: string;
+  /** Where the agent keeps its own files. */
+  readonly dataDir: string;
   /** The spaces of this node. */
   readonly spaces: readonly SpaceConfig[];
   /** What the last push said when deletions kept it from sending (memory_guarded); null when it did not. */
@@ -38,12 +42,27 @@ export interface EngineCall<I extends z.ZodType = z.ZodType, O extends z.ZodType
   readonly output: O;
   /** Whether this input changes anything; a dry run then only says so. */
   changes(input: z.output<I>): boolean;
+  /**
+   * For inputs that a person confirms at the command line first: what was understood of what was typed, the input of a trial
+   * that only counts, and the question. Null for inputs that need no confirmation. Not asked of HTTP's callers.
+   */
+  confirm?(input: z.input<I>): Confirmation<z.input<I>> | null;
   /** The input from what was typed; checked against `input` by the agent. @throws UsageError */
   read(typed: Words): z.input<I>;
   /** Runs in the memory thread. @throws MembridgeError memory_*, ledger_failed, store_* */
   run(context: EngineContext, input: z.output<I>): Promise<z.output<O>>;
   /** What came of it, for people, a line each. */
   say(output: z.output<O>): string[];
+}
+
+/** What is shown before a call of the command line changes anything, and what is asked. */
+export interface Confirmation<I> {
+  /** What was understood, a line each. */
+  readonly understood: readonly string[];
+  /** An input that changes nothing and whose output says how much would change. */
+  readonly trial: I;
+  /** Ends with a question mark. */
+  readonly question: string;
 }
 
 /** Words that a command does not understand; shown with how it is used. */
