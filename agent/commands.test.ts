@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -265,6 +265,63 @@ describe('what the memory engine can do beside syncing', () => {
     });
     expect((await a.cli(...inPlace, '--yes')).stderr).toMatch(/open/);
     expect(readdirSync(join(a.home, '.membridge')).filter((name) => name.includes('trial'))).toEqual([]);
+  });
+
+  it('doctor says which database it is and why, and that its place is safe', async () => {
+    const { stdout, code } = await a.cli('doctor');
+    expect(code).toBe(0);
+    const path = join(a.home, '.claude-mem', 'claude-mem.db');
+    expect(stdout).toContain(`ok      database: ${path}, because no setting names another folder`);
+    expect(stdout).toContain('ok      place: ');
+    expect(stdout).toContain('ok      full-text search: its indexes fit the rows');
+    expect(stdout).toContain('ok      foreign keys: every row has its session');
+    expect(stdout).not.toContain('vector search');
+    expect((await a.cli('doctor', '--fix')).stdout).toContain('Nothing is to be mended.');
+  });
+
+  it('doctor --fix mends a damaged full-text index after a question, and memories go on both ways', async () => {
+    b.db.unsafeMode(true);
+    b.db.exec('DELETE FROM observations_fts_data WHERE id = 10; DROP TABLE session_summaries_fts_docsize');
+    b.db.unsafeMode(false);
+    const before = b.observations();
+    const found = await b.cli('doctor');
+    expect(found.code).toBe(1);
+    expect(found.stdout).toMatch(
+      /FAILED {2}full-text search: observations_fts is damaged: its record 10 is gone.*doctor --fix/,
+    );
+    expect(found.stdout).toMatch(
+      /session_summaries_fts is damaged: its table session_summaries_fts_docsize is gone/,
+    );
+    const unasked = await b.cli('doctor', '--fix');
+    expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('add --yes') as string });
+    expect((await b.cli('doctor')).code).toBe(1);
+    const fixed = await b.cli('doctor', '--fix', '--yes');
+    expect(fixed.stdout).toMatch(/observations_fts was made again from the rows of observations in [\d.]+ s/);
+    expect(fixed.stdout).toMatch(/session_summaries_fts was made again/);
+    expect(fixed.code).toBe(0);
+    expect(b.observations()).toBe(before);
+    b.remember('After the mend');
+    const there = a.db.prepare(`SELECT count(*) FROM observations WHERE title = 'After the mend'`).pluck();
+    await until('a has it', 60, () => there.get() === 1);
+  });
+
+  it('doctor notes rows without a session, names a moved or damaged setting, and a synced folder', async () => {
+    const settings = join(dry.home, '.claude-mem', 'settings.json');
+    const kept = readFileSync(settings);
+    dry.db.pragma('foreign_keys = OFF');
+    dry.db.exec(`UPDATE observations SET memory_session_id = 'nowhere' WHERE id = 1`);
+    mkdirSync(join(dry.home, '.claude-mem', '.stfolder'));
+    writeFileSync(settings, '{"CLAUDE_MEM_DATA_DIR": "~/moved"}');
+    const moved = await dry.cli('doctor');
+    expect(moved.code).toBe(1);
+    expect(moved.stdout).toMatch(/note {4}foreign keys: 1 rows of observations have no session here/);
+    expect(moved.stdout).toMatch(
+      /FAILED {2}database: .*settings\.json names its folder: .*moved\/claude-mem\.db\. Restart/,
+    );
+    expect(moved.stdout).toMatch(/FAILED {2}place: .* lies in a Syncthing folder, .*CLAUDE_MEM_DATA_DIR/);
+    writeFileSync(settings, '{"CLAUDE_MEM_DATA_DIR": "~/mov');
+    expect((await dry.cli('doctor')).stdout).toMatch(/FAILED {2}database: .*settings\.json cannot be used/);
+    writeFileSync(settings, kept);
   });
 
   it('doctor store races the store and remembers what it promised', async () => {

@@ -31,6 +31,8 @@ export interface Words {
  */
 export interface EngineCall<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
   readonly name: string;
+  /** Part of another command, and no command itself. */
+  readonly isInternal?: boolean;
   /** What follows the name on the command line, such as `[--deep]`. */
   readonly usage: string;
   /** What it does, in less than a line. */
