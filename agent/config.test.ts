@@ -37,8 +37,8 @@ describe("the database by claude-mem's settings file", () => {
   });
 
   it('reads a tilde as the home folder', () => {
-    writeFileSync(settingsPath, JSON.stringify({ CLAUDE_MEM_DATA_DIR: '~/elsewhere/' }));
-    expect(databaseBy().path).toBe(join(home, 'elsewhere', 'claude-mem.db'));
+    writeFileSync(settingsPath, JSON.stringify({ CLAUDE_MEM_DATA_DIR: '~/chosen/' }));
+    expect(databaseBy().path).toBe(join(home, 'chosen', 'claude-mem.db'));
   });
 
   it.each(['{}', '{"CLAUDE_MEM_DATA_DIR":""}', '{"env":{}}', '{"CLAUDE_MEM_DATA_DIR":null}'])(

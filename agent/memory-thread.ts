@@ -11,6 +11,7 @@ import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import { engineCall } from './calls/index.ts';
+import { sweepTrials } from './calls/restore.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
 import { RollingAudit } from './rolling-audit.ts';
 
@@ -23,6 +24,7 @@ const LOOK_AFTER_ERROR_MS = 2_000;
 const port = parentPort;
 if (port === null) throw new Error('agent/memory-thread.ts runs as a worker thread only');
 const options = workerData as ThreadOptions;
+sweepTrials(dirname(options.ledgerPath));
 let engine = openEngine(options.sealingKeys);
 let audit = new RollingAudit(engine, options.databasePath);
 /** Settles when the engine may be used: it is made anew when the node's keys change. */

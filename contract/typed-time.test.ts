@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TypedTimeError, describeTime, parsePastTime, parseTypedTime } from './typed-time.ts';
@@ -149,5 +151,26 @@ describe('parsePastTime', () => {
       '2026-11-22 18:01:00 +01:00 (Europe/Berlin), which is 2026-11-22 17:01:00 UTC has not come yet',
     );
     expect(parsePastTime('2026-11-22 18:00', BERLIN)).toBe(NOW);
+  });
+});
+
+describe('machineZone', () => {
+  it.each([
+    ['Europe/Berlin', '2026-11-22 18:00:00 +01:00 (Europe/Berlin)'],
+    [':Europe/Berlin', '2026-11-22 18:00:00 +01:00 (Europe/Berlin)'],
+    ['/usr/share/zoneinfo/UTC', '2026-11-22 17:00:00 +00:00 ('],
+    ['No/Such', '2026-11-22 17:00:00 +00:00 ('],
+    ['', '2026-11-22 17:00:00 +00:00 ('],
+  ])('reads and shows times where TZ is %j', (zone, shown) => {
+    const path = join(import.meta.dirname, 'typed-time.ts');
+    const script = `import { describeTime, machineZone, parseTypedTime } from '${path}';
+      const zone = machineZone();
+      const text = describeTime(${NOW}, zone);
+      if (parseTypedTime(text.slice(0, 19), { zone, now: 0 }) !== ${NOW}) throw new Error('another time');
+      process.stdout.write(text);`;
+    const options = { env: { ...process.env, TZ: zone }, encoding: 'utf8' } as const;
+    const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], options);
+    expect(said.startsWith(shown), said).toBe(true);
+    expect(said).toContain('which is 2026-11-22 17:00:00 UTC');
   });
 });

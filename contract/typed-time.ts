@@ -3,8 +3,8 @@ export class TypedTimeError extends Error {}
 
 /** Where and when a time was typed. */
 export interface TypedAt {
-  /** An IANA time zone, such as "Europe/Berlin", for times without an offset. */
-  readonly zone: string;
+  /** An IANA time zone, such as "Europe/Berlin", for times without an offset; null for this process's own, which may have no name. */
+  readonly zone: string | null;
   /** Epoch ms: "2h ago" counts from here. */
   readonly now: number;
 }
@@ -61,14 +61,20 @@ export function parsePastTime(text: string, at: TypedAt): number {
 }
 
 /** A moment as both clocks show it: "2026-11-22 18:00:00 +01:00 (Europe/Berlin), which is 2026-11-22 17:00:00 UTC". */
-export function describeTime(time: number, zone: string): string {
+export function describeTime(time: number, zone: string | null): string {
   const offset = offsetAt(time, zone);
   const local = wallText(time + offset);
-  return `${local} ${offsetText(offset)} (${zone}), which is ${wallText(time)} UTC`;
+  return `${local} ${offsetText(offset)} (${zoneName(zone)}), which is ${wallText(time)} UTC`;
 }
 
-/** The time zone of this machine. */
-export const machineZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** The time zone of this machine; null where it has no name, as by TZ=/usr/share/zoneinfo/Europe/Berlin. */
+export function machineZone(): string | null {
+  // The types do not say that it may be missing.
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone as string | undefined;
+  return zone === undefined || zone === 'Etc/Unknown' ? null : zone;
+}
+
+const zoneName = (zone: string | null): string => zone ?? 'the time zone of this machine';
 
 /** The fields as if they were of UTC, in ms. @throws TypedTimeError when no calendar or clock has them */
 function wallTime(match: RegExpExecArray, text: string): number {
@@ -99,7 +105,7 @@ function offsetMs(offset: string, text: string): number {
 }
 
 /** The one moment at which the clocks of a zone show the fields. @throws TypedTimeError when there is none, or two */
-function fromZone(wall: number, zone: string, typed: string): number {
+function fromZone(wall: number, zone: string | null, typed: string): number {
   // A zone changes its offset at most once within two days, so these are all that can hold at that moment.
   const offsets = new Set([
     offsetAt(wall - DAY_MS, zone),
@@ -112,26 +118,26 @@ function fromZone(wall: number, zone: string, typed: string): number {
   const [only, other] = times;
   if (only === undefined) {
     throw new TypedTimeError(
-      `"${typed}" does not exist in ${zone}: the clocks were set forward over it. Name another time, or add an offset such as "${typed} +00:00".`,
+      `"${typed}" does not exist in ${zoneName(zone)}: the clocks were set forward over it. Name another time, or add an offset such as "${typed} +00:00".`,
     );
   }
   if (other !== undefined) {
     const choices = times.sort((a, b) => a - b).map((time) => `"${typed} ${offsetText(wall - time)}"`);
     throw new TypedTimeError(
-      `"${typed}" comes twice in ${zone}, because the clocks were set back. Write ${choices.join(' or ')}.`,
+      `"${typed}" comes twice in ${zoneName(zone)}, because the clocks were set back. Write ${choices.join(' or ')}.`,
     );
   }
   return only;
 }
 
-const formats = new Map<string, Intl.DateTimeFormat>();
+const formats = new Map<string | null, Intl.DateTimeFormat>();
 
 /** How far the clocks of a zone are ahead of UTC at a moment, in ms. */
-function offsetAt(time: number, zone: string): number {
+function offsetAt(time: number, zone: string | null): number {
   let format = formats.get(zone);
   if (format === undefined) {
     format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
+      ...(zone === null ? {} : { timeZone: zone }),
       calendar: 'gregory',
       numberingSystem: 'latn',
       hourCycle: 'h23',

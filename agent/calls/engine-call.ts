@@ -45,8 +45,8 @@ export interface EngineCall<I extends z.ZodType = z.ZodType, O extends z.ZodType
   /** Whether this input changes anything; a dry run then only says so. */
   changes(input: z.output<I>): boolean;
   /**
-   * For inputs that a person confirms at the command line first: what was understood of what was typed, the input of a trial
-   * that only counts, and the question. Null for inputs that need no confirmation. Not asked of HTTP's callers.
+   * What the command line shows before the call, and asks where the call changes much. Null where nothing typed needs
+   * explaining. Not for HTTP's callers.
    */
   confirm?(input: z.input<I>): Confirmation<z.input<I>> | null;
   /** The input from what was typed; checked against `input` by the agent. @throws UsageError */
@@ -61,10 +61,13 @@ export interface EngineCall<I extends z.ZodType = z.ZodType, O extends z.ZodType
 export interface Confirmation<I> {
   /** What was understood, a line each. */
   readonly understood: readonly string[];
-  /** An input that changes nothing and whose output says how much would change. */
-  readonly trial: I;
-  /** Ends with a question mark. */
-  readonly question: string;
+  /** For inputs that a person confirms; null for those that change nothing. */
+  readonly asks: {
+    /** An input that changes nothing and whose output says how much would change. */
+    readonly trial: I;
+    /** Ends with a question mark. */
+    readonly question: string;
+  } | null;
 }
 
 /** Words that a command does not understand; shown with how it is used. */

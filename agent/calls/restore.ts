@@ -1,10 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { EpochMs } from '../../contract/primitives.ts';
 import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';
+
+/** Begins the name of the folder in which a trial builds a database. */
+const TRIAL = 'restore-trial-';
+
+/** Removes what trials of an agent that was killed have left: copies of memories. For the agent's start. */
+export function sweepTrials(dataDir: string): void {
+  for (const name of readdirSync(dataDir)) {
+    if (name.startsWith(TRIAL)) rmSync(join(dataDir, name), { recursive: true, force: true });
+  }
+}
 
 /** Builds the database as a space stood at a time. */
 export const restore = defineEngineCall({
@@ -59,18 +69,17 @@ ${TIME_HELP}`,
       dryRun: dryRun === true,
     };
   },
-  confirm: (input) =>
-    input.out === null && input.dryRun !== true
-      ? {
-          understood: [`as of ${sayMoment(input.at)}`],
-          trial: { ...input, dryRun: true },
-          question: "Put it in the place of claude-mem's database?",
-        }
-      : null,
+  confirm: (input) => ({
+    understood: [`as of ${sayMoment(input.at)}`],
+    asks:
+      input.out === null && input.dryRun !== true
+        ? { trial: { ...input, dryRun: true }, question: "Put it in the place of claude-mem's database?" }
+        : null,
+  }),
   run: async ({ engine, spaces, dataDir, call }, { at, out, project, dryRun }) => {
     const config = spaceOf(spaces, project);
     if (dryRun) {
-      const folder = mkdtempSync(join(dataDir, 'restore-trial-'));
+      const folder = mkdtempSync(join(dataDir, TRIAL));
       try {
         const built = { path: join(folder, 'claude-mem.db') };
         return { ...(await engine.restoreTo({ config, at, out: built }, call)), dryRun };

@@ -51,11 +51,15 @@ ${TIME_HELP}`,
     return { project, what: { node, since: readMoment('--since', since), dryRun: dryRun === true } };
   },
   confirm: ({ project, what }) =>
-    'node' in what && !what.dryRun
+    'node' in what
       ? {
           understood: [`since ${sayMoment(what.since)}, by the clock of ${what.node}`],
-          trial: { project, what: { ...what, dryRun: true } },
-          question: 'Take them back, on every node?',
+          asks: what.dryRun
+            ? null
+            : {
+                trial: { project, what: { ...what, dryRun: true } },
+                question: 'Take them back, on every node?',
+              },
         }
       : null,
   run: async ({ engine, spaces, call }, { project, what }) => {

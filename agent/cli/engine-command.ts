@@ -18,9 +18,9 @@ export function engineCommand(engineCall: EngineCall): Command {
     ...(options === undefined ? {} : { options }),
     run: async (typed, json) => {
       const input = engineCall.read(typed);
-      const asks = engineCall.confirm?.(input) ?? null;
+      const { understood = [], asks = null } = engineCall.confirm?.(input) ?? {};
+      for (const line of understood) printAside(line);
       if (asks !== null) {
-        for (const line of asks.understood) printAside(line);
         const trial = await callLong(`/${name}`, asks.trial, printAside);
         for (const line of engineCall.say(engineCall.output.parse(trial))) printAside(line);
         if (typed.options['yes'] !== true && !(await confirm(name, asks.question))) return 1;

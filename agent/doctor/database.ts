@@ -21,19 +21,32 @@ export function examineDatabase({ databasePath, database }: AgentConfig): Check 
   return { name, ok: true, detail: path };
 }
 
-/** Says whether the database lies where a file of SQLite is safe. */
-export function examinePlace({ databasePath }: AgentConfig): Check {
+/** Says whether the database and the ledger lie where a file of SQLite is safe. */
+export function examinePlace({ databasePath, dataDir }: AgentConfig): Check {
+  const found: string[] = [];
   const places = findBadPlaces(databasePath);
   const copies = findConflictCopies(databasePath);
+  for (const { what, where } of places) found.push(`${databasePath} lies in ${what}, ${where}.`);
+  if (copies.length > 0) found.push(`Beside it are copies of two machines' changes: ${copies.join(', ')}.`);
+  const ledger = join(dataDir, 'ledger.db');
+  const ledgerPlaces = findBadPlaces(ledger);
+  for (const { what, where } of ledgerPlaces) found.push(`The agent's ${ledger} lies in ${what}, ${where}.`);
   const name = 'place';
-  if (places.length === 0 && copies.length === 0) {
+  if (found.length === 0) {
     return { name, ok: true, detail: `${dirname(databasePath)} is a folder of this machine alone` };
   }
-  const found = places.map(({ what, where }) => `${databasePath} lies in ${what}, ${where}.`);
-  if (copies.length > 0) found.push(`Beside it are copies of two machines' changes: ${copies.join(', ')}.`);
-  const why = 'A program that copies the file while SQLite writes it damages it or loses memories.';
-  const what = `End Claude Code, stop claude-mem's worker, move the folder to a local disk outside of it, set CLAUDE_MEM_DATA_DIR to the new place in ~/.claude-mem/settings.json, and restart the agent: Membridge keeps machines in step without it.`;
-  return { name, ok: false, detail: `${found.join(' ')} ${why} ${what}` };
+  found.push('A program that copies the file while SQLite writes it damages it or loses memories.');
+  if (places.length + copies.length > 0) {
+    found.push(
+      "End Claude Code, stop claude-mem's worker, move the folder to a local disk outside of it, set CLAUDE_MEM_DATA_DIR to the new place in ~/.claude-mem/settings.json, and restart the agent: Membridge keeps machines in step without it.",
+    );
+  }
+  if (ledgerPlaces.length > 0) {
+    found.push(
+      `Stop the agent, move ${dataDir} to a local disk, set MEMBRIDGE_AGENT_DATA_DIR to it, and start the agent.`,
+    );
+  }
+  return { name, ok: false, detail: found.join(' ') };
 }
 
 /** What is wrong with the settings as they are now. */

@@ -169,7 +169,7 @@ describe('mendFullText', () => {
        SELECT content_session_id, 1, ?, '2026-01-05', ?, id FROM sdk_sessions LIMIT 1`,
     );
     db.transaction(() => {
-      for (let n = 0; n < 120; n += 1) add.run(words, JANUARY + n);
+      for (let n = 0; n < 12; n += 1) add.run(words, JANUARY + n);
     })();
     db.close();
     const [problem] = problems();

@@ -21,7 +21,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const SETTING = { CLAUDE_MEM_DATA_DIR: '~/elsewhere' };
+const SETTING = { CLAUDE_MEM_DATA_DIR: '~/chosen' };
 
 it.each([
   ['flat keys', JSON.stringify({ ...SETTING, CLAUDE_MEM_CHROMA_ENABLED: 'false' })],
@@ -33,7 +33,7 @@ it.each([
   writeFileSync(join(home, '.claude-mem', 'settings.json'), text);
   worker = await startWorker(folder, { CLAUDE_MEM_DATA_DIR: undefined });
   const { path } = findLiveDatabase({ env: {}, home });
-  const places = ['elsewhere', '.claude-mem'].map((name) => join(home, name, 'claude-mem.db'));
+  const places = ['chosen', '.claude-mem'].map((name) => join(home, name, 'claude-mem.db'));
   expect(places.filter((place) => existsSync(place))).toEqual([path]);
 });
 
@@ -44,6 +44,6 @@ it.each(['~/of-the-environment', '~'])(
     worker = await startWorker(folder, { CLAUDE_MEM_DATA_DIR: value });
     const { path } = findLiveDatabase({ env: { CLAUDE_MEM_DATA_DIR: value }, home });
     expect(readFileSync(path).subarray(0, 15).toString()).toBe('SQLite format 3');
-    expect(existsSync(join(home, 'elsewhere', 'claude-mem.db'))).toBe(false);
+    expect(existsSync(join(home, 'chosen', 'claude-mem.db'))).toBe(false);
   },
 );
