@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -191,7 +191,17 @@ describe('what the memory engine can do beside syncing', () => {
     const tried = await a.cli('revoke', '--node', 'b', '--since', since, '--dry-run');
     expect(tried.stdout).toMatch(/^\d+ memories and 0 changes would be taken back/);
     expect([a.observations(), b.observations()]).toEqual(before);
-    const done = await a.cli('revoke', '--node', 'b', '--since', since);
+    const unasked = await a.cli('revoke', '--node', 'b', '--since', since);
+    expect(unasked.code).toBe(2);
+    expect(unasked.stderr).toMatch(/since 20.* which is 20.* UTC, by the clock of b\n/);
+    expect(unasked.stderr).toMatch(
+      /\d+ memories and 0 changes would be taken back\n.*add --yes\. Nothing was changed/,
+    );
+    expect([a.observations(), b.observations()]).toEqual(before);
+    const done = await a.cli('revoke', '--node', 'b', '--since', since, '--yes');
+    expect(done.stderr).toMatch(
+      /since 20.* UTC, by the clock of b\n\d+ memories and 0 changes would be taken back/,
+    );
     const id = /--undo ([0-9a-f]+)/.exec(done.stdout)?.[1] ?? '';
     const left = a.observations();
     expect(left).toBe(count);
@@ -200,6 +210,26 @@ describe('what the memory engine can do beside syncing', () => {
     expect((await a.cli('revoke', '--undo', id)).stdout).toMatch(/given back/);
     await until('b has it again', 60, () => b.observations() === before[1]);
     expect(a.observations()).toBe(before[0]);
+  });
+
+  it.each(['yesterday 5', '2026-02-30 10:00'])(
+    'revoke and restore refuse %j for a time, and say how to write one',
+    async (text) => {
+      const count = a.observations();
+      const revoked = await a.cli('revoke', '--node', 'b', '--since', text, '--yes');
+      expect(revoked).toMatchObject({ code: 2, stdout: '' });
+      expect(revoked.stderr).toMatch(/--since: .*(2026-11-22 18:00|calendar|time of day|not come yet)/);
+      const restored = await a.cli('restore', '--at', text, '--in-place', '--yes');
+      expect(restored).toMatchObject({ code: 2, stdout: '' });
+      expect(restored.stderr).toMatch(/--at: /);
+      expect(a.observations()).toBe(count);
+    },
+  );
+
+  it('revoke takes epoch milliseconds by HTTP, without a question', async () => {
+    const what = { node: 'b', since: Date.now(), dryRun: false };
+    const answer = await post('/revoke', { what }, 'application/json');
+    expect(JSON.parse(answer.text)).toMatchObject({ id: expect.any(String) as string });
   });
 
   it('snapshot and collect say what they did', async () => {
@@ -214,12 +244,81 @@ describe('what the memory engine can do beside syncing', () => {
 
   it('restore builds a file and leaves the database alone', async () => {
     const out = join(folder, 'as-it-was.db');
-    const { stdout, code } = await a.cli('restore', '--at', new Date().toISOString(), '--out', out);
+    const { stdout, stderr, code } = await a.cli('restore', '--at', new Date().toISOString(), '--out', out);
     expect(stdout).toMatch(/as-it-was\.db: \d+ memories/);
+    expect(stderr).toMatch(/^as of 20.*, which is 20.* UTC\n/);
     expect(code).toBe(0);
     expect(await a.cli('restore', '--at', 'yesterday-ish', '--out', out)).toMatchObject({ code: 2 });
     expect(await a.cli('restore', '--at', new Date().toISOString(), '--out', out)).toMatchObject({ code: 1 });
-    expect((await a.cli('restore', '--at', new Date().toISOString(), '--in-place')).stderr).toMatch(/open/);
+    const inPlace = ['restore', '--at', new Date().toISOString(), '--in-place'];
+    expect((await a.cli(...inPlace, '--dry-run')).stdout).toMatch(
+      /^\d+ memories would be there: \d+ would come back, \d+ would go\n$/,
+    );
+    const unasked = await a.cli(...inPlace);
+    expect(unasked.stderr).toMatch(/^as of 20.* UTC\n/);
+    expect(unasked).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/would be there.*[^]*add --yes/),
+    });
+    expect((await a.cli(...inPlace, '--yes')).stderr).toMatch(/open/);
+    expect(readdirSync(join(a.home, '.membridge')).filter((name) => name.includes('trial'))).toEqual([]);
+  });
+
+  it('doctor says which database it is and why, and that its place is safe', async () => {
+    const { stdout, code } = await a.cli('doctor');
+    expect(code).toBe(0);
+    const path = join(a.home, '.claude-mem', 'claude-mem.db');
+    expect(stdout).toContain(`ok      database: ${path}, because no setting names another folder`);
+    expect(stdout).toContain('ok      place: ');
+    expect(stdout).toContain('ok      full-text search: its indexes fit the rows');
+    expect(stdout).toContain('ok      foreign keys: every row has its session');
+    expect(stdout).not.toContain('vector search');
+    expect((await a.cli('doctor', '--fix')).stdout).toContain('Nothing is to be mended.');
+  });
+
+  it('doctor --fix mends a damaged full-text index after a question, and memories travel again', async () => {
+    b.db.unsafeMode(true);
+    b.db.exec('DELETE FROM observations_fts_data WHERE id = 10; DROP TABLE session_summaries_fts_docsize');
+    b.db.unsafeMode(false);
+    const before = b.observations();
+    const found = await b.cli('doctor');
+    expect(found.code).toBe(1);
+    expect(found.stdout).toMatch(
+      /FAILED {2}full-text search: observations_fts is damaged: its record 10 is gone.*doctor --fix/,
+    );
+    expect(found.stdout).toMatch(
+      /session_summaries_fts is damaged: its table session_summaries_fts_docsize is gone/,
+    );
+    const unasked = await b.cli('doctor', '--fix');
+    expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('add --yes') as string });
+    expect((await b.cli('doctor')).code).toBe(1);
+    const fixed = await b.cli('doctor', '--fix', '--yes');
+    expect(fixed.stdout).toMatch(/observations_fts was made again from the rows of observations in [\d.]+ s/);
+    expect(fixed.stdout).toMatch(/session_summaries_fts was made again/);
+    expect(fixed.code).toBe(0);
+    expect(b.observations()).toBe(before);
+    b.remember('After the mend');
+    const there = a.db.prepare(`SELECT count(*) FROM observations WHERE title = 'After the mend'`).pluck();
+    await until('a has it', 60, () => there.get() === 1);
+  });
+
+  it('doctor notes rows without a session, names a moved or damaged setting, and a synced folder', async () => {
+    const settings = join(dry.home, '.claude-mem', 'settings.json');
+    const kept = readFileSync(settings);
+    dry.db.pragma('foreign_keys = OFF');
+    dry.db.exec(`UPDATE observations SET memory_session_id = 'nowhere' WHERE id = 1`);
+    mkdirSync(join(dry.home, '.claude-mem', '.stfolder'));
+    writeFileSync(settings, '{"CLAUDE_MEM_DATA_DIR": "~/moved"}');
+    const moved = await dry.cli('doctor');
+    expect(moved.code).toBe(1);
+    expect(moved.stdout).toMatch(/note {4}foreign keys: 1 rows of observations have no session here/);
+    expect(moved.stdout).toMatch(
+      /FAILED {2}database: .*settings\.json names its folder: .*moved\/claude-mem\.db\. Restart/,
+    );
+    expect(moved.stdout).toMatch(/FAILED {2}place: .* lies in a Syncthing folder, .*CLAUDE_MEM_DATA_DIR/);
+    writeFileSync(settings, '{"CLAUDE_MEM_DATA_DIR": "~/mov');
+    expect((await dry.cli('doctor')).stdout).toMatch(/FAILED {2}database: .*settings\.json cannot be used/);
+    writeFileSync(settings, kept);
   });
 
   it('doctor store races the store and remembers what it promised', async () => {

@@ -1,8 +1,10 @@
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { errorMessage } from '../contract/errors.ts';
 import { NodeId } from '../contract/primitives.ts';
 import { Label } from '../contract/tasks.ts';
+import { findLiveDatabase, typedPath, type LiveDatabase } from '../memory/claude-mem/data-folder.ts';
 import { parseRunnerCommand, type RunnerCommand } from '../runner/command.ts';
 
 /** What an agent is told by its environment; parsed once at start. */
@@ -17,6 +19,8 @@ export interface AgentConfig {
   readonly dataDir: string;
   readonly lockDirectory: string;
   readonly databasePath: string;
+  /** Why it is that database, and what is wrong with the settings that say so. */
+  readonly database: LiveDatabase;
   /** Where clones of managed projects go; nothing outside of it is written. */
   readonly reposBase: string;
   readonly dryrun: boolean;
@@ -78,30 +82,38 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
   }
   const settings = parsed.data;
   const home = homedir();
-  const memoryDir = settings.CLAUDE_MEM_DATA_DIR ?? join(home, '.claude-mem');
+  const database = findDatabase(settings, home);
+  const path = (value: string | undefined, otherwise: string): string => typedPath(value, home) ?? otherwise;
   return Object.freeze({
     serverUrl: settings.MEMBRIDGE_SERVER_URL?.replace(/\/$/, '') ?? null,
     enrolToken: settings.MEMBRIDGE_ENROL_TOKEN ?? null,
     nodeId: settings.MEMBRIDGE_NODE_ID ?? (hostname().replaceAll(/[^A-Za-z0-9_.-]/g, '-') || 'node'),
     host: settings.MEMBRIDGE_AGENT_HOST,
     port: settings.MEMBRIDGE_AGENT_PORT,
-    dataDir: settings.MEMBRIDGE_AGENT_DATA_DIR ?? join(home, '.membridge'),
-    lockDirectory: join(settings.XDG_STATE_HOME ?? join(home, '.local', 'state'), 'membridge', 'locks'),
-    databasePath: settings.CLAUDE_MEM_DB ?? join(memoryDir, 'claude-mem.db'),
-    reposBase: resolve(belowHome(settings.MEMBRIDGE_REPOS_BASE ?? '~/projects', home)),
+    dataDir: path(settings.MEMBRIDGE_AGENT_DATA_DIR, join(home, '.membridge')),
+    lockDirectory: join(path(settings.XDG_STATE_HOME, join(home, '.local', 'state')), 'membridge', 'locks'),
+    databasePath: database.path,
+    database,
+    reposBase: resolve(path(settings.MEMBRIDGE_REPOS_BASE, join(home, 'projects'))),
     dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
     runner: parseRunnerCommand(settings.MEMBRIDGE_RUNNER),
     maxConcurrency: settings.MEMBRIDGE_MAX_CONCURRENCY,
     labels: settings.MEMBRIDGE_LABELS ?? [],
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
-    configEnv: settings.MEMBRIDGE_CONFIG_ENV ?? join(home, '.claude-mem-minio', 'config.env'),
-    hooksBin: settings.MEMBRIDGE_HOOKS_BIN ?? join(home, '.claude-mem-minio', 'bin'),
+    configEnv: path(settings.MEMBRIDGE_CONFIG_ENV, join(home, '.claude-mem-minio', 'config.env')),
+    hooksBin: path(settings.MEMBRIDGE_HOOKS_BIN, join(home, '.claude-mem-minio', 'bin')),
     logLevel: settings.LOG_LEVEL,
   });
 }
 
-/** In a unit's file no shell has read the `~`. */
-function belowHome(path: string, home: string): string {
-  return path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path;
+function findDatabase(settings: z.output<typeof Environment>, home: string): LiveDatabase {
+  const { CLAUDE_MEM_DB, CLAUDE_MEM_DATA_DIR } = settings;
+  try {
+    return findLiveDatabase({ env: { CLAUDE_MEM_DB, CLAUDE_MEM_DATA_DIR }, home });
+  } catch (error) {
+    throw new Error(`The agent cannot start; correct this setting:\n  ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
 }

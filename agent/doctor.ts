@@ -6,19 +6,18 @@ import { probeConditionalWrites, type ConditionFinding } from '../storage/probe-
 import type { Agent } from './agent.ts';
 import { readStoreReport, writeStoreReport } from './state.ts';
 import { deletes } from './calls/deletes.ts';
-
-/** One thing that was looked at. */
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-}
+import { inspectDatabase } from './calls/doctor.ts';
+import type { Check } from './doctor/check.ts';
+import { examineDatabase, examinePlace } from './doctor/database.ts';
 
 /** A clock further off than this is worth a warning (5 minutes, in milliseconds). */
 const MAX_CLOCK_OFF_MS = 5 * 60_000;
 
 /** How long the memory thread may take to tell of held deletions, in milliseconds: a sync may be running. */
 const DELETIONS_MS = 5_000;
+
+/** How long the memory thread may take to look at the inside of the database, in milliseconds. */
+const INSIDE_MS = 60_000;
 
 /** Less free space than this next to the ledger is worth a warning, in bytes. */
 const MIN_FREE_BYTES = 500_000_000;
@@ -33,6 +32,17 @@ async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail
     return [held.deletes === 0, deletes.say(held).join(' ')];
   } catch (error) {
     return [false, errorMessage(error)];
+  }
+}
+
+/** What is inside claude-mem's database and beside it, as the memory thread sees it. */
+async function examineInside({ memory }: Agent): Promise<Check[]> {
+  const call = { signal: AbortSignal.timeout(INSIDE_MS), progress: () => undefined };
+  try {
+    const answer = inspectDatabase.output.parse(await memory.call(inspectDatabase.name, {}, call));
+    return (answer as { checks: Check[] }).checks;
+  } catch (error) {
+    return [{ name: 'inside claude-mem', ok: false, detail: errorMessage(error) }];
   }
 }
 
@@ -57,6 +67,8 @@ export async function examine(agent: Agent): Promise<Check[]> {
         : `${memory.path}: ${memory.state}`),
   );
 
+  checks.push(examineDatabase(config), examinePlace(config));
+  if (memory.state !== 'missing') checks.push(...(await examineInside(agent)));
   if (memory.state === 'ready') add('deletions', ...(await examineDeletions(agent)));
   if ((memory.heldSegments ?? 0) > 0) {
     const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are kept aside`;
@@ -74,7 +86,11 @@ export async function examine(agent: Agent): Promise<Check[]> {
   );
   if (clockAheadMs !== null) {
     const seconds = (clockAheadMs / 1_000).toFixed(1);
-    add('clock', Math.abs(clockAheadMs) <= MAX_CLOCK_OFF_MS, `${seconds} s ahead of the control plane's`);
+    const isClose = Math.abs(clockAheadMs) <= MAX_CLOCK_OFF_MS;
+    const mend = isClose
+      ? ''
+      : '. Set the clock that is wrong; on Linux, "timedatectl set-ntp true" keeps it right';
+    add('clock', isClose, `${seconds} s ahead of the control plane's${mend}`);
   }
 
   const { address } = state.enrolment.temporal;

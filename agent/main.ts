@@ -13,6 +13,7 @@ const STOP_MS = 15_000;
 async function main(): Promise<void> {
   const config = readAgentConfig(process.env);
   const log = pino({ level: config.logLevel, name: 'agent' });
+  for (const warning of config.database.warnings) log.warn(warning);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const state = await refreshConnection(config, await ensureEnrolled(config), log);
   const { server, url } = await listen(config.host, config.port);
@@ -33,7 +34,15 @@ async function main(): Promise<void> {
   });
   server.on('request', createAgentApp(agent));
   writeRunning(config.dataDir, { pid: process.pid, url });
-  log.info({ node: state.enrolment.node_id, url, database: config.databasePath }, 'agent runs');
+  log.info(
+    {
+      node: state.enrolment.node_id,
+      url,
+      database: config.databasePath,
+      decidedBy: config.database.decidedBy,
+    },
+    'agent runs',
+  );
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {

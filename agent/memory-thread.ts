@@ -1,6 +1,7 @@
 // Entry of the memory thread: everything that waits for SQLite, so that heartbeats and HTTP never do.
 import { parentPort, workerData } from 'node:worker_threads';
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
@@ -10,6 +11,7 @@ import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import { engineCall } from './calls/index.ts';
+import { sweepTrials } from './calls/restore.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
 import { RollingAudit } from './rolling-audit.ts';
 
@@ -22,6 +24,7 @@ const LOOK_AFTER_ERROR_MS = 2_000;
 const port = parentPort;
 if (port === null) throw new Error('agent/memory-thread.ts runs as a worker thread only');
 const options = workerData as ThreadOptions;
+sweepTrials(dirname(options.ledgerPath));
 let engine = openEngine(options.sealingKeys);
 let audit = new RollingAudit(engine, options.databasePath);
 /** Settles when the engine may be used: it is made anew when the node's keys change. */
@@ -89,7 +92,12 @@ async function pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<
 }
 
 async function callEngine(name: string, input: unknown, call: SyncCall): Promise<unknown> {
-  return await engineCall(name).run({ engine, spaces, guarded, configEnv: options.configEnv, call }, input);
+  const { databasePath, configEnv } = options;
+  const dataDir = dirname(options.ledgerPath);
+  return await engineCall(name).run(
+    { engine, databasePath, dataDir, spaces, guarded, configEnv, call },
+    input,
+  );
 }
 
 /** What the primary of a space does for it. The mirror goes where the original's scripts look: config.env's store, if there is one. */

@@ -195,3 +195,21 @@ test('make-env.sh makes random keys once, in a file for its owner alone, and kee
   expect(makeEnv()).toMatch(/nothing changed/);
   expect(readFileSync(file, 'utf8')).toBe(text);
 });
+
+test.each([
+  ['', {}, '$HOME/.claude-mem'],
+  ['\uFEFF{"CLAUDE_MEM_DATA_DIR": "~/memory/"}', {}, '$HOME/memory'],
+  ['{"env":\n{"CLAUDE_MEM_DATA_DIR":"/srv/memory"}}', {}, '/srv/memory'],
+  ['{"CLAUDE_MEM_DATA_DIR":"/srv/memory"}', { CLAUDE_MEM_DATA_DIR: '~/x' }, '$HOME/x'],
+])(
+  'make-env.sh mounts the folder that claude-mem uses: settings %j, environment %j',
+  (text, env, expected) => {
+    const home = join(folder, 'home');
+    mkdirSync(join(home, '.claude-mem'), { recursive: true });
+    if (text !== '') writeFileSync(join(home, '.claude-mem', 'settings.json'), text);
+    const PATH = process.env['PATH'] ?? '';
+    execFileSync(join(folder, 'deploy', 'make-env.sh'), { env: { PATH, HOME: home, ...env } });
+    const made = parseEnv(readFileSync(join(folder, '.env'), 'utf8'));
+    expect(made['CLAUDE_MEM_DIR']).toBe(expected.replace('$HOME', home));
+  },
+);

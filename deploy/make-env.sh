@@ -7,12 +7,28 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 env_file="$root/.env"
 command -v openssl > /dev/null || { echo "make-env: openssl is needed and not on PATH. Install it and run this again." >&2; exit 1; }
 
+# claude-mem's folder, in claude-mem's own order: the environment, its settings file, the default.
+claude_mem_dir() {
+  local settings="$HOME/.claude-mem/settings.json" folder="${CLAUDE_MEM_DATA_DIR:-}"
+  if [ -z "$folder" ] && [ -r "$settings" ]; then
+    folder="$(tr '\n' ' ' < "$settings" | sed -n 's/.*"CLAUDE_MEM_DATA_DIR"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p')"
+  fi
+  case "$folder" in
+    '') folder="$HOME/.claude-mem" ;;
+    '~' | '~/'*) folder="$HOME${folder#\~}" ;;
+    /*) ;;
+    *) echo "make-env: CLAUDE_MEM_DATA_DIR is \"$folder\", which is no absolute path. Write the whole path, or CLAUDE_MEM_DIR into $env_file." >&2; exit 1 ;;
+  esac
+  [ "$folder" = / ] || folder="${folder%/}"
+  printf '%s' "$folder"
+}
+
 value_for() {
   case "$1" in
     MEMBRIDGE_SIGNING_KEY) openssl genpkey -algorithm ed25519 -outform DER | openssl base64 -A ;;
     MINIO_ACCESS_KEY) openssl rand -hex 10 ;;
     POSTGRES_PASSWORD | MINIO_SECRET_KEY | MEMBRIDGE_ADMIN_KEY | RUNTIME_API_KEY) openssl rand -hex 32 ;;
-    CLAUDE_MEM_DIR) printf '%s' "$HOME/.claude-mem" ;;
+    CLAUDE_MEM_DIR) claude_mem_dir ;;
     CLAUDE_MEM_UID) id -u ;;
     CLAUDE_MEM_GID) id -g ;;
     MEMBRIDGE_NODE_ID) uname -n | tr -c 'A-Za-z0-9_.\n-' '-' ;;

@@ -2,6 +2,7 @@ import { audit } from './audit.ts';
 import { blame } from './blame.ts';
 import { collect } from './collect.ts';
 import { deletes } from './deletes.ts';
+import { fixDatabase, inspectDatabase } from './doctor.ts';
 import type { EngineCall } from './engine-call.ts';
 import { legacy } from './legacy.ts';
 import { restore } from './restore.ts';
@@ -18,6 +19,8 @@ export const ENGINE_CALLS: readonly EngineCall[] = [
   snapshot,
   collect,
   legacy,
+  inspectDatabase,
+  fixDatabase,
 ];
 
 /** The call of a name. @throws Error when there is none: the table is the same on both sides */

@@ -2,23 +2,29 @@ import { z } from 'zod';
 import { EpochMs, NodeId } from '../../contract/primitives.ts';
 import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
+import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';
 
 /** Takes back what a node wrote since a time, or undoes that. */
 export const revoke = defineEngineCall({
   name: 'revoke',
-  usage: '(--node N --since TIME [--dry-run] | --undo ID | --list) [--project NAME]',
+  usage: '(--node N --since TIME [--dry-run | --yes] | --undo ID | --list) [--project NAME]',
   summary: 'take back everything that a node wrote since a time, or undo that',
   help: `Memories that the node told of since then are deleted on every node, and what it changed gets the value that it had. What
 is needed to undo it is kept on this node. To keep more of it from coming in, set the node's trust to "ignore" on the page.
+Before anything changes, the command shows the time that it understood and how much it would take back, and asks.
 
-  --since TIME   by the node's own clock, such as "2026-11-22 18:00:00"
+  --since TIME   by the node's own clock
   --dry-run      only count
+  --yes          do not ask (needed where no terminal is)
   --undo ID      give everything back
-  --list         what was revoked on this node`,
+  --list         what was revoked on this node
+
+${TIME_HELP}`,
   options: {
     node: { type: 'string' },
     since: { type: 'string' },
     'dry-run': { type: 'boolean' },
+    yes: { type: 'boolean' },
     undo: { type: 'string' },
     list: { type: 'boolean' },
     project: { type: 'string' },
@@ -42,10 +48,20 @@ is needed to undo it is kept on this node. To keep more of it from coming in, se
     if (typeof node !== 'string' || typeof since !== 'string') {
       throw new UsageError('"revoke" needs --node N and --since TIME, or --undo ID, or --list');
     }
-    const time = Date.parse(since);
-    if (Number.isNaN(time)) throw new UsageError(`"${since}" is no time; write it like 2026-11-22 18:00:00`);
-    return { project, what: { node, since: time, dryRun: dryRun === true } };
+    return { project, what: { node, since: readMoment('--since', since), dryRun: dryRun === true } };
   },
+  confirm: ({ project, what }) =>
+    'node' in what
+      ? {
+          understood: [`since ${sayMoment(what.since)}, by the clock of ${what.node}`],
+          asks: what.dryRun
+            ? null
+            : {
+                trial: { project, what: { ...what, dryRun: true } },
+                question: 'Take them back, on every node?',
+              },
+        }
+      : null,
   run: async ({ engine, spaces, call }, { project, what }) => {
     if ('list' in what) {
       const all = await engine.revocations();

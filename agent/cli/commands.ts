@@ -11,6 +11,6 @@ export const COMMANDS: readonly Command[] = [
   ...syncCommands,
   statusCommand,
   doctorCommand,
-  ...ENGINE_CALLS.map(engineCommand),
+  ...ENGINE_CALLS.filter(({ isInternal }) => isInternal !== true).map(engineCommand),
   keysCommand,
 ];

@@ -1,28 +1,86 @@
 import { z } from 'zod';
-import { noWords } from '../calls/engine-call.ts';
-import { call } from './client.ts';
-import { print, type Command } from './command.ts';
+import { fixDatabase } from '../calls/doctor.ts';
+import { noWords, UsageError } from '../calls/engine-call.ts';
+import { call, callLong } from './client.ts';
+import { print, printAside, type Command } from './command.ts';
+import { confirm } from './confirm.ts';
 
+/** Also what an agent of an older version answers. */
 const Doctor = z.looseObject({
   ok: z.boolean(),
-  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+  checks: z.array(
+    z.looseObject({
+      name: z.string(),
+      ok: z.boolean(),
+      detail: z.string(),
+      warning: z.boolean().optional(),
+      fix: z.object({ id: z.string(), what: z.string() }).optional(),
+    }),
+  ),
 });
+type Doctor = z.infer<typeof Doctor>;
 
-/** `membridge doctor` and `membridge doctor store` */
+const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
+
+/** `membridge doctor`, `membridge doctor --fix` and `membridge doctor store` */
 export const doctorCommand: Command = {
   name: 'doctor',
-  usage: '[store]',
-  summary: 'look at everything the sync stands on',
-  help: `  store   race the object store, and record what it promises of conditional writes (a minute)`,
+  usage: '[--fix [--yes] | store]',
+  summary: 'look at everything the sync stands on, and mend what can be mended safely',
+  help: `  --fix   mend what can be mended safely, after a question: today, full-text indexes of claude-mem's database that are damaged.
+          They are made again from the rows; no row changes
+  --yes   do not ask (needed where no terminal is)
+  store   race the object store, and record what it promises of conditional writes (a minute)`,
+  options: { fix: { type: 'boolean' }, yes: { type: 'boolean' } },
   run: async (typed, json) => {
     const [word, ...rest] = typed.words;
+    const isFix = typed.options['fix'] === true;
     if (word === 'store') noWords('doctor store', { ...typed, words: rest });
     else noWords('doctor', typed);
-    const answer = word === 'store' ? await call('POST', '/doctor/store') : await call('GET', '/doctor');
-    const { ok, checks } = Doctor.parse(answer);
-    if (json) print(JSON.stringify(answer));
-    else
-      for (const check of checks) print(`${check.ok ? 'ok    ' : 'FAILED'}  ${check.name}: ${check.detail}`);
-    return ok ? 0 : 1;
+    if (isFix && word === 'store') throw new UsageError('"doctor store" has nothing to fix');
+    const found = Doctor.parse(
+      word === 'store' ? await call('POST', '/doctor/store') : await call('GET', '/doctor'),
+    );
+    if (!json || isFix) show(found, json ? printAside : print);
+    if (!isFix) {
+      if (json) print(JSON.stringify(found));
+      return found.ok ? 0 : 1;
+    }
+    return await fix(found, { isSure: typed.options['yes'] === true, json });
   },
 };
+
+function show({ checks }: Doctor, say: (line: string) => void): void {
+  for (const { name, ok, warning, detail } of checks) {
+    say(`${ok ? (warning === true ? 'note  ' : 'ok    ') : 'FAILED'}  ${name}: ${detail}`);
+  }
+}
+
+/** Mends what the checks name, and looks again. */
+async function fix(found: Doctor, { isSure, json }: { isSure: boolean; json: boolean }): Promise<number> {
+  const say = json ? printAside : print;
+  const fixes = found.checks.flatMap((check) => (check.fix === undefined ? [] : [check.fix]));
+  if (fixes.length === 0) {
+    say(
+      found.ok
+        ? 'Nothing is to be mended.'
+        : 'Nothing of this can be mended from here; each line says what to do.',
+    );
+    if (json) print(JSON.stringify(found));
+    return found.ok ? 0 : 1;
+  }
+  for (const { what } of fixes) say(`to do: ${what}`);
+  if (!isSure && !(await confirm('doctor --fix', 'Do that now?'))) return 1;
+  const answer = await callLong('/doctor/fix', { fixes: fixes.map(({ id }) => id) }, printAside);
+  const dryRun = DryRun.safeParse(answer);
+  if (dryRun.success) {
+    print(json ? JSON.stringify(answer) : dryRun.data.detail);
+    return 0;
+  }
+  const done = fixDatabase.output.parse(answer) as { ok: boolean; lines: string[] };
+  for (const line of done.lines) say(line);
+  const after = Doctor.parse(await call('GET', '/doctor'));
+  if (json) print(JSON.stringify(after));
+  else show({ ...after, checks: after.checks.filter(({ ok }) => !ok) }, print);
+  return done.ok && after.ok ? 0 : 1;
+}

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { EngineCall } from '../calls/engine-call.ts';
 import { callLong } from './client.ts';
 import { print, printAside, type Command } from './command.ts';
+import { confirm } from './confirm.ts';
 
 /** What an agent with MEMBRIDGE_AGENT_DRYRUN=1 answers instead. */
 const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
@@ -16,7 +17,15 @@ export function engineCommand(engineCall: EngineCall): Command {
     help,
     ...(options === undefined ? {} : { options }),
     run: async (typed, json) => {
-      const answer = await callLong(`/${name}`, engineCall.read(typed), printAside);
+      const input = engineCall.read(typed);
+      const { understood = [], asks = null } = engineCall.confirm?.(input) ?? {};
+      for (const line of understood) printAside(line);
+      if (asks !== null) {
+        const trial = await callLong(`/${name}`, asks.trial, printAside);
+        for (const line of engineCall.say(engineCall.output.parse(trial))) printAside(line);
+        if (typed.options['yes'] !== true && !(await confirm(name, asks.question))) return 1;
+      }
+      const answer = await callLong(`/${name}`, input, printAside);
       const dryRun = DryRun.safeParse(answer);
       if (json) print(JSON.stringify(answer));
       else if (dryRun.success) print(dryRun.data.detail);

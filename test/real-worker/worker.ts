@@ -28,9 +28,13 @@ export interface RealWorker {
 /**
  * Starts the worker on a folder of its own: home, data and port. It listens on loopback; vector search, transcripts and
  * telemetry are off, and what would still go out meets a proxy that is not there.
- * @param dataDir where its claude-mem.db is or will be
+ * @param dataDir where its claude-mem.db is or will be; its home is the folder `home` in there
+ * @param env settings that differ; an undefined one is not made
  */
-export async function startWorker(dataDir: string): Promise<RealWorker> {
+export async function startWorker(
+  dataDir: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<RealWorker> {
   const { bun, script } = await installWorker();
   const home = join(dataDir, 'home');
   mkdirSync(home, { recursive: true });
@@ -57,6 +61,7 @@ export async function startWorker(dataDir: string): Promise<RealWorker> {
       CLAUDE_MEM_MANAGED: 'true',
       CLAUDE_MEM_TELEMETRY: '0',
       DO_NOT_TRACK: '1',
+      ...env,
     },
   });
   closeSync(log);

@@ -54,6 +54,11 @@ describe('a task as a form has it', () => {
     [{ timeout: 0 }, 'policy.timeout_sec', 'must be at least 1'],
     [{ webhook: 'example.org' }, 'webhook_url', 'must be an http(s) address'],
     [{ hints: 'x'.repeat(1_025) }, 'context_hints.0', 'must be at most 1024 characters'],
+    [
+      { notBefore: '2027-02-30T10:00' },
+      'not_before',
+      '"2027-02-30T10:00" names a day that is in no calendar.',
+    ],
     [{ pool: '-' }, 'pool', 'must be 1 to 63 letters, digits, "_", "." or "-"'],
   ])('says what is wrong with %j', (part, field, problem) =>
     expect(problemsOf(draft(part))).toEqual([{ field, problem }]),

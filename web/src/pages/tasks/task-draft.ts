@@ -1,6 +1,7 @@
 import type { FieldProblem } from '../../../../contract/errors.ts';
 import { PROPOSAL_TYPE } from '../../../../contract/proposals.ts';
 import { CreateTask } from '../../../../contract/tasks.ts';
+import { machineZone, parseTypedTime, TypedTimeError } from '../../../../contract/typed-time.ts';
 import type { NewTaskBody } from '../../api/task-calls.ts';
 
 /** The type of a result that is just kept. */
@@ -106,10 +107,20 @@ export function bodyOf(draft: TaskDraft): NewTaskBody {
       : withoutUndefined(policy),
     max_attempts: numberOf(draft.attempts),
     tags: draft.tags.length === 0 ? undefined : [...draft.tags],
-    not_before: draft.notBefore === '' ? undefined : new Date(draft.notBefore).getTime(),
+    not_before: draft.notBefore === '' ? undefined : readNotBefore(draft.notBefore).time,
     webhook_url: given(draft.webhook),
   };
   return withoutUndefined(all) as NewTaskBody;
+}
+
+/** The moment that the browser's date field holds; not a number, and why, where no single moment can be meant. */
+function readNotBefore(text: string): { time: number; problem: string | null } {
+  try {
+    return { time: parseTypedTime(text, { zone: machineZone(), now: Date.now() }), problem: null };
+  } catch (error) {
+    if (error instanceof TypedTimeError) return { time: Number.NaN, problem: error.message };
+    throw error;
+  }
 }
 
 function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
@@ -123,6 +134,8 @@ export function problemsOf(draft: TaskDraft): FieldProblem[] {
   if (draft.type === PROPOSAL_TYPE && draft.project === null) {
     problems.push({ field: 'project_id', problem: 'a proposal needs the project that it changes' });
   }
+  const { problem } = draft.notBefore === '' ? { problem: null } : readNotBefore(draft.notBefore);
+  if (problem !== null) problems.push({ field: 'not_before', problem });
   const parsed = CreateTask.safeParse(bodyOf(draft));
   for (const issue of parsed.error?.issues ?? []) {
     const field = issue.path.map(String).join('.');

@@ -1,0 +1,169 @@
+import Database from 'better-sqlite3';
+import { errorMessage } from '../../contract/errors.ts';
+
+/** claude-mem's full-text indexes, and the table that each of them is of. */
+const FULL_TEXTS: Readonly<Record<string, string>> = {
+  observations_fts: 'observations',
+  session_summaries_fts: 'session_summaries',
+  user_prompts_fts: 'user_prompts',
+};
+
+/** The tables in which FTS5 keeps an index, by what follows the index's name. */
+const SHADOWS = ['data', 'idx', 'docsize', 'config'] as const;
+
+/** Up to here SQLite's own check of an index takes less than two seconds, and is part of every look (rows). */
+const CHECK_ROWS = 20_000;
+
+/** Rows whose words are looked for in an index. */
+const SAMPLED_ROWS = 40;
+
+/** A word that FTS5's default tokenizer makes one token of, whatever stands around it. */
+const WORD = /(?:^|[\s.,:;()"'-])([A-Za-z0-9]{3,40})(?=$|[\s.,:;()"'-])/;
+
+/** A full-text index with something wrong. */
+export interface FullTextProblem {
+  readonly index: string;
+  /** What is wrong, as a sentence without its end. */
+  readonly problem: string;
+  /** `rebuild`: FTS5's own statement mends it. `recreate`: it has lost tables of its own. Null: the index itself is gone. */
+  readonly mend: 'rebuild' | 'recreate' | null;
+}
+
+/**
+ * Looks at claude-mem's full-text indexes without writing. A database of a claude-mem without full-text search has none, which is
+ * no problem.
+ * @param options.thorough have SQLite check whole indexes of any size (some 10 s for 100,000 rows); otherwise only up to 20,000 rows
+ * @throws SqliteError when the database cannot be read
+ */
+export function findFullTextProblems(
+  db: Database.Database,
+  options: { thorough: boolean },
+): FullTextProblem[] {
+  const problems: FullTextProblem[] = [];
+  for (const [index, content] of Object.entries(FULL_TEXTS)) {
+    const names = namesLike(db, index);
+    if (!names.has(content)) continue;
+    if (!names.has(index)) {
+      if (!isFilledByTriggers(db, index)) continue;
+      const problem = `the index is gone while triggers of ${content} still write to it, so that no row can be saved`;
+      problems.push({ index, problem, mend: null });
+      continue;
+    }
+    const lost = SHADOWS.map((name) => `${index}_${name}`).filter((name) => !names.has(name));
+    if (lost.length > 0) {
+      problems.push({ index, problem: `its table ${lost.join(' and ')} is gone`, mend: 'recreate' });
+      continue;
+    }
+    const problem = withMeaning(() => examine(db, index, content, options.thorough));
+    const isOpen = problem === null || withMeaning(() => void columnsOf(db, index)) === null;
+    if (problem !== null) problems.push({ index, problem, mend: isOpen ? 'rebuild' : 'recreate' });
+  }
+  return problems;
+}
+
+/** What examine says, or what SQLite says of an index that it cannot read. */
+function withMeaning(look: () => string | null | undefined): string | null {
+  try {
+    return look() ?? null;
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError) || !/^SQLITE_(CORRUPT|ERROR)/.test(error.code)) throw error;
+    return errorMessage(error);
+  }
+}
+
+function examine(db: Database.Database, index: string, content: string, thorough: boolean): string | null {
+  const rows = count(db, `main.${content}`);
+  const indexed = count(db, `main.${index}_docsize`);
+  const record = db.prepare(`SELECT block FROM main.${index}_data WHERE id = ?`).pluck();
+  const averages = record.get(1) as Buffer | undefined;
+  if (averages === undefined) return 'its record 1 is gone';
+  if (record.get(10) === undefined) return 'its record 10 is gone';
+  const counted = firstVarint(averages);
+  const missing = count(db, `main.${content} WHERE id NOT IN (SELECT id FROM main.${index}_docsize)`);
+  if (missing > 0) return `${missing} of ${rows} rows are not in it`;
+  const ghosts = count(db, `main.${index}_docsize WHERE id NOT IN (SELECT id FROM main.${content})`);
+  if (ghosts > 0) return `it holds ${ghosts} rows that are no longer there`;
+  if (counted !== BigInt(indexed)) return `its record 1 counts ${counted} rows where there are ${indexed}`;
+  if (rows === 0) return null;
+  const unfound = countUnfound(db, index, content);
+  if (unfound.rows > 0)
+    return `${unfound.rows} of ${unfound.of} rows that were looked for are not found by their own words`;
+  if (!thorough && rows > CHECK_ROWS) return null;
+  const found = (db.pragma(`main.integrity_check(${index})`) as { integrity_check: string }[])[0]
+    ?.integrity_check;
+  return found === 'ok' || found === undefined ? null : found;
+}
+
+/** Looks for rows spread over the table by a word of their own. */
+function countUnfound(db: Database.Database, index: string, content: string): { rows: number; of: number } {
+  const definition = db
+    .prepare(`SELECT sql FROM main.sqlite_master WHERE name = ?`)
+    .pluck()
+    .get(index) as string;
+  // Another tokenizer makes other words.
+  if (/tokenize/i.test(definition)) return { rows: 0, of: 0 };
+  const columns = columnsOf(db, index);
+  const [first, last] = db.prepare(`SELECT min(id), max(id) FROM main.${content}`).raw().get() as [
+    number,
+    number,
+  ];
+  const row = db
+    .prepare(`SELECT id, ${columns.join(', ')} FROM main.${content} WHERE id >= ? ORDER BY id LIMIT 1`)
+    .raw();
+  const match = db.prepare(`SELECT 1 FROM main.${index} WHERE ${index} MATCH ? AND rowid = ?`);
+  const seen = new Set<number>();
+  let unfound = 0;
+  let looked = 0;
+  for (let n = 0; n < SAMPLED_ROWS; n += 1) {
+    const [id, ...texts] = row.get(first + Math.floor(((last - first) * n) / (SAMPLED_ROWS - 1))) as [
+      number,
+      ...unknown[],
+    ];
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const text = texts.find(
+      (value) => typeof value === 'string' && !value.includes('\0') && WORD.test(value),
+    );
+    const word = WORD.exec((text ?? '') as string)?.[1];
+    if (word === undefined) continue;
+    looked += 1;
+    if (match.get(`"${word}"`, id) === undefined) unfound += 1;
+  }
+  return { rows: unfound, of: looked };
+}
+
+/** The columns of an index. @throws SqliteError when SQLite cannot open it */
+export function columnsOf(db: Database.Database, index: string): string[] {
+  return (db.pragma(`main.table_info(${index})`) as { name: string }[]).map(({ name }) => `"${name}"`);
+}
+
+/** The table that an index is of. */
+export function contentOf(index: string): string | null {
+  return FULL_TEXTS[index] ?? null;
+}
+
+function namesLike(db: Database.Database, index: string): Set<string> {
+  const content = FULL_TEXTS[index] ?? '';
+  const names = [content, index, ...SHADOWS.map((name) => `${index}_${name}`)];
+  const marks = names.map(() => '?').join(', ');
+  const found = db.prepare(`SELECT name FROM main.sqlite_master WHERE type = 'table' AND name IN (${marks})`);
+  return new Set(found.pluck().all(...names) as string[]);
+}
+
+function isFilledByTriggers(db: Database.Database, index: string): boolean {
+  const trigger = db.prepare(`SELECT 1 FROM main.sqlite_master WHERE type = 'trigger' AND sql LIKE ?`);
+  return trigger.get(`%INTO ${index}(%`) !== undefined;
+}
+
+const count = (db: Database.Database, from: string): number =>
+  db.prepare(`SELECT count(*) FROM ${from}`).pluck().get() as number;
+
+/** The first number of a record: SQLite's varint, seven bits a byte. */
+function firstVarint(record: Buffer): bigint {
+  let value = 0n;
+  for (const byte of record.subarray(0, 9)) {
+    value = (value << 7n) | BigInt(byte & 0x7f);
+    if (byte < 0x80) break;
+  }
+  return value;
+}
