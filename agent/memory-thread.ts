@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { readConfigEnv } from '../memory/legacy/config-env.ts';
+import { describePublication } from '../memory/legacy/publish.ts';
 import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
@@ -105,9 +106,8 @@ async function primary(
     case 'mirror': {
       const target = existsSync(options.configEnv)
         ? readConfigEnv(options.configEnv)
-        : { access: options.store };
-      const { state } = await engine.publishLegacy(space, target, call, epoch);
-      return state;
+        : { access: options.store, force: process.env['FORCE_PUSH'] === '1' };
+      return describePublication(await engine.publishLegacy(space, target, call, epoch));
     }
     case 'collect': {
       const { segments, snapshots } = await engine.collect(space, call);

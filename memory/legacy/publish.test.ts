@@ -260,6 +260,7 @@ describe('nothing is published', () => {
     expect(await etags()).toEqual(stand);
     await lock('old-laptop', 7_255);
     await expect(published(a)).rejects.toThrow(/try again in [1-6] s/);
+    await expect(published(a)).rejects.toThrow(/held since 20\d\d-.*Z and counts until 20\d\d-.*--force/);
     await expect(published(a, fleet.space, { lockSeconds: 600 })).resolves.toMatchObject({
       state: 'published',
     });
@@ -269,7 +270,19 @@ describe('nothing is published', () => {
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
   });
 
-  it('over a snapshot that cannot be imported, unless that is asked for', async () => {
+  it('while another host holds the push lock, unless a person takes it', async () => {
+    observe(a, 'garden', 'mine');
+    await lock('old-laptop', 100);
+    expect(await published(a, fleet.space, { force: true })).toMatchObject({ state: 'published' });
+    expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+    // A lock from a clock that is ahead counts, and can be taken.
+    await lock('old-laptop', -90_000);
+    observe(a, 'garden', 'more');
+    await expect(published(a)).rejects.toThrow(/which this clock has yet to reach/);
+    expect(await published(a, fleet.space, { force: true })).toMatchObject({ state: 'published' });
+  });
+
+  it('over a snapshot that cannot be verified, unless that is asked for; what it holds comes in', async () => {
     observe(old, 'garden', 'theirs');
     await old.push();
     observe(old, 'garden', 'lost');
@@ -278,8 +291,15 @@ describe('nothing is published', () => {
     const stand = await etags();
     await expect(published(a)).rejects.toMatchObject({ code: 'segment_invalid' });
     expect(await etags()).toEqual(stand);
-    expect(await published(a, fleet.space, { overwrite: true })).toMatchObject({ state: 'published' });
-    expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['mine']);
+    expect(await published(a, fleet.space, { overwrite: true })).toMatchObject({
+      state: 'published',
+      imported: 6,
+    });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'lost',
+      'mine',
+      'theirs',
+    ]);
   });
 
   it('from a database that lost very much', async () => {
@@ -394,7 +414,9 @@ describe('against the store', () => {
     // What the original's pull makes of it: it keeps what it has.
     await expect(pulled()).rejects.toThrow('SHA256 mismatch');
     a.db.prepare(`DELETE FROM sdk_sessions WHERE content_session_id = 's-garden-second'`).run();
-    expect(await published(a)).toMatchObject({ state: 'published' });
+    // What broke off may have been pulled: its observation and its prompt are two memories fewer.
+    await expect(published(a)).rejects.toMatchObject({ code: 'mirror_guarded' });
+    expect(await published(a, fleet.space, { fewer: 2 })).toMatchObject({ state: 'published' });
     expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['first']);
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
   });
