@@ -30,7 +30,7 @@ export interface LegacyTarget {
   /** Publish over a snapshot that cannot be imported, such as a damaged one. What can be read of it is imported. */
   readonly overwrite?: boolean;
   /** How many memories fewer than before a person agreed to publish: the number that the refusal named. */
-  readonly fewer?: number;
+  readonly fewer?: number | undefined;
   /** Take the push lock although another host holds it, as the original does with FORCE_PUSH=1. */
   readonly force?: boolean;
   /** Throws when this machine must not publish any more; called before anything is stored. */
@@ -53,14 +53,16 @@ export interface LegacyPublication {
 
 /** What a publication did, in one line for people. */
 export function describePublication({ state, sha, counts, imported }: LegacyPublication): string {
-  const cameIn = `${imported} ${imported === 1 ? 'memory' : 'memories'} came in from the snapshot before`;
   if (state === 'unchanged' || counts === null) {
     const line = 'unchanged: the store holds these memories already';
-    return imported === 0 ? line : `${line}; ${cameIn}`;
+    return imported === 0 ? line : `${line}; ${cameIn(imported)}`;
   }
   const { observations, summaries, prompts } = counts;
-  return `published: ${sha}; ${observations} observations, ${summaries} summaries, ${prompts} prompts; ${cameIn}`;
+  return `published: ${sha}; ${observations} observations, ${summaries} summaries, ${prompts} prompts; ${cameIn(imported)}`;
 }
+
+const cameIn = (count: number): string =>
+  `${count} ${count === 1 ? 'memory' : 'memories'} came in from the snapshot before`;
 
 /** Where the ledger notes that a publication is under way: what the store holds is then not to be relied on. */
 const underWay = (cid: string): string => `legacy:publishing:${cid}`;
@@ -96,7 +98,16 @@ export async function publishSnapshot(
   await nameRows(context);
   auditRecent(context.session, 'push');
   refuseWhileHeld(context.session, context.session.path);
-  return await withScratch(context.ledgerPath, (folder) => new Publication(context, target, folder).run());
+  return await withScratch(context.ledgerPath, async (folder) => {
+    const publication = new Publication(context, target, folder);
+    try {
+      return await publication.run();
+    } catch (error) {
+      const { imported } = publication;
+      if (imported === 0 || !(error instanceof MembridgeError)) throw error;
+      throw new MembridgeError(error.code, `${error.message} ${cameIn(imported)}.`, { cause: error });
+    }
+  });
 }
 
 /** A copy that is ready to be sent, and the state of the database that it is of. */
@@ -124,6 +135,11 @@ class Publication {
       overwrite: target.overwrite === true,
       spoiled: () => context.session.ledger.setMeta(underWay(context.config.cid), 1),
     });
+  }
+
+  /** Memories of the snapshot in the store that came in so far, whatever becomes of the publication. */
+  get imported(): number {
+    return this.#stored.imported;
   }
 
   async run(): Promise<LegacyPublication> {

@@ -42,6 +42,7 @@ export class StoredSnapshot {
     const { config } = this.#context;
     const result = emptyImport();
     try {
+      if (how === 'quick') await this.#takeInOlder(result);
       const stated = await statedDigest(this.#store, config.cid);
       const etag = how === 'quick' && stated !== null ? undefined : await this.#foreignEtag();
       if (stated === null) {
@@ -66,6 +67,21 @@ export class StoredSnapshot {
       return null;
     } finally {
       this.imported += result.inserted;
+    }
+  }
+
+  /** Imports what machines pushed under older names of the space. One that is damaged there is nobody's to replace. */
+  async #takeInOlder(result: LegacyImport): Promise<void> {
+    const { config, progress } = this.#context;
+    for (const alias of config.aliases ?? []) {
+      try {
+        const stated = await statedDigest(this.#store, alias);
+        if (stated === null) continue;
+        await importFrom(this.#context, this.#store, alias, stated, this.#folder, result);
+      } catch (error) {
+        if (!(error instanceof MembridgeError && error.code === 'segment_invalid')) throw error;
+        progress(error.message);
+      }
     }
   }
 
