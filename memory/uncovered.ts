@@ -4,7 +4,7 @@ import { EXCLUDED_PROJECT } from './kinds.ts';
 import { SpaceProjects } from './names.ts';
 import type { SyncSession } from './session.ts';
 
-/** Project names that are told. */
+/** How many project names are returned. */
 const MAX_NAMES = 5;
 
 /**

@@ -276,7 +276,7 @@ interface MirrorRound {
   readonly startedAt: number;
 }
 
-/** Records a publication as a job. Runs that began before there were such jobs go on without them. */
+/** Records a publication as a job. Replayed histories from before these jobs have none. */
 async function recordMirror(
   { epoch, request, ...round }: MirrorRound,
   ended: { outcome: MirrorOutcome | null; error: { code: string; message: string } | null },

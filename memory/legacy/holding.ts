@@ -28,9 +28,12 @@ export const Holding = z.object({
 export type Holding = z.infer<typeof Holding>;
 
 const NotedHolding = z.object({ terms: z.string(), holding: Holding });
-const Published = z.object({ sha: z.string(), etag: z.string(), counts: MemoryCounts });
+const Published = z.object({ sha: z.string(), etag: z.string().nullable(), counts: MemoryCounts });
 
-/** What this node last put into the store, also without its digest. */
+/**
+ * What this node last put into the store, also without its digest. While `etag` is null nobody knows whether the upload
+ * reached the store.
+ */
 export type Published = z.infer<typeof Published>;
 
 /** Notes what the store's snapshot of a canonical id holds, as a space with these terms sees it. */

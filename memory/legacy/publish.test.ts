@@ -12,6 +12,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { canonicalId } from '../../contract/canonical-id.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
@@ -160,6 +161,32 @@ describe('a published snapshot', () => {
       'mine',
       'theirs',
     ]);
+  });
+
+  it('holds what was pushed under an older name of the space, and says what came in when it is refused', async () => {
+    const renamed: SpaceConfig = {
+      ...fleet.space,
+      cid: canonicalId('renamed'),
+      projectId: 'renamed',
+      aliases: [fleet.space.cid],
+    };
+    observe(old, 'garden', 'theirs');
+    await old.push();
+    observe(a, 'garden', 'mine');
+    const body = {
+      hostname: 'other',
+      timestamp: Math.floor(Date.now() / 1_000),
+      project: 'x',
+      canonical_id: 'x',
+    };
+    await store.put(legacyKeys(renamed.cid).lock, Buffer.from(JSON.stringify(body)));
+    await expect(published(a, renamed)).rejects.toThrow(
+      /other took the push lock .* 3 memories came in from the snapshot before\.$/,
+    );
+    expect(await published(a, renamed, { force: true })).toMatchObject({
+      state: 'published',
+      counts: { observations: 2 },
+    });
   });
 
   it('holds the space alone, under its names and without secrets', async () => {
@@ -333,10 +360,13 @@ describe('against the store', () => {
   let atLock: () => Promise<void>;
   /** Objects of which the store takes no writes: by the end of their key. */
   let refused: string;
+  /** Whether the store answers no question about the database once that was written. */
+  let silent: boolean;
   beforeEach(async () => {
     writes.length = 0;
     atLock = () => Promise.resolve();
     refused = 'nothing';
+    silent = false;
     const target = new URL(fleet.access.endpoint);
     const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const { method = '', url = '', headers } = request;
@@ -345,7 +375,8 @@ describe('against the store', () => {
         atLock = () => Promise.resolve();
         await work();
       }
-      if (method === 'PUT' && url.endsWith(refused)) {
+      const isAfterWrite = method === 'HEAD' && writes.includes('PUT claude-mem.db');
+      if ((method === 'PUT' && url.endsWith(refused)) || (silent && isAfterWrite)) {
         request.resume();
         response.writeHead(503).end();
         return;
@@ -419,6 +450,24 @@ describe('against the store', () => {
     expect(await published(a, fleet.space, { fewer: 2 })).toMatchObject({ state: 'published' });
     expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['first']);
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+  });
+
+  it('knows its own database again when nobody said that it had arrived', async () => {
+    observe(a, 'garden', 'first');
+    await published(a);
+    observe(a, 'garden', 'second');
+    silent = true;
+    await expect(published(a, fleet.space, throughProxy())).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    await expect(pulled()).rejects.toThrow('SHA256 mismatch');
+    observe(a, 'garden', 'third');
+    expect(await published(a)).toMatchObject({ state: 'published', imported: 0 });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'first',
+      'second',
+      'third',
+    ]);
   });
 
   it('a large snapshot goes up in parts and comes down whole', async () => {

@@ -266,6 +266,7 @@ class Publication {
     };
     progress('sending the snapshot');
     ledger.durably(() => ledger.setMeta(underWay(config.cid), 1));
+    notePublished(ledger, config.cid, { sha, etag: null, counts: memories });
     const etag = await this.#store.upload(keys.database, path);
     notePublished(ledger, config.cid, { sha, etag, counts: memories });
     // From here on the old digest is wrong: what makes the new one right is not called off.

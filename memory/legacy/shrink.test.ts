@@ -123,7 +123,6 @@ describe('a publication that would hold fewer memories', () => {
     a.db.prepare(`DELETE FROM observations WHERE title = 'two'`).run();
     await a.engine.audit(CALL, { deep: true });
     await refused(() => publish(a), 'the new one would hold 2 observations', '--fewer 1');
-    // It goes on trying: with more memories than before there is nothing to ask.
     expect(await publish(a, fleet.space, { fewer: 1 })).toMatchObject({ state: 'published' });
     expect(await titles()).toEqual(['one', 'three']);
     a.db.prepare(`DELETE FROM observations WHERE title = 'one'`).run();

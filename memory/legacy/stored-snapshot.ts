@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
-import { readPublished, type Holding } from './holding.ts';
+import { notePublished, readPublished, type Holding } from './holding.ts';
 import { emptyImport, importFrom, importUnverified } from './import.ts';
 import type { ImportContext, LegacyImport } from './merge-snapshot.ts';
 import { legacyKeys, parseManifest, type ReadManifest } from './objects.ts';
@@ -99,8 +100,18 @@ export class StoredSnapshot {
   async #foreignEtag(): Promise<string | undefined> {
     const { session, config } = this.#context;
     const etag = await this.#store.etag(legacyKeys(config.cid).database);
-    const own = readPublished(session.ledger, config.cid)?.etag;
-    return etag === null || etag === own ? undefined : etag;
+    const own = readPublished(session.ledger, config.cid);
+    if (etag === null || etag === own?.etag) return undefined;
+    if (own?.etag !== null || !(await this.#hasDigest(own.sha))) return etag;
+    notePublished(session.ledger, config.cid, { ...own, etag });
+    return undefined;
+  }
+
+  /** Whether the database in the store is the one with this SHA-256: an upload may have arrived although it failed here. */
+  async #hasDigest(sha: string): Promise<boolean> {
+    const { database } = legacyKeys(this.#context.config.cid);
+    const got = await this.#store.download(database, join(this.#folder, 'interrupted.db'));
+    return got?.sha === sha;
   }
 
   #withoutDigest(): MembridgeError {
