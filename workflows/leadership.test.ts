@@ -241,6 +241,21 @@ describe('a mirror that somebody asks for', () => {
     expect(JSON.stringify(audit.body)).toContain('with 12 memories fewer than before, taking the push lock');
   });
 
+  it('comes again as often as its node says', async () => {
+    await enrolNode(test, 'often');
+    let rounds = 0;
+    host('often', () => {
+      rounds += 1;
+      return Promise.resolve({ line: 'unchanged', published: false, imported: 0, ...DONE, everyMs: 1_500 });
+    });
+    const cid = await space('mirrored-often');
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+    await lease(cid, 'often', 3_600);
+    await expect.poll(() => rounds, SOON).toBeGreaterThanOrEqual(3);
+    // Rounds that did nothing leave no job.
+    expect(await jobsOf('mirrored-often')).toEqual([]);
+  });
+
   it('takes the word of an agent of 0.4 that knows no jobs', async () => {
     await enrolNode(test, 'older');
     host('older', () => Promise.resolve('published'));

@@ -34,6 +34,8 @@ const SNAPSHOT_EVERY_MS = 24 * 3_600_000;
  * (MEMBRIDGE_MIRROR_MINUTES). A round that has nothing new costs a small request.
  */
 const MIRROR_EVERY_MS = 15 * 60_000;
+/** No node makes this workflow turn faster. */
+const MIN_MIRROR_MS = 1_000;
 /** How soon what failed is tried again. */
 const AGAIN_MS = 10 * 60_000;
 
@@ -234,7 +236,7 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
     if (now < dueAt(part)) continue;
     const request = part.asked.shift() ?? null;
     // Should it fail, or should there be nothing to do it for yet; a new primary need not wait for it.
-    part.notBefore = now + AGAIN_MS;
+    part.notBefore = now + Math.min(AGAIN_MS, part.every);
     const space = await control.spaceToLead({ cid, node, what });
     if (space === null && request !== null) {
       const message = `${node} is primary of no space whose mirror is on`;
@@ -250,10 +252,11 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
         const { fewer, force } = request ?? {};
         const outcome = outcomeOf(await does.publishMirror({ space, epoch, fewer, force }));
         await recordMirror(round, { outcome, error: null });
-        part.every = outcome.everyMs;
+        part.every = Math.max(MIN_MIRROR_MS, outcome.everyMs);
       }
       if (!(await control.recordPrimaryAction({ cid, node, epoch, what, error: null }))) continue;
       part.doneAt = now;
+      part.notBefore = 0;
       if (what === 'snapshot') snapshotOf = space;
     } catch (error) {
       const failure = failureOf(error, {
