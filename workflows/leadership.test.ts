@@ -7,7 +7,7 @@ import type { MirrorOutcome } from '../contract/mirror.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
-import { selectPrimary } from '../engine/leadership-workflows.ts';
+import { requestMirror, selectPrimary } from '../engine/leadership-workflows.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 
 const SOON = { timeout: 20_000, interval: 100 };
@@ -265,6 +265,23 @@ describe('a mirror that somebody asks for', () => {
     await expect
       .poll(() => jobsOf('mirrored-by-older'), SOON)
       .toMatchObject([{ status: 'completed', detail: 'mirror: published', rows_inserted: 0 }]);
+  });
+
+  it('ends as a failed job when the lease ran out before it was served', async () => {
+    await enrolNode(test, 'brief', false);
+    const cid = await space('mirrored-briefly');
+    await lease(cid, 'brief', 1);
+    await expect.poll(() => known(cid), SOON).toMatchObject({ status: 'needs_selection', epoch: 1 });
+    const leadership = await known(cid);
+    if (leadership === null) throw new Error('the lease is gone');
+    await requestMirror(test.plane.deps.engine.client, leadership, { jobId: 'job_unserved' });
+    await expect
+      .poll(async () => (await test.call('GET', '/api/membridge/jobs/job_unserved')).body, SOON)
+      .toMatchObject({
+        status: 'failed',
+        error_code: 'conflict',
+        detail: expect.stringContaining('Nobody is primary') as string,
+      });
   });
 
   it('is refused while the mirror is off, while nobody is primary, and for an encrypted space', async () => {

@@ -155,6 +155,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     else if (wakeAt > now) await condition(news, wakeAt - now);
     if (closed) break;
     if (changes !== handled) continue;
+    if (state?.primary == null)
+      await refuseAsked(state, work, 'Nobody is primary, who would publish the mirror.');
     if (Date.now() >= renewAt) renewAt = await alone(renew);
     if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
     if (state?.primary != null && leading === null && Date.now() >= nextWork(work)) {
@@ -174,6 +176,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       });
     }
   }
+  await refuseAsked(state, work, 'The space was removed.');
   await condition(allHandlersFinished);
 
   /** Renews the lease while its node lives; ends it when its time is over. @returns when to look again, epoch ms */
@@ -239,9 +242,8 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
     part.notBefore = now + Math.min(AGAIN_MS, part.every);
     const space = await control.spaceToLead({ cid, node, what });
     if (space === null && request !== null) {
-      const message = `${node} is primary of no space whose mirror is on`;
-      const failed = { outcome: null, error: { code: 'conflict', message } };
-      await recordMirror({ cid, node, project: cid, epoch, request, startedAt: now }, failed);
+      part.asked.unshift(request);
+      await refuseAsked(state, work, `${node} is primary of no space whose mirror is on.`);
     }
     if (space === null) continue;
     const round = { cid, node, project: space.projectId, epoch, request, startedAt: now };
@@ -294,6 +296,15 @@ async function recordMirror(
     workflowId,
     runId,
   });
+}
+
+/** Ends the jobs of requests that nobody can serve. */
+async function refuseAsked(state: LeadershipState | null, work: Work, message: string): Promise<void> {
+  const { cid = '', epoch = 0, primary = null } = state ?? {};
+  for (const request of work.mirror.asked.splice(0)) {
+    const round = { cid, node: primary ?? 'nobody', project: cid, epoch, request, startedAt: Date.now() };
+    await recordMirror(round, { outcome: null, error: { code: 'conflict', message } });
+  }
 }
 
 /** An agent of 0.4 answers with one word. */
