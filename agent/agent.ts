@@ -62,6 +62,7 @@ export function startAgent(
       store: enrolment.store,
       orphanWaitMs: config.orphanWaitMs,
       configEnv: config.configEnv,
+      mirrorEveryMs: config.mirrorEveryMs,
     },
     {
       noticed: (cids) => void passOn(cids),

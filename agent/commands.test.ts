@@ -326,3 +326,26 @@ describe('what the memory engine can do beside syncing', () => {
     expect((await a.cli('doctor')).stdout).toContain('conditional writes: If-None-Match holds');
   });
 });
+
+describe('a space that covers nothing of this database', () => {
+  it('says so in push, status, doctor, coverage, the job and the list of nodes', async () => {
+    const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name: 'mem2' } });
+    const cid = String(body['canonical_id']);
+    await until('a takes part in it', 20, async () => (await a.cli('status')).stdout.includes(cid));
+    const hint =
+      /the space covers none of this node's claude-mem projects \(.+\): add them to what it covers/;
+    const pushed = await a.cli('push', '--project', 'mem2');
+    expect(pushed.stdout).toMatch(/^ok {6}mem2: sent 0 rows, /);
+    expect(pushed.stdout).toMatch(hint);
+    const { stdout } = await a.cli('status');
+    expect(stdout).toMatch(new RegExp(`mem2 \\(${cid}\\): mem2\\n +${hint.source}`));
+    expect(stdout.match(new RegExp(hint.source, 'g'))).toHaveLength(1);
+    expect((await a.cli('doctor')).stdout).toMatch(new RegExp(`ok {6}coverage: mem2: ${hint.source}`));
+    expect((await a.cli('coverage')).stdout).toMatch(/^everything: the space covers memories/m);
+    const { body: jobs } = await test.call('GET', '/api/membridge/jobs?node=a&project=mem2');
+    expect((jobs as unknown as Job[])[0]?.detail).toMatch(hint);
+    const shown = await test.call('GET', `/api/membridge/spaces/${cid}`);
+    const nodes = shown.body['nodes'] as { node_id: string; detail: string }[];
+    expect(nodes.find(({ node_id }) => node_id === 'a')?.detail).toMatch(hint);
+  });
+});

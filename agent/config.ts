@@ -33,6 +33,8 @@ export interface AgentConfig {
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
   readonly orphanWaitMs: number;
+  /** How long this node, as primary, waits between two publications of a mirror, in milliseconds. */
+  readonly mirrorEveryMs: number;
   readonly configEnv: string;
   readonly hooksBin: string;
   readonly logLevel: string;
@@ -56,6 +58,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_DRYRUN: flag,
   MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce.number().min(0.1).max(20).default(10),
   MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),
+  MEMBRIDGE_MIRROR_MINUTES: z.coerce.number().min(1).max(1_440).default(15),
   MEMBRIDGE_CONFIG_ENV: z.string().optional(),
   MEMBRIDGE_HOOKS_BIN: z.string().optional(),
   MEMBRIDGE_REPOS_BASE: z.string().optional(),
@@ -101,6 +104,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     labels: settings.MEMBRIDGE_LABELS ?? [],
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
+    mirrorEveryMs: Math.round(settings.MEMBRIDGE_MIRROR_MINUTES * 60_000),
     configEnv: path(settings.MEMBRIDGE_CONFIG_ENV, join(home, '.claude-mem-minio', 'config.env')),
     hooksBin: path(settings.MEMBRIDGE_HOOKS_BIN, join(home, '.claude-mem-minio', 'bin')),
     logLevel: settings.LOG_LEVEL,

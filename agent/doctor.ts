@@ -5,6 +5,8 @@ import { openObjectStore } from '../storage/object-store.ts';
 import { probeConditionalWrites, type ConditionFinding } from '../storage/probe-conditional-writes.ts';
 import type { Agent } from './agent.ts';
 import { readStoreReport, writeStoreReport } from './state.ts';
+import { uncoveredSentence } from '../contract/uncovered.ts';
+import { coverage, type CoverageAnswer } from './calls/coverage.ts';
 import { deletes } from './calls/deletes.ts';
 import { inspectDatabase } from './calls/doctor.ts';
 import type { Check } from './doctor/check.ts';
@@ -13,8 +15,8 @@ import { examineDatabase, examinePlace } from './doctor/database.ts';
 /** A clock further off than this is worth a warning (5 minutes, in milliseconds). */
 const MAX_CLOCK_OFF_MS = 5 * 60_000;
 
-/** How long the memory thread may take to tell of held deletions, in milliseconds: a sync may be running. */
-const DELETIONS_MS = 5_000;
+/** How long the memory thread may take to answer, in milliseconds: a sync may be running. */
+const ANSWER_MS = 5_000;
 
 /** How long the memory thread may take to look at the inside of the database, in milliseconds. */
 const INSIDE_MS = 60_000;
@@ -24,7 +26,7 @@ const MIN_FREE_BYTES = 500_000_000;
 
 /** Whether so many memories are gone that nothing is sent until somebody says what that was. */
 async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
-  const call = { signal: AbortSignal.timeout(DELETIONS_MS), progress: () => undefined };
+  const call = { signal: AbortSignal.timeout(ANSWER_MS), progress: () => undefined };
   try {
     const held = deletes.output.parse(await memory.call(deletes.name, {}, call)) as {
       deletes: number | null;
@@ -43,6 +45,21 @@ async function examineInside({ memory }: Agent): Promise<Check[]> {
     return (answer as { checks: Check[] }).checks;
   } catch (error) {
     return [{ name: 'inside claude-mem', ok: false, detail: errorMessage(error) }];
+  }
+}
+
+/** Whether the spaces cover anything of this node's database. A node on which none does sends nothing at all. */
+async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
+  const call = { signal: AbortSignal.timeout(ANSWER_MS), progress: () => undefined };
+  try {
+    const { spaces } = coverage.output.parse(await memory.call(coverage.name, {}, call)) as CoverageAnswer;
+    const hints = spaces.flatMap(({ project, uncovered }) =>
+      uncovered === null ? [] : [`${project}: ${uncoveredSentence(uncovered)}`],
+    );
+    const detail = hints.length === 0 ? 'every space covers something of this database' : hints.join('; ');
+    return [hints.length === 0 || hints.length < spaces.length, detail];
+  } catch (error) {
+    return [false, errorMessage(error)];
   }
 }
 
@@ -69,7 +86,10 @@ export async function examine(agent: Agent): Promise<Check[]> {
 
   checks.push(examineDatabase(config), examinePlace(config));
   if (memory.state !== 'missing') checks.push(...(await examineInside(agent)));
-  if (memory.state === 'ready') add('deletions', ...(await examineDeletions(agent)));
+  if (memory.state === 'ready') {
+    add('deletions', ...(await examineDeletions(agent)));
+    if (agent.spaces().length > 0) add('coverage', ...(await examineCoverage(agent)));
+  }
   if ((memory.heldSegments ?? 0) > 0) {
     const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are kept aside`;
     add('trust', true, `${nodes}; accept or ignore them on the page`);

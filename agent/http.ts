@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import express, { type Request, type Response } from 'express';
 import { z } from 'zod';
 import { canonicalId } from '../contract/canonical-id.ts';
+import { uncoveredSentence } from '../contract/uncovered.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { CanonicalId, ProjectName, type SyncAction } from '../contract/primitives.ts';
@@ -180,7 +181,9 @@ async function sync(agent: Agent, action: SyncAction, project: string): Promise<
   const sent = push === null ? [] : [`sent ${push.rows} rows`];
   const received = pull === null ? [] : [`received ${pull.inserted + pull.updated} rows`];
   const removed = (pull?.deleted ?? 0) === 0 ? [] : [`removed ${pull?.deleted} rows`];
-  return { ...answer, ...figures, ok: true, detail: [...sent, ...received, ...removed].join(', ') };
+  const uncovered = push?.uncovered ?? pull?.uncovered;
+  const note = uncovered === undefined ? [] : [uncoveredSentence(uncovered)];
+  return { ...answer, ...figures, ok: true, detail: [...sent, ...received, ...removed, ...note].join(', ') };
 }
 
 function findSpace(agent: Agent, project: string): SpaceConfig {

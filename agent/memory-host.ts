@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { MemoryPort } from '../activities/node/memory.ts';
 import type { PrimaryPort } from '../activities/node/primary.ts';
 import { MembridgeError } from '../contract/errors.ts';
+import type { MirrorOutcome, PublishMirror } from '../contract/mirror.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { SyncCall } from '../memory/engine.ts';
 import type { PrimaryWork, Reply, Request, ThreadOptions } from './memory-messages.ts';
@@ -86,6 +87,16 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
   /** Does what the primary of a space does. @returns what came of it, for people */
   async primary(what: PrimaryWork, space: SpaceConfig, epoch: number, call: SyncCall): Promise<string> {
     return (await this.#ask((id) => ({ type: 'primary', id, what, space, epoch }), call)) as string;
+  }
+
+  /** Publishes a space's mirror as primary, with what a person agreed to. */
+  async mirror(
+    space: SpaceConfig,
+    epoch: number,
+    agreed: PublishMirror,
+    call: SyncCall,
+  ): Promise<MirrorOutcome> {
+    return (await this.#ask((id) => ({ type: 'mirror', id, space, epoch, agreed }), call)) as MirrorOutcome;
   }
 
   /** The state of the database; waits its turn behind a running sync. */

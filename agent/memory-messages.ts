@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import type { PublishMirror } from '../contract/mirror.ts';
 import type { NodeCertificate, StoreAccess } from '../contract/nodes.ts';
 
 /** What the memory thread is started with. */
@@ -16,10 +17,12 @@ export interface ThreadOptions {
   readonly store: StoreAccess;
   readonly orphanWaitMs: number;
   readonly configEnv: string;
+  /** How long a primary waits between two publications of a mirror, in milliseconds. */
+  readonly mirrorEveryMs: number;
 }
 
-/** `snapshot` and `mirror` need this node to be primary in the epoch; `collect` removes what a snapshot made superfluous. */
-export type PrimaryWork = 'snapshot' | 'mirror' | 'collect';
+/** `snapshot` needs this node to be primary in the epoch; `collect` removes what a snapshot made superfluous. */
+export type PrimaryWork = 'snapshot' | 'collect';
 
 /** From the agent to the thread. */
 export type Request =
@@ -33,6 +36,14 @@ export type Request =
       readonly what: PrimaryWork;
       readonly space: SpaceConfig;
       readonly epoch: number;
+    }
+  /** Publishes the original's snapshot as primary, with what a person agreed to. */
+  | {
+      readonly type: 'mirror';
+      readonly id: number;
+      readonly space: SpaceConfig;
+      readonly epoch: number;
+      readonly agreed: PublishMirror;
     }
   /** A call of agent/calls, by its name; the input was checked. */
   | { readonly type: 'call'; readonly id: number; readonly name: string; readonly input: unknown }

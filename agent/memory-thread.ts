@@ -5,7 +5,9 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import type { MirrorOutcome } from '../contract/mirror.ts';
 import { readConfigEnv } from '../memory/legacy/config-env.ts';
+import { describePublication } from '../memory/legacy/publish.ts';
 import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
@@ -100,7 +102,7 @@ async function callEngine(name: string, input: unknown, call: SyncCall): Promise
   );
 }
 
-/** What the primary of a space does for it. The mirror goes where the original's scripts look: config.env's store, if there is one. */
+/** What the primary of a space does for it. */
 async function primary(
   { what, space, epoch }: Extract<Request, { type: 'primary' }>,
   call: SyncCall,
@@ -110,17 +112,37 @@ async function primary(
       const { operations, bytes } = await engine.snapshot(space, call, epoch);
       return `${operations} memories, ${bytes} bytes`;
     }
-    case 'mirror': {
-      const target = existsSync(options.configEnv)
-        ? readConfigEnv(options.configEnv)
-        : { access: options.store };
-      const { state } = await engine.publishLegacy(space, target, call, epoch);
-      return state;
-    }
     case 'collect': {
       const { segments, snapshots } = await engine.collect(space, call);
       return `${segments} segments and ${snapshots} snapshots removed`;
     }
+  }
+}
+
+/** Publishes where the original's scripts look: in config.env's store, if there is one. */
+async function mirror(
+  { space, epoch, agreed }: Extract<Request, { type: 'mirror' }>,
+  call: SyncCall,
+): Promise<MirrorOutcome> {
+  const original = existsSync(options.configEnv)
+    ? readConfigEnv(options.configEnv)
+    : { access: options.store, force: process.env['FORCE_PUSH'] === '1' };
+  const target = { ...original, ...agreed, force: agreed.force === true || original.force };
+  try {
+    const done = await engine.publishLegacy(space, target, call, epoch);
+    const { requests, bytesUp, bytesDown } = done.traffic;
+    return {
+      line: describePublication(done),
+      published: done.state === 'published',
+      imported: done.imported,
+      requests,
+      bytesUp,
+      bytesDown,
+      everyMs: options.mirrorEveryMs,
+    };
+  } finally {
+    // What came in is for the fleet, also when nothing was published.
+    engine.forgetNotice();
   }
 }
 
@@ -152,6 +174,9 @@ port.on('message', (request: Request) => {
       break;
     case 'primary':
       void serve(request.id, (call) => primary(request, call));
+      break;
+    case 'mirror':
+      void serve(request.id, (call) => mirror(request, call));
       break;
     case 'keys':
       ready = ready.then(() => useKeys(request.sealingKeys));

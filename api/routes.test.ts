@@ -198,6 +198,34 @@ test('the original heartbeat makes its project, and its node is listed', async (
   expect(nodes.body).toMatchObject([{ node_id: 'old-node', obs_count: 9, project_id: 'old' }]);
 });
 
+test.each([
+  ['POST /projects', 'labelled', ['POST', '/projects', { name: 'labelled' }]],
+  [
+    'the heartbeat of an original agent',
+    'reported',
+    [
+      'POST',
+      '/agent/heartbeat',
+      { node_id: 'old-node', canonical_id: canonicalId('reported'), project_id: 'reported' },
+    ],
+  ],
+] as const)('covers every claude-mem project in a space that comes from %s', async (_how, name, call) => {
+  const [method, path, body] = call;
+  expect((await api.call(method, path, { headers: admin, body })).status).toBeLessThan(300);
+  const space = await api.call('GET', `/api/membridge/spaces/${canonicalId(name)}`);
+  expect(space.body).toMatchObject({ name, projects: ['*'] });
+});
+
+test('keeps what a space covers when the calls of the original name it later', async () => {
+  const name = 'my-repository';
+  await api.call('POST', '/api/membridge/spaces', { body: { name } });
+  const cid = canonicalId(name);
+  const report = { node_id: 'old-node', canonical_id: cid, project_id: name };
+  expect((await api.call('POST', '/agent/heartbeat', { headers: admin, body: report })).status).toBe(200);
+  expect((await api.call('POST', '/projects', { headers: admin, body: { name } })).status).toBe(409);
+  expect((await api.call('GET', `/api/membridge/spaces/${cid}`)).body).toMatchObject({ projects: [name] });
+});
+
 test('POST /agents tells how a machine enrols', async () => {
   const answer = await api.call('POST', '/agents', { headers: admin, body: { name: 'n', url: 'http://n' } });
   expect(answer.status).toBe(409);

@@ -56,6 +56,19 @@ export async function addSpace(
   return created;
 }
 
+/**
+ * Makes the space of a project that the original's calls name. There the name is a label of a machine's whole claude-mem
+ * database, whatever projects that database has, so the space covers all of them. A space that people make here
+ * (`POST /api/membridge/spaces`, also for a managed git project) covers what they say.
+ * @throws MembridgeError as addSpace
+ */
+export async function addOriginalSpace(
+  deps: Deps,
+  input: { name: string; source: 'manual' | 'heartbeat' },
+): Promise<Space> {
+  return await addSpace(deps, { ...input, projects: ['*'] });
+}
+
 function nameIsTaken(name: string, by: Space | null): MembridgeError {
   return new MembridgeError(
     'conflict',

@@ -36,6 +36,11 @@ export const ERRORS = {
     retryable: false,
     title: 'So many memories are gone that the sync asks first',
   },
+  mirror_guarded: {
+    status: 409,
+    retryable: false,
+    title: 'The mirror would hold fewer memories than before',
+  },
   ledger_failed: { status: 409, retryable: false, title: 'The sync ledger cannot be used' },
   store_unavailable: { status: 503, retryable: true, title: 'The object store is unavailable' },
   store_refused: { status: 502, retryable: false, title: 'The object store refused the request' },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Uncovered } from './uncovered.ts';
 import { CanonicalId, EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
 
 /** What a node does with the memories of another: merge them, keep them aside until told, or not even fetch them. */
@@ -55,6 +56,8 @@ export const PushResult = z.strictObject({
   head: z.strictObject({ epoch: z.string(), seq: z.number().int() }).nullable(),
   /** What was withheld, and why; absent where nothing was. */
   withheld: z.array(Withheld).optional(),
+  /** Present when nothing was sent because the space covers nothing of this node's database. */
+  uncovered: Uncovered.optional(),
   traffic: Traffic,
   ms: z.number(),
 });
@@ -71,6 +74,8 @@ export const PullResult = z.strictObject({
   segments: z.number().int(),
   /** Peers whose segments could not be used this time, each with the reason; other peers went on. */
   problems: z.array(z.strictObject({ node: NodeId, problem: z.string() })),
+  /** Present when nothing came in and the space covers nothing of this node's database. */
+  uncovered: Uncovered.optional(),
   traffic: Traffic,
   ms: z.number(),
 });

@@ -50,6 +50,7 @@ export const MESSAGES = {
   nodeSettled: 'nodeSettled',
   selectPrimary: 'selectPrimary',
   closeLeadership: 'closeLeadership',
+  publishMirror: 'publishMirror',
   acceptTask: 'acceptTask',
   claimTask: 'claimTask',
   leaseTask: 'leaseTask',

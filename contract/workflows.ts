@@ -134,6 +134,8 @@ export const LeadershipInput = z.strictObject({
   /** When the primary last took a snapshot and published the mirror, epoch ms; 0: never. */
   lastSnapshotAt: EpochMs,
   lastMirrorAt: EpochMs,
+  /** How long the primary waits between two publications, in milliseconds; absent until a node has said so. */
+  mirrorEveryMs: z.number().int().positive().optional(),
   /** Whether the lease in the object store is still to be written. */
   leaseOpen: z.boolean().optional(),
 });

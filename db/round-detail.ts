@@ -1,4 +1,5 @@
 import type { SyncAction } from '../contract/primitives.ts';
+import { uncoveredSentence } from '../contract/uncovered.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import { readable } from './readable.ts';
 
@@ -22,7 +23,10 @@ export function finishedDetail(result: SyncRoundResult): string {
   if (received > 0) parts.push(`received ${rows(received)}`);
   const removed = pull?.deleted ?? 0;
   if (removed > 0) parts.push(`removed ${rows(removed)}`);
-  const sentence = error?.message ?? (parts.length === 0 ? 'nothing new' : parts.join(', '));
+  const uncovered = parts.length > 0 ? undefined : (push?.uncovered ?? pull?.uncovered);
+  const nothing =
+    uncovered === undefined ? 'nothing new' : `nothing to send: ${uncoveredSentence(uncovered)}`;
+  const sentence = error?.message ?? (parts.length === 0 ? nothing : parts.join(', '));
   // What was moved before the failure has been moved: say so after the error.
   const notes = error === null ? [] : parts;
   if (pull !== null && pull.waiting > 0) {

@@ -1,5 +1,6 @@
 import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
 import type { Leadership } from '../contract/leadership.ts';
+import type { MirrorRequest } from '../contract/mirror.ts';
 import {
   CONTROL_QUEUE,
   MESSAGES,
@@ -57,6 +58,20 @@ export async function selectPrimary(
     MESSAGES.selectPrimary,
     { startWorkflowOperation, args: [input.request], updateId: input.updateId },
   );
+}
+
+/** Asks the primary of a space to publish its mirror now. */
+export async function requestMirror(
+  client: Client,
+  known: Leadership,
+  request: MirrorRequest,
+): Promise<void> {
+  await client.workflow.signalWithStart('leadership', {
+    ...optionsOf(known.canonical_id, known),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    signal: MESSAGES.publishMirror,
+    signalArgs: [request],
+  });
 }
 
 /** Makes sure that the workflow of a leadership runs. */

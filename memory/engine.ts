@@ -1,6 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import type { Uncovered } from '../contract/uncovered.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
@@ -42,6 +43,7 @@ import {
 import { refuseWhileUsed, swapDatabase } from './restore/swap.ts';
 import { catchUp } from './snapshot/catch-up.ts';
 import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
+import { findUncovered } from './uncovered.ts';
 import { hasPassed } from './versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
@@ -113,11 +115,13 @@ export class MemoryEngine {
       tellNewNames(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
       const { epoch, seq } = ledger.spaces.get(config.cid);
+      const uncovered = pushed.rows === 0 ? findUncovered(session, config) : null;
       return {
         rows: pushed.rows,
         segments: pushed.segments,
         ...(pushed.withheld.size > 0 ? { withheld: [...pushed.withheld.values()] } : {}),
         head: epoch === null || seq === 0 ? null : { epoch, seq },
+        ...(uncovered === null ? {} : { uncovered }),
         traffic: store.takeTraffic(),
         ms: performance.now() - began,
       };
@@ -147,6 +151,7 @@ export class MemoryEngine {
       if (due) await healDamaged(session, config);
       await this.#acknowledge(session, config.cid, false);
       const told = new Set(fetched.problems.map(({ node }) => node));
+      const uncovered = applied.inserted === 0 ? findUncovered(session, config) : null;
       return {
         ...applied,
         segments: fetched.segments,
@@ -155,6 +160,7 @@ export class MemoryEngine {
           ...fetched.problems,
           ...damaged.filter(({ node }) => !told.has(node)),
         ],
+        ...(uncovered === null ? {} : { uncovered }),
         traffic: store.takeTraffic(),
         ms: performance.now() - began,
       };
@@ -310,6 +316,19 @@ export class MemoryEngine {
       const after = this.#session(call);
       await settleRestore(after, () => this.#scan(after));
       return { ...result, path: real, backup };
+    });
+  }
+
+  /**
+   * Finds the spaces that cover nothing of this database.
+   * @returns by canonical id, the claude-mem projects that there are instead
+   * @throws MembridgeError memory_* as for a push
+   */
+  async uncovered(configs: readonly SpaceConfig[]): Promise<Map<string, Uncovered>> {
+    return await this.#exclusively(() => {
+      const files = this.#files.open();
+      const found = configs.map((config) => [config.cid, findUncovered(files, config)] as const);
+      return Promise.resolve(new Map(found.flatMap(([cid, each]) => (each === null ? [] : [[cid, each]]))));
     });
   }
 

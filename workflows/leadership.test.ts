@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PrimaryInput } from '../activities/node/primary.ts';
+import { ApplicationFailure } from '@temporalio/common';
+import type { MirrorInput, PrimaryInput } from '../activities/node/primary.ts';
 import { leaseKey, type Leadership } from '../contract/leadership.ts';
+import type { Job } from '../contract/memory.ts';
+import type { MirrorOutcome } from '../contract/mirror.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
-import { selectPrimary } from '../engine/leadership-workflows.ts';
+import { requestMirror, selectPrimary } from '../engine/leadership-workflows.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 
 const SOON = { timeout: 20_000, interval: 100 };
@@ -22,7 +25,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-function host(node: string): void {
+function host(node: string, publishMirror?: (input: MirrorInput) => Promise<MirrorOutcome | string>): void {
   const does = (what: string) => (input: PrimaryInput) => {
     asked.push({ node, what, epoch: input.epoch });
     return Promise.resolve('done');
@@ -34,7 +37,7 @@ function host(node: string): void {
         taskQueue: nodeQueue(node),
         activities: {
           takeSnapshot: does('snapshot'),
-          publishMirror: does('mirror'),
+          publishMirror: publishMirror ?? does('mirror'),
           collectMemory: does('collect'),
         },
       },
@@ -175,5 +178,120 @@ describe('a rename of a space', () => {
     expect(await known(fresh)).toMatchObject({ primary_node_id: 'stays', epoch: 1 });
     expect(await known(cid)).toBeNull();
     expect(await lease(fresh, 'next', 3_600)).toMatchObject({ epoch: 2 });
+  });
+});
+
+describe('a mirror that somebody asks for', () => {
+  const jobsOf = async (name: string): Promise<Job[]> => {
+    const { body } = await test.call('GET', `/api/membridge/jobs?project=${name}`);
+    return (body as unknown as Job[]).filter(({ detail }) => detail.startsWith('mirror: '));
+  };
+  const ask = (cid: string, body: unknown) =>
+    test.call('POST', `/api/membridge/spaces/${cid}/mirror`, { body });
+  const DONE = { requests: 4, bytesUp: 30, bytesDown: 20, everyMs: 60_000 };
+
+  it('passes on what a person agreed to, and records what came in as a job', async () => {
+    await enrolNode(test, 'mirrors');
+    const given: MirrorInput[] = [];
+    host('mirrors', (input) => {
+      given.push(input);
+      const isFirst = given.length === 1;
+      if (isFirst) {
+        const message = 'Nothing was published: 532 would become 520; confirm --fewer 12';
+        return Promise.reject(ApplicationFailure.nonRetryable(message, 'mirror_guarded'));
+      }
+      return Promise.resolve({ line: 'published; 7 came in', published: true, imported: 7, ...DONE });
+    });
+    const cid = await space('mirrored');
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+    await lease(cid, 'mirrors', 3_600);
+    await expect
+      .poll(() => jobsOf('mirrored'), SOON)
+      .toMatchObject([
+        {
+          status: 'failed',
+          trigger: 'schedule',
+          agent: 'mirrors',
+          error_code: 'mirror_guarded',
+          detail: expect.stringContaining('532 would become 520') as string,
+        },
+      ]);
+    await expect
+      .poll(async () => (await known(cid))?.last_error ?? '', SOON)
+      .toContain('532 would become 520');
+
+    const answer = await ask(cid, { fewer: 12, force: true });
+    expect(answer).toMatchObject({ status: 202, body: { node_id: 'mirrors' } });
+    await expect
+      .poll(() => jobsOf('mirrored'), SOON)
+      .toContainEqual(
+        expect.objectContaining({
+          id: answer.body['job_id'],
+          status: 'completed',
+          trigger: 'api',
+          detail: 'mirror: published; 7 came in',
+          rows_inserted: 7,
+          bytes_up: 30,
+        }),
+      );
+    expect(given).toMatchObject([{ epoch: 1 }, { epoch: 1, fewer: 12, force: true }]);
+    expect(given[0]).not.toHaveProperty('fewer');
+    await expect.poll(async () => (await known(cid))?.last_error, SOON).toBeNull();
+    const audit = await test.call('GET', '/api/runtime/audit?action=mirror_publish');
+    expect(JSON.stringify(audit.body)).toContain('with 12 memories fewer than before, taking the push lock');
+  });
+
+  it('comes again as often as its node says', async () => {
+    await enrolNode(test, 'often');
+    let rounds = 0;
+    host('often', () => {
+      rounds += 1;
+      return Promise.resolve({ line: 'unchanged', published: false, imported: 0, ...DONE, everyMs: 1_500 });
+    });
+    const cid = await space('mirrored-often');
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+    await lease(cid, 'often', 3_600);
+    await expect.poll(() => rounds, SOON).toBeGreaterThanOrEqual(3);
+    // Rounds that did nothing leave no job.
+    expect(await jobsOf('mirrored-often')).toEqual([]);
+  });
+
+  it('takes the word of an agent of 0.4 that knows no jobs', async () => {
+    await enrolNode(test, 'older');
+    host('older', () => Promise.resolve('published'));
+    const cid = await space('mirrored-by-older');
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+    await lease(cid, 'older', 3_600);
+    await expect
+      .poll(() => jobsOf('mirrored-by-older'), SOON)
+      .toMatchObject([{ status: 'completed', detail: 'mirror: published', rows_inserted: 0 }]);
+  });
+
+  it('ends as a failed job when the lease ran out before it was served', async () => {
+    await enrolNode(test, 'brief', false);
+    const cid = await space('mirrored-briefly');
+    await lease(cid, 'brief', 1);
+    await expect.poll(() => known(cid), SOON).toMatchObject({ status: 'needs_selection', epoch: 1 });
+    const leadership = await known(cid);
+    if (leadership === null) throw new Error('the lease is gone');
+    await requestMirror(test.plane.deps.engine.client, leadership, { jobId: 'job_unserved' });
+    await expect
+      .poll(async () => (await test.call('GET', '/api/membridge/jobs/job_unserved')).body, SOON)
+      .toMatchObject({
+        status: 'failed',
+        error_code: 'conflict',
+        detail: expect.stringContaining('Nobody is primary') as string,
+      });
+  });
+
+  it('is refused while the mirror is off, while nobody is primary, and for an encrypted space', async () => {
+    const cid = await space('unmirrored');
+    expect((await ask(cid, {})).body['detail']).toMatch(/mirror of unmirrored is off/);
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+    expect(await ask(cid, {})).toMatchObject({ status: 409 });
+    expect((await ask(cid, {})).body['detail']).toMatch(/has no primary/);
+    expect((await ask(cid, { fewer: 0 })).status).toBe(400);
+    await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { encrypted: true } });
+    expect((await ask(cid, {})).body['detail']).toMatch(/encrypted/);
   });
 });

@@ -4,6 +4,7 @@ import {
   continueAsNew,
   defineSignal,
   defineUpdate,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
@@ -13,12 +14,14 @@ import {
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { PrimaryActivities } from '../activities/node/primary.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import type { MirrorOutcome, MirrorRequest } from '../contract/mirror.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { LeadershipInput, LeadershipState, SelectRequest } from '../contract/workflows.ts';
 import { failureOf } from './failure-of.ts';
 
 export const selectPrimary = defineUpdate<LeadershipState, [SelectRequest]>(MESSAGES.selectPrimary);
 export const closeLeadership = defineSignal(MESSAGES.closeLeadership);
+export const publishMirror = defineSignal<[MirrorRequest]>(MESSAGES.publishMirror);
 
 /** The lease is renewed when a third of it has passed, so that two renewals may fail before it runs out. */
 const RENEW_PART = 3;
@@ -26,8 +29,13 @@ const RENEW_PART = 3;
 const RENEW_AGAIN_MS = 10_000;
 /** How often the primary takes a snapshot, in milliseconds: at most a day of segments is read by a new node. */
 const SNAPSHOT_EVERY_MS = 24 * 3_600_000;
-/** How often it looks whether the mirror is to be published anew. One that has nothing new costs a small request. */
+/**
+ * How often it imports what machines on the original's scripts pushed and publishes the mirror, until the node says how often
+ * (MEMBRIDGE_MIRROR_MINUTES). A round that has nothing new costs a small request.
+ */
 const MIRROR_EVERY_MS = 15 * 60_000;
+/** No node makes this workflow turn faster. */
+const MIN_MIRROR_MS = 1_000;
 /** How soon what failed is tried again. */
 const AGAIN_MS = 10 * 60_000;
 
@@ -57,8 +65,13 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   /** Whether the lease's object is still to be written. */
   let leaseOpen = input.leaseOpen ?? false;
   const work: Work = {
-    snapshot: { every: SNAPSHOT_EVERY_MS, doneAt: input.lastSnapshotAt, notBefore: 0 },
-    mirror: { every: MIRROR_EVERY_MS, doneAt: input.lastMirrorAt, notBefore: 0 },
+    snapshot: { every: SNAPSHOT_EVERY_MS, doneAt: input.lastSnapshotAt, notBefore: 0, asked: [] },
+    mirror: {
+      every: input.mirrorEveryMs ?? MIRROR_EVERY_MS,
+      doneAt: input.lastMirrorAt,
+      notBefore: 0,
+      asked: [],
+    },
   };
   // One change at a time, in order: an epoch is given once. A condition would let two that wait through at once.
   let last: Promise<unknown> = Promise.resolve();
@@ -105,6 +118,9 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   setHandler(closeLeadership, () => {
     closed = true;
   });
+  setHandler(publishMirror, (request) => {
+    work.mirror.asked.push(request);
+  });
 
   let renewAt = 0;
   let writeAt = 0;
@@ -129,11 +145,18 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     ];
     const wakeAt = wakes.length === 0 ? null : Math.min(...wakes);
     const wasLeading = leading !== null;
-    const news = (): boolean => closed || changes !== handled || wasLeading !== (leading !== null);
+    const asked = work.mirror.asked.length;
+    const news = (): boolean =>
+      closed ||
+      changes !== handled ||
+      wasLeading !== (leading !== null) ||
+      asked !== work.mirror.asked.length;
     if (wakeAt === null) await condition(news);
     else if (wakeAt > now) await condition(news, wakeAt - now);
     if (closed) break;
     if (changes !== handled) continue;
+    if (state?.primary == null)
+      await refuseAsked(state, work, 'Nobody is primary, who would publish the mirror.');
     if (Date.now() >= renewAt) renewAt = await alone(renew);
     if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
     if (state?.primary != null && leading === null && Date.now() >= nextWork(work)) {
@@ -148,10 +171,12 @@ export async function leadership(input: LeadershipInput): Promise<void> {
         state,
         lastSnapshotAt: work.snapshot.doneAt,
         lastMirrorAt: work.mirror.doneAt,
+        mirrorEveryMs: work.mirror.every,
         leaseOpen,
       });
     }
   }
+  await refuseAsked(state, work, 'The space was removed.');
   await condition(allHandlersFinished);
 
   /** Renews the lease while its node lives; ends it when its time is over. @returns when to look again, epoch ms */
@@ -189,10 +214,19 @@ export async function leadership(input: LeadershipInput): Promise<void> {
 }
 
 /** What a primary does for its space, and when. */
-type Work = Record<'snapshot' | 'mirror', { readonly every: number; doneAt: number; notBefore: number }>;
+type Work = Record<'snapshot' | 'mirror', WorkPart>;
 
-const nextWork = (work: Work): number =>
-  Math.min(...Object.values(work).map(({ every, doneAt, notBefore }) => Math.max(doneAt + every, notBefore)));
+interface WorkPart {
+  every: number;
+  doneAt: number;
+  notBefore: number;
+  /** Requests that are not served yet, in order. */
+  readonly asked: MirrorRequest[];
+}
+
+const dueAt = ({ every, doneAt, notBefore, asked }: WorkPart): number =>
+  asked.length > 0 ? 0 : Math.max(doneAt + every, notBefore);
+const nextWork = (work: Work): number => Math.min(...Object.values(work).map(dueAt));
 
 /** What being primary means: snapshots for new nodes, and the mirror for machines still on the original's scripts. */
 async function lead(state: LeadershipState, work: Work): Promise<void> {
@@ -202,27 +236,82 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
   for (const what of ['snapshot', 'mirror'] as const) {
     const part = work[what];
     const now = Date.now();
-    if (now < part.doneAt + part.every || now < part.notBefore) continue;
+    if (now < dueAt(part)) continue;
+    const request = part.asked.shift() ?? null;
     // Should it fail, or should there be nothing to do it for yet; a new primary need not wait for it.
-    part.notBefore = now + AGAIN_MS;
+    part.notBefore = now + Math.min(AGAIN_MS, part.every);
     const space = await control.spaceToLead({ cid, node, what });
+    if (space === null && request !== null) {
+      part.asked.unshift(request);
+      await refuseAsked(state, work, `${node} is primary of no space whose mirror is on.`);
+    }
     if (space === null) continue;
+    const round = { cid, node, project: space.projectId, epoch, request, startedAt: now };
     try {
       const does = onNode(node, `${what} of ${space.projectId} in epoch ${epoch}`);
       if (what === 'snapshot') await does.takeSnapshot({ space, epoch });
-      else await does.publishMirror({ space, epoch });
+      else {
+        const { fewer, force } = request ?? {};
+        const outcome = outcomeOf(await does.publishMirror({ space, epoch, fewer, force }));
+        await recordMirror(round, { outcome, error: null });
+        part.every = Math.max(MIN_MIRROR_MS, outcome.everyMs);
+      }
       if (!(await control.recordPrimaryAction({ cid, node, epoch, what, error: null }))) continue;
       part.doneAt = now;
+      part.notBefore = 0;
       if (what === 'snapshot') snapshotOf = space;
     } catch (error) {
       const failure = failureOf(error, {
         code: 'sync_timeout',
         message: `${node} did not take the ${what} in time`,
       });
+      if (what === 'mirror') await recordMirror(round, { outcome: null, error: failure });
       await control.recordPrimaryAction({ cid, node, epoch, what, error: failure.message });
     }
   }
   if (snapshotOf !== null) await collectEverywhere(snapshotOf);
+}
+
+interface MirrorRound {
+  readonly cid: string;
+  readonly node: string;
+  readonly project: string;
+  readonly epoch: number;
+  readonly request: MirrorRequest | null;
+  readonly startedAt: number;
+}
+
+/** Records a publication as a job. Replayed histories from before these jobs have none. */
+async function recordMirror(
+  { epoch, request, ...round }: MirrorRound,
+  ended: { outcome: MirrorOutcome | null; error: { code: string; message: string } | null },
+): Promise<void> {
+  if (!patched('mirror-jobs')) return;
+  const { workflowId, runId } = workflowInfo();
+  await control.recordMirrorJob({
+    ...round,
+    ...ended,
+    jobId: request?.jobId ?? `job_mirror_${round.cid}_${epoch}_${round.startedAt}`,
+    isAsked: request !== null,
+    workflowId,
+    runId,
+  });
+}
+
+/** Ends the jobs of requests that nobody can serve. */
+async function refuseAsked(state: LeadershipState | null, work: Work, message: string): Promise<void> {
+  const { cid = '', epoch = 0, primary = null } = state ?? {};
+  for (const request of work.mirror.asked.splice(0)) {
+    const round = { cid, node: primary ?? 'nobody', project: cid, epoch, request, startedAt: Date.now() };
+    await recordMirror(round, { outcome: null, error: { code: 'conflict', message } });
+  }
+}
+
+/** An agent of 0.4 answers with one word. */
+function outcomeOf(answer: MirrorOutcome | string): MirrorOutcome {
+  if (typeof answer !== 'string') return answer;
+  const figures = { imported: 0, requests: 0, bytesUp: 0, bytesDown: 0, everyMs: MIRROR_EVERY_MS };
+  return { line: answer, published: answer === 'published', ...figures };
 }
 
 /** Each node removes what it wrote and nobody needs any more. One that cannot does it after the next snapshot. */

@@ -39,7 +39,10 @@ afterAll(async () => {
 
 function host(node: string, pull: () => Promise<PullResult>): void {
   const memory = { pull, push: () => Promise.resolve(PUSH) };
-  const primary = { primary: () => Promise.resolve('') };
+  const primary = {
+    primary: () => Promise.resolve(''),
+    mirror: () => Promise.reject(new Error('nobody leads here')),
+  };
   const engine = test.plane.deps.engine.address;
   const log = pino({ level: 'silent' });
   const none = (): Promise<never> => Promise.reject(new Error('there are no projects here'));

@@ -8,6 +8,7 @@ import { getSpace } from '../../db/queries/get-space.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { getNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { getLeadership, recordLeadership, recordPrimaryAction } from '../../db/queries/record-leadership.ts';
+import { recordMirrorJob, type MirrorRound } from '../../db/queries/record-mirror-job.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { toLeadershipState } from '../../engine/leadership-workflows.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
@@ -68,6 +69,11 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
     /** A space as each live node takes part in it. */
     async liveSpaceConfigs({ cid }: { cid: string }): Promise<[string, SpaceConfig][]> {
       return [...(await getNodeSpaceConfigs(db, { cid, nodes: await liveNodes() }))];
+    },
+
+    /** Records a publication of a mirror as a job, where there is something to tell. */
+    async recordMirrorJob(round: MirrorRound): Promise<void> {
+      await recordMirrorJob(db, { ...round, now: Date.now() });
     },
 
     /** Records what a primary did. Gives whether it still is primary in that epoch. */

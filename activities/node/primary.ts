@@ -1,16 +1,14 @@
 import type { SpaceConfig } from '../../contract/memory.ts';
+import type { MirrorOutcome, PublishMirror } from '../../contract/mirror.ts';
 import type { SyncCall } from '../../memory/engine.ts';
 import { runMemoryWork } from './run.ts';
 
 /** What the primary of a space does, as activities see it; on an agent it happens in the memory thread. */
 export interface PrimaryPort {
   /** @returns what came of it, for people */
-  primary(
-    what: 'snapshot' | 'mirror' | 'collect',
-    space: SpaceConfig,
-    epoch: number,
-    call: SyncCall,
-  ): Promise<string>;
+  primary(what: 'snapshot' | 'collect', space: SpaceConfig, epoch: number, call: SyncCall): Promise<string>;
+  /** Publishes the space for machines on the original's scripts, after it imported what they pushed. */
+  mirror(space: SpaceConfig, epoch: number, agreed: PublishMirror, call: SyncCall): Promise<MirrorOutcome>;
 }
 
 /** A space, and the epoch in which the node is primary. */
@@ -19,6 +17,9 @@ export interface PrimaryInput {
   readonly epoch: number;
 }
 
+/** A publication, and what a person agreed to for it. */
+export interface MirrorInput extends PrimaryInput, PublishMirror {}
+
 /** Activities of a space's primary. Those that others can see are refused when another epoch has begun (deposed). */
 export function createPrimaryActivities(dependencies: {
   primary: PrimaryPort;
@@ -26,14 +27,22 @@ export function createPrimaryActivities(dependencies: {
   dryrun: boolean;
 }) {
   const does =
-    (what: 'snapshot' | 'mirror' | 'collect') =>
+    (what: 'snapshot' | 'collect') =>
     async ({ space, epoch }: PrimaryInput): Promise<string> =>
       await runMemoryWork(dependencies, (call) => dependencies.primary.primary(what, space, epoch, call));
   return {
     /** Writes the space's merged state, from which new nodes start. */
     takeSnapshot: does('snapshot'),
     /** Publishes the original's whole-file snapshot, for machines still on its scripts. */
-    publishMirror: does('mirror'),
+    publishMirror: async ({ space, epoch, fewer, force }: MirrorInput): Promise<MirrorOutcome> =>
+      await runMemoryWork(dependencies, (call) =>
+        dependencies.primary.mirror(
+          space,
+          epoch,
+          { ...(fewer === undefined ? {} : { fewer }), ...(force === undefined ? {} : { force }) },
+          call,
+        ),
+      ),
     /** Removes what nobody needs any more of this node's own objects; any node does this, primary or not. */
     collectMemory: does('collect'),
   };

@@ -1,6 +1,7 @@
 import { audit } from './audit.ts';
 import { blame } from './blame.ts';
 import { collect } from './collect.ts';
+import { coverage } from './coverage.ts';
 import { deletes } from './deletes.ts';
 import { fixDatabase, inspectDatabase } from './doctor.ts';
 import type { EngineCall } from './engine-call.ts';
@@ -18,6 +19,7 @@ export const ENGINE_CALLS: readonly EngineCall[] = [
   restore,
   snapshot,
   collect,
+  coverage,
   legacy,
   inspectDatabase,
   fixDatabase,

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { readConfigEnv } from '../../memory/legacy/config-env.ts';
+import { describePublication } from '../../memory/legacy/publish.ts';
 import { UsageError, defineEngineCall } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 
@@ -9,18 +10,29 @@ const Word = z.enum(['import', 'publish']);
 /** Exchanges memories with machines that still run the original's scripts. */
 export const legacy = defineEngineCall({
   name: 'legacy',
-  usage: '(import [--file FILE] | publish [--overwrite]) [--project NAME]',
+  usage: '(import [--file FILE] | publish [--overwrite] [--fewer N] [--force]) [--project NAME]',
   summary: 'exchange memories with machines that still run the original scripts',
   help: `The store is the one of ~/.claude-mem-minio/config.env (MEMBRIDGE_CONFIG_ENV), which is read and never written.
 
   import       merge the snapshot that the original's push stored, or the database in FILE
   publish      store a snapshot that the original's pull takes; it replaces the whole database of the machine that pulls
-  --overwrite  also over a snapshot that cannot be read`,
-  options: { file: { type: 'string' }, overwrite: { type: 'boolean' }, project: { type: 'string' } },
+               it imports what is there first, and refuses to hold fewer memories than that
+  --overwrite  also over a snapshot that is damaged; what can be read of it is imported
+  --fewer N    agree to N memories fewer than before, the number that the refusal named
+  --force      take the push lock although another machine holds it, as FORCE_PUSH=1 does`,
+  options: {
+    file: { type: 'string' },
+    overwrite: { type: 'boolean' },
+    fewer: { type: 'string' },
+    force: { type: 'boolean' },
+    project: { type: 'string' },
+  },
   input: z.strictObject({
     what: Word,
     file: z.string().refine(isAbsolute, 'must be an absolute path').nullable(),
     overwrite: z.boolean(),
+    fewer: z.number().int().positive().optional(),
+    force: z.boolean().optional(),
     project: z.string().optional(),
   }),
   output: z.looseObject({ line: z.string() }),
@@ -29,15 +41,19 @@ export const legacy = defineEngineCall({
     const [word, ...rest] = words;
     const what = Word.safeParse(word);
     if (!what.success || rest.length > 0) throw new UsageError('"legacy" needs import or publish');
-    const { file, overwrite, project } = options;
+    const { file, overwrite, fewer, force, project } = options;
     return {
       what: what.data,
       file: typeof file === 'string' ? resolve(file) : null,
       overwrite: overwrite === true,
+      ...(fewer === undefined ? {} : { fewer: readNumber(fewer) }),
+      // The original's scripts take it from the shell that they are started in.
+      ...(force === true || process.env['FORCE_PUSH'] === '1' ? { force: true } : {}),
       project: project as string | undefined,
     };
   },
-  run: async ({ engine, spaces, configEnv, call }, { what, file, overwrite, project }) => {
+  run: async ({ engine, spaces, configEnv, call }, input) => {
+    const { what, file, overwrite, fewer, force, project } = input;
     const config = spaceOf(spaces, project);
     if (what === 'import') {
       const source = file === null ? { access: readConfigEnv(configEnv).access } : { file };
@@ -50,13 +66,22 @@ export const legacy = defineEngineCall({
       const kept = `${present} were here, ${deleted} deleted here before, ${outside} of other projects, ${waiting} wait`;
       return { ...rest, inserted, line: `${inserted} memories came in; ${kept}` };
     }
-    const { access, lockSeconds } = readConfigEnv(configEnv);
-    const published = await engine.publishLegacy(config, { access, lockSeconds, overwrite }, call);
-    const line =
-      published.state === 'published'
-        ? `published: ${published.sha}; ${published.imported} memories came in from the snapshot before`
-        : 'unchanged: the store holds these memories already';
+    const original = readConfigEnv(configEnv);
+    const target = {
+      access: original.access,
+      lockSeconds: original.lockSeconds,
+      overwrite,
+      force: force === true || original.force,
+      ...(fewer === undefined ? {} : { fewer }),
+    };
+    const published = await engine.publishLegacy(config, target, call);
+    const line = describePublication(published);
     return { ...published, line };
   },
   say: ({ line }) => [line],
 });
+
+function readNumber(text: string | boolean): number {
+  if (typeof text === 'string' && /^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError('--fewer needs the number of memories that the refusal named, such as --fewer 12');
+}

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { noWords } from '../calls/engine-call.ts';
+import { uncoveredSentence } from '../../contract/uncovered.ts';
+import { coverage, type CoverageAnswer } from '../calls/coverage.ts';
 import { call } from './client.ts';
 import { print, type Command } from './command.ts';
 
@@ -28,12 +30,30 @@ export const statusCommand: Command = {
       return 0;
     }
     const { ok, hostname, detail, db_path, memory, spaces } = Status.parse(answer);
+    const hints = await readHints();
     const rows = Object.entries(memory.rows ?? {}).map(([kind, count]) => `${count} ${kind}`);
     print(`host     ${hostname}`);
     print(`memory   ${db_path}: ${memory.schema ?? detail}`);
     if (rows.length > 0) print(`rows     ${rows.join(', ')}`);
-    for (const space of spaces)
+    for (const space of spaces) {
       print(`space    ${space.projectId} (${space.cid}): ${space.projects.join(', ')}`);
+      const hint = hints.get(space.cid);
+      if (hint !== undefined) print(`         ${hint}`);
+    }
     return ok ? 0 : 1;
   },
 };
+
+/** What there is to say of spaces that cover nothing here, by canonical id; nothing where the database cannot be read. */
+async function readHints(): Promise<Map<string, string>> {
+  const hints = new Map<string, string>();
+  try {
+    const answer = coverage.output.parse(await call('POST', `/${coverage.name}`, {})) as CoverageAnswer;
+    for (const { cid, uncovered } of answer.spaces) {
+      if (uncovered !== null) hints.set(cid, uncoveredSentence(uncovered));
+    }
+  } catch {
+    // The line about the memory says what is wrong.
+  }
+  return hints;
+}

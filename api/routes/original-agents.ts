@@ -18,7 +18,7 @@ import { notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
 import { roleOf } from '../original-role.ts';
 import { defineRoute } from '../route.ts';
-import { addSpace } from '../spaces.ts';
+import { addOriginalSpace } from '../spaces.ts';
 import { giveBackTasks } from '../tasks/give-back.ts';
 
 const tag = 'Agents (original paths)';
@@ -30,7 +30,7 @@ const tag = 'Agents (original paths)';
 async function ensureProject(deps: Deps, cid: string, name: string | null): Promise<void> {
   if (name === null || canonicalId(name) !== cid) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
-  await addSpace(deps, { name, projects: [name], source: 'heartbeat' }).catch((error: unknown) => {
+  await addOriginalSpace(deps, { name, source: 'heartbeat' }).catch((error: unknown) => {
     // Another node's heartbeat was first.
     if (!(error instanceof MembridgeError && error.code === 'conflict')) throw error;
   });
@@ -99,7 +99,8 @@ export const originalAgentRoutes = [
     auth: 'heartbeat',
     tag,
     summary: "The original agent's heartbeat for one project",
-    description: 'Creates the project when it is unknown, and project_id names it and gives its id.',
+    description:
+      'Creates the project when it is unknown, and project_id names it and gives its id. Its space covers every claude-mem project.',
     original: true,
     body: OriginalHeartbeat,
     status: 200,

@@ -7,7 +7,7 @@ import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
 import { needProject } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
-import { addSpace, removeSpace } from '../spaces.ts';
+import { addOriginalSpace, removeSpace } from '../spaces.ts';
 
 const tag = 'Projects (original paths)';
 
@@ -37,8 +37,9 @@ export const originalProjectRoutes = [
     path: '/projects',
     auth: 'admin',
     tag,
-    summary: 'Create a project: a memory space that covers the claude-mem project of the same name',
-    description: 'A project that is known by heartbeats alone is taken over as it is.',
+    summary: "Create a project: a memory space that covers each machine's whole claude-mem database",
+    description:
+      'The name is a label, as in the original: the space covers every claude-mem project. A project that is known by heartbeats alone is taken over as it is.',
     original: true,
     body: OriginalCreateProject,
     status: 201,
@@ -50,7 +51,7 @@ export const originalProjectRoutes = [
         const known = (await listOriginalProjects(deps.db)).find(({ canonical_id }) => canonical_id === cid);
         if (known !== undefined) return known;
       }
-      const space = await addSpace(deps, { name: body.name, projects: [body.name], source: 'manual' });
+      const space = await addOriginalSpace(deps, { name: body.name, source: 'manual' });
       return {
         name: space.name,
         canonical_id: space.canonical_id,

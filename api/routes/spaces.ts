@@ -9,11 +9,13 @@ import {
 import { MembridgeError } from '../../contract/errors.ts';
 import { Space } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { PublishMirror, PublishMirrorResponse } from '../../contract/mirror.ts';
 import { CanonicalId, NodeId } from '../../contract/primitives.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { listSpaces } from '../../db/queries/list-spaces.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
+import { publishMirror } from '../mirror.ts';
 import { needNode, needSpace } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { changeNodeSettings, changeSpace } from '../space-settings.ts';
@@ -153,5 +155,21 @@ export const spaceRoutes = [
         })),
       };
     },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/membridge/spaces/:cid/mirror',
+    auth: 'people',
+    tag,
+    summary: "Publish a space for machines on the original's scripts now; answers at once",
+    description:
+      'The primary first imports what these machines pushed. A snapshot that would hold fewer memories than the one that it replaces is refused (job with the error mirror_guarded): fewer agrees to the very number that the refusal names. force takes the push lock although another machine holds it.',
+    params: Cid,
+    body: PublishMirror,
+    status: 202,
+    response: PublishMirrorResponse,
+    errors: { 404: 'There is no such space', 409: 'The mirror is off, or nobody is primary' },
+    handle: async ({ params, body, caller }, deps) =>
+      await publishMirror(deps, { space: await needSpace(deps, params.cid), agreed: body, caller }),
   }),
 ];

@@ -89,10 +89,19 @@ FORCE_PUSH=0
       cid: canonicalId('mem'),
       databasePath: '/home/ada/.claude-mem/claude-mem.db',
       lockSeconds: 3_660,
+      force: false,
     });
     expect(readFileSync(path, 'utf8')).toBe(EXAMPLE);
     const after = statSync(path, { bigint: true });
     expect([after.mtimeNs, after.ctimeNs, after.mode]).toEqual([before.mtimeNs, before.ctimeNs, before.mode]);
+  });
+
+  it('lets the environment decide about the push lock, as the original’s hooks do', () => {
+    const lock = 'LOCK_TTL_SECONDS=600\nSTALE_LOCK_GRACE_SECONDS=30\nFORCE_PUSH=1\n';
+    writeFileSync(path, `${EXAMPLE}\n${lock}`);
+    expect(readConfigEnv(path, HOME, {})).toMatchObject({ lockSeconds: 630, force: true });
+    const environment = { FORCE_PUSH: '0', STALE_LOCK_GRACE_SECONDS: '5', LOCK_TTL_SECONDS: '' };
+    expect(readConfigEnv(path, HOME, environment)).toMatchObject({ lockSeconds: 605, force: false });
   });
 
   it('that lacks or misstates settings is refused by their names and never by their values', () => {

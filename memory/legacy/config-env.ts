@@ -15,7 +15,12 @@ export interface LegacyConfig {
   readonly databasePath: string | null;
   /** How long another host's push lock counts, in seconds: LOCK_TTL_SECONDS and STALE_LOCK_GRACE_SECONDS together. */
   readonly lockSeconds: number;
+  /** FORCE_PUSH=1: take another host's push lock. */
+  readonly force: boolean;
 }
+
+/** Settings that the original's hooks take from the environment where it has them. */
+const FROM_ENVIRONMENT = ['LOCK_TTL_SECONDS', 'STALE_LOCK_GRACE_SECONDS', 'FORCE_PUSH'] as const;
 
 /** One assignment of the file: its value as bash would have it, and the line it stands in (from 1). */
 export interface Assignment {
@@ -42,14 +47,24 @@ const Names = z.object({
   CLAUDE_MEM_DB: z.string().min(1).optional(),
   LOCK_TTL_SECONDS: seconds(7_200),
   STALE_LOCK_GRACE_SECONDS: seconds(60),
+  // The original takes nothing but "1" for a yes.
+  FORCE_PUSH: z
+    .string()
+    .default('0')
+    .transform((value) => value === '1'),
 });
 
 /**
  * Reads the original's `config.env`: as text, so nothing in it is run, and nothing is written.
  * @param home what `$HOME` and `~` stand for
+ * @param environment where settings of the push lock come before those of the file
  * @throws MembridgeError bad_request naming the file, the line and the key; never a value, for they are secrets
  */
-export function readConfigEnv(path: string, home: string = homedir()): LegacyConfig {
+export function readConfigEnv(
+  path: string,
+  home: string = homedir(),
+  environment: NodeJS.ProcessEnv = process.env,
+): LegacyConfig {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -57,11 +72,14 @@ export function readConfigEnv(path: string, home: string = homedir()): LegacyCon
     throw new MembridgeError('bad_request', `${path} cannot be read: ${errorMessage(cause)}.`, { cause });
   }
   const assignments = parseConfigEnv(text, path, home);
+  const values = new Map(Array.from(assignments, ([key, { value }]) => [key, value] as const));
+  for (const name of FROM_ENVIRONMENT) {
+    const value = environment[name];
+    if (value !== undefined && value !== '') values.set(name, value);
+  }
   // An empty value means that the setting is not made, as for the original's optional ones.
   const made = Object.fromEntries(
-    Array.from(assignments, ([key, { value }]) => [key, value] as const).filter(
-      ([key, value]) => value !== '' || key.startsWith('MINIO_'),
-    ),
+    [...values].filter(([key, value]) => value !== '' || key.startsWith('MINIO_')),
   );
   const parsed = Names.safeParse(made);
   if (!parsed.success) {
@@ -85,6 +103,7 @@ export function readConfigEnv(path: string, home: string = homedir()): LegacyCon
     cid: projectId === null ? null : canonicalId(projectId),
     databasePath: settings.CLAUDE_MEM_DB ?? null,
     lockSeconds: settings.LOCK_TTL_SECONDS + settings.STALE_LOCK_GRACE_SECONDS,
+    force: settings.FORCE_PUSH,
   };
 }
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
@@ -8,7 +9,13 @@ import { scanNewRows } from '../scan.ts';
 import { MergeBatches } from '../merge/batches.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/tools.ts';
-import { SnapshotMerge, type ImportContext, type LegacyImport } from './merge-snapshot.ts';
+import { countReadable, noteHolding, readHolding, NO_MEMORIES, type Holding } from './holding.ts';
+import {
+  SnapshotMerge,
+  type ImportContext,
+  type LegacyImport,
+  type SnapshotTally,
+} from './merge-snapshot.ts';
 import { legacyKeys } from './objects.ts';
 import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
 import {
@@ -61,7 +68,11 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
   return result;
 }
 
-/** Merges the snapshot of one canonical id, unless it was merged before. */
+/**
+ * Merges the snapshot of one canonical id, unless it was merged before.
+ * @param etag the database object's ETag where it was asked for: another one than noted is fetched whatever its digest says
+ * @returns what the snapshot holds
+ */
 export async function importFrom(
   context: ImportContext,
   store: LegacyStore,
@@ -69,16 +80,52 @@ export async function importFrom(
   stated: string,
   folder: string,
   result: LegacyImport,
-): Promise<void> {
+  etag?: string,
+): Promise<Holding> {
   const { session, progress } = context;
-  if (isMerged(session.ledger, cid, stated, termsOf(context.config))) {
+  const terms = termsOf(context.config);
+  // A ledger of 0.4 notes that it merged a snapshot and not what that held: then it is looked at once more.
+  const held = readHolding(session.ledger, cid, stated, terms);
+  const isStill = held !== null && (etag === undefined || etag === held.etag);
+  if (isStill && isMerged(session.ledger, cid, stated, terms)) {
     await retryWaiting(context, cid, result);
     result.snapshots.push({ place: legacyKeys(cid).database, host: null, sha: stated, state: 'unchanged' });
-    return;
+    return held;
   }
   progress('fetching the snapshot');
   const fetched = await fetchSnapshot(store, cid, stated, folder, session.signal);
-  await mergeSnapshot(context, { ...fetched, cid, kept: true }, result);
+  const tally = await mergeSnapshot(context, { ...fetched, cid, kept: true }, result);
+  const holding = { sha: fetched.sha, isSound: true, etag: fetched.etag, ...tally };
+  noteHolding(session.ledger, cid, terms, holding);
+  return holding;
+}
+
+/**
+ * Takes in what can be had of a database whose digest does not fit or that is damaged, for a publication that a person
+ * wants to write over it. A sound one is merged whole.
+ * @returns what it holds, as far as that can be counted; null when there is none, or when nothing of it can be read
+ */
+export async function importUnverified(
+  context: ImportContext,
+  store: LegacyStore,
+  cid: string,
+  folder: string,
+  result: LegacyImport,
+): Promise<Holding | null> {
+  const place = legacyKeys(cid).database;
+  const path = join(folder, 'unverified.db');
+  const etag = await store.etag(place);
+  const got = await store.download(place, path);
+  if (got === null) return null;
+  const { sha } = got;
+  try {
+    const tally = await mergeSnapshot(context, { place, path, sha, host: null, cid, kept: false }, result);
+    return { sha, isSound: true, etag, ...tally };
+  } catch (error) {
+    if (!(error instanceof MembridgeError && error.code === 'segment_invalid')) throw error;
+    const counts = countReadable(path);
+    return counts === null ? null : { sha, isSound: false, etag, counts, outside: NO_MEMORIES, projects: [] };
+  }
 }
 
 /** An import that has not found anything yet. */
@@ -120,14 +167,15 @@ async function mergeSnapshot(
   context: ImportContext,
   snapshot: Snapshot,
   result: LegacyImport,
-): Promise<void> {
+): Promise<SnapshotTally> {
   const { session, config } = context;
   const { ledger } = session;
   context.progress('checking the snapshot');
   const source = openSnapshot(snapshot.path, snapshot.place);
+  let tally: SnapshotTally;
   try {
     const segment = fileSnapshot(ledger, snapshot, session.now());
-    await withBatches(context, (batches) =>
+    tally = await withBatches(context, (batches) =>
       new SnapshotMerge(context, batches, source, snapshot, segment, result).run(),
     );
     ledger.inbox.markApplied(segment);
@@ -138,6 +186,7 @@ async function mergeSnapshot(
   await retryWaiting(context, snapshot.cid, result);
   const { place, host, sha } = snapshot;
   result.snapshots.push({ place, host, sha, state: 'merged' });
+  return tally;
 }
 
 /** Tries again what of a snapshot could not be merged; most have nothing that waits. */
@@ -161,14 +210,14 @@ async function retryWaiting(context: ImportContext, cid: string, result: LegacyI
   result.waiting += waitingFrom(ledger, cid).length;
 }
 
-async function withBatches(
+async function withBatches<T>(
   { session, config }: ImportContext,
-  work: (batches: MergeBatches) => Promise<void>,
-): Promise<void> {
+  work: (batches: MergeBatches) => Promise<T>,
+): Promise<T> {
   const space = { ...session.ledger.spaces.get(config.cid), id: IMPORT_BIT };
   const batches = new MergeBatches(session, config, space);
   try {
-    await work(batches);
+    return await work(batches);
   } finally {
     batches.close();
   }

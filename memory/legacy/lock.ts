@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { legacyKeys, parseLock } from './objects.ts';
+import { legacyKeys, parseLock, type LockBody } from './objects.ts';
+import { shellWord } from './shell-word.ts';
 import type { LegacyStore } from './transfer.ts';
 
 /** The original's LOCK_TTL_SECONDS and STALE_LOCK_GRACE_SECONDS: another host's lock counts for so long. */
@@ -16,13 +17,15 @@ export interface LockHolder {
   readonly lockSeconds: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** Take the lock whoever holds it: the original's FORCE_PUSH=1. */
+  readonly force: boolean;
 }
 
 /**
  * Takes the lock of the original's pushes by the original's rules: this host's own lock is taken again, another host's
- * counts until it is older than the time to live and the grace. Best effort, as the original's: it knows no
- * conditional write. Unlike the original's it is released.
- * @throws MembridgeError conflict, saying who holds it and for how long; store_*
+ * counts until it is older than the time to live and the grace, and a person may take it at any time. Best effort, as the
+ * original's: it knows no conditional write. Unlike the original's it is released.
+ * @throws MembridgeError conflict, saying who holds it since when, until when, and how to take it; store_*
  */
 export async function takeLock(
   store: LegacyStore,
@@ -34,13 +37,9 @@ export async function takeLock(
     const lock = text === null ? null : parseLock(text);
     if (lock === null || lock.hostname === holder.hostname) return;
     const age = Math.floor(holder.now() / 1_000) - lock.timestamp;
-    if (age > holder.lockSeconds) return;
-    throw new MembridgeError(
-      'conflict',
-      `${lock.hostname} took the push lock ${key} ${age} s ago. Nothing was published. The original's scripts never release it: try again in ${holder.lockSeconds - age + 1} s, or remove that object if no push runs there.`,
-    );
+    if (age <= holder.lockSeconds) throw heldBy(key, lock, { ...holder, age, projectId: config.projectId });
   };
-  refuseIfHeld(await store.text(key));
+  if (!holder.force) refuseIfHeld(await store.text(key));
   const token = randomUUID();
   const body = {
     hostname: holder.hostname,
@@ -50,9 +49,8 @@ export async function takeLock(
     token,
   };
   await store.put(key, JSON.stringify(body, null, 2));
-  // Two who looked at the same moment both wrote: the later stands.
-  const now = await store.text(key);
-  refuseIfHeld(now);
+  // Two who looked at the same moment both wrote: the later one has it, also against a person who took it.
+  refuseIfHeld(await store.text(key));
   return {
     release: async () => {
       const own = store.detached(RELEASE_MS);
@@ -60,4 +58,27 @@ export async function takeLock(
       if (held !== null && parseLock(held)?.token === token) await own.remove(key);
     },
   };
+}
+
+function heldBy(
+  key: string,
+  lock: LockBody,
+  { age, lockSeconds, projectId }: { age: number; lockSeconds: number; projectId: string },
+): MembridgeError {
+  const since = timeOf(lock.timestamp);
+  const until = timeOf(lock.timestamp + lockSeconds);
+  const taken = age < 0 ? `at ${since}, which this clock has yet to reach` : `${age} s ago`;
+  return new MembridgeError(
+    'conflict',
+    `${lock.hostname} took the push lock ${key} ${taken}. Nothing was published. ` +
+      `The lock is held since ${since} and counts until ${until}, because the original's scripts never release it: ` +
+      `try again in ${lockSeconds - age + 1} s. If no push runs on ${lock.hostname}, take the lock now: ` +
+      `membridge legacy publish --project ${shellWord(projectId)} --force, or FORCE_PUSH=1 in config.env.`,
+  );
+}
+
+/** Epoch seconds for people; a lock may state any number. */
+function timeOf(seconds: number): string {
+  const time = new Date(seconds * 1_000);
+  return Number.isNaN(time.getTime()) ? `second ${seconds}` : time.toISOString().replace('.000Z', 'Z');
 }

@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory.ts';
 import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { memoryKey } from '../keys.ts';
 import { WHOLE } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
@@ -15,6 +15,7 @@ import type { SyncSession } from '../session.ts';
 import type { Row, Value } from '../values.ts';
 import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
+import { NO_MEMORIES, type Holding, type MemoryCounts } from './holding.ts';
 import { legacyNode } from './objects.ts';
 import type { MergeBatches } from '../merge/batches.ts';
 
@@ -42,6 +43,18 @@ export interface ImportContext {
   readonly ledgerPath: string;
   readonly progress: (text: string) => void;
 }
+
+/** What the rows of a snapshot are, whatever became of them here. */
+export type SnapshotTally = Pick<Holding, 'counts' | 'outside' | 'projects'>;
+
+/** Names of projects that a tally keeps. */
+const MAX_NAMES = 5;
+
+const COUNTED_AS: Readonly<Partial<Record<Kind, keyof MemoryCounts>>> = {
+  observation: 'observations',
+  summary: 'summaries',
+  prompt: 'prompts',
+};
 
 /** Rows of the snapshot that are read at a time. */
 const PAGE = 500;
@@ -80,8 +93,10 @@ export class SnapshotMerge {
     this.#names = new SpaceProjects(context.config);
   }
 
-  async run(): Promise<void> {
+  /** @returns what the snapshot holds */
+  async run(): Promise<SnapshotTally> {
     const { progress, session } = this.#context;
+    const tally = { counts: { ...NO_MEMORIES }, outside: { ...NO_MEMORIES }, projects: new Set<string>() };
     const reader = new RowReader(this.#source, this.#schema);
     const coverage = new Coverage(this.#source, this.#schema, this.#context.config);
     for (const kind of KINDS) {
@@ -92,7 +107,16 @@ export class SnapshotMerge {
         last = rows.at(-1)?.id ?? last;
         const operations: FullOperation[] = [];
         for (const row of rows) {
-          if (!coverage.has(row)) {
+          const isCovered = coverage.has(row);
+          const table = row.project === EXCLUDED_PROJECT ? undefined : COUNTED_AS[kind];
+          if (table !== undefined) {
+            tally.counts[table] += 1;
+            if (!isCovered) {
+              tally.outside[table] += 1;
+              if (row.project !== null && tally.projects.size < MAX_NAMES) tally.projects.add(row.project);
+            }
+          }
+          if (!isCovered) {
             this.#result.outside += 1;
             continue;
           }
@@ -108,6 +132,7 @@ export class SnapshotMerge {
         if (rows.length < PAGE) break;
       }
     }
+    return { ...tally, projects: [...tally.projects] };
   }
 
   #apply(merger: Merger, operation: FullOperation): Outcome {

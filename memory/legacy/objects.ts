@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RowCounts } from '../../contract/memory.ts';
+import type { MemoryCounts } from './holding.ts';
 
 /** Where the original keeps a project's whole-file snapshot, and the lock that its pushes take. */
 export interface LegacyKeys {
@@ -32,7 +33,7 @@ export function parseDigest(text: string): string | null {
 }
 
 /**
- * `manifest.json`: the original's fields, and one of ours. `timestamp` is ISO 8601; `tables` counts every table, SQLite's
+ * `manifest.json`: the original's fields, and two of ours. `timestamp` is ISO 8601; `tables` counts every table, SQLite's
  * own among them.
  */
 export interface LegacyManifest {
@@ -48,15 +49,36 @@ export interface LegacyManifest {
   readonly tables: number;
   /** What the snapshot says, whatever its bytes: equal on every node that would publish the same. */
   readonly membridge_content: string;
+  /** How many memories fewer than the snapshot before a person agreed to; its presence says that this was looked at. */
+  readonly membridge_fewer: number;
 }
 
-/** What is read of a manifest; the original wrote it after the digest, so it may be of an earlier snapshot. */
+const text = z.string().optional().catch(undefined);
+const count = z.number().int().nonnegative().optional().catch(undefined);
+
+/**
+ * What is read of a manifest; the original wrote it after the digest, so it may be of an earlier snapshot. A field that
+ * makes no sense does not hide the others.
+ */
 const ReadManifest = z.object({
-  sha256: z.string(),
-  source_host: z.string().optional(),
-  membridge_content: z.string().optional(),
+  sha256: text,
+  source_host: text,
+  observations: count,
+  session_summaries: count,
+  user_prompts: count,
+  membridge_content: text,
+  membridge_fewer: count,
 });
 export type ReadManifest = z.infer<typeof ReadManifest>;
+
+/** How many memories a manifest says that its snapshot holds. */
+export function manifestCounts(manifest: ReadManifest): MemoryCounts {
+  return {
+    observations: manifest.observations ?? 0,
+    summaries: manifest.session_summaries ?? 0,
+    prompts: manifest.user_prompts ?? 0,
+  };
+}
 
 /** A manifest as far as it is of use; null when it makes no sense. */
 export function parseManifest(text: string): ReadManifest | null {

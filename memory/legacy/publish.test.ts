@@ -12,6 +12,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { canonicalId } from '../../contract/canonical-id.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
@@ -162,6 +163,32 @@ describe('a published snapshot', () => {
     ]);
   });
 
+  it('holds what was pushed under an older name of the space, and says what came in when it is refused', async () => {
+    const renamed: SpaceConfig = {
+      ...fleet.space,
+      cid: canonicalId('renamed'),
+      projectId: 'renamed',
+      aliases: [fleet.space.cid],
+    };
+    observe(old, 'garden', 'theirs');
+    await old.push();
+    observe(a, 'garden', 'mine');
+    const body = {
+      hostname: 'other',
+      timestamp: Math.floor(Date.now() / 1_000),
+      project: 'x',
+      canonical_id: 'x',
+    };
+    await store.put(legacyKeys(renamed.cid).lock, Buffer.from(JSON.stringify(body)));
+    await expect(published(a, renamed)).rejects.toThrow(
+      /other took the push lock .* 3 memories came in from the snapshot before\.$/,
+    );
+    expect(await published(a, renamed, { force: true })).toMatchObject({
+      state: 'published',
+      counts: { observations: 2 },
+    });
+  });
+
   it('holds the space alone, under its names and without secrets', async () => {
     observe(a, 'my-garden', 'in', `the token is ghp_${'a1B2'.repeat(9)}`);
     observe(a, 'billing', 'out');
@@ -260,6 +287,7 @@ describe('nothing is published', () => {
     expect(await etags()).toEqual(stand);
     await lock('old-laptop', 7_255);
     await expect(published(a)).rejects.toThrow(/try again in [1-6] s/);
+    await expect(published(a)).rejects.toThrow(/held since 20\d\d-.*Z and counts until 20\d\d-.*--force/);
     await expect(published(a, fleet.space, { lockSeconds: 600 })).resolves.toMatchObject({
       state: 'published',
     });
@@ -269,7 +297,19 @@ describe('nothing is published', () => {
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
   });
 
-  it('over a snapshot that cannot be imported, unless that is asked for', async () => {
+  it('while another host holds the push lock, unless a person takes it', async () => {
+    observe(a, 'garden', 'mine');
+    await lock('old-laptop', 100);
+    expect(await published(a, fleet.space, { force: true })).toMatchObject({ state: 'published' });
+    expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+    // A lock from a clock that is ahead counts, and can be taken.
+    await lock('old-laptop', -90_000);
+    observe(a, 'garden', 'more');
+    await expect(published(a)).rejects.toThrow(/which this clock has yet to reach/);
+    expect(await published(a, fleet.space, { force: true })).toMatchObject({ state: 'published' });
+  });
+
+  it('over a snapshot that cannot be verified, unless that is asked for; what it holds comes in', async () => {
     observe(old, 'garden', 'theirs');
     await old.push();
     observe(old, 'garden', 'lost');
@@ -278,8 +318,15 @@ describe('nothing is published', () => {
     const stand = await etags();
     await expect(published(a)).rejects.toMatchObject({ code: 'segment_invalid' });
     expect(await etags()).toEqual(stand);
-    expect(await published(a, fleet.space, { overwrite: true })).toMatchObject({ state: 'published' });
-    expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['mine']);
+    expect(await published(a, fleet.space, { overwrite: true })).toMatchObject({
+      state: 'published',
+      imported: 6,
+    });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'lost',
+      'mine',
+      'theirs',
+    ]);
   });
 
   it('from a database that lost very much', async () => {
@@ -313,10 +360,13 @@ describe('against the store', () => {
   let atLock: () => Promise<void>;
   /** Objects of which the store takes no writes: by the end of their key. */
   let refused: string;
+  /** Whether the store answers no question about the database once that was written. */
+  let silent: boolean;
   beforeEach(async () => {
     writes.length = 0;
     atLock = () => Promise.resolve();
     refused = 'nothing';
+    silent = false;
     const target = new URL(fleet.access.endpoint);
     const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const { method = '', url = '', headers } = request;
@@ -325,7 +375,8 @@ describe('against the store', () => {
         atLock = () => Promise.resolve();
         await work();
       }
-      if (method === 'PUT' && url.endsWith(refused)) {
+      const isAfterWrite = method === 'HEAD' && writes.includes('PUT claude-mem.db');
+      if ((method === 'PUT' && url.endsWith(refused)) || (silent && isAfterWrite)) {
         request.resume();
         response.writeHead(503).end();
         return;
@@ -394,9 +445,29 @@ describe('against the store', () => {
     // What the original's pull makes of it: it keeps what it has.
     await expect(pulled()).rejects.toThrow('SHA256 mismatch');
     a.db.prepare(`DELETE FROM sdk_sessions WHERE content_session_id = 's-garden-second'`).run();
-    expect(await published(a)).toMatchObject({ state: 'published' });
+    // What broke off may have been pulled: its observation and its prompt are two memories fewer.
+    await expect(published(a)).rejects.toMatchObject({ code: 'mirror_guarded' });
+    expect(await published(a, fleet.space, { fewer: 2 })).toMatchObject({ state: 'published' });
     expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['first']);
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
+  });
+
+  it('knows its own database again when nobody said that it had arrived', async () => {
+    observe(a, 'garden', 'first');
+    await published(a);
+    observe(a, 'garden', 'second');
+    silent = true;
+    await expect(published(a, fleet.space, throughProxy())).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    await expect(pulled()).rejects.toThrow('SHA256 mismatch');
+    observe(a, 'garden', 'third');
+    expect(await published(a)).toMatchObject({ state: 'published', imported: 0 });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'first',
+      'second',
+      'third',
+    ]);
   });
 
   it('a large snapshot goes up in parts and comes down whole', async () => {

@@ -9,18 +9,15 @@ import type { StoreAccess } from '../../contract/nodes.ts';
 import { auditChanged } from '../audit.ts';
 import { refuseWhileHeld } from '../guard.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
-import { emptyImport, importFrom, nameRows, termsOf } from './import.ts';
+import { NO_MEMORIES, noteHolding, notePublished, readPublished, type MemoryCounts } from './holding.ts';
+import { nameRows, termsOf } from './import.ts';
 import type { ImportContext } from './merge-snapshot.ts';
 import { LOCK_SECONDS, takeLock } from './lock.ts';
-import {
-  formatDigest,
-  legacyKeys,
-  parseManifest,
-  type LegacyManifest,
-  type SnapshotCounts,
-} from './objects.ts';
-import { fileSnapshot, isMerged, noteMerged } from './origin.ts';
-import { fileDigest, statedDigest, withScratch } from './snapshot.ts';
+import { formatDigest, legacyKeys, type LegacyManifest, type SnapshotCounts } from './objects.ts';
+import { fileSnapshot, noteMerged } from './origin.ts';
+import { refuseFewer } from './refuse-fewer.ts';
+import { fileDigest, withScratch } from './snapshot.ts';
+import { StoredSnapshot } from './stored-snapshot.ts';
 import { LegacyStore } from './transfer.ts';
 
 /** Where to publish, and how. */
@@ -30,8 +27,12 @@ export interface LegacyTarget {
   readonly hostname?: string;
   /** How long another host's lock counts, in seconds: from config.env, or the original's 7,260. */
   readonly lockSeconds?: number;
-  /** Publish over a snapshot that cannot be imported, such as a damaged one. What only that one holds is gone then. */
+  /** Publish over a snapshot that cannot be imported, such as a damaged one. What can be read of it is imported. */
   readonly overwrite?: boolean;
+  /** How many memories fewer than before a person agreed to publish: the number that the refusal named. */
+  readonly fewer?: number | undefined;
+  /** Take the push lock although another host holds it, as the original does with FORCE_PUSH=1. */
+  readonly force?: boolean;
   /** Throws when this machine must not publish any more; called before anything is stored. */
   readonly mayUpload?: () => Promise<void>;
 }
@@ -50,6 +51,19 @@ export interface LegacyPublication {
   readonly ms: number;
 }
 
+/** What a publication did, in one line for people. */
+export function describePublication({ state, sha, counts, imported }: LegacyPublication): string {
+  if (state === 'unchanged' || counts === null) {
+    const line = 'unchanged: the store holds these memories already';
+    return imported === 0 ? line : `${line}; ${cameIn(imported)}`;
+  }
+  const { observations, summaries, prompts } = counts;
+  return `published: ${sha}; ${observations} observations, ${summaries} summaries, ${prompts} prompts; ${cameIn(imported)}`;
+}
+
+const cameIn = (count: number): string =>
+  `${count} ${count === 1 ? 'memory' : 'memories'} came in from the snapshot before`;
+
 /** Where the ledger notes that a publication is under way: what the store holds is then not to be relied on. */
 const underWay = (cid: string): string => `legacy:publishing:${cid}`;
 
@@ -65,9 +79,10 @@ const SMALL_MS = 30_000;
 
 /**
  * Publishes the space as the original's whole-file snapshot, for machines still on its scripts. What another machine
- * pushed there meanwhile is imported first, so that it is in the new one.
- * @throws MembridgeError conflict while another host holds the push lock; segment_invalid when the snapshot that is there
- * cannot be imported; memory_guarded and other memory_*, store_*. May be called again after any of them.
+ * pushed there since is imported first, so that the new one holds it.
+ * @throws MembridgeError conflict while another host holds the push lock; mirror_guarded when the new snapshot would hold
+ * fewer memories than what it replaces; segment_invalid when the snapshot that is there cannot be imported; memory_guarded
+ * and other memory_*, store_*. May be called again after any of them.
  */
 export async function publishSnapshot(
   context: ImportContext,
@@ -83,7 +98,16 @@ export async function publishSnapshot(
   await nameRows(context);
   await auditChanged(context.session, context.session.signal);
   refuseWhileHeld(context.session, context.session.path);
-  return await withScratch(context.ledgerPath, (folder) => new Publication(context, target, folder).run());
+  return await withScratch(context.ledgerPath, async (folder) => {
+    const publication = new Publication(context, target, folder);
+    try {
+      return await publication.run();
+    } catch (error) {
+      const { imported } = publication;
+      if (imported === 0 || !(error instanceof MembridgeError)) throw error;
+      throw new MembridgeError(error.code, `${error.message} ${cameIn(imported)}.`, { cause: error });
+    }
+  });
 }
 
 /** A copy that is ready to be sent, and the state of the database that it is of. */
@@ -98,7 +122,7 @@ class Publication {
   readonly #folder: string;
   readonly #store: LegacyStore;
   readonly #host: string;
-  #imported = 0;
+  readonly #stored: StoredSnapshot;
   #copies = 0;
 
   constructor(context: ImportContext, target: LegacyTarget, folder: string) {
@@ -107,29 +131,40 @@ class Publication {
     this.#folder = folder;
     this.#store = new LegacyStore(target.access, context.session.signal);
     this.#host = target.hostname ?? hostname();
+    this.#stored = new StoredSnapshot(context, this.#store, folder, {
+      overwrite: target.overwrite === true,
+      spoiled: () => context.session.ledger.setMeta(underWay(context.config.cid), 1),
+    });
+  }
+
+  /** Memories of the snapshot in the store that came in so far, whatever becomes of the publication. */
+  get imported(): number {
+    return this.#stored.imported;
   }
 
   async run(): Promise<LegacyPublication> {
     const began = performance.now();
     const { session, config, progress } = this.#context;
-    const found = await this.#takeIn();
+    const found = await this.#stored.takeIn('quick');
     if (found !== null && this.#stands(found)) return this.#result(began, found, null);
-    let copy = await this.#copy();
-    if (found !== null && (await this.#isSame(found, copy.content))) {
-      this.#noteStanding(found, copy.version);
+    const first = await this.#copy();
+    if (found !== null && (await this.#isSame(found, first.content))) {
+      this.#noteStanding(found, first.version);
       return this.#result(began, found, null);
     }
+    // A person who has to agree to something need not wait for the lock to hear of it.
+    const ready = await this.#settle(first);
     const lock = await takeLock(this.#store, config, {
       hostname: this.#host,
       lockSeconds: this.#target.lockSeconds ?? LOCK_SECONDS,
       now: session.now,
+      force: this.#target.force === true,
     });
     try {
-      const before = this.#imported;
       // A push that ended before the lock was taken is in the new snapshot, too.
-      if ((await this.#takeIn()) !== found && this.#imported > before) copy = await this.#copy();
+      const { copy, fewer } = await this.#settle(ready.copy);
       await this.#target.mayUpload?.();
-      const sha = await this.#upload(copy);
+      const sha = await this.#upload(copy, fewer);
       this.#noteStanding(sha, copy.version);
       return this.#result(began, sha, copy.counts);
     } finally {
@@ -139,43 +174,32 @@ class Publication {
     }
   }
 
+  /**
+   * Imports what is in the store, makes a copy that holds it, and checks that the copy may take its place.
+   * @throws MembridgeError mirror_guarded, segment_invalid
+   */
+  async #settle(copy: Copy): Promise<{ copy: Copy; fewer: number }> {
+    const { session, config } = this.#context;
+    const before = this.#stored.imported;
+    await this.#stored.takeIn('thorough');
+    const next = this.#stored.imported > before ? await this.#copy() : copy;
+    const known = {
+      holding: this.#stored.holding,
+      manifest: await this.#stored.manifest(),
+      published: readPublished(session.ledger, config.cid),
+    };
+    return { copy: next, fewer: refuseFewer(config, known, next.counts, this.#target.fewer) };
+  }
+
   #result(began: number, sha: string, counts: SnapshotCounts | null): LegacyPublication {
     return {
       state: counts === null ? 'unchanged' : 'published',
       sha,
       counts,
-      imported: this.#imported,
+      imported: this.#stored.imported,
       traffic: this.#store.traffic,
       ms: performance.now() - began,
     };
-  }
-
-  /** Imports what is in the store unless it was before. @returns its digest, null when there is none */
-  async #takeIn(): Promise<string | null> {
-    const { session, config } = this.#context;
-    const stated = await this.#stated();
-    if (stated === null || isMerged(session.ledger, config.cid, stated, termsOf(config))) return stated;
-    const result = emptyImport();
-    try {
-      await importFrom(this.#context, this.#store, config.cid, stated, this.#folder, result);
-    } catch (error) {
-      const damaged = error instanceof MembridgeError && error.code === 'segment_invalid';
-      if (!damaged || this.#target.overwrite !== true) throw error;
-      // Nothing of it counts as imported, and what is there is not to be kept.
-      session.ledger.setMeta(underWay(config.cid), 1);
-    }
-    this.#imported += result.inserted;
-    return stated;
-  }
-
-  async #stated(): Promise<string | null> {
-    try {
-      return await statedDigest(this.#store, this.#context.config.cid);
-    } catch (error) {
-      const damaged = error instanceof MembridgeError && error.code === 'segment_invalid';
-      if (damaged && this.#target.overwrite === true) return null;
-      throw error;
-    }
   }
 
   async #copy(): Promise<Copy> {
@@ -212,8 +236,7 @@ class Publication {
   /** Whether the store's snapshot says what a copy says. */
   async #isSame(found: string, content: string): Promise<boolean> {
     if (this.#isUnderWay()) return false;
-    const text = await this.#store.text(legacyKeys(this.#context.config.cid).manifest);
-    const manifest = text === null ? null : parseManifest(text);
+    const manifest = await this.#stored.manifest();
     return manifest?.sha256 === found && manifest.membridge_content === content;
   }
 
@@ -221,11 +244,12 @@ class Publication {
    * Database first, digest last: a reader that checks finds either snapshot whole, or a mismatch for as long as two small
    * objects take. The original's own push has such a gap, too.
    */
-  async #upload({ path, counts, content }: Copy): Promise<string> {
+  async #upload({ path, counts, content }: Copy, fewer: number): Promise<string> {
     const { session, config, progress } = this.#context;
     const { ledger } = session;
     const keys = legacyKeys(config.cid);
     const sha = await fileDigest(path);
+    const memories = pickCounts(counts);
     const manifest: LegacyManifest = {
       project: config.projectId,
       canonical_id: config.cid,
@@ -238,10 +262,13 @@ class Publication {
       user_prompts: counts.prompts,
       tables: counts.tables,
       membridge_content: content,
+      membridge_fewer: fewer,
     };
     progress('sending the snapshot');
     ledger.durably(() => ledger.setMeta(underWay(config.cid), 1));
-    await this.#store.upload(keys.database, path);
+    notePublished(ledger, config.cid, { sha, etag: null, counts: memories });
+    const etag = await this.#store.upload(keys.database, path);
+    notePublished(ledger, config.cid, { sha, etag, counts: memories });
     // From here on the old digest is wrong: what makes the new one right is not called off.
     await this.#putSurely(keys.manifest, JSON.stringify(manifest, null, 2));
     await this.#putSurely(keys.digest, formatDigest(sha));
@@ -250,6 +277,15 @@ class Publication {
       ledger.inbox.markApplied(snapshot);
       ledger.setMeta(underWay(config.cid), 0);
       noteMerged(ledger, config.cid, sha, termsOf(config));
+      const holding = {
+        sha,
+        isSound: true,
+        etag,
+        counts: memories,
+        outside: NO_MEMORIES,
+        projects: [],
+      };
+      noteHolding(ledger, config.cid, termsOf(config), holding);
     });
     return sha;
   }
@@ -268,3 +304,9 @@ class Publication {
     }
   }
 }
+
+const pickCounts = ({ observations, summaries, prompts }: SnapshotCounts): MemoryCounts => ({
+  observations,
+  summaries,
+  prompts,
+});

@@ -27,6 +27,8 @@ export interface FetchedSnapshot {
   readonly sha: string;
   /** The machine that pushed it, null where nothing says so. */
   readonly host: string | null;
+  /** The database object's ETag right before it was fetched. */
+  readonly etag: string | null;
 }
 
 /**
@@ -74,13 +76,14 @@ export async function fetchSnapshot(
   const path = join(folder, 'snapshot.db');
   let expected = stated;
   for (let attempt = 1; ; attempt += 1) {
+    const etag = await store.etag(keys.database);
     const got = await store.download(keys.database, path);
     if (got?.sha === expected) {
       const text = await store.text(keys.manifest);
       const manifest = text === null ? null : parseManifest(text);
       // The manifest is written apart from the others and may be another snapshot's: then it says nothing.
       const host = manifest?.sha256 === expected ? (manifest.source_host ?? null) : null;
-      return { place: keys.database, path, sha: expected, host };
+      return { place: keys.database, path, sha: expected, host, etag };
     }
     if (attempt === 2) {
       const held = got === null ? 'there is no database' : `the database (${got.size} bytes) has ${got.sha}`;

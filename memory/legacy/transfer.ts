@@ -56,6 +56,14 @@ export class LegacyStore {
     });
   }
 
+  /** The ETag of an object, or null when there is none. */
+  async etag(key: string): Promise<string | null> {
+    return await this.#orNull(
+      key,
+      async (client) => (await client.statObject(this.#access.bucket, key)).etag,
+    );
+  }
+
   /** Fetches an object into a file. @returns its size and SHA-256 in hex, or null when there is none */
   async download(key: string, path: string): Promise<{ size: number; sha: string } | null> {
     return await this.#orNull(key, async (client, beat) => {
@@ -72,10 +80,10 @@ export class LegacyStore {
     });
   }
 
-  /** Puts a file in the place of an object and checks that the store holds all of it. */
-  async upload(key: string, path: string): Promise<void> {
+  /** Puts a file in the place of an object and checks that the store holds all of it. @returns the new ETag */
+  async upload(key: string, path: string): Promise<string> {
     const { size } = statSync(path);
-    await this.#call('put', key, UPLOAD_IDLE_MS, async (client, beat) => {
+    return await this.#call('put', key, UPLOAD_IDLE_MS, async (client, beat) => {
       // Through a stream that waits for its reader: the client asks the store first, and reads later.
       const passing = this.#watched(beat, (length) => {
         this.#traffic.bytesUp += length;
@@ -91,6 +99,7 @@ export class LegacyStore {
       const stored = await client.statObject(this.#access.bucket, key);
       this.#traffic.requests += 1;
       if (stored.size !== size) throw new Error(`it holds ${stored.size} of ${size} bytes`);
+      return stored.etag;
     });
   }
 
@@ -126,7 +135,8 @@ export class LegacyStore {
       try {
         return await work(client, beat);
       } catch (error) {
-        if (codeOf(error) === 'NoSuchKey') return null;
+        // A request without a body in its answer says NotFound.
+        if (['NoSuchKey', 'NotFound'].includes(codeOf(error))) return null;
         throw error;
       }
     });

@@ -154,6 +154,19 @@ test('the mirror is a setting of the space, and not for an encrypted one', async
   await click(page, 'edit-space-save');
   await see(page, 'settings-mirror', 'For machines on the original’s scripts');
   expect((await space()).mirror).toBe(true);
+  await fleet.test.call('POST', `/api/membridge/projects/${CID}/leadership/select`, {
+    body: { primary_node_id: 'laptop' },
+  });
+  await click(page, 'mirror-open');
+  await page.getByRole('switch', { name: 'Take the push lock' }).check();
+  await click(page, 'mirror-publish');
+  await expect
+    .poll(
+      async () =>
+        (await jobs()).filter(({ trigger, detail }) => trigger === 'button' && detail.startsWith('mirror: ')),
+      { timeout: 60_000 },
+    )
+    .toMatchObject([{ agent: 'laptop', status: 'completed' }]);
   await click(page, 'space-settings-open');
   await page.getByRole('switch', { name: 'Encrypt' }).check();
   expect(await page.getByRole('switch', { name: 'Mirror' }).isDisabled()).toBe(true);

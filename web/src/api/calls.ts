@@ -8,6 +8,7 @@ import {
   type UpdateSpace,
 } from '../../../contract/api.ts';
 import { Job, Space } from '../../../contract/memory.ts';
+import { PublishMirrorResponse, type PublishMirror } from '../../../contract/mirror.ts';
 import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
 import type { SyncAction } from '../../../contract/primitives.ts';
 import {
@@ -52,6 +53,11 @@ export const api = {
     request(`/api/membridge/spaces/${encode(cid)}/nodes/${encode(node)}/settings`, Space, {
       method: 'PUT',
       body: settings,
+    }),
+  publishMirror: (cid: string, agreed: PublishMirror) =>
+    request(`/api/membridge/spaces/${encode(cid)}/mirror`, PublishMirrorResponse, {
+      method: 'POST',
+      body: agreed,
     }),
   deleteSpace: (cid: string) => send(`/api/membridge/spaces/${encode(cid)}`, { method: 'DELETE' }),
   requestSync: (cid: string, action: SyncAction, nodeId: string | null) =>

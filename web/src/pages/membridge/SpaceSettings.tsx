@@ -6,6 +6,7 @@ import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { coverage } from '../../format/words.ts';
 import { EditSpace } from './EditSpace.tsx';
+import { PublishMirror } from './PublishMirror.tsx';
 import styles from './Settings.module.css';
 
 /** What people set for a space, and the way to change it. */
@@ -18,15 +19,18 @@ export function SpaceSettings(props: { space: Space; onSaved: (saved: Space) => 
       title="Settings"
       testId="space-settings"
       actions={
-        <Button
-          variant="default"
-          size="xs"
-          leftSection={<IconAdjustmentsHorizontal size={14} />}
-          onClick={open}
-          data-testid="space-settings-open"
-        >
-          Change
-        </Button>
+        <>
+          {space.mirror && <PublishMirror space={space} />}
+          <Button
+            variant="default"
+            size="xs"
+            leftSection={<IconAdjustmentsHorizontal size={14} />}
+            onClick={open}
+            data-testid="space-settings-open"
+          >
+            Change
+          </Button>
+        </>
       }
     >
       <div className={styles.summary}>

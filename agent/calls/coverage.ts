@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { Uncovered, uncoveredSentence } from '../../contract/uncovered.ts';
+import { defineEngineCall, noWords } from './engine-call.ts';
+
+const Output = z.strictObject({
+  spaces: z.array(
+    z.strictObject({
+      cid: z.string(),
+      project: z.string(),
+      /** Null: the space covers a claude-mem project of this node, or there is none yet. */
+      uncovered: Uncovered.nullable(),
+    }),
+  ),
+});
+
+/** What `coverage` answers. */
+export type CoverageAnswer = z.infer<typeof Output>;
+
+/** Says of each space whether it covers anything of this node's database. */
+export const coverage = defineEngineCall({
+  name: 'coverage',
+  usage: '',
+  summary: "whether each space covers anything of this node's database",
+  help: 'A space that covers none of the claude-mem projects that are here sends nothing. Names the largest of these projects.',
+  input: z.strictObject({}),
+  output: Output,
+  changes: () => false,
+  read: (typed) => {
+    noWords('coverage', typed);
+    return {};
+  },
+  run: async ({ engine, spaces }) => {
+    const found = await engine.uncovered(spaces);
+    return {
+      spaces: spaces.map(({ cid, projectId }) => ({
+        cid,
+        project: projectId,
+        uncovered: found.get(cid) ?? null,
+      })),
+    };
+  },
+  say: ({ spaces }) =>
+    spaces.length === 0
+      ? ['This node takes part in no space yet.']
+      : spaces.map(
+          ({ project, uncovered }) =>
+            `${project}: ${uncovered === null ? "the space covers memories of this node's database, or there are none yet" : uncoveredSentence(uncovered)}`,
+        ),
+});

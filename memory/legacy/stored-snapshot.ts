@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import { MembridgeError } from '../../contract/errors.ts';
+import { notePublished, readPublished, type Holding } from './holding.ts';
+import { emptyImport, importFrom, importUnverified } from './import.ts';
+import type { ImportContext, LegacyImport } from './merge-snapshot.ts';
+import { legacyKeys, parseManifest, type ReadManifest } from './objects.ts';
+import { statedDigest } from './snapshot.ts';
+import type { LegacyStore } from './transfer.ts';
+
+/** The snapshot that a publication is about to replace. Nothing replaces it before it was imported. */
+export class StoredSnapshot {
+  /** What it holds, as far as it could be read. */
+  holding: Holding | null = null;
+  /** Memories of it that came in. */
+  imported = 0;
+  readonly #context: ImportContext;
+  readonly #store: LegacyStore;
+  readonly #folder: string;
+  readonly #options: { readonly overwrite: boolean; spoiled(): void };
+
+  /**
+   * @param folder where it may be fetched to
+   * @param options.overwrite whether a damaged one may be replaced; options.spoiled hears of such a one
+   */
+  constructor(
+    context: ImportContext,
+    store: LegacyStore,
+    folder: string,
+    options: { readonly overwrite: boolean; spoiled(): void },
+  ) {
+    this.#context = context;
+    this.#store = store;
+    this.#folder = folder;
+    this.#options = options;
+  }
+
+  /**
+   * Imports what is in the store unless it was before.
+   * @param how quick believes the digest; thorough also sees a database that somebody put there without one
+   * @returns the digest of what was imported, null when there is none
+   */
+  async takeIn(how: 'quick' | 'thorough'): Promise<string | null> {
+    const { config } = this.#context;
+    const result = emptyImport();
+    try {
+      if (how === 'quick') await this.#takeInOlder(result);
+      const stated = await statedDigest(this.#store, config.cid);
+      const etag = how === 'quick' && stated !== null ? undefined : await this.#foreignEtag();
+      if (stated === null) {
+        if (etag !== undefined) throw this.#withoutDigest();
+        this.holding = null;
+        return null;
+      }
+      this.holding = await importFrom(
+        this.#context,
+        this.#store,
+        config.cid,
+        stated,
+        this.#folder,
+        result,
+        etag,
+      );
+      return this.holding.sha;
+    } catch (error) {
+      const isDamaged = error instanceof MembridgeError && error.code === 'segment_invalid';
+      if (!isDamaged || !this.#options.overwrite) throw error;
+      await this.#takeUnverified(result);
+      return null;
+    } finally {
+      this.imported += result.inserted;
+    }
+  }
+
+  /** Imports what machines pushed under older names of the space. One that is damaged there is nobody's to replace. */
+  async #takeInOlder(result: LegacyImport): Promise<void> {
+    const { config, progress } = this.#context;
+    for (const alias of config.aliases ?? []) {
+      try {
+        const stated = await statedDigest(this.#store, alias);
+        if (stated === null) continue;
+        await importFrom(this.#context, this.#store, alias, stated, this.#folder, result);
+      } catch (error) {
+        if (!(error instanceof MembridgeError && error.code === 'segment_invalid')) throw error;
+        progress(error.message);
+      }
+    }
+  }
+
+  /** Takes in what can be read of a damaged snapshot, which is to be written over. */
+  async #takeUnverified(result: LegacyImport): Promise<void> {
+    const { cid } = this.#context.config;
+    this.holding = await importUnverified(this.#context, this.#store, cid, this.#folder, result);
+    this.#options.spoiled();
+  }
+
+  /**
+   * The ETag of the database in the store; undefined when there is none, or when this node put it there: then it holds
+   * nothing new, also where the node was interrupted before the digest.
+   */
+  async #foreignEtag(): Promise<string | undefined> {
+    const { session, config } = this.#context;
+    const etag = await this.#store.etag(legacyKeys(config.cid).database);
+    const own = readPublished(session.ledger, config.cid);
+    if (etag === null || etag === own?.etag) return undefined;
+    if (own?.etag !== null || !(await this.#hasDigest(own.sha))) return etag;
+    notePublished(session.ledger, config.cid, { ...own, etag });
+    return undefined;
+  }
+
+  /** Whether the database in the store is the one with this SHA-256: an upload may have arrived although it failed here. */
+  async #hasDigest(sha: string): Promise<boolean> {
+    const { database } = legacyKeys(this.#context.config.cid);
+    const got = await this.#store.download(database, join(this.#folder, 'interrupted.db'));
+    return got?.sha === sha;
+  }
+
+  #withoutDigest(): MembridgeError {
+    const { database, digest } = legacyKeys(this.#context.config.cid);
+    return new MembridgeError(
+      'segment_invalid',
+      `The snapshot ${database} was not used: there is no ${digest} beside it. A push to it did not finish, or runs now: try again, or push again from the machine that pushed last.`,
+    );
+  }
+
+  /** Its manifest, also one that belongs to another snapshot; null when there is none that makes sense. */
+  async manifest(): Promise<ReadManifest | null> {
+    const text = await this.#store.text(legacyKeys(this.#context.config.cid).manifest);
+    return text === null ? null : parseManifest(text);
+  }
+}

@@ -1,0 +1,94 @@
+import { Button, Modal, NumberInput, Switch } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { IconUpload } from '@tabler/icons-react';
+import { useState, type FormEvent } from 'react';
+import type { Space } from '../../../../contract/memory.ts';
+import { api } from '../../api/calls.ts';
+import { fieldProblem } from '../../api/problem.ts';
+import { leadershipQuery } from '../../api/project-queries.ts';
+import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { FormEnd } from '../../components/FormEnd.tsx';
+import { notifyDone } from '../../components/notify.ts';
+import styles from './Settings.module.css';
+
+/** Publishes the mirror now, with what a person who has read the last refusal agrees to. */
+export function PublishMirror({ space }: { space: Space }) {
+  const [opened, { open, close }] = useDisclosure();
+  return (
+    <>
+      <Button
+        variant="default"
+        size="xs"
+        leftSection={<IconUpload size={14} />}
+        onClick={open}
+        data-testid="mirror-open"
+      >
+        Publish mirror
+      </Button>
+      {opened && <Dialog space={space} onClose={close} />}
+    </>
+  );
+}
+
+function Dialog({ space, onClose }: { space: Space; onClose: () => void }) {
+  const { data: leadership } = useQuery(leadershipQuery(space.canonical_id));
+  const [fewer, setFewer] = useState<number | string>('');
+  const [force, setForce] = useState(false);
+  const publish = useMutation({
+    mutationFn: () =>
+      api.publishMirror(space.canonical_id, {
+        ...(typeof fewer === 'number' ? { fewer } : {}),
+        ...(force ? { force } : {}),
+      }),
+    onSuccess: ({ node_id }) => {
+      notifyDone(`${node_id} publishes the mirror of ${space.name}; its job says how that ends`);
+      onClose();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    publish.mutate();
+  };
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={<strong>Publish the mirror of {space.name}</strong>}
+      size="lg"
+      attributes={dialogAttributes('mirror-dialog')}
+    >
+      <form className={styles.form} onSubmit={submit}>
+        <p className="dim">
+          The primary imports what machines on the original’s scripts pushed, then publishes. These machines
+          replace their whole database by what they pull.
+        </p>
+        {leadership?.last_error != null && <p data-testid="mirror-last-error">{leadership.last_error}</p>}
+        <NumberInput
+          label="Memories fewer than before"
+          description="Only if the last try was refused because the mirror would hold fewer memories. Type the number that it names."
+          value={fewer}
+          onChange={setFewer}
+          min={1}
+          allowDecimal={false}
+          error={fieldProblem(publish.error, 'fewer')}
+          data-autofocus
+          data-testid="mirror-fewer"
+        />
+        <Switch
+          label="Take the push lock"
+          description="Only if another machine holds the lock and no push runs there."
+          checked={force}
+          onChange={(event) => setForce(event.currentTarget.checked)}
+          data-testid="mirror-force"
+        />
+        <FormEnd
+          prefix="mirror"
+          error={publish.error}
+          onCancel={onClose}
+          submit={{ label: 'Publish', id: 'publish', isPending: publish.isPending, disabled: false }}
+        />
+      </form>
+    </Modal>
+  );
+}
