@@ -57,7 +57,7 @@ export async function examine(agent: Agent): Promise<Check[]> {
         : `${memory.path}: ${memory.state}`),
   );
 
-  if (memory.state === 'ready') add('deletions', ...(await examineDeletions(agent)));
+  if (memory.rows !== null) add('deletions', ...(await examineDeletions(agent)));
   if ((memory.heldSegments ?? 0) > 0) {
     const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are kept aside`;
     add('trust', true, `${nodes}; accept or ignore them on the page`);

@@ -128,7 +128,10 @@ export const MemoryState = z.enum([
 export const MemoryStatus = z.object({
   path: z.string(),
   /** A state that this version does not know is no good one: a newer agent has a reason to say it. */
-  state: MemoryState.catch('failing'),
+  state: z.preprocess(
+    (said) => (typeof said === 'string' && !MemoryState.safeParse(said).success ? 'failing' : said),
+    MemoryState,
+  ),
   /** One sentence: why the state is not `ready`. */
   detail: z.string().nullable(),
   schema: z.string().nullable(),

@@ -1,5 +1,5 @@
-import type { MemoryStatus, SpaceNode, SpaceSync, WorkOutcome } from './memory.ts';
-import { ONLINE_WITHIN_MS } from './nodes.ts';
+import type { MemoryStatus, Space, SpaceNode, SpaceSync, WorkOutcome } from './memory.ts';
+import { ONLINE_WITHIN_MS, type Node } from './nodes.ts';
 
 /**
  * Each node syncs each space at least every 10 minutes. A node whose last success is older than three of these no longer counts
@@ -67,6 +67,37 @@ export function syncState(facts: SyncFacts): Explained<SpaceState> {
 }
 
 /**
+ * A node's record in a space with the state that it has now. May be asked again of its own answer.
+ * @param node the node itself; undefined when it was removed: its record then stays as it is
+ */
+export function withState(
+  record: SpaceNode,
+  space: Pick<Space, 'canonical_id' | 'aliases'>,
+  node: Pick<Node, 'last_heartbeat' | 'memory'> | undefined,
+  now: number,
+): SpaceNode {
+  const { last_push_at, last_pull_at } = record;
+  const round = record.round ?? recorded(record);
+  if (node === undefined) return record;
+  const { memory, last_heartbeat: heartbeatAt } = node;
+  const ids = [space.canonical_id, ...space.aliases];
+  const sync = memory?.syncs?.find((each) => ids.includes(each.space));
+  const { state, detail } = syncState({
+    now,
+    heartbeatAt,
+    round: { ...round, last_push_at, last_pull_at },
+    memory,
+    sync,
+  });
+  return { ...record, status: state, detail, round };
+}
+
+/** What a record says that nobody decided a state of yet: only what the last round came to. */
+function recorded({ status, detail }: SpaceNode): NonNullable<SpaceNode['round']> {
+  return { status: status === 'held' || status === 'stale' ? 'failed' : status, detail };
+}
+
+/**
  * Decides the state of a node's memory: its database, and its syncs in all its spaces. `ready` means that the database can be
  * used and every space is in step.
  * @param database the database as it was just looked at; `ready` when it could be read
@@ -112,6 +143,36 @@ export function memoryStateAt(
   const held = heldDeletions(told);
   if (held !== null) return { state: 'held', detail: held.detail };
   return away === null ? { state, detail } : { state: 'stale', detail: `${away} Its memory was ready then.` };
+}
+
+/**
+ * The state of a node as its own agent sees it: its memory, and whether the control plane hears of it. `membridge status` exits
+ * with 0 only when this is well.
+ * @param heartbeat when one was last answered, epoch ms, and why the last one was not
+ */
+export function agentState(facts: {
+  readonly now: number;
+  readonly memory: MemoryStatus;
+  readonly heartbeat: { readonly lastOk: number | null; readonly problem: string | null };
+}): { isWell: boolean; state: DatabaseState; detail: string } {
+  const { now, memory, heartbeat } = facts;
+  const { state, detail } =
+    memory.state === 'ready'
+      ? memoryState({ now, database: memory, syncs: memory.syncs ?? [] })
+      : { state: memory.state, detail: memory.detail || DATABASE[memory.state] };
+  if (state !== 'ready') return { isWell: false, state, detail: detail ?? DATABASE[state] };
+  if (now - memory.checkedAt > STALE_AFTER_MS) {
+    const looked = `The agent last looked at the claude-mem database ${ago(now - memory.checkedAt)}; a sync may be running.`;
+    return { isWell: false, state: 'stale', detail: looked };
+  }
+  if (heartbeat.problem !== null || heartbeat.lastOk === null) {
+    return {
+      isWell: false,
+      state,
+      detail: heartbeat.problem ?? 'The control plane has not answered a heartbeat yet.',
+    };
+  }
+  return { isWell: true, state, detail: '' };
 }
 
 /** Whether a state means that nothing needs attention and nothing is still to be done. */
@@ -172,7 +233,8 @@ function databaseProblem(
 
 function heldDeletions({ heldDeletes = 0 }: { heldDeletes?: number | undefined }): Explained<'held'> | null {
   if (heldDeletes === 0) return null;
-  const detail = `${counted(heldDeletes, 'deletion')} held back, and nothing is sent. They were intended: membridge deletes approve. To get the memories back: membridge deletes restore.`;
+  const gone = heldDeletes === 1 ? '1 memory is gone' : `${heldDeletes} memories are gone`;
+  const detail = `${gone} from the claude-mem database, and nothing is sent until a person answers. Deleted on purpose: membridge deletes approve. To get them back: membridge deletes restore.`;
   return { state: 'held', detail };
 }
 

@@ -1,6 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import { memoryState } from '../contract/sync-state.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
@@ -11,7 +12,7 @@ import { explainError } from './claude-mem/failures.ts';
 import { countRows } from './canonical.ts';
 import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
-import { MERGE_ONLY, REOPEN, STATES } from './error-effects.ts';
+import { REOPEN, STATES } from './error-effects.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
 import type { Kind } from './kinds.ts';
@@ -45,7 +46,6 @@ import { refuseWhileUsed, swapDatabase } from './restore/swap.ts';
 import { catchUp } from './snapshot/catch-up.ts';
 import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
 import { hasPassed } from './versions.ts';
-import { memoryState } from '../contract/sync-state.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
@@ -94,7 +94,11 @@ export class MemoryEngine {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#files = new OpenFiles(options, this.#now);
-    this.#outcomes = new Outcomes(this.#now);
+    this.#outcomes = new Outcomes({
+      now: this.#now,
+      explain: (error) => this.#explained(error),
+      open: () => this.#files.open().ledger,
+    });
   }
 
   /**
@@ -112,7 +116,7 @@ export class MemoryEngine {
       await this.#look(session);
       refuseWhileHeld(session, session.path);
       const first = ledger.spaces.configure(config).epoch === null;
-      const unmerged = await this.#mergeApart(config, async () => {
+      const unmerged = await this.#outcomes.mergeApart(config, async () => {
         await adoptColumns(session);
         if (first) await this.#fetchAndApply(session, config, true, call);
         else await applyStaged(session, config, call.progress);
@@ -514,41 +518,14 @@ export class MemoryEngine {
     };
   }
 
-  /** Runs a push or pull, and notes how it ended for `status`. One that the caller cancels has not ended. */
+  /** One call at a time, as below, for a push or pull, whose outcome `status` tells. */
   async #tracked<T extends PushResult | PullResult>(
     work: 'push' | 'pull',
     config: SpaceConfig,
-    call: SyncCall,
+    { signal }: SyncCall,
     run: () => Promise<T>,
   ): Promise<T> {
-    return await this.#exclusively(async () => {
-      try {
-        const result = await run();
-        this.#outcomes.succeeded(config, work, 'problems' in result ? result.problems : undefined);
-        return result;
-      } catch (error) {
-        const meaning = this.#explained(error);
-        if (!call.signal.aborted) this.#outcomes.failed(config, work, meaning);
-        throw meaning;
-      } finally {
-        this.#outcomes.keep(config, () => this.#files.open().ledger);
-      }
-    });
-  }
-
-  /** Merges what peers sent. A failure that only concerns that is noted rather than thrown. @returns the failure, or null */
-  async #mergeApart(config: SpaceConfig, merge: () => Promise<void>): Promise<PushResult['unmerged'] | null> {
-    try {
-      await merge();
-      this.#outcomes.succeeded(config, 'merge');
-      return null;
-    } catch (error) {
-      const meaning = this.#explained(error);
-      if (!(meaning instanceof MembridgeError) || !MERGE_ONLY.has(meaning.code)) throw meaning;
-      const unmerged = this.#outcomes.failed(config, 'merge', meaning);
-      this.#options.log?.(`What other nodes sent could not be merged: ${meaning.message}`);
-      return unmerged;
-    }
+    return await this.#exclusively(() => this.#outcomes.track(config, work, signal, run));
   }
 
   #explained(error: unknown): unknown {

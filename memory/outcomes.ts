@@ -1,9 +1,16 @@
 import { z } from 'zod';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
-import { WorkOutcome, type PullResult, type SpaceConfig, type SpaceSync } from '../contract/memory.ts';
+import {
+  WorkOutcome,
+  type PullResult,
+  type PushResult,
+  type SpaceConfig,
+  type SpaceSync,
+} from '../contract/memory.ts';
+import { MERGE_ONLY } from './error-effects.ts';
 import type { Ledger } from './ledger/ledger.ts';
 
-export type Work = 'push' | 'merge' | 'pull';
+type Work = 'push' | 'merge' | 'pull';
 
 /** Longest message of a failure that is kept, in characters. */
 const MAX_MESSAGE = 1_000;
@@ -28,14 +35,59 @@ const NOTHING = { ok_at: null, failure: null };
  */
 export class Outcomes {
   readonly #now: () => number;
+  readonly #explain: (error: unknown) => unknown;
+  readonly #open: () => Ledger;
   readonly #spaces = new Map<string, { config: SpaceConfig; kept: Kept; isRead: boolean }>();
 
-  constructor(now: () => number) {
-    this.#now = now;
+  /**
+   * @param engine.now this node's clock, epoch ms
+   * @param engine.explain gives an error of SQLite or of a file its meaning
+   * @param engine.open opens the ledger
+   */
+  constructor(engine: { now: () => number; explain: (error: unknown) => unknown; open: () => Ledger }) {
+    this.#now = engine.now;
+    this.#explain = engine.explain;
+    this.#open = engine.open;
+  }
+
+  /** Runs a push or pull and notes how it ended. One that the caller cancels has not ended. */
+  async track<T extends PushResult | PullResult>(
+    config: SpaceConfig,
+    work: 'push' | 'pull',
+    signal: AbortSignal,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const result = await run();
+      this.#succeeded(config, work, 'problems' in result ? result.problems : undefined);
+      return result;
+    } catch (error) {
+      const meaning = this.#explain(error);
+      if (!signal.aborted) this.#failed(config, work, meaning);
+      throw meaning;
+    } finally {
+      this.#keep(config);
+    }
+  }
+
+  /**
+   * Merges what peers sent, as a part of a push. A failure that leaves this node's own memories readable is noted, not thrown.
+   * @returns that failure, or null
+   */
+  async mergeApart(config: SpaceConfig, merge: () => Promise<void>): Promise<PushResult['unmerged'] | null> {
+    try {
+      await merge();
+      this.#succeeded(config, 'merge');
+      return null;
+    } catch (error) {
+      const meaning = this.#explain(error);
+      if (!(meaning instanceof MembridgeError) || !MERGE_ONLY.has(meaning.code)) throw meaning;
+      return this.#failed(config, 'merge', meaning);
+    }
   }
 
   /** @param problems what a pull could not use, by the node that sent it */
-  succeeded(config: SpaceConfig, work: Work, problems?: PullResult['problems']): void {
+  #succeeded(config: SpaceConfig, work: Work, problems?: PullResult['problems']): void {
     const { kept } = this.#of(config);
     kept[work] = { ok_at: this.#now(), failure: null };
     if (problems === undefined) return;
@@ -45,7 +97,7 @@ export class Outcomes {
   }
 
   /** @returns what was noted */
-  failed(config: SpaceConfig, work: Work, error: unknown): { code: string; message: string } {
+  #failed(config: SpaceConfig, work: Work, error: unknown): { code: string; message: string } {
     const { kept } = this.#of(config);
     const code = error instanceof MembridgeError ? error.code : 'internal';
     const message = storable(errorMessage(error));
@@ -61,9 +113,9 @@ export class Outcomes {
    * Writes what is known of a space to the ledger, for the next process. Fails silently: a failure that is to be kept may be that
    * the ledger cannot be opened or written.
    */
-  keep(config: SpaceConfig, open: () => Ledger): void {
+  #keep(config: SpaceConfig): void {
     try {
-      const ledger = open();
+      const ledger = this.#open();
       this.#recall(ledger, config.cid);
       ledger.setMeta(metaName(config.cid), JSON.stringify(this.#of(config).kept));
     } catch {

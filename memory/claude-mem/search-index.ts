@@ -3,7 +3,7 @@ import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { KINDS, SHAPES } from '../kinds.ts';
 
 /** One full-text index, or one trigger that fills it, that makes every write to a table of claude-mem fail. */
-export interface IndexDamage {
+interface IndexDamage {
   /** The name of the full-text table, or of the trigger. */
   readonly name: string;
   /** What is wrong with it, for people. */
@@ -42,7 +42,7 @@ const rebuildOf = (fts: string): string => `INSERT INTO ${fts}(${fts}) VALUES('r
  * internal tables, and triggers that name a table that is gone. Tries each index and takes the trial back.
  * @param db a connection that may write, in no transaction; holds the write lock for some milliseconds
  */
-export function findIndexDamage(db: Database.Database): IndexDamage[] {
+function findIndexDamage(db: Database.Database): IndexDamage[] {
   const found = new Map<string, IndexDamage>();
   const add = (damage: IndexDamage | null): void => {
     if (damage !== null && !found.has(damage.name)) found.set(damage.name, damage);
@@ -107,29 +107,6 @@ export function indexDamageBehind(path: string, error: unknown): MembridgeError 
     }
   } catch {
     return null;
-  }
-}
-
-/**
- * Rebuilds every damaged full-text index of a claude-mem database. Memories are not touched.
- * @returns what was repaired, and what only a person can repair
- * @throws SqliteError when the database is locked or damaged otherwise
- */
-export function repairIndexes(path: string): { repaired: IndexDamage[]; left: IndexDamage[] } {
-  const db = new Database(path, { fileMustExist: true, timeout: 5_000 });
-  try {
-    // SQLite refuses to make an index's internal tables otherwise.
-    db.unsafeMode(true);
-    const repaired: IndexDamage[] = [];
-    for (const damage of findIndexDamage(db).filter(({ repair }) => repair.length > 0)) {
-      db.transaction(() => {
-        for (const statement of damage.repair) db.exec(statement);
-      }).immediate();
-      repaired.push(damage);
-    }
-    return { repaired, left: findIndexDamage(db) };
-  } finally {
-    db.close();
   }
 }
 
