@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync, statfsSync } from 'node:fs';
+import { accessSync, constants, statSync, statfsSync, type Stats } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
@@ -48,22 +48,18 @@ export function explainError(path: string, error: unknown, own: OwnFiles): unkno
   return toMembridgeError(path, error, own);
 }
 
-/** Runs work on the claude-mem database and gives its errors their meaning. @throws MembridgeError */
-export function guarded<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw toMembridgeError(path, error);
-  }
-}
-
 /**
  * Refuses a path at which there is no file that SQLite could open, in words. SQLite would say "disk I/O error" for a folder and
  * wait for ever on a named pipe.
  * @throws MembridgeError memory_missing, memory_unreadable
  */
 export function requireFile(path: string): void {
-  const found = guarded(path, () => statSync(path));
+  let found: Stats;
+  try {
+    found = statSync(path);
+  } catch (error) {
+    throw toMembridgeError(path, error);
+  }
   if (found.isFile()) return;
   const kind = found.isDirectory()
     ? 'a folder'

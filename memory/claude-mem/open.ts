@@ -1,11 +1,11 @@
 import { closeSync, existsSync, fdatasyncSync, openSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
-import { BUSY_TIMEOUT_MS, guarded, requireFile } from './failures.ts';
+import { BUSY_TIMEOUT_MS, requireFile, toMembridgeError } from './failures.ts';
 import { shadowOldTables } from './form.ts';
 import { settleUpgrade } from './settle-upgrade.ts';
 
-export { guarded, toMembridgeError } from './failures.ts';
+export { toMembridgeError } from './failures.ts';
 
 /**
  * Opens the claude-mem database for reading. Nothing is ever created: a missing file stays missing. Tables of older
@@ -76,5 +76,14 @@ export function syncToDisk(path: string): void {
     fdatasyncSync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/** Runs work on the claude-mem database and gives its errors their meaning. @throws MembridgeError */
+export function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw toMembridgeError(path, error);
   }
 }
