@@ -76,14 +76,14 @@ const FAILING: MemoryStatus = {
   checkedAt: 1,
 };
 
-test('a heartbeat reaches a control plane of 0.4, which knows neither the new states nor the new fields', async () => {
+test('reaches a control plane of 0.4, which knows neither the new states nor the new fields', async () => {
   const taken = await beat(Memory04, () => Promise.resolve(FAILING));
   await until('it is taken', 10, () => taken.length > 0);
   expect(taken[0]).toMatchObject({ state: 'locked', detail: FAILING.detail });
   expect(heartbeat?.state.problem).toBeNull();
 });
 
-test('a heartbeat does not repeat an old state when the memory cannot be asked', async () => {
+test('does not repeat an old state when the memory cannot be asked', async () => {
   let asked = 0;
   const taken = await beat(z.looseObject({}), () => {
     asked += 1;

@@ -81,7 +81,7 @@ function synced(changes: Partial<SpaceSync>): SpaceSync[] {
   return [{ space: CID, name: 'demo', since: 1, push: ok, merge: ok, pull: ok, ...nothing, ...changes }];
 }
 
-test('a node whose last round succeeded is in step while it reports nothing else', async () => {
+test('shows a node as in step while its last round and its report say so', async () => {
   expect(await report({ syncs: synced({}) })).toBe(200);
   expect(await stateNow()).toMatchObject({ status: 'in-step', detail: 'sent 2 rows' });
   const metrics = await metricsNow();
@@ -89,7 +89,7 @@ test('a node whose last round succeeded is in step while it reports nothing else
   expect(metrics).toContain(`membridge_memory_state{node="${NODE}",state="ready"} 1`);
 });
 
-test('a failure that a node reports after its last round shows in the API and in the metrics, with its reason', async () => {
+test('shows a failure that a node reports after its last round in the API and in the metrics, with its reason', async () => {
   const failure = { code: 'store_unavailable', message: 'MinIO is away', at: Date.now(), since: 5 };
   const detail = 'Space demo: Fetching failed just now: MinIO is away';
   await report({ state: 'failing', detail, syncs: synced({ pull: { ok_at: 5, failure } }) });
@@ -104,12 +104,12 @@ test('a failure that a node reports after its last round shows in the API and in
   expect(metrics).not.toContain(`state="in-step"`);
 });
 
-test('a state and fields of a newer agent are taken, and the state counts as failing', async () => {
+test('takes states and fields of a newer agent, and counts the state as failing', async () => {
   expect(await report({ state: 'frozen', detail: 'The disk sleeps.', mood: 'good' })).toBe(200);
   expect(await stateNow()).toMatchObject({ status: 'failed', detail: 'The disk sleeps.' });
 });
 
-test('a node that reports again as before is in step again', async () => {
+test('shows a node as in step again when it reports as before', async () => {
   await report({ syncs: synced({}) });
   expect(await stateNow()).toMatchObject({ status: 'in-step' });
   // An agent of 0.4 says nothing of its syncs.
@@ -117,7 +117,7 @@ test('a node that reports again as before is in step again', async () => {
   expect(await stateNow()).toMatchObject({ status: 'in-step' });
 });
 
-test('a node that was not heard of for a minute is not in step, and its memory is not ready', async () => {
+test('shows a node that is silent for a minute as out of date, and its memory too', async () => {
   await db.pool.query('update nodes set last_heartbeat = $1', [Date.now() - 60_000]);
   expect(await stateNow()).toMatchObject({
     status: 'stale',

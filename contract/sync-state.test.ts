@@ -309,7 +309,7 @@ describe('the state of a node’s memory', () => {
     );
   });
 
-  it('of a newer agent counts as failing where this version does not know it', () => {
+  it('counts as failing when a newer agent reports a state that this version does not know', () => {
     const told = {
       path: '/x',
       state: 'frozen',

@@ -144,7 +144,7 @@ test.each([
   await db.pool.query(`delete from jobs where id = 'job_quiet'`);
 });
 
-test('a half that succeeds does not hide that the other half failed', async () => {
+test('keeps a node failed when one half of a sync succeeds after the other half failed', async () => {
   const half = async (
     jobId: string,
     action: 'push' | 'pull',
@@ -171,7 +171,7 @@ test('a half that succeeds does not hide that the other half failed', async () =
   expect(await half('job_half_6', 'push', 600, null)).toMatchObject({ status: 'in-step' });
 });
 
-test('a round that leaves out what other nodes sent is not in step, and says why', async () => {
+test('shows a round that leaves out what other nodes sent as failed, with the reason', async () => {
   const whole = result(['job_left_out'], 1);
   const problems = [{ node: 'node-b', problem: 'segment 3 is damaged' }];
   const unmerged = { code: 'memory_index_damaged', message: 'observations_fts is damaged' };
