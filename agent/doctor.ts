@@ -86,7 +86,7 @@ export async function examine(agent: Agent): Promise<Check[]> {
 
   checks.push(examineDatabase(config), examinePlace(config));
   if (memory.state !== 'missing') checks.push(...(await examineInside(agent)));
-  if (memory.state === 'ready') {
+  if (memory.rows !== null) {
     add('deletions', ...(await examineDeletions(agent)));
     if (agent.spaces().length > 0) add('coverage', ...(await examineCoverage(agent)));
   }

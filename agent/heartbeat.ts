@@ -81,7 +81,9 @@ export class Heartbeat {
       const leases = this.#options.leases();
       const facts = readFacts({ url, dryrun, tasks, tasksRunning: leases.length });
       const sentAt = Date.now();
-      const answer = await sendHeartbeat(serverUrl, agentKey, { facts, memory: this.#memory, leases });
+      const answer = await sendToAnyVersion({ facts, memory: this.#memory, leases }, (heartbeat) =>
+        sendHeartbeat(serverUrl, agentKey, heartbeat),
+      );
       const middle = (sentAt + Date.now()) / 2;
       if (this.#state.problem !== null) log.info('the control plane answers again');
       this.#state = { lastOk: Date.now(), problem: null, clockAheadMs: Math.round(middle - answer.now) };
@@ -101,14 +103,45 @@ export class Heartbeat {
     }
   }
 
+  /** A status that cannot be had is no reason to keep the last one: that one may say that all is well. */
   async #refresh(): Promise<void> {
     try {
       this.#memory = await this.#options.status();
     } catch (error) {
-      this.#options.log.error({ reason: errorMessage(error) }, 'the state of claude-mem is unknown');
+      const reason = errorMessage(error);
+      this.#options.log.error({ reason }, 'the state of claude-mem is unknown');
+      const detail = `The agent cannot tell the state of the memory: ${reason}`;
+      this.#memory = { ...this.#memory, state: 'failing', detail, checkedAt: Date.now() };
     }
   }
 }
+
+/**
+ * Sends a heartbeat to a control plane of any version: 0.4 refuses what it does not know (400), so it is sent again as 0.4 spoke.
+ * The sentence of the state stays, whatever its name.
+ */
+async function sendToAnyVersion<T>(
+  heartbeat: AgentHeartbeat,
+  send: (heartbeat: AgentHeartbeat) => Promise<T>,
+): Promise<T> {
+  try {
+    return await send(heartbeat);
+  } catch (error) {
+    if (!(error instanceof ControlPlaneError) || error.status !== 400) throw error;
+    const { syncs: _syncs, ...memory } = heartbeat.memory;
+    const state = STATES_OF_0_4.has(memory.state) ? memory.state : 'locked';
+    return await send({ ...heartbeat, memory: { ...memory, state } });
+  }
+}
+
+const STATES_OF_0_4: ReadonlySet<string> = new Set([
+  'ready',
+  'missing',
+  'corrupt',
+  'unknown-schema',
+  'locked',
+  'starting',
+]);
 
 export interface HeartbeatOptions {
   readonly serverUrl: string;

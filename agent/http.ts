@@ -10,6 +10,7 @@ import { uncoveredSentence } from '../contract/uncovered.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { CanonicalId, ProjectName, type SyncAction } from '../contract/primitives.ts';
+import { agentState, syncState } from '../contract/sync-state.ts';
 import type { Agent } from './agent.ts';
 import { ENGINE_CALLS } from './calls/index.ts';
 import { examine, examineStore } from './doctor.ts';
@@ -70,20 +71,28 @@ export function createAgentApp(agent: Agent): express.Express {
   app.get('/status', (request, response) => {
     const { project } = ProjectQuery.parse(request.query);
     const name = project ?? agent.spaces()[0]?.projectId ?? '';
+    const now = Date.now();
+    const { memory, state: heartbeat } = agent.heartbeat;
+    const own = agentState({ now, memory, heartbeat });
     response.json({
-      ok: agent.heartbeat.memory.state === 'ready',
+      ok: own.isWell,
+      state: own.state,
       project: name,
       canonical_id: canonicalId(name),
       hostname: hostname(),
-      detail: agent.heartbeat.memory.detail ?? agent.heartbeat.memory.state,
+      detail: own.detail || own.state,
       dryrun: config.dryrun,
       config_env_exists: existsSync(config.configEnv),
       hooks_bin_exists: existsSync(config.hooksBin),
       db_exists: existsSync(config.databasePath),
       db_path: config.databasePath,
-      memory: agent.heartbeat.memory,
+      memory,
       spaces: agent.spaces(),
-      heartbeat: agent.heartbeat.state,
+      space_states: (memory.syncs ?? []).map((sync) => ({
+        canonical_id: sync.space,
+        ...syncState({ now, memory, sync }),
+      })),
+      heartbeat,
     });
   });
 

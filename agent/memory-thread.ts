@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
-import type { SpaceConfig } from '../contract/memory.ts';
+import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
 import type { MirrorOutcome } from '../contract/mirror.ts';
 import { readConfigEnv } from '../memory/legacy/config-env.ts';
 import { describePublication } from '../memory/legacy/publish.ts';
@@ -33,6 +33,8 @@ let audit = new RollingAudit(engine, options.databasePath);
 let ready: Promise<void> = Promise.resolve();
 const running = new Map<number, AbortController>();
 let spaces: SpaceConfig[] = [];
+/** Whether the control plane or a sync has said which spaces this node takes part in. */
+let knowsSpaces = false;
 let guarded: string | null = null;
 let closing = false;
 
@@ -146,9 +148,15 @@ async function mirror(
   }
 }
 
-async function status(): Promise<unknown> {
-  const found = await engine.status();
-  return { ...found, detail: found.detail ?? guarded };
+/** Before the spaces are known, nothing can be said of their syncs: the memory is not ready yet. */
+async function status(): Promise<MemoryStatus> {
+  const found = await engine.status(knowsSpaces ? spaces : []);
+  if (knowsSpaces || found.state !== 'ready') return found;
+  return {
+    ...found,
+    state: 'starting',
+    detail: 'The agent does not know yet in which spaces this node takes part.',
+  };
 }
 
 /** Goes on with other keys when what runs has ended. */
@@ -187,6 +195,7 @@ port.on('message', (request: Request) => {
       break;
     case 'watch':
       spaces = request.spaces;
+      knowsSpaces = true;
       break;
     case 'look-again':
       engine.forgetNotice();

@@ -1,8 +1,12 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
+import { memoryStateAt } from '../contract/sync-state.ts';
 import type { Database } from '../db/connect.ts';
 import { countJobsByStatus } from '../db/queries/count-jobs-by-status.ts';
+import { listNodes } from '../db/queries/list-nodes.ts';
+import { listSpaces } from '../db/queries/list-spaces.ts';
+import { statesOf } from './space-states.ts';
 
 /** The control plane's Prometheus metrics. */
 export interface Metrics {
@@ -40,6 +44,34 @@ export function createMetrics(db: Database, logger: Logger, workerMetricsAddress
     labelNames: ['status'] as const,
     registers,
   });
+  const memoryStates = new Gauge({
+    name: 'membridge_memory_state',
+    help: 'The state of the memory of each node: 1 for the state that it has. Anything but "ready" needs attention or time',
+    labelNames: ['node', 'state'] as const,
+    registers,
+  });
+  const spaceStates = new Gauge({
+    name: 'membridge_space_node_state',
+    help: 'The state of each node in each space: 1 for the state that it has. Anything but "in-step" needs attention or time',
+    labelNames: ['space', 'node', 'state'] as const,
+    registers,
+  });
+  const showStates = async (): Promise<void> => {
+    const now = Date.now();
+    const [spaces, nodes] = await Promise.all([listSpaces(db), listNodes(db, { now })]);
+    memoryStates.reset();
+    spaceStates.reset();
+    for (const node of nodes) {
+      const { state } = memoryStateAt(node.memory, node.last_heartbeat, now);
+      memoryStates.set({ node: node.id, state }, 1);
+    }
+    const enrolled = new Set(nodes.map(({ id }) => id));
+    for (const space of statesOf(spaces, nodes, now)) {
+      for (const { node_id: node, status } of space.nodes) {
+        if (enrolled.has(node)) spaceStates.set({ space: space.name, node, state: status }, 1);
+      }
+    }
+  };
   const missing = (source: string, error: unknown): void => {
     failures.inc({ source });
     logger.warn({ source, reason: errorMessage(error) }, 'metrics are incomplete');
@@ -54,6 +86,12 @@ export function createMetrics(db: Database, logger: Logger, workerMetricsAddress
         return [];
       });
       for (const row of counts) jobs.set({ status: row.status }, row.jobs);
+      // Old states would be worse than none.
+      await showStates().catch((error: unknown) => {
+        memoryStates.reset();
+        spaceStates.reset();
+        missing('states', error);
+      });
       const worker =
         workerMetricsAddress === null ? '' : await readWorkerMetrics(workerMetricsAddress, missing);
       return (await registry.metrics()) + worker;

@@ -28,6 +28,17 @@ export const ERRORS = {
   sync_timeout: { status: 504, retryable: true, title: 'The sync has not finished yet' },
   memory_missing: { status: 409, retryable: false, title: 'No claude-mem database on this node' },
   memory_corrupt: { status: 409, retryable: false, title: 'The claude-mem database is damaged' },
+  memory_index_damaged: {
+    status: 409,
+    retryable: false,
+    title: 'A search index of the claude-mem database is damaged',
+  },
+  memory_unreadable: {
+    status: 409,
+    retryable: false,
+    title: 'The claude-mem database cannot be read or written',
+  },
+  memory_failed: { status: 500, retryable: false, title: 'SQLite failed on the claude-mem database' },
   memory_schema_unknown: { status: 409, retryable: false, title: 'Unknown claude-mem schema' },
   memory_locked: { status: 409, retryable: true, title: 'The claude-mem database is locked' },
   memory_in_use: { status: 409, retryable: false, title: 'Another agent syncs this database' },

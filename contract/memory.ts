@@ -58,6 +58,8 @@ export const PushResult = z.strictObject({
   withheld: z.array(Withheld).optional(),
   /** Present when nothing was sent because the space covers nothing of this node's database. */
   uncovered: Uncovered.optional(),
+  /** Why what other nodes sent could not be merged; this node's own memories were sent nevertheless. */
+  unmerged: z.strictObject({ code: z.string(), message: z.string() }).optional(),
   traffic: Traffic,
   ms: z.number(),
 });
@@ -82,7 +84,7 @@ export const PullResult = z.strictObject({
 export type PullResult = z.infer<typeof PullResult>;
 
 /** Rows of each kind in a claude-mem database. */
-export const RowCounts = z.strictObject({
+export const RowCounts = z.object({
   sessions: z.number().int(),
   prompts: z.number().int(),
   observations: z.number().int(),
@@ -90,10 +92,64 @@ export const RowCounts = z.strictObject({
 });
 export type RowCounts = z.infer<typeof RowCounts>;
 
-/** What an agent knows about its claude-mem database; sent with each heartbeat. */
-export const MemoryStatus = z.strictObject({
+/** How one kind of work last ended in one space; times are by the node's clock. */
+export const WorkOutcome = z.object({
+  ok_at: EpochMs.nullable(),
+  /** The last failure; a success after it clears it. `since` is the first of an unbroken row of failures. */
+  failure: z.object({ code: z.string(), message: z.string(), at: EpochMs, since: EpochMs }).nullable(),
+});
+export type WorkOutcome = z.infer<typeof WorkOutcome>;
+
+/** How a node's syncs in one space ended, and what it holds of others' memories that it could not merge. */
+export const SpaceSync = z.object({
+  space: CanonicalId,
+  name: z.string(),
+  /** When the agent first synced or watched this space. */
+  since: EpochMs,
+  push: WorkOutcome,
+  /** Merging, in a push, what was fetched before: its failure does not keep this node's own memories from being sent. */
+  merge: WorkOutcome,
+  pull: WorkOutcome,
+  /** Segments that were fetched and are not merged. */
+  staged: z.number().int(),
+  /** Segments of nodes that this one does not trust (yet), kept aside. */
+  held: z.number().int(),
+  /** Rows that cannot be merged yet, since when the oldest waits, and why. */
+  waiting: z.number().int(),
+  waiting_since: EpochMs.nullable(),
+  waiting_reason: z.string().nullable(),
+  /** What the last pull could not use, such as a segment that does not verify. */
+  problems: z.array(z.string()),
+});
+export type SpaceSync = z.infer<typeof SpaceSync>;
+
+/** The states of a node's memory. `ready`: the database can be used, and every space is in step (contract/sync-state.ts). */
+export const MemoryState = z.enum([
+  'ready',
+  'missing',
+  'corrupt',
+  'unknown-schema',
+  'locked',
+  'starting',
+  'unreadable',
+  'index-damaged',
+  'held',
+  'failing',
+  'stale',
+]);
+
+/**
+ * What an agent knows about its claude-mem database; sent with each heartbeat. Read loosely: an agent may be newer than the
+ * control plane.
+ */
+export const MemoryStatus = z.object({
   path: z.string(),
-  state: z.enum(['ready', 'missing', 'corrupt', 'unknown-schema', 'locked', 'starting']),
+  /** A state that this version does not know is no good one: a newer agent has a reason to say it. */
+  state: z.preprocess(
+    (said) => (typeof said === 'string' && !MemoryState.safeParse(said).success ? 'failing' : said),
+    MemoryState,
+  ),
+  /** One sentence: why the state is not `ready`. */
   detail: z.string().nullable(),
   schema: z.string().nullable(),
   rows: RowCounts.nullable(),
@@ -102,6 +158,8 @@ export const MemoryStatus = z.strictObject({
   heldDeletes: z.number().int().optional(),
   /** Segments of nodes that this one does not trust (yet), kept aside. */
   heldSegments: z.number().int().optional(),
+  /** How the syncs of each space ended; agents of older versions do not say. */
+  syncs: z.array(SpaceSync).optional(),
   checkedAt: EpochMs,
 });
 export type MemoryStatus = z.infer<typeof MemoryStatus>;
@@ -140,6 +198,9 @@ export const Job = z.strictObject({
 });
 export type Job = z.infer<typeof Job>;
 
+/** How the last round of a node in a space ended, or that it runs. */
+export const RoundStatus = z.enum(['new', 'syncing', 'in-step', 'failed']);
+
 /** What one node last did in one space. */
 export const SpaceNode = z.strictObject({
   canonical_id: CanonicalId,
@@ -152,8 +213,12 @@ export const SpaceNode = z.strictObject({
   rows_received: z.number().int(),
   bytes_up: z.number().int(),
   bytes_down: z.number().int(),
-  status: z.enum(['new', 'syncing', 'in-step', 'failed']),
+  /** As contract/sync-state.ts decides it: what rounds did, what the node reports, and how long ago. */
+  status: z.enum(['new', 'syncing', 'in-step', 'failed', 'held', 'stale']),
+  /** One sentence: what was last done, or why the node is not in step. */
   detail: z.string(),
+  /** What the last recorded round alone came to; absent in events. */
+  round: z.strictObject({ status: RoundStatus, detail: z.string() }).optional(),
 });
 export type SpaceNode = z.infer<typeof SpaceNode>;
 

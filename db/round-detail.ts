@@ -14,6 +14,12 @@ export function runningDetail(action: SyncAction): string {
   return DOING[action];
 }
 
+/** Whether everything that a round was asked for was done, and nothing of what other nodes sent was left out. */
+export function isComplete({ push, pull, error }: SyncRoundResult): boolean {
+  const isMerged = pull === null ? push?.unmerged === undefined : pull.problems.length === 0;
+  return error === null && isMerged;
+}
+
 /** What a round did, in one sentence for people. */
 export function finishedDetail(result: SyncRoundResult): string {
   const { push, pull, error } = result;
@@ -34,6 +40,9 @@ export function finishedDetail(result: SyncRoundResult): string {
   }
   for (const { project, reason, rows: count } of push?.withheld ?? []) {
     notes.push(`withheld ${rows(count)} of ${JSON.stringify(project)} (${reason})`);
+  }
+  if (push?.unmerged !== undefined && pull === null && error === null) {
+    notes.push(`what other nodes sent could not be merged: ${push.unmerged.message}`);
   }
   for (const { node, problem } of pull?.problems ?? []) notes.push(`${node}: ${problem}`);
   return readable([sentence, ...notes].join('; '), MAX_DETAIL);

@@ -144,6 +144,54 @@ test.each([
   await db.pool.query(`delete from jobs where id = 'job_quiet'`);
 });
 
+test('keeps a node failed when one half of a sync succeeds after the other half failed', async () => {
+  const half = async (
+    jobId: string,
+    action: 'push' | 'pull',
+    at: number,
+    error: SyncRoundResult['error'],
+  ) => {
+    const requests = [{ jobId, action, trigger: 'button' as const, requestedAt: at }];
+    const whole = result([jobId], 1, error);
+    const done = { push: error === null ? whole.push : null, pull: error === null ? whole.pull : null };
+    const partial = { ...whole, ...(action === 'push' ? { ...done, pull: null } : { ...done, push: null }) };
+    await recordRoundStarted(db, { space, node, workflowId: 'w', runId: 'r', requests, startedAt: at });
+    await recordRoundFinished(db, { space, node, requests, result: partial, finishedAt: at + 1 });
+    return (await getSpace(db, { cid: space.cid }))?.nodes.find(({ node_id }) => node_id === node);
+  };
+  const away = { code: 'store_unavailable', message: 'MinIO is away' };
+  expect(await half('job_half_1', 'pull', 100, away)).toMatchObject({ status: 'failed' });
+  expect(await half('job_half_2', 'push', 200, null)).toMatchObject({
+    status: 'failed',
+    detail: 'MinIO is away',
+  });
+  expect(await half('job_half_3', 'pull', 300, null)).toMatchObject({ status: 'in-step' });
+  expect(await half('job_half_4', 'push', 400, away)).toMatchObject({ status: 'failed' });
+  expect(await half('job_half_5', 'pull', 500, null)).toMatchObject({ status: 'failed' });
+  expect(await half('job_half_6', 'push', 600, null)).toMatchObject({ status: 'in-step' });
+});
+
+test('shows a round that leaves out what other nodes sent as failed, with the reason', async () => {
+  const whole = result(['job_left_out'], 1);
+  const problems = [{ node: 'node-b', problem: 'segment 3 is damaged' }];
+  const unmerged = { code: 'memory_index_damaged', message: 'observations_fts is damaged' };
+  const { push, pull } = whole;
+  if (push === null || pull === null) throw new Error('the result has both halves');
+  for (const [left, detail] of [
+    [{ ...whole, pull: { ...pull, problems } }, /node-b: segment 3 is damaged/],
+    [
+      { ...whole, push: { ...push, unmerged }, pull: null },
+      /could not be merged: observations_fts is damaged/,
+    ],
+  ] as const) {
+    const { finished } = await round('job_left_out', 'button', 1);
+    await recordRoundFinished(db, { ...finished, result: left });
+    const [first] = (await getSpace(db, { cid: space.cid }))?.nodes ?? [];
+    expect(first).toMatchObject({ status: 'failed', detail: expect.stringMatching(detail) });
+    await db.pool.query(`delete from jobs where id = 'job_left_out'`);
+  }
+});
+
 test('two nodes that finish at once are both in step for whoever listens', async () => {
   await addNode('node-b');
   const a = await round('job_a', 'button', 1);

@@ -1,17 +1,19 @@
 import { realpathSync, statSync } from 'node:fs';
-import { MembridgeError } from '../contract/errors.ts';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
 import type { Uncovered } from '../contract/uncovered.ts';
+import { memoryState } from '../contract/sync-state.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { writeAck } from './acks.ts';
 import { applyStaged, type Applied } from './apply.ts';
 import { adoptColumns } from './adopt.ts';
 import { auditAll, auditChanged, auditFor, auditRecent, type Audited } from './audit.ts';
 import { blame, type Blame } from './blame.ts';
-import { toMembridgeError } from './claude-mem/open.ts';
+import { explainError } from './claude-mem/failures.ts';
 import { countRows } from './canonical.ts';
 import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
+import { REOPEN, STATES } from './error-effects.ts';
 import { fetchSegments } from './fetch.ts';
 import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
 import type { Kind } from './kinds.ts';
@@ -24,6 +26,7 @@ import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './le
 import type { Revocation } from './ledger/revocations.ts';
 import { sendUnsent } from './push.ts';
 import { OpenFiles } from './open-files.ts';
+import { Outcomes } from './outcomes.ts';
 import { tellNewNames } from './rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
 import { scanNewRows } from './scan.ts';
@@ -82,6 +85,7 @@ export class MemoryEngine {
   readonly #options: EngineOptions;
   readonly #now: () => number;
   readonly #files: OpenFiles;
+  readonly #outcomes: Outcomes;
   #turn: Promise<unknown> = Promise.resolve();
   /** How the database stood when spaces were last told of; null when they are to be told again whatever happened. */
   #told: string | null = null;
@@ -92,15 +96,20 @@ export class MemoryEngine {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#files = new OpenFiles(options, this.#now);
+    this.#outcomes = new Outcomes({
+      now: this.#now,
+      explain: (error) => this.#explained(error),
+      open: () => this.#files.open().ledger,
+    });
   }
 
   /**
    * Sends what the space has not got. A node's first push pulls before it sends, so that shared history is not sent
-   * twice.
-   * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
+   * twice. When what peers sent cannot be merged, it stays staged, the result says why, and this node's own memories are sent.
+   * @throws MembridgeError memory_*, ledger_failed, disk_full, store_*; safe to call again
    */
   async push(config: SpaceConfig, call: SyncCall): Promise<PushResult> {
-    return await this.#exclusively(async () => {
+    return await this.#tracked('push', config, call, async () => {
       const began = performance.now();
       const session = this.#session(call);
       const { store, ledger } = session;
@@ -108,10 +117,12 @@ export class MemoryEngine {
       await settleRestore(session, () => this.#scan(session));
       await this.#look(session);
       refuseWhileHeld(session, session.path);
-      await adoptColumns(session);
       const first = ledger.spaces.configure(config).epoch === null;
-      if (first) await this.#fetchAndApply(session, config, true, call);
-      else await applyStaged(session, config, call.progress);
+      const unmerged = await this.#outcomes.mergeApart(config, async () => {
+        await adoptColumns(session);
+        if (first) await this.#fetchAndApply(session, config, true, call);
+        else await applyStaged(session, config, call.progress);
+      });
       tellNewNames(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
       const { epoch, seq } = ledger.spaces.get(config.cid);
@@ -122,6 +133,7 @@ export class MemoryEngine {
         ...(pushed.withheld.size > 0 ? { withheld: [...pushed.withheld.values()] } : {}),
         head: epoch === null || seq === 0 ? null : { epoch, seq },
         ...(uncovered === null ? {} : { uncovered }),
+        ...(unmerged === null ? {} : { unmerged }),
         traffic: store.takeTraffic(),
         ms: performance.now() - began,
       };
@@ -131,10 +143,10 @@ export class MemoryEngine {
   /**
    * Fetches and merges what the peers sent.
    * @param full list every segment rather than trust the heads
-   * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
+   * @throws MembridgeError memory_*, ledger_failed, disk_full, store_*; safe to call again
    */
   async pull(config: SpaceConfig, full: boolean, call: SyncCall): Promise<PullResult> {
-    return await this.#exclusively(async () => {
+    return await this.#tracked('pull', config, call, async () => {
       const began = performance.now();
       const session = this.#session(call);
       const { store, ledger } = session;
@@ -409,31 +421,35 @@ export class MemoryEngine {
     this.#told = null;
   }
 
-  /** The state of the database, for people. Never throws: what is wrong is in the answer. */
-  async status(): Promise<MemoryStatus> {
+  /**
+   * The state of the memory, for people. Never throws: what is wrong is in the answer.
+   * @param spaces the spaces of this node; those that were synced or watched when absent
+   */
+  async status(spaces?: readonly SpaceConfig[]): Promise<MemoryStatus> {
     const path = this.#options.databasePath;
-    const at = this.#now();
-    const nothing = { path, schema: null, rows: null, bytes: null, checkedAt: at };
+    const now = this.#now();
+    const told = { path, checkedAt: now };
     try {
       return await this.#exclusively(() => {
         const { db, schema, ledger } = this.#files.open();
-        const rows = countRows(db);
+        const heldDeletes = heldDeletions(ledger);
+        const syncs = this.#outcomes.describe(ledger, spaces);
+        const database = { state: 'ready' as const, detail: null, checkedAt: now, heldDeletes };
         return Promise.resolve({
-          path,
-          state: 'ready' as const,
-          detail: null,
+          ...told,
+          ...memoryState({ now, database, syncs }),
           schema: schema.label,
-          rows,
+          rows: countRows(db),
           bytes: statSync(path).size,
-          checkedAt: at,
-          heldDeletes: heldDeletions(ledger),
+          heldDeletes,
           heldSegments: ledger.inbox.heldSegments(),
+          syncs,
         });
       });
     } catch (error) {
-      const meaning = toMembridgeError(path, error);
-      if (!(meaning instanceof MembridgeError)) throw meaning;
-      return { ...nothing, state: stateOf(meaning), detail: meaning.message };
+      const state = error instanceof MembridgeError ? (STATES[error.code] ?? 'failing') : 'failing';
+      const syncs = this.#outcomes.describe(null, spaces);
+      return { ...told, state, detail: errorMessage(error), schema: null, rows: null, bytes: null, syncs };
     }
   }
 
@@ -517,29 +533,39 @@ export class MemoryEngine {
     };
   }
 
-  /** One call at a time; SQLite's errors get their meaning, and a file that failed is opened anew next time. */
+  /** One call at a time, as below, for a push or pull, whose outcome `status` tells. */
+  async #tracked<T extends PushResult | PullResult>(
+    work: 'push' | 'pull',
+    config: SpaceConfig,
+    { signal }: SyncCall,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    return await this.#exclusively(() => this.#outcomes.track(config, work, signal, run));
+  }
+
+  #explained(error: unknown): unknown {
+    const { databasePath, ledgerPath, lockDirectory } = this.#options;
+    return explainError(databasePath, error, { ledgerPath, lockDirectory });
+  }
+
+  /** One call at a time; errors of SQLite and of file calls get their meaning, and a file that failed is opened again next time. */
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.catch(() => undefined).then(work);
     this.#turn = mine;
     try {
       return await mine;
     } catch (error) {
-      const meaning = toMembridgeError(this.#options.databasePath, error);
-      if (meaning instanceof MembridgeError && meaning.code.startsWith('memory_')) this.#files.close();
+      const meaning = this.#explained(error);
+      if (meaning instanceof MembridgeError && REOPEN.test(meaning.code)) this.#closeFiles();
       throw meaning;
     }
   }
-}
 
-function stateOf(error: MembridgeError): MemoryStatus['state'] {
-  switch (error.code) {
-    case 'memory_missing':
-      return 'missing';
-    case 'memory_schema_unknown':
-      return 'unknown-schema';
-    case 'memory_corrupt':
-      return 'corrupt';
-    default:
-      return 'locked';
+  #closeFiles(): void {
+    try {
+      this.#files.close();
+    } catch (error) {
+      this.#options.log?.(`A file could not be closed: ${errorMessage(error)}`);
+    }
   }
 }

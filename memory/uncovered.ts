@@ -10,13 +10,17 @@ const MAX_NAMES = 5;
 
 /**
  * Returns the claude-mem projects of this database when a space covers none of them; null when it covers one, or when
- * there are none. The small table of sessions answers first: of a space that covers something, nothing else is read.
+ * there are none. Of a space that covers something, nothing is read but sessions up to the first that is covered.
  */
 export function findUncovered(
   { db, schema }: Pick<SyncSession, 'db' | 'schema'>,
   config: SpaceConfig,
 ): Uncovered | null {
   const space = new SpaceProjects(config);
+  const sessions = db.prepare(`SELECT project FROM ${schema.sources.session}`).pluck();
+  for (const project of sessions.iterate() as IterableIterator<string | null>) {
+    if (space.covers({ project, merged: null })) return null;
+  }
   const sizes = new Map<string, number>();
   let isEmpty = true;
   for (const kind of ['session', 'summary', 'observation'] as const) {

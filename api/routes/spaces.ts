@@ -19,6 +19,7 @@ import { publishMirror } from '../mirror.ts';
 import { needNode, needSpace } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { changeNodeSettings, changeSpace } from '../space-settings.ts';
+import { withStates } from '../space-states.ts';
 import { addSpace, removeSpace } from '../spaces.ts';
 import { acceptSync } from '../sync-requests.ts';
 
@@ -45,7 +46,7 @@ export const spaceRoutes = [
     summary: 'All memory spaces, each with what its nodes last did',
     status: 200,
     response: z.array(Space),
-    handle: async (_call, { db }) => await listSpaces(db),
+    handle: async (_call, deps) => await withStates(deps, await listSpaces(deps.db)),
   }),
   defineRoute({
     method: 'post',
@@ -72,7 +73,11 @@ export const spaceRoutes = [
     status: 200,
     response: Space,
     errors: { 404: 'There is no such space' },
-    handle: async ({ params }, deps) => await needSpace(deps, params.cid),
+    handle: async ({ params }, deps) => {
+      const [space] = await withStates(deps, [await needSpace(deps, params.cid)]);
+      if (space === undefined) throw new Error('withStates lost a space');
+      return space;
+    },
   }),
   defineRoute({
     method: 'patch',

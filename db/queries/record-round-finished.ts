@@ -1,10 +1,10 @@
-import { and, eq, inArray, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, sql } from 'drizzle-orm';
 import type { ServerEvent } from '../../contract/events.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { SyncRoundResult } from '../../contract/workflows.ts';
 import type { Database, Executor } from '../connect.ts';
 import { isQuiet, type RoundRequest } from '../quiet-rounds.ts';
-import { finishedDetail } from '../round-detail.ts';
+import { finishedDetail, isComplete } from '../round-detail.ts';
 import { jobs, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
@@ -72,15 +72,16 @@ async function updateSpaceNode(
   tx: Executor,
   { space, node, result, finishedAt }: RoundFinished,
 ): Promise<void> {
-  const { push, pull, error } = result;
+  const { push, pull } = result;
   const { bytes_up, bytes_down } = traffic(result);
   const received = (pull?.inserted ?? 0) + (pull?.updated ?? 0);
+  const failed = isComplete(result) ? await failureOfOther(tx, { cid: space.cid, node, push, pull }) : null;
   // An update only: a node or space that was removed while the round ran stays removed.
   await tx
     .update(spaceNodes)
     .set({
-      status: error === null ? 'in-step' : 'failed',
-      detail: finishedDetail(result),
+      status: isComplete(result) && failed === null ? 'in-step' : 'failed',
+      detail: failed ?? finishedDetail(result),
       rows_sent: sql`${spaceNodes.rows_sent} + ${push?.rows ?? 0}`,
       rows_received: sql`${spaceNodes.rows_received} + ${received}`,
       bytes_up: sql`${spaceNodes.bytes_up} + ${bytes_up}`,
@@ -90,4 +91,34 @@ async function updateSpaceNode(
       ...(push?.head == null ? {} : { head_epoch: push.head.epoch, head_seq: push.head.seq }),
     })
     .where(and(eq(spaceNodes.cid, space.cid), eq(spaceNodes.node_id, node)));
+}
+
+/**
+ * What the last failed round said of the half that a round did not do: a push that succeeds says nothing of a pull that failed.
+ * @returns null when that half succeeded since, or never failed
+ */
+async function failureOfOther(
+  tx: Executor,
+  { cid, node, push, pull }: { cid: string; node: string } & Pick<SyncRoundResult, 'push' | 'pull'>,
+): Promise<string | null> {
+  if (push !== null && pull !== null) return null;
+  const [last] = await tx
+    .select()
+    .from(spaceNodes)
+    .where(and(eq(spaceNodes.cid, cid), eq(spaceNodes.node_id, node)));
+  const doneAt = (push === null ? last?.last_push_at : last?.last_pull_at) ?? 0;
+  const [job] = await tx
+    .select({ detail: jobs.detail, finishedAt: jobs.finished_at })
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.canonical_id, cid),
+        eq(jobs.agent, node),
+        eq(jobs.status, 'failed'),
+        inArray(jobs.action, [push === null ? 'push' : 'pull', 'sync']),
+      ),
+    )
+    .orderBy(desc(jobs.finished_at))
+    .limit(1);
+  return job !== undefined && (job.finishedAt ?? 0) > doneAt ? job.detail : null;
 }

@@ -1,7 +1,8 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { guarded, openForMerging } from '../claude-mem/open.ts';
+import { openForMerging } from '../claude-mem/open.ts';
 import { RowReader } from '../claude-mem/read.ts';
+import type { WalPosition } from '../claude-mem/wal.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { Pace } from '../pace.ts';
 import type { SyncSession } from '../session.ts';
@@ -25,7 +26,7 @@ export class MergeBatches {
   readonly #pace: Pace;
   readonly #newcomers: Newcomers;
 
-  /** Opens a connection that may write; `close` ends it. @throws MembridgeError memory_missing, memory_locked, memory_corrupt */
+  /** Opens a connection that may write; `close` ends it. @throws MembridgeError memory_* */
   constructor(session: SyncSession, config: SpaceConfig, space: LedgerSpace) {
     this.#session = session;
     this.#db = openForMerging(session.path, session.inode);
@@ -35,7 +36,10 @@ export class MergeBatches {
     this.#newcomers = new Newcomers(reader, session.ledger, session.changes);
   }
 
-  /** @throws MembridgeError memory_*; what was merged before stays */
+  /**
+   * @throws SqliteError of either file: the engine gives it its meaning, which may need a look at the database (search-index.ts).
+   *   What was merged before stays.
+   */
   async run<T>(
     items: readonly T[],
     work: (merger: Merger, item: T) => Outcome,
@@ -48,23 +52,24 @@ export class MergeBatches {
       let held = 0;
       let refused = 0;
       const outcomes: Outcome[] = [];
-      guarded(session.path, () =>
-        session.ledger.atomically(() => {
-          const began = performance.now();
-          const batch = this.#db.transaction(() => {
-            this.#newcomers.name();
-            for (const item of items.slice(next)) {
-              outcomes.push(work(merger, item));
-              if (performance.now() - began + merger.flushMs >= hold) break;
-            }
-            refused = merger.flush();
-            this.#newcomers.pass();
-          });
-          batch.immediate();
-          held = performance.now() - began;
-          listener.filed?.(next + outcomes.length);
-        }),
-      );
+      let before: WalPosition | null = null;
+      session.ledger.atomically(() => {
+        const began = performance.now();
+        const batch = this.#db.transaction(() => {
+          before = session.watch.position();
+          this.#newcomers.name();
+          for (const item of items.slice(next)) {
+            outcomes.push(work(merger, item));
+            if (performance.now() - began + merger.flushMs >= hold) break;
+          }
+          refused = merger.flush();
+          this.#newcomers.pass();
+        });
+        batch.immediate();
+        held = performance.now() - began;
+        listener.filed?.(next + outcomes.length);
+      });
+      session.watch.passOver(before);
       next += outcomes.length;
       listener.merged?.(outcomes, refused);
       if (next < items.length) await this.#pace.pause(held);

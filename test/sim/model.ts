@@ -26,6 +26,8 @@ export class Model {
   readonly #stubs = new Set<string>();
   /** Memories of which somebody kept one and deleted the others: one of each group must be left. */
   #cleanUps: Set<string>[] = [];
+  /** Memories that went in another way than by a clean-up. */
+  readonly #gone = new Set<string>();
 
   /** A row was written on a machine and is now there `count` times; what never travels stays at that machine's node. */
   wrote(identity: string, count: number, staysAt: string | null): void {
@@ -95,6 +97,8 @@ export class Model {
    * may have been deleted with the other.
    */
   cleanedUp(identities: readonly string[]): void {
+    // Somebody else deleted one for good: then there may be nothing that must be left.
+    if (identities.some((identity) => this.#gone.has(identity))) return;
     const shared = this.#cleanUps.filter((group) => identities.some((identity) => group.has(identity)));
     const others = this.#cleanUps.filter((group) => !shared.includes(group));
     this.#cleanUps = [...others, new Set([...identities, ...shared.flatMap((group) => [...group])])];
@@ -102,6 +106,7 @@ export class Model {
 
   /** A memory went in another way than by a clean-up: of its group, nobody can say any longer what must be left. */
   #forgetCleanUp(identity: string): void {
+    this.#gone.add(identity);
     this.#cleanUps = this.#cleanUps.filter((group) => !group.has(identity));
   }
 

@@ -40,6 +40,8 @@ export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = {
   syncing: { label: 'Syncing', tone: 'busy' },
   'in-step': { label: 'In step', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
+  held: { label: 'Held back', tone: 'warn' },
+  stale: { label: 'Out of date', tone: 'warn' },
 };
 
 export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = {
@@ -49,6 +51,11 @@ export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = {
   locked: { label: 'Locked', tone: 'warn' },
   corrupt: { label: 'Damaged', tone: 'bad' },
   'unknown-schema': { label: 'Unknown schema', tone: 'bad' },
+  unreadable: { label: 'Unreadable', tone: 'bad' },
+  'index-damaged': { label: 'Search index damaged', tone: 'bad' },
+  held: { label: 'Held back', tone: 'warn' },
+  failing: { label: 'Sync fails', tone: 'bad' },
+  stale: { label: 'Out of date', tone: 'warn' },
 };
 
 /** What a node does with another's memories. */

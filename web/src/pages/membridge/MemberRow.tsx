@@ -10,7 +10,7 @@ import { bytes, count } from '../../format/numbers.ts';
 import { ACTIONS, SPACE_NODE_STATUSES, differences } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
-import type { Member } from './members.ts';
+import { recordAt, type Member } from './members.ts';
 import styles from './MemberRow.module.css';
 import { NodeSettings } from './NodeSettings.tsx';
 import { useRequestSync } from './use-request-sync.ts';
@@ -51,7 +51,11 @@ export const MemberRow = memo(function MemberRow(props: {
         </NodeName>
       </td>
       <td className={styles.status}>
-        <MemberStatus record={record} online={online} waits={!online && props.unfinished !== undefined} />
+        <MemberStatus
+          record={recordAt({ record, node }, props.space, now)}
+          online={online}
+          waits={!online && props.unfinished !== undefined}
+        />
       </td>
       <td>
         <Ago at={record.last_push_at} testId={`member-push-at-${id}`} />
@@ -83,16 +87,10 @@ function MemberStatus(props: { record: Member['record']; online: boolean; waits:
   const { record } = props;
   const waits = props.waits || (!props.online && record.status === 'syncing');
   const { label, tone } = waits ? WAITING : SPACE_NODE_STATUSES[record.status];
-  // What a node that is away held may have been overtaken since: its state is told in the past.
-  const past = !props.online && record.status === 'in-step';
-  const detail = waits
-    ? 'a sync waits for this node to return'
-    : past
-      ? 'when it was last here'
-      : record.detail;
+  const detail = waits ? 'a sync waits for this node to return' : record.detail;
   return (
     <>
-      <Status tone={past ? 'quiet' : tone} testId={`member-status-${record.node_id}`}>
+      <Status tone={tone} testId={`member-status-${record.node_id}`}>
         {label}
       </Status>
       {detail !== '' && (

@@ -6,6 +6,7 @@ import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
 import { MemberRow } from './MemberRow.tsx';
+import { useNow } from '../../live/clock.ts';
 import { inStep, type Member } from './members.ts';
 
 const PAGE_SIZE = 50;
@@ -30,7 +31,7 @@ export function MemberTable(props: { space: Space; members: readonly Member[]; j
   const found = props.members.filter(({ record }) => record.node_id.toLowerCase().includes(text));
   const { shown, pager } = usePaged(found, PAGE_SIZE);
   const running = useMemo(() => unfinishedByNode(props.jobs), [props.jobs]);
-  const { inStep: good, of } = inStep(props.members);
+  const { inStep: good, of } = inStep(props.members, props.space, useNow());
 
   return (
     <Panel

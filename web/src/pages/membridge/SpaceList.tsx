@@ -5,7 +5,7 @@ import { Light } from '../../components/Status.tsx';
 import type { Tone } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
-import { inStep, membersOf, type Member } from './members.ts';
+import { inStep, membersOf, recordAt, type Member } from './members.ts';
 import styles from './SpaceList.module.css';
 
 /** The spaces by name, each with how many of its nodes are in step. */
@@ -19,7 +19,7 @@ export function SpaceList(props: {
     <ul className={styles.list} data-testid="space-list">
       {props.spaces.map((space) => {
         const members = membersOf(space, props.fleet ?? []);
-        const { inStep: good, of } = inStep(members);
+        const { inStep: good, of } = inStep(members, space, now);
         const current = space.canonical_id === props.selected;
         return (
           <li key={space.canonical_id}>
@@ -33,7 +33,7 @@ export function SpaceList(props: {
             >
               <span className={styles.name}>{space.name}</span>
               <span className={styles.step} title={`${good} of ${of} nodes in step`}>
-                <Light tone={toneOf(members, good, of, now)} />
+                <Light tone={toneOf(members, space, now)} />
                 <span data-testid={`space-step-${space.canonical_id}`}>
                   {props.fleet === undefined ? '–' : `${good}/${of}`}
                 </span>
@@ -49,9 +49,12 @@ export function SpaceList(props: {
 }
 
 /** The light of a space. A sync that waits for a node which is away is no activity. */
-function toneOf(members: readonly Member[], good: number, of: number, now: number): Tone {
-  const online = members.filter(({ node }) => node !== undefined && presenceOf(node, now) === 'online');
-  if (members.some(({ node, record }) => node !== undefined && record.status === 'failed')) return 'bad';
-  if (online.some(({ record }) => record.status === 'syncing')) return 'busy';
-  return of > 0 && good === of ? 'good' : 'quiet';
+function toneOf(members: readonly Member[], space: Space, now: number): Tone {
+  const enrolled = members.filter(({ node }) => node !== undefined);
+  const states = enrolled.map((member) => ({ member, state: recordAt(member, space, now).status }));
+  if (states.some(({ state }) => state === 'failed')) return 'bad';
+  if (states.some(({ state }) => state === 'held')) return 'warn';
+  const isOnline = ({ node }: Member): boolean => node !== undefined && presenceOf(node, now) === 'online';
+  if (states.some(({ member, state }) => isOnline(member) && state === 'syncing')) return 'busy';
+  return states.length > 0 && states.every(({ state }) => state === 'in-step') ? 'good' : 'quiet';
 }

@@ -1,5 +1,6 @@
 import type { Space, SpaceNode } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
+import { withState } from '../../../../contract/sync-state.ts';
 import { byName } from '../../format/order.ts';
 
 /** A node in a space: what it did there, and the node itself while it is enrolled. */
@@ -21,10 +22,20 @@ export function membersOf(space: Space, fleet: readonly Node[]): Member[] {
   return members.sort((a, b) => byName(a.record.node_id, b.record.node_id));
 }
 
+/** A node's record in a space with the state that it has now: an event told of it some time ago. */
+export function recordAt({ record, node }: Member, space: Space, now: number): SpaceNode {
+  return withState(record, space, node, now);
+}
+
 /** How many nodes of a space are in step, of how many that are enrolled. */
-export function inStep(members: readonly Member[]): { inStep: number; of: number } {
+export function inStep(
+  members: readonly Member[],
+  space: Space,
+  now: number,
+): { inStep: number; of: number } {
   const enrolled = members.filter(({ node }) => node !== undefined);
-  return { inStep: enrolled.filter(({ record }) => record.status === 'in-step').length, of: enrolled.length };
+  const good = enrolled.filter((member) => recordAt(member, space, now).status === 'in-step');
+  return { inStep: good.length, of: enrolled.length };
 }
 
 /** The same object each time, so that rows of nodes that have not synced are not drawn anew for nothing. */

@@ -1,17 +1,22 @@
-import type { MemoryStatus } from '../../../../contract/memory.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+import { memoryStateAt } from '../../../../contract/sync-state.ts';
 import { Status } from '../../components/Status.tsx';
 import { bytes } from '../../format/numbers.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
+import { useNow } from '../../live/clock.ts';
 
-/** The state of a node's claude-mem database, with its schema and size or what is wrong with it. */
-export function MemoryCell({ memory }: { memory: MemoryStatus | null }) {
+/** The state of a node's memory, with its schema and size or what is wrong with it. */
+export function MemoryCell({ node }: { node: Pick<Node, 'memory' | 'last_heartbeat'> }) {
+  const now = useNow();
+  const { memory } = node;
   if (memory === null) return <span className="dim">not reported</span>;
-  const { label, tone } = MEMORY_STATES[memory.state];
+  const { state, detail } = memoryStateAt(memory, node.last_heartbeat, now);
+  const { label, tone } = MEMORY_STATES[state];
   const size = memory.bytes === null ? null : bytes(memory.bytes);
-  const facts = memory.state === 'ready' ? size : memory.detail;
+  const facts = state === 'ready' ? size : detail;
   return (
     <>
-      {memory.state === 'ready' ? (memory.schema ?? label) : <Status tone={tone}>{label}</Status>}
+      {state === 'ready' ? (memory.schema ?? label) : <Status tone={tone}>{label}</Status>}
       {facts !== null && (
         <span className="second-line" style={{ minWidth: '22ch', maxWidth: '44ch' }}>
           {facts}

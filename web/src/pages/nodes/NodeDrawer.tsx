@@ -1,16 +1,19 @@
 import { Drawer } from '@mantine/core';
 import type { Node } from '../../../../contract/nodes.ts';
+import { memoryStateAt } from '../../../../contract/sync-state.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { Facts, type Fact } from '../../components/Facts.tsx';
 import { bytes, count } from '../../format/numbers.ts';
 import { absoluteTime } from '../../format/time.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
+import { useNow } from '../../live/clock.ts';
 import { NodeStatus } from './NodeStatus.tsx';
 import styles from './NodeDrawer.module.css';
 
 /** Everything that is known of one node. Open while `node` is given. */
 export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose: () => void }) {
+  const now = useNow();
   return (
     <Drawer
       opened={node !== undefined}
@@ -29,7 +32,7 @@ export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose:
           </section>
           <section>
             <h2>Memory</h2>
-            <Facts facts={memoryFacts(node)} />
+            <Facts facts={memoryFacts(node, now)} />
           </section>
           <section>
             <h2>Abilities</h2>
@@ -62,13 +65,14 @@ function agentFacts(node: Node): Fact[] {
   ];
 }
 
-function memoryFacts(node: Node): Fact[] {
+function memoryFacts(node: Node, now: number): Fact[] {
   const { memory } = node;
   if (memory === null) return [{ name: 'State', value: 'not reported yet' }];
   const { rows } = memory;
+  const { state, detail } = memoryStateAt(memory, node.last_heartbeat, now);
   return [
-    { name: 'State', value: MEMORY_STATES[memory.state].label },
-    ...(memory.detail === null ? [] : [{ name: 'Detail', value: memory.detail }]),
+    { name: 'State', value: MEMORY_STATES[state].label },
+    ...(detail === null ? [] : [{ name: 'Detail', value: detail }]),
     { name: 'Schema', value: memory.schema ?? '–' },
     { name: 'File', value: mono(memory.path) },
     { name: 'Size', value: memory.bytes === null ? '–' : bytes(memory.bytes) },

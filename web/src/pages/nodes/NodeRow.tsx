@@ -30,7 +30,7 @@ export const NodeRow = memo(function NodeRow({ node, onOpen }: { node: Node; onO
         <NodeStatus node={node} />
       </td>
       <td>
-        <MemoryCell memory={node.memory} />
+        <MemoryCell node={node} />
       </td>
       <td data-testid={`node-rows-${node.id}`}>
         {rows === null ? (

@@ -4,6 +4,7 @@ import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
 import type { Space } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
 import type { ManagedProject } from '../../../../contract/projects.ts';
+import { withState } from '../../../../contract/sync-state.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
@@ -35,7 +36,8 @@ export function ProjectMemory(props: {
   const now = useNow();
   const primary = project.primary_node_id;
   const node = fleet.find(({ id }) => id === primary);
-  const record = space?.nodes.find(({ node_id }) => node_id === primary);
+  const known = space?.nodes.find(({ node_id }) => node_id === primary);
+  const record = known === undefined || space === null ? undefined : withState(known, space, node, now);
   const someone = fleet.some((each) => presenceOf(each, now) === 'online');
   const ask = useMutation({
     mutationFn: (what: { direction: SyncAction; all: boolean }) => projectApi.syncMemory(project.id, what),

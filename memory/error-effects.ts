@@ -1,0 +1,26 @@
+import type { ErrorCode } from '../contract/errors.ts';
+import type { MemoryStatus } from '../contract/memory.ts';
+
+/** Failures of a merge that leave this node's own memories readable, so that they can still be sent. */
+export const MERGE_ONLY: ReadonlySet<ErrorCode> = new Set([
+  'memory_index_damaged',
+  'memory_locked',
+  'memory_unreadable',
+  'memory_failed',
+  'disk_full',
+]);
+
+/** Codes after which the files are opened again: they may not be the ones that were opened. */
+export const REOPEN = /^(memory_(?!index_damaged|guarded)|ledger_failed|disk_full)/;
+
+/** What a failure to open or read the files makes of the state. */
+export const STATES: Partial<Record<ErrorCode, MemoryStatus['state']>> = {
+  memory_missing: 'missing',
+  memory_schema_unknown: 'unknown-schema',
+  memory_corrupt: 'corrupt',
+  memory_index_damaged: 'index-damaged',
+  memory_unreadable: 'unreadable',
+  memory_failed: 'unreadable',
+  memory_locked: 'locked',
+  memory_in_use: 'locked',
+};

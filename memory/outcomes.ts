@@ -1,0 +1,214 @@
+import { z } from 'zod';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
+import {
+  WorkOutcome,
+  type PullResult,
+  type PushResult,
+  type SpaceConfig,
+  type SpaceSync,
+} from '../contract/memory.ts';
+import { MERGE_ONLY } from './error-effects.ts';
+import type { Ledger } from './ledger/ledger.ts';
+
+type Work = 'push' | 'merge' | 'pull';
+
+/** Longest message of a failure that is kept, in characters. */
+const MAX_MESSAGE = 1_000;
+
+/** Rows with this reason are no problem: the worker is still in the session, and its own end of it counts. */
+const IN_USE = 'its session is in use here';
+
+const Kept = z.object({
+  since: z.number(),
+  push: WorkOutcome,
+  merge: WorkOutcome,
+  pull: WorkOutcome,
+  problems: z.array(z.string()),
+});
+type Kept = z.infer<typeof Kept>;
+
+const NOTHING = { ok_at: null, failure: null };
+
+/**
+ * Remembers how pushes, merges and pulls of each space ended, so that a status cannot say that all is well while work fails. The
+ * ledger keeps a copy, so a restart of the agent does not make a failure disappear.
+ */
+export class Outcomes {
+  readonly #now: () => number;
+  readonly #explain: (error: unknown) => unknown;
+  readonly #open: () => Ledger;
+  readonly #spaces = new Map<string, { config: SpaceConfig; kept: Kept; isRead: boolean }>();
+
+  /**
+   * @param engine.now this node's clock, epoch ms
+   * @param engine.explain gives an error of SQLite or of a file its meaning
+   * @param engine.open opens the ledger
+   */
+  constructor(engine: { now: () => number; explain: (error: unknown) => unknown; open: () => Ledger }) {
+    this.#now = engine.now;
+    this.#explain = engine.explain;
+    this.#open = engine.open;
+  }
+
+  /** Runs a push or pull and notes how it ended. One that the caller cancels has not ended. */
+  async track<T extends PushResult | PullResult>(
+    config: SpaceConfig,
+    work: 'push' | 'pull',
+    signal: AbortSignal,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const result = await run();
+      this.#succeeded(config, work, 'problems' in result ? result.problems : undefined);
+      return result;
+    } catch (error) {
+      const meaning = this.#explain(error);
+      if (!signal.aborted) this.#failed(config, work, meaning);
+      throw meaning;
+    } finally {
+      this.#keep(config);
+    }
+  }
+
+  /**
+   * Merges what peers sent, as a part of a push. A failure that leaves this node's own memories readable is noted, not thrown.
+   * @returns that failure, or null
+   */
+  async mergeApart(config: SpaceConfig, merge: () => Promise<void>): Promise<PushResult['unmerged'] | null> {
+    try {
+      await merge();
+      this.#succeeded(config, 'merge');
+      return null;
+    } catch (error) {
+      const meaning = this.#explain(error);
+      if (!(meaning instanceof MembridgeError) || !MERGE_ONLY.has(meaning.code)) throw meaning;
+      return this.#failed(config, 'merge', meaning);
+    }
+  }
+
+  /** @param problems what a pull could not use, by the node that sent it */
+  #succeeded(config: SpaceConfig, work: Work, problems?: PullResult['problems']): void {
+    const { kept } = this.#of(config);
+    kept[work] = { ok_at: this.#now(), failure: null };
+    if (problems === undefined) return;
+    kept.problems = problems.map(({ node, problem }) => storable(`${node}: ${problem}`));
+    // A pull merges everything that a push could not.
+    kept.merge = { ok_at: this.#now(), failure: null };
+  }
+
+  /** @returns what was noted */
+  #failed(config: SpaceConfig, work: Work, error: unknown): { code: string; message: string } {
+    const { kept } = this.#of(config);
+    const code = error instanceof MembridgeError ? error.code : 'internal';
+    const message = storable(errorMessage(error));
+    const at = this.#now();
+    kept[work] = {
+      ok_at: kept[work].ok_at,
+      failure: { code, message, at, since: kept[work].failure?.since ?? at },
+    };
+    return { code, message };
+  }
+
+  /**
+   * Writes what is known of a space to the ledger, for the next process. Fails silently: a failure that is to be kept may be that
+   * the ledger cannot be opened or written.
+   */
+  #keep(config: SpaceConfig): void {
+    try {
+      const ledger = this.#open();
+      this.#recall(ledger, config.cid);
+      ledger.setMeta(metaName(config.cid), JSON.stringify(this.#of(config).kept));
+    } catch {
+      return;
+    }
+  }
+
+  /**
+   * What a status says of each space.
+   * @param ledger null while it cannot be opened: then only outcomes are known
+   * @param configs the spaces to speak of; all that were synced or watched when absent
+   */
+  describe(ledger: Ledger | null, configs?: readonly SpaceConfig[]): SpaceSync[] {
+    for (const config of configs ?? []) this.#of(config);
+    const wanted = configs === undefined ? null : new Set(configs.map(({ cid }) => cid));
+    return [...this.#spaces.values()]
+      .filter(({ config }) => wanted === null || wanted.has(config.cid))
+      .map(({ config }) => {
+        if (ledger !== null) this.#recall(ledger, config.cid);
+        const { kept } = this.#of(config);
+        return {
+          space: config.cid,
+          name: config.projectId,
+          ...kept,
+          ...(ledger === null ? NOTHING_HELD : heldIn(ledger, config.cid)),
+        };
+      });
+  }
+
+  #of(config: SpaceConfig): { config: SpaceConfig; kept: Kept; isRead: boolean } {
+    let space = this.#spaces.get(config.cid);
+    if (space === undefined) {
+      const kept: Kept = { since: this.#now(), push: NOTHING, merge: NOTHING, pull: NOTHING, problems: [] };
+      space = { config, kept, isRead: false };
+      this.#spaces.set(config.cid, space);
+    }
+    space.config = config;
+    return space;
+  }
+
+  /** Fills in what an earlier process noted, where this one has done nothing yet. */
+  #recall(ledger: Ledger, cid: string): void {
+    const space = this.#spaces.get(cid);
+    if (space === undefined || space.isRead) return;
+    space.isRead = true;
+    const text = ledger.meta(metaName(cid));
+    const read = Kept.safeParse(typeof text === 'string' ? parsed(text) : null);
+    if (!read.success) return;
+    const { kept } = space;
+    for (const work of ['push', 'merge', 'pull'] as const) {
+      const isDone = kept[work].ok_at !== null || kept[work].failure !== null;
+      if (!isDone) kept[work] = read.data[work];
+    }
+    kept.since = Math.min(kept.since, read.data.since);
+    if (kept.pull.ok_at === read.data.pull.ok_at) kept.problems = read.data.problems;
+  }
+}
+
+const metaName = (cid: string): string => `outcomes:${cid}`;
+
+/** PostgreSQL takes neither NUL nor half of a surrogate pair, and names of projects may be in a message. */
+const storable = (text: string): string =>
+  text.replaceAll('\0', '\uFFFD').slice(0, MAX_MESSAGE).toWellFormed();
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const NOTHING_HELD = { staged: 0, held: 0, waiting: 0, waiting_since: null, waiting_reason: null };
+
+/** What the ledger holds of a space that could not be merged. */
+function heldIn(
+  ledger: Ledger,
+  cid: string,
+): typeof NOTHING_HELD | Omit<SpaceSync, keyof Kept | 'space' | 'name'> {
+  const space = ledger.db.prepare('SELECT id FROM space WHERE cid = ?').pluck().get(cid) as
+    number | undefined;
+  if (space === undefined) return NOTHING_HELD;
+  const inState = ledger.db.prepare('SELECT count(*) FROM segment WHERE space = ? AND state = ?').pluck();
+  const waiting = ledger.db
+    .prepare(
+      `SELECT count(*) AS waiting, min(since) AS waiting_since, min(reason) AS waiting_reason
+       FROM waiting WHERE space = ? AND parked = 0 AND reason <> ?`,
+    )
+    .get(space, IN_USE) as Pick<SpaceSync, 'waiting' | 'waiting_since' | 'waiting_reason'>;
+  return {
+    ...waiting,
+    waiting_reason: waiting.waiting_reason === null ? null : storable(waiting.waiting_reason),
+    staged: inState.get(space, 'staged') as number,
+    held: inState.get(space, 'held') as number,
+  };
+}
