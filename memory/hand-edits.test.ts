@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
-import { MemoryEngine } from './engine.ts';
+import type { MemoryEngine } from './engine.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
 import { expectSound } from '../test/sound.ts';
 
@@ -50,8 +50,8 @@ function holding(db: Database.Database, word: string): number {
   );
 }
 
-const counts = ({ count }: TestNode): number[] =>
-  ['observations', 'user_prompts', 'session_summaries'].map(count);
+const counts = (node: TestNode): number[] =>
+  ['observations', 'user_prompts', 'session_summaries'].map((table) => node.count(table));
 
 /** Neither machine holds a word any longer, and both hold as many rows as before. */
 function expectGone(word: string, before: readonly number[]): void {

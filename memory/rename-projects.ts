@@ -29,7 +29,7 @@ export function tellNewNames({ db, ledger, schema, changes }: SyncSession, confi
     const names = db
       .prepare(`SELECT DISTINCT t.${column} FROM ${source} WHERE t.${column} IS NOT NULL`)
       .pluck();
-    const renamed = (names.all() as unknown[]).filter(
+    const renamed = names.all().filter(
       (name) => typeof name === 'string' && before(name) !== after.inSpace(name),
     );
     if (renamed.length === 0) return [];

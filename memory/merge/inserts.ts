@@ -63,7 +63,7 @@ export class Inserts {
       this.#pending.add({ operation, origin, row });
       return 'inserted';
     }
-    const id = this.#tools.writer.insert(kind, row);
+    const id = this.#insertRow(operation, row);
     this.#tools.keepHomeless(operation);
     if (entity?.dead === true) this.#tools.ledger.entities.forget(key);
     const saved = this.#tools.saved(operation, entity, id, origin);
@@ -137,11 +137,25 @@ export class Inserts {
 
   #insertAlone({ operation, origin, row }: PendingRow): number | null {
     try {
-      return this.#tools.writer.insert(operation.kind, row);
+      return this.#insertRow(operation, row);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.#tools.wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
       return null;
+    }
+  }
+
+  /**
+   * Inserts a row. One that came as this very memory, and that a person made another one of since, still bears the origin that
+   * a row of this memory would have, and the table takes each once: this one then gets another.
+   */
+  #insertRow({ kind, key }: FullOperation, row: Row): number {
+    const { writer } = this.#tools;
+    try {
+      return writer.insert(kind, row);
+    } catch (error) {
+      if (!isRefusal(error) || !error.message.includes('origin_local_id')) throw error;
+      return writer.insert(kind, { ...row, origin_local_id: key.toString('hex').slice(32) });
     }
   }
 

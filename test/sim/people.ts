@@ -71,11 +71,10 @@ export class People {
 
   /** Rows that are there once and may travel: of twins nobody could say which is meant. */
   #single(machine: Machine, kind: ChildKind): number[] {
-    const { ids, count } = this.#hands;
-    return ids(machine, kind).filter((id) => {
+    return this.#hands.ids(machine, kind).filter((id) => {
       if (machine.orphans.has(`${TABLES[kind]}/${id}`)) return false;
       const { identity } = findRow(machine.worker, kind, id);
-      return !this.#hands.model.isExcluded(identity) && count(machine, kind, identity) === 1;
+      return !this.#hands.model.isExcluded(identity) && this.#hands.count(machine, kind, identity) === 1;
     });
   }
 
