@@ -29,9 +29,9 @@ export function tellNewNames({ db, ledger, schema, changes }: SyncSession, confi
     const names = db
       .prepare(`SELECT DISTINCT t.${column} FROM ${source} WHERE t.${column} IS NOT NULL`)
       .pluck();
-    const renamed = names.all().filter(
-      (name) => typeof name === 'string' && before(name) !== after.inSpace(name),
-    );
+    const renamed = names
+      .all()
+      .filter((name) => typeof name === 'string' && before(name) !== after.inSpace(name));
     if (renamed.length === 0) return [];
     return db
       .prepare(`SELECT t.id FROM ${source} WHERE t.${column} IN (SELECT value FROM json_each(?))`)
