@@ -31,10 +31,10 @@ export class Changes {
     this.#context = context;
   }
 
-  /** The mark of a row as it is now. */
-  markOf(row: MemoryRow): Buffer {
+  /** The mark of a row as it is now. @param key its key with ordinal 0, where it is known */
+  markOf(row: MemoryRow, key?: Buffer): Buffer {
     const columns = this.#context.schema.columns[row.kind];
-    return markOf(row, (column) => columns.has(column));
+    return markOf(row, (column) => columns.has(column), key);
   }
 
   /**

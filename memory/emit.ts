@@ -65,6 +65,8 @@ class Collector {
   readonly #lines: string[] = [];
   #bytes = 0;
   readonly #emitted = new Set<string>();
+  /** Sessions that rows of this chunk belong to, and that were seen to. */
+  readonly #sessions = new Set<number>();
   /** Up to which local id prompts were considered, in this chunk as well. */
   #promptsTo: number;
   /** What the ledger is to note, in order. */
@@ -258,6 +260,8 @@ class Collector {
    * excluded; peers make up one for the row then. One that was deleted lives again by a row that was written into it since.
    */
   #emitSession(sessionId: number): void {
+    if (this.#sessions.has(sessionId)) return;
+    this.#sessions.add(sessionId);
     const { ledger, reader } = this.#context;
     const entity = ledger.entities.byRow('session', sessionId);
     if (entity?.dead === true) this.#notes.push(() => this.#revive(entity.key, sessionId));

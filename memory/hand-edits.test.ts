@@ -172,6 +172,38 @@ describe('a secret that a person takes out of a row by hand', () => {
   });
 });
 
+describe('a ledger that version 0.4 wrote', () => {
+  it('is kept, and an edit made before the upgrade reaches the other machine', async () => {
+    await a.engine.close();
+    const ledger = new Database(a.options.ledgerPath);
+    // As 0.4 left it: shorter marks, and without the tables that came since.
+    ledger.exec('DROP TABLE block; DROP TABLE witness');
+    for (const [kind, bytes] of [
+      [1, 8],
+      [2, 20],
+      [3, 24],
+    ]) {
+      ledger.prepare('UPDATE seen SET mark = substr(mark, 1, ?) WHERE kind = ?').run(bytes, kind);
+    }
+    ledger.pragma('user_version = 3');
+    const incarnation = ledger.prepare('SELECT epoch FROM space').pluck().get();
+    ledger.close();
+    const before = counts(a);
+    a.db.exec(`UPDATE observations SET narrative = 'rewritten' WHERE id IN (1, 150, 300)`);
+    a.db.exec(`UPDATE user_prompts SET prompt_text = 'rewritten' WHERE id = 1`);
+    const again = fleet.reopen(a, {});
+    const { head } = await again.push(fleet.space, CALL);
+    await again.close();
+    await b.engine.pull(fleet.space, false, CALL);
+    expect(head?.epoch).toBe(incarnation);
+    for (const node of [a, b]) {
+      expect(counts(node)).toEqual(before);
+      expect(one(node.db, `SELECT count(*) FROM observations WHERE narrative = 'rewritten'`)).toBe(3);
+    }
+    expect(a.hash()).toBe(b.hash());
+  });
+});
+
 describe('a row that is deleted by hand', () => {
   for (const restart of [false, true]) {
     it(`is gone on both machines with one push and pull, wherever it lies, ${restart ? 'agent restarted' : 'agent running'}`, async () => {

@@ -129,8 +129,16 @@ export function writeMark(
   return mark;
 }
 
-/** The mark of a row as it is. @param has whether this claude-mem has a column of the row's kind */
-export function markOf(row: MemoryRow, has: (column: string) => boolean): Buffer {
+/**
+ * The mark of a row as it is.
+ * @param has whether this claude-mem has a column of the row's kind
+ * @param key the row's key with ordinal 0
+ */
+export function markOf(
+  row: MemoryRow,
+  has: (column: string) => boolean,
+  key: Buffer = memoryKey(row.kind, row.set, nameOf(row.of)),
+): Buffer {
   const { kind, set } = row;
   const { own, details } = SLOTS[kind];
   const units = own.map((index) => {
@@ -141,7 +149,7 @@ export function markOf(row: MemoryRow, has: (column: string) => boolean): Buffer
     return hashUnit(unit.columns.map((column) => set[column] ?? null));
   });
   return writeMark(
-    memoryKey(kind, set, nameOf(row.of)).toString('hex'),
+    key.toString('hex', 0, IDENTITY_BYTES),
     units,
     details.length === 0 ? null : hashDetails(kind, (column) => set[column]),
     kind === 'session' ? null : likenessFrom(kind, (column) => set[column]),

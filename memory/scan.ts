@@ -49,11 +49,12 @@ export async function scanNewRows(
 export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row: MemoryRow): boolean {
   const { kind, id } = row;
   if (ledger.marks.get(kind, id) !== null) return false;
-  ledger.marks.set(kind, id, changes.markOf(row));
+  const first = memoryKey(kind, row.set, nameOf(row.of));
+  ledger.marks.set(kind, id, changes.markOf(row, first));
   if (ledger.entities.byRow(kind, id) !== null) return false;
   if (row.isReplica && echoes(reader, ledger, row)) return false;
   const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
-  name(ledger, changes, freeKey(ledger, row, isThere).key, row);
+  name(ledger, changes, freeKey(ledger, row, isThere, first).key, row);
   // Peers know a memory with secrets by the key that it has without them.
   const set = redactRow(row.set);
   if (set !== row.set) name(ledger, changes, freeKey(ledger, { ...row, set }, isThere).key, row);
@@ -88,14 +89,17 @@ function name(ledger: Ledger, changes: Changes, key: Buffer, { kind, id }: Memor
  * The key of a row, with the lowest ordinal that no other row of this database has.
  * @param isThere whether another row of the kind is still there: one that is gone is no twin, whether or not anybody has
  *   noticed yet. Nothing: whatever the ledger says is
+ * @param first the key with ordinal 0, where it is known
  */
 export function freeKey(
   ledger: Ledger,
   row: MemoryRow,
   isThere: (other: number) => boolean = () => true,
+  first?: Buffer,
 ): { key: Buffer; ordinal: number } {
   for (let ordinal = 0; ; ordinal += 1) {
-    const key = memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
+    const key =
+      ordinal === 0 && first !== undefined ? first : memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
     const holder = ledger.entities.byKey(key);
     if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };
     if (!isThere(holder.row)) return { key, ordinal };

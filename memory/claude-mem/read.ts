@@ -123,6 +123,17 @@ export class RowReader {
     );
   }
 
+  /** Whether another sync than this one put any row of a kind here. */
+  hasReplicas(kind: Kind): boolean {
+    if (!this.#schema.columns[kind].has('origin_device_id')) return false;
+    // By the index of origins: what lies before and behind Membridge's own.
+    const found = this.#db.prepare(
+      `SELECT 1 FROM main.${SHAPES[kind].table} WHERE origin_device_id IS NOT NULL AND origin_device_id < ?
+       UNION ALL SELECT 1 FROM main.${SHAPES[kind].table} WHERE origin_device_id IS NOT NULL AND origin_device_id >= ? LIMIT 1`,
+    );
+    return found.get(OWN_ORIGIN, OWN_ORIGIN.replace(/:$/, ';')) !== undefined;
+  }
+
   /** Local ids of prompts that were written at the same time and say the same, in whatever session. */
   likePrompts({ set }: Pick<MemoryRow, 'set'>): number[] {
     const { prompt_text: said, created_at_epoch: at } = set;

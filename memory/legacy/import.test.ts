@@ -253,7 +253,7 @@ describe('a snapshot', () => {
     await old.push();
     expect(await imported(a)).toMatchObject({ inserted: 0, present: 1, waiting: 1 });
     expect(await imported(a)).toMatchObject({ inserted: 0, waiting: 1, snapshots: [{ state: 'unchanged' }] });
-    a.db.prepare(`UPDATE sdk_sessions SET memory_session_id = 'mem-own'`).run();
+    a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mem-own', status = 'completed'`);
     expect(await imported(a)).toMatchObject({ inserted: 1, waiting: 0, snapshots: [{ state: 'unchanged' }] });
     await settle(fleet.space, [a, b]);
     expect(titles(b)).toEqual(['resumed elsewhere']);

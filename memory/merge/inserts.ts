@@ -27,6 +27,8 @@ export class Inserts {
   readonly #pending = new PendingRows();
   #byHash: Database.Statement<unknown[]> | null = null;
   #rowMs = ROW_MS;
+  /** Whether another sync puts prompts here. */
+  #hasReplicas: boolean | null = null;
 
   constructor(tools: MergeTools) {
     this.#tools = tools;
@@ -196,6 +198,8 @@ export class Inserts {
   /** The row in which another sync brought the same prompt, under a session that it made up; null without. */
   #replicaOf(row: Row): number | null {
     const { ledger, reader } = this.#tools;
+    this.#hasReplicas ??= reader.hasReplicas('prompt');
+    if (!this.#hasReplicas) return null;
     for (const id of reader.likePrompts({ set: row })) {
       const other = reader.byId('prompt', id);
       if (other?.isReplica !== true) continue;

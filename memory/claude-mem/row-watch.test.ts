@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
+import { writeHistory } from '../../fixtures/claude-mem/history.ts';
+import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { RowWatch, type ChangedRows } from './row-watch.ts';
+
+let folder: string;
+let db: Database.Database;
+let reading: Database.Database;
+let watch: RowWatch;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'membridge-watch-'));
+  const path = join(folder, 'claude-mem.db');
+  db = buildDatabase(path, '13.25.3');
+  writeHistory(db, { name: 'alpha', seed: 1, observations: 240, from: Date.UTC(2026, 0, 5) });
+  reading = new Database(path, { readonly: true });
+  watch = new RowWatch(path, reading);
+  watch.accept(watch.look().position);
+});
+afterEach(() => {
+  reading.close();
+  db.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+type Rows = Map<Kind, Map<number, string>>;
+
+/** Every row as text, by kind and local id. */
+function rowsOf(): Rows {
+  return new Map(
+    KINDS.map((kind) => [
+      kind,
+      new Map(
+        db
+          .prepare(`SELECT * FROM ${SHAPES[kind].table}`)
+          .all()
+          .map((row) => [(row as { id: number }).id, JSON.stringify(row)]),
+      ),
+    ]),
+  );
+}
+
+/** Looks, and expects that every row which changed or went is among those that may have. */
+function look(before: Rows): ChangedRows {
+  const found = watch.look();
+  watch.accept(found.position);
+  if (found.ranges === 'any') return found;
+  const now = rowsOf();
+  for (const [kind, rows] of before) {
+    for (const [id, text] of rows) {
+      if (now.get(kind)?.get(id) === text) continue;
+      const isFound = found.ranges.some((range) => range.kind === kind && range.after < id && id <= range.to);
+      expect(isFound, `${kind} ${id}`).toBe(true);
+    }
+  }
+  return found;
+}
+
+/** One write, by a number that says of which row and how long. */
+const WRITES: readonly ((n: number) => void)[] = [
+  (n) =>
+    void db.prepare('UPDATE observations SET narrative = ? WHERE id = ?').run(`edited ${n}`, 1 + (n % 240)),
+  (n) =>
+    void db
+      .prepare('UPDATE observations SET narrative = ? WHERE id = ?')
+      .run('x'.repeat((n % 9) * 3_000), 1 + (n % 240)),
+  (n) =>
+    void db
+      .prepare(`UPDATE observations SET narrative = replace(narrative, 'x', 'y') WHERE id = ?`)
+      .run(1 + (n % 240)),
+  (n) =>
+    void db.prepare('UPDATE user_prompts SET prompt_text = ? WHERE id = ?').run(`asked ${n}`, 1 + (n % 100)),
+  (n) =>
+    void db
+      .prepare('UPDATE session_summaries SET learned = ? WHERE id BETWEEN ? AND ?')
+      .run(`learned ${n}`, n % 60, (n % 60) + 9),
+  (n) =>
+    void db.prepare('UPDATE sdk_sessions SET custom_title = ? WHERE id = ?').run(`title ${n}`, 1 + (n % 20)),
+  (n) => void db.prepare('DELETE FROM observations WHERE id = ?').run(1 + (n % 240)),
+  (n) => void db.prepare('DELETE FROM observations WHERE id BETWEEN ? AND ?').run(n % 240, (n % 240) + 30),
+  (n) => void db.prepare('DELETE FROM user_prompts WHERE id > ?').run(50 + (n % 100)),
+  () => void db.exec('DELETE FROM session_summaries'),
+  (n) =>
+    writeHistory(db, {
+      name: `more-${n}`,
+      seed: n,
+      observations: 12 + (n % 60),
+      from: Date.UTC(2026, 2, 5) + n,
+    }),
+  () => void db.pragma('wal_checkpoint(TRUNCATE)'),
+  () => void db.pragma('wal_checkpoint(PASSIVE)'),
+  () => void db.exec('VACUUM'),
+  () => void db.pragma('incremental_vacuum'),
+];
+
+describe('a look at which rows changed', () => {
+  it('misses none, whatever is written and however often the log begins again', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(WRITES.length - 1), fc.nat(10_000), fc.nat(2)), {
+          minLength: 1,
+          maxLength: 12,
+        }),
+        (writes) => {
+          let before = rowsOf();
+          for (const [which, n, pause] of writes) {
+            WRITES[which]?.(n);
+            // Sometimes two writes go by before the next look.
+            if (pause === 0) continue;
+            look(before);
+            before = rowsOf();
+          }
+          look(before);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('names few rows for one edit, and none when nothing was written', () => {
+    const before = rowsOf();
+    db.exec(`UPDATE observations SET narrative = 'edited' WHERE id = 100`);
+    const { ranges } = look(before);
+    if (ranges === 'any') throw new Error('one edit says nothing of which row it was');
+    const found = ranges.filter(({ kind }) => kind === 'observation');
+    expect(found.reduce((sum, { after, to }) => sum + to - after, 0)).toBeLessThan(40);
+    expect(look(rowsOf()).ranges).toEqual([]);
+  });
+
+  it('follows rows that are added for as long as it looks often enough', () => {
+    for (let round = 0; round < 20; round += 1) {
+      const before = rowsOf();
+      writeHistory(db, {
+        name: `r${round}`,
+        seed: round,
+        observations: 60,
+        from: Date.UTC(2026, 3, 1) + round * 1e7,
+      });
+      expect(look(before).ranges).not.toBe('any');
+    }
+  });
+
+  it('passes over a commit of its own, and keeps what others wrote before', () => {
+    db.exec(`UPDATE observations SET narrative = 'by another' WHERE id = 7`);
+    const own = watch.position();
+    db.exec(`UPDATE observations SET narrative = 'by this process' WHERE id = 200`);
+    watch.passOver(own);
+    const { ranges } = watch.look();
+    if (ranges === 'any') throw new Error('two edits say nothing of which rows they were');
+    const covers = (id: number): boolean =>
+      ranges.some((range) => range.kind === 'observation' && range.after < id && id <= range.to);
+    expect([covers(7), covers(200)]).toEqual([true, false]);
+  });
+
+  it('says that any row may have changed where there is no log', () => {
+    reading.close();
+    db.pragma('journal_mode = DELETE');
+    db.exec(`UPDATE observations SET narrative = 'edited' WHERE id = 100`);
+    reading = new Database(join(folder, 'claude-mem.db'), { readonly: true });
+    expect(new RowWatch(join(folder, 'claude-mem.db'), reading).look().ranges).toBe('any');
+  });
+});
