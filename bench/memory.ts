@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BulkWriter } from '../fixtures/claude-mem/bulk.ts';
 import {
+  RELEASE,
   cachedDatabase,
   countMerged,
   openAsWorker,
@@ -10,6 +11,7 @@ import {
   type BenchNode,
 } from './memory/fleet.ts';
 import { GOALS, judged } from './memory/goals.ts';
+import { measureLimits, withLimit, type Limits } from './memory/limits.ts';
 import { measureNeighbour } from './memory/neighbour.ts';
 import { growth, measureRounds, measureVisible } from './memory/rounds.ts';
 import { measureRsync, measureWholeFile } from './memory/whole-file.ts';
@@ -63,11 +65,21 @@ async function measureSize(
     results.push(judged(single(label, `peak memory: ${of}`, 'MB', bytes / 1e6), GOALS.memory));
   };
 
+  log(`${label}: what SQLite alone takes ...`);
+  const limits = measureLimits(source, fleet.folder, RELEASE);
+
   log(`${label}: the first push ...`);
   const first = fleet.add('first', source);
   const pushed = await first.running.call('push');
   results.push(
     single(label, 'first push of all rows', 'ms', pushed.wallMs),
+    judged(
+      withLimit(
+        single(label, 'first push of all rows: rate', 'rows/s', (rows / pushed.wallMs) * 1_000),
+        limits.read,
+      ),
+      GOALS.firstPush,
+    ),
     single(label, 'first push of all rows: bytes up', 'bytes', pushed.traffic.bytesUp),
   );
   await peak(first, 'first push of all rows');
@@ -79,7 +91,10 @@ async function measureSize(
   results.push(
     single(label, 'bootstrap offline', 'ms', pulled.wallMs),
     judged(
-      single(label, 'bootstrap offline: rate', 'rows/s', (rows / pulled.wallMs) * 1_000),
+      withLimit(
+        single(label, 'bootstrap offline: rate', 'rows/s', (rows / pulled.wallMs) * 1_000),
+        limits.insert,
+      ),
       GOALS.bootstrapOffline,
     ),
   );
@@ -98,14 +113,30 @@ async function measureSize(
 
   const audit = await second.running.call('audit');
   results.push(
-    judged(single(label, 'full audit: rate', 'rows/s', (audit.rows / audit.wallMs) * 1_000), GOALS.audit),
+    judged(
+      withLimit(
+        single(label, 'full audit: rate', 'rows/s', (audit.rows / audit.wallMs) * 1_000),
+        limits.read,
+      ),
+      GOALS.audit,
+    ),
+  );
+  const again = await second.running.call('audit');
+  results.push(
+    judged(
+      withLimit(
+        single(label, 'full audit by digests: rate', 'rows/s', (again.rows / again.wallMs) * 1_000),
+        limits.read,
+      ),
+      GOALS.audit,
+    ),
   );
   log(`${label}: a snapshot, and a restore from it ...`);
-  results.push(...(await restore(label, second)));
+  results.push(...(await restore(label, second, limits)));
   await second.remove();
 
   log(`${label}: bootstrap of an empty node while a worker writes ...`);
-  results.push(...(await liveBootstrap(label, fleet)));
+  results.push(...(await liveBootstrap(label, fleet, limits)));
 
   await first.running.stop();
   results.push(...(await measureWholeFile(label, first.path, fleet.access, log)));
@@ -127,7 +158,7 @@ async function catchUp(label: string, from: BenchNode, to: BenchNode): Promise<R
   return [single(name, 'rate', 'rows/s', (merged.inserted / merged.wallMs) * 1_000), ...results];
 }
 
-async function restore(label: string, node: BenchNode): Promise<Result[]> {
+async function restore(label: string, node: BenchNode, limits: Limits): Promise<Result[]> {
   const { wallMs } = await node.running.call('snapshot');
   const path = `${node.path}.restored`;
   const restored = await node.running.call('restore', path);
@@ -136,11 +167,11 @@ async function restore(label: string, node: BenchNode): Promise<Result[]> {
   return [
     single(label, 'snapshot of the space', 'ms', wallMs),
     single(label, 'restore into a new file', 'ms', restored.wallMs),
-    judged(single(label, 'restore: rate', 'MB/s', rate), GOALS.restore),
+    judged(withLimit(single(label, 'restore: rate', 'MB/s', rate), limits.copy), GOALS.restore),
   ];
 }
 
-async function liveBootstrap(label: string, fleet: BenchFleet): Promise<Result[]> {
+async function liveBootstrap(label: string, fleet: BenchFleet, limits: Limits): Promise<Result[]> {
   const third = fleet.add('third');
   const name = `${label}, bootstrap while a worker writes`;
   const db = openAsWorker(third.path);
@@ -151,7 +182,8 @@ async function liveBootstrap(label: string, fleet: BenchFleet): Promise<Result[]
       return { ...pull, rows: countMerged(db) - before };
     });
     const rate = (merged.rows / merged.wallMs) * 1_000;
-    return [judged(single(name, 'rate', 'rows/s', rate, merged.rows), GOALS.bootstrapLive), ...results];
+    const found = withLimit(single(name, 'rate', 'rows/s', rate, merged.rows), limits.insert);
+    return [judged(found, GOALS.bootstrapLive), ...results];
   } finally {
     db.close();
     await third.remove();

@@ -14,6 +14,8 @@ export interface Result {
   /** What the figure is to reach, in words, and whether it does; absent where nothing is set. */
   readonly goal?: string;
   readonly met?: boolean;
+  /** What SQLite alone makes of the same work on this machine, in the same unit; absent where nothing compares. */
+  readonly limit?: number;
   /** Why there is no figure, or what it does not include. */
   readonly note?: string;
 }
@@ -83,5 +85,9 @@ export function lineOf(result: Result): string {
   const figure = result.value === null ? `p50 ${result.p50}  p99 ${result.p99}` : String(result.value);
   const goal =
     result.goal === undefined ? '' : `  goal ${result.goal}: ${result.met === true ? 'met' : 'MISSED'}`;
-  return `${name}: ${figure} ${result.unit} (n=${result.n})${goal}`;
+  const limit =
+    result.limit === undefined || result.value === null
+      ? ''
+      : `  limit ${result.limit} (${Math.round((result.value / result.limit) * 100)} %)`;
+  return `${name}: ${figure} ${result.unit} (n=${result.n})${goal}${limit}`;
 }

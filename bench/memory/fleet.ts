@@ -21,6 +21,9 @@ const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young } = RESOURC
 const HEAP = [`--max-old-space-size=${old}`, `--max-semi-space-size=${Math.round(young / 3)}`];
 
 /** A node: its claude-mem database and the process that runs its engine. */
+/** The claude-mem release whose tables are measured. */
+export const RELEASE = '13.25.3';
+
 export interface BenchNode {
   readonly path: string;
   readonly running: Program<NodeCalls>;
@@ -65,7 +68,7 @@ export async function startFleet(folder: string, log: (line: string) => void): P
 
   const add = (name: string, from?: string): BenchNode => {
     const path = join(folder, name, 'claude-mem.db');
-    if (from === undefined) buildDatabase(path, '13.25.3').close();
+    if (from === undefined) buildDatabase(path, RELEASE).close();
     else copyDatabase(from, path);
     const { key, pem } = generateNodeKey();
     const job: NodeJob = {

@@ -39,8 +39,9 @@ export const GOALS = {
   busy: { text: '0', isMet: atMost('value', 0) },
   lock: { text: 'p99 ≤ 100 ms', isMet: atMost('p99', 100) },
   added: { text: '≤ 350 ms', isMet: atMost('value', 350) },
-  // Bootstrap of 1M rows: offline within 90 s, live at 3,000 rows/s.
-  bootstrapOffline: { text: '≥ 11,111 rows/s (1M in 90 s)', isMet: atLeast(1_000_000 / 90) },
+  // The first push, and a bootstrap offline: 10,000 rows/s; live 3,000 rows/s.
+  firstPush: { text: '≥ 10,000 rows/s', isMet: atLeast(10_000) },
+  bootstrapOffline: { text: '≥ 10,000 rows/s', isMet: atLeast(10_000) },
   bootstrapLive: { text: '≥ 3,000 rows/s', isMet: atLeast(3_000) },
   // A full audit within 10 s per 1M rows; a restore of 1 GB within 60 s; the agent within 250 MB.
   audit: { text: '≥ 100,000 rows/s (1M in 10 s)', isMet: atLeast(100_000) },
