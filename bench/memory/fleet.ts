@@ -20,10 +20,10 @@ import { startProgram, type Program } from './program.ts';
 const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young } = RESOURCE_LIMITS;
 const HEAP = [`--max-old-space-size=${old}`, `--max-semi-space-size=${Math.round(young / 3)}`];
 
-/** A node: its claude-mem database and the process that runs its engine. */
 /** The claude-mem release whose tables are measured. */
 export const RELEASE = '13.25.3';
 
+/** A node: its claude-mem database and the process that runs its engine. */
 export interface BenchNode {
   readonly path: string;
   readonly running: Program<NodeCalls>;
