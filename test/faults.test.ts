@@ -164,7 +164,7 @@ describe('a node whose database is damaged', () => {
       ({ agent: id, status }) => id === 'server' && status === 'failed',
     );
     expect(job.error_code).toBe('memory_corrupt');
-    expect(job.detail).toMatch(/damaged.*left untouched/);
+    expect(job.detail).toMatch(/damaged.*left it untouched/);
     expect((await control.space(cid)).nodes.find(({ node_id }) => node_id === 'server')?.status).toBe(
       'failed',
     );
