@@ -155,6 +155,9 @@ class History {
       case 'write':
         this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
         return;
+      case 'clean-ups':
+        for (const machine of this.#machines) this.#workload.write(machine, 'clean-up', new Dice(step.seed));
+        return;
       case 'sync': {
         const dice = new Dice(step.seed);
         await Promise.all(step.calls.map((call) => this.#call(call, dice.seed())));

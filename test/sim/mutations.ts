@@ -90,7 +90,7 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: 'a text that was taken out is nowhere: wherever its row lies',
     file: 'claude-mem/row-watch.ts',
     find: 'return KINDS.flatMap((kind) => this.#rangesIn(kind, rows));',
-    replace: 'return KINDS.flatMap((kind) => this.#rangesIn(kind, rows).slice(-1));',
+    replace: 'return KINDS.flatMap((kind) => this.#rangesIn(kind, rows.slice(rows.length)));',
   },
   {
     breaks: 'of what somebody deduplicated, one is left',
@@ -149,7 +149,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'what was deleted is gone everywhere',
     file: 'emit.ts',
-    find: "      this.#add({ type: 'delete', kind, key, version: ledger.entities.lifeOf(entity) });",
+    find: "      this.#add({ type: 'delete', kind, key, ...ledger.entities.deletionOf(entity, this.#space.id) });",
     replace: '',
   },
   {

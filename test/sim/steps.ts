@@ -47,6 +47,8 @@ export type Fault =
 export type Step =
   | { readonly do: 'write'; readonly machine: number; readonly write: WriteKind; readonly seed: number }
   | { readonly do: 'sync'; readonly calls: readonly Call[]; readonly seed: number }
+  /** The same clean-up on every machine, before any of them syncs. */
+  | { readonly do: 'clean-ups'; readonly seed: number }
   | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
 
@@ -128,8 +130,11 @@ export function drawPlan(seed: number): Plan {
       [6, 'sync'],
       [calm ? 0 : 2, 'fault'],
       [1, 'wait'],
+      [1, 'clean-ups'],
     ] as const);
     switch (what) {
+      case 'clean-ups':
+        return { do: 'clean-ups', seed: dice.seed() };
       case 'write':
         return { do: 'write', machine, write: dice.pick(WRITES), seed: dice.seed() };
       case 'sync': {

@@ -56,7 +56,6 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   const verdict: Verdict = { lost: [], duplicated: [], invented: [], diverged: [], broken: [] };
   world.now += REST_MS;
   for (const machine of machines) {
-    await machine.stop();
     machine.skew = 0;
   }
   const before = new Map(machines.map((machine) => [machine, machine.ids()]));
