@@ -1,11 +1,13 @@
-import type { MemoryRow } from './claude-mem/read.ts';
+import { nameOf, type MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
+import { ordinalOf } from './keys.ts';
 import { LINK, UNITS, type Kind } from './kinds.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
 import { PROJECT_COLUMNS } from './names.ts';
+import { redactRow } from './redact.ts';
 import { freeKey } from './scan.ts';
 import type { HybridClock, Version } from './versions.ts';
 
@@ -194,8 +196,11 @@ export class Changes {
   /** The row's immutable columns changed: the memory it was is gone, and it is another one now. */
   #rename(row: MemoryRow): void {
     const { ledger } = this.#context;
+    let isNamed = false;
     for (const entity of ledger.entities.allByRow(row.kind, row.id)) {
-      if (entity.version.counter === 0) ledger.entities.forget(entity.key);
+      // A push that ran when the row changed told of it as it is now.
+      if (!entity.dead && isKeyOf(entity.key, row)) isNamed = true;
+      else if (entity.version.counter === 0) ledger.entities.forget(entity.key);
       // A session that is known by another name now keeps its old name at the peers, empty: deleting it there could take
       // rows of theirs along.
       else if (row.kind === 'session') ledger.entities.save({ ...entity, row: null });
@@ -204,6 +209,7 @@ export class Changes {
         this.tell(entity, DEATH);
       }
     }
+    if (isNamed) return;
     const { key } = freeKey(ledger, row);
     const known = ledger.entities.byKey(key);
     if (known?.dead === true) this.revive(known, row.id);
@@ -217,4 +223,9 @@ export class Changes {
     ledger.setMeta('hlc', clock.last);
     return version;
   }
+}
+
+/** Whether a key is the one of a row as it is, with its secrets or without. */
+function isKeyOf(key: Buffer, { kind, set, of }: MemoryRow): boolean {
+  return [set, redactRow(set)].some((each) => ordinalOf(key, kind, each, nameOf(of)) !== null);
 }
