@@ -156,8 +156,7 @@ class History {
         this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
         return;
       case 'clean-ups':
-        for (const machine of this.#machines) this.#workload.write(machine, 'clean-up', new Dice(step.seed));
-        return;
+        return await this.#cleanUps(step.seed);
       case 'sync': {
         const dice = new Dice(step.seed);
         await Promise.all(step.calls.map((call) => this.#call(call, dice.seed())));
@@ -166,6 +165,26 @@ class History {
       case 'fault':
         return await this.#fault(step.fault, this.#machine(step.machine), new Dice(step.seed));
     }
+  }
+
+  /**
+   * Every machine gets a near twin of one row, all exchange them, and then all do the same clean-up before they sync again. Ids
+   * are in another order on each, so each may keep another copy.
+   */
+  async #cleanUps(seed: number): Promise<void> {
+    const dice = new Dice(seed);
+    const numbers = this.#machines.map((_machine, n) => n);
+    // The times of the twins differ; which row they are of does not.
+    for (const n of numbers) {
+      this.#world.now += 10_000;
+      this.#workload.twinOfFirst(this.#machine(n), new Dice(seed));
+    }
+    const nothing = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
+    for (const what of ['push', 'pull', 'pull'] as const) {
+      for (const machine of numbers)
+        await this.#call({ ...nothing, machine, what, meanwhile: null }, dice.seed());
+    }
+    for (const n of numbers) this.#workload.write(this.#machine(n), 'clean-up', new Dice(seed));
   }
 
   async #call(call: Call, seed: number): Promise<void> {

@@ -69,6 +69,14 @@ export class People {
     }
   }
 
+  /** The same again of the row that comes first by what it says: on every machine that has it, the same one. */
+  twinOfFirst(machine: Machine, dice: Dice): void {
+    const kind = dice.pick(CHILDREN);
+    const identityOf = (id: number): string => findRow(machine.worker, kind, id).identity;
+    const [first] = this.#single(machine, kind).sort((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1));
+    if (first !== undefined) this.#insertTwin(machine, kind, first, dice);
+  }
+
   /** Rows that are there once and may travel: of twins nobody could say which is meant. */
   #single(machine: Machine, kind: ChildKind): number[] {
     return this.#hands.ids(machine, kind).filter((id) => {
@@ -93,7 +101,10 @@ export class People {
   #nearTwin(machine: Machine, kind: ChildKind, dice: Dice): void {
     const ids = this.#single(machine, kind);
     if (ids.length === 0) return;
-    const of = dice.pick(ids);
+    this.#insertTwin(machine, kind, dice.pick(ids), dice);
+  }
+
+  #insertTwin(machine: Machine, kind: ChildKind, of: number, dice: Dice): void {
     const row = machine.worker.prepare(`SELECT * FROM ${TABLES[kind]} WHERE id = ?`).get(of) as Columns;
     if (isStaying(String(row['project'] ?? ''))) return;
     const copy: Columns = {

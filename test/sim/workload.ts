@@ -63,6 +63,11 @@ export class Workload {
     }
   }
 
+  /** Writes a near twin of the row that comes first: the same one on every machine that has it. */
+  twinOfFirst(machine: Machine, dice: Dice): void {
+    machine.worker.transaction(() => this.#people.twinOfFirst(machine, dice)).immediate();
+  }
+
   #do(machine: Machine, kind: WriteKind, dice: Dice): void {
     switch (kind) {
       case 'session':
