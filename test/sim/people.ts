@@ -122,8 +122,9 @@ export class People {
     const db = machine.worker;
     const { memory } = sessionColumns(db);
     const rule = kind === 'prompt' || dice.chance(0.7) ? HEAD[kind] : memory;
+    const single = new Set(this.#single(machine, kind));
     const alike = new Map<string, number[]>();
-    for (const id of this.#single(machine, kind)) {
+    for (const id of this.#hands.ids(machine, kind)) {
       const value = db
         .prepare(`SELECT quote(CAST(${rule} AS BLOB)) FROM ${TABLES[kind]} WHERE id = ?`)
         .pluck()
@@ -132,11 +133,13 @@ export class People {
       alike.set(String(value), [...(alike.get(String(value)) ?? []), id]);
     }
     const keepsNewest = dice.chance(0.5);
-    for (const ids of alike.values()) {
+    for (const all of alike.values()) {
+      const ids = all.filter((id) => single.has(id));
       if (ids.length < 2) continue;
       const kept = keepsNewest ? ids.at(-1) : ids[0];
       const identities = ids.map((id) => findRow(db, kind, id).identity);
-      this.#hands.model.cleanedUp(identities);
+      // True twins are alike as well, and are left alone.
+      this.#hands.model.cleanedUp(all.map((id) => findRow(db, kind, id).identity));
       ids.forEach((id, index) => {
         if (id === kept) return;
         db.prepare(`DELETE FROM ${TABLES[kind]} WHERE id = ?`).run(id);
