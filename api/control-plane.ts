@@ -32,6 +32,9 @@ import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
 
+/** How long an idle connection stays open, in milliseconds: longer than the 60 s that proxies keep theirs. */
+const KEEP_ALIVE_MS = 75_000;
+
 /** A control plane that serves. */
 export interface ControlPlane {
   /** Where it listens: `http://127.0.0.1:8000`. */
@@ -84,6 +87,9 @@ export async function startControlPlane(
     }
     await resumeProjects(deps);
     const server = createServer(createApp(deps));
+    // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
+    server.headersTimeout = KEEP_ALIVE_MS + 5_000;
     await listen(server, config);
     const watch = setInterval(() => void watchNodes(deps), OFFLINE_CHECK_MS);
     if (!config.roles.has('control')) closers.push(watchRemote(deps));
