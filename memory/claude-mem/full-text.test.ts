@@ -175,7 +175,7 @@ describe('mendFullText', () => {
     const [problem] = problems();
     expect(problem).toMatchObject({ index: 'user_prompts_fts', mend: 'rebuild' });
     if (problem === undefined) return;
-    const refused = mendFullText(path, problem, [{ pid: 4711, why: 'is the worker' }]);
+    const refused = mendFullText(path, problem, [{ pid: 4711, why: 'is the worker' }], 1);
     expect(refused.done).toBe(false);
     expect(refused.detail).toMatch(
       /takes about \d+ s, and process 4711.*waits at most 5 s.*stop claude-mem's worker/,

@@ -94,7 +94,7 @@ export class RowWatch {
   #pagesSince(from: WalPosition, to: WalPosition): Map<number, Buffer> | 'lost' | 'again' {
     const isSame = from.salts === to.salts;
     const begin = isSame ? from.frames : 0;
-    if (to.frames < begin || to.frames - begin > MAX_FRAMES || to.pageSize !== from.pageSize) return 'lost';
+    if (to.frames < begin || to.frames - begin > MAX_FRAMES) return 'lost';
     try {
       const frames = readWalFrames(this.#path, begin, to);
       if (frames === null) return 'again';
