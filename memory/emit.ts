@@ -53,7 +53,7 @@ export function hasUnsent(ledger: Ledger, space: LedgerSpace): boolean {
 
 /** Collects the next operations that a space has not got. Reads in short transactions; writes nothing. */
 export function collectChunk(context: EmitContext, space: LedgerSpace, config: SpaceConfig): Chunk {
-  return new Collector(context, space, config).collect();
+  return context.ledger.reading(() => new Collector(context, space, config).collect());
 }
 
 class Collector {
@@ -223,7 +223,7 @@ class Collector {
         else ledger.entities.forget(entity.key);
       });
       ordinal = free.ordinal;
-      told = ledger.entities.byKey(free.key) ?? { ...entity, key: free.key, spaces: 0 };
+      told = free.known ?? { ...entity, key: free.key, spaces: 0 };
     }
     const { key } = told;
     const id = key.toString('hex');
@@ -232,10 +232,9 @@ class Collector {
     if (kind !== 'session' && row.sessionId !== null) this.#emitSession(row.sessionId);
     if (kind === 'session') this.#offerPassedOver(row.id);
 
+    const { registers, counter } = ledger.entities.writesOf(told);
     const isNew = told.version.counter === 0;
-    const version = isNew
-      ? { counter: ledger.entities.counterOf(told) + 1, hlc: clock.tick(), node }
-      : told.version;
+    const version = isNew ? { counter: counter + 1, hlc: clock.tick(), node } : told.version;
     this.#add({
       type: 'full',
       kind,
@@ -246,13 +245,10 @@ class Collector {
       mem: kind === 'session' ? row.mem : null,
       set,
       extra,
-      written: new Map([...ledger.entities.registersOf(told)].filter(([unit]) => !withheld.has(unit))),
+      written:
+        withheld.size === 0 ? registers : new Map([...registers].filter(([unit]) => !withheld.has(unit))),
     });
-    this.#notes.push(() => {
-      const known = ledger.entities.byKey(key) ?? told;
-      ledger.entities.save({ ...known, row: row.id, version });
-      this.#noteKnown(key);
-    });
+    this.#notes.push(() => ledger.entities.told(told, row.id, version, this.#space.id));
   }
 
   /**

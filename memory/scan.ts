@@ -4,6 +4,7 @@ import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import { KINDS } from './kinds.ts';
 import { memoryKey } from './keys.ts';
+import type { Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { redactRow } from './redact.ts';
 
@@ -54,10 +55,10 @@ export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row
   if (ledger.entities.byRow(kind, id) !== null) return false;
   if (row.isReplica && echoes(reader, ledger, row)) return false;
   const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
-  name(ledger, changes, freeKey(ledger, row, isThere, first).key, row);
+  name(ledger, changes, freeKey(ledger, row, isThere, first), row);
   // Peers know a memory with secrets by the key that it has without them.
   const set = redactRow(row.set);
-  if (set !== row.set) name(ledger, changes, freeKey(ledger, { ...row, set }, isThere).key, row);
+  if (set !== row.set) name(ledger, changes, freeKey(ledger, { ...row, set }, isThere), row);
   return true;
 }
 
@@ -79,10 +80,17 @@ function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
 }
 
 /** Files that a row holds a memory: a new one, or one that was deleted and is written again. */
-function name(ledger: Ledger, changes: Changes, key: Buffer, { kind, id }: MemoryRow): void {
-  const known = ledger.entities.byKey(key);
+function name(ledger: Ledger, changes: Changes, { key, known }: FreeKey, { kind, id }: MemoryRow): void {
   if (known === null || (known.row === null && !known.dead)) ledger.entities.seen(key, kind, id);
   else if (known.row !== id) changes.takeOver(known, id);
+}
+
+/** A key that no other row of this database has. */
+export interface FreeKey {
+  readonly key: Buffer;
+  readonly ordinal: number;
+  /** What the ledger knows of the memory of this key. */
+  readonly known: Entity | null;
 }
 
 /**
@@ -96,12 +104,13 @@ export function freeKey(
   row: MemoryRow,
   isThere: (other: number) => boolean = () => true,
   first?: Buffer,
-): { key: Buffer; ordinal: number } {
+): FreeKey {
   for (let ordinal = 0; ; ordinal += 1) {
     const key =
       ordinal === 0 && first !== undefined ? first : memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
-    const holder = ledger.entities.byKey(key);
-    if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };
-    if (!isThere(holder.row)) return { key, ordinal };
+    const known = ledger.entities.byKey(key);
+    if (known === null || known.row === null || known.row === row.id || !isThere(known.row)) {
+      return { key, ordinal, known };
+    }
   }
 }

@@ -143,6 +143,20 @@ export class Entities {
     this.#save.run(key, SHAPES[kind].code, row, spaces, counter, hlc, node, origin, dead ? 1 : 0);
   }
 
+  /**
+   * A space was told of a memory that a row holds, at `version`: as the ledger knows it by now, or as it was when the operation
+   * was made of it.
+   */
+  told(entity: Entity, row: number, version: Version, space: number): void {
+    const { counter, hlc, node } = version;
+    const { changes } = this.#sql(
+      'UPDATE entity SET row = ?, counter = ?, hlc = ?, node = ?, spaces = spaces | ? WHERE key = ?',
+    ).run(row, counter, hlc, node, 2 ** space, entity.key);
+    if (changes > 0) return;
+    this.save({ ...entity, row, version });
+    this.addSpace(entity.key, space);
+  }
+
   /** A space has an operation for a memory. */
   addSpace(key: Buffer, space: number): void {
     this.#addSpace.run(2 ** space, key);
@@ -150,8 +164,18 @@ export class Entities {
 
   /** When registers of a memory were written by themselves, `life` among them. */
   registersOf(entity: Entity): Map<string, Version> {
-    const rows = this.#registers.all(entity.key).filter(({ unit }) => unit !== TOP);
-    return new Map(rows.map(({ unit, counter, hlc, node }) => [unit, { counter, hlc, node }]));
+    return this.writesOf(entity).registers;
+  }
+
+  /** The same, and the greatest counter that any write of the memory carries. */
+  writesOf(entity: Entity): { registers: Map<string, Version>; counter: number } {
+    const registers = new Map<string, Version>();
+    let greatest = entity.version.counter;
+    for (const { unit, counter, hlc, node } of this.#registers.all(entity.key)) {
+      greatest = Math.max(greatest, counter);
+      if (unit !== TOP) registers.set(unit, { counter, hlc, node });
+    }
+    return { registers, counter: greatest };
   }
 
   /** When a memory's registers were written. */
@@ -218,8 +242,7 @@ export class Entities {
 
   /** The greatest counter that any write of a memory carries. */
   counterOf(entity: Entity): number {
-    const counters = this.#registers.all(entity.key).map(({ counter }) => counter);
-    return Math.max(entity.version.counter, ...counters);
+    return this.writesOf(entity).counter;
   }
 
   /** Drops a key that no operation ever named (its row turned out to be another memory). */

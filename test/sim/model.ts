@@ -14,6 +14,8 @@ interface Written {
   deleted: boolean;
   /** A fault gave an older state back, so that it may be there although it was deleted. */
   mayReturn: boolean;
+  /** What was like it where it was deleted: were one of these deleted elsewhere, one of the two stays. */
+  readonly like: Set<string>;
 }
 
 /** Rows that a machine wrote since its last finished push began, with how often each is there. */
@@ -34,7 +36,7 @@ export class Model {
     const known = this.#written.get(identity);
     if (known === undefined) {
       const nothing = { sent: 0, deleted: false, mayReturn: false };
-      this.#written.set(identity, { required: count, allowed: count, staysAt, ...nothing });
+      this.#written.set(identity, { required: count, allowed: count, staysAt, like: new Set(), ...nothing });
       return;
     }
     known.allowed = Math.max(known.allowed, count);
@@ -85,6 +87,16 @@ export class Model {
     known.required = 0;
     known.deleted = true;
     if (!counts || known.allowed > 1) known.mayReturn = true;
+  }
+
+  /** Somebody is about to delete a memory where others that are like it stay. */
+  mayHaveKept(identity: string, like: readonly string[]): void {
+    for (const other of like) this.#written.get(identity)?.like.add(other);
+  }
+
+  /** Whether a memory that was deleted may be the one that stays: what was like it was deleted, too. */
+  #mayStay({ like }: Written): boolean {
+    return [...like].some((other) => this.#written.get(other)?.deleted === true);
   }
 
   /** Whatever was deleted so far may be there again: a ledger that knew of the deletions is gone. */
@@ -139,7 +151,7 @@ export class Model {
         continue;
       }
       if (count < known.required) verdict.lost.push(`${line}, not ${known.required}`);
-      if (known.deleted && !known.mayReturn) {
+      if (known.deleted && !known.mayReturn && !this.#mayStay(known)) {
         if (count > 0) verdict.invented.push(`${line} although it was deleted`);
       } else if (count > known.allowed) verdict.duplicated.push(`${line}, not ${known.allowed}`);
     }

@@ -37,6 +37,25 @@ const HEAD: Readonly<Record<ChildKind, string>> = {
   observation: 'title',
 };
 
+/**
+ * What is like a row on its machine: it says the same, has the same title, or is of the same session. Whoever deletes the row
+ * may have kept that one.
+ * @returns identities
+ */
+export function likeOf(machine: Machine, kind: ChildKind, id: number): string[] {
+  const { content, memory } = sessionColumns(machine.worker);
+  const columns = [TEXT[kind], HEAD[kind], kind === 'prompt' ? content : memory];
+  const isLike = columns.map((column) => `other.${column} = this.${column}`).join(' OR ');
+  const ids = machine.worker
+    .prepare(
+      `SELECT other.id FROM ${TABLES[kind]} this JOIN ${TABLES[kind]} other ON other.id <> this.id AND (${isLike})
+       WHERE this.id = ?`,
+    )
+    .pluck()
+    .all(id) as number[];
+  return ids.map((other) => findRow(machine.worker, kind, other).identity);
+}
+
 /** Takes texts out of rows, and cleans up what is there more than once. */
 export class People {
   readonly #hands: Hands;

@@ -2,7 +2,7 @@ import type { Dice } from './dice.ts';
 import { columnsOf, findRow, sessionColumns, TABLES, type RowKind } from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
-import { HAND_WRITES, People, type HandWrite } from './people.ts';
+import { HAND_WRITES, People, likeOf, type HandWrite } from './people.ts';
 import { ADOPTED, ADOPTED_INTO, isStaying, localName, PROJECTS, STAYING } from './projects.ts';
 
 /** What a machine's claude-mem, or a person with its database, may do. */
@@ -268,6 +268,7 @@ export class Workload {
     const found = findRow(machine.worker, kind, id);
     // With a twin left, nobody could say which of the two is meant to stay.
     if (this.#count(machine, kind, found.identity) > 1) return;
+    this.#model.mayHaveKept(found.identity, likeOf(machine, kind, id));
     machine.worker.prepare(`DELETE FROM ${TABLES[kind]} WHERE id = ?`).run(id);
     this.#deleted(machine, found.identity);
   }
