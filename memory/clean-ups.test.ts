@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { judgeDeletion } from './merge/clean-up.ts';
+import { openObjectStore } from '../storage/object-store.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
 import { expectSound } from '../test/sound.ts';
 
@@ -89,6 +90,27 @@ describe('the same clean-up on two machines before they sync', () => {
     await settle(fleet.space, [c, a, b]);
     for (const node of [a, b, c]) expect(titles(node)).toContain('one');
     expect(new Set([a, b, c].map((node) => node.hash())).size).toBe(1);
+  });
+
+  it('leaves one of each where the store loses everything before they sync, and both tell it again', async () => {
+    write(a.db, ['one', 'two']);
+    write(b.db, ['one', 'two']);
+    await settle(fleet.space, [a, b, a]);
+    for (const { db, engine } of [a, b]) {
+      db.exec(keepOne('min', 'title'));
+      await engine.push(fleet.space, CALL);
+    }
+    const store = openObjectStore(fleet.access);
+    const prefix = `projects/${fleet.space.cid}/memory/v1/seg/`;
+    for (const { key } of await store.list(prefix)) await store.remove(key);
+    store.close();
+    for (const { engine } of [a, b]) await engine.pull(fleet.space, true, CALL);
+    await settle(fleet.space, [a, b]);
+    expect([titles(a), titles(b)]).toEqual([
+      ['one', 'two'],
+      ['one', 'two'],
+    ]);
+    expect(a.hash()).toBe(b.hash());
   });
 
   it('leaves one of true twins', async () => {

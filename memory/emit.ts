@@ -169,7 +169,8 @@ class Collector {
     const known = isKnownIn(entity, this.#space.id);
     if (entity.dead) {
       if ((parts & DEATH) === 0 && (parts & WHOLE) === 0) return;
-      this.#add({ type: 'delete', kind, key, ...ledger.entities.deletionOf(entity, this.#space.id) });
+      const deletion = ledger.entities.deletionOf(entity, (kept) => this.#isTold(kept));
+      this.#add({ type: 'delete', kind, key, ...deletion });
       this.#notes.push(() => this.#noteKnown(key));
       return;
     }
@@ -200,6 +201,15 @@ class Collector {
     for (const { version, up, link } of updates.values()) {
       this.#add({ type: 'update', kind, key, version, up, of: link ? row.of : null });
     }
+  }
+
+  /** Whether the space knows a memory or, where everything is told again because the store lost it, will be told of it. */
+  #isTold(entity: Entity): boolean {
+    const { ledger, reader } = this.#context;
+    if (isKnownIn(entity, this.#space.id)) return true;
+    if (entity.dead) return (ledger.dirty.untold(this.#space.id, entity.key) & DEATH) !== 0;
+    const row = entity.row === null ? null : reader.byId(entity.kind, entity.row);
+    return row !== null && this.#belongs(row);
   }
 
   #emitWhole(entity: Entity, row: MemoryRow): void {

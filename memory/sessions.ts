@@ -54,6 +54,9 @@ export class Sessions {
   readonly #schema: ClaudeMemSchema;
   readonly #now: () => number;
   readonly #selects = new Map<string, Database.Statement<(string | number)[], RawSession>>();
+  /** Sessions that peers began and any row may go into, by name, as they were after so many writes of sessions. */
+  readonly #ready = new Map<string, LocalSession>();
+  #readyAt = 0;
 
   constructor(context: {
     db: Database.Database;
@@ -93,12 +96,28 @@ export class Sessions {
    * @param stub whether a session that is not here is to be made up, so that the row is not lost
    */
   resolve(operation: Belonging, stub: boolean): Resolved {
+    if (this.#readyAt !== this.#writer.sessionWrites) this.forget();
+    const { of } = operation;
+    const name = of !== null && 'session' in of ? `${of.platform}\0${of.session}` : null;
+    const ready = name === null ? undefined : this.#ready.get(name);
+    if (ready !== undefined) return { session: ready };
     const found = this.#lookUp(operation);
     if (found === null) {
       if (!stub && !this.#isOrphan(operation)) return { waits: 'its session has not arrived yet' };
       return this.#usable(this.#makeStub(operation), operation, null);
     }
-    return this.#usable(found.session, operation, found.key);
+    const { session, key } = found;
+    if (name !== null && key !== null && session.memorySessionId !== null) {
+      const origin = this.#ledger.entities.byKey(key)?.origin ?? null;
+      if (origin !== null) this.#ready.set(name, session);
+    }
+    return this.#usable(session, operation, key);
+  }
+
+  /** To be called when a transaction begins: others may have written sessions since the one before. */
+  forget(): void {
+    this.#ready.clear();
+    this.#readyAt = this.#writer.sessionWrites;
   }
 
   /**

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type Database from 'better-sqlite3';
-import { SHAPES, type Kind } from '../kinds.ts';
+import { KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM } from '../keys.ts';
 import { toBinding, type Row, type Value } from '../values.ts';
 import { carryType } from './carried-type.ts';
-import { inspectForm, physicalName, sourceOf, type TableForm } from './form.ts';
+import { inspectForm, newestName, physicalName, sourceOf, type TableForm } from './form.ts';
 
 /** From this many rows on, one statement inserts them all from a table of this connection's own. */
 const MANY = 8;
@@ -19,14 +19,28 @@ export class RowWriter {
   readonly #statements = new Map<string, Database.Statement<unknown[]>>();
   /** The temporary tables that rows are gathered in, by their columns. */
   readonly #gathered = new Map<string, string>();
+  /** Kinds whose rows have a column in this file for each of theirs, under the same name. */
+  readonly #alike: ReadonlySet<Kind>;
+  #sessionWrites = 0;
 
   constructor(db: Database.Database) {
     this.#db = db;
-    this.#form = inspectForm(db);
+    const form = inspectForm(db);
+    this.#form = form;
+    const isNewest = (kind: Kind): boolean =>
+      form.physical[kind].every((column) => newestName(column) === column) &&
+      (kind !== 'session' || form.hasPlatform);
+    this.#alike = new Set(KINDS.filter(isNewest));
+  }
+
+  /** How many times sessions were written or deleted here: what was read of them before the last is old. */
+  get sessionWrites(): number {
+    return this.#sessionWrites;
   }
 
   /** @returns the new row's local id. @throws SqliteError when a constraint forbids the row */
   insert(kind: Kind, row: Row): number {
+    if (kind === 'session') this.#sessionWrites += 1;
     return this.#insertInto(`main.${SHAPES[kind].table}`, this.#physicalRow(kind, row));
   }
 
@@ -37,6 +51,7 @@ export class RowWriter {
    * @throws SqliteError when a constraint forbids any of them; then none is there
    */
   insertMany(kind: Kind, rows: readonly Row[]): number[] {
+    if (kind === 'session') this.#sessionWrites += 1;
     const table = `main.${SHAPES[kind].table}`;
     const physical = rows.map((row) => this.#physicalRow(kind, row));
     if (physical.length < MANY) {
@@ -88,12 +103,15 @@ export class RowWriter {
 
   #physicalRow(kind: Kind, row: Row): Row {
     if (kind !== 'observation') return this.#toPhysical(kind, row);
-    const carried = carryType(row['type'] ?? null, row['concepts'] ?? null, this.#form.types);
-    return this.#toPhysical(kind, { ...row, ...carried });
+    const { type = null, concepts = null } = row;
+    const carried = carryType(type, concepts, this.#form.types);
+    const isAsItIs = carried['type'] === type && carried['concepts'] === concepts;
+    return this.#toPhysical(kind, isAsItIs ? row : { ...row, ...carried });
   }
 
   /** Changes columns of one row. @throws SqliteError when a constraint forbids it */
   update(kind: Kind, id: number, changes: Row): void {
+    if (kind === 'session') this.#sessionWrites += 1;
     const retyped = kind === 'observation' && ('concepts' in changes || 'type' in changes);
     const physical = this.#toPhysical(kind, retyped ? this.#withType(id, changes) : changes);
     const columns = Object.keys(physical);
@@ -110,11 +128,13 @@ export class RowWriter {
 
   /** Deletes one row; for a session, with everything that belongs to it. */
   remove(kind: Kind, id: number): void {
+    if (kind === 'session') this.#sessionWrites += 1;
     this.#prepare(`DELETE FROM main.${SHAPES[kind].table} WHERE id = ?`).run([id]);
   }
 
   /** A row's columns as this file names them, with what it has no column for put where it is read from again. */
   #toPhysical(kind: Kind, row: Row): Row {
+    if (this.#alike.has(kind)) return row;
     const { platform_source: platform, ...rest } = row;
     const physical: Record<string, Value> = {};
     const values = kind === 'session' && !this.#form.hasPlatform ? rest : row;

@@ -223,13 +223,13 @@ export class Entities {
   }
 
   /**
-   * What a space is told of a dead memory: since when, and what was kept in its place, if the space knows that one.
-   * @param space the space's number
+   * What a space is told of a dead memory: since when, and what was kept in its place.
+   * @param isTold whether the space knows that one, or is about to be told of it
    */
-  deletionOf(entity: Entity, space: number): { version: Version; kept: Buffer | null } {
+  deletionOf(entity: Entity, isTold: (kept: Entity) => boolean): { version: Version; kept: Buffer | null } {
     const kept = this.keptFor(entity.key);
     const known = kept === null ? null : this.byKey(kept);
-    return { version: this.lifeOf(entity), kept: known !== null && isKnownIn(known, space) ? kept : null };
+    return { version: this.lifeOf(entity), kept: known !== null && isTold(known) ? kept : null };
   }
 
   /**

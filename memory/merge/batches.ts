@@ -57,6 +57,7 @@ export class MergeBatches {
         const began = performance.now();
         const batch = this.#db.transaction(() => {
           before = session.watch.position();
+          merger.begin();
           this.#newcomers.name();
           for (const item of items.slice(next)) {
             outcomes.push(work(merger, item));

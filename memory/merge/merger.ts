@@ -76,7 +76,7 @@ export class Merger {
       }
       switch (operation.type) {
         case 'full':
-          return this.#applyFull({ ...incoming, operation });
+          return this.#applyFull({ ...incoming, operation }, known);
         case 'update':
           return this.#applyUpdate({ ...incoming, operation });
         case 'delete':
@@ -99,10 +99,13 @@ export class Merger {
     return here !== undefined && compareVersions(here, version) === 0;
   }
 
-  #applyFull(incoming: Incoming<FullOperation>): Outcome {
+  /** @param entity what the ledger knows of the memory */
+  #applyFull(
+    incoming: Incoming<FullOperation>,
+    entity = this.#tools.ledger.entities.byKey(incoming.operation.key),
+  ): Outcome {
     const { operation, origin } = incoming;
     if (operation.mem !== null) this.#tools.ledger.inbox.addAlias(operation.mem, operation.key);
-    const entity = this.#tools.ledger.entities.byKey(operation.key);
     if (entity?.dead === true) {
       if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
         if (!isKnownIn(entity, this.#tools.context.space.id)) this.#tools.tellHere(entity, DEATH);
@@ -192,6 +195,11 @@ export class Merger {
     const name = sessionNameOf(operation);
     const found = name === null ? null : this.#tools.sessions.find(name);
     return found === null ? null : this.#tools.reader.byId('session', found.id);
+  }
+
+  /** To be called when the transactions have begun. */
+  begin(): void {
+    this.#tools.sessions.forget();
   }
 
   /**

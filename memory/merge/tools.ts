@@ -63,24 +63,31 @@ export class MergeTools {
   }
 
   /** Of columns those that this claude-mem has. */
-  localColumns(kind: Kind, row: Row): Record<string, Value> {
+  localColumns(kind: Kind, row: Row, local: Record<string, Value> = {}): Record<string, Value> {
     const columns = this.context.schema.columns[kind];
-    return Object.fromEntries(Object.entries(row).filter(([column]) => columns.has(column)));
+    for (const column in row) if (columns.has(column)) local[column] = row[column] ?? null;
+    return local;
   }
 
   /** Of what an operation says of a memory, also in columns that this version does not know, what this claude-mem has a place for. */
   localRow({ kind, set, extra }: FullOperation): Record<string, Value> {
     const unknown = this.context.schema.unknown[kind];
     const known = Object.entries(extra ?? {}).filter(([column]) => unknown.includes(column));
-    return { ...Object.fromEntries(known), ...this.localColumns(kind, this.names.rowToLocal(set)) };
+    return this.localColumns(kind, this.names.rowToLocal(set), Object.fromEntries(known));
   }
 
   /** Columns that this claude-mem has no place for are kept for newer peers, and for the day it has one. */
   keepHomeless({ kind, key, set, extra }: FullOperation): void {
     const columns = this.context.schema.columns[kind];
-    const homeless = Object.entries({ ...set, ...extra }).filter(([column]) => !columns.has(column));
-    const kept = Object.fromEntries(homeless);
-    if (homeless.length > 0) this.ledger.inbox.setExtra(key, kept);
+    let kept: Record<string, Value> | null = null;
+    for (const row of extra === null ? [set] : [set, extra]) {
+      for (const column in row) {
+        if (columns.has(column)) continue;
+        kept ??= {};
+        kept[column] = row[column] ?? null;
+      }
+    }
+    if (kept !== null) this.ledger.inbox.setExtra(key, kept);
   }
 
   /** What the ledger files of a memory that it has not heard of. */

@@ -4,7 +4,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
 import { KINDS } from '../kinds.ts';
 import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../keys.ts';
-import type { Entity } from '../ledger/entities.ts';
+import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { formatOperation, parseOperation, type Operation } from '../operation.ts';
 import { SpaceProjects } from '../names.ts';
@@ -90,7 +90,7 @@ export async function* snapshotLines(
         type: 'delete',
         kind,
         key,
-        ...ledger.entities.deletionOf(entity, space.id),
+        ...ledger.entities.deletionOf(entity, (kept) => isKnownIn(kept, space.id)),
       };
       return lineOf(operation, 'tombstone');
     });

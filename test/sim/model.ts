@@ -28,7 +28,7 @@ export class Model {
   readonly #stubs = new Set<string>();
   /** Memories of which somebody kept one and deleted the others: one of each group must be left. */
   #cleanUps: Set<string>[] = [];
-  /** Memories that went in another way than by a clean-up. */
+  /** Memories that went in another way than by a clean-up: of their group, nobody can say what must be left. */
   readonly #gone = new Set<string>();
 
   /** A row was written on a machine and is now there `count` times; what never travels stays at that machine's node. */
@@ -60,7 +60,7 @@ export class Model {
   threwAway(pending: Pending, elsewhere: ReadonlyMap<string, number>): void {
     for (const identity of pending.keys()) {
       const known = this.#written.get(identity);
-      this.#forgetCleanUp(identity);
+      this.#gone.add(identity);
       if (known === undefined) continue;
       known.required = Math.min(known.required, Math.max(known.sent, elsewhere.get(identity) ?? 0));
     }
@@ -81,7 +81,7 @@ export class Model {
    * @param isCleanUp whether a like memory was kept
    */
   deleted(identity: string, counts: boolean, isCleanUp = false): void {
-    if (!isCleanUp) this.#forgetCleanUp(identity);
+    if (!isCleanUp) this.#gone.add(identity);
     const known = this.#written.get(identity);
     if (known === undefined) return;
     known.required = 0;
@@ -109,17 +109,9 @@ export class Model {
    * may have been deleted with the other.
    */
   cleanedUp(identities: readonly string[]): void {
-    // Somebody else deleted one for good: then there may be nothing that must be left.
-    if (identities.some((identity) => this.#gone.has(identity))) return;
     const shared = this.#cleanUps.filter((group) => identities.some((identity) => group.has(identity)));
     const others = this.#cleanUps.filter((group) => !shared.includes(group));
     this.#cleanUps = [...others, new Set([...identities, ...shared.flatMap((group) => [...group])])];
-  }
-
-  /** A memory went in another way than by a clean-up: of its group, nobody can say any longer what must be left. */
-  #forgetCleanUp(identity: string): void {
-    this.#gone.add(identity);
-    this.#cleanUps = this.#cleanUps.filter((group) => !group.has(identity));
   }
 
   stub(identity: string): void {
@@ -156,7 +148,8 @@ export class Model {
       } else if (count > known.allowed) verdict.duplicated.push(`${line}, not ${known.allowed}`);
     }
     for (const group of this.#cleanUps) {
-      if ([...group].some((identity) => (counts.get(identity) ?? 0) > 0)) continue;
+      const isLeft = (identity: string): boolean => (counts.get(identity) ?? 0) > 0;
+      if ([...group].some((identity) => isLeft(identity) || this.#gone.has(identity))) continue;
       verdict.lost.push(
         `${machine}: none is left of ${[...group].map(readable).join(' and ')}, which were cleaned up`,
       );
