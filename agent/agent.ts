@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { MemoryPort } from '../activities/node/memory.ts';
+import type { PrimaryPort } from '../activities/node/primary.ts';
+import { MembridgeError } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import { takesPart } from '../contract/taking-part.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import type { AgentConfig } from './config.ts';
@@ -93,7 +96,7 @@ export function startAgent(
     status: () => memory.status(),
     onSpaces: (list) => {
       spaces.clear();
-      learn(list);
+      learn(list.filter(({ cid, projectId: name }) => takesPart(config.spaces, { cid, name })));
     },
     tasks: config,
     leases: () => tasks.leases(),
@@ -101,15 +104,36 @@ export function startAgent(
     log,
   });
 
+  /** What the machine's owner keeps it out of is refused here, whoever asks. */
+  const mayTakePart = ({ cid, projectId }: SpaceConfig): void => {
+    if (takesPart(config.spaces, { cid, name: projectId })) return;
+    throw new MembridgeError(
+      'forbidden',
+      `Node ${node} does not take part in the space ${projectId}: its owner named others in MEMBRIDGE_SPACES. Add it there and start the agent again.`,
+    );
+  };
+
   // A sync tells of its space before the next heartbeat does, and is worth showing soon.
   const observed: MemoryPort = {
     push: async (space, call) => {
+      mayTakePart(space);
       if (!spaces.has(space.cid)) learn([space]);
       return await memory.push(space, call).finally(() => heartbeat.soon());
     },
     pull: async (space, full, call) => {
+      mayTakePart(space);
       if (!spaces.has(space.cid)) learn([space]);
       return await memory.pull(space, full, call).finally(() => heartbeat.soon());
+    },
+  };
+  const primary: PrimaryPort = {
+    primary: async (what, space, epoch, call) => {
+      mayTakePart(space);
+      return await memory.primary(what, space, epoch, call);
+    },
+    mirror: async (space, epoch, agreed, call) => {
+      mayTakePart(space);
+      return await memory.mirror(space, epoch, agreed, call);
     },
   };
   if (!config.dryrun) void sweepProjects(config, log);
@@ -117,7 +141,7 @@ export function startAgent(
     engine: enrolment.temporal,
     node,
     memory: observed,
-    primary: memory,
+    primary,
     projects: projectOptions(config, state),
     dryrun: config.dryrun,
     log,

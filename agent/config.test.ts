@@ -141,3 +141,13 @@ describe('the database by the environment', () => {
     });
   });
 });
+
+describe('the spaces that a node takes part in', () => {
+  it.each([
+    [{}, undefined],
+    [{ MEMBRIDGE_SPACES: 'garden, home office' }, ['garden', 'home office']],
+    [{ MEMBRIDGE_SPACES: 'none' }, []],
+  ])('are all, those that are named, or none: %j', (env, spaces) => {
+    expect(readAgentConfig(env as Record<string, string>).spaces).toEqual(spaces);
+  });
+});

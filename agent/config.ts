@@ -30,6 +30,8 @@ export interface AgentConfig {
   readonly maxConcurrency: number;
   /** Pools that this node serves besides the default one. */
   readonly labels: readonly string[];
+  /** Names or canonical ids of the spaces that the node takes part in; undefined: all. */
+  readonly spaces: readonly string[] | undefined;
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
   readonly orphanWaitMs: number;
@@ -45,6 +47,12 @@ const Labels = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
   .pipe(z.array(Label).max(32));
+
+/** Names of spaces with commas between them; `none` for none at all. */
+const SpaceNames = z
+  .string()
+  .transform((text) => (text.trim() === 'none' ? [] : text.split(',').map((name) => name.trim())))
+  .pipe(z.array(z.string().min(1).max(128)).max(1_000));
 
 const flag = z.enum(['0', '1']).default('0');
 
@@ -65,6 +73,7 @@ const Environment = z.object({
   MEMBRIDGE_RUNNER: z.string().optional(),
   MEMBRIDGE_MAX_CONCURRENCY: z.coerce.number().int().min(1).max(32).default(1),
   MEMBRIDGE_LABELS: Labels.optional(),
+  MEMBRIDGE_SPACES: SpaceNames.optional(),
   CLAUDE_MEM_DB: z.string().optional(),
   CLAUDE_MEM_DATA_DIR: z.string().optional(),
   XDG_STATE_HOME: z.string().optional(),
@@ -102,6 +111,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     runner: parseRunnerCommand(settings.MEMBRIDGE_RUNNER),
     maxConcurrency: settings.MEMBRIDGE_MAX_CONCURRENCY,
     labels: settings.MEMBRIDGE_LABELS ?? [],
+    spaces: settings.MEMBRIDGE_SPACES,
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
     mirrorEveryMs: Math.round(settings.MEMBRIDGE_MIRROR_MINUTES * 60_000),

@@ -14,7 +14,7 @@ const STARTED_AT = Date.now();
 export function readFacts(options: {
   url: string;
   dryrun: boolean;
-  tasks: Pick<AgentConfig, 'runner' | 'maxConcurrency' | 'labels'>;
+  tasks: Pick<AgentConfig, 'runner' | 'maxConcurrency' | 'labels' | 'spaces'>;
   tasksRunning?: number;
 }): NodeFacts {
   const addresses = Object.values(networkInterfaces())
@@ -37,6 +37,7 @@ export function readFacts(options: {
       labels: [...options.tasks.labels],
     },
     tasks_running: options.tasksRunning ?? 0,
+    ...(options.tasks.spaces === undefined ? {} : { spaces: [...options.tasks.spaces] }),
   };
 }
 

@@ -1,7 +1,9 @@
+import { MembridgeError } from '../contract/errors.ts';
 import type { Job, Space } from '../contract/memory.ts';
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRequest } from '../contract/workflows.ts';
 import { getJob } from '../db/queries/get-job.ts';
+import { getSpace } from '../db/queries/get-space.ts';
 import { getNodeSpaceConfigs } from '../db/queries/node-space-configs.ts';
 import { recordJobRequested } from '../db/queries/record-job-requested.ts';
 import { newJobId, requestSync, type WorkflowRef } from '../engine/memory-workflows.ts';
@@ -19,7 +21,8 @@ export interface AcceptedSync extends WorkflowRef {
 
 /**
  * Asks for a sync of one node in one space.
- * @throws MembridgeError not_found when the space was removed meanwhile; engine_unavailable, database_unavailable
+ * @throws MembridgeError conflict when the node's owner keeps it out of the space, not_found when the space was removed meanwhile;
+ *   engine_unavailable, database_unavailable
  */
 export async function acceptSync(
   deps: Deps,
@@ -28,7 +31,13 @@ export async function acceptSync(
   const { node } = input;
   const { canonical_id: cid, name } = input.space;
   const space = (await getNodeSpaceConfigs(deps.db, { cid, nodes: [node] })).get(node);
-  if (space === undefined) throw notFound('space', `${name} (${cid})`);
+  if (space === undefined) {
+    if ((await getSpace(deps.db, { cid })) === null) throw notFound('space', `${name} (${cid})`);
+    throw new MembridgeError(
+      'conflict',
+      `Node ${node} does not take part in ${name}: its owner named other spaces in MEMBRIDGE_SPACES on that machine.`,
+    );
+  }
   const request: SyncRequest = {
     jobId: newJobId(),
     action: input.action,

@@ -26,6 +26,8 @@ export const NodeFacts = z.strictObject({
   capabilities: NodeCapabilities.default({ claude_cli: false, max_concurrency: 1, labels: [] }),
   /** Tasks that it runs at the moment. */
   tasks_running: z.number().int().nonnegative().default(0),
+  /** Names or canonical ids of the spaces that its owner lets it take part in; absent: all. */
+  spaces: z.array(z.string().max(128)).max(1_000).optional(),
 });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 

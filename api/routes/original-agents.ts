@@ -23,12 +23,15 @@ import { giveBackTasks } from '../tasks/give-back.ts';
 
 const tag = 'Agents (original paths)';
 
+/** Stands for every claude-mem project: no name of a project. */
+const EVERYTHING = '*';
+
 /**
- * Makes the project of a heartbeat unless it exists. Without a name, or under an id that the name does not give (the original
- * let an agent choose one), there is nothing that could be synced: the node's report is kept alone.
+ * Makes the project of a heartbeat that came with the admin key, unless it exists. Without a name, or under an id that the name
+ * does not give (the original let an agent choose one), there is nothing that could be synced: the report is kept alone.
  */
 async function ensureProject(deps: Deps, cid: string, name: string | null): Promise<void> {
-  if (name === null || canonicalId(name) !== cid) return;
+  if (name === null || name === EVERYTHING || canonicalId(name) !== cid) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
   await addOriginalSpace(deps, { name, source: 'heartbeat' }).catch((error: unknown) => {
     // Another node's heartbeat was first.
@@ -100,7 +103,7 @@ export const originalAgentRoutes = [
     tag,
     summary: "The original agent's heartbeat for one project",
     description:
-      'Creates the project when it is unknown, and project_id names it and gives its id. Its space covers every claude-mem project.',
+      'With the admin key it creates the project when that is unknown, and project_id names it and gives its id; its space covers every claude-mem project. What an agent reports with its own key is listed by GET /projects, and gets a space when a person makes one: POST /projects, or the page.',
     original: true,
     body: OriginalHeartbeat,
     status: 200,
@@ -114,7 +117,8 @@ export const originalAgentRoutes = [
           `The key of node ${caller.node} cannot report for ${body.node_id}.`,
         );
       }
-      await ensureProject(deps, body.canonical_id, body.project_id ?? null);
+      // A space has every machine send its memories: an agent alone cannot cause that.
+      if (caller.kind === 'admin') await ensureProject(deps, body.canonical_id, body.project_id ?? null);
       // A project that was renamed here is reported under its older name.
       const space = await getSpace(deps.db, { cid: body.canonical_id });
       const cid = space?.canonical_id ?? body.canonical_id;

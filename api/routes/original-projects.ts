@@ -5,7 +5,7 @@ import { claimSpace } from '../../db/queries/claim-space.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
-import { needProject } from '../not-found.ts';
+import { needProject, notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { addOriginalSpace, removeSpace } from '../spaces.ts';
 
@@ -47,19 +47,11 @@ export const originalProjectRoutes = [
     errors: { 409: 'A project of this name exists' },
     handle: async ({ body }, deps) => {
       const cid = canonicalId(body.name);
-      if (await claimSpace(deps.db, { cid })) {
-        const known = (await listOriginalProjects(deps.db)).find(({ canonical_id }) => canonical_id === cid);
-        if (known !== undefined) return known;
-      }
-      const space = await addOriginalSpace(deps, { name: body.name, source: 'manual' });
-      return {
-        name: space.name,
-        canonical_id: space.canonical_id,
-        created_at: space.created_at,
-        last_seen: null,
-        nodes_count: 0,
-        source: 'manual' as const,
-      };
+      const claimed = await claimSpace(deps.db, { cid });
+      if (!claimed) await addOriginalSpace(deps, { name: body.name, source: 'manual' });
+      const known = (await listOriginalProjects(deps.db)).find(({ canonical_id: id }) => id === cid);
+      if (known === undefined) throw notFound('project', body.name);
+      return known;
     },
   }),
   defineRoute({

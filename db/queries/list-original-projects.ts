@@ -1,11 +1,27 @@
 import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
+import { canonicalId } from '../../contract/canonical-id.ts';
 import type { OriginalProject } from '../../contract/api.ts';
 import type { Database } from '../connect.ts';
 
-/** Every space in the shape of the original's `GET /projects`, by name. */
+/** Projects that nodes reported and nobody made a space for: so many are listed, the latest reports. */
+const MAX_REPORTED = 200;
+
+/**
+ * Every space in the shape of the original's `GET /projects`, and every project that nodes reported (`source` is "heartbeat") and
+ * that waits for a person to make its space; by name.
+ */
 export async function listOriginalProjects(db: Database): Promise<z.infer<typeof OriginalProject>[]> {
   // bigint comes as text from a raw statement, so the numbers are cast to double precision.
+  const reported = await db.run((executor) =>
+    executor.execute<z.infer<typeof OriginalProject>>(sql`
+      select max(project_id) as name, cid as canonical_id, min(registered_at)::float8 as created_at,
+             'heartbeat' as source, max(last_seen)::float8 as last_seen, count(*)::int as nodes_count
+      from original_nodes reported
+      where project_id not in ('', '*') and not exists (
+        select from spaces where spaces.cid = reported.cid or spaces.aliases ? reported.cid)
+      group by cid order by max(last_seen) desc limit ${MAX_REPORTED}`),
+  );
   const result = await db.run((executor) =>
     executor.execute<z.infer<typeof OriginalProject>>(sql`
       select s.name, s.cid as canonical_id, s.created_at::float8 as created_at, s.source,
@@ -19,5 +35,7 @@ export async function listOriginalProjects(db: Database): Promise<z.infer<typeof
       group by s.cid
       order by s.name`),
   );
-  return result.rows;
+  // The original let an agent choose an id that its name does not give: nothing can be synced under one.
+  const waiting = reported.rows.filter(({ name, canonical_id: cid }) => canonicalId(name) === cid);
+  return [...result.rows, ...waiting].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,10 +1,11 @@
-import { and, asc, eq, inArray } from 'drizzle-orm';
+import { and, asc, eq, inArray, type InferSelectModel } from 'drizzle-orm';
+import { takesPart } from '../../contract/taking-part.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { Database, Executor } from '../connect.ts';
 import { nodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toNodeSpaceConfig, type SpaceRow } from '../to-contract.ts';
 
-/** Every space as one node takes part in it, by name. */
+/** Every space that one node takes part in, as it does, by name. */
 export async function listNodeSpaceConfigs(db: Database, input: { node: string }): Promise<SpaceConfig[]> {
   return await db.run(async (sql) => {
     const rows = await sql.select().from(spaces).orderBy(asc(spaces.name));
@@ -14,11 +15,17 @@ export async function listNodeSpaceConfigs(db: Database, input: { node: string }
       .where(eq(spaceNodeSettings.node_id, input.node));
     const members = await membersOf(sql, rows);
     const byCid = new Map(settings.map((row) => [row.cid, row]));
-    return rows.map((row) => toNodeSpaceConfig(row, byCid.get(row.cid), members));
+    const [own] = await factsOf(sql, [input.node]);
+    return rows
+      .filter((row) => takesPart(own?.facts.spaces, row))
+      .map((row) => toNodeSpaceConfig(row, byCid.get(row.cid), members));
   });
 }
 
-/** One space as each of some nodes takes part in it, by node; nothing when the space is gone (deleted, renamed). */
+/**
+ * One space as each of some nodes takes part in it, by node: without those whose owners keep them out of it, and nothing when the
+ * space is gone (deleted, renamed).
+ */
 export async function getNodeSpaceConfigs(
   db: Database,
   input: { cid: string; nodes: readonly string[] },
@@ -33,8 +40,11 @@ export async function getNodeSpaceConfigs(
       .where(and(eq(spaceNodeSettings.cid, input.cid), inArray(spaceNodeSettings.node_id, [...input.nodes])));
     const members = await membersOf(sql, rows);
     const byNode = new Map(settings.map((row) => [row.node_id, row]));
+    const facts = new Map((await factsOf(sql, input.nodes)).map((row) => [row.id, row.facts]));
     return new Map(
-      input.nodes.map((node) => [node, toNodeSpaceConfig(space, byNode.get(node), members)] as const),
+      input.nodes
+        .filter((node) => takesPart(facts.get(node)?.spaces, space))
+        .map((node) => [node, toNodeSpaceConfig(space, byNode.get(node), members)] as const),
     );
   });
 }
@@ -44,4 +54,14 @@ async function membersOf(sql: Executor, rows: readonly SpaceRow[]): Promise<stri
   if (!rows.some((row) => row.encrypted)) return [];
   const enrolled = await sql.select({ id: nodes.id }).from(nodes).orderBy(asc(nodes.id));
   return enrolled.map((row) => row.id);
+}
+
+async function factsOf(
+  sql: Executor,
+  ids: readonly string[],
+): Promise<Pick<InferSelectModel<typeof nodes>, 'id' | 'facts'>[]> {
+  return await sql
+    .select({ id: nodes.id, facts: nodes.facts })
+    .from(nodes)
+    .where(inArray(nodes.id, [...ids]));
 }

@@ -1,7 +1,20 @@
+import { sql } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { originalNodes } from '../schema.ts';
+import { recordAudit } from './record-audit.ts';
 
-/** Records what an agent of the original protocol reports about one of its projects. */
+/** Projects that one node may report; of more, those that were reported longest ago are forgotten. */
+const MAX_REPORTS = 200;
+
+/** Nodes that may report, which the original's shared key lets anybody make up; likewise. */
+const MAX_ROWS = 20_000;
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Records what an agent of the original protocol reports about one of its projects. The first report of a project is told in
+ * the audit log, for one node once an hour at most.
+ */
 export async function recordOriginalHeartbeat(
   db: Database,
   input: {
@@ -21,10 +34,29 @@ export async function recordOriginalHeartbeat(
     ip_addrs: input.ipAddresses,
     last_seen: input.now,
   };
-  await db.run((sql) =>
-    sql
+  await db.transaction(async (tx) => {
+    const [filed] = await tx
       .insert(originalNodes)
       .values({ cid: input.cid, node_id: input.node, registered_at: input.now, ...report })
-      .onConflictDoUpdate({ target: [originalNodes.cid, originalNodes.node_id], set: report }),
-  );
+      .onConflictDoUpdate({ target: [originalNodes.cid, originalNodes.node_id], set: report })
+      .returning({ isNew: sql<boolean>`xmax = 0` });
+    if (filed?.isNew !== true) return;
+    await tx.execute(sql`
+      delete from original_nodes where (cid, node_id) in (
+        (select cid, node_id from original_nodes where node_id = ${input.node} order by last_seen desc offset ${MAX_REPORTS})
+        union all (select cid, node_id from original_nodes order by last_seen desc offset ${MAX_ROWS}))`);
+    await recordAudit(tx, [
+      {
+        eventKey: `project_reported:${input.node}:${Math.floor(input.now / HOUR_MS)}`,
+        action: 'project_reported',
+        entity_type: 'membridge_project',
+        entity_id: input.cid,
+        actor: input.node,
+        cause: 'its agent reported the project',
+        detail: input.projectId,
+        correlation_id: input.node,
+        timestamp: input.now,
+      },
+    ]);
+  });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  OriginalProject,
   RequestSyncResponse,
   RuntimeHealth,
   RuntimeStats,
@@ -45,6 +46,11 @@ export const api = {
     }),
 
   spaces: (signal?: AbortSignal) => request('/api/membridge/spaces', z.array(Space), { signal }),
+  /** Projects that agents reported and nobody made a space for. */
+  reportedProjects: async (signal?: AbortSignal) =>
+    (await request('/api/membridge/projects', z.array(OriginalProject), { signal })).filter(
+      ({ source }) => source === 'heartbeat',
+    ),
   createSpace: (space: { name: string; projects: string[] }) =>
     request('/api/membridge/spaces', Space, { method: 'POST', body: space }),
   updateSpace: (cid: string, update: UpdateSpace) =>

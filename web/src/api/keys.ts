@@ -8,6 +8,7 @@ export const keys = {
   runtimeConfig: ['runtime-config'] as const,
   nodes: ['nodes'] as const,
   spaces: ['spaces'] as const,
+  reportedProjects: ['reported-projects'] as const,
   allJobs: ['jobs'] as const,
   jobs: (cid: string, node: string | null) => ['jobs', cid, node] as const,
   job: (id: string) => ['job', id] as const,

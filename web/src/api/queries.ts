@@ -50,6 +50,12 @@ export const spacesQuery = queryOptions({
   staleTime: Infinity,
 });
 
+export const reportedProjectsQuery = queryOptions({
+  queryKey: keys.reportedProjects,
+  queryFn: ({ signal }) => api.reportedProjects(signal),
+  refetchInterval: 30_000,
+});
+
 /** The newest jobs of a space, of one node when it is given. */
 export const jobsQuery = (space: Pick<Space, 'canonical_id' | 'name'>, node: string | null) =>
   queryOptions({

@@ -8,6 +8,7 @@ import { byName } from '../../format/order.ts';
 import { MembridgeNav } from './MembridgeNav.tsx';
 import styles from './MembridgePage.module.css';
 import { NewSpace } from './NewSpace.tsx';
+import { ReportedProjects } from './ReportedProjects.tsx';
 import { SpaceDetail } from './SpaceDetail.tsx';
 import { SpaceList } from './SpaceList.tsx';
 
@@ -45,6 +46,7 @@ export function MembridgePage() {
             <NewSpace onCreated={(space) => void navigate({ search: { space } })} />
           </div>
           <SpaceList spaces={sorted} fleet={fleet} selected={selected?.canonical_id} />
+          <ReportedProjects spaces={sorted} onCreated={(space) => void navigate({ search: { space } })} />
         </aside>
         <div className={styles.detail}>
           {spaces.isPending && <Loading what="the spaces" />}
