@@ -6,6 +6,9 @@ import type { Resolved } from './hints.ts';
 /** Memories that the hint gives at most. */
 const MOST = 20;
 
+/** What is dated further ahead than this (a day, in milliseconds) is no recent memory but a wrong date. */
+const DAY_MS = 24 * 3_600_000;
+
 const COLUMNS = {
   observations: ['title', 'subtitle', 'narrative', 'facts', 'text'],
   session_summaries: ['request', 'investigated', 'learned', 'completed', 'next_steps'],
@@ -41,12 +44,14 @@ function newestOf(db: Database.Database, table: Table, project: string): { at: n
   const columns = new Set((db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name));
   const rows = db
     .prepare(
-      `SELECT * FROM ${table} WHERE ${projectCondition(columns)} ORDER BY created_at_epoch DESC, id DESC LIMIT ${MOST}`,
+      `SELECT * FROM ${table} WHERE (${projectCondition(columns)}) AND typeof(created_at_epoch) IN ('integer', 'real')
+         AND created_at_epoch <= :latest ORDER BY created_at_epoch DESC, id DESC LIMIT ${MOST}`,
     )
-    .all({ project }) as Row[];
+    .all({ project, latest: Date.now() + DAY_MS }) as Row[];
   return rows.map((row) => {
     const at = Number(row['created_at_epoch']);
-    const day = Number.isFinite(at) ? new Date(at).toISOString().slice(0, 10) : 'undated';
+    const date = new Date(at);
+    const day = Number.isNaN(date.getTime()) ? 'undated' : date.toISOString().slice(0, 10);
     const kind = table === 'observations' ? String(row['type']) : 'session';
     const lines = COLUMNS[table].flatMap((column) => lineOf(column, row[column]));
     return { at, text: [`## ${day} ${kind}`, ...lines].join('\n') };

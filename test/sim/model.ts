@@ -28,6 +28,8 @@ export class Model {
   readonly #stubs = new Set<string>();
   /** Memories of which somebody kept one and deleted the others: one of each group must be left. */
   #cleanUps: Set<string>[] = [];
+  /** What a person made of a memory by editing its text: the new one, and what it was. */
+  readonly #edits = new Map<string, string>();
   /** Memories that went in another way than by a clean-up: of their group, nobody can say what must be left. */
   readonly #gone = new Set<string>();
 
@@ -43,6 +45,11 @@ export class Model {
     // Written again after a deletion, or beside one: which came last is for the versions to say.
     if (known.deleted) known.mayReturn = true;
     else known.required = Math.max(known.required, count);
+  }
+
+  /** Somebody took a text out of a memory, which thereby became another one. */
+  edited(before: string, now: string): void {
+    this.#edits.set(now, before);
   }
 
   /** A push that began with these rows pending has finished. */
@@ -73,6 +80,11 @@ export class Model {
       if (known === undefined) continue;
       if (known.deleted) known.mayReturn = true;
       else known.required = Math.max(known.required, count);
+    }
+    // Who puts the copy from before an edit in place undoes the edit: by that row, the two cannot be told apart.
+    for (const [now, before] of this.#edits) {
+      const known = this.#written.get(now);
+      if (known !== undefined && counts.has(before) && !counts.has(now)) known.required = 0;
     }
   }
 

@@ -114,6 +114,7 @@ export class People {
     const { identity } = findRow(machine.worker, kind, id);
     machine.pending.set(identity, 1);
     this.#hands.model.wrote(identity, 1, null);
+    this.#hands.model.edited(before, identity);
   }
 
   /** The same again under another time and, but for prompts, with another text: what two hooks make of one event. */
