@@ -1,7 +1,7 @@
 import { SHAPES } from '../kinds.ts';
 import type { Operation } from '../operation.ts';
 import type { Row, Value } from '../values.ts';
-import { clockAt, type Version } from '../versions.ts';
+import type { Version } from '../versions.ts';
 
 /**
  * How far ahead of this machine's clock a memory may be dated, in milliseconds. A machine whose clock is wrong by hours is common;
@@ -26,7 +26,8 @@ export const greatestCounter = (operation: Operation): number =>
   Math.max(...versionsOf(operation).map(({ counter }) => counter));
 
 /**
- * Judges what an operation says of itself.
+ * Judges what an operation says of itself. Its clock is not judged: which of two writes is later goes by their counters first, and a
+ * machine whose clock is wrong by years still tells true memories.
  * @param counter the greatest counter that is known of its memory, 0 for none
  * @param now this machine's clock, epoch ms
  * @returns why it is put aside, null when it is plausible
@@ -34,7 +35,6 @@ export const greatestCounter = (operation: Operation): number =>
 export function implausible(operation: Operation, counter: number, now: number): string | null {
   if (greatestCounter(operation) > counter + MAX_STEP) return COUNTER;
   const latest = now + MAX_AHEAD_MS;
-  if (versionsOf(operation).some(({ hlc }) => hlc > clockAt(latest))) return AHEAD;
   if (operation.type === 'delete') return null;
   const columns = operation.type === 'full' ? operation.set : operation.up;
   return timesOf(operation.kind, columns).some((time) => time > latest) ? AHEAD : null;

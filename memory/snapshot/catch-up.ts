@@ -19,8 +19,8 @@ export interface CaughtUp {
 
 /**
  * Takes a space's memories from a snapshot where that is the way to have them: a node that knows nothing of the space
- * yet, and one that was away so long that segments it has not got were collected. What the snapshot tells of counts as
- * used; fetching goes on behind it. Restartable: parts that were applied are not fetched again.
+ * yet, and one that was away so long that segments it has not got were collected. Fetching goes on behind it. Restartable: parts
+ * that were applied are not fetched again.
  * @param apply called after each staged part
  * @throws MembridgeError store_unavailable or store_refused; what was applied stays
  */
@@ -157,7 +157,10 @@ async function lackedBy(
   return null;
 }
 
-/** Files what a snapshot told of as used, in one transaction. */
+/**
+ * Files what a snapshot told of as used, in one transaction. Of another node's snapshot only as far as the store has nothing else to
+ * say: segments that are still there are read as well, since whoever wrote the snapshot may have left memories out.
+ */
 function countAsUsed(
   session: SyncSession,
   cid: string,
@@ -168,8 +171,10 @@ function countAsUsed(
   const isCovered = coveredBy(manifest);
   ledger.atomically(() => {
     const space = ledger.spaces.get(cid);
-    const names = [...listed.values()].flat().filter(isCovered);
-    ledger.inbox.markCovered(space.id, names, session.now());
+    if (manifest.name.node === identity.node) {
+      const names = [...listed.values()].flat().filter(isCovered);
+      ledger.inbox.markCovered(space.id, names, session.now());
+    }
     for (const reach of manifest.covers) {
       ledger.coverage.raise(space.id, reach);
       // This node's own incarnation went on where the ledger knows nothing of it: it was rolled back.
