@@ -47,6 +47,15 @@ export class Git {
     return new Git({ ...this.#options, path: folder });
   }
 
+  /** The same git with more environment and settings; later settings win. */
+  with(env: Readonly<Record<string, string>>, settings: readonly string[] = []): Git {
+    const { access } = this.#options;
+    return new Git({
+      ...this.#options,
+      access: { ...access, env: { ...access.env, ...env }, settings: [...access.settings, ...settings] },
+    });
+  }
+
   /** Runs git in the clone, without the network. Its exit code is the caller's to judge. */
   async look(...args: string[]): Promise<GitAnswer> {
     return await this.#run(args, { signal: this.#options.signal });
