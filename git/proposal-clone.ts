@@ -13,7 +13,6 @@ import { fileFailure, parseSpec } from './clone.ts';
 import type { GitContext } from './context.ts';
 import { openGit, type Git } from './git.ts';
 import { makePartial, sweepFolder, type Partial } from './partials.ts';
-import { resolveTarget } from './target.ts';
 
 /** Commits that are fetched, and that are looked through for one that an earlier try has pushed. */
 export const NEWEST = 200;
@@ -86,8 +85,6 @@ export async function inProposalClone<T>(
     try {
       const access = await openAccess(spec.repoUrl, context.credential, {
         workDir: context.workDir,
-        // Where the node has a clone, git gets in as it does there.
-        cwd: await cloneOr(base, spec),
       });
       try {
         const git = openGit({
@@ -112,30 +109,24 @@ export async function inProposalClone<T>(
   }
 }
 
-async function cloneOr(base: string, spec: CloneSpec): Promise<string> {
-  try {
-    const target = await resolveTarget(base, spec.name, spec.targetPath);
-    return target.holds === 'clone' ? target.path : base;
-  } catch {
-    // A path that leads nowhere matters to clones alone.
-    return base;
-  }
-}
-
 /** The same access, committing as the agent that proposed, and with settings that are nobody's. */
 function asCommitter(access: Access, { agentSlug }: ApplySpec): Access {
   const name = `${agentSlug.replaceAll(/[<>\p{Cc}]/gu, '')} via Membridge`;
   const email = 'membridge@localhost';
-  const env = {
-    ...access.env,
+  const names = {
     GIT_AUTHOR_NAME: name,
     GIT_AUTHOR_EMAIL: email,
     GIT_COMMITTER_NAME: name,
     GIT_COMMITTER_EMAIL: email,
   };
+  const env = { ...access.env, ...names };
+  const localEnv = { ...access.localEnv, ...names };
   // A date that the agent was started with would be that of every commit.
-  for (const each of ['GIT_AUTHOR_DATE', 'GIT_COMMITTER_DATE'] as const) Reflect.deleteProperty(env, each);
-  return { ...access, env, settings: [...access.settings, ...SETTINGS] };
+  for (const each of ['GIT_AUTHOR_DATE', 'GIT_COMMITTER_DATE'] as const) {
+    Reflect.deleteProperty(env, each);
+    Reflect.deleteProperty(localEnv, each);
+  }
+  return { ...access, env, localEnv, settings: [...access.settings, ...SETTINGS] };
 }
 
 /** Fetches the newest commits of the branch into the temporary clone. @returns the branch's name */
