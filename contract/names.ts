@@ -17,6 +17,7 @@ export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;
 export const cloneProjectId = (projectId: string, nodeId: string): string => `clone:${projectId}:${nodeId}`;
 export const llmTaskId = (taskId: string): string => `llm-task:${taskId}`;
 export const proposalWorkflowId = (proposalId: string): string => `proposal:${proposalId}`;
+export const previewWorkflowId = (proposalId: string): string => `proposal-preview:${proposalId}`;
 export const webhookId = (taskId: string, seq: number): string => `webhook:${taskId}:${seq}`;
 export const propagateProjectId = (projectId: string): string => `propagate:${projectId}`;
 export const leadershipId = (cid: string): string => `leadership:${cid}`;

@@ -38,6 +38,10 @@ export const Proposal = z.strictObject({
   decided_by: z.string().nullable(),
   decided_at: EpochMs.nullable(),
   commit: z.string().nullable(),
+  /** The tree that a person approved after looking at it; null while nobody did, and for an approval that named none. */
+  approved_tree: z.string().nullable(),
+  /** The commit that this tree was made over. */
+  approved_base: z.string().nullable(),
   /** Where it was applied. */
   node_id: NodeId.nullable(),
   created_at: EpochMs,
@@ -52,13 +56,75 @@ export type Proposal = z.infer<typeof Proposal>;
 /** A commit as people write it: at least seven hex digits of it. */
 const CommitHash = z.string().regex(/^[0-9a-f]{7,64}$/, 'must be a commit: 7 to 64 lower-case hex digits');
 
+/** A git object as it is named in full. */
+const ObjectHash = z
+  .string()
+  .regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'must be a hash: 40 or 64 lower-case hex digits');
+
+/** Why a reader should look twice at a file. `runs`: some program runs or obeys it; `hidden`: it has characters that are not seen. */
+const ReviewMark = z.enum([
+  'runs',
+  'deleted',
+  'mode',
+  'executable',
+  'symlink',
+  'submodule',
+  'hidden',
+  'binary',
+]);
+export type ReviewMark = z.infer<typeof ReviewMark>;
+
+/** What a proposal does to one file, as git says. A renamed file is one that is deleted and one that is added. */
+export const ProposedFile = z.strictObject({
+  path: z.string(),
+  status: z.enum(['added', 'deleted', 'modified', 'type_changed']),
+  /** Modes as git writes them (`100644`); null where there is no file. */
+  old_mode: z.string().nullable(),
+  new_mode: z.string().nullable(),
+  marks: z.array(ReviewMark),
+});
+export type ProposedFile = z.infer<typeof ProposedFile>;
+
+/** The tree that a node made of a proposal, and git's own diff of it. */
+export const PreviewResult = z.strictObject({
+  branch: z.string(),
+  /** The commit that it was made over. */
+  base: ObjectHash,
+  tree: ObjectHash,
+  files: z.array(ProposedFile),
+  /** git's diff, compressed by gzip, in base64: text as a repository has it may hold what JSON and PostgreSQL do not take. */
+  packedDiff: z.string(),
+});
+export type PreviewResult = z.infer<typeof PreviewResult>;
+
+/** What a proposal would do to its project, as far as a node has found out. */
+export const ProposalPreview = z.strictObject({
+  /** `making`: a node is asked; the same request a moment later tells more. */
+  state: z.enum(['making', 'ready', 'failed']),
+  /** Why there is none; empty unless it failed. */
+  error_code: z.string().nullable(),
+  detail: z.string(),
+  branch: z.string().nullable(),
+  /** The commit that the tree was made over. */
+  base: z.string().nullable(),
+  /** Name it as `tree_hash` to approve exactly this. */
+  tree: z.string().nullable(),
+  files: z.array(ProposedFile),
+  /** Which node made it. */
+  node_id: NodeId.nullable(),
+  made_at: EpochMs.nullable(),
+});
+export type ProposalPreview = z.infer<typeof ProposalPreview>;
+
 /** One proposal with what it would change. */
 export const ShownProposal = z.strictObject({
   ...Proposal.shape,
-  /** The patch, or the new text of the file; null when it is not there any more. */
+  /** What the worker wrote: the patch, or the new text of the file; null when it is not there any more. */
   content: z.string().nullable(),
-  /** The same as a unified diff: of a file, against nothing. */
+  /** What git makes of it, as git's own diff of the tree that a node made; null until there is one. */
   diff: z.string().nullable(),
+  /** How that diff was made; null for what is not to be decided and never had one. */
+  preview: ProposalPreview.nullable(),
 });
 export type ShownProposal = z.infer<typeof ShownProposal>;
 
@@ -81,7 +147,15 @@ export type ListProposals = z.infer<typeof ListProposals>;
 export const ApproveProposal = z.strictObject({
   /** The commit that the branch must be at, in place of the proposal's own; null: whatever it is at. */
   expected_version: CommitHash.nullable().optional(),
+  /**
+   * The tree that was looked at (`preview.tree`): exactly this is committed, or nothing. Without it only changes are committed that the
+   * worker's text shows in full.
+   */
+  tree_hash: ObjectHash.optional(),
 });
+
+/** `POST /api/runtime/proposals/:id/preview`. */
+export const RequestPreview = z.strictObject({});
 
 /** `POST /api/runtime/proposals/:id/reject`. */
 export const RejectProposal = z.strictObject({ reason: z.string().max(500).optional() });
@@ -94,6 +168,8 @@ export const Approval = z.strictObject({
   by: z.string(),
   /** Undefined: the proposal's own stays. */
   expectedVersion: CommitHash.nullable().optional(),
+  /** The tree that was looked at; undefined for an approval that names none. */
+  treeHash: ObjectHash.optional(),
 });
 export type Approval = z.infer<typeof Approval>;
 
@@ -114,6 +190,8 @@ export const ApplySpec = z.strictObject({
   path: z.string().nullable(),
   /** The commit that the branch must be at; null: whatever it is at. */
   expectedVersion: z.string().nullable(),
+  /** What a person approved; null: an approval that named no tree. A control plane of an earlier version names neither. */
+  approved: z.strictObject({ tree: ObjectHash, base: ObjectHash }).nullable().optional(),
 });
 export type ApplySpec = z.infer<typeof ApplySpec>;
 

@@ -274,6 +274,21 @@ CREATE TABLE project_node_status (
 CREATE INDEX project_node_status_node ON public.project_node_status USING btree (node_id);
 CREATE INDEX project_node_status_open ON public.project_node_status USING btree (clone_status);
 
+CREATE TABLE proposal_previews (
+  proposal_id text NOT NULL,
+  error_code text,
+  detail text NOT NULL DEFAULT ''::text,
+  branch text,
+  base text,
+  tree text,
+  files jsonb NOT NULL,
+  packed_diff text,
+  node_id text,
+  made_at bigint NOT NULL,
+  CONSTRAINT proposal_previews_pkey PRIMARY KEY (proposal_id),
+  CONSTRAINT proposal_previews_proposal_id_proposals_id_fk FOREIGN KEY (proposal_id) REFERENCES proposals(id) ON DELETE CASCADE
+);
+
 CREATE TABLE proposals (
   id text NOT NULL,
   task_id text NOT NULL,
@@ -297,6 +312,8 @@ CREATE TABLE proposals (
   expires_at bigint NOT NULL,
   workflow_id text NOT NULL,
   run_id text NOT NULL,
+  approved_tree text,
+  approved_base text,
   CONSTRAINT proposals_pkey PRIMARY KEY (id)
 );
 CREATE INDEX proposals_created ON public.proposals USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);

@@ -13,6 +13,7 @@ import {
   text,
 } from 'drizzle-orm/pg-core';
 import type { AuditEntity } from '../contract/audit.ts';
+import type { ProposedFile } from '../contract/proposals.ts';
 import type { Usage } from '../contract/runs.ts';
 import type { CreateTask, TaskPolicy, TaskStatus } from '../contract/tasks.ts';
 import type { LeaseStatus } from '../contract/leases.ts';
@@ -225,6 +226,9 @@ export const proposals = pgTable(
     decided_by: text('decided_by'),
     decided_at: epochMs('decided_at'),
     commit: text('commit'),
+    /** What a person approved after looking at it, and the commit that it was made over. */
+    approved_tree: text('approved_tree'),
+    approved_base: text('approved_base'),
     node_id: text('node_id'),
     created_at: epochMs('created_at').notNull(),
     updated_at: epochMs('updated_at').notNull(),
@@ -238,6 +242,23 @@ export const proposals = pgTable(
     index('proposals_project').on(table.project_id, table.created_at.desc()),
   ],
 );
+
+/** What a node made of a proposal: a tree, and git's own diff of it. Made again, it is replaced. */
+export const proposalPreviews = pgTable('proposal_previews', {
+  proposal_id: text('proposal_id')
+    .primaryKey()
+    .references(() => proposals.id, { onDelete: 'cascade' }),
+  error_code: text('error_code'),
+  detail: text('detail').notNull().default(''),
+  branch: text('branch'),
+  base: text('base'),
+  tree: text('tree'),
+  files: jsonb('files').$type<ProposedFile[]>().notNull(),
+  /** Compressed by gzip, in base64: a diff may hold bytes that text of PostgreSQL does not. */
+  packed_diff: text('packed_diff'),
+  node_id: text('node_id'),
+  made_at: epochMs('made_at').notNull(),
+});
 
 /** Tasks that are made again and again, by Temporal Schedules. */
 export const taskSchedules = pgTable('task_schedules', {

@@ -1,5 +1,5 @@
 import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
-import { CONTROL_QUEUE, MESSAGES, proposalWorkflowId } from '../contract/names.ts';
+import { CONTROL_QUEUE, MESSAGES, previewWorkflowId, proposalWorkflowId } from '../contract/names.ts';
 import type { ApplyProposalInput, Approval, ApprovalAnswer } from '../contract/proposals.ts';
 import { searchAttributes } from './search-attributes.ts';
 
@@ -25,4 +25,21 @@ export async function approveProposal(
     MESSAGES.approveProposal,
     { startWorkflowOperation, args: [approval], updateId: approval.requestId },
   );
+}
+
+/** Has a node make a proposal's diff. Who asks while one is being made joins. */
+export async function requestPreview(
+  client: Client,
+  input: { proposalId: string; project: string },
+): Promise<void> {
+  const { proposalId, project } = input;
+  const start: ApplyProposalInput = { proposalId };
+  await client.workflow.start('previewProposal', {
+    workflowId: previewWorkflowId(proposalId),
+    taskQueue: CONTROL_QUEUE,
+    args: [start],
+    staticSummary: `diff of ${proposalId} for ${project}`,
+    typedSearchAttributes: searchAttributes({ project }),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
 }

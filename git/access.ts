@@ -1,7 +1,7 @@
 /** How git gets in at the server: by the project's credential where there is one, else by what the user has set up. */
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { NodeCredential } from '../contract/projects.ts';
 import { gitEnvironment } from './environment.ts';
@@ -9,7 +9,12 @@ import { redactor, type Redact } from './redact.ts';
 
 /** What a git that talks to the server is started with. */
 export interface Access {
+  /** For what talks to the server: the credential is in it. */
   readonly env: Readonly<Record<string, string>>;
+  /** For everything else: no credential, and no server can be reached. */
+  readonly localEnv: Readonly<Record<string, string>>;
+  /** A folder of the agent's own, as long as this access is open. */
+  readonly folder: string;
   /** Arguments before git's command. */
   readonly settings: readonly string[];
   readonly redact: Redact;
@@ -46,14 +51,14 @@ esac
 
 /**
  * Prepares what git needs to get in at an address, in a folder of its own with mode 0700.
- * @param where.cwd a folder in which git finds the user's settings: the clone where there is one
  */
 export async function openAccess(
   repoUrl: string,
   given: NodeCredential,
-  where: { workDir: string; cwd: string },
+  where: { workDir: string },
 ): Promise<Access> {
   const env = gitEnvironment(process.env);
+  const localEnv = { ...env, GIT_ALLOW_PROTOCOL: 'none' };
   const settings: string[] = [];
   await mkdir(where.workDir, { recursive: true, mode: 0o700 });
   await chmod(where.workDir, 0o700);
@@ -65,7 +70,7 @@ export async function openAccess(
   };
   try {
     const { credential } = given;
-    const ssh = await sshCommand(given, folder, where.cwd, env);
+    const ssh = await sshCommand(given, folder, env);
     if (ssh !== null) env['GIT_SSH_COMMAND'] = ssh;
     const origin = /^(https?:\/\/)(?:[^/]*@)?([^/]+)/i.exec(repoUrl);
     if (credential?.kind === 'token' && origin !== null) {
@@ -81,7 +86,7 @@ export async function openAccess(
       // Empty takes the user's helpers out: they would be asked first, and told of our token afterwards.
       for (const key of ['credential.helper', `credential.${server}.helper`]) settings.push('-c', `${key}=`);
     }
-    return { env, settings, redact: redactor(given), close };
+    return { env, localEnv, folder, settings, redact: redactor(given), close };
   } catch (error) {
     await close();
     throw error;
@@ -100,7 +105,6 @@ export async function sweepAccess(workDir: string): Promise<void> {
 async function sshCommand(
   { credential, known_hosts: knownHosts }: NodeCredential,
   folder: string,
-  cwd: string,
   env: Record<string, string>,
 ): Promise<string | null> {
   const options: string[] = [];
@@ -126,7 +130,7 @@ async function sshCommand(
     ours.push('IdentitiesOnly=yes', 'IdentityAgent=none', 'PasswordAuthentication=no');
     return command(`ssh -i ${quoted(file)}`, [...options, ...ours]);
   }
-  const own = env['GIT_SSH_COMMAND'] ?? (await configured('core.sshCommand', cwd, env));
+  const own = env['GIT_SSH_COMMAND'] ?? (await configured('core.sshCommand', folder, env));
   if (own === null && env['GIT_SSH'] !== undefined) return null;
   // No terminal and no helper: whatever the user's own command is, it cannot stop to ask.
   if (own !== null) return options.length === 0 ? null : command(own, options);
@@ -138,9 +142,13 @@ const command = (program: string, options: readonly string[]): string =>
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-async function configured(key: string, cwd: string, env: Record<string, string>): Promise<string | null> {
+/** What the user of the machine has set up, and never a clone: a program that ran in it may have written that. */
+async function configured(key: string, folder: string, env: Record<string, string>): Promise<string | null> {
   try {
-    const { stdout } = await promisify(execFile)('git', ['config', '--get', key], { cwd, env });
+    const { stdout } = await promisify(execFile)('git', ['config', '--get', key], {
+      cwd: folder,
+      env: { ...env, GIT_CEILING_DIRECTORIES: dirname(folder) },
+    });
     return stdout.trim() === '' ? null : stdout.trim();
   } catch {
     return null;

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import { CloneSpec, type CloneResult } from '../contract/projects.ts';
 import { openAccess } from './access.ts';
+import { oddSettings, whyOdd } from './clone-config.ts';
 import type { GitContext } from './context.ts';
 import { folderSize } from './folder-size.ts';
 import { openGit, type Git } from './git.ts';
@@ -82,10 +83,17 @@ async function onTarget(
       // What is there may have changed while this one waited.
       const target = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
       if (target.holds === 'other') throw inTheWay(target.path);
-      const cwd = target.holds === 'clone' ? target.path : context.reposBase;
-      const access = await openAccess(spec.repoUrl, context.credential, { workDir: context.workDir, cwd });
+      const access = await openAccess(spec.repoUrl, context.credential, {
+        workDir: context.workDir,
+      });
       try {
         const git = openGit({ path: target.path, access, spec, context, signal });
+        const odd = target.holds === 'clone' ? await oddSettings(target.path) : [];
+        if (odd.length > 0) {
+          // Of rewritten addresses git would tell another origin than there is.
+          if (!odd.some((key) => /^url\./i.test(key))) await checkOrigin(git, target.path, spec.repoUrl);
+          return await leaveAlone(git, target.path, whyOdd(target.path, odd), began);
+        }
         const moved = await act({ spec, path: target.path, git, context }, target);
         return { ...moved, ...(await describe(git, target.path)), ms: Date.now() - began };
       } finally {
@@ -97,6 +105,25 @@ async function onTarget(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Says of a clone what can be read without having its settings run anything: `git status` would. */
+async function leaveAlone(git: Git, path: string, detail: string, began: number): Promise<CloneResult> {
+  const [commit, branch, sizeBytes] = await Promise.all([
+    git.look('rev-parse', '--verify', '--quiet', 'HEAD'),
+    git.look('symbolic-ref', '--quiet', '--short', 'HEAD'),
+    folderSize(path),
+  ]);
+  return {
+    outcome: 'kept',
+    detail,
+    commit: commit.code === 0 ? commit.stdout.trim() : null,
+    branch: branch.code === 0 ? branch.stdout.trim() : null,
+    path,
+    sizeBytes,
+    drift: { behind: null, ahead: null, dirty: 0 },
+    ms: Date.now() - began,
+  };
 }
 
 async function describe(git: Git, path: string): Promise<Omit<CloneResult, 'outcome' | 'detail' | 'ms'>> {

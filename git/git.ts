@@ -47,9 +47,23 @@ export class Git {
     return new Git({ ...this.#options, path: folder });
   }
 
+  /** The same git with more environment and settings; later settings win. */
+  with(env: Readonly<Record<string, string>>, settings: readonly string[] = []): Git {
+    const { access } = this.#options;
+    return new Git({
+      ...this.#options,
+      access: {
+        ...access,
+        env: { ...access.env, ...env },
+        localEnv: { ...access.localEnv, ...env },
+        settings: [...access.settings, ...settings],
+      },
+    });
+  }
+
   /** Runs git in the clone, without the network. Its exit code is the caller's to judge. */
   async look(...args: string[]): Promise<GitAnswer> {
-    return await this.#run(args, { signal: this.#options.signal });
+    return await this.#run(args, this.#options.access.localEnv, { signal: this.#options.signal });
   }
 
   /** The same. @returns what it printed, trimmed @throws MembridgeError when it fails */
@@ -59,18 +73,21 @@ export class Git {
     return answer.stdout.trim();
   }
 
-  /** Runs a step that is not broken off half-way by a cancellation: what it changes is not ours. */
-  async unbroken(...args: string[]): Promise<GitAnswer> {
-    return await this.#run(args, { signal: AbortSignal.timeout(UNBROKEN_MS) });
+  /** A folder of the agent's own, outside of every clone. */
+  get aside(): string {
+    return this.#options.access.folder;
   }
 
-  /** The same, and whatever would need the network fails at once. */
-  async unbrokenOffline(...args: string[]): Promise<GitAnswer> {
-    const access = {
-      ...this.#options.access,
-      env: { ...this.#options.access.env, GIT_ALLOW_PROTOCOL: 'none' },
-    };
-    return await new Git({ ...this.#options, access }).unbroken(...args);
+  /** Runs git in the clone with a text on its standard input. @throws MembridgeError when it fails */
+  async feed(input: string, ...args: string[]): Promise<void> {
+    const { access, signal } = this.#options;
+    const answer = await this.#run(args, access.localEnv, { signal, input });
+    if (answer.code !== 0) throw this.failure(answer);
+  }
+
+  /** Runs a step that is not broken off half-way by a cancellation: what it changes is not ours. */
+  async unbroken(...args: string[]): Promise<GitAnswer> {
+    return await this.#run(args, this.#options.access.localEnv, { signal: AbortSignal.timeout(UNBROKEN_MS) });
   }
 
   /**
@@ -97,7 +114,7 @@ export class Git {
       'clone_stalled',
       `The server of ${withoutUserinfo(attempt.repoUrl)} has sent nothing for ${Math.round(stallMs / 1_000)} s; git was ended.`,
     );
-    return await this.#run(args, {
+    return await this.#run(args, this.#options.access.env, {
       signal,
       stall: { folder: where.grows, ms: stallMs, error },
       ...(where.started === undefined ? {} : { started: where.started }),
@@ -111,6 +128,7 @@ export class Git {
 
   async #run(
     args: readonly string[],
+    env: Readonly<Record<string, string>>,
     more: Omit<Parameters<typeof runGit>[0], 'args' | 'env' | 'cwd'>,
   ): Promise<GitAnswer> {
     const { access, path } = this.#options;
@@ -119,7 +137,7 @@ export class Git {
       cwd: path,
       args: [...GIT_SETTINGS, ...access.settings, ...args],
       // A damaged clone must not be taken for the one that it lies in.
-      env: { ...access.env, GIT_CEILING_DIRECTORIES: dirname(path) },
+      env: { ...env, GIT_CEILING_DIRECTORIES: dirname(path) },
       progress: (progress) => this.#options.progress(progress),
     });
     return { ...answer, stderr: access.redact(answer.stderr) };

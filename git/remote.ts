@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
 import { isSameRepository, parseGitUrl } from '../contract/git-url.ts';
 import type { CloneSpec, NodeCredential } from '../contract/projects.ts';
+import { fetchApart } from './fetch-apart.ts';
 import type { Git } from './git.ts';
 import { withoutLeftovers } from './leftovers.ts';
 import { withoutUserinfo } from './redact.ts';
@@ -62,23 +63,37 @@ export async function fetchOrigin(
   credential: NodeCredential['credential'],
 ): Promise<void> {
   // With a credential by the address that it is for; without, by whatever way the clone's user goes.
-  const source = credential === null ? 'origin' : spec.repoUrl;
-  const submodules = spec.options.submodules
-    ? ['--recurse-submodules=on-demand']
-    : ['--no-recurse-submodules'];
+  const source = credential === null ? await originAddress(git) : spec.repoUrl;
   const wanted = await refspecs(git, spec.options.branch);
   // Of a linked worktree they are elsewhere.
   const objects = resolve(path, await git.ask('rev-parse', '--git-path', 'objects'));
+  const common = resolve(path, await git.ask('rev-parse', '--git-common-dir'));
   try {
-    // An empty refmap: what is configured for the remote has no effect.
-    const fetch = ['fetch', '--progress', '--refmap=', ...submodules, '--', source, ...wanted];
-    await withoutLeftovers(objects, async () => await git.overNetwork(fetch, { grows: objects }));
+    await withoutLeftovers(objects, async () => {
+      if (!spec.options.submodules) return await fetchApart(git, { objects, common }, source, wanted);
+      // What submodules need is known in the clone alone. An empty refmap: what is configured for the remote has no effect.
+      const fetch = [
+        'fetch',
+        '--progress',
+        '--refmap=',
+        '--recurse-submodules=on-demand',
+        '--',
+        source,
+        ...wanted,
+      ];
+      await git.overNetwork(fetch, { grows: objects });
+    });
   } catch (error) {
     // A named branch that is not there is no failure while the remote has none at all.
     const isMissing = error instanceof MembridgeError && error.code === 'git_not_found';
     if (!isMissing || !wanted.every((each) => !each.includes('*'))) throw error;
-    if (!(await isEmptyRemote(git, source, path))) throw error;
+    if (!(await isEmptyRemote(git, source, git.aside))) throw error;
   }
+}
+
+/** The address of the clone's remote as it is written there: the user's own settings may make another of it. */
+export async function originAddress(git: Git): Promise<string> {
+  return await git.ask('config', '--local', '--get', 'remote.origin.url');
 }
 
 /** Whether the remote has no branch. @throws MembridgeError when it cannot be asked */

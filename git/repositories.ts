@@ -29,8 +29,12 @@ export async function listRepositories(reposBase: string): Promise<ListedReposit
 }
 
 async function lastCommit(path: string): Promise<string | null> {
-  const args = [...GIT_SETTINGS, 'rev-parse', '--verify', '--quiet', 'HEAD^{commit}'];
-  const options = { cwd: path, env: gitEnvironment(process.env), timeout: ASK_MS };
+  const args = [...GIT_SETTINGS, 'rev-parse', '--verify', '--quiet', 'HEAD'];
+  const options = {
+    cwd: path,
+    env: { ...gitEnvironment(process.env), GIT_ALLOW_PROTOCOL: 'none' },
+    timeout: ASK_MS,
+  };
   return await promisify(execFile)('git', args, options).then(
     ({ stdout }) => stdout.trim(),
     () => null,

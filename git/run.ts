@@ -15,6 +15,8 @@ export interface GitCall {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** What it reads from its standard input; nothing unless given. */
+  readonly input?: string;
   /** Ends it when it has said nothing for so long and nothing has grown in this folder; not for what works without the network. */
   readonly stall?: Stall;
   progress?(progress: CloneProgress): void;
@@ -54,7 +56,9 @@ const LOOK_MS = 5_000;
 export async function runGit(call: GitCall): Promise<GitAnswer> {
   call.signal.throwIfAborted();
   const { args, cwd, env } = call;
-  const child = spawn('git', args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('git', args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  // git may end before it has read all.
+  child.stdin.on('error', () => undefined).end(call.input ?? '');
   const exited = new Promise<number>((resolve, reject) => {
     child.once('error', (error) => reject(startFailure(error, cwd)));
     child.once('exit', (code) => resolve(code ?? -1));

@@ -5,6 +5,7 @@ import { MembridgeError } from '../contract/errors.ts';
 import { pathProblem } from '../contract/proposal-content.ts';
 import { tellingLine } from './failures.ts';
 import type { Git } from './git.ts';
+import { readPatchNames } from './patch-names.ts';
 
 /** The branch as it is, and what is to change. */
 interface Stage {
@@ -24,6 +25,8 @@ const CONTENT = 'membridge-content';
  * @throws MembridgeError patch_rejected, also for one that touches links, submodules or git's own files
  */
 export async function stagePatch(git: Git, { branch, head, content }: Stage): Promise<void> {
+  const named = readPatchNames(content.toString('utf8'));
+  if ('problem' in named) throw rejected(branch, head, named.problem);
   const file = await keep(git, content);
   // By merging only when it must be: older gits cannot merge in the index alone.
   const plain = await git.look('apply', '--cached', '--', file);
@@ -35,7 +38,16 @@ export async function stagePatch(git: Git, { branch, head, content }: Stage): Pr
       throw rejected(branch, head, whyNot(plain.stderr));
     }
   }
-  await refuseOddEntries(git, branch, head);
+  const touched = await refuseOddEntries(git, branch, head);
+  // Whatever git made of the headers, nothing may change that they do not name.
+  const unnamed = touched.find((path) => !named.names.has(path));
+  if (unnamed !== undefined) {
+    throw rejected(
+      branch,
+      head,
+      `git would change ${JSON.stringify(unnamed)}, which no header of the patch names`,
+    );
+  }
 }
 
 /**
@@ -47,6 +59,7 @@ export async function stageFile(git: Git, stage: Stage & { path: string | null }
   const path = stage.path ?? '';
   const wrong = path === '' ? 'is missing' : pathProblem(path);
   if (wrong !== null) throw rejected(branch, head, `the path ${JSON.stringify(path)} ${wrong}`);
+  if (content.includes(0)) throw rejected(branch, head, `the text of ${path} has a NUL in it`);
   const parts = path.split('/');
   let mode = '100644';
   for (let length = 1; length <= parts.length; length += 1) {
@@ -79,8 +92,9 @@ async function modeOf(git: Git, head: string, path: string): Promise<string | nu
   return /^(\d{6}) /.exec(stdout)?.[1] ?? null;
 }
 
-/** What is staged may change plain files alone, wherever git itself would let it be. */
-async function refuseOddEntries(git: Git, branch: string, head: string): Promise<void> {
+/** What is staged may change plain files alone, wherever git itself would let it be. @returns the paths of what changes */
+async function refuseOddEntries(git: Git, branch: string, head: string): Promise<string[]> {
+  const touched: string[] = [];
   const { stdout } = await git.look('diff-index', '--cached', '--no-renames', '-z', head);
   const fields = stdout.split('\0');
   for (let at = 0; at + 1 < fields.length; at += 2) {
@@ -90,9 +104,11 @@ async function refuseOddEntries(git: Git, branch: string, head: string): Promise
       throw rejected(branch, head, `${path} is a submodule, which is not proposed`);
     }
     if (newMode === SYMLINK) throw rejected(branch, head, `${path} would be a symbolic link`);
-    const wrong = pathProblem(path);
+    const wrong = path.includes('\uFFFD') ? 'is not UTF-8' : pathProblem(path);
     if (wrong !== null) throw rejected(branch, head, `the path ${JSON.stringify(path)} ${wrong}`);
+    touched.push(path);
   }
+  return touched;
 }
 
 /** What git says of a patch that does not fit, by file. */

@@ -16,7 +16,7 @@ export async function followSubmodules(git: Git, path: string): Promise<string> 
   const left: string[] = [];
   for (const each of paths.filter((name) => existsSync(join(path, name, '.git')))) {
     const update = ['submodule', 'update', '--checkout', '--recursive', '--no-fetch', '--quiet', '--', each];
-    const answer = await git.unbrokenOffline(...update);
+    const answer = await git.unbroken(...update);
     if (answer.code !== 0) left.push(`${each}: ${tellingLine(answer.stderr)}`);
   }
   return left.length === 0 ? '' : `; not yet every submodule (${left.join('; ')})`;

@@ -5,7 +5,7 @@ import type { CloneResult, CloneSpec, NodeCredential } from '../contract/project
 import { MembridgeError } from '../contract/errors.ts';
 import { codeOf, tellingLine } from './failures.ts';
 import type { Git } from './git.ts';
-import { askDefault, fits } from './remote.ts';
+import { askDefault, fits, originAddress } from './remote.ts';
 import { distance, readState, remoteDefault, remoteRef, underWay, type CloneState } from './state.ts';
 
 /** What became of a clone that was there. */
@@ -72,8 +72,8 @@ async function fillEmpty(
   state: CloneState,
   credential: NodeCredential['credential'],
 ): Promise<Moved> {
-  const source = fits(credential, spec.repoUrl) ? spec.repoUrl : 'origin';
-  const wanted = spec.options.branch ?? (await askDefault(git, source, path)) ?? state.branch;
+  const source = fits(credential, spec.repoUrl) ? spec.repoUrl : await originAddress(git);
+  const wanted = spec.options.branch ?? (await askDefault(git, source, git.aside)) ?? state.branch;
   const { behind } = await distance(git, state, wanted);
   if (wanted === null || behind === null)
     return { outcome: 'unchanged', detail: 'the repository is still empty' };

@@ -13,7 +13,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 const FOLDER = join(import.meta.dirname, '..', 'workflows', 'histories');
 const TYPES = (
   process.env['WORKFLOW_TYPES'] ??
-  'syncMemory,memorySpace,cloneProject,propagateProject,projectMemorySync,leadership,applyProposal,deliverWebhook,runTaskSchedule'
+  'syncMemory,memorySpace,cloneProject,propagateProject,projectMemorySync,leadership,applyProposal,previewProposal,deliverWebhook,runTaskSchedule'
 ).split(',');
 
 const connection = await Connection.connect({ address: process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233' });

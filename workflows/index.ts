@@ -9,3 +9,4 @@ export { llmTask } from './llm-task.ts';
 export { deliverWebhook } from './deliver-webhook.ts';
 export { runTaskSchedule } from './run-task-schedule.ts';
 export { applyProposal } from './apply-proposal.ts';
+export { previewProposal } from './preview-proposal.ts';

@@ -9,6 +9,7 @@ import { toCloneSpec } from '../../db/project-rows.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { getProject } from '../../db/queries/list-projects.ts';
 import { getProposal } from '../../db/queries/list-proposals.ts';
+import { recordPreview, type PreviewOutcome } from '../../db/queries/proposal-previews.ts';
 import { recordProposal, type ProposalChange } from '../../db/queries/record-proposal.ts';
 
 /** Where an approved proposal is committed, and what. */
@@ -33,6 +34,42 @@ export function createProposalControlActivities({
   db: Database;
   gitHosts: readonly string[];
 }) {
+  /** Where a proposal can be worked on, and what is to be done there. */
+  async function makePlan(id: string): Promise<(ApplyPlan & { decidedBy: string | null }) | ApplyProblem> {
+    const found = await getProposal(db, { id });
+    if (found === null) return { code: 'not_found', message: `There is no proposal ${id} any more.` };
+    const { proposal, blob } = found;
+    const project = await getProject(db, { id: proposal.project_id });
+    if (project === null) return { code: 'not_found', message: 'Its project was deleted.' };
+    if (blob === null) {
+      return { code: 'not_found', message: 'What it proposes was removed from the object store.' };
+    }
+    const { host } = parseGitUrl(project.repo_url);
+    if (!isAllowedHost(host, gitHosts)) {
+      return { code: 'forbidden', message: `${host} is not among the hosts of MEMBRIDGE_GIT_HOSTS.` };
+    }
+    const live = await listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
+    const node = chooseNode(project, live);
+    if (typeof node !== 'string') return node;
+    const { approved_tree: tree, approved_base: base } = proposal;
+    return {
+      node,
+      decidedBy: proposal.decided_by,
+      spec: toCloneSpec(project),
+      proposal: {
+        proposalId: id,
+        taskId: proposal.task_id,
+        agentSlug: proposal.agent_slug,
+        title: proposal.title,
+        kind: proposal.kind,
+        path: proposal.path,
+        expectedVersion: proposal.expected_version,
+        approved: tree === null || base === null ? null : { tree, base },
+      },
+      output: blob,
+    };
+  }
+
   return {
     /** Records a person's approval, where the proposal's status still allows it. */
     async recordProposalApproved(input: {
@@ -41,10 +78,10 @@ export function createProposalControlActivities({
       runId: string;
     }): Promise<ApprovalAnswer> {
       const { proposalId: id, approval, runId } = input;
-      const { by, expectedVersion, requestId: key } = approval;
+      const { by, expectedVersion, treeHash, requestId: key } = approval;
       const recorded = await recordProposal(db, {
         id,
-        change: { step: 'approve', by, runId, expectedVersion },
+        change: { step: 'approve', by, runId, expectedVersion, treeHash },
         key,
         cause: `${by} approved it`,
         now: Date.now(),
@@ -52,7 +89,7 @@ export function createProposalControlActivities({
       if (recorded.outcome === 'missing')
         return { outcome: 'missing', detail: `There is no proposal ${id}.` };
       if (recorded.outcome === 'recorded') return { outcome: 'approved', detail: recorded.proposal.detail };
-      return { outcome: 'refused', detail: whyRefused(recorded.proposal, 'approved') };
+      return { outcome: 'refused', detail: recorded.why ?? whyRefused(recorded.proposal, 'approved') };
     },
 
     /**
@@ -61,45 +98,37 @@ export function createProposalControlActivities({
      */
     async beginProposal(input: { proposalId: string; key: string }): Promise<ApplyPlan | ApplyProblem> {
       const { proposalId: id, key } = input;
-      const found = await getProposal(db, { id });
-      if (found === null) return { code: 'not_found', message: `There is no proposal ${id} any more.` };
-      const { proposal, blob } = found;
-      const project = await getProject(db, { id: proposal.project_id });
-      if (project === null) return { code: 'not_found', message: 'Its project was deleted.' };
-      if (blob === null) {
-        return { code: 'not_found', message: 'What it proposes was removed from the object store.' };
-      }
-      const { host } = parseGitUrl(project.repo_url);
-      if (!isAllowedHost(host, gitHosts)) {
-        return { code: 'forbidden', message: `${host} is not among the hosts of MEMBRIDGE_GIT_HOSTS.` };
-      }
-      const live = await listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
-      const node = chooseNode(project, live);
-      if (typeof node !== 'string') return node;
+      const plan = await makePlan(id);
+      if ('code' in plan) return plan;
       const begun = await recordProposal(db, {
         id,
-        change: { step: 'apply', node },
+        change: { step: 'apply', node: plan.node },
         key,
-        cause: `${proposal.decided_by ?? 'somebody'} approved it`,
+        cause: `${plan.decidedBy ?? 'somebody'} approved it`,
         now: Date.now(),
       });
       if (begun.outcome !== 'recorded') {
         return { code: 'conflict', message: 'Its status was changed by somebody else.' };
       }
-      return {
-        node,
-        spec: toCloneSpec(project),
-        proposal: {
-          proposalId: id,
-          taskId: proposal.task_id,
-          agentSlug: proposal.agent_slug,
-          title: proposal.title,
-          kind: proposal.kind,
-          path: proposal.path,
-          expectedVersion: proposal.expected_version,
-        },
-        output: blob,
-      };
+      const { node, spec, proposal, output } = plan;
+      return { node, spec, proposal, output };
+    },
+
+    /**
+     * Chooses the node that is to make a proposal's tree and diff.
+     * @returns what the node is to be asked, or why nobody can be
+     */
+    async planPreview(input: { proposalId: string }): Promise<ApplyPlan | ApplyProblem> {
+      const plan = await makePlan(input.proposalId);
+      if ('code' in plan) return plan;
+      const { node, spec, proposal, output } = plan;
+      // Made over the branch as it is: whether that is what was expected is the approval's question.
+      return { node, spec, proposal: { ...proposal, expectedVersion: null }, output };
+    },
+
+    /** Keeps what a node made of a proposal, or why none could. */
+    async recordPreview(input: { proposalId: string; outcome: PreviewOutcome }): Promise<void> {
+      await recordPreview(db, { id: input.proposalId, outcome: input.outcome, now: Date.now() });
     },
 
     /** Records how it ended. */

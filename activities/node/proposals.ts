@@ -2,10 +2,12 @@ import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { CloneProgress, CloneSpec } from '../../contract/projects.ts';
 import { readProposal } from '../../contract/proposal-content.ts';
-import type { ApplyResult, ApplySpec } from '../../contract/proposals.ts';
+import type { ApplyResult, ApplySpec, PreviewResult } from '../../contract/proposals.ts';
 import type { Blob } from '../../contract/runs.ts';
 import { applyProposal } from '../../git/apply-proposal.ts';
-import { NO_CREDENTIAL } from '../../git/context.ts';
+import { NO_CREDENTIAL, type GitContext } from '../../git/context.ts';
+import type { ProposalWork } from '../../git/proposal-clone.ts';
+import { previewProposal } from '../../git/proposal-tree.ts';
 import { Gate } from '../../git/turns.ts';
 import { toFailure } from '../failures.ts';
 import type { ProjectActivityOptions } from './projects.ts';
@@ -35,38 +37,51 @@ export function createProposalActivities(options: ProposalActivityOptions) {
   const { reposBase, workDir, node, dryrun, credentialOf, contentOf } = options;
   const gate = new Gate(AT_ONCE);
 
+  /** Does one proposal's work in its turn, with the credential of its project. */
+  async function run<T>(
+    act: (work: ProposalWork, context: GitContext) => Promise<T>,
+    { spec, proposal, output, timeoutMs }: ProposalInput,
+  ): Promise<T> {
+    let latest: CloneProgress = { phase: 'starting', percent: null, bytes: 0 };
+    heartbeat(latest);
+    const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
+    const signal = cancellationSignal();
+    const progress = (told: CloneProgress): void => {
+      latest = told;
+    };
+    const onWait = (): void => progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
+    try {
+      return await gate.pass(signal, onWait, async () => {
+        const content = contentIn(await contentOf(output), proposal);
+        const credential = spec.hasCredential ? await credentialOf(spec) : NO_CREDENTIAL;
+        const context = { reposBase, workDir, credential, signal, progress, timeoutMs };
+        return await act({ spec, proposal, content }, context);
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw toFailure(error);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   return {
+    /** Makes the tree that a proposal would have on its project's branch, and git's own diff of it. Nothing is committed. */
+    async previewProposal(input: ProposalInput): Promise<PreviewResult> {
+      return await run(previewProposal, input);
+    },
+
     /** Commits an approved proposal on its project's branch and pushes it; doing it twice makes one commit. */
-    async applyProposal({ spec, proposal, output, timeoutMs }: ProposalInput): Promise<ApplyResult> {
+    async applyProposal(input: ProposalInput): Promise<ApplyResult> {
       if (dryrun) {
         throw toFailure(
           new MembridgeError(
             'conflict',
-            `Node ${node} runs with MEMBRIDGE_AGENT_DRYRUN=1: nothing was committed to ${spec.name}.`,
+            `Node ${node} runs with MEMBRIDGE_AGENT_DRYRUN=1: nothing was committed to ${input.spec.name}.`,
           ),
         );
       }
-      let latest: CloneProgress = { phase: 'starting', percent: null, bytes: 0 };
-      heartbeat(latest);
-      const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
-      const signal = cancellationSignal();
-      const progress = (told: CloneProgress): void => {
-        latest = told;
-      };
-      const onWait = (): void => progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
-      try {
-        return await gate.pass(signal, onWait, async () => {
-          const content = contentIn(await contentOf(output), proposal);
-          const credential = spec.hasCredential ? await credentialOf(spec) : NO_CREDENTIAL;
-          const context = { reposBase, workDir, credential, signal, progress, timeoutMs };
-          return await applyProposal({ spec, proposal, content }, context);
-        });
-      } catch (error) {
-        if (signal.aborted) throw signal.reason;
-        throw toFailure(error);
-      } finally {
-        clearInterval(timer);
-      }
+      return await run(applyProposal, input);
     },
   };
 }

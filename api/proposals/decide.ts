@@ -15,14 +15,21 @@ import type { Caller } from '../route.ts';
 /**
  * Approves a proposal: from here on its workflow has a node commit it.
  * @param input.expectedVersion the commit that the branch must be at; undefined: the proposal's own
+ * @param input.treeHash the tree that was looked at: exactly this is committed, or nothing
  * @returns the proposal as it is by now
- * @throws MembridgeError not_found; conflict naming its status when that does not allow it; engine_unavailable
+ * @throws MembridgeError not_found; conflict naming its status when that does not allow it, or the tree that is shown when another one
+ *   was named; engine_unavailable
  */
 export async function approve(
   deps: Deps,
-  input: { id: string; expectedVersion: string | null | undefined; caller: Caller },
+  input: {
+    id: string;
+    expectedVersion: string | null | undefined;
+    treeHash: string | undefined;
+    caller: Caller;
+  },
 ): Promise<Proposal> {
-  const { id, expectedVersion, caller } = input;
+  const { id, expectedVersion, treeHash, caller } = input;
   const proposal = await need(deps, id);
   const project = await getProject(deps.db, { id: proposal.project_id });
   const answer = await callEngine(deps.engine, (client) =>
@@ -34,6 +41,7 @@ export async function approve(
         requestId: `approve_${randomBytes(8).toString('hex')}`,
         by: nameOf(caller),
         ...(expectedVersion === undefined ? {} : { expectedVersion }),
+        ...(treeHash === undefined ? {} : { treeHash }),
       },
     }),
   );

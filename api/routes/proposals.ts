@@ -3,11 +3,14 @@ import {
   ApproveProposal,
   ListProposals,
   Proposal,
+  ProposalPreview,
   RejectProposal,
+  RequestPreview,
   ShownProposal,
 } from '../../contract/proposals.ts';
 import { listProposals } from '../../db/queries/list-proposals.ts';
 import { approve, reject } from '../proposals/decide.ts';
+import { remakePreview } from '../proposals/preview.ts';
 import { showProposal, showProposalWhole } from '../proposals/show.ts';
 import { defineRoute } from '../route.ts';
 
@@ -37,7 +40,7 @@ export const proposalRoutes = [
     path: '/api/runtime/proposals/:id',
     auth: 'people',
     tag,
-    summary: 'One proposal with its patch, or the text of its file',
+    summary: 'One proposal with the worker’s text, and git’s own diff of it',
     params: ProposalId,
     status: 200,
     response: ShownProposal,
@@ -46,21 +49,44 @@ export const proposalRoutes = [
   }),
   defineRoute({
     method: 'post',
+    path: '/api/runtime/proposals/:id/preview',
+    auth: 'people',
+    tag,
+    summary: 'Have a node make the diff of a proposal again, over the branch as it is now',
+    description:
+      'The first request for a proposal has it made as well. Get the proposal until its preview is ready.',
+    params: ProposalId,
+    body: RequestPreview,
+    status: 202,
+    response: ProposalPreview,
+    errors: missing,
+    handle: async ({ params }, deps) => await remakePreview(deps, params.id),
+  }),
+  defineRoute({
+    method: 'post',
     path: '/api/runtime/proposals/:id/approve',
     auth: 'people',
     tag,
     summary: 'Have a node commit a proposal to the branch of its project',
     description:
-      'What failed may be approved again. expected_version is the commit that the branch must be at, in place of the proposal’s own; null takes the branch as it is.',
+      'Name the tree that was looked at (preview.tree) as tree_hash: exactly this is committed over the commit that it was made over, or nothing. An approval without it commits only what the worker’s own text shows in full: no deletion, rename or new mode, no hidden character, and no file that some program runs. What failed may be approved again. expected_version is the commit that the branch must be at, in place of the proposal’s own; null takes the branch as it is.',
     params: ProposalId,
     body: ApproveProposal,
     status: 202,
     response: Proposal,
-    errors: { ...missing, 409: 'It is not pending or failed any more; the message names its status' },
+    errors: {
+      ...missing,
+      409: 'It is not pending or failed any more, or tree_hash is not the tree that is shown; the message says which',
+    },
     handle: async ({ params, body, caller }, deps) =>
       showProposal(
         deps,
-        await approve(deps, { id: params.id, expectedVersion: body.expected_version, caller }),
+        await approve(deps, {
+          id: params.id,
+          expectedVersion: body.expected_version,
+          treeHash: body.tree_hash,
+          caller,
+        }),
       ),
   }),
   defineRoute({

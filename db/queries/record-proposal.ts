@@ -7,6 +7,7 @@ import { toProposal, type ProposalRow } from '../proposal-rows.ts';
 import { readable } from '../readable.ts';
 import { auditLogs, proposals } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
+import { findApprovedTree } from './find-approved-tree.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Characters of what is told of a failure that are kept. */
@@ -20,6 +21,8 @@ export type ProposalChange =
       readonly runId: string;
       /** Undefined: the proposal's own stays. */
       readonly expectedVersion?: string | null | undefined;
+      /** The tree that was looked at; undefined for an approval that names none. */
+      readonly treeHash?: string | undefined;
     }
   | { readonly step: 'apply'; readonly node: string }
   | { readonly step: 'succeed'; readonly commit: string; readonly branch: string }
@@ -27,9 +30,10 @@ export type ProposalChange =
   | { readonly step: 'reject'; readonly by: string; readonly reason: string }
   | { readonly step: 'expire' };
 
-/** What became of a change. `refused`: the proposal is as it was, and the status says why. */
+/** What became of a change. `refused`: the proposal is as it was; the status says why, or `why` does. */
 type ProposalOutcome =
-  { readonly outcome: 'recorded' | 'refused'; readonly proposal: Proposal } | { readonly outcome: 'missing' };
+  | { readonly outcome: 'recorded' | 'refused'; readonly proposal: Proposal; readonly why?: string }
+  | { readonly outcome: 'missing' };
 
 /**
  * Takes a proposal one step further where its status allows it, with the entry of the audit log and the event, all or nothing.
@@ -60,9 +64,11 @@ async function changeProposal(
   const status = nextProposalStatus(row.status, change.step);
   if (status === null || isUntimely(row, change, now))
     return { outcome: 'refused', proposal: toProposal(row) };
+  const seen = change.step === 'approve' ? await findApprovedTree(tx, row, change) : null;
+  if (seen !== null && 'why' in seen) return { outcome: 'refused', proposal: toProposal(row), why: seen.why };
   const [changed] = await tx
     .update(proposals)
-    .set({ ...columnsOf(change, now), status, updated_at: now })
+    .set({ ...columnsOf(change, now), ...seen, status, updated_at: now })
     .where(eq(proposals.id, id))
     .returning();
   if (changed === undefined) throw new Error(`proposal ${id} went away while it was locked`);
@@ -109,7 +115,10 @@ function columnsOf(change: ProposalChange, now: number): Partial<typeof proposal
         run_id: change.runId,
         node_id: null,
         error_code: null,
-        detail: `approved by ${change.by}`,
+        detail:
+          change.treeHash === undefined
+            ? `approved by ${change.by}`
+            : `approved by ${change.by}: tree ${change.treeHash.slice(0, 12)}`,
         ...(change.expectedVersion === undefined ? {} : { expected_version: change.expectedVersion }),
       };
     case 'apply':

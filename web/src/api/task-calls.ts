@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Artifact } from '../../../contract/artifacts.ts';
 import { AuditLog } from '../../../contract/audit.ts';
 import { Lease, Run, TaskResult } from '../../../contract/leases.ts';
-import { Proposal, ShownProposal } from '../../../contract/proposals.ts';
+import { Proposal, ProposalPreview, ShownProposal } from '../../../contract/proposals.ts';
 import {
   Task,
   TaskSchedule,
@@ -79,8 +79,10 @@ export const taskApi = {
   ) =>
     requestPage(`/api/runtime/proposals${queryOf({ ...filter, limit: ROWS, cursor })}`, Proposal, { signal }),
   proposal: (id: string, signal?: AbortSignal) => request(proposalOf(id), ShownProposal, { signal }),
-  approve: (id: string, body: { expected_version?: string | null }) =>
+  approve: (id: string, body: { expected_version?: string | null; tree_hash?: string }) =>
     request(proposalOf(id, '/approve'), Proposal, { method: 'POST', body }),
+  remakePreview: (id: string) =>
+    request(proposalOf(id, '/preview'), ProposalPreview, { method: 'POST', body: {} }),
   reject: (id: string, reason: string) =>
     request(proposalOf(id, '/reject'), Proposal, {
       method: 'POST',

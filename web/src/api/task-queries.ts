@@ -106,6 +106,8 @@ export const proposalQuery = (id: string) =>
   queryOptions({
     queryKey: keys.proposal(id),
     queryFn: ({ signal }) => taskApi.proposal(id, signal),
+    // A node makes the diff in a second or two; the page waits for it.
+    refetchInterval: ({ state }) => (state.data?.preview?.state === 'making' ? 1_000 : false),
   });
 
 export const auditQuery = (filter: AuditFilter) =>

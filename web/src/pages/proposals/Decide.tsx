@@ -59,15 +59,17 @@ function useShow() {
 
 function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () => void }) {
   const own = proposal.expected_version ?? '';
+  // What the page shows at the moment of the click is what is approved; a diff that is made later is not.
+  const [tree] = useState(proposal.preview?.tree ?? null);
   const [version, setVersion] = useState(own);
   const show = useShow();
   const approve = useMutation({
     mutationFn: async () => {
       const typed = version.trim();
-      return await taskApi.approve(
-        proposal.id,
-        typed === own ? {} : { expected_version: typed === '' ? null : typed },
-      );
+      return await taskApi.approve(proposal.id, {
+        ...(typed === own ? {} : { expected_version: typed === '' ? null : typed }),
+        ...(tree === null ? {} : { tree_hash: tree }),
+      });
     },
     onSuccess: (answer) => {
       show(answer);
@@ -88,8 +90,9 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
     >
       <form ref={form} className={styles.question} onSubmit={submit}>
         <p className="dim">
-          A node commits it to the branch of the project and pushes it. If the branch has moved on and it does
-          not fit any more, nothing is written, and this page says why.
+          {tree === null
+            ? 'No diff of it was made. A node commits it only if the text of the worker shows all that git does.'
+            : `A node commits exactly what this page shows, as tree ${tree.slice(0, 12)}, and pushes it. If the branch has moved on, nothing is written, and this page shows the new diff.`}
         </p>
         <TextInput
           label="Expected version"

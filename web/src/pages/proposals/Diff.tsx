@@ -1,4 +1,8 @@
-import { useMemo } from 'react';
+import { Button } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import { diffSections } from '../../../../contract/review-marks.ts';
+import type { ProposedFile, ReviewMark } from '../../../../contract/proposals.ts';
+import { VisibleText } from '../../components/VisibleText.tsx';
 import { count, counted } from '../../format/numbers.ts';
 import { readDiff, type DiffFile, type DiffLine } from './diff-lines.ts';
 import styles from './Diff.module.css';
@@ -21,11 +25,49 @@ const CHANGES: Record<DiffFile['change'], string> = {
   binary: 'binary',
 };
 
+const MARKS: Record<ReviewMark, string> = {
+  runs: 'a program runs or obeys this file',
+  deleted: 'the file is removed',
+  mode: 'its mode changes',
+  executable: 'executable',
+  symlink: 'symbolic link',
+  submodule: 'submodule',
+  hidden: 'has hidden characters',
+  binary: 'binary: its content is not shown',
+};
+
+interface ReviewedFile extends DiffFile {
+  readonly marks: readonly ReviewMark[];
+  readonly modes: string;
+}
+
+/** Each file that git says is changed, with its lines. The list and the diff have one order; a changed type has two parts. */
+function pairFiles(text: string, files: readonly ProposedFile[]): ReviewedFile[] {
+  const parts = diffSections(text);
+  let at = 0;
+  return files.map(({ path, status, marks, old_mode: before, new_mode: after }) => {
+    const count = status === 'type_changed' ? 2 : 1;
+    const read = parts.slice(at, at + count).flatMap((part) => readDiff(part));
+    at += count;
+    return {
+      path,
+      from: null,
+      change: status === 'added' ? 'new' : status === 'deleted' ? 'deleted' : 'changed',
+      added: read.reduce((sum, each) => sum + each.added, 0),
+      removed: read.reduce((sum, each) => sum + each.removed, 0),
+      lines: read.flatMap((each) => each.lines),
+      marks,
+      modes: `${before ?? 'none'} → ${after ?? 'none'}`,
+    };
+  });
+}
+
 /** A unified diff, file by file; what was added and removed by sign and colour. */
-export function Diff({ text }: { text: string }) {
-  const files = useMemo(() => readDiff(text), [text]);
-  const drawn = useMemo(() => firstLines(files, MAX_LINES), [files]);
-  const cut = files.reduce((sum, { lines }) => sum + lines.length, 0) - MAX_LINES;
+export function Diff({ text, files: said }: { text: string; files: readonly ProposedFile[] }) {
+  const files = useMemo(() => pairFiles(text, said), [text, said]);
+  const [isWhole, setWhole] = useState(false);
+  const drawn = useMemo(() => (isWhole ? files : firstLines(files, MAX_LINES)), [files, isWhole]);
+  const cut = isWhole ? 0 : files.reduce((sum, { lines }) => sum + lines.length, 0) - MAX_LINES;
   return (
     <div className={styles.files} data-testid="diff">
       {drawn.map((file, index) => (
@@ -35,8 +77,10 @@ export function Diff({ text }: { text: string }) {
       ))}
       {cut > 0 && (
         <p className="dim" data-testid="diff-cut">
-          {counted(cut, 'further line is', 'further lines are')} not drawn here. The artifact of the task has
-          all of them.
+          {counted(cut, 'further line is', 'further lines are')} not drawn here.{' '}
+          <Button size="compact-xs" variant="default" onClick={() => setWhole(true)} data-testid="diff-all">
+            Draw all lines
+          </Button>
         </p>
       )}
     </div>
@@ -44,7 +88,7 @@ export function Diff({ text }: { text: string }) {
 }
 
 /** The files with so many lines together. */
-function firstLines(files: readonly DiffFile[], most: number): DiffFile[] {
+function firstLines(files: readonly ReviewedFile[], most: number): ReviewedFile[] {
   let room = most;
   return files.map((file) => {
     const lines = file.lines.slice(0, Math.max(0, room));
@@ -53,16 +97,20 @@ function firstLines(files: readonly DiffFile[], most: number): DiffFile[] {
   });
 }
 
-function File({ file }: { file: DiffFile }) {
-  const { path, from, change, added, removed } = file;
+function File({ file }: { file: ReviewedFile }) {
+  const { path, change, added, removed, marks } = file;
   return (
     <section className={styles.file} aria-label={path}>
       <header className={styles.head}>
         <code className={styles.path}>
-          {from !== null && <span className="dim">{from} → </span>}
-          {path === '' ? 'patch' : path}
+          <VisibleText>{path}</VisibleText>
         </code>
         {CHANGES[change] !== '' && <span className="dim">{CHANGES[change]}</span>}
+        {marks.map((mark) => (
+          <strong key={mark} className={styles.mark} data-testid={`mark-${mark}`}>
+            {mark === 'mode' ? `mode ${file.modes}` : MARKS[mark]}
+          </strong>
+        ))}
         <span className={styles.sums}>
           <span data-kind="added">+{count(added)}</span> <span data-kind="removed">−{count(removed)}</span>
         </span>
@@ -99,7 +147,7 @@ function Line({ line }: { line: DiffLine }) {
     return (
       <tr data-kind={kind}>
         <td colSpan={4} className={styles.aside}>
-          {text}
+          <VisibleText>{text}</VisibleText>
         </td>
       </tr>
     );
@@ -109,7 +157,9 @@ function Line({ line }: { line: DiffLine }) {
       <td className={styles.number}>{before}</td>
       <td className={styles.number}>{after}</td>
       <td className={styles.sign}>{SIGNS[kind]}</td>
-      <td className={styles.text}>{text}</td>
+      <td className={styles.text}>
+        <VisibleText>{text}</VisibleText>
+      </td>
     </tr>
   );
 }

@@ -12,6 +12,7 @@ import { History } from '../../components/History.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
+import { VisibleText } from '../../components/VisibleText.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { shortCommit } from '../../format/project-words.ts';
 import { PROPOSAL_STATUSES, sentence } from '../../format/task-words.ts';
@@ -52,7 +53,9 @@ function Detail({ proposal }: { proposal: ShownProposal }) {
       <DetailHead
         title={
           <>
-            <h1 data-testid="proposal-title">{proposal.title}</h1>
+            <h1 data-testid="proposal-title">
+              <VisibleText>{proposal.title}</VisibleText>
+            </h1>
             <Status tone={tone} testId="proposal-status">
               {label}
             </Status>
@@ -84,18 +87,44 @@ function Detail({ proposal }: { proposal: ShownProposal }) {
             )
           }
         >
-          {diff === null ? (
-            <p className="dim" data-testid="proposal-gone">
-              What it would change is not kept any more.
-            </p>
+          {diff === null || proposal.preview === null ? (
+            <NoDiff proposal={proposal} />
           ) : (
-            <Diff text={diff} />
+            <Diff text={diff} files={proposal.preview.files} />
           )}
         </Panel>
         <Panel title="About" testId="proposal-facts">
           <ProposalFacts proposal={proposal} />
         </Panel>
       </div>
+    </>
+  );
+}
+
+/** Why there is no diff, and what is kept instead: the worker's own text, which is not what git would do. */
+function NoDiff({ proposal }: { proposal: ShownProposal }) {
+  const { content, preview } = proposal;
+  if (content === null)
+    return (
+      <p className="dim" data-testid="proposal-gone">
+        What it would change is not kept any more.
+      </p>
+    );
+  const why =
+    preview === null
+      ? 'No node made a diff of it.'
+      : preview.state === 'making'
+        ? 'A node asks git what this would change …'
+        : `No diff could be made: ${preview.detail}`;
+  return (
+    <>
+      <p className={preview?.state === 'failed' ? styles.bad : 'dim'} data-testid="proposal-no-diff">
+        {why}
+      </p>
+      <p className="dim">This is the text of the worker. What git makes of it may be something else.</p>
+      <pre className={styles.worker} data-testid="proposal-text">
+        <VisibleText>{content.slice(0, 100_000)}</VisibleText>
+      </pre>
     </>
   );
 }

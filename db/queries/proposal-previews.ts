@@ -1,0 +1,63 @@
+import { eq } from 'drizzle-orm';
+import type { PreviewResult } from '../../contract/proposals.ts';
+import type { Database } from '../connect.ts';
+import { readable } from '../readable.ts';
+import { proposalPreviews, proposals } from '../schema.ts';
+
+/** Characters of what is told of a failure that are kept. */
+const MAX_DETAIL_CHARS = 2_000;
+
+/** What a node found, or why none could. */
+export type PreviewOutcome =
+  | { readonly node: string; readonly result: PreviewResult }
+  | { readonly node: string | null; readonly code: string; readonly message: string };
+
+/** Keeps what a node made of a proposal in place of what was kept before. A proposal that is gone keeps nothing. */
+export async function recordPreview(
+  db: Database,
+  input: { id: string; outcome: PreviewOutcome; now: number },
+): Promise<void> {
+  const { id, outcome, now } = input;
+  const values = { proposal_id: id, node_id: outcome.node, made_at: now, ...columnsOf(outcome) };
+  await db.transaction(async (tx) => {
+    // Locked as by an approval: which tree is approved and which is shown must not pass each other.
+    const [row] = await tx
+      .select({ id: proposals.id })
+      .from(proposals)
+      .where(eq(proposals.id, id))
+      .for('update');
+    if (row === undefined) return;
+    await tx
+      .insert(proposalPreviews)
+      .values(values)
+      .onConflictDoUpdate({ target: proposalPreviews.proposal_id, set: values });
+  });
+}
+
+function columnsOf(outcome: PreviewOutcome) {
+  if ('code' in outcome) {
+    const detail = readable(outcome.message, MAX_DETAIL_CHARS);
+    return {
+      error_code: outcome.code,
+      detail,
+      branch: null,
+      base: null,
+      tree: null,
+      files: [],
+      packed_diff: null,
+    };
+  }
+  const { branch, base, tree, files, packedDiff } = outcome.result;
+  return { error_code: null, detail: '', branch, base, tree, files, packed_diff: packedDiff };
+}
+
+/** What is kept of a proposal's tree; null where no node was asked yet. */
+export async function getPreview(
+  db: Database,
+  input: { id: string },
+): Promise<typeof proposalPreviews.$inferSelect | null> {
+  const [row] = await db.run((executor) =>
+    executor.select().from(proposalPreviews).where(eq(proposalPreviews.proposal_id, input.id)),
+  );
+  return row ?? null;
+}

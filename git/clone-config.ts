@@ -1,0 +1,126 @@
+/**
+ * What the settings of a clone may hold for the agent to work in it. Any program that ran in the clone may have written them, and many of
+ * git's settings run a command or lead a connection elsewhere.
+ */
+import { execFile } from 'node:child_process';
+import { readFile, readdir, realpath, stat } from 'node:fs/promises';
+import { devNull } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { gitEnvironment } from './environment.ts';
+
+/** Keys without an effect beyond the clone, and those that every git of the agent overrides (environment.ts). In lower case. */
+const ALLOWED: readonly RegExp[] = [
+  /^core\.(?:repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol|safecrlf|quotepath|untrackedcache|commitgraph|multipackindex|abbrev|longpaths|sparsecheckout|sparsecheckoutcone|compression|preloadindex|whitespace|checkstat|trustctime|editor|protecthfs|protectntfs)$/,
+  // Overridden: no hook and no file system monitor runs.
+  /^core\.(?:hookspath|fsmonitor|askpass)$/,
+  /^extensions\.(?:objectformat|worktreeconfig|relativeworktrees|refstorage|noop)$/,
+  /^remote\..*\.(?:url|fetch|push|pushurl|tagopt|prune|prunetags|skipfetchall|mirror|gh-resolved)$/,
+  /^remote\.pushdefault$/,
+  /^branch\..*$/,
+  /^submodule\..*\.(?:url|active|branch|ignore|fetchrecursesubmodules)$/,
+  /^submodule\.(?:active|recurse|fetchjobs)$/,
+  /^(?:user|author|committer)\.(?:name|email|signingkey)$/,
+  /^(?:alias|advice|color|column|gui|gitk|index|gc|maintenance|pack|push|pull|rebase|rerere|status|log|feature|clean|init|help|versionsort|worktree|vscode|github|hub|gitflow)\..*$/,
+  /^(?:commit|tag)\.(?:gpgsign|template|cleanup|verbose|status|sort|forcesignannotated)$/,
+  /^fetch\.(?:prune|prunetags|parallel|writecommitgraph|showforcedupdates|recursesubmodules|unpacklimit)$/,
+  /^merge\.(?:ff|conflictstyle|autostash|stat|log|renames|verifysignatures)$/,
+  /^diff\.(?:renames|algorithm|colormoved|mnemonicprefix|noprefix|context)$/,
+  /^gpg\.format$/,
+  /^lfs\.(?:repositoryformatversion|.*\.access)$/,
+];
+
+/**
+ * Finds settings of a clone that could run a command, lead a connection elsewhere or point out of the clone. It is read by git as a file,
+ * so that nothing in it has an effect.
+ * @returns the keys, and files that have no place in a clone of ours; empty when there is none
+ */
+export async function oddSettings(path: string): Promise<string[]> {
+  const own = await gitDirOf(path);
+  if (own === null) return [];
+  const common = await commonDirOf(own);
+  const odd: string[] = [];
+  for (const file of [
+    join(common, 'config'),
+    join(own, 'config.worktree'),
+    join(common, 'config.worktree'),
+  ]) {
+    odd.push(...(await oddKeys(file, () => false)));
+  }
+  if (await isFilled(join(common, 'objects', 'info', 'alternates'))) odd.push('objects/info/alternates');
+  for (const module of await modulesBelow(join(common, 'modules'))) {
+    const inClone = (key: string, value: string): boolean =>
+      key === 'core.worktree' && isInside(path, resolve(module, value));
+    const keys = await oddKeys(join(module, 'config'), inClone);
+    const name = relative(common, module);
+    odd.push(...keys.map((key) => `${key} (${name})`));
+    if (await isFilled(join(module, 'objects', 'info', 'alternates')))
+      odd.push(`objects/info/alternates (${name})`);
+  }
+  return [...new Set(odd)];
+}
+
+/** The sentence of a clone that is left alone because of its settings. */
+export function whyOdd(path: string, odd: readonly string[]): string {
+  const named = odd.slice(0, 5).join(', ') + (odd.length > 5 ? ` and ${odd.length - 5} more` : '');
+  const key = odd.find((each) => !each.startsWith('objects/') && !each.includes(' ('));
+  const mend = key === undefined ? '' : `, for example by: git -C ${path} config --unset-all ${key}`;
+  return `left as it is: its .git holds settings that the agent does not work with: ${named}. They could run a command or send a credential elsewhere. Remove them${mend}; what you need, set for the user (git config --global)`;
+}
+
+async function oddKeys(file: string, isFine: (key: string, value: string) => boolean): Promise<string[]> {
+  if (!(await isFilled(file))) return [];
+  const args = ['config', '--file', file, '--no-includes', '--list', '-z'];
+  const env = { ...gitEnvironment(process.env), GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: '1' };
+  const text = await promisify(execFile)('git', args, { cwd: '/', env, maxBuffer: 16_000_000 }).then(
+    ({ stdout }) => stdout,
+    // What git cannot read, nobody can judge.
+    () => null,
+  );
+  if (text === null) return [`${file} (not readable)`];
+  const entries = text.split('\0').filter((entry) => entry !== '');
+  return entries.flatMap((entry) => {
+    const at = entry.indexOf('\n');
+    const [key, value] = at === -1 ? [entry, 'true'] : [entry.slice(0, at), entry.slice(at + 1)];
+    const lower = key.toLowerCase();
+    if (isFine(lower, value)) return [];
+    return ALLOWED.some((pattern) => pattern.test(lower)) ? [] : [key];
+  });
+}
+
+/** Where the clone's own `.git` is; null where there is none to be read. */
+async function gitDirOf(path: string): Promise<string | null> {
+  const dotGit = join(path, '.git');
+  const found = await stat(dotGit).catch(() => null);
+  if (found === null) return null;
+  if (found.isDirectory()) return await realpath(dotGit);
+  const [, named] = /^gitdir: (.+?)\s*$/.exec(await readFile(dotGit, 'utf8').catch(() => '')) ?? [];
+  return named === undefined ? null : resolve(path, named);
+}
+
+/** Of a linked worktree, the settings are those of the repository that it belongs to. */
+async function commonDirOf(gitDir: string): Promise<string> {
+  const named = (await readFile(join(gitDir, 'commondir'), 'utf8').catch(() => '')).trim();
+  return named === '' ? gitDir : resolve(gitDir, named);
+}
+
+/** Every submodule's folder of git's; names may have slashes, and submodules their own. */
+async function modulesBelow(folder: string, deepest = 8): Promise<string[]> {
+  const entries = deepest === 0 ? [] : await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const found: string[] = [];
+  for (const entry of entries.filter((each) => each.isDirectory())) {
+    const here = join(folder, entry.name);
+    if (await isFilled(join(here, 'HEAD')))
+      found.push(here, ...(await modulesBelow(join(here, 'modules'), deepest - 1)));
+    else found.push(...(await modulesBelow(here, deepest - 1)));
+  }
+  return found;
+}
+
+const isFilled = async (file: string): Promise<boolean> =>
+  ((await stat(file).catch(() => null))?.size ?? 0) > 0;
+
+function isInside(path: string, other: string): boolean {
+  const inside = relative(path, other);
+  return inside !== '' && !inside.startsWith('..') && dirname(inside) !== '..';
+}

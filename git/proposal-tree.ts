@@ -1,0 +1,110 @@
+/** Makes the tree of a proposal over a commit, shows it, and finds the commit that has it already. */
+import { gzipSync } from 'node:zlib';
+import { MembridgeError } from '../contract/errors.ts';
+import type { PreviewResult } from '../contract/proposals.ts';
+import type { GitContext } from './context.ts';
+import type { Git } from './git.ts';
+import { BASE, NEWEST, inProposalClone, type ProposalWork } from './proposal-clone.ts';
+import { stageFile, stagePatch } from './stage-proposal.ts';
+import { describeTree } from './tree-diff.ts';
+
+/** The trailer that names the proposal in its commit. It tells people; alone, it proves nothing. */
+export const TRAILER = 'Membridge-Proposal';
+
+/** How many commits that only claim to be the proposal's are made again to compare them; each takes some milliseconds. */
+const MAX_CLAIMS = 5;
+
+/** Bytes that a result of an activity may have for the engine to take it, with room for the list of files. */
+const MAX_PACKED_BYTES = 1_400_000;
+
+interface EarlierCommit {
+  readonly commit: string;
+  readonly tree: string;
+  readonly base: string;
+}
+
+/**
+ * Makes the tree of a proposal over the branch's newest commit, and git's own diff of it. Nothing is committed.
+ * @throws MembridgeError as applyProposal
+ */
+export async function previewProposal(work: ProposalWork, context: GitContext): Promise<PreviewResult> {
+  return await inProposalClone(work, context, async ({ local, branch }) => {
+    const earlier = await findEarlier(local, work, branch);
+    const base = earlier?.base ?? (await local.ask('rev-parse', '--verify', `${BASE}^{commit}`));
+    const tree = earlier?.tree ?? (await makeTree(local, work, { branch, head: base }));
+    const { files, diff } = await describeTree(local, base, tree);
+    const packedDiff = gzipSync(diff).toString('base64');
+    if (packedDiff.length + JSON.stringify(files).length > MAX_PACKED_BYTES) {
+      throw new MembridgeError(
+        'patch_rejected',
+        'The change is too large to be kept for people to read before approving. Split it, or commit it without a proposal.',
+      );
+    }
+    return { branch, base, tree, files, packedDiff };
+  });
+}
+
+/**
+ * Makes the tree that a proposal has over a commit.
+ * @throws MembridgeError patch_rejected for what does not apply, changes nothing, or touches what it must not
+ */
+export async function makeTree(
+  git: Git,
+  { proposal, content }: ProposalWork,
+  { branch, head }: { branch: string; head: string },
+): Promise<string> {
+  await git.ask('read-tree', '--reset', head);
+  if (proposal.kind === 'file') await stageFile(git, { branch, head, path: proposal.path, content });
+  else await stagePatch(git, { branch, head, content });
+  const tree = await git.ask('write-tree');
+  if (tree === (await git.ask('rev-parse', `${head}^{tree}`))) {
+    throw new MembridgeError(
+      'patch_rejected',
+      `The proposal changes nothing: ${branch} at ${head.slice(0, 8)} has all of it already.`,
+    );
+  }
+  return tree;
+}
+
+/**
+ * Finds the commit that an earlier try has pushed: an attempt may end between its push and its report. It is known by what it holds: the
+ * approved tree over the approved commit. Where no tree was approved, a commit that claims to be the proposal's is believed only when
+ * the proposal, made again over that commit's parent, gives the very same tree: anybody may write a trailer.
+ */
+export async function findEarlier(
+  git: Git,
+  work: ProposalWork,
+  branch: string,
+): Promise<EarlierCommit | null> {
+  const { approved, proposalId } = work.proposal;
+  const format = `--format=%H %T %P%x00%(trailers:key=${TRAILER},valueonly,separator=%x20)`;
+  const text = await git.ask('log', '--no-show-signature', `--max-count=${NEWEST}`, format, BASE);
+  const commits = text.split('\n').flatMap((line) => {
+    const [names = '', claims = ''] = line.split('\0');
+    const [commit = '', tree = '', base = '', ...others] = names.split(' ');
+    return base === '' || others.length > 0 ? [] : [{ commit, tree, base, claims: claims.split(' ') }];
+  });
+  if (approved != null) {
+    const exact = commits.find(({ tree, base }) => tree === approved.tree && base === approved.base);
+    if (exact !== undefined) return exact;
+  }
+  const claiming = commits.filter(({ claims }) => claims.includes(proposalId));
+  for (const each of claiming.slice(0, MAX_CLAIMS)) {
+    if ((await remake(git, work, { branch, head: each.base })) === each.tree) return each;
+  }
+  return null;
+}
+
+/** The tree of the proposal over a commit; null where it cannot be made there. */
+async function remake(
+  git: Git,
+  work: ProposalWork,
+  where: { branch: string; head: string },
+): Promise<string | null> {
+  try {
+    return await makeTree(git, work, where);
+  } catch (error) {
+    if (error instanceof MembridgeError && error.code === 'patch_rejected') return null;
+    throw error;
+  }
+}

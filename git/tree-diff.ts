@@ -1,0 +1,92 @@
+/** What a tree changes, as git itself says. Nothing that the repository or the machine's user has set up takes part in it. */
+import { join } from 'node:path';
+import { devNull } from 'node:os';
+import { MembridgeError } from '../contract/errors.ts';
+import { diffSections, reviewMarks } from '../contract/review-marks.ts';
+import type { ProposedFile } from '../contract/proposals.ts';
+import type { Git } from './git.ts';
+
+/** A change as people are to see it. */
+export interface TreeDiff {
+  readonly files: ProposedFile[];
+  /** git's own diff; renamed files are deleted and added ones. */
+  readonly diff: string;
+}
+
+/** Bytes of a diff that a person can be shown; a proposal's own text has at most 1 MiB. */
+const MAX_DIFF_BYTES = 4 * 1_048_576;
+
+/** Later settings win over those of every git here. */
+const SETTINGS = [
+  `core.attributesFile=${devNull}`,
+  'core.quotePath=true',
+  'diff.suppressBlankEmpty=false',
+  'diff.orderFile=',
+].flatMap((setting) => ['-c', setting]);
+
+const STATUS = { A: 'added', D: 'deleted', M: 'modified', T: 'type_changed' } as const;
+
+/** Options that every `diff-tree` here has. */
+const OPTIONS = ['-r', '--no-renames', '--no-abbrev', '--no-relative', '--ignore-submodules=none'];
+
+/**
+ * Reads what a tree changes against a commit.
+ * @throws MembridgeError patch_rejected for a change that nobody could be shown
+ */
+export async function describeTree(git: Git, base: string, tree: string): Promise<TreeDiff> {
+  // An index that is not there: the attributes of the repository's own files would be read from it, and hide their text as binary.
+  const index = join(await git.ask('rev-parse', '--absolute-git-dir'), 'membridge-no-index');
+  const apart = git.with({ GIT_INDEX_FILE: index, GIT_ATTR_NOSYSTEM: '1' }, SETTINGS);
+  const tell = async (...args: string[]): Promise<string> => {
+    // Not trimmed: the last line of a diff may end with blanks.
+    const answer = await apart.look('diff-tree', ...OPTIONS, ...args, base, tree);
+    if (answer.code !== 0) throw git.failure(answer);
+    return answer.stdout;
+  };
+  const raw = (await tell('--raw', '-z')).split('\0');
+  const diff = await tell(
+    '--patch',
+    '--text',
+    '--unified=3',
+    '--no-ext-diff',
+    '--no-textconv',
+    '--no-color',
+    '--src-prefix=a/',
+    '--dst-prefix=b/',
+    '--submodule=short',
+    '--diff-algorithm=myers',
+  );
+  if (Buffer.byteLength(diff) > MAX_DIFF_BYTES) {
+    throw new MembridgeError(
+      'patch_rejected',
+      `The change has more than ${MAX_DIFF_BYTES / 1_048_576} MiB as a diff, so that nobody could read it before approving. Split it, or commit it without a proposal.`,
+    );
+  }
+  return { files: markFiles(filesIn(raw), diff), diff };
+}
+
+function filesIn(fields: readonly string[]): Omit<ProposedFile, 'marks'>[] {
+  const files: Omit<ProposedFile, 'marks'>[] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [before = '', after = '', , , letter = ''] = (fields[at] ?? '').slice(1).split(' ');
+    const status = STATUS[letter.charAt(0) as keyof typeof STATUS];
+    const path = fields[at + 1] ?? '';
+    if (status === undefined) throw new Error(`git tells of an unknown change "${letter}" of ${path}`);
+    files.push({ path, status, old_mode: modeIn(before), new_mode: modeIn(after) });
+  }
+  return files;
+}
+
+const modeIn = (mode: string): string | null => (mode === '000000' ? null : mode);
+
+/** Pairs the files with their parts of the diff, which stand in the same order: one that changes its type has two. */
+function markFiles(files: readonly Omit<ProposedFile, 'marks'>[], diff: string): ProposedFile[] {
+  const sections = diffSections(diff);
+  let at = 0;
+  return files.map((file) => {
+    const count = file.status === 'type_changed' ? 2 : 1;
+    const section = sections.slice(at, at + count).join('');
+    at += count;
+    return { ...file, marks: reviewMarks(file, section) };
+  });
+}

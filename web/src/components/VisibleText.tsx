@@ -1,0 +1,22 @@
+import { Fragment } from 'react';
+import { visibleParts } from '../../../contract/hidden-characters.ts';
+import styles from './VisibleText.module.css';
+
+/** Text from a stranger: characters that cannot be seen, or that turn the order of others around, are drawn as their names. */
+export function VisibleText({ children }: { children: string }) {
+  return (
+    <bdi dir="ltr">
+      {visibleParts(children).map(({ text, isHidden }, index) =>
+        isHidden ? (
+          // oxlint-disable-next-line react/no-array-index-key -- the text of one element never changes its order
+          <span key={index} className={styles.hidden} title="A character that cannot be seen">
+            {text}
+          </span>
+        ) : (
+          // oxlint-disable-next-line react/no-array-index-key -- the same
+          <Fragment key={index}>{text}</Fragment>
+        ),
+      )}
+    </bdi>
+  );
+}

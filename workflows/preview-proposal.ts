@@ -1,0 +1,44 @@
+import { proxyActivities, proxyLocalActivities, setCurrentDetails } from '@temporalio/workflow';
+import type { ControlActivities } from '../activities/control/index.ts';
+import type { ProposalActivities } from '../activities/node/proposals.ts';
+import { nodeQueue } from '../contract/names.ts';
+import type { ApplyProposalInput } from '../contract/proposals.ts';
+import { failureOf, isNotTaken } from './failure-of.ts';
+import { GIT_ACTIVITY } from './git-activity.ts';
+
+/** How long all tries may take together: somebody looks at the page. */
+const OVERALL = '5 minutes';
+
+/** How long git may take for one try, in milliseconds: less, so that it is git's own error that is told. */
+const GIT_MS = 4 * 60_000;
+
+const control = proxyLocalActivities<ControlActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumInterval: '5 seconds' },
+});
+
+/** Has one node make the tree of a proposal and git's own diff of it, and keeps both, or why there are none, for people to read. */
+export async function previewProposal({ proposalId }: ApplyProposalInput): Promise<void> {
+  const plan = await control.planPreview({ proposalId });
+  if ('code' in plan) {
+    return await control.recordPreview({ proposalId, outcome: { node: null, ...plan } });
+  }
+  const { node, spec, proposal, output } = plan;
+  setCurrentDetails(`${node} makes its diff`);
+  const activities = proxyActivities<ProposalActivities>({
+    taskQueue: nodeQueue(node),
+    scheduleToStartTimeout: '15 seconds',
+    scheduleToCloseTimeout: OVERALL,
+    ...GIT_ACTIVITY,
+    summary: `diff of ${proposalId} for ${spec.name} on ${node}`,
+  });
+  try {
+    const result = await activities.previewProposal({ spec, proposal, output, timeoutMs: GIT_MS });
+    await control.recordPreview({ proposalId, outcome: { node, result } });
+  } catch (error) {
+    const failure = isNotTaken(error)
+      ? { code: 'node_offline', message: `Node ${node} is offline: it did not begin within 15 s.` }
+      : failureOf(error, { code: 'node_offline', message: `Node ${node} did not finish in time` });
+    await control.recordPreview({ proposalId, outcome: { node, ...failure } });
+  }
+}
