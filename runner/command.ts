@@ -53,10 +53,23 @@ export interface ClaudeOptions {
 /** Arguments of Claude Code. The prompt is not among them: it goes by standard input, which no list of processes shows. */
 export function claudeArguments(own: readonly string[], options: ClaudeOptions): string[] {
   const args = [...own, '--print', '--output-format', 'stream-json', '--verbose'];
+  // A repository's settings can run programs and send the key elsewhere, in print mode without a question. Who trusts the
+  // repositories of this node says so with arguments of its own.
+  if (!own.some((arg) => /^--setting-sources(?:=|$)/.test(arg))) args.push('--setting-sources', 'user');
+  if (!own.some((arg) => /^--(?:no-)?strict-mcp-config$/.test(arg)) && !trustsProject(own)) {
+    args.push('--strict-mcp-config');
+  }
   if (options.budgetUsd !== null) args.push('--max-budget-usd', String(options.budgetUsd));
   if (options.resume !== null) args.push('--resume', options.resume);
   if (options.resume !== null && options.fork) args.push('--fork-session');
   return args;
+}
+
+/** Whether the owner has Claude Code read the settings of the project that it works in. */
+function trustsProject(own: readonly string[]): boolean {
+  const at = own.findIndex((arg) => /^--setting-sources(?:=|$)/.test(arg));
+  const sources = at < 0 ? '' : `${own[at] ?? ''} ${own[at + 1] ?? ''}`;
+  return /\bproject\b/.test(sources);
 }
 
 /**

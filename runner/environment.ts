@@ -1,8 +1,15 @@
 import type { RunSpec } from '../contract/runs.ts';
 
-/** Keys, tokens and addresses of ours: a prompt could have any program print its environment. */
+/**
+ * What a program that works on a task finds in its environment: where things are, in what language, how the network is reached, and
+ * the settings of Claude Code. Everything else may be a secret of the machine's owner, and a prompt could have any program print it.
+ */
+const PASSED =
+  /^(?:PATH|HOME|USER|LOGNAME|SHELL|PWD|TMPDIR|TERM|COLORTERM|NO_COLOR|FORCE_COLOR|TZ|LANG|LANGUAGE|LC_[A-Z]+|XDG_[A-Z_]+|(?:https?|no|all|HTTPS?|NO|ALL)_(?:proxy|PROXY)|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO|ANTHROPIC_[A-Z0-9_]+|CLAUDE_[A-Z0-9_]+)$/;
+
+/** Of ours, and what tells Claude Code that it was started by another: never passed on, whatever the owner lists. */
 const LEFT_OUT =
-  /^(?:MEMBRIDGE_.*|MINIO_.*|RUNTIME_API_KEY|BLOOM_RUNTIME_URL|DATABASE_URL|SESSION_SECRET|PG(?:PASSWORD|PASSFILE|USER|HOST|PORT|DATABASE|SERVICE)|TEMPORAL_.*|NODE_CHANNEL_FD|NODE_UNIQUE_ID|CLAUDECODE|CLAUDE_CODE_(?:ENTRYPOINT|SSE_PORT))$/;
+  /^(?:MEMBRIDGE_.*|MINIO_.*|RUNTIME_API_KEY|BLOOM_RUNTIME_URL|DATABASE_URL|SESSION_SECRET|PG(?:PASSWORD|PASSFILE|USER|HOST|PORT|DATABASE|SERVICE)|TEMPORAL_.*|NODE_CHANNEL_FD|NODE_UNIQUE_ID|NODE_OPTIONS|CLAUDECODE|CLAUDE_CODE_(?:ENTRYPOINT|SSE_PORT))$/;
 
 /** What hooks of Claude Code need in order to reach this node's agent. None of it is a secret. */
 const KEPT = new Set([
@@ -14,12 +21,18 @@ const KEPT = new Set([
   'MEMBRIDGE_NODE_ID',
 ]);
 
-/** The environment of a program that works on a task: the agent's own without our secrets, and what task it is. */
+/**
+ * The environment of a program that works on a task: of the agent's own what is on the list above and what the machine's owner
+ * lists in MEMBRIDGE_TASK_ENV (names with commas or spaces between them), and what task it is.
+ */
 export function runEnvironment(
   env: NodeJS.ProcessEnv,
   spec: Pick<RunSpec, 'taskId' | 'contextId' | 'agentSlug'>,
 ): Record<string, string> {
-  const kept = Object.entries(env).filter(([name]) => KEPT.has(name) || !LEFT_OUT.test(name));
+  const listed = new Set((env['MEMBRIDGE_TASK_ENV'] ?? '').split(/[\s,]+/));
+  const isPassed = (name: string): boolean =>
+    KEPT.has(name) || (!LEFT_OUT.test(name) && (PASSED.test(name) || listed.has(name)));
+  const kept = Object.entries(env).filter(([name]) => isPassed(name));
   return {
     ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])),
     // As the original: claude-mem's hooks take it as the project's name.

@@ -34,7 +34,7 @@ describe('a run of Claude Code', () => {
     expect(outcome.durationMs).toBeGreaterThan(0);
     expect(node.shown.stdout).toBe('Let me look.\n→ Bash ls -l\nYou said: Hello, wörld\n');
     const [start] = node.starts();
-    expect(start?.args).toEqual(['--print', '--output-format', 'stream-json', '--verbose']);
+    expect(start?.args?.slice(0, 4)).toEqual(['--print', '--output-format', 'stream-json', '--verbose']);
     expect(start?.cwd).toBe(node.cwd);
     expect(node.groups.started).toHaveLength(1);
     expect(node.groups.ended).toEqual(node.groups.started);
@@ -233,15 +233,18 @@ describe('a run of another program', () => {
   it('gives its figures and its failure when it writes a result as Claude Code does', async () => {
     const result = { type: 'result', subtype: 'success', is_error: false, result: 'ok', total_cost_usd: 0.2 };
     const json = node.script('json', `console.log(process.env.RESULT)`);
+    process.env['MEMBRIDGE_TASK_ENV'] = 'RESULT';
     process.env['RESULT'] = JSON.stringify(result, null, 2);
     expect(await node.run('Hi', { command: other(json) })).toMatchObject({
       answer: `${JSON.stringify(result, null, 2)}\n`,
       usage: { costUsd: 0.2 },
       error: null,
     });
+    process.env['MEMBRIDGE_TASK_ENV'] = 'RESULT';
     process.env['RESULT'] = JSON.stringify({ ...result, is_error: true, result: 'Overloaded' });
     expect((await node.run('Hi', { command: other(json) })).error).toMatchObject({ code: 'runner_busy' });
     delete process.env['RESULT'];
+    delete process.env['MEMBRIDGE_TASK_ENV'];
   });
 
   it('fails by its exit code, or when it answers nothing', async () => {
