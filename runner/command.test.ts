@@ -27,8 +27,13 @@ describe('the setting MEMBRIDGE_RUNNER', () => {
 describe('arguments of Claude Code', () => {
   it('are its own ones, then ours, and never the prompt', () => {
     const ours = [
-      ...['--print', '--output-format', 'stream-json', '--verbose'],
-      ...['--setting-sources', 'user', '--strict-mcp-config'],
+      '--print',
+      '--output-format',
+      'stream-json',
+      '--verbose',
+      '--setting-sources',
+      'user',
+      '--strict-mcp-config',
     ];
     expect(claudeArguments(['--model', 'x'], { resume: null, fork: true, budgetUsd: null })).toEqual([
       '--model',
