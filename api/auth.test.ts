@@ -9,6 +9,7 @@ import {
   startTestPlane,
   type TestPlane,
 } from '../test/control-plane.ts';
+import { sessionHash } from './auth.ts';
 import { ROUTES } from './routes/index.ts';
 
 let api: TestPlane;
@@ -123,4 +124,26 @@ test('failed sign-ins are slowed down, and a right key does not help in that min
   } finally {
     await own.stop();
   }
+});
+
+test('a stream of events ends within seconds of signing out', async () => {
+  const signedIn = await api.call('POST', '/api/session', { headers: {}, body: { key: RUNTIME_KEY } });
+  const Cookie = (signedIn.headers.get('Set-Cookie') ?? '').split(';')[0] ?? '';
+  const stream = await fetch(`${api.plane.url}/api/events`, {
+    headers: { Cookie },
+    signal: AbortSignal.timeout(8_000),
+  });
+  expect(stream.status).toBe(200);
+  const out = { headers: { Cookie, Origin: api.plane.url } };
+  expect((await api.call('DELETE', '/api/session', out)).status).toBe(200);
+  // Resolves only when the server ends the stream; the time-out above rejects it.
+  await expect(stream.text()).resolves.toContain('retry:');
+}, 15_000);
+
+test('a session is known by the keys that it was made under, so that a changed key ends it', () => {
+  const { config } = api.plane.deps;
+  const known = sessionHash('cookie', { config });
+  expect(sessionHash('cookie', { config: { ...config } })).toBe(known);
+  expect(sessionHash('cookie', { config: { ...config, runtimeKey: 'another' } })).not.toBe(known);
+  expect(sessionHash('cookie', { config: { ...config, adminKey: 'another' } })).not.toBe(known);
 });

@@ -77,18 +77,28 @@ async function asNode(req: Request, { db }: AuthDeps): Promise<Caller | null> {
 }
 
 async function asBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
-  const sessionHash = sessionHashOf(req);
-  if (sessionHash === null) return null;
-  const session = await findSession(deps.db, { idHash: sessionHash, now: deps.now() });
+  const idHash = sessionHashOf(req, deps);
+  if (idHash === null) return null;
+  const session = await findSession(deps.db, { idHash, now: deps.now() });
   if (session === null) return null;
   if (req.method !== 'GET' && req.method !== 'HEAD') needOwnOrigin(req, deps);
-  return { kind: 'browser', sessionHash };
+  return { kind: 'browser', sessionHash: idHash };
 }
 
-/** The hash of a request's session cookie, or null when it has none. */
-export function sessionHashOf(req: Request): string | null {
+/**
+ * What the database knows a session by: a hash of its cookie and of the keys that it was made under. A changed key thus ends
+ * every session at once, in each control plane that has the new key.
+ * @param secret the cookie's value
+ */
+export function sessionHash(secret: string, { config }: Pick<Deps, 'config'>): string {
+  const keys = [config.runtimeKey, config.adminKey ?? ''].map(sha256Hex).join('.');
+  return sha256Hex(`${keys}.${secret}`);
+}
+
+/** The hash of a request's session, or null when it has no cookie. */
+export function sessionHashOf(req: Request, deps: Pick<Deps, 'config'>): string | null {
   const cookie = parseCookie(req.get('Cookie') ?? '')[SESSION_COOKIE];
-  return cookie === undefined || cookie === '' ? null : sha256Hex(cookie);
+  return cookie === undefined || cookie === '' ? null : sessionHash(cookie, deps);
 }
 
 /**

@@ -9,6 +9,8 @@ import { showProposal } from './proposals/show.ts';
 
 /** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
 const PING_MS = 15_000;
+/** How often a stream asks whether its caller may still read, in milliseconds. */
+const CHECK_MS = 2_000;
 /** How soon a browser comes back after a break, in milliseconds. */
 const RECONNECT_MS = 1_000;
 /** A client that has this many bytes unread is cut off; it comes back with Last-Event-ID and misses nothing. */
@@ -26,7 +28,7 @@ export function endStreams(hub: Deps['events']): void {
 
 /**
  * Serves `GET /api/events`: what came after the client's last event, then everything new, until it leaves.
- * @param stillAllowed asked at every ping; the stream ends when it says no (a browser that signed out)
+ * @param stillAllowed asked every two seconds; the stream ends when it says no (a browser that signed out)
  */
 export async function streamEvents(
   req: Request,
@@ -54,13 +56,16 @@ export async function streamEvents(
   const ping = setInterval(() => {
     res.write(': ping\n\n');
     if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
+  }, PING_MS);
+  const check = setInterval(() => {
     stillAllowed().then(
       (allowed) => allowed || res.end(),
-      () => undefined, // PostgreSQL is away; asked again at the next ping.
+      () => undefined, // PostgreSQL is away; asked again at the next check.
     );
-  }, PING_MS);
+  }, CHECK_MS);
   res.once('close', () => {
     clearInterval(ping);
+    clearInterval(check);
     unsubscribe();
     streams.delete(res);
     deps.metrics.sseClients.dec();

@@ -5,9 +5,9 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { createSession } from '../../db/queries/create-session.ts';
 import { deleteSession } from '../../db/queries/delete-session.ts';
 import { findSession } from '../../db/queries/find-session.ts';
-import { SESSION_COOKIE, needOwnOrigin, sessionHashOf } from '../auth.ts';
+import { SESSION_COOKIE, needOwnOrigin, sessionHash, sessionHashOf } from '../auth.ts';
 import { defineRoute } from '../route.ts';
-import { randomSecret, sameSecret, sha256Hex } from '../secrets.ts';
+import { randomSecret, sameSecret } from '../secrets.ts';
 
 /** How long a browser stays signed in: 7 days in seconds. */
 const SESSION_SECONDS = 7 * 86_400;
@@ -55,7 +55,7 @@ export const sessionRoutes = [
       const now = deps.now();
       const secret = randomSecret();
       const expiresAt = now + SESSION_SECONDS * 1_000;
-      await createSession(db, { idHash: sha256Hex(secret), now, expiresAt });
+      await createSession(db, { idHash: sessionHash(secret, { config }), now, expiresAt });
       res.append('Set-Cookie', cookie(req, secret, SESSION_SECONDS));
       return { signed_in: true, expires_at: expiresAt };
     },
@@ -69,7 +69,7 @@ export const sessionRoutes = [
     status: 200,
     response: Session,
     handle: async ({ req }, deps) => {
-      const idHash = sessionHashOf(req);
+      const idHash = sessionHashOf(req, deps);
       const session = idHash === null ? null : await findSession(deps.db, { idHash, now: deps.now() });
       return { signed_in: session !== null, expires_at: session?.expiresAt ?? null };
     },
@@ -84,7 +84,7 @@ export const sessionRoutes = [
     response: Session,
     errors: { 403: 'The page of another site asked' },
     handle: async ({ req, res }, deps) => {
-      const idHash = sessionHashOf(req);
+      const idHash = sessionHashOf(req, deps);
       if (idHash !== null) {
         needOwnOrigin(req, deps);
         await deleteSession(deps.db, { idHash });
