@@ -5,7 +5,6 @@ import { parseSegmentName } from './layout.ts';
 import { KEPT } from './merge/deletions.ts';
 import { MergeBatches } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
-import { AHEAD } from './merge/plausible.ts';
 import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { readOperations } from './segment.ts';
@@ -23,9 +22,6 @@ export interface Applied {
   /** Segments of which some operations could not be used. */
   problems: { node: string; problem: string }[];
 }
-
-/** How often what is dated ahead of this machine's clock is tried again, in milliseconds. */
-const TRY_AHEAD_EVERY_MS = 3_600_000;
 
 /** The numbers of the parts that say how far a session has come. */
 const COURSE = UNITS.session.flatMap(({ merge }, index) => (merge === 'lattice' ? [index] : []));
@@ -51,11 +47,6 @@ export async function applyStaged(
   ledger.atomically(() => {
     ledger.inbox.holdFrom(space.id, distrusted);
     ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
-    const tried = `ahead:${space.id}`;
-    if (hasPassed(Number(ledger.meta(tried) ?? 0), TRY_AHEAD_EVERY_MS, session.now())) {
-      ledger.inbox.unparkReason(space.id, AHEAD);
-      ledger.setMeta(tried, session.now());
-    }
   });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 

@@ -4,13 +4,14 @@ import type { Row, Value } from '../values.ts';
 import type { Version } from '../versions.ts';
 
 /**
- * How far ahead of this machine's clock a memory may be dated, in milliseconds. A machine whose clock is wrong by hours is common;
- * one that is wrong by days would put its memories before all others for as long.
+ * How far ahead of this machine's clock a memory may be dated, in milliseconds: a hundred years. Clocks of honest machines are wrong by
+ * decades, this one's among them (an empty battery makes it 1970), and what they tell is true all the same. What is beyond is no
+ * date, and would come before all others for ever.
  */
-const MAX_AHEAD_MS = 24 * 3_600_000;
+const MAX_AHEAD_MS = 100 * 365.25 * 24 * 3_600_000;
 
-/** Why an operation is put aside until its time comes: it is tried again every hour. */
-export const AHEAD = "it is dated more than a day ahead of this machine's clock";
+/** Why an operation is put aside until its memory is written again. */
+const NO_DATE = 'it is dated more than a hundred years ahead';
 
 /** Why an operation is put aside until its memory is written again. */
 const COUNTER = 'its counter is not a plausible one';
@@ -37,7 +38,7 @@ export function implausible(operation: Operation, counter: number, now: number):
   const latest = now + MAX_AHEAD_MS;
   if (operation.type === 'delete') return null;
   const columns = operation.type === 'full' ? operation.set : operation.up;
-  return timesOf(operation.kind, columns).some((time) => time > latest) ? AHEAD : null;
+  return timesOf(operation.kind, columns).some((time) => time > latest) ? NO_DATE : null;
 }
 
 function versionsOf(operation: Operation): Version[] {

@@ -75,8 +75,8 @@ describe('S14: what a program writes into a clone takes no credential and runs n
     writeFileSync(join(clone(), 'a.txt'), 'touched\n');
     repository.push({ 'b.txt': 'two\n' });
     const before = readFileSync(join(clone(), '.git', 'config'), 'utf8');
-    for (const act of [node.clone, node.fetch]) {
-      const result = await act(spec(), { credential });
+    for (const act of ['clone', 'fetch'] as const) {
+      const result = await node[act](spec(), { credential });
       expect(result.outcome).toBe('kept');
       expect(result.detail.toLowerCase()).toContain(key.toLowerCase());
       expect(result.detail).toMatch(/config --unset-all/);
