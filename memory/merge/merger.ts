@@ -14,10 +14,20 @@ import { UNVERSIONED, compareVersions } from '../versions.ts';
 import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';
-import { greatestCounter, implausible } from './plausible.ts';
 import { isRefusal } from './refusal.ts';
 import { MergeTools, type Incoming, type MergeContext, type Outcome } from './tools.ts';
 import { Updates } from './updates.ts';
+
+/**
+ * How far a write's counter may be above the greatest one known of its memory: writes add 1. A counter near the largest one
+ * that may be told would make a memory that nobody could change any more.
+ */
+const MAX_STEP = 2 ** 20;
+
+const greatestCounter = (operation: Operation): number =>
+  operation.type === 'full' && operation.written.size > 0
+    ? Math.max(operation.version.counter, ...Array.from(operation.written.values(), ({ counter }) => counter))
+    : operation.version.counter;
 
 /**
  * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on the ledger;
@@ -61,8 +71,9 @@ export class Merger {
       }
       const known = this.#tools.ledger.entities.byKey(operation.key);
       const counter = known === null ? 0 : this.#tools.ledger.entities.counterOf(known);
-      const problem = implausible(operation, counter, this.#tools.context.now());
-      if (problem !== null) return this.#tools.wait(operation, origin, problem, true);
+      if (greatestCounter(operation) > counter + MAX_STEP) {
+        return this.#tools.wait(operation, origin, 'its counter is not a plausible one', true);
+      }
       switch (operation.type) {
         case 'full':
           return this.#applyFull({ ...incoming, operation }, known);
