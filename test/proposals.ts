@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { recordPreview } from '../db/queries/proposal-previews.ts';
 import { runtimeArtifacts } from '../db/schema.ts';
 import { insertProposal, type NewProposal } from '../db/queries/insert-proposal.ts';
 import { readProposal } from '../contract/proposal-content.ts';
@@ -55,3 +57,28 @@ export async function propose(
 /** The output of a worker that proposes a file. */
 export const fileOutput = (path: string, content: string, more: Record<string, unknown> = {}): string =>
   JSON.stringify({ kind: 'file', path, content, ...more });
+
+/**
+ * Keeps git's diff of a proposal as a node does that made its tree, for tests in which no node has a clone.
+ * @param diff of one file, as git writes it
+ */
+export async function previewed({ db }: { db: Database }, id: string, diff: string): Promise<void> {
+  const path = /^\+\+\+ b\/(.*)$/m.exec(diff)?.[1] ?? '';
+  const isNew = diff.includes('\nnew file mode ');
+  const result = {
+    branch: 'main',
+    base: 'a'.repeat(40),
+    tree: 'b'.repeat(40),
+    files: [
+      {
+        path,
+        status: isNew ? ('added' as const) : ('modified' as const),
+        old_mode: isNew ? null : '100644',
+        new_mode: '100644',
+        marks: [],
+      },
+    ],
+    packedDiff: gzipSync(Buffer.from(diff)).toString('base64'),
+  };
+  await recordPreview(db, { id, outcome: { node: 'maker', result }, now: Date.now() });
+}

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { TaskSettings } from '../../contract/tasks.ts';
-import { fileOutput, propose } from '../proposals.ts';
+import { fileOutput, previewed, propose } from '../proposals.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { enrolRunner, startTaskWorker, type TaskWorker } from './task-worker.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
@@ -15,6 +15,14 @@ const PATCH = `diff --git a/src/greet.ts b/src/greet.ts
 -  return 'Hello';
 +  return \`Hello \${name}\`;
  }
+`;
+const NEW_FILE = `diff --git a/notes.md b/notes.md
+new file mode 100644
+--- /dev/null
++++ b/notes.md
+@@ -0,0 +1,2 @@
++one
++two
 `;
 const COMMIT = 'a'.repeat(40);
 
@@ -82,6 +90,8 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
     JSON.stringify({ kind: 'patch', patch: PATCH, title: 'Greet by name', expected_version: COMMIT }),
   );
   const file = await propose(deps, project, fileOutput('notes.md', 'one\ntwo\n', { title: 'Notes' }));
+  await previewed(deps, patch, PATCH);
+  await previewed(deps, file, NEW_FILE);
   const page = await open('/runtime/proposals');
   await see(page, `proposal-row-${patch}`, 'Greet by name');
   await see(page, `proposal-row-${patch}`, 'garden');

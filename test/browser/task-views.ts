@@ -1,5 +1,5 @@
 import type { Fleet } from './fleet.ts';
-import { fileOutput, propose } from '../proposals.ts';
+import { fileOutput, previewed, propose } from '../proposals.ts';
 import { startTaskWorker } from './task-worker.ts';
 
 const PATCH = `diff --git a/src/checkout.ts b/src/checkout.ts
@@ -121,6 +121,7 @@ Say where you looked, and where you did not.`,
     JSON.stringify({ kind: 'patch', patch: PATCH, title: 'Count every piece of an article' }),
     { taskId: done.id, workerId: 'desktop', agentSlug: 'reviewer' },
   );
+  await previewed(test.plane.deps, proposal, PATCH);
   const rejected = await propose(
     test.plane.deps,
     project,
