@@ -287,7 +287,7 @@ const PICTURED = new Set([
   'promote',
 ]);
 
-test('no view breaks a rule of accessibility, in dark or in light', async () => {
+test('no view breaks a rule of accessibility, in dark or in light', { timeout: 300_000 }, async () => {
   // An address with a secret in it.
   visitor.expectProblem(/status of 400/);
   const page = await visitor.open(fleet.signInLink);

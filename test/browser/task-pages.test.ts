@@ -122,7 +122,7 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
 /** The views whose pictures stand in the docs. */
 const PICTURED = new Set(['tasks', 'task', 'new-task', 'overview', 'proposal', 'audit']);
 
-test('no view of tasks breaks a rule of accessibility, in dark or in light', async () => {
+test('no view of tasks breaks a rule of accessibility, in dark or in light', { timeout: 300_000 }, async () => {
   const page = await visitor.open(fleet.signInLink);
   const found: string[] = [];
   for (const [view, show] of Object.entries(VIEWS)) {
