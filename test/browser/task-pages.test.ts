@@ -122,17 +122,21 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
 /** The views whose pictures stand in the docs. */
 const PICTURED = new Set(['tasks', 'task', 'new-task', 'overview', 'proposal', 'audit']);
 
-test('no view of tasks breaks a rule of accessibility, in dark or in light', { timeout: 300_000 }, async () => {
-  const page = await visitor.open(fleet.signInLink);
-  const found: string[] = [];
-  for (const [view, show] of Object.entries(VIEWS)) {
-    await see(page, 'live-state', 'Live');
-    await page.goto(`${fleet.url}/membridge`);
-    await show(page);
-    found.push(...(await inspect(page, view, PICTURED.has(view))));
-  }
-  expect(found).toEqual([]);
-});
+test(
+  'no view of tasks breaks a rule of accessibility, in dark or in light',
+  { timeout: 300_000 },
+  async () => {
+    const page = await visitor.open(fleet.signInLink);
+    const found: string[] = [];
+    for (const [view, show] of Object.entries(VIEWS)) {
+      await see(page, 'live-state', 'Live');
+      await page.goto(`${fleet.url}/membridge`);
+      await show(page);
+      found.push(...(await inspect(page, view, PICTURED.has(view))));
+    }
+    expect(found).toEqual([]);
+  },
+);
 
 test.each([390, 1600])('no view of tasks is wider than a window of %i pixels', async (width) => {
   const page = await visitor.open(fleet.signInLink, { viewport: { width, height: 844 } });
