@@ -13,7 +13,7 @@ const RUNS: readonly RegExp[] = [
   // Git, and hooks that are kept in the repository.
   /(?:^|\/)\.git[^/]*(?:\/|$)/,
   /(?:^|\/)(?:\.husky|\.?githooks|\.?git-hooks|hooks)\//,
-  // Programs for LLMs, and what they are told.
+  // Settings and instructions of coding assistants.
   /(?:^|\/)\.(?:claude|codex|cursor|gemini|windsurf|continue|aider|mcp|clinerules|roo|agents)[^/]*(?:\/|$)/,
   /(?:^|\/)(?:claude(?:\.local)?|agents|gemini)\.md$/,
   /(?:^|\/)mcp\.json$/,

@@ -1,6 +1,6 @@
 /**
  * What the settings of a clone may hold for the agent to work in it. Any program that ran in the clone may have written them, and many of
- * git's settings run a command or lead a connection elsewhere.
+ * git's settings run a command or redirect a connection.
  */
 import { execFile } from 'node:child_process';
 import { readFile, readdir, realpath, stat } from 'node:fs/promises';
@@ -31,8 +31,8 @@ const ALLOWED: readonly RegExp[] = [
 ];
 
 /**
- * Finds settings of a clone that could run a command, lead a connection elsewhere or point out of the clone. It is read by git as a file,
- * so that nothing in it has an effect.
+ * Finds settings of a clone that could run a command, redirect a connection or use files outside the clone. git reads the settings as
+ * a plain file, so they have no effect.
  * @returns the keys, and files that have no place in a clone of ours; empty when there is none
  */
 export async function oddSettings(path: string): Promise<string[]> {
@@ -65,7 +65,7 @@ export function whyOdd(path: string, odd: readonly string[]): string {
   const named = odd.slice(0, 5).join(', ') + (odd.length > 5 ? ` and ${odd.length - 5} more` : '');
   const key = odd.find((each) => !each.startsWith('objects/') && !each.includes(' ('));
   const mend = key === undefined ? '' : `, for example by: git -C ${path} config --unset-all ${key}`;
-  return `left as it is: its .git holds settings that the agent does not work with: ${named}. They could run a command or send a credential elsewhere. Remove them${mend}; what you need, set for the user (git config --global)`;
+  return `left as it is: its .git holds settings that the agent does not accept: ${named}. They could run a command or send a credential to another server. Remove them${mend}. Set what you need for your user instead (git config --global)`;
 }
 
 async function oddKeys(file: string, isFine: (key: string, value: string) => boolean): Promise<string[]> {

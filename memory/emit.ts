@@ -203,7 +203,7 @@ class Collector {
     }
   }
 
-  /** Whether the space knows a memory or, where everything is told again because the store lost it, will be told of it. */
+  /** Whether the space knows a memory, or is about to receive it: after a loss in the store, everything is sent again. */
   #isTold(entity: Entity): boolean {
     const { ledger, reader } = this.#context;
     if (isKnownIn(entity, this.#space.id)) return true;

@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { proposalPreviews, proposals } from '../schema.ts';
 
-/** Characters of what is told of a failure that are kept. */
+/** The longest message of a failure that is kept, in characters. */
 const MAX_DETAIL_CHARS = 2_000;
 
 /** What a node found, or why none could. */

@@ -3,17 +3,17 @@ import type { Database } from '../connect.ts';
 import { originalNodes } from '../schema.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** Projects that one node may report; of more, those that were reported longest ago are forgotten. */
+/** The most projects that are kept for one node. The oldest reports are dropped. */
 const MAX_REPORTS = 200;
 
-/** Nodes that may report, which the original's shared key lets anybody make up; likewise. */
+/** The most reports that are kept of all nodes: with the original's shared key anybody can invent nodes. */
 const MAX_ROWS = 20_000;
 
 const HOUR_MS = 3_600_000;
 
 /**
- * Records what an agent of the original protocol reports about one of its projects. The first report of a project is told in
- * the audit log, for one node once an hour at most.
+ * Records an original agent's report about one of its projects. The first report of a project writes an audit entry, at most one an
+ * hour for each node.
  */
 export async function recordOriginalHeartbeat(
   db: Database,

@@ -30,16 +30,16 @@ const report = async (headers: Record<string, string>, node: string, project: st
     body: { node_id: node, canonical_id: canonicalId(project), project_id: project },
   });
 
-describe('S1: a report by an agent makes no space, so that nobody sends memories because of it', () => {
+describe('S1: a report by an agent', () => {
   it.each(['*', 'everything', 'garden', ' garden', 'Garden/*'])(
-    'with the key of a node and the project %j',
+    'makes no space with the key of a node and the project %j',
     async (project) => {
       expect((await report({ 'X-MEMBRIDGE-AGENT': nodeKey }, 'laptop', project)).status).toBe(200);
       expect(await names()).toEqual([]);
     },
   );
 
-  it("with the original's shared key, under any node's name", async () => {
+  it('makes no space with the shared key of the original, under the name of any node', async () => {
     const headers = { 'X-MEMBRIDGE-AGENT': SHARED_AGENT_KEY };
     for (const node of ['old-laptop', 'laptop', 'made-up']) {
       expect((await report(headers, node, 'orchard')).status).toBe(200);
@@ -47,12 +47,12 @@ describe('S1: a report by an agent makes no space, so that nobody sends memories
     expect(await names()).toEqual([]);
   });
 
-  it('with the admin key for "*", which is no name of a project', async () => {
+  it('makes no space for "*", not even with the admin key', async () => {
     await report({ 'X-MEMBRIDGE-ADMIN': ADMIN_KEY }, 'laptop', '*');
     expect(await names()).toEqual([]);
   });
 
-  it('and is listed for a person, who makes the space; the audit log says who reported it', async () => {
+  it('appears in the list of projects and in the audit log, and a person makes the space', async () => {
     await report({ 'X-MEMBRIDGE-AGENT': nodeKey }, 'laptop', 'meadow');
     const admin = { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY };
     const listed = (await plane.call('GET', '/projects', { headers: admin })).body;
@@ -66,7 +66,7 @@ describe('S1: a report by an agent makes no space, so that nobody sends memories
     expect(entries).toContainEqual(expect.objectContaining({ actor: 'laptop' }));
   });
 
-  it('and fills neither the database nor the audit log', async () => {
+  it('fills neither the database nor the audit log', async () => {
     const headers = { 'X-MEMBRIDGE-AGENT': nodeKey };
     for (let from = 0; from < 250; from += 25) {
       const some = Array.from({ length: 25 }, (_none, n) => `flood-${from + n}`);
@@ -81,8 +81,8 @@ describe('S1: a report by an agent makes no space, so that nobody sends memories
   });
 });
 
-describe('S1: the owner of a machine says which spaces it takes part in', () => {
-  it('and the control plane neither tells it of others nor asks it for them', async () => {
+describe('S1: a machine whose owner names its spaces', () => {
+  it('is neither told of other spaces nor asked to sync them', async () => {
     const { body: space } = await plane.call('POST', '/api/membridge/spaces', { body: { name: 'allowed' } });
     await plane.call('POST', '/api/membridge/spaces', { body: { name: 'forbidden' } });
     const beat = heartbeat('laptop');

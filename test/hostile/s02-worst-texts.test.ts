@@ -25,16 +25,20 @@ const WORST: readonly (readonly [rule: string, text: string])[] = [
   ['tokens of Slack', '-xoxb-'],
 ];
 
-describe('S2: no text takes longer than its length allows', () => {
-  it.each(WORST)('%s', { timeout: 20_000 }, (_name, piece) => {
-    const text = piece.repeat(Math.ceil(LONG / piece.length));
-    const began = performance.now();
-    redactText(text);
-    redactText(`eyJ ${text}`);
-    expect(performance.now() - began).toBeLessThan(5_000);
-  });
+describe('S2: redaction', () => {
+  it.each(WORST)(
+    'takes no longer than the length of the text allows: %s',
+    { timeout: 20_000 },
+    (_name, piece) => {
+      const text = piece.repeat(Math.ceil(LONG / piece.length));
+      const began = performance.now();
+      redactText(text);
+      redactText(`eyJ ${text}`);
+      expect(performance.now() - began).toBeLessThan(5_000);
+    },
+  );
 
-  it('and every text is redacted as the rules of 0.4 did, since keys of memories follow from it', () => {
+  it('takes the same secrets out of every text as version 0.4 did', () => {
     const part = fc.constantFrom(
       '-----BEGIN PRIVATE KEY-----',
       '-----BEGIN RSA PRIVATE KEY-----',

@@ -100,7 +100,7 @@ describe('S4: a snapshot that says it tells of more than it does', () => {
     },
   );
 
-  it('nor a machine that was away', async () => {
+  it('costs a machine that was away no memory either', async () => {
     await segments(1);
     await settle(fleet.space, [hostile]);
     const away = fleet.add('away', '13.25.3');

@@ -27,7 +27,7 @@ function observe(title: string, at: string): void {
   );
 }
 
-describe('S6: a memory that is dated in the future is no recent one', () => {
+describe('S6: a hint about recent memories', () => {
   it.each([
     '8640000000000001',
     '1e300',
@@ -36,7 +36,7 @@ describe('S6: a memory that is dated in the future is no recent one', () => {
     "'soon'",
     "x'00'",
     String(Date.now() + 3 * DAY),
-  ])('and a hint neither fails nor begins with it: %s', (at) => {
+  ])('leaves out a memory that is dated in the future or has no date: %s', (at) => {
     observe('true', String(Date.now() - DAY));
     observe('false', at);
     const { pieces } = readRecentMemory(join(folder, 'claude-mem.db'), 'open');

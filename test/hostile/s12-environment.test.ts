@@ -7,7 +7,7 @@ const given = (env: Record<string, string>): string[] =>
     (name) => !['MEMBRIDGE_TASK_ID', 'MEMBRIDGE_CONTEXT_ID'].includes(name),
   );
 
-describe("S12: a task's program finds no secret of the machine in its environment", () => {
+describe('S12: the environment of a task', () => {
   it.each([
     'MEMBRIDGE_SIGNING_KEY',
     'MEMBRIDGE_ADMIN_KEY',
@@ -26,11 +26,11 @@ describe("S12: a task's program finds no secret of the machine in its environmen
     'GIT_ASKPASS',
     'anthropic_api_key',
     'SOME_COMPANY_PASSWORD',
-  ])('%s', (name) => {
+  ])('does not hold %s', (name) => {
     expect(given({ [name]: 'secret', PATH: '/bin' })).toEqual(['PATH']);
   });
 
-  it('but what it needs, and what the owner lists', () => {
+  it('holds what programs need and what the owner lists', () => {
     const env = {
       PATH: '/bin',
       HOME: '/h',
@@ -43,7 +43,7 @@ describe("S12: a task's program finds no secret of the machine in its environmen
     expect(given({ ...env, MEMBRIDGE_TASK_ENV: 'AWS_REGION, GH_TOKEN' })).toContain('AWS_REGION');
   });
 
-  it('and of our own none, whatever the owner lists', () => {
+  it('holds no key of Membridge, even if the owner lists it', () => {
     const env = { MEMBRIDGE_SIGNING_KEY: 'k', MEMBRIDGE_TASK_ENV: 'MEMBRIDGE_SIGNING_KEY' };
     expect(given(env)).toEqual([]);
   });

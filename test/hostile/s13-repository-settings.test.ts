@@ -4,21 +4,21 @@ import { claudeArguments } from '../../runner/command.ts';
 const OPTIONS = { resume: null, fork: false, budgetUsd: null };
 const own = (...args: string[]): string[] => claudeArguments(args, OPTIONS);
 
-describe("S13: a repository's settings and programs are not Claude Code's in a task", () => {
-  it('unless the owner of the machine says otherwise', () => {
+describe('S13: Claude Code in a task', () => {
+  it('ignores the settings and MCP servers of the repository', () => {
     expect(own()).toEqual(expect.arrayContaining(['--setting-sources', 'user', '--strict-mcp-config']));
     expect(own('--model', 'opus')).toEqual(expect.arrayContaining(['--setting-sources', 'user']));
   });
 
   it.each([['--setting-sources', 'user,project'], ['--setting-sources=user,project,local']])(
-    'which it does with arguments of its own: %s',
+    'reads them if the owner says so with arguments: %s',
     (...args) => {
       expect(own(...args)).not.toContain('--strict-mcp-config');
       expect(own(...args).filter((arg) => arg.startsWith('--setting-sources'))).toHaveLength(1);
     },
   );
 
-  it('and arguments that do not name the project leave its programs out', () => {
+  it('ignores the MCP servers of the repository if the arguments do not name the project', () => {
     expect(own('--setting-sources', 'user')).toContain('--strict-mcp-config');
   });
 });
