@@ -55,8 +55,9 @@ export function claudeArguments(own: readonly string[], options: ClaudeOptions):
   const args = [...own, '--print', '--output-format', 'stream-json', '--verbose'];
   // A repository's settings can run programs and send the key elsewhere, in print mode without a question. Who trusts the
   // repositories of this node says so with arguments of its own.
-  if (!own.some((arg) => /^--setting-sources(?:=|$)/.test(arg))) args.push('--setting-sources', 'user');
-  if (!own.some((arg) => /^--(?:no-)?strict-mcp-config$/.test(arg)) && !trustsProject(own)) {
+  const sources = settingSources(own);
+  if (sources === null) args.push('--setting-sources', 'user');
+  if (!own.includes('--strict-mcp-config') && sources?.includes('project') !== true) {
     args.push('--strict-mcp-config');
   }
   if (options.budgetUsd !== null) args.push('--max-budget-usd', String(options.budgetUsd));
@@ -65,11 +66,13 @@ export function claudeArguments(own: readonly string[], options: ClaudeOptions):
   return args;
 }
 
-/** Whether the owner has Claude Code read the settings of the project that it works in. */
-function trustsProject(own: readonly string[]): boolean {
-  const at = own.findIndex((arg) => /^--setting-sources(?:=|$)/.test(arg));
-  const sources = at < 0 ? '' : `${own[at] ?? ''} ${own[at + 1] ?? ''}`;
-  return /\bproject\b/.test(sources);
+/** Whose settings the owner has Claude Code read (`user`, `project`, `local`); null where nothing is said. */
+function settingSources(own: readonly string[]): string[] | null {
+  const option = '--setting-sources';
+  const at = own.findIndex((arg) => arg === option || arg.startsWith(`${option}=`));
+  if (at < 0) return null;
+  const value = own[at] === option ? own[at + 1] : own[at]?.slice(option.length + 1);
+  return (value ?? '').split(',').map((source) => source.trim());
 }
 
 /**

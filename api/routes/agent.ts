@@ -100,7 +100,7 @@ export const agentRoutes = [
       // Not waited for: a heartbeat must not depend on Temporal. Errors are logged there.
       if (recorded.returned) void announceReturn(deps, node);
       await touchLeases(deps.db, { node, leases: body.leases });
-      const spaces = await listNodeSpaceConfigs(deps.db, { node });
+      const spaces = await listNodeSpaceConfigs(deps.db, { node, allowed: body.facts.spaces });
       return { ok: true as const, now, spaces, drained: recorded.drained };
     },
   }),

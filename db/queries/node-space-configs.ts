@@ -1,12 +1,18 @@
-import { and, asc, eq, inArray, type InferSelectModel } from 'drizzle-orm';
+import { and, asc, eq, inArray } from 'drizzle-orm';
 import { takesPart } from '../../contract/taking-part.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { Database, Executor } from '../connect.ts';
 import { nodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toNodeSpaceConfig, type SpaceRow } from '../to-contract.ts';
 
-/** Every space that one node takes part in, as it does, by name. */
-export async function listNodeSpaceConfigs(db: Database, input: { node: string }): Promise<SpaceConfig[]> {
+/**
+ * Every space that one node takes part in, with the node's own settings, by name.
+ * @param input.allowed the spaces that its owner lets it take part in; undefined: all
+ */
+export async function listNodeSpaceConfigs(
+  db: Database,
+  input: { node: string; allowed: readonly string[] | undefined },
+): Promise<SpaceConfig[]> {
   return await db.run(async (sql) => {
     const rows = await sql.select().from(spaces).orderBy(asc(spaces.name));
     const settings = await sql
@@ -15,9 +21,8 @@ export async function listNodeSpaceConfigs(db: Database, input: { node: string }
       .where(eq(spaceNodeSettings.node_id, input.node));
     const members = await membersOf(sql, rows);
     const byCid = new Map(settings.map((row) => [row.cid, row]));
-    const [own] = await factsOf(sql, [input.node]);
     return rows
-      .filter((row) => takesPart(own?.facts.spaces, row))
+      .filter((row) => takesPart(input.allowed, row))
       .map((row) => toNodeSpaceConfig(row, byCid.get(row.cid), members));
   });
 }
@@ -40,7 +45,11 @@ export async function getNodeSpaceConfigs(
       .where(and(eq(spaceNodeSettings.cid, input.cid), inArray(spaceNodeSettings.node_id, [...input.nodes])));
     const members = await membersOf(sql, rows);
     const byNode = new Map(settings.map((row) => [row.node_id, row]));
-    const facts = new Map((await factsOf(sql, input.nodes)).map((row) => [row.id, row.facts]));
+    const told = await sql
+      .select({ id: nodes.id, facts: nodes.facts })
+      .from(nodes)
+      .where(inArray(nodes.id, [...input.nodes]));
+    const facts = new Map(told.map((row) => [row.id, row.facts]));
     return new Map(
       input.nodes
         .filter((node) => takesPart(facts.get(node)?.spaces, space))
@@ -54,14 +63,4 @@ async function membersOf(sql: Executor, rows: readonly SpaceRow[]): Promise<stri
   if (!rows.some((row) => row.encrypted)) return [];
   const enrolled = await sql.select({ id: nodes.id }).from(nodes).orderBy(asc(nodes.id));
   return enrolled.map((row) => row.id);
-}
-
-async function factsOf(
-  sql: Executor,
-  ids: readonly string[],
-): Promise<Pick<InferSelectModel<typeof nodes>, 'id' | 'facts'>[]> {
-  return await sql
-    .select({ id: nodes.id, facts: nodes.facts })
-    .from(nodes)
-    .where(inArray(nodes.id, [...ids]));
 }
