@@ -68,8 +68,8 @@ export async function makeTree(
 
 /**
  * Finds the commit that an earlier try has pushed: an attempt may end between its push and its report. It is known by what it holds: the
- * approved tree over the approved commit. Where no tree was approved, a commit that claims to be the proposal's is believed only when
- * the proposal, made again over that commit's parent, gives the very same tree: anybody may write a trailer.
+ * approved tree over the approved commit. Where there is none, a commit that claims to be the proposal's is believed only when the
+ * proposal, made again over that commit's parent, gives the very same tree: anybody may write a trailer.
  */
 export async function findEarlier(
   git: Git,
