@@ -1,6 +1,6 @@
 /**
  * `npm run hostile`: plays what somebody hostile inside the fleet can try, on real parts, and says which rows of the threat
- * model (docs/security.md) hold. The attacks are the tests of this folder; each group is named after its row, as "S3: …".
+ * model (docs/security.md) hold. The attacks are the tests of this folder; each group is named after its row, as "S4: …".
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 const USAGE = `npm run hostile [-- OPTIONS]
-  --row S3   only the attacks of one row
+  --row S4   only the attacks of one row
   --json     one JSON object on stdout
   Exit code 0 when every row holds.`;
 
