@@ -51,9 +51,9 @@ describe('what a node that is held back wrote into others’ memories', () => {
     await b.engine.snapshot(fleet.space, CALL);
     const c = fleet.add('c', '13.25.3');
     await c.engine.pull(held(), true, CALL);
-    // The project that it had is not known, and the row has to be somewhere.
-    expect(sessionOf(c)).toEqual([null, '']);
-    expect(observationOf(c)).toEqual(['', null, 's-y']);
+    // What was there before is read from the segments behind the snapshot.
+    expect(sessionOf(c)).toEqual([null, 'garden']);
+    expect(observationOf(c)).toEqual(['garden', '["how-it-works"]', 's-x']);
     expect((await c.engine.push(held(), CALL)).rows).toBe(0);
 
     // It is passed on by whoever holds it back, as its own.
@@ -63,7 +63,7 @@ describe('what a node that is held back wrote into others’ memories', () => {
     expect([sessionOf(d), observationOf(d)]).toEqual([CHANGED.session, CHANGED.observation]);
     const e = fleet.add('e', '13.25.3');
     await e.engine.pull(held(), true, CALL);
-    expect(sessionOf(e)).toEqual([null, '']);
+    expect(sessionOf(e)).toEqual([null, 'garden']);
 
     for (const node of [c, e]) {
       await node.engine.pull(fleet.space, true, CALL);
