@@ -26,6 +26,8 @@ export interface AgentConfig {
   readonly dryrun: boolean;
   /** The program that works on tasks. */
   readonly runner: RunnerCommand;
+  /** Names of variables that tasks get from the agent's environment besides the usual ones. */
+  readonly taskVariables: readonly string[];
   /** Tasks at once. */
   readonly maxConcurrency: number;
   /** Pools that this node serves besides the default one. */
@@ -47,6 +49,12 @@ const Labels = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
   .pipe(z.array(Label).max(32));
+
+/** Names of variables with commas or spaces between them. */
+const VariableNames = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((name) => name !== ''))
+  .pipe(z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be names of variables')).max(256));
 
 /** Names of spaces with commas between them; `none` for none at all. */
 const SpaceNames = z
@@ -74,6 +82,7 @@ const Environment = z.object({
   MEMBRIDGE_MAX_CONCURRENCY: z.coerce.number().int().min(1).max(32).default(1),
   MEMBRIDGE_LABELS: Labels.optional(),
   MEMBRIDGE_SPACES: SpaceNames.optional(),
+  MEMBRIDGE_TASK_ENV: VariableNames.optional(),
   CLAUDE_MEM_DB: z.string().optional(),
   CLAUDE_MEM_DATA_DIR: z.string().optional(),
   XDG_STATE_HOME: z.string().optional(),
@@ -109,6 +118,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     reposBase: resolve(path(settings.MEMBRIDGE_REPOS_BASE, join(home, 'projects'))),
     dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
     runner: parseRunnerCommand(settings.MEMBRIDGE_RUNNER),
+    taskVariables: settings.MEMBRIDGE_TASK_ENV ?? [],
     maxConcurrency: settings.MEMBRIDGE_MAX_CONCURRENCY,
     labels: settings.MEMBRIDGE_LABELS ?? [],
     spaces: settings.MEMBRIDGE_SPACES,

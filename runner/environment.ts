@@ -23,15 +23,16 @@ const KEPT = new Set([
 
 /**
  * The environment of a program that works on a task: of the agent's own what is on the list above and what the machine's owner
- * lists in MEMBRIDGE_TASK_ENV (names with commas or spaces between them), and what task it is.
+ * lists (MEMBRIDGE_TASK_ENV), and what task it is.
+ * @param listed names of variables
  */
 export function runEnvironment(
   env: NodeJS.ProcessEnv,
   spec: Pick<RunSpec, 'taskId' | 'contextId' | 'agentSlug'>,
+  listed: readonly string[],
 ): Record<string, string> {
-  const listed = new Set((env['MEMBRIDGE_TASK_ENV'] ?? '').split(/[\s,]+/));
   const isPassed = (name: string): boolean =>
-    KEPT.has(name) || (!LEFT_OUT.test(name) && (PASSED.test(name) || listed.has(name)));
+    KEPT.has(name) || (!LEFT_OUT.test(name) && (PASSED.test(name) || listed.includes(name)));
   const kept = Object.entries(env).filter(([name]) => isPassed(name));
   return {
     ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])),

@@ -233,18 +233,17 @@ describe('a run of another program', () => {
   it('gives its figures and its failure when it writes a result as Claude Code does', async () => {
     const result = { type: 'result', subtype: 'success', is_error: false, result: 'ok', total_cost_usd: 0.2 };
     const json = node.script('json', `console.log(process.env.RESULT)`);
-    process.env['MEMBRIDGE_TASK_ENV'] = 'RESULT';
     process.env['RESULT'] = JSON.stringify(result, null, 2);
-    expect(await node.run('Hi', { command: other(json) })).toMatchObject({
+    expect(await node.run('Hi', { command: other(json), variables: ['RESULT'] })).toMatchObject({
       answer: `${JSON.stringify(result, null, 2)}\n`,
       usage: { costUsd: 0.2 },
       error: null,
     });
-    process.env['MEMBRIDGE_TASK_ENV'] = 'RESULT';
     process.env['RESULT'] = JSON.stringify({ ...result, is_error: true, result: 'Overloaded' });
-    expect((await node.run('Hi', { command: other(json) })).error).toMatchObject({ code: 'runner_busy' });
+    expect((await node.run('Hi', { command: other(json), variables: ['RESULT'] })).error).toMatchObject({
+      code: 'runner_busy',
+    });
     delete process.env['RESULT'];
-    delete process.env['MEMBRIDGE_TASK_ENV'];
   });
 
   it('fails by its exit code, or when it answers nothing', async () => {

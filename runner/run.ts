@@ -14,6 +14,8 @@ export interface RunCall {
   /** Absolute: the project's clone, or a folder of the agent's own. */
   readonly cwd: string;
   readonly command: RunnerCommand;
+  /** Names of variables that the program gets from this process besides the usual ones. */
+  readonly variables?: readonly string[];
   readonly sessionsDir: string;
   /** claude-mem's database, which is only read; it may be missing. */
   readonly databasePath: string;
@@ -62,7 +64,7 @@ export async function runProgram(call: RunCall): Promise<RunOutcome> {
     session: await sessionOf(call, notes),
     process: {
       cwd: call.cwd,
-      env: runEnvironment(process.env, spec),
+      env: runEnvironment(process.env, spec, call.variables ?? []),
       limits: spec.limits,
       signal,
       started: (group) => call.started?.(group),

@@ -68,6 +68,7 @@ export function startTasks(
     guard,
     store,
     command: config.runner,
+    variables: config.taskVariables,
     reposBase: config.reposBase,
     dataDir: config.dataDir,
     databasePath: config.databasePath,

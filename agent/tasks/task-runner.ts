@@ -34,6 +34,8 @@ export interface TaskRunnerOptions {
   readonly keeper: LeaseKeeper;
   readonly guard: Guard;
   readonly command: RunnerCommand;
+  /** Names of variables that the program gets from the agent's environment besides the usual ones. */
+  readonly variables: readonly string[];
   /** A client of the engine, connected when it is needed. */
   readonly client: () => Promise<Client>;
   readonly store: ObjectStore;
@@ -132,6 +134,7 @@ export class TaskRunner {
         cwd,
         signal,
         command: this.#options.command,
+        variables: this.#options.variables,
         sessionsDir: join(dataDir, 'sessions'),
         databasePath: this.#options.databasePath,
         output: (stream, text) => output.write(stream, text),
