@@ -8,7 +8,6 @@ import type { Logger } from 'pino';
 import { MembridgeError } from '../contract/errors.ts';
 import type { Deps } from './deps.ts';
 import { docsRouter } from './docs.ts';
-import { failedSignInLimit } from './failed-sign-ins.ts';
 import { errorHandler, sendProblem, unknownPath } from './problems.ts';
 import { routeForRoles } from './roles.ts';
 import { ROUTES } from './routes/index.ts';
@@ -25,12 +24,10 @@ export function createApp(deps: Deps): Express {
   app.use(securityHeaders());
   app.use(measure(deps));
   const limit = requestLimit(deps.config.requestsPerMinute);
-  const limitFailures = failedSignInLimit();
   const parseJson = express.json({ limit: '1mb' });
   for (const declared of ROUTES) {
     const route = routeForRoles(declared, deps.config.roles);
     const before = route.unlimited === true ? [] : [limit];
-    if (route.limitFailures === true) before.push(limitFailures);
     if (route.perMinute !== undefined) before.push(requestLimit(route.perMinute));
     app[route.method](route.path, ...before, serveRoute(route, deps, parseJson));
   }

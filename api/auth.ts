@@ -10,17 +10,45 @@ import { sameSecret, sha256Hex } from './secrets.ts';
 
 export const SESSION_COOKIE = 'membridge_session';
 
-type AuthDeps = Pick<Deps, 'config' | 'db' | 'now'>;
+type AuthDeps = Pick<Deps, 'config' | 'db' | 'failures' | 'now'>;
 
 /**
  * Lets a request in, or not.
- * @throws MembridgeError unauthorized, naming the header that is missing or wrong; forbidden for a browser's write from
- *   another site; database_unavailable
+ * @throws MembridgeError unauthorized, naming the header that is missing or wrong; too_many_requests after too many wrong keys;
+ *   forbidden for a browser's write from another site; database_unavailable
  */
 export async function authenticate(req: Request, auth: RouteAuth, deps: AuthDeps): Promise<Caller> {
+  if (auth === 'none') return { kind: 'anyone' };
+  return await countFailures(req, keysOf(req), deps, () => admit(req, auth, deps));
+}
+
+/**
+ * Does what checks keys, unless too many wrong ones came from the caller's address, and counts them when they are wrong.
+ * @throws MembridgeError too_many_requests; whatever `work` throws
+ */
+export async function countFailures<T>(
+  req: Request,
+  keys: readonly string[],
+  { failures }: Pick<Deps, 'failures'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  await failures.check(req.ip, keys);
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MembridgeError && error.code === 'unauthorized') await failures.count(req.ip, keys);
+    throw error;
+  }
+}
+
+/** The keys in a request's headers. A session's cookie is none: it is random, and one that has ended is no attack. */
+function keysOf(req: Request): string[] {
+  const given = [req.get('X-MEMBRIDGE-ADMIN'), runtimeKeyOf(req), req.get('X-MEMBRIDGE-AGENT')];
+  return given.filter((key) => key !== undefined);
+}
+
+async function admit(req: Request, auth: Exclude<RouteAuth, 'none'>, deps: AuthDeps): Promise<Caller> {
   switch (auth) {
-    case 'none':
-      return { kind: 'anyone' };
     case 'admin':
       return asAdmin(req, deps) ?? refuse('X-MEMBRIDGE-ADMIN', 'the admin key (MEMBRIDGE_ADMIN_KEY)');
     case 'people':
@@ -57,9 +85,13 @@ function asAdmin(req: Request, { config }: AuthDeps): Caller | null {
 }
 
 function asRuntime(req: Request, { config }: AuthDeps): Caller | null {
-  const bearer = /^Bearer +(.+)$/i.exec(req.get('Authorization') ?? '')?.[1];
-  const given = req.get('X-Runtime-API-Key') ?? bearer;
+  const given = runtimeKeyOf(req);
   return given !== undefined && sameSecret(given, config.runtimeKey) ? { kind: 'runtime-key' } : null;
+}
+
+function runtimeKeyOf(req: Request): string | undefined {
+  const bearer = /^Bearer +(.+)$/i.exec(req.get('Authorization') ?? '')?.[1];
+  return req.get('X-Runtime-API-Key') ?? bearer;
 }
 
 function asSharedAgent(req: Request, { config }: AuthDeps): Caller | null {
@@ -69,11 +101,13 @@ function asSharedAgent(req: Request, { config }: AuthDeps): Caller | null {
 }
 
 /** A node's key has 256 random bits, so it is found by its hash: nothing can be learnt from the time of a look-up. */
-async function asNode(req: Request, { db }: AuthDeps): Promise<Caller | null> {
+async function asNode(req: Request, { db, failures }: AuthDeps): Promise<Caller | null> {
   const given = req.get('X-MEMBRIDGE-AGENT');
   if (given === undefined) return null;
   const node = await findNodeByKey(db, { keyHash: sha256Hex(given) });
-  return node === null ? null : { kind: 'node', node };
+  if (node === null) return null;
+  failures.remember(given);
+  return { kind: 'node', node };
 }
 
 async function asBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
@@ -90,9 +124,27 @@ async function asBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
  * every session at once, in each control plane that has the new key.
  * @param secret the cookie's value
  */
-export function sessionHash(secret: string, { config }: Pick<Deps, 'config'>): string {
-  const keys = [config.runtimeKey, config.adminKey ?? ''].map(sha256Hex).join('.');
-  return sha256Hex(`${keys}.${secret}`);
+export function sessionHash(secret: string, deps: Pick<Deps, 'config'>): string {
+  return sha256Hex(`${keysHash(deps)}.${secret}`);
+}
+
+/** A hash of the keys that sign browsers in. */
+export function keysHash({ config }: Pick<Deps, 'config'>): string {
+  return sha256Hex([config.runtimeKey, config.adminKey ?? ''].map(sha256Hex).join('.'));
+}
+
+/**
+ * Gives what asks whether a stream's caller may still read: a browser's session may end meanwhile.
+ * @throws MembridgeError database_unavailable, by the function that it gives
+ */
+export function stillAllowed(
+  { sessionHash: idHash }: Caller,
+  deps: Pick<Deps, 'db' | 'now'>,
+): () => Promise<boolean> {
+  return async () => {
+    if (idHash === undefined) return true;
+    return (await findSession(deps.db, { idHash, now: deps.now() })) !== null;
+  };
 }
 
 /** The hash of a request's session, or null when it has no cookie. */

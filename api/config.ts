@@ -11,6 +11,8 @@ export interface Config {
   /** What this process is; at least one. */
   readonly roles: ReadonlySet<Role>;
   readonly databaseUrl: string;
+  /** The owner of the schema, who migrates it; null where that is the role of `databaseUrl`. */
+  readonly databaseOwnerUrl: string | null;
   readonly engine: { readonly address: string; readonly namespace: string };
   /** The Temporal UI's base address, or null when it is not known. */
   readonly temporalUi: string | null;
@@ -49,7 +51,10 @@ const optional = <T extends z.ZodType>(schema: T) =>
 const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
   z.preprocess((given) => (given === undefined || given === '' ? value : given), schema);
 
+const postgresUrl = /^postgres(ql)?:\/\//;
 const required = z.string({ error: 'is not set' }).min(1, 'is empty');
+/** The characters that a key of ours has at least. A random one of this length cannot be guessed over a network. */
+const MIN_KEY_CHARS = 16;
 const port = z.coerce.number().int().min(0).max(65_535);
 const hostPort = z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'must be host:port');
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
@@ -63,7 +68,8 @@ const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === 
 
 const Environment = z.object({
   MEMBRIDGE_ROLES: withDefault(roles, 'control,runtime'),
-  DATABASE_URL: required.regex(/^postgres(ql)?:\/\//, 'must start with postgresql://'),
+  DATABASE_URL: required.regex(postgresUrl, 'must start with postgresql://'),
+  DATABASE_OWNER_URL: optional(z.string().regex(postgresUrl, 'must start with postgresql://')),
   TEMPORAL_ADDRESS: withDefault(hostPort, '127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: withDefault(z.string(), 'default'),
   TEMPORAL_UI_URL: optional(httpUrl),
@@ -104,7 +110,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`));
   } else {
-    problems.push(...roleProblems(parsed.data));
+    problems.push(...roleProblems(parsed.data), ...shortKeys(parsed.data));
   }
   if (!parsed.success || problems.length > 0) {
     throw new Error(`The settings cannot be used:\n- ${problems.join('\n- ')}`);
@@ -115,6 +121,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   return Object.freeze({
     roles: data.MEMBRIDGE_ROLES,
     databaseUrl: data.DATABASE_URL,
+    databaseOwnerUrl: data.DATABASE_OWNER_URL ?? null,
     engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
     temporalUi: data.TEMPORAL_UI_URL ?? null,
     store: Object.freeze({
@@ -150,6 +157,18 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
 /** A list of names with commas or spaces between them. */
 const namesOf = (list = ''): readonly string[] =>
   Object.freeze(list.split(/[\s,]+/).filter((name) => name !== ''));
+
+/** Keys that callers are checked against must be long. A runtime alone has no admin key of its own: its setting is the remote's. */
+function shortKeys(data: z.infer<typeof Environment>): string[] {
+  const own: (keyof typeof data)[] = ['RUNTIME_API_KEY', 'MEMBRIDGE_AGENT_KEY'];
+  if (data.MEMBRIDGE_ROLES.has('control')) own.push('MEMBRIDGE_ADMIN_KEY');
+  return own
+    .filter((name) => typeof data[name] === 'string' && data[name].length < MIN_KEY_CHARS)
+    .map(
+      (name) =>
+        `${name} has fewer than ${MIN_KEY_CHARS} characters and could be guessed; make a new one with "openssl rand -hex 32"`,
+    );
+}
 
 /** What the roles need of the other settings. */
 function roleProblems(data: z.infer<typeof Environment>): string[] {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { connectDatabase } from '../db/connect.ts';
+import { prepareRuntimeRole } from '../db/runtime-role.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { announceOfflineNodes } from '../db/queries/announce-offline-nodes.ts';
 import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
@@ -11,6 +12,8 @@ import { listLeaderships } from '../db/queries/record-leadership.ts';
 import { ensureLeadership } from '../engine/leadership-workflows.ts';
 import { ensureMemorySpace } from '../engine/memory-workflows.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
+import { watchAudit } from './audit/chain.ts';
+import { recordFailedKeys } from './audit/failed-keys.ts';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { startControlWorker } from './control-worker.ts';
@@ -19,6 +22,7 @@ import { callEngine } from './engine-calls.ts';
 import { listProjects } from '../db/queries/list-projects.ts';
 import { applySchedules } from './projects/change.ts';
 import { openEventHub } from './event-hub.ts';
+import { FailedSignIns } from './failed-sign-ins.ts';
 import { createHealthCheck } from './health.ts';
 import { createMetrics } from './metrics.ts';
 import { watchProjects } from './projects/watch.ts';
@@ -97,6 +101,7 @@ export async function startControlPlane(
       watchProjects(deps),
       watchProposals(deps),
       watchTasks(deps),
+      watchAudit(deps),
       () => stopHttp(server, deps),
       () => clearInterval(watch),
     );
@@ -115,11 +120,23 @@ async function openDeps(
   syncWaitMs: number,
   closers: (() => unknown)[],
 ): Promise<Deps> {
-  const db = connectDatabase(config.databaseUrl, {
-    onIdleError: (error) => logger.warn({ reason: error.message }, 'a PostgreSQL connection broke'),
-  });
+  const onIdleError = (error: Error): void =>
+    logger.warn({ reason: error.message }, 'a PostgreSQL connection broke');
+  const db = connectDatabase(config.databaseUrl, { onIdleError });
   closers.push(() => db.close());
-  await retryAtStart('PostgreSQL (DATABASE_URL)', logger, () => migrateDatabase(db));
+  if (config.databaseOwnerUrl === null) {
+    await retryAtStart('PostgreSQL (DATABASE_URL)', logger, () => migrateDatabase(db));
+  } else {
+    const owner = connectDatabase(config.databaseOwnerUrl, { onIdleError, max: 2 });
+    try {
+      await retryAtStart('PostgreSQL (DATABASE_OWNER_URL)', logger, async () => {
+        await migrateDatabase(owner);
+        await prepareRuntimeRole(owner, config.databaseUrl);
+      });
+    } finally {
+      await owner.close();
+    }
+  }
   const engine = await retryAtStart('Temporal (TEMPORAL_ADDRESS)', logger, () =>
     connectEngine(config.engine),
   );
@@ -135,7 +152,9 @@ async function openDeps(
   const health = createHealthCheck({ config, db, engine, remote, now });
   closers.push(() => health.close());
   const metrics = createMetrics(db, logger, config.workerMetricsAddress);
-  return { config, db, engine, store, logger, events, health, metrics, remote, now, syncWaitMs };
+  const failures = new FailedSignIns(config, recordFailedKeys({ db, logger, now }));
+  closers.push(() => failures.stop());
+  return { config, db, engine, store, logger, events, failures, health, metrics, remote, now, syncWaitMs };
 }
 
 async function listen(server: Server, config: Config): Promise<void> {

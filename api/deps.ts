@@ -4,6 +4,7 @@ import type { Engine } from '../engine/connect.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Config } from './config.ts';
 import type { EventHub } from './event-hub.ts';
+import type { FailedSignIns } from './failed-sign-ins.ts';
 import type { HealthCheck } from './health.ts';
 import type { Metrics } from './metrics.ts';
 import type { RemoteClient } from './remote/client.ts';
@@ -16,6 +17,7 @@ export interface Deps {
   readonly store: ObjectStore;
   readonly logger: Logger;
   readonly events: EventHub;
+  readonly failures: FailedSignIns;
   readonly health: HealthCheck;
   readonly metrics: Metrics;
   /** Asks a control plane elsewhere, where one is set. */

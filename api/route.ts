@@ -56,8 +56,6 @@ export interface Route {
   readonly original?: boolean;
   /** Requests a minute from one address, besides the limit of all. */
   readonly perMinute?: number;
-  /** Trades one secret for another: failed attempts are counted, and few are allowed. */
-  readonly limitFailures?: boolean;
   /** Gives the body of success; a handler of a route with `content` writes the response itself. */
   readonly handle: (call: Call<unknown, unknown, unknown>, deps: Deps) => Promise<unknown>;
 }

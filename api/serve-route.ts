@@ -10,6 +10,8 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
   return async (req, res) => {
     // Before the body is read: a stranger's megabyte is not worth parsing.
     const caller = await authenticate(req, route.auth, deps);
+    // Whoever uses the browser after the session ended must find nothing of it there.
+    res.set('Cache-Control', 'no-store');
     if (route.body !== undefined) await readBody(req, res, parseJson);
     const code = route.original === true ? 'unprocessable' : 'bad_request';
     const validate = (where: string, schema: z.ZodType | undefined, value: unknown): unknown => {
@@ -32,7 +34,7 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     // A handler may have said 202 instead: the work goes on.
     if (res.statusCode === 200) res.status(route.status);
     if (route.response === undefined) res.end();
-    else res.set('Cache-Control', 'no-store').json(answer);
+    else res.json(answer);
   };
 }
 

@@ -7,6 +7,7 @@ import { listLiveNodes } from '../db/queries/list-live-nodes.ts';
 import { listNodes } from '../db/queries/list-nodes.ts';
 import { getNodeSpaceConfigs } from '../db/queries/node-space-configs.ts';
 import { putNodeSettings } from '../db/queries/put-node-settings.ts';
+import type { AuditBy } from '../db/queries/record-audit.ts';
 import { updateSpace, type SpaceChange } from '../db/queries/update-space.ts';
 import { toSpaceConfig } from '../db/to-contract.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
@@ -24,10 +25,15 @@ import { describeSpace } from './spaces.ts';
  * @throws MembridgeError bad_request, conflict; store_unavailable, store_refused; engine_unavailable, after which the
  *   settings are kept and the same call may be made again
  */
-export async function changeSpace(deps: Deps, space: Space, update: UpdateSpace): Promise<Space> {
+export async function changeSpace(
+  deps: Deps,
+  space: Space,
+  update: UpdateSpace,
+  by: AuditBy,
+): Promise<Space> {
   const change = changeOf(space, update);
   await describeSpace(deps, { ...change, canonical_id: change.cid, created_at: space.created_at });
-  const changed = await updateSpace(deps.db, { cid: space.canonical_id, change, now: deps.now() });
+  const changed = await updateSpace(deps.db, { cid: space.canonical_id, change, now: deps.now(), by });
   if (changed === null) throw notFound('space', space.canonical_id);
   const led = await getLeadership(deps.db, { cid: changed.canonical_id, now: deps.now() });
   await callEngine(deps.engine, async (client) => {
@@ -72,7 +78,7 @@ function changeOf(space: Space, update: UpdateSpace): SpaceChange {
  */
 export async function changeNodeSettings(
   deps: Deps,
-  input: { space: Space; node: string; settings: PutNodeSettings },
+  input: { space: Space; node: string; settings: PutNodeSettings; by: AuditBy },
 ): Promise<Space> {
   const { space, node } = input;
   const { names, trust } = input.settings;
@@ -82,6 +88,7 @@ export async function changeNodeSettings(
     cid,
     settings: { node_id: node, names, trust },
     now: deps.now(),
+    by: input.by,
   });
   if (changed === null) throw notFound('space', cid);
   const config = (await getNodeSpaceConfigs(deps.db, { cid, nodes: [node] })).get(node);

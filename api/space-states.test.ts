@@ -29,7 +29,7 @@ beforeAll(async () => {
   key = (await enrolNode(api, NODE)).agent_key;
   const space = { cid: CID, projectId: 'demo', projects: ['*'] };
   // Without its workflow, which would ask the node for syncs that nobody does here.
-  await createSpace(db, { space, source: 'manual', createdAt: 1 });
+  await createSpace(db, { space, source: 'manual', createdAt: 1, by: { actor: 'test', cause: 'test' } });
   const now = Date.now();
   const requests = [
     { jobId: 'job_1', action: 'sync' as const, trigger: 'button' as const, requestedAt: now },

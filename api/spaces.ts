@@ -2,6 +2,7 @@ import { spaceKey } from '../memory/layout.ts';
 import { canonicalId } from '../contract/canonical-id.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { Space, SpaceConfig } from '../contract/memory.ts';
+import { byEngine, type AuditBy } from '../db/queries/record-audit.ts';
 import { createSpace } from '../db/queries/create-space.ts';
 import { deleteSpace } from '../db/queries/delete-space.ts';
 import { getSpace } from '../db/queries/get-space.ts';
@@ -29,7 +30,7 @@ export async function describeSpace(
  */
 export async function addSpace(
   deps: Deps,
-  input: { name: string; projects: string[]; source: 'manual' | 'heartbeat' },
+  input: { name: string; projects: string[]; source: 'manual' | 'heartbeat'; by: AuditBy },
 ): Promise<Space> {
   const { db, engine } = deps;
   const { name, projects } = input;
@@ -45,12 +46,13 @@ export async function addSpace(
     ...defaults,
     created_at: createdAt,
   });
-  const created = await createSpace(db, { space, source: input.source, createdAt });
+  const created = await createSpace(db, { space, source: input.source, createdAt, by: input.by });
   if (created === null) throw nameIsTaken(name, null);
   try {
     await callEngine(engine, (client) => ensureMemorySpace(client, space));
   } catch (error) {
-    await deleteSpace(db, { cid: space.cid, now: deps.now() });
+    const by = byEngine('its workflow could not be started');
+    await deleteSpace(db, { cid: space.cid, now: deps.now(), by });
     throw error;
   }
   return created;
@@ -64,7 +66,7 @@ export async function addSpace(
  */
 export async function addOriginalSpace(
   deps: Deps,
-  input: { name: string; source: 'manual' | 'heartbeat' },
+  input: { name: string; source: 'manual' | 'heartbeat'; by: AuditBy },
 ): Promise<Space> {
   return await addSpace(deps, { ...input, projects: ['*'] });
 }
@@ -82,7 +84,7 @@ function nameIsTaken(name: string, by: Space | null): MembridgeError {
  * Ends a space: its row and its workflows go; what it stored in the object store, and each node's memory, stay. A project of the same
  * name keeps the primary.
  */
-export async function removeSpace(deps: Deps, cid: string): Promise<boolean> {
+export async function removeSpace(deps: Deps, cid: string, by: AuditBy): Promise<boolean> {
   // The workflow first: a row without one would be given one again at the next start, the reverse would not.
   await callEngine(deps.engine, (client) => closeMemorySpace(client, cid));
   const projects = await listProjectsOf(deps.db, { cid });
@@ -90,5 +92,5 @@ export async function removeSpace(deps: Deps, cid: string): Promise<boolean> {
     await release(deps, cid, 'engine');
     await callEngine(deps.engine, (client) => closeLeadership(client, cid));
   }
-  return await deleteSpace(deps.db, { cid, now: deps.now() });
+  return await deleteSpace(deps.db, { cid, now: deps.now(), by });
 }

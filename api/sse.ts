@@ -10,7 +10,7 @@ import { showProposal } from './proposals/show.ts';
 /** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
 const PING_MS = 15_000;
 /** How often a stream asks whether its caller may still read, in milliseconds. */
-const CHECK_MS = 2_000;
+export const CHECK_MS = 2_000;
 /** How soon a browser comes back after a break, in milliseconds. */
 const RECONNECT_MS = 1_000;
 /** A client that has this many bytes unread is cut off; it comes back with Last-Event-ID and misses nothing. */

@@ -22,6 +22,19 @@ export const SignIn = z.strictObject({ key: z.string().min(1).max(512) });
 export const Session = z.strictObject({ signed_in: z.boolean(), expires_at: EpochMs.nullable() });
 export type Session = z.infer<typeof Session>;
 
+/** `GET /api/sessions`: a browser that is signed in. */
+export const SignedInBrowser = z.strictObject({
+  id: z.string(),
+  /** Where it signed in from, and what it calls itself; empty for one that signed in before version 0.5. */
+  address: z.string(),
+  user_agent: z.string(),
+  created_at: EpochMs,
+  expires_at: EpochMs,
+  /** Whether it is the browser that asks. */
+  is_this: z.boolean(),
+});
+export type SignedInBrowser = z.infer<typeof SignedInBrowser>;
+
 /** `POST /api/membridge/spaces`. `projects` defaults to the name itself; `["*"]` covers every project. */
 export const CreateSpace = z.strictObject({
   name: ProjectName,

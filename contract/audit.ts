@@ -12,6 +12,8 @@ export const AuditEntity = z.enum([
   'proposal',
   'task_schedule',
   'runtime_config',
+  'session',
+  'enrolment_token',
 ]);
 export type AuditEntity = z.infer<typeof AuditEntity>;
 
@@ -60,5 +62,41 @@ export const ExportAudit = z.strictObject({
 });
 export type ExportAudit = z.infer<typeof ExportAudit>;
 
+/** An entry in an export, with its link of the chain; null for one that was written while the export began. */
+export const ExportedAudit = z.strictObject({
+  ...AuditLog.shape,
+  chain_position: z.number().int().nullable(),
+  chain_hash: z.string().nullable(),
+  chain_signature: z.string().nullable(),
+});
+export type ExportedAudit = z.infer<typeof ExportedAudit>;
+
 /** What entries are chosen by. */
 export type AuditFilter = Omit<ListAudit, 'limit' | 'before'>;
+
+/** `GET /api/runtime/audit/proof`: an earlier end of the chain that must still be in it. */
+export const ProveAudit = z.strictObject({
+  position: z.coerce.number().int().positive().optional(),
+  hash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+});
+export type ProveAudit = z.infer<typeof ProveAudit>;
+
+/** Whether the audit log is as it was written. */
+export const AuditProof = z.strictObject({
+  intact: z.boolean(),
+  /** What is wrong, for people; null when nothing is. */
+  problem: z.string().nullable(),
+  /** How many entries the chain has, up to the problem if there is one. */
+  entries: z.number().int(),
+  /** The chain's hash there. Keep it with `entries` in a safe place, and give both later as `hash` and `position`. */
+  hash: z.string(),
+  signature: z.string().nullable(),
+  /** The key of the signatures: Ed25519, SPKI DER in base64. */
+  public_key: z.string(),
+  /** Whether the database role that Membridge uses could change entries: it owns the table or is a superuser. */
+  role_can_alter: z.boolean(),
+});
+export type AuditProof = z.infer<typeof AuditProof>;

@@ -23,13 +23,14 @@ let db: Database;
 let drop: () => Promise<void>;
 const space = { cid: canonicalId('demo'), projectId: 'demo', projects: ['demo'] };
 const node = 'node-a';
+const by = byEngine('the test asked for it');
 
 beforeAll(async () => {
   const database = await freshDatabase(inject('parts').databaseUrl);
   db = connectDatabase(database.url, { onIdleError: () => undefined });
   drop = () => database.drop();
   await migrateDatabase(db);
-  await createSpace(db, { space, source: 'manual', createdAt: 1 });
+  await createSpace(db, { space, source: 'manual', createdAt: 1, by });
   await addNode(node);
 });
 afterAll(async () => {
@@ -38,7 +39,7 @@ afterAll(async () => {
 });
 
 async function addNode(id: string): Promise<void> {
-  await createEnrolmentToken(db, { tokenHash: id, nodeId: id, now: 1, expiresAt: 1_000 });
+  await createEnrolmentToken(db, { tokenHash: id, nodeId: id, now: 1, expiresAt: 1_000, by });
   await enrolNode(db, {
     tokenHash: id,
     nodeId: id,

@@ -1,5 +1,16 @@
 -- The schema after all migrations. Written by `node db/write-schema.ts`; do not edit.
 
+CREATE TABLE audit_chain (
+  "position" bigint NOT NULL,
+  audit_id bigint NOT NULL,
+  hash text NOT NULL,
+  signature text,
+  CONSTRAINT audit_chain_audit_id_audit_logs_id_fk FOREIGN KEY (audit_id) REFERENCES audit_logs(id),
+  CONSTRAINT audit_chain_audit_id_unique UNIQUE (audit_id),
+  CONSTRAINT audit_chain_pkey PRIMARY KEY ("position")
+);
+CREATE TRIGGER audit_chain_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_chain FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+
 CREATE TABLE audit_logs (
   id bigint NOT NULL DEFAULT nextval('audit_logs_id_seq'::regclass),
   event_key text NOT NULL,
@@ -24,6 +35,9 @@ CREATE TABLE browser_sessions (
   id_hash text NOT NULL,
   created_at bigint NOT NULL,
   expires_at bigint NOT NULL,
+  keys_hash text NOT NULL DEFAULT ''::text,
+  address text NOT NULL DEFAULT ''::text,
+  user_agent text NOT NULL DEFAULT ''::text,
   CONSTRAINT browser_sessions_pkey PRIMARY KEY (id_hash)
 );
 

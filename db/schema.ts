@@ -143,6 +143,11 @@ export const events = pgTable('events', {
 /** Signed-in browsers; only the hash of the cookie is kept. */
 export const browserSessions = pgTable('browser_sessions', {
   id_hash: text('id_hash').primaryKey(),
+  /** A hash of the keys under which it was made: one that is not of today's keys has ended. */
+  keys_hash: text('keys_hash').notNull().default(''),
+  /** The browser's address and name, for people to tell sessions apart. */
+  address: text('address').notNull().default(''),
+  user_agent: text('user_agent').notNull().default(''),
   created_at: epochMs('created_at').notNull(),
   expires_at: epochMs('expires_at').notNull(),
 });

@@ -202,6 +202,22 @@ export const auditLogs = pgTable(
   ],
 );
 
+/**
+ * The place of each entry of the audit log in its chain, and the chain's hash there. A trigger refuses to change or delete rows, as
+ * in the log itself. See api/audit/chain.ts.
+ */
+export const auditChain = pgTable('audit_chain', {
+  position: bigint('position', { mode: 'number' }).primaryKey(),
+  audit_id: bigint('audit_id', { mode: 'number' })
+    .notNull()
+    .unique()
+    .references(() => auditLogs.id),
+  /** SHA-256 in hex, over the hash before and the entry. */
+  hash: text('hash').notNull(),
+  /** Ed25519 in base64, over position and hash: at the last entry of each batch, null at the others. */
+  signature: text('signature'),
+});
+
 /** Results that a person decides on before anything is written to a project. */
 export const proposals = pgTable(
   'proposals',

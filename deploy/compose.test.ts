@@ -157,7 +157,8 @@ test('without .env compose says what to run; with the one that make-env.sh makes
   const api = environmentOf('api', env);
   expect(Object.keys(api).filter((name) => !parserNames('api').includes(name))).toEqual([]);
   expect(parseConfig(api)).toMatchObject({
-    databaseUrl: `postgresql://membridge:${env['POSTGRES_PASSWORD']}@postgres:5432/membridge`,
+    databaseUrl: `postgresql://membridge_runtime:${env['POSTGRES_RUNTIME_PASSWORD']}@postgres:5432/membridge`,
+    databaseOwnerUrl: `postgresql://membridge:${env['POSTGRES_PASSWORD']}@postgres:5432/membridge`,
     agents: { temporalAddress: 'temporal:7233', storeEndpoint: 'http://minio:9000' },
     host: '0.0.0.0',
     port: 8_000,

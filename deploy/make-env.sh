@@ -27,7 +27,7 @@ value_for() {
   case "$1" in
     MEMBRIDGE_SIGNING_KEY) openssl genpkey -algorithm ed25519 -outform DER | openssl base64 -A ;;
     MINIO_ACCESS_KEY) openssl rand -hex 10 ;;
-    POSTGRES_PASSWORD | MINIO_SECRET_KEY | MEMBRIDGE_ADMIN_KEY | RUNTIME_API_KEY) openssl rand -hex 32 ;;
+    POSTGRES_PASSWORD | POSTGRES_RUNTIME_PASSWORD | MINIO_SECRET_KEY | MEMBRIDGE_ADMIN_KEY | RUNTIME_API_KEY) openssl rand -hex 32 ;;
     CLAUDE_MEM_DIR) claude_mem_dir ;;
     CLAUDE_MEM_UID) id -u ;;
     CLAUDE_MEM_GID) id -g ;;

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { glob, open, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { glob, lstat, open, realpath, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import type { Piece, Resolved } from './hints.ts';
 
 /** Files that one hint may lead to. */
@@ -44,23 +44,27 @@ async function* readFiles(
 ): AsyncGenerator<Piece> {
   const base = await realpath(cwd);
   const single = await statOf(resolve(base, hint));
-  if (single !== null) {
+  if (single !== null || !/[*?[\]{}()!]/.test(hint)) {
     const piece = await readInside(base, resolve(base, hint), room());
     if (typeof piece === 'string') notes.push(piece);
     else yield piece;
     return;
   }
-  if (isAbsolute(hint) || hint.split(/[/\\{},]/).includes('..')) {
-    notes.push('is not inside the working directory.');
+  if (isAbsolute(hint)) {
+    notes.push(OUTSIDE);
     return;
   }
   const paths = await find(base, hint, signal, notes);
   if (paths.length === 0 && notes.length === 0) notes.push('no such file.');
+  let isOutside = false;
   for (const path of paths) {
     const piece = await readInside(base, resolve(base, path), room());
     if (typeof piece !== 'string') yield piece;
+    else if (piece === OUTSIDE) isOutside = true;
     else if (piece !== FOLDER) notes.push(`${path} ${piece}`);
   }
+  // Said once and without names: the name of a file outside is none of the reader's business.
+  if (isOutside) notes.push(`in part ${OUTSIDE}`);
 }
 
 /** Paths that a glob matches, in order, relative to the base. */
@@ -102,6 +106,7 @@ function alternativesOf(pattern: string): number {
   return /[{}]/.test(left) ? Number.POSITIVE_INFINITY : all;
 }
 
+const OUTSIDE = 'is not inside the working directory.';
 const FOLDER = 'is a folder; name files in it, such as folder/**/*.md.';
 
 /**
@@ -110,11 +115,10 @@ const FOLDER = 'is a folder; name files in it, such as folder/**/*.md.';
  */
 async function readInside(base: string, path: string, room: number): Promise<Piece | string> {
   const real = await realpath(path).catch(() => null);
-  if (real === null) return 'is a link that leads nowhere.';
-  const inside = relative(base, real);
-  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
-    return 'is not inside the working directory.';
-  }
+  // Asked first, and of what is there: whether a file exists outside must not show either.
+  const inside = relative(base, real ?? (await realpathOfParent(path)));
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return OUTSIDE;
+  if (real === null) return (await isLink(path)) ? 'is a link that leads nowhere.' : 'no such file.';
   if (inside.split(sep).some((part) => LEFT_OUT.has(part.toLowerCase()))) {
     return 'is inside a folder whose files are not shown.';
   }
@@ -133,6 +137,20 @@ async function readInside(base: string, path: string, room: number): Promise<Pie
   } finally {
     await file.close();
   }
+}
+
+/** Where the nearest folder above a path that exists really is. */
+async function realpathOfParent(path: string): Promise<string> {
+  const parent = dirname(path);
+  if (parent === path) return path;
+  return await realpath(parent).catch(() => realpathOfParent(parent));
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  );
 }
 
 async function statOf(path: string): Promise<object | null> {

@@ -36,7 +36,7 @@ const serverSettings = [
   'MEMBRIDGE_PORT',
   'MEMBRIDGE_DATA_DIR',
   'MEMBRIDGE_ROLES',
-  'DATABASE_URL',
+  'DATABASE_',
   'TEMPORAL_',
   'MINIO_',
 ];
@@ -72,7 +72,8 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
         ...withoutPrefix(env, ...stackSettings, ...agentSettings),
         ...secrets,
         ...(!rolesOf(env).has('control') && elsewhere(env)),
-        DATABASE_URL: stack.databaseUrl,
+        DATABASE_URL: stack.runtimeDatabaseUrl ?? stack.databaseUrl,
+        ...(stack.runtimeDatabaseUrl !== undefined && { DATABASE_OWNER_URL: stack.databaseUrl }),
         TEMPORAL_ADDRESS: stack.temporal.address,
         TEMPORAL_NAMESPACE: stack.temporal.namespace,
         TEMPORAL_UI_URL: stack.temporal.uiUrl,

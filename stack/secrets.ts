@@ -41,6 +41,7 @@ export function loadServerSecrets(dataDir: string, env: NodeJS.ProcessEnv = proc
 
 export interface StackSecrets {
   postgresPassword: string;
+  postgresRuntimePassword: string;
   minioAccessKey: string;
   minioSecretKey: string;
 }
@@ -48,12 +49,16 @@ export interface StackSecrets {
 /** The keys of the parts we run ourselves, kept in `<dataDir>/stack.json`; made up the first time. */
 export function loadStackSecrets(dataDir: string): StackSecrets {
   const file = join(dataDir, 'stack.json');
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as StackSecrets;
+  const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<StackSecrets>) : {};
   const secrets = {
     postgresPassword: randomKey(),
+    // A file of version 0.4 lacks it.
+    postgresRuntimePassword: randomKey(),
     minioAccessKey: randomBytes(10).toString('hex'),
     minioSecretKey: randomKey(),
+    ...known,
   };
+  if (Object.keys(secrets).every((name) => name in known)) return secrets;
   writePrivately(file, `${JSON.stringify(secrets, null, 2)}\n`);
   return secrets;
 }

@@ -26,7 +26,10 @@ export interface StackOptions {
 }
 
 export interface Stack {
+  /** As the owner of the database. */
   databaseUrl: string;
+  /** As the role that may neither change the schema nor the audit log; only where PostgreSQL runs here. */
+  runtimeDatabaseUrl?: string;
   temporal: TemporalAddress;
   minio: MinioAddress;
   /** Only those that run here. */
@@ -89,12 +92,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const starting = [upPostgres(), upTemporal(), upMinio()] as const;
   try {
     const [databaseUrl, temporal, minio] = await Promise.all(starting);
-    return { databaseUrl, temporal, minio, parts, stop };
+    const stack: Stack = { databaseUrl, temporal, minio, parts, stop };
+    if (parts.postgres) stack.runtimeDatabaseUrl = asRole(databaseUrl, secrets.postgresRuntimePassword);
+    return stack;
   } catch (error) {
     await Promise.allSettled(starting);
     await stop();
     throw error;
   }
+}
+
+/** The address of the same database for the role that the control plane works with; it makes the role at its start. */
+function asRole(databaseUrl: string, password: string): string {
+  const url = new URL(databaseUrl);
+  url.username = 'membridge_runtime';
+  url.password = password;
+  return url.href;
 }
 
 /** Removes a stack's data for good, PostgreSQL's included where that had to live outside. The stack must be stopped. */

@@ -145,6 +145,11 @@ export function newPublicKey(): string {
   return generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
 }
 
+/** The body with which a machine enrols itself. */
+export function enrolment(nodeId: string, token: string): Record<string, unknown> {
+  return { token, node_id: nodeId, public_key: newPublicKey(), facts: heartbeat(nodeId).facts };
+}
+
 /** Enrols a node with a token of its own, and reports once when `online`. Gives its key. */
 export async function enrolNode(test: TestPlane, nodeId: string, online = true): Promise<EnrolResponse> {
   const { body: made } = await test.call('POST', '/api/runtime/enrolment-tokens', {
@@ -152,12 +157,7 @@ export async function enrolNode(test: TestPlane, nodeId: string, online = true):
   });
   const { status, body } = await test.call('POST', '/api/agent/enrol', {
     headers: {},
-    body: {
-      token: made['token'],
-      node_id: nodeId,
-      public_key: newPublicKey(),
-      facts: heartbeat(nodeId).facts,
-    },
+    body: enrolment(nodeId, String(made['token'])),
   });
   if (status !== 201) throw new Error(`enrolling ${nodeId}: ${JSON.stringify(body)}`);
   const enrolled = body as unknown as EnrolResponse;

@@ -2,39 +2,51 @@ import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { isAllowedHost } from '../../contract/git-url.ts';
 
-/** Networks that are not told of tasks unless their host is listed: this machine's own, and those behind the same router. */
-const CLOSED: readonly (readonly [network: string, bits: number, family: 'ipv4' | 'ipv6'])[] = [
-  ['0.0.0.0', 8, 'ipv4'],
-  ['10.0.0.0', 8, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'],
-  ['127.0.0.0', 8, 'ipv4'],
+type Network = readonly [network: string, bits: number];
+
+/** IPv4 networks that are not on the open internet (IANA's special-purpose registry, and multicast). */
+const CLOSED_IPV4: readonly Network[] = [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
   // Link-local; clouds serve credentials there.
-  ['169.254.0.0', 16, 'ipv4'],
-  ['172.16.0.0', 12, 'ipv4'],
-  ['192.0.0.0', 24, 'ipv4'],
-  ['192.168.0.0', 16, 'ipv4'],
-  ['198.18.0.0', 15, 'ipv4'],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.52.193.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
   // Multicast, and what is reserved.
-  ['224.0.0.0', 3, 'ipv4'],
-  ['::', 128, 'ipv6'],
-  ['::1', 128, 'ipv6'],
-  // Forms that carry an IPv4 address, which a gateway would unpack: NAT64, 6to4, Teredo.
-  ['64:ff9b::', 96, 'ipv6'],
-  ['64:ff9b:1::', 48, 'ipv6'],
-  ['2002::', 16, 'ipv6'],
-  ['2001::', 32, 'ipv6'],
-  ['fc00::', 7, 'ipv6'],
-  ['fe80::', 10, 'ipv6'],
-  ['ff00::', 8, 'ipv6'],
+  ['224.0.0.0', 3],
+];
+/** The only IPv6 network of the open internet; every other one is local, multicast, or carries an IPv4 address. */
+const OPEN_IPV6: Network = ['2000::', 3];
+/** Parts of it that are not (IANA's special-purpose registry): Teredo, ORCHID, benchmarks, documentation, 6to4. */
+const CLOSED_IPV6: readonly Network[] = [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
 ];
 
 const closed = new BlockList();
-for (const [network, bits, family] of CLOSED) closed.addSubnet(network, bits, family);
+for (const [network, bits] of CLOSED_IPV4) closed.addSubnet(network, bits, 'ipv4');
+for (const [network, bits] of CLOSED_IPV6) closed.addSubnet(network, bits, 'ipv6');
+const openIpv6 = new BlockList();
+openIpv6.addSubnet(...OPEN_IPV6, 'ipv6');
+const mapped = new BlockList();
+mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
 
 /** Whether an address, as text, is one of the open internet. IPv4 within IPv6 (`::ffff:…`) counts as the IPv4 address. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
-  return family !== 0 && !closed.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  if (family === 0 || closed.check(address, family === 6 ? 'ipv6' : 'ipv4')) return false;
+  return family === 4 || openIpv6.check(address, 'ipv6') || mapped.check(address, 'ipv6');
 }
 
 /** The host of a URL as an address or a name, without brackets. */

@@ -225,6 +225,7 @@ describe('the audit log tells of', () => {
       expect(asked.status).toBe(202);
     }
     expect(await told(`entity_type=membridge_project&entity_id=${cid}`)).toMatchObject([
+      { action: 'space_created', actor: 'api' },
       { action: 'memory_sync_push', actor: 'api', detail: 'push of garden on a' },
       { action: 'memory_sync_pull', actor: 'api', correlation_id: expect.stringMatching(/^job_/) as string },
       { action: 'memory_sync', actor: 'api' },
@@ -305,8 +306,12 @@ describe('the audit log', () => {
     await write(details.map((detail, n) => entry(`csv ${n}`, { detail, correlation_id: 'csv' })));
     const { text, headers } = await exportAs('correlation_id=csv&format=csv');
     expect(headers.get('Content-Type')).toBe('text/csv; charset=utf-8');
-    const [head, first, second, ...rest] = text.split('\r\n');
-    expect(head).toBe('id,timestamp,time,action,entity_type,entity_id,actor,detail,cause,correlation_id');
+    // The last three columns are of the chain: a position, a hash and perhaps a signature.
+    const withoutChain = (line: string): string => line.replace(/,\d+,[0-9a-f]{64},[^,]*$/, '');
+    const [head, first, second, ...rest] = text.split('\r\n').map(withoutChain);
+    expect(head).toBe(
+      'id,timestamp,time,action,entity_type,entity_id,actor,detail,cause,correlation_id,chain_position,chain_hash,chain_signature',
+    );
     expect(first).toMatch(/^\d+,1000,1970-01-01T00:00:01\.000Z,tested,llm_task,t,api,'=1\+1,c,csv$/);
     expect(second).toContain(",'+1,");
     expect(rest.map((line) => line.split(',api,')[1])).toEqual([
@@ -347,7 +352,11 @@ describe('the audit log', () => {
     };
     const ended = Promise.withResolvers<void>();
     const app = express().get('/', async (_req, res) => {
-      await exportAudit({ db: counted }, { format: 'jsonl', correlation_id: 'slow' }, res);
+      await exportAudit(
+        { db: counted, config: test.plane.deps.config },
+        { format: 'jsonl', correlation_id: 'slow' },
+        res,
+      );
       ended.resolve();
     });
     const server = app.listen(0, '127.0.0.1');
@@ -371,7 +380,7 @@ describe('the audit log', () => {
     for (const statement of [
       "update audit_logs set detail = ''",
       'delete from audit_logs',
-      'truncate audit_logs',
+      'truncate audit_logs cascade',
     ]) {
       await expect(pool.query(statement)).rejects.toThrow(/append-only/);
     }

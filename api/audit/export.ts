@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
-import type { AuditLog, ExportAudit } from '../../contract/audit.ts';
+import type { ExportAudit, ExportedAudit } from '../../contract/audit.ts';
 import { allAudit } from '../../db/queries/list-audit.ts';
 import type { Deps } from '../deps.ts';
+import { sealAudit } from './chain.ts';
 import { csvLine } from './csv.ts';
 
 const COLUMNS = [
@@ -16,31 +17,34 @@ const COLUMNS = [
   'detail',
   'cause',
   'correlation_id',
+  'chain_position',
+  'chain_hash',
+  'chain_signature',
 ] as const;
 
-const toCsv = (entry: AuditLog): string => {
+const toCsv = (entry: ExportedAudit): string => {
   const told = { ...entry, time: new Date(entry.timestamp).toISOString() };
-  return csvLine(COLUMNS.map((column) => told[column]));
+  return csvLine(COLUMNS.map((column) => told[column] ?? ''));
 };
-const toJsonLine = (entry: AuditLog): string => `${JSON.stringify(entry)}\n`;
+const toJsonLine = (entry: ExportedAudit): string => `${JSON.stringify(entry)}\n`;
 
 /**
  * Sends every entry that matches, the oldest first, a batch at a time and no faster than the client reads.
  * @throws MembridgeError database_unavailable, also in the middle: the connection is cut then, so that nobody takes it for all
  */
 export async function exportAudit(
-  { db }: Pick<Deps, 'db'>,
+  deps: Pick<Deps, 'config' | 'db'>,
   { format, ...filter }: ExportAudit,
   res: Response,
 ): Promise<void> {
   const isCsv = format === 'csv';
   // The first batch before anything is said: until then an error can still be an answer.
-  const batches = allAudit(db, filter);
+  await sealAudit(deps, { all: false });
+  const batches = allAudit(deps.db, filter);
   let batch = await batches.next();
   res
     .status(200)
     .type(isCsv ? 'text/csv; charset=utf-8' : 'application/jsonl; charset=utf-8')
-    .set('Cache-Control', 'no-store')
     .set('Content-Disposition', `attachment; filename="membridge-audit.${format}"`);
   if (isCsv) res.write(csvLine(COLUMNS));
   const gone = new AbortController();

@@ -9,6 +9,7 @@ import {
 import { getSealedCredential } from '../../db/queries/get-credential.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
+import { recordAudit, type NewAudit } from '../../db/queries/record-audit.ts';
 import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import type { Caller } from '../route.ts';
@@ -77,8 +78,25 @@ export async function credentialForNode(
     );
   }
   if (found.sealed === null) return { credential: null, known_hosts: found.knownHosts };
+  await deps.db.run((sql) => recordAudit(sql, [givenEntry(input, deps.now())]));
   const text = unseal(deps.config.signingKey, found.sealed, contextOf(input.projectId));
   return { credential: PutCredential.parse(JSON.parse(text)), known_hosts: found.knownHosts };
+}
+
+/** The entry of a credential that a node got: one a day for each node and project, since a node asks before every fetch. */
+function givenEntry({ projectId, node }: { projectId: string; node: string }, now: number): NewAudit {
+  const day = new Date(now).toISOString().slice(0, 10);
+  return {
+    eventKey: `credential_given:${projectId}:${node}:${day}`,
+    action: 'credential_given',
+    entity_type: 'managed_project',
+    entity_id: projectId,
+    actor: node,
+    detail: `${node} got the project's git credential; this is its first time on ${day}`,
+    cause: 'it fetches, clones or pushes',
+    correlation_id: projectId,
+    timestamp: now,
+  };
 }
 
 async function changed(

@@ -10,6 +10,7 @@ import { enrolNode } from '../../db/queries/enrol-node.ts';
 import { touchLeases } from '../../db/queries/find-leases.ts';
 import { listNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
+import { countFailures } from '../auth.ts';
 import { issueCertificate, publicKeyText } from '../certificates.ts';
 import type { Config } from '../config.ts';
 import { announceReturn } from '../node-returned.ts';
@@ -43,8 +44,8 @@ export const agentRoutes = [
       409: 'A node of this name exists, and the token was not made for it',
       429: 'Too many failed attempts',
     },
-    limitFailures: true,
-    handle: async ({ body }, { config, db, ...deps }) => {
+    handle: async ({ body, req }, deps) => {
+      const { config, db } = deps;
       const now = deps.now();
       const certificate = issueCertificate(config.signingKey, {
         node: body.node_id,
@@ -52,14 +53,16 @@ export const agentRoutes = [
         issuedAt: now,
       });
       const agentKey = randomSecret();
-      await enrolNode(db, {
-        tokenHash: sha256Hex(body.token),
-        nodeId: body.node_id,
-        keyHash: sha256Hex(agentKey),
-        publicKey: certificate.public_key,
-        facts: body.facts,
-        now,
-      });
+      await countFailures(req, [body.token], deps, () =>
+        enrolNode(db, {
+          tokenHash: sha256Hex(body.token),
+          nodeId: body.node_id,
+          keyHash: sha256Hex(agentKey),
+          publicKey: certificate.public_key,
+          facts: body.facts,
+          now,
+        }),
+      );
       return {
         node_id: body.node_id,
         agent_key: agentKey,

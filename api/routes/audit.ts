@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { AuditLog, ExportAudit, ListAudit } from '../../contract/audit.ts';
+import { AuditLog, AuditProof, ExportAudit, ListAudit, ProveAudit } from '../../contract/audit.ts';
 import { listAudit } from '../../db/queries/list-audit.ts';
+import { proveAudit } from '../audit/chain.ts';
 import { exportAudit } from '../audit/export.ts';
 import { defineRoute } from '../route.ts';
 
@@ -36,5 +37,19 @@ export const auditRoutes = [
     status: 200,
     content: 'application/jsonl',
     handle: async ({ query, res }, deps) => await exportAudit(deps, query, res),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/audit/proof',
+    auth: 'people',
+    tag,
+    summary: 'Check that nobody changed or removed an entry',
+    description:
+      'Each entry is chained to the one before by a hash, and the server signs the end of the chain. Keep entries and hash of an answer in a safe place; given later as position and hash, they prove that the newest entries were not taken away.',
+    query: ProveAudit,
+    status: 200,
+    response: AuditProof,
+    perMinute: 60,
+    handle: async ({ query }, deps) => await proveAudit(deps, query),
   }),
 ];

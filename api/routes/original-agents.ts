@@ -13,6 +13,7 @@ import { getSpace } from '../../db/queries/get-space.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
+import type { AuditBy } from '../../db/queries/record-audit.ts';
 import { byOf, nameOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
@@ -30,10 +31,10 @@ const EVERYTHING = '*';
  * Makes the project of a heartbeat that came with the admin key, unless it exists. Without a name, or under an id that the name
  * does not give (the original let an agent choose one), there is nothing that could be synced: the report is kept alone.
  */
-async function ensureProject(deps: Deps, cid: string, name: string | null): Promise<void> {
+async function ensureProject(deps: Deps, cid: string, name: string | null, by: AuditBy): Promise<void> {
   if (name === null || name === EVERYTHING || canonicalId(name) !== cid) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
-  await addOriginalSpace(deps, { name, source: 'heartbeat' }).catch((error: unknown) => {
+  await addOriginalSpace(deps, { name, source: 'heartbeat', by }).catch((error: unknown) => {
     // Another node's heartbeat was first.
     if (!(error instanceof MembridgeError && error.code === 'conflict')) throw error;
   });
@@ -118,7 +119,10 @@ export const originalAgentRoutes = [
         );
       }
       // A space has every machine send its memories: an agent alone cannot cause that.
-      if (caller.kind === 'admin') await ensureProject(deps, body.canonical_id, body.project_id ?? null);
+      if (caller.kind === 'admin') {
+        const by = { actor: nameOf(caller), cause: `${body.node_id} reported it with the admin key` };
+        await ensureProject(deps, body.canonical_id, body.project_id ?? null, by);
+      }
       // A project that was renamed here is reported under its older name.
       const space = await getSpace(deps.db, { cid: body.canonical_id });
       const cid = space?.canonical_id ?? body.canonical_id;

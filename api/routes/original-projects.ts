@@ -6,6 +6,7 @@ import { getSpace } from '../../db/queries/get-space.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
 import { needProject, notFound } from '../not-found.ts';
+import { byOf } from '../named.ts';
 import { defineRoute } from '../route.ts';
 import { addOriginalSpace, removeSpace } from '../spaces.ts';
 
@@ -45,10 +46,10 @@ export const originalProjectRoutes = [
     status: 201,
     response: OriginalProject,
     errors: { 409: 'A project of this name exists' },
-    handle: async ({ body }, deps) => {
+    handle: async ({ body, caller }, deps) => {
       const cid = canonicalId(body.name);
       const claimed = await claimSpace(deps.db, { cid });
-      if (!claimed) await addOriginalSpace(deps, { name: body.name, source: 'manual' });
+      if (!claimed) await addOriginalSpace(deps, { name: body.name, source: 'manual', by: byOf(caller) });
       const known = (await listOriginalProjects(deps.db)).find(({ canonical_id: id }) => id === cid);
       if (known === undefined) throw notFound('project', body.name);
       return known;
@@ -64,9 +65,9 @@ export const originalProjectRoutes = [
     params: z.strictObject({ name: z.string() }),
     status: 204,
     errors: { 404: 'There is no such project' },
-    handle: async ({ params }, deps) => {
+    handle: async ({ params, caller }, deps) => {
       const space = await needProject(deps, params.name);
-      await removeSpace(deps, space.canonical_id);
+      await removeSpace(deps, space.canonical_id, byOf(caller));
     },
   }),
   ...(

@@ -1,11 +1,23 @@
 import { stringifySetCookie } from 'cookie';
 import type { Request } from 'express';
-import { Session, SignIn } from '../../contract/api.ts';
+import { z } from 'zod';
+import { Session, SignIn, SignedInBrowser } from '../../contract/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { createSession } from '../../db/queries/create-session.ts';
-import { deleteSession } from '../../db/queries/delete-session.ts';
+import { deleteSessions } from '../../db/queries/delete-session.ts';
 import { findSession } from '../../db/queries/find-session.ts';
-import { SESSION_COOKIE, needOwnOrigin, sessionHash, sessionHashOf } from '../auth.ts';
+import { listSessions, sessionId } from '../../db/queries/list-sessions.ts';
+import type { Config } from '../config.ts';
+import {
+  SESSION_COOKIE,
+  countFailures,
+  keysHash,
+  needOwnOrigin,
+  sessionHash,
+  sessionHashOf,
+} from '../auth.ts';
+import { byOf } from '../named.ts';
+import { notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sameSecret } from '../secrets.ts';
 
@@ -24,6 +36,17 @@ function cookie(req: Request, value: string, maxAge: number): string {
   });
 }
 
+/** @throws MembridgeError unauthorized */
+function needPersonsKey(given: string, { runtimeKey, adminKey }: Config): void {
+  // Both are compared always, so that the time tells nothing.
+  const known = [runtimeKey, adminKey ?? runtimeKey].map((key) => sameSecret(given, key));
+  if (known.includes(true)) return;
+  throw new MembridgeError(
+    'unauthorized',
+    'This key is wrong. The API key is RUNTIME_API_KEY of the control plane.',
+  );
+}
+
 export const sessionRoutes = [
   defineRoute({
     method: 'post',
@@ -39,23 +62,21 @@ export const sessionRoutes = [
       403: 'The page of another site asked',
       429: 'Too many failed attempts',
     },
-    limitFailures: true,
-    handle: async ({ body, req, res }, { config, db, ...deps }) => {
+    handle: async ({ body, req, res }, deps) => {
+      const { config, db } = deps;
       if (req.get('Origin') !== undefined) needOwnOrigin(req, { config });
-      // Both are compared always, so that the time tells nothing.
-      const known = [config.runtimeKey, config.adminKey ?? config.runtimeKey].map((key) =>
-        sameSecret(body.key, key),
-      );
-      if (!known.includes(true)) {
-        throw new MembridgeError(
-          'unauthorized',
-          'This key is wrong. The API key is RUNTIME_API_KEY of the control plane.',
-        );
-      }
+      await countFailures(req, [body.key], deps, () => Promise.resolve(needPersonsKey(body.key, config)));
       const now = deps.now();
       const secret = randomSecret();
       const expiresAt = now + SESSION_SECONDS * 1_000;
-      await createSession(db, { idHash: sessionHash(secret, { config }), now, expiresAt });
+      await createSession(db, {
+        idHash: sessionHash(secret, deps),
+        keysHash: keysHash(deps),
+        address: req.ip ?? 'an unknown address',
+        userAgent: req.get('User-Agent') ?? '',
+        now,
+        expiresAt,
+      });
       res.append('Set-Cookie', cookie(req, secret, SESSION_SECONDS));
       return { signed_in: true, expires_at: expiresAt };
     },
@@ -87,10 +108,57 @@ export const sessionRoutes = [
       const idHash = sessionHashOf(req, deps);
       if (idHash !== null) {
         needOwnOrigin(req, deps);
-        await deleteSession(deps.db, { idHash });
+        const by = byOf({ kind: 'browser' });
+        await deleteSessions(deps.db, { which: { idHash }, by, now: deps.now() });
       }
       res.append('Set-Cookie', cookie(req, '', 0));
       return { signed_in: false, expires_at: null };
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/sessions',
+    auth: 'people',
+    tag: 'Session',
+    summary: 'The browsers that are signed in, the newest first',
+    status: 200,
+    response: z.array(SignedInBrowser),
+    handle: async ({ caller }, deps) => {
+      const rows = await listSessions(deps.db, { keysHash: keysHash(deps), now: deps.now() });
+      return rows.map(({ id_hash, keys_hash: _keys, ...row }) => ({
+        id: sessionId(id_hash),
+        ...row,
+        is_this: id_hash === caller.sessionHash,
+      }));
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/api/sessions',
+    auth: 'people',
+    tag: 'Session',
+    summary: 'Sign out every browser but the one that asks',
+    status: 200,
+    response: z.strictObject({ ended: z.number().int() }),
+    handle: async ({ caller }, deps) => {
+      const which = { allBut: caller.sessionHash ?? null };
+      return { ended: await deleteSessions(deps.db, { which, by: byOf(caller), now: deps.now() }) };
+    },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/api/sessions/:id',
+    auth: 'people',
+    tag: 'Session',
+    summary: 'Sign one browser out',
+    params: z.strictObject({ id: z.string().regex(/^[0-9a-f]{16}$/) }),
+    status: 200,
+    response: z.strictObject({ ended: z.number().int() }),
+    errors: { 404: 'There is no such session' },
+    handle: async ({ params, caller }, deps) => {
+      const ended = await deleteSessions(deps.db, { which: params, by: byOf(caller), now: deps.now() });
+      if (ended === 0) throw notFound('session', params.id);
+      return { ended };
     },
   }),
 ];

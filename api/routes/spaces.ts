@@ -16,6 +16,7 @@ import { listSpaces } from '../../db/queries/list-spaces.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { publishMirror } from '../mirror.ts';
+import { byOf } from '../named.ts';
 import { needNode, needSpace } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { changeNodeSettings, changeSpace } from '../space-settings.ts';
@@ -60,8 +61,13 @@ export const spaceRoutes = [
     status: 201,
     response: Space,
     errors: { 409: 'A space of this name exists' },
-    handle: async ({ body }, deps) =>
-      await addSpace(deps, { name: body.name, projects: body.projects ?? [body.name], source: 'manual' }),
+    handle: async ({ body, caller }, deps) =>
+      await addSpace(deps, {
+        name: body.name,
+        projects: body.projects ?? [body.name],
+        source: 'manual',
+        by: byOf(caller),
+      }),
   }),
   defineRoute({
     method: 'get',
@@ -95,8 +101,8 @@ export const spaceRoutes = [
       404: 'There is no such space',
       409: 'The name, or an alias, belongs to another space',
     },
-    handle: async ({ params, body }, deps) =>
-      await changeSpace(deps, await needSpace(deps, params.cid), body),
+    handle: async ({ params, body, caller }, deps) =>
+      await changeSpace(deps, await needSpace(deps, params.cid), body, byOf(caller)),
   }),
   defineRoute({
     method: 'put',
@@ -111,10 +117,10 @@ export const spaceRoutes = [
     status: 200,
     response: Space,
     errors: { 404: 'There is no such space or node' },
-    handle: async ({ params, body }, deps) => {
+    handle: async ({ params, body, caller }, deps) => {
       const space = await needSpace(deps, params.cid);
       const { id } = await needNode(deps, params.node);
-      return await changeNodeSettings(deps, { space, node: id, settings: body });
+      return await changeNodeSettings(deps, { space, node: id, settings: body, by: byOf(caller) });
     },
   }),
   defineRoute({
@@ -128,9 +134,9 @@ export const spaceRoutes = [
     params: Cid,
     status: 204,
     errors: { 404: 'There is no such space' },
-    handle: async ({ params }, deps) => {
+    handle: async ({ params, caller }, deps) => {
       const { canonical_id } = await needSpace(deps, params.cid);
-      await removeSpace(deps, canonical_id);
+      await removeSpace(deps, canonical_id, byOf(caller));
     },
   }),
   defineRoute({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { findSession } from '../../db/queries/find-session.ts';
+import { stillAllowed } from '../auth.ts';
 import { defineRoute } from '../route.ts';
 import { streamEvents } from '../sse.ts';
 
@@ -16,13 +16,8 @@ export const streamRoutes = [
     status: 200,
     content: 'text/event-stream',
     unlimited: true,
-    handle: async ({ req, res, caller }, deps) => {
-      const { sessionHash } = caller;
-      await streamEvents(req, res, deps, async () => {
-        if (sessionHash === undefined) return true;
-        return (await findSession(deps.db, { idHash: sessionHash, now: deps.now() })) !== null;
-      });
-    },
+    handle: async ({ req, res, caller }, deps) =>
+      await streamEvents(req, res, deps, stillAllowed(caller, deps)),
   }),
   defineRoute({
     method: 'get',

@@ -13,6 +13,7 @@ import { getBlob } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
 import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
+import { stillAllowed } from '../auth.ts';
 import { defineRoute } from '../route.ts';
 import { outputOf } from '../tasks/lease.ts';
 import { streamOutput } from '../tasks/output-stream.ts';
@@ -107,9 +108,10 @@ export const taskRecordRoutes = [
     content: 'text/event-stream',
     errors: { 404: 'There is no such task' },
     unlimited: true,
-    handle: async ({ params, query, req, res }, deps) => {
+    handle: async ({ params, query, req, res, caller }, deps) => {
       const row = await needTask(deps, params.id);
-      await streamOutput(req, res, deps, { taskId: row.id, epoch: query.epoch ?? null });
+      const of = { taskId: row.id, epoch: query.epoch ?? null };
+      await streamOutput(req, res, deps, of, stillAllowed(caller, deps));
     },
   }),
   defineRoute({
@@ -190,7 +192,6 @@ export const taskRecordRoutes = [
         .type(isText(row.media_type) ? 'text/plain; charset=utf-8' : 'application/octet-stream')
         .set('Content-Disposition', `attachment; filename="${row.task_id}-${row.name}"`)
         .set('ETag', `"${row.sha256}"`)
-        .set('Cache-Control', 'private, max-age=31536000, immutable')
         .send(bytes);
     },
   }),

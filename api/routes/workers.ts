@@ -74,12 +74,18 @@ export const workerRoutes = [
     body: CreateEnrolmentToken,
     status: 201,
     response: EnrolmentToken,
-    handle: async ({ body }, deps) => {
+    handle: async ({ body, caller }, deps) => {
       const token = randomSecret();
       const now = deps.now();
       const expiresAt = now + body.ttl_seconds * 1_000;
       const nodeId = body.node_id ?? null;
-      await createEnrolmentToken(deps.db, { tokenHash: sha256Hex(token), nodeId, now, expiresAt });
+      await createEnrolmentToken(deps.db, {
+        tokenHash: sha256Hex(token),
+        nodeId,
+        now,
+        expiresAt,
+        by: byOf(caller),
+      });
       return { token, node_id: nodeId, expires_at: expiresAt };
     },
   }),

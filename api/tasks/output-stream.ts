@@ -4,7 +4,7 @@ import { ENDED } from '../../contract/tasks.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
-import { drained, openStream, trackStream } from '../sse.ts';
+import { CHECK_MS, drained, openStream, trackStream } from '../sse.ts';
 
 /** How often new output is looked for, in milliseconds, while somebody watches. */
 const LOOK_MS = 300;
@@ -17,6 +17,7 @@ const BATCH = 500;
 /**
  * Serves what an attempt writes as it comes. Asked of PostgreSQL rather than passed on, so that any process of the control plane can
  * serve it, and that what a viewer missed is there when it comes back.
+ * @param stillAllowed asked every two seconds; the stream ends when it says no (a browser that signed out)
  * @param of.epoch the attempt; the newest, also when another begins meanwhile, where none is named
  */
 export async function streamOutput(
@@ -24,14 +25,20 @@ export async function streamOutput(
   res: Response,
   deps: Deps,
   of: { taskId: string; epoch: number | null },
+  stillAllowed: () => Promise<boolean>,
 ): Promise<void> {
   let [epoch, after] = resumeFrom(req);
   openStream(res);
   const streams = trackStream(res, deps);
   res.once('close', () => streams.delete(res));
   let pingAt = Date.now() + PING_MS;
+  let checkAt = Date.now() + CHECK_MS;
   let endedAt: number | null = null;
   while (!res.destroyed && !res.writableEnded) {
+    if (Date.now() > checkAt) {
+      if (!(await stillAllowed())) return void res.end();
+      checkAt = Date.now() + CHECK_MS;
+    }
     const row = await getTaskRow(deps.db, { id: of.taskId });
     if (row === null) break;
     const wanted = of.epoch ?? row.epoch;

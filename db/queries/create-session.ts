@@ -1,16 +1,42 @@
 import { lte } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
+import { readable } from '../readable.ts';
 import { browserSessions } from '../schema.ts';
+import { recordAudit } from './record-audit.ts';
+import { sessionEntry } from './list-sessions.ts';
 
-/** Records a signed-in browser by the hash of its cookie, and forgets sessions that have expired. */
+/** Characters of a browser's name that are kept. */
+const MAX_AGENT_CHARS = 300;
+
+/**
+ * Records a signed-in browser by the hash of its cookie, and forgets sessions that have expired.
+ * @param input.keysHash a hash of the keys that the session is good for
+ */
 export async function createSession(
   db: Database,
-  input: { idHash: string; now: number; expiresAt: number },
+  input: {
+    idHash: string;
+    keysHash: string;
+    address: string;
+    userAgent: string;
+    now: number;
+    expiresAt: number;
+  },
 ): Promise<void> {
+  const { idHash, address, now } = input;
+  const userAgent = readable(input.userAgent, MAX_AGENT_CHARS);
   await db.transaction(async (tx) => {
-    await tx.delete(browserSessions).where(lte(browserSessions.expires_at, input.now));
-    await tx
-      .insert(browserSessions)
-      .values({ id_hash: input.idHash, created_at: input.now, expires_at: input.expiresAt });
+    await tx.delete(browserSessions).where(lte(browserSessions.expires_at, now));
+    await tx.insert(browserSessions).values({
+      id_hash: idHash,
+      keys_hash: input.keysHash,
+      address,
+      user_agent: userAgent,
+      created_at: now,
+      expires_at: input.expiresAt,
+    });
+    const by = { actor: 'page', cause: 'somebody gave the API key or the admin key' };
+    const detail = `from ${address} with ${userAgent === '' ? 'an unnamed browser' : userAgent}`;
+    await recordAudit(tx, [sessionEntry('signed_in', idHash, { ...by, detail }, now)]);
   });
 }

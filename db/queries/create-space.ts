@@ -4,6 +4,7 @@ import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
+import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 
 /**
  * Records a space, unless one of its id or name exists.
@@ -11,7 +12,7 @@ import { findSpaces } from './find-spaces.ts';
  */
 export async function createSpace(
   db: Database,
-  input: { space: SpaceConfig; source: 'manual' | 'heartbeat'; createdAt: number },
+  input: { space: SpaceConfig; source: 'manual' | 'heartbeat'; createdAt: number; by: AuditBy },
 ): Promise<Space | null> {
   const { cid, projectId, projects } = input.space;
   return await db.transaction(async (tx) => {
@@ -23,7 +24,12 @@ export async function createSpace(
     if (inserted.length === 0) return null;
     const [space] = await findSpaces(tx, eq(spaces.cid, cid));
     if (space === undefined) return null;
+    const detail = `${projectId}: ${countProjects(projects)}`;
+    await recordAudit(tx, [spaceEntry('space_created', cid, { ...input.by, detail }, input.createdAt)]);
     await emitEvents(tx, [{ type: 'space', space }], input.createdAt);
     return space;
   });
 }
+
+const countProjects = (projects: readonly string[]): string =>
+  projects.includes('*') ? 'every claude-mem project' : `claude-mem projects ${projects.join(', ')}`;

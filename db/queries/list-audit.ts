@@ -1,7 +1,7 @@
 import { and, asc, desc, eq, gt, lt, lte, max, type SQL } from 'drizzle-orm';
-import type { AuditFilter, AuditLog, ListAudit } from '../../contract/audit.ts';
+import type { AuditFilter, AuditLog, ExportedAudit, ListAudit } from '../../contract/audit.ts';
 import type { Database } from '../connect.ts';
-import { auditLogs } from '../schema.ts';
+import { auditChain, auditLogs } from '../schema.ts';
 
 /** Entries that are read at a time when all are. */
 const BATCH = 1_000;
@@ -30,20 +30,28 @@ export async function listAudit(
  * Every entry that matches, the oldest first, in batches: of those that are there when it begins, so that it ends however much is
  * written meanwhile.
  */
-export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerator<AuditLog[]> {
+export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerator<ExportedAudit[]> {
   const [newest] = await db.run((executor) => executor.select({ id: max(auditLogs.id) }).from(auditLogs));
   const last = newest?.id ?? 0;
   for (let after = 0; ;) {
     const rows = await db.run((executor) =>
       executor
-        .select()
+        .select({ entry: auditLogs, link: auditChain })
         .from(auditLogs)
+        .leftJoin(auditChain, eq(auditChain.audit_id, auditLogs.id))
         .where(and(matching(filter), gt(auditLogs.id, after), lte(auditLogs.id, last)))
         .orderBy(asc(auditLogs.id))
         .limit(BATCH),
     );
-    if (rows.length > 0) yield rows.map(toAuditLog);
-    const end = rows.at(-1);
+    if (rows.length > 0) {
+      yield rows.map(({ entry, link }) => ({
+        ...toAuditLog(entry),
+        chain_position: link?.position ?? null,
+        chain_hash: link?.hash ?? null,
+        chain_signature: link?.signature ?? null,
+      }));
+    }
+    const end = rows.at(-1)?.entry;
     if (end === undefined || rows.length < BATCH) return;
     after = end.id;
   }
@@ -59,6 +67,7 @@ function matching({ action, entity_type, entity_id, actor, correlation_id }: Aud
   );
 }
 
-function toAuditLog({ id, event_key: _key, ...entry }: typeof auditLogs.$inferSelect): AuditLog {
+/** An entry as the contract has it. */
+export function toAuditLog({ id, event_key: _key, ...entry }: typeof auditLogs.$inferSelect): AuditLog {
   return { id: String(id), ...entry };
 }

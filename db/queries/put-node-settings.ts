@@ -4,6 +4,7 @@ import type { Database } from '../connect.ts';
 import { spaceNodeSettings, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
+import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 
 /**
  * Sets what one node does differently in one space, in place of what was set before.
@@ -12,7 +13,7 @@ import { findSpaces } from './find-spaces.ts';
  */
 export async function putNodeSettings(
   db: Database,
-  input: { cid: string; settings: SpaceNodeSettings; now: number },
+  input: { cid: string; settings: SpaceNodeSettings; now: number; by: AuditBy },
 ): Promise<Space | null> {
   const { node_id, names, trust } = input.settings;
   return await db.transaction(async (tx) => {
@@ -29,6 +30,12 @@ export async function putNodeSettings(
         target: [spaceNodeSettings.cid, spaceNodeSettings.node_id],
         set: { names, trust },
       });
+    const trusted = Object.entries(trust).map(([node, level]) => `${level} ${node}`);
+    const renamed = Object.entries(names).map(([own, shared]) => `calls ${shared} ${own}`);
+    const detail = `${node_id}: ${[...trusted, ...renamed].join(', ') || 'nothing of its own'}`;
+    await recordAudit(tx, [
+      spaceEntry('space_node_settings_changed', input.cid, { ...input.by, detail }, input.now),
+    ]);
     await lockEvents(tx);
     const [space] = await findSpaces(tx, eq(spaces.cid, input.cid));
     if (space === undefined) return null;

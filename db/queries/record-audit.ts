@@ -36,6 +36,24 @@ export function configEntry(action: string, detail: string, by: AuditBy, timesta
   };
 }
 
+/** The entry of something that was done to a space. */
+export function spaceEntry(
+  action: string,
+  cid: string,
+  told: AuditBy & { readonly detail: string },
+  timestamp: number,
+): NewAudit {
+  return {
+    eventKey: newEventKey(action),
+    action,
+    entity_type: 'membridge_project',
+    entity_id: cid,
+    ...told,
+    correlation_id: cid,
+    timestamp,
+  };
+}
+
 /**
  * Adds to the audit log, in the transaction of the change that it tells of: one is not there without the other. Details must not
  * hold prompts, outputs or secrets.

@@ -6,6 +6,7 @@ import type { Database, Executor } from '../connect.ts';
 import { jobs, managedProjects, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
+import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 import { moveLeadership } from './record-leadership.ts';
 
 /** What a space is to be from now on. */
@@ -30,15 +31,18 @@ export interface SpaceChange {
  */
 export async function updateSpace(
   db: Database,
-  input: { cid: string; change: SpaceChange; now: number },
+  input: { cid: string; change: SpaceChange; now: number; by: AuditBy },
 ): Promise<Space | null> {
   const { cid, change } = input;
   return await db.transaction(async (tx) => {
     const all = await tx.select().from(spaces).for('update');
-    if (!all.some((row) => row.cid === cid)) return null;
+    const before = all.find((row) => row.cid === cid);
+    if (before === undefined) return null;
     for (const other of all.filter((row) => row.cid !== cid)) refuseClash(change, other);
     if (change.cid !== cid) await moveTo(tx, cid, change);
     await tx.update(spaces).set(change).where(eq(spaces.cid, cid));
+    const detail = describeChange(before, change);
+    await recordAudit(tx, [spaceEntry('space_updated', change.cid, { ...input.by, detail }, input.now)]);
     await lockEvents(tx);
     const [space] = await findSpaces(tx, eq(spaces.cid, change.cid));
     if (space === undefined) return null;
@@ -46,6 +50,16 @@ export async function updateSpace(
     await emitEvents(tx, [...gone, { type: 'space', space }], input.now);
     return space;
   });
+}
+
+/** What a change sets differently, for people: `encrypted: false → true, excluded: none → diary`. */
+function describeChange(before: SpaceChange, after: SpaceChange): string {
+  const told = (value: unknown): string => (Array.isArray(value) ? value.join(' ') || 'none' : String(value));
+  const fields = ['name', 'projects', 'excluded', 'aliases', 'redact', 'encrypted', 'mirror'] as const;
+  const changed = fields
+    .map((field) => ({ field, was: told(before[field]), is: told(after[field]) }))
+    .filter(({ was, is }) => was !== is);
+  return changed.map(({ field, was, is }) => `${field}: ${was} → ${is}`).join(', ') || 'nothing changed';
 }
 
 /** A canonical id means one space, whether as its own or as an alias. */

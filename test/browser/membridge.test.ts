@@ -115,8 +115,10 @@ test('Sync all asks every node; the history can be narrowed to one, and rounds t
   await click(page, 'space-sync-all');
   await page.getByText('Sync asked for on 2 nodes').waitFor();
   const running = page.locator('tr[data-status="running"], tr[data-status="pending"]');
-  await expect.poll(async () => (await jobs()).every(({ status }) => status === 'completed')).toBe(true);
-  await expect.poll(() => running.count()).toBe(0);
+  await expect
+    .poll(async () => (await jobs()).every(({ status }) => status === 'completed'), { timeout: 15_000 })
+    .toBe(true);
+  await expect.poll(() => running.count(), { timeout: 15_000 }).toBe(0);
   const rows = page.getByTestId('jobs-table').locator('tbody tr');
   await expect.poll(() => rows.count()).toBe(Math.min(25, (await jobs()).length));
 

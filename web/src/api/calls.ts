@@ -5,9 +5,11 @@ import {
   RuntimeHealth,
   RuntimeStats,
   Session,
+  SignedInBrowser,
   type PutNodeSettings,
   type UpdateSpace,
 } from '../../../contract/api.ts';
+import { AuditProof } from '../../../contract/audit.ts';
 import { Job, Space } from '../../../contract/memory.ts';
 import { PublishMirrorResponse, type PublishMirror } from '../../../contract/mirror.ts';
 import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
@@ -29,6 +31,10 @@ export const api = {
   session: (signal?: AbortSignal) => request('/api/session', Session, { signal }),
   signIn: (key: string) => send('/api/session', { method: 'POST', body: { key } }),
   signOut: () => send('/api/session', { method: 'DELETE' }),
+  sessions: (signal?: AbortSignal) => request('/api/sessions', z.array(SignedInBrowser), { signal }),
+  endSession: (id: string) => send(`/api/sessions/${encode(id)}`, { method: 'DELETE' }),
+  endOtherSessions: () => send('/api/sessions', { method: 'DELETE' }),
+  proveAudit: () => request('/api/runtime/audit/proof', AuditProof),
 
   health: (signal?: AbortSignal) => request('/api/runtime/health', RuntimeHealth, { signal }),
   stats: (signal?: AbortSignal) => request('/api/runtime/stats', RuntimeStats, { signal }),

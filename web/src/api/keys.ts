@@ -6,6 +6,7 @@ export const keys = {
   health: ['health'] as const,
   stats: ['stats'] as const,
   runtimeConfig: ['runtime-config'] as const,
+  sessions: ['sessions'] as const,
   nodes: ['nodes'] as const,
   spaces: ['spaces'] as const,
   reportedProjects: ['reported-projects'] as const,

@@ -36,6 +36,12 @@ export const runtimeConfigQuery = queryOptions({
   refetchInterval: POLL_MS,
 });
 
+export const sessionsQuery = queryOptions({
+  queryKey: keys.sessions,
+  queryFn: ({ signal }) => api.sessions(signal),
+  refetchInterval: POLL_MS,
+});
+
 // A list is older than the events that arrived while it was under way: they are applied on top of it.
 
 export const nodesQuery = queryOptions({

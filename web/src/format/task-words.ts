@@ -123,6 +123,8 @@ export const ENTITIES: Record<AuditLog['entity_type'], string> = {
   proposal: 'Proposal',
   task_schedule: 'Task schedule',
   runtime_config: 'Runtime setting',
+  session: 'Sign-in',
+  enrolment_token: 'Enrolment token',
 };
 
 const dollars = new Intl.NumberFormat('en-US', {

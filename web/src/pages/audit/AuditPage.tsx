@@ -15,6 +15,7 @@ import { usePageTitle } from '../../components/use-page-title.ts';
 import { ENTITIES } from '../../format/task-words.ts';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
 import styles from './Audit.module.css';
+import { AuditCheck } from './AuditCheck.tsx';
 import { AuditRow } from './AuditRow.tsx';
 import { auditFilterOf, type AuditSearch } from './audit-filter.ts';
 
@@ -49,7 +50,11 @@ export function AuditPage() {
   return (
     <div className="page" data-testid="page-audit">
       <RuntimeNav />
-      <PageHead title="Audit log" note="What was done, by whom and why. Nothing in it is ever changed.">
+      <PageHead
+        title="Audit log"
+        note="What was done, by whom and why. PostgreSQL refuses to change or delete entries."
+      >
+        <AuditCheck />
         <Menu>
           <Menu.Target>
             <Button variant="default" leftSection={<IconDownload size={15} />} data-testid="audit-export">

@@ -11,6 +11,7 @@ import { ProxyForm } from './ProxyForm.tsx';
 import { ProxyState } from './ProxyState.tsx';
 import styles from './Halves.module.css';
 import { RuntimeNav } from './RuntimeNav.tsx';
+import { SessionsPanel } from './SessionsPanel.tsx';
 import { WebhookPanel } from './WebhookPanel.tsx';
 import { TaskSettingsPanel } from './TaskSettingsPanel.tsx';
 
@@ -26,6 +27,7 @@ export function SettingsPage() {
       <TaskSettingsPanel />
       <TaskSchedules />
       <WebhookPanel />
+      <SessionsPanel />
       <Panel
         title="Membridge proxy"
         note={
