@@ -10,6 +10,7 @@ import { uncoveredSentence } from '../contract/uncovered.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import { CanonicalId, ProjectName, type SyncAction } from '../contract/primitives.ts';
+import { isLoopbackAddress, isOwnHost } from '../contract/own-host.ts';
 import { agentState, syncState } from '../contract/sync-state.ts';
 import type { Agent } from './agent.ts';
 import { ENGINE_CALLS } from './calls/index.ts';
@@ -61,6 +62,15 @@ export function createAgentApp(agent: Agent): express.Express {
   const { config, state } = agent;
   const app = express();
   app.disable('x-powered-by');
+  // A website that points its name at 127.0.0.1 must not reach this through a browser here.
+  app.use((request, response, next) => {
+    if (!isLoopbackAddress(config.host) || isOwnHost(request.headers.host)) {
+      next();
+      return;
+    }
+    const detail = `This agent is reached as localhost or 127.0.0.1, not as ${JSON.stringify(request.headers.host ?? '')}.`;
+    answerError(new MembridgeError('forbidden', detail), request, response, next);
+  });
   app.use(express.json({ limit: '64kb' }));
 
   app.get('/health', (_request, response) => {

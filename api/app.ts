@@ -6,12 +6,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pinoHttp } from 'pino-http';
 import type { Logger } from 'pino';
 import { MembridgeError } from '../contract/errors.ts';
+import { isLoopbackAddress, isOwnHost } from '../contract/own-host.ts';
 import type { Deps } from './deps.ts';
 import { docsRouter } from './docs.ts';
 import { errorHandler, sendProblem, unknownPath } from './problems.ts';
 import { routeForRoles } from './roles.ts';
 import { ROUTES } from './routes/index.ts';
 import { serveRoute } from './serve-route.ts';
+import { temporalPageRouter } from './temporal-page.ts';
 import { firstSegment, webRouter } from './web.ts';
 
 /** The HTTP side of the control plane. Nothing listens yet. */
@@ -23,6 +25,7 @@ export function createApp(deps: Deps): Express {
   app.use(requestLog(deps.logger));
   app.use(securityHeaders());
   app.use(measure(deps));
+  app.use(needOwnHost(deps.config));
   const limit = requestLimit(deps.config.requestsPerMinute);
   const parseJson = express.json({ limit: '1mb' });
   for (const declared of ROUTES) {
@@ -30,6 +33,9 @@ export function createApp(deps: Deps): Express {
     const before = route.unlimited === true ? [] : [limit];
     if (route.perMinute !== undefined) before.push(requestLimit(route.perMinute));
     app[route.method](route.path, ...before, serveRoute(route, deps, parseJson));
+  }
+  if (deps.config.temporalUiOrigin !== null) {
+    app.use(temporalPageRouter(deps.config.temporalUiOrigin, deps));
   }
   app.use(docsRouter());
   if (deps.config.roles.has('runtime')) {
@@ -86,6 +92,23 @@ function securityHeaders(): RequestHandler {
     },
     referrerPolicy: { policy: 'no-referrer' },
   });
+}
+
+/**
+ * Refuses requests under a foreign name where this server is reached from this machine alone: a website that points its name at
+ * 127.0.0.1 must not get through a browser here. Behind a proxy, or with a public address, names are the proxy's to check.
+ */
+function needOwnHost({ host, publicUrl, trustProxy }: Deps['config']): RequestHandler {
+  const isPrivate = isLoopbackAddress(host) && publicUrl === null && trustProxy === 0;
+  return (req, _res, next) => {
+    if (!isPrivate || isOwnHost(req.headers.host)) return next();
+    next(
+      new MembridgeError(
+        'forbidden',
+        `This server is reached as localhost or 127.0.0.1, not as ${JSON.stringify(req.headers.host ?? '')}. Behind a proxy, set MEMBRIDGE_PUBLIC_URL or MEMBRIDGE_TRUST_PROXY.`,
+      ),
+    );
+  };
 }
 
 /** Records how long each request took, by its route as declared: a path with ids in it would make endless series. */

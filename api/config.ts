@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { StoreAccess } from '../contract/nodes.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
+import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { parseBaseUrl } from './remote/base-url.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
@@ -14,8 +15,10 @@ export interface Config {
   /** The owner of the schema, who migrates it; null where that is the role of `databaseUrl`. */
   readonly databaseOwnerUrl: string | null;
   readonly engine: { readonly address: string; readonly namespace: string };
-  /** The Temporal UI's base address, or null when it is not known. */
+  /** Where people find Temporal's own page: an address, or a path of this server; null when it is not known. */
   readonly temporalUi: string | null;
+  /** Where this server finds it, to show it to who is signed in; null where people open it by themselves. */
+  readonly temporalUiOrigin: string | null;
   readonly store: StoreAccess;
   readonly host: string;
   readonly port: number;
@@ -73,6 +76,7 @@ const Environment = z.object({
   TEMPORAL_ADDRESS: withDefault(hostPort, '127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: withDefault(z.string(), 'default'),
   TEMPORAL_UI_URL: optional(httpUrl),
+  TEMPORAL_UI_ORIGIN: optional(httpUrl),
   MINIO_ENDPOINT: required,
   MINIO_PORT: withDefault(port, '9000'),
   MINIO_USE_SSL: withDefault(flag, '0'),
@@ -123,7 +127,8 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     databaseUrl: data.DATABASE_URL,
     databaseOwnerUrl: data.DATABASE_OWNER_URL ?? null,
     engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
-    temporalUi: data.TEMPORAL_UI_URL ?? null,
+    temporalUi: temporalUiOf(data),
+    temporalUiOrigin: data.TEMPORAL_UI_ORIGIN ?? null,
     store: Object.freeze({
       endpoint,
       region: data.MINIO_REGION,
@@ -152,6 +157,12 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,
     logLevel: data.LOG_LEVEL,
   });
+}
+
+/** Temporal's page: behind our own sign-in where we know where it is, else where the setting says. */
+function temporalUiOf(data: z.infer<typeof Environment>): string | null {
+  if (data.TEMPORAL_UI_ORIGIN === undefined) return data.TEMPORAL_UI_URL ?? null;
+  return `${(data.MEMBRIDGE_PUBLIC_URL ?? '').replace(/\/+$/, '')}${TEMPORAL_PAGE}`;
 }
 
 /** A list of names with commas or spaces between them. */

@@ -67,3 +67,6 @@ export const MESSAGES = {
 
 /** Statuses of a task in which nothing more happens by itself. */
 export const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'dead', 'cancelled']);
+
+/** The path at which the control plane serves Temporal's own page, and the public path that Temporal's page is started with. */
+export const TEMPORAL_PAGE = '/temporal';

@@ -103,7 +103,7 @@ async function main(): Promise<number> {
     await makeDemoTasks(control);
 
     process.stdout.write(`  Open the page        ${report.url}\n`);
-    if (temporalUi !== undefined) process.stdout.write(`  Temporal's own page  ${temporalUi}\n`);
+    process.stdout.write(`  Temporal's own page  ${temporalUi}\n`);
     process.stdout.write(`  Ctrl-C stops everything. A new memory is written every few seconds:\n\n`);
     await keepRemembering(machines, log, stopAsked.signal);
     return 0;

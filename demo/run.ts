@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { canonicalHash } from '../memory/canonical.ts';
 import { buildWeb } from '../stack/build-web.ts';
 import { startApi } from '../stack/membridge.ts';
@@ -39,7 +40,7 @@ export interface RunningDemo {
   readonly report: Report;
   readonly machines: Machine[];
   readonly control: ControlPlane;
-  readonly temporalUi: string | undefined;
+  readonly temporalUi: string;
 }
 
 /** How long the fleet may take to agree, in seconds. */
@@ -147,5 +148,5 @@ export async function runDemo(options: {
     nodes: reports,
     url: `${api.url}/signin#key=${secrets.RUNTIME_API_KEY}`,
   };
-  return { report, machines, control, temporalUi: stack.temporal.uiUrl };
+  return { report, machines, control, temporalUi: `${api.url}${TEMPORAL_PAGE}` };
 }

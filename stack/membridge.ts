@@ -76,7 +76,9 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
         ...(stack.runtimeDatabaseUrl !== undefined && { DATABASE_OWNER_URL: stack.databaseUrl }),
         TEMPORAL_ADDRESS: stack.temporal.address,
         TEMPORAL_NAMESPACE: stack.temporal.namespace,
-        TEMPORAL_UI_URL: stack.temporal.uiUrl,
+        ...(stack.parts.temporal === undefined
+          ? { TEMPORAL_UI_URL: stack.temporal.uiUrl }
+          : { TEMPORAL_UI_ORIGIN: stack.temporal.uiUrl }),
         MINIO_ENDPOINT: stack.minio.endpoint,
         MINIO_ACCESS_KEY: stack.minio.accessKey,
         MINIO_SECRET_KEY: stack.minio.secretKey,

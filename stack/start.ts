@@ -7,6 +7,7 @@ import { fstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { buildWeb } from './build-web.ts';
 import { keepAlive } from './keep-alive.ts';
 import { tryLock } from './lock.mjs';
@@ -64,7 +65,9 @@ async function startAll(dataDir: string, withAgent: boolean): Promise<void> {
     : `#key=${secrets.RUNTIME_API_KEY}`;
   const page = rolesOf(env).has('runtime') ? `/signin${key}` : '/docs';
   console.log(`\n  Open       ${api.url}${page}`);
-  if (stack.temporal.uiUrl) console.log(`  Workflows  ${stack.temporal.uiUrl}`);
+  // Ours is shown behind our own sign-in.
+  const workflows = stack.parts.temporal ? `${api.url}${TEMPORAL_PAGE}` : stack.temporal.uiUrl;
+  if (workflows) console.log(`  Workflows  ${workflows}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
 }
 

@@ -1,6 +1,8 @@
 /** Temporal's development server on loopback, with a database file and the settings measured in docs/architecture.md. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { withoutPrefix } from './environment.ts';
 import { freePort, needFreePort, needListener } from './ports.ts';
 import { startService, type Service } from './service.ts';
@@ -10,6 +12,7 @@ export interface TemporalOptions {
   dataDir: string;
   /** On 127.0.0.1; 0 picks a free one. */
   port: number;
+  /** Of its web page: 0 puts the page on a loopback address and port that nobody can guess; else it is on 127.0.0.1. */
   uiPort: number;
   /** Prometheus metrics of the server; 0 or absent leaves the choice to Temporal. */
   metricsPort?: number;
@@ -40,6 +43,8 @@ export const dynamicConfig = [
   // Lets the server say which workers are alive.
   'frontend.WorkerHeartbeatsEnabled=true',
   'frontend.ListWorkersEnabled=true',
+  // Temporal's HTTP API knows no login either, and nothing here uses it: no Host is allowed.
+  'frontend.httpAllowedHosts=["nobody.invalid"]',
 ];
 
 /** What people search by in Temporal's own page. */
@@ -52,6 +57,7 @@ const searchAttributes = ['MembridgeProject', 'MembridgeNode', 'MembridgeTask', 
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
   const { dataDir, metricsPort = 0, log } = options;
   const port = options.port || (await freePort());
+  const uiIp = options.uiPort === 0 ? hiddenLoopback() : '127.0.0.1';
   const uiPort = options.uiPort || (await freePort());
   const file = options.program ?? (await findTool('temporal', log));
   const folder = join(dataDir, 'temporal');
@@ -59,7 +65,9 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
   const flags: Array<[name: string, value: string | number]> = [
     ['--ip', '127.0.0.1'],
     ['--port', port],
+    ['--ui-ip', uiIp],
     ['--ui-port', uiPort],
+    ['--ui-public-path', TEMPORAL_PAGE],
     ['--db-filename', join(folder, 'temporal.db')],
     ['--log-level', 'warn'],
     ...pragmas.map((pragma): [string, string] => ['--sqlite-pragma', pragma]),
@@ -92,8 +100,18 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
       }),
       probe: () => probeTemporal(address, 'default'),
     },
-    { address, uiUrl: `http://127.0.0.1:${uiPort}`, port, uiPort },
+    { address, uiUrl: `http://${uiIp}:${uiPort}`, port, uiPort },
   );
+}
+
+/**
+ * Gives a loopback address at random. Temporal's page knows no login and checks no Host; a website that makes a browser here look for it
+ * would have to try 16 million addresses. Only Linux has them all.
+ */
+function hiddenLoopback(): string {
+  if (process.platform !== 'linux') return '127.0.0.1';
+  const [a = 0, b = 0, c = 0] = randomBytes(3);
+  return `127.${a}.${b}.${(c % 254) + 1}`;
 }
 
 /**

@@ -73,7 +73,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const upTemporal = async (): Promise<TemporalAddress> => {
     if (temporal !== undefined) return temporal;
     const port = await choosePort(ports.temporal, 'MEMBRIDGE_TEMPORAL_PORT', env, 7_233);
-    const uiPort = await choosePort(ports.temporalUi, 'MEMBRIDGE_TEMPORAL_UI_PORT', env, 8_233);
+    // Only a port that somebody asked for is at an address that others can know.
+    const wanted = ports.temporalUi ?? (env['MEMBRIDGE_TEMPORAL_UI_PORT'] || '0');
+    const isAsked = Number(wanted) !== 0;
+    const uiPort = isAsked ? await choosePort(ports.temporalUi, 'MEMBRIDGE_TEMPORAL_UI_PORT', env, 0) : 0;
     const metricsPort = await choosePort(undefined, 'MEMBRIDGE_TEMPORAL_METRICS_PORT', env, 0);
     parts.temporal = await startTemporal({
       dataDir,

@@ -43,7 +43,7 @@ export async function startFleet(env: Record<string, string> = {}): Promise<Flee
   await buildPage();
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-browser-'));
   const test = await startTestPlane({
-    env: { TEMPORAL_UI_URL: uiUrl, ...env },
+    env: { TEMPORAL_UI_ORIGIN: uiUrl, ...env },
   });
   const { url } = test.plane;
   const agents: Service[] = [];
