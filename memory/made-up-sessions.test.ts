@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { canonicalId } from '../contract/canonical-id.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
@@ -107,4 +108,19 @@ describe('a session that is made up for a row whose own session does not travel'
     await settle(space, [a, b, c]);
     expect([sessions(a), sessions(c)]).toEqual([sessions(b), sessions(b)]);
   });
+});
+
+it('leaves a row without a session as it is where a peer tells of it under the one that it made up', async () => {
+  const second = { ...fleet.space, cid: canonicalId('second') };
+  b.db.pragma('foreign_keys = OFF');
+  observe(b, 'lost its session');
+  for (const space of [fleet.space, second]) await b.engine.push(space, CALL);
+  b.db.exec(`UPDATE observations SET concepts = '["changed"]'`);
+  await b.engine.push(fleet.space, CALL);
+  // What a heard in the first space is more than the second one says: a tells that one, too.
+  for (const space of [fleet.space, second]) await a.engine.pull(space, true, CALL);
+  expect(a.count('sdk_sessions')).toBe(1);
+  expect((await a.engine.push(second, CALL)).rows).toBe(1);
+  expect(await b.engine.pull(second, true, CALL)).toMatchObject({ segments: 1, updated: 0, waiting: 0 });
+  expect(b.count('sdk_sessions')).toBe(0);
 });
