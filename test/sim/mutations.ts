@@ -31,8 +31,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'nothing is lost: true twins stay two',
     file: 'scan.ts',
-    find: 'if (holder === null || holder.row === null || holder.row === row.id) return { key, ordinal };',
-    replace: 'if (holder !== undefined) return { key, ordinal };',
+    find: 'if (known === null || known.row === null || known.row === row.id || !isThere(known.row)) {',
+    replace: 'if (known !== undefined) {',
   },
   {
     breaks: 'nothing is lost: a lost certificate is published again',
@@ -149,7 +149,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'what was deleted is gone everywhere',
     file: 'emit.ts',
-    find: "      this.#add({ type: 'delete', kind, key, ...ledger.entities.deletionOf(entity, this.#space.id) });",
+    find: "      this.#add({ type: 'delete', kind, key, ...deletion });",
     replace: '',
   },
   {
