@@ -5,6 +5,7 @@ import { RowReader, nameOf, type MemoryRow } from './claude-mem/read.ts';
 import { detectSchema } from './claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from './kinds.ts';
 import { memoryKey } from './keys.ts';
+import { homeOf } from './operation.ts';
 import { canonicalJson } from './canonical-json.ts';
 
 /** Rows of each kind, as SQLite counts them. */
@@ -63,7 +64,7 @@ function digestOf(kind: Kind, row: MemoryRow): string {
   const columns = kind === 'session' ? SESSION_STATE : SHAPES[kind].registers;
   const state = Object.fromEntries(columns.map((column) => [column, row.set[column] ?? null]));
   // A row without a session counts as the stub session's, which is what peers make of it.
-  const of = 'memory' in row.of ? { platform: 'claude', session: row.of.memory } : row.of;
+  const of = homeOf(row.of);
   const key = memoryKey(kind, row.set, nameOf(row.of)).toString('hex');
   return createHash('sha256').update(canonicalJson({ key, of, state })).digest('hex');
 }

@@ -72,10 +72,18 @@ export class Changes {
     return true;
   }
 
-  /** Gives parts of a memory a new version, by this node and now, and has the spaces be told of them. */
+  /**
+   * Gives parts of a memory a new version, by this node and now, and has the spaces be told of them. Of a session that was made
+   * up here nobody is told: should its own come, what was written into it here is merged with that.
+   */
   claim(entity: Entity, units: readonly number[]): void {
     const { ledger } = this.#context;
-    if (entity.version.counter === 0 || entity.dead) return;
+    if (entity.dead) {
+      // A session that was deleted and is here again for the rows in it: who changes it writes it again.
+      if (entity.row !== null) this.revive(entity, entity.row);
+      return;
+    }
+    if (entity.version.counter === 0 && !isStub(entity)) return;
     const version = this.#nextVersion(entity);
     const written = new Map(ledger.entities.writtenOf(entity).units);
     let parts = 0;

@@ -100,12 +100,24 @@ async function fetchFrom(
   const { ledger, store, identity } = session;
   const listed = new Set(names.map(segmentName));
   let problem: string | null = null;
-  // A gap ends one incarnation's chain; a later incarnation begins a new one.
-  const broken = new Set<string>();
+  // A gap ends one chain. What follows is not fetched to learn that, but where two machines wrote as one node, the other's
+  // chain goes on beside it.
+  const refused = new Set<string>();
+  const refusedAt = new Set<string>();
+  const usedAt = new Set<string>();
+  const refuse = (name: SegmentName): void => {
+    refused.add(segmentName(name));
+    refusedAt.add(placeOf(name));
+  };
 
   for (const name of names) {
     session.signal.throwIfAborted();
-    if (broken.has(name.epoch)) continue;
+    const previous = { ...name, seq: name.seq - 1 };
+    const isCutOff = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
+    if (isCutOff && !ledger.coverage.isFiledAt(space.id, previous)) {
+      refuse(name);
+      continue;
+    }
     const bytes = await store.get(segmentKey(cid, name));
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
@@ -117,24 +129,26 @@ async function fetchFrom(
       if (error instanceof KeysUnreadable) return error.message;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
+      usedAt.add(placeOf(name));
       continue;
     }
     if (name.seq > 1) {
-      const before = { ...name, seq: name.seq - 1, hash: nameHash(prevSha) };
+      const before = { ...previous, hash: nameHash(prevSha) };
       const known =
-        listed.has(segmentName(before)) ||
+        (listed.has(segmentName(before)) && !refused.has(segmentName(before))) ||
         ledger.inbox.hasPlace(space.id, before) ||
         ledger.coverage.includes(space.id, before);
       if (!known) {
         problem = `segment ${name.seq} is there but the one before it is not`;
-        broken.add(name.epoch);
+        refuse(name);
         continue;
       }
     } else if (prevSha !== FIRST_PREV_SHA) {
       problem = `segment 1 of epoch ${name.epoch} names a predecessor`;
-      broken.add(name.epoch);
+      refuse(name);
       continue;
     }
+    usedAt.add(placeOf(name));
     ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now()));
     fetched.segments += 1;
     // Our own name on a segment we do not have: the ledger was rolled back or this machine is a copy of another. A new
@@ -146,6 +160,9 @@ async function fetchFrom(
   }
   return problem;
 }
+
+/** Where a segment lies in its node's log: two machines that are copies of one may each have one there. */
+const placeOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
 
 /** Whether a listed segment is to be fetched: not here yet, and not one of ours that a lost answer left in the outbox. */
 function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: SegmentName): boolean {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
 import { KINDS, LINK, SHAPES, UNITS, type Kind } from './kinds.ts';
-import { memoryKey, type SessionName } from './keys.ts';
+import { DEFAULT_PLATFORM, memoryKey, type SessionName } from './keys.ts';
 import { LIFE } from './ledger/entities.ts';
 import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
@@ -211,6 +211,11 @@ export function sessionNameOf(operation: Pick<FullOperation, 'kind' | 'of' | 'se
 /** The registers that an operation writes, the link among them, for the rules of registers.ts. */
 export function valuesOf(columns: Row, of: SessionRef | null): Record<string, Value> {
   return of === null ? { ...columns } : { ...columns, [LINK]: canonicalJson(of) };
+}
+
+/** The name of a row's session; of a row without one, of the session that is made up for it (sessions.ts). */
+export function homeOf(of: SessionRef): SessionName {
+  return 'memory' in of ? { platform: DEFAULT_PLATFORM, session: of.memory } : of;
 }
 
 /** The session that a link's value names. */

@@ -1,4 +1,6 @@
 import { canonicalJson } from './canonical-json.ts';
+import { LINK } from './kinds.ts';
+import { homeOf, linkedSession } from './operation.ts';
 import type { Value } from './values.ts';
 import { compareVersions, type Version } from './versions.ts';
 
@@ -32,8 +34,18 @@ function compareRegisters(a: Registers, b: Registers, name: string): number {
   if (first === null || second === null) return (first === null ? 0 : 1) - (second === null ? 0 : 1);
   const order = compareVersions(first, second);
   if (order !== 0) return order;
-  const [text, other] = [canonicalJson(a.values[name] ?? null), canonicalJson(b.values[name] ?? null)];
+  const [text, other] = [saidBy(a, name), saidBy(b, name)];
   return text < other ? -1 : text > other ? 1 : 0;
+}
+
+/**
+ * What a register says, as text that is the same everywhere. A row without a session is told of under the one that was made up
+ * for it by whoever has one: that is no other value.
+ */
+function saidBy({ values }: Registers, name: string): string {
+  const value = values[name] ?? null;
+  const of = name === LINK ? linkedSession(value) : null;
+  return canonicalJson(of === null ? value : homeOf(of));
 }
 
 /** The outcome of merging what came in into what is here. */

@@ -1,6 +1,6 @@
 import type { SpaceConfig } from '../contract/memory.ts';
 import { KINDS, UNITS, type Kind } from './kinds.ts';
-import { isKnownIn } from './ledger/entities.ts';
+import { isKnownIn, isStub } from './ledger/entities.ts';
 import { PROJECT_COLUMNS, SpaceProjects } from './names.ts';
 import type { SyncSession } from './session.ts';
 
@@ -45,7 +45,8 @@ export function tellNewNames({ db, ledger, schema, changes }: SyncSession, confi
         if (unit < 0 || !schema.columns[kind].has(column)) continue;
         for (const row of rowsNamed(kind, column)) {
           for (const entity of ledger.entities.allByRow(kind, row)) {
-            if (isKnownIn(entity, space.id)) changes.claim(entity, [unit]);
+            // One that was made up here has its name from a row of it: nobody gave it one.
+            if (isKnownIn(entity, space.id) && !isStub(entity)) changes.claim(entity, [unit]);
           }
         }
       }

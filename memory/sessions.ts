@@ -7,6 +7,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { SessionRef } from './operation.ts';
 import type { Kind } from './kinds.ts';
 import { EVERY_SPACE } from './ledger/entities.ts';
+import { markOf } from './marks.ts';
 import { textOf, type Row, type Value } from './values.ts';
 import { UNVERSIONED, hasPassed } from './versions.ts';
 
@@ -236,6 +237,15 @@ export class Sessions {
     };
     if (this.#schema.columns.session.has('platform_source')) row['platform_source'] = name.platform;
     const id = this.#writer.insert('session', row);
+    // What anybody makes of it from now on is a write.
+    const made = this.#reader.byId('session', id);
+    const columns = this.#schema.columns.session;
+    if (made !== null)
+      this.#ledger.marks.set(
+        'session',
+        id,
+        markOf(made, (column) => columns.has(column)),
+      );
     const known = this.#ledger.entities.byKey(key);
     if (known?.dead === true) this.#ledger.entities.save({ ...known, row: id });
     else {

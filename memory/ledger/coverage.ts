@@ -65,6 +65,12 @@ export class Coverage {
     return seq < floor.seq || floor.hashes.includes(hash);
   }
 
+  /** Whether any segment is filed at a place, damaged or not. */
+  isFiledAt(space: number, { node, epoch, seq }: SegmentName): boolean {
+    const found = this.#sql('SELECT 1 FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ?');
+    return found.get(space, node, epoch, seq) !== undefined;
+  }
+
   /** Files that everything up to a place is here. */
   raise(space: number, { node, epoch, seq, hashes }: Reach): void {
     this.#sql(

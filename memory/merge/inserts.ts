@@ -10,6 +10,7 @@ import type { Entity } from '../ledger/entities.ts';
 import { sessionNameOf, type FullOperation } from '../operation.ts';
 import type { LocalSession } from '../sessions.ts';
 import { sameValue, type Row, type Value } from '../values.ts';
+import { mergeStub } from './made-up.ts';
 import { PendingRows, type PendingRow } from './pending-rows.ts';
 import { isRefusal } from './refusal.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
@@ -76,15 +77,28 @@ export class Inserts {
     return 'inserted';
   }
 
-  /** A session made up here for rows whose own had not come: now it has. */
-  fillStub(incoming: Incoming<FullOperation>, entity: Entity, row: MemoryRow): Outcome {
-    const { operation, origin } = incoming;
-    this.#tools.writer.update('session', row.id, this.#tools.localRow(operation));
+  /** A session made up here for rows whose own had not come: now it has. What was written into it here is merged with it. */
+  fillStub({ operation, origin }: Incoming<FullOperation>, entity: Entity, row: MemoryRow): Outcome {
+    const { key } = operation;
+    const { ledger, changes, context } = this.#tools;
+    const { columns, written, parts } = mergeStub(
+      { row: row.set, units: ledger.entities.writtenOf(entity).units },
+      { row: this.#tools.localRow(operation), operation },
+    );
+    this.#tools.writer.update('session', row.id, columns);
     this.#tools.keepHomeless(operation);
-    if (entity.dead) this.#tools.ledger.entities.forget(operation.key);
-    this.#tools.saved(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row.id, origin);
-    this.#tools.ledger.entities.saveWritten(operation.key, operation.written);
+    if (entity.dead) ledger.entities.forget(key);
+    const saved = this.#tools.saved(
+      operation,
+      { ...entity, spaces: entity.dead ? entity.spaces : 0 },
+      row.id,
+      origin,
+    );
+    ledger.entities.saveWritten(key, written);
     this.#tools.remark('session', row.id);
+    ledger.inbox.unpark(context.space.id, key);
+    changes.tell(saved, parts);
+    if (entity.dead) changes.tell(saved, WHOLE, context.space.id);
     return 'updated';
   }
 

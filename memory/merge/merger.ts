@@ -112,9 +112,10 @@ export class Merger {
         return this.#tools.noted(entity);
       }
       const stub = this.#rowOf(operation, entity);
-      return stub === null
-        ? this.#inserts.insert(incoming, entity)
-        : this.#inserts.fillStub(incoming, entity, stub);
+      if (stub === null) return this.#inserts.insert(incoming, entity);
+      // It lives again by what was written into it here and not noticed yet.
+      if (this.#tools.changes.notice(stub)) return this.#applyFull(incoming);
+      return this.#inserts.fillStub(incoming, entity, stub);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
@@ -127,7 +128,10 @@ export class Merger {
       // A claude-mem that knows sessions by their id alone has one row for the sessions of all platforms: it stays as it is.
       return this.#tools.noted(this.#tools.saved(operation, entity, row.id, origin));
     }
-    if (entity !== null && isStub(entity)) return this.#inserts.fillStub(incoming, entity, row);
+    if (entity !== null && isStub(entity)) {
+      this.#tools.changes.notice(row);
+      return this.#inserts.fillStub(incoming, entity, row);
+    }
     if (this.#isAnother(entity, row)) return this.#applyFull(incoming);
     const known = entity ?? {
       ...this.#tools.newEntity(operation, origin),
