@@ -94,6 +94,11 @@ export function startAgent(
     intervalMs: config.heartbeatMs,
     databasePath: config.databasePath,
     status: () => memory.status(),
+    sealingKeyId: () => {
+      const [pem] = readSealingKeys(config.dataDir);
+      return pem === undefined ? null : loadSealingKey(pem).keyId;
+    },
+    onMembership: (membership) => memory.setMembership(membership),
     onSpaces: (list) => {
       spaces.clear();
       learn(list.filter(({ cid, projectId: name }) => takesPart(config.spaces, { cid, name })));

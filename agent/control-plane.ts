@@ -1,3 +1,4 @@
+import { MEMBERSHIP_HEADER, SEALING_HEADER } from '../contract/membership.ts';
 import { z } from 'zod';
 import {
   AgentConnection,
@@ -41,8 +42,13 @@ export async function sendHeartbeat(
   serverUrl: string,
   agentKey: string,
   heartbeat: AgentHeartbeat,
+  has: { membership: string | null; sealingKeyId: string | null },
 ): Promise<AgentHeartbeatResponse> {
-  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  const headers = {
+    'X-MEMBRIDGE-AGENT': agentKey,
+    [MEMBERSHIP_HEADER]: has.membership ?? 'none',
+    ...(has.sealingKeyId === null ? {} : { [SEALING_HEADER]: has.sealingKeyId }),
+  };
   return await call(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
 }
 

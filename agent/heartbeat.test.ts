@@ -55,6 +55,8 @@ async function beat(schema: z.ZodType, status: () => Promise<MemoryStatus>): Pro
     intervalMs: 50,
     databasePath: '/claude-mem.db',
     status,
+    sealingKeyId: () => null,
+    onMembership: () => Promise.resolve(),
     onSpaces: () => undefined,
     tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [] },
     leases: () => [],

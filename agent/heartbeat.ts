@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
+import type { Membership } from '../contract/membership.ts';
 import type { AgentHeartbeat } from '../contract/nodes.ts';
 import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
 import { readFacts } from './facts.ts';
@@ -24,6 +25,8 @@ export class Heartbeat {
   #timer: NodeJS.Timeout | null = null;
   #memory: MemoryStatus;
   #state: HeartbeatState = { lastOk: null, problem: null, clockAheadMs: null };
+  /** The signature of the membership that the memory thread has. */
+  #membership: string | null = null;
   #stopped = false;
   #beating = false;
   #again = false;
@@ -82,11 +85,19 @@ export class Heartbeat {
       const facts = readFacts({ url, dryrun, tasks, tasksRunning: leases.length });
       const sentAt = Date.now();
       const answer = await sendToAnyVersion({ facts, memory: this.#memory, leases }, (heartbeat) =>
-        sendHeartbeat(serverUrl, agentKey, heartbeat),
+        sendHeartbeat(serverUrl, agentKey, heartbeat, {
+          membership: this.#membership,
+          sealingKeyId: this.#options.sealingKeyId(),
+        }),
       );
       const middle = (sentAt + Date.now()) / 2;
       if (this.#state.problem !== null) log.info('the control plane answers again');
       this.#state = { lastOk: Date.now(), problem: null, clockAheadMs: Math.round(middle - answer.now) };
+      // Before the spaces: what is synced in them is judged by it.
+      if (answer.membership !== undefined) {
+        await this.#options.onMembership(answer.membership);
+        this.#membership = answer.membership.signature;
+      }
       this.#options.onSpaces(answer.spaces);
       this.#options.onDrained(answer.drained);
     } catch (error) {
@@ -146,6 +157,10 @@ const STATES_OF_0_4: ReadonlySet<string> = new Set([
 export interface HeartbeatOptions {
   readonly serverUrl: string;
   readonly agentKey: string;
+  /** The id of the key that this node wants to be encrypted for. */
+  readonly sealingKeyId: () => string | null;
+  /** Gets what the control plane says of the members, whenever that changed. */
+  readonly onMembership: (membership: Membership) => Promise<void>;
   /** Where this agent's own HTTP listens. */
   readonly url: string;
   readonly dryrun: boolean;

@@ -1,3 +1,4 @@
+import type { Membership } from '../contract/membership.ts';
 import { Worker } from 'node:worker_threads';
 import type { MemoryPort } from '../activities/node/memory.ts';
 import type { PrimaryPort } from '../activities/node/primary.ts';
@@ -116,6 +117,11 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
   /** Goes on with other sealing keys, in PEM with the present one first, as soon as what runs has ended. */
   async useKeys(sealingKeys: readonly string[]): Promise<void> {
     await this.#ask((id) => ({ type: 'keys', id, sealingKeys }));
+  }
+
+  /** Passes on what the control plane says of the members. @throws Error when the control plane did not sign it */
+  async setMembership(membership: Membership): Promise<void> {
+    await this.#ask((id) => ({ type: 'membership', id, membership }));
   }
 
   /** Sets which spaces claude-mem is watched for. */

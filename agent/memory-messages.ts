@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import type { PublishMirror } from '../contract/mirror.ts';
+import type { Membership } from '../contract/membership.ts';
 import type { NodeCertificate, StoreAccess } from '../contract/nodes.ts';
 
 /** What the memory thread is started with. */
@@ -49,6 +50,8 @@ export type Request =
   | { readonly type: 'call'; readonly id: number; readonly name: string; readonly input: unknown }
   /** X25519 private keys in PEM to go on with, the present one first. */
   | { readonly type: 'keys'; readonly id: number; readonly sealingKeys: readonly string[] }
+  /** What the control plane says of the members of all spaces. */
+  | { readonly type: 'membership'; readonly id: number; readonly membership: Membership }
   | { readonly type: 'abort'; readonly id: number }
   /** Spaces to watch claude-mem for. */
   | { readonly type: 'watch'; readonly spaces: SpaceConfig[] }

@@ -9,6 +9,7 @@ import type { MirrorOutcome } from '../contract/mirror.ts';
 import { readConfigEnv } from '../memory/legacy/config-env.ts';
 import { describePublication } from '../memory/legacy/publish.ts';
 import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
+import type { Membership } from '../contract/membership.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';
@@ -27,6 +28,8 @@ const port = parentPort;
 if (port === null) throw new Error('agent/memory-thread.ts runs as a worker thread only');
 const options = workerData as ThreadOptions;
 sweepTrials(dirname(options.ledgerPath));
+/** What the control plane said of the members; for an engine that is opened anew. */
+let membership: Membership | null = null;
 let engine = openEngine(options.sealingKeys);
 let audit = new RollingAudit(engine, options.databasePath);
 /** Settles when the engine may be used: it is made anew when the node's keys change. */
@@ -163,6 +166,7 @@ async function status(): Promise<MemoryStatus> {
 async function useKeys(sealingKeys: readonly string[]): Promise<void> {
   await engine.close();
   engine = openEngine(sealingKeys);
+  if (membership !== null) engine.setMembership(membership);
   audit = new RollingAudit(engine, options.databasePath);
 }
 
@@ -189,6 +193,13 @@ port.on('message', (request: Request) => {
     case 'keys':
       ready = ready.then(() => useKeys(request.sealingKeys));
       void serve(request.id, () => Promise.resolve(null));
+      break;
+    case 'membership':
+      membership = request.membership;
+      void serve(request.id, () => {
+        engine.setMembership(request.membership);
+        return Promise.resolve(null);
+      });
       break;
     case 'abort':
       running.get(request.id)?.abort(new Error('the sync was cancelled'));

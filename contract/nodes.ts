@@ -1,3 +1,4 @@
+import { Membership } from './membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from './memory.ts';
 import { EpochMs, NodeId } from './primitives.ts';
@@ -102,6 +103,8 @@ export const AgentHeartbeatResponse = z.strictObject({
   spaces: z.array(SpaceConfig),
   /** Whether it is to begin no more tasks. */
   drained: z.boolean().default(false),
+  /** Only for an agent that says which one it has (X-MEMBRIDGE-MEMBERSHIP), and has another one. */
+  membership: Membership.optional(),
 });
 export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
 

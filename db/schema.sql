@@ -1,5 +1,12 @@
 -- The schema after all migrations. Written by `node db/write-schema.ts`; do not edit.
 
+CREATE TABLE allowed_deletions (
+  cid text NOT NULL,
+  node_id text NOT NULL,
+  until bigint NOT NULL,
+  CONSTRAINT allowed_deletions_cid_node_id_pk PRIMARY KEY (cid, node_id)
+);
+
 CREATE TABLE audit_chain (
   "position" bigint NOT NULL,
   audit_id bigint NOT NULL,
@@ -244,6 +251,7 @@ CREATE TABLE nodes (
   registered_at bigint NOT NULL,
   install_method text NOT NULL,
   drained_at bigint,
+  sealing_key_id text,
   CONSTRAINT nodes_key_hash_unique UNIQUE (key_hash),
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
 );
@@ -334,6 +342,13 @@ CREATE INDEX proposals_created ON public.proposals USING btree (created_at DESC 
 CREATE INDEX proposals_project ON public.proposals USING btree (project_id, created_at DESC NULLS LAST);
 CREATE INDEX proposals_status ON public.proposals USING btree (status, created_at DESC NULLS LAST);
 
+CREATE TABLE retired_keys (
+  key_id text NOT NULL,
+  node_id text NOT NULL,
+  until bigint NOT NULL,
+  CONSTRAINT retired_keys_pkey PRIMARY KEY (key_id)
+);
+
 CREATE TABLE runtime_artifacts (
   id text NOT NULL,
   task_id text NOT NULL,
@@ -399,6 +414,7 @@ CREATE TABLE spaces (
   redact boolean NOT NULL DEFAULT true,
   encrypted boolean NOT NULL DEFAULT false,
   mirror boolean NOT NULL DEFAULT false,
+  encrypted_since bigint,
   CONSTRAINT spaces_name_unique UNIQUE (name),
   CONSTRAINT spaces_pkey PRIMARY KEY (cid)
 );

@@ -32,6 +32,8 @@ export const nodes = pgTable('nodes', {
   last_heartbeat: epochMs('last_heartbeat'),
   registered_at: epochMs('registered_at').notNull(),
   install_method: text('install_method').notNull(),
+  /** The id of the key that it wants to be encrypted for, as it said; null while it said none. */
+  sealing_key_id: text('sealing_key_id'),
   /** Since when it is given no new tasks; null: it is. */
   drained_at: epochMs('drained_at'),
 });
@@ -55,6 +57,8 @@ export const spaces = pgTable('spaces', {
   aliases: jsonb('aliases').$type<string[]>().notNull().default([]),
   redact: boolean('redact').notNull().default(true),
   encrypted: boolean('encrypted').notNull().default(false),
+  /** Since when; null where it is not, or was before version 0.5. */
+  encrypted_since: epochMs('encrypted_since'),
   /** Whether the primary publishes the original's whole-file snapshot, for machines still on its scripts. */
   mirror: boolean('mirror').notNull().default(false),
   created_at: epochMs('created_at').notNull(),
@@ -131,6 +135,25 @@ export const jobs = pgTable(
     index('jobs_agent').on(table.agent, table.created_at.desc()),
     index('jobs_status').on(table.status),
   ],
+);
+
+/** Keys that no longer sign for their node: it was removed, or enrolled again. */
+export const retiredKeys = pgTable('retired_keys', {
+  key_id: text('key_id').primaryKey(),
+  node_id: text('node_id').notNull(),
+  /** What it signed is good if the object store took it until then. */
+  until: epochMs('until').notNull(),
+});
+
+/** Deletions that a person lets through: those that a node sent to a space until then. */
+export const allowedDeletions = pgTable(
+  'allowed_deletions',
+  {
+    cid: text('cid').notNull(),
+    node_id: text('node_id').notNull(),
+    until: epochMs('until').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.cid, table.node_id] })],
 );
 
 /** What changed, in commit order, for replay to browsers. See queries/emit-events.ts. */

@@ -75,7 +75,9 @@ function toSettings({ node_id, names, trust }: SpaceNodeSettingsRow): SpaceNodeS
  * A space as its workflow takes it. What has its default is left out, so that a configuration that nobody changed looks
  * the same to every version.
  */
-export function toSpaceConfig(row: Omit<SpaceRow, 'source' | 'created_at' | 'mirror'>): SpaceConfig {
+export function toSpaceConfig(
+  row: Omit<SpaceRow, 'source' | 'created_at' | 'mirror' | 'encrypted_since'>,
+): SpaceConfig {
   return {
     cid: row.cid,
     projectId: row.name,

@@ -3,6 +3,8 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import { KINDS, UNITS } from './kinds.ts';
 import { parseSegmentName } from './layout.ts';
 import { KEPT } from './merge/deletions.ts';
+import { judgeDeletions } from './incoming-guard.ts';
+import { letsDeletionsThrough } from './membership.ts';
 import { MergeBatches } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
@@ -47,6 +49,9 @@ export async function applyStaged(
   ledger.atomically(() => {
     ledger.inbox.holdFrom(space.id, distrusted);
     ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
+    for (const { id, node, stored: at } of ledger.inbox.guarded(space.id)) {
+      if (letsDeletionsThrough(session.membership, { cid: config.cid, node, at })) ledger.inbox.release(id);
+    }
   });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
@@ -77,6 +82,13 @@ export async function applyStaged(
         const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
         applied.problems.push({ node: staged.node, problem });
         ledger.inbox.noteUnreadable(id, problem);
+      }
+      const place = { space: space.id, cid: config.cid };
+      const isOwn = staged.node === session.identity.node;
+      const reason = isOwn ? null : judgeDeletions(session, place, staged, operations);
+      if (reason !== null) {
+        ledger.inbox.guard(id, reason);
+        continue;
       }
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));

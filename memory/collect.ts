@@ -133,7 +133,7 @@ export async function collectOwn(
   let removedSnapshots = 0;
   for (const snapshot of own) {
     if (!snapshot.hasManifest || !isOlder(snapshot.name, base.name)) continue;
-    const manifest = await readManifest(session, cid, snapshot.name);
+    const manifest = await readManifest(session, cid, snapshot);
     // One that cannot be read may hold something that the base does not: it stays.
     if (manifest === null || !tellsOfAll(base, manifest)) continue;
     const kept = await lackedOfSnapshot(session, cid, manifest, told);
@@ -180,7 +180,7 @@ async function newestOf(
   for (const { name, hasManifest, modified } of snapshots) {
     if (!hasManifest || Math.max(snapshotTime(name), modified) > before) continue;
     if (trustIn(config, name.node) !== 'accept') continue;
-    const manifest = await readManifest(session, cid, name);
+    const manifest = await readManifest(session, cid, { name, modified });
     told.clear();
     let problem =
       manifest === null

@@ -1,6 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import type { Membership } from '../contract/membership.ts';
 import type { Uncovered } from '../contract/uncovered.ts';
 import { memoryState } from '../contract/sync-state.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -15,7 +16,7 @@ import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
 import { hasUnsent } from './emit.ts';
 import { REOPEN, STATES } from './error-effects.ts';
 import { fetchSegments } from './fetch.ts';
-import { approveDeletions, checkDeletions, heldDeletions, refuseWhileHeld } from './guard.ts';
+import { approveDeletions, checkDeletions, heldDeletions, isLetThrough, refuseWhileHeld } from './guard.ts';
 import type { Kind } from './kinds.ts';
 import { lockDatabase } from './ledger/open.ts';
 import { healDamaged } from './heal.ts';
@@ -24,6 +25,7 @@ import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { refuseDeposed } from './leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import type { Revocation } from './ledger/revocations.ts';
+import { Members } from './members.ts';
 import { sendUnsent } from './push.ts';
 import { OpenFiles } from './open-files.ts';
 import { Outcomes } from './outcomes.ts';
@@ -86,6 +88,7 @@ export class MemoryEngine {
   readonly #now: () => number;
   readonly #files: OpenFiles;
   readonly #outcomes: Outcomes;
+  readonly #members: Members;
   #turn: Promise<unknown> = Promise.resolve();
   /** How the database stood when spaces were last told of; null when they are to be told again whatever happened. */
   #told: string | null = null;
@@ -96,6 +99,7 @@ export class MemoryEngine {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#files = new OpenFiles(options, this.#now);
+    this.#members = new Members(options.identity.controlPublicKey);
     this.#outcomes = new Outcomes({
       now: this.#now,
       explain: (error) => this.#explained(error),
@@ -116,6 +120,10 @@ export class MemoryEngine {
       store.takeTraffic();
       await settleRestore(session, () => this.#scan(session));
       await this.#look(session);
+      if (isLetThrough(session)) {
+        approveDeletions(ledger);
+        await auditAll(session, call.signal);
+      }
       refuseWhileHeld(session, session.path);
       const first = ledger.spaces.configure(config).epoch === null;
       const unmerged = await this.#outcomes.mergeApart(config, async () => {
@@ -171,6 +179,7 @@ export class MemoryEngine {
           ...applied.problems,
           ...fetched.problems,
           ...damaged.filter(({ node }) => !told.has(node)),
+          ...ledger.inbox.guarded(space.id).map(({ node, problem }) => ({ node, problem })),
         ],
         ...(uncovered === null ? {} : { uncovered }),
         traffic: store.takeTraffic(),
@@ -454,6 +463,14 @@ export class MemoryEngine {
   }
 
   /** Ends every connection; the engine opens them again when it is next used. */
+  /**
+   * Takes what the control plane says of the members; the next push or pull goes by it, also after a restart.
+   * @throws Error when the control plane did not sign it
+   */
+  setMembership(membership: Membership): void {
+    this.#members.take(membership);
+  }
+
   async close(): Promise<void> {
     await this.#turn.catch(() => undefined);
     this.#files.close();
@@ -522,11 +539,13 @@ export class MemoryEngine {
   }
 
   #session(call: SyncCall): SyncSession {
+    const opened = this.#files.open();
     return {
-      ...this.#files.open(),
+      ...opened,
       path: this.#options.databasePath,
       store: this.#options.store,
       identity: this.#options.identity,
+      membership: this.#members.current(opened.ledger),
       now: this.#now,
       signal: call.signal,
       orphanWaitMs: this.#options.orphanWaitMs ?? ORPHAN_WAIT_MS,

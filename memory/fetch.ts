@@ -4,11 +4,12 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import {
   headPrefix,
   nameHash,
-  parseSegmentKey,
+  parseListed,
   segmentKey,
   segmentName,
   segmentPrefix,
   segmentsPrefix,
+  type ListedSegment,
   type SegmentName,
 } from './layout.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
@@ -16,6 +17,7 @@ import { findCertificate, forgetCertificate, publishCertificate, readKeys, write
 import { FIRST_PREV_SHA, openSegment, verifySegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 import { publicKeyOf } from './signing.ts';
+import { objectionTo } from './membership.ts';
 import { trustIn } from './trust.ts';
 
 /** What a fetch found. */
@@ -93,7 +95,7 @@ async function fetchFrom(
   session: SyncSession,
   space: LedgerSpace,
   { cid, node }: { cid: string; node: string },
-  names: readonly SegmentName[],
+  names: readonly ListedSegment[],
   fetched: Fetched,
   onStaged: () => Promise<void>,
 ): Promise<string | null> {
@@ -122,7 +124,7 @@ async function fetchFrom(
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
-      prevSha = await verifyFetched(session, cid, name, bytes);
+      prevSha = await verifyFetched(session, cid, name, bytes, name.modified);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
       // That says nothing against the segment, so nobody is asked to heal it; it is fetched again at the next sync.
@@ -149,7 +151,7 @@ async function fetchFrom(
       continue;
     }
     usedAt.add(placeOf(name));
-    ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now()));
+    ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now(), name.modified));
     fetched.segments += 1;
     // Our own name on a segment we do not have: the ledger was rolled back or this machine is a copy of another. A new
     // incarnation keeps the two histories apart.
@@ -174,23 +176,17 @@ function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: Se
 export async function listAll(
   { store }: Pick<SyncSession, 'store'>,
   cid: string,
-): Promise<Map<string, SegmentName[]>> {
-  const names = (await store.list(segmentsPrefix(cid))).map((object) => parseSegmentKey(cid, object.key));
-  return Map.groupBy(
-    names.filter((name) => name !== null),
-    (name) => name.node,
-  );
+): Promise<Map<string, ListedSegment[]>> {
+  return Map.groupBy(parseListed(cid, await store.list(segmentsPrefix(cid))), (name) => name.node);
 }
 
 /** A node's segments that may be new, in order. */
-async function listNew(session: SyncSession, space: LedgerSpace, node: string): Promise<SegmentName[]> {
+async function listNew(session: SyncSession, space: LedgerSpace, node: string): Promise<ListedSegment[]> {
   const { ledger, store } = session;
   const prefix = segmentPrefix(space.cid, node);
   const last = ledger.inbox.last(space.id, node);
-  const list = async (startAfter: string): Promise<SegmentName[]> =>
-    (await store.list(prefix, startAfter))
-      .map((object) => parseSegmentKey(space.cid, object.key))
-      .filter((name) => name !== null);
+  const list = async (startAfter: string): Promise<ListedSegment[]> =>
+    parseListed(space.cid, await store.list(prefix, startAfter));
   if (last !== null) {
     const later = await list(segmentKey(space.cid, last));
     if (later.length > 0) return later;
@@ -244,6 +240,7 @@ class KeysUnreadable extends Error {
 
 /**
  * Judges a fetched segment by itself.
+ * @param stored when the store took it, by the store's clock, epoch ms
  * @returns prev_sha of the segment
  * @throws KeysUnreadable when it cannot be judged, Error when it does not verify; MembridgeError store_*
  */
@@ -252,6 +249,7 @@ export async function verifyFetched(
   cid: string,
   name: SegmentName,
   bytes: Buffer,
+  stored: number,
 ): Promise<string> {
   const segment = openSegment(bytes, name);
   const { header } = segment;
@@ -259,5 +257,13 @@ export async function verifyFetched(
   if (unreadable) throw new KeysUnreadable(name.node);
   if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
   verifySegment(segment, cid, publicKeyOf(certificate.public_key));
+  const objection = objectionTo(session.membership, {
+    cid,
+    node: name.node,
+    keyId: header.key_id,
+    isSealed: header.seal !== undefined,
+    at: stored,
+  });
+  if (objection !== null) throw new Error(objection);
   return header.prev_sha;
 }

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../contract/errors.ts';
 import { KINDS, SHAPES } from './kinds.ts';
+import type { SyncSession } from './session.ts';
 import type { Ledger } from './ledger/ledger.ts';
 
 /** Deletions that are believed without asking: up to this many rows, or this share of all rows if that is more. */
@@ -10,6 +11,8 @@ const BELIEVED_SHARE = 0.01;
 /** Where the ledger keeps how many deletions a person has approved, and how many wait for one. */
 const APPROVED = 'deletes:approved';
 const HELD = 'deletes:held';
+/** Since when they wait, epoch ms. */
+const HELD_SINCE = 'deletes:held-since';
 
 interface Missing {
   readonly missing: number;
@@ -42,6 +45,7 @@ export function checkDeletions(context: { db: Database.Database; ledger: Ledger 
   const { missing, rows } = countMissing(context.db, ledger);
   const believed = Math.max(BELIEVED_ROWS, rows * BELIEVED_SHARE, Number(ledger.meta(APPROVED) ?? 0));
   const held = missing > believed;
+  if (held && heldDeletions(ledger) === 0) ledger.setMeta(HELD_SINCE, Date.now());
   ledger.setMeta(HELD, held ? missing : 0);
   if (!held && missing === 0) ledger.setMeta(APPROVED, 0);
   return !held;
@@ -56,6 +60,16 @@ export function heldDeletions(ledger: Ledger): number {
 export function approveDeletions(ledger: Ledger): void {
   ledger.setMeta(APPROVED, heldDeletions(ledger));
   ledger.setMeta(HELD, 0);
+}
+
+/**
+ * Whether a person let this node's deletions through at the control plane since they are held: one answer is enough for this machine
+ * and for all that it tells.
+ */
+export function isLetThrough({ ledger, membership, identity }: SyncSession): boolean {
+  if (heldDeletions(ledger) === 0) return false;
+  const since = Number(ledger.meta(HELD_SINCE) ?? Number.POSITIVE_INFINITY);
+  return membership?.deletions.some(({ node, until }) => node === identity.node && until >= since) === true;
 }
 
 /**

@@ -23,6 +23,23 @@ export interface SegmentName {
   readonly hash: string;
 }
 
+/** A segment as a listing shows it. */
+export interface ListedSegment extends SegmentName {
+  /** When the store took it, by the store's clock, epoch ms. */
+  readonly modified: number;
+}
+
+/** The segments of a space among listed objects; other objects are left out. */
+export function parseListed(
+  cid: string,
+  objects: readonly { key: string; modified: number }[],
+): ListedSegment[] {
+  return objects.flatMap(({ key, modified }) => {
+    const name = parseSegmentKey(cid, key);
+    return name === null ? [] : [{ ...name, modified }];
+  });
+}
+
 /** The object key of a segment. */
 export function segmentKey(cid: string, name: SegmentName): string {
   const seq = String(name.seq).padStart(SEQ_DIGITS, '0');

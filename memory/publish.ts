@@ -184,6 +184,12 @@ function provenSealing(
 /** Sealing keys as they were last read, by node, with the ETag of the object they came from. */
 const KnownKeys = z.record(z.string(), z.object({ etag: z.string(), key: z.string().nullable() }));
 
+/** Whether a key is the one that its node wants: who puts an old object of keys back must not have others encrypt for an old key. */
+function isCurrent(membership: SyncSession['membership'], node: string, keyId: string): boolean {
+  const wanted = membership?.sealing[node];
+  return wanted === undefined || wanted === keyId;
+}
+
 /**
  * The keys that a segment of a space is encrypted for: its members' that have published one, and this node's own. One
  * listing, and a reading for each that changed.
@@ -212,7 +218,9 @@ export async function recipientsOf(
   if (text !== ledger.meta(name)) ledger.setMeta(name, text);
   const members = Object.entries(fresh)
     .filter(([node]) => config.members === undefined || config.members.includes(node))
-    .flatMap(([, { key }]) => (key === null ? [] : [sealingPublicKey(key)]));
+    .flatMap(([node, { key }]) => (key === null ? [] : [{ node, key: sealingPublicKey(key) }]))
+    .filter(({ node, key }) => isCurrent(session.membership, node, key.keyId))
+    .map(({ key }) => key);
   const own = identity.sealingKeys.slice(0, 1).map(({ publicKey }) => sealingPublicKey(publicKey));
   return [...new Map([...members, ...own].map((each) => [each.keyId, each])).values()];
 }

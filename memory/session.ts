@@ -1,4 +1,5 @@
 import type { NodeCertificate } from '../contract/nodes.ts';
+import type { Membership } from '../contract/membership.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Opened } from './open-files.ts';
 import type { SealingKey } from './sealing.ts';
@@ -23,6 +24,8 @@ export interface SyncSession extends Pick<
   readonly path: string;
   readonly store: ObjectStore;
   readonly identity: NodeIdentity;
+  /** What the control plane says of the members; null while it said nothing. */
+  readonly membership: Membership | null;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly signal: AbortSignal;

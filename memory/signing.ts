@@ -7,7 +7,9 @@ import {
   verify,
   type KeyObject,
 } from 'node:crypto';
+import type { Membership } from '../contract/membership.ts';
 import type { NodeCertificate } from '../contract/nodes.ts';
+import { canonicalJson } from './canonical-json.ts';
 
 /** A node's Ed25519 key pair. */
 export interface NodeKey {
@@ -87,4 +89,22 @@ export function certificateIsValid(certificate: NodeCertificate, controlKey: Key
     keyIdOf(Buffer.from(certificate.public_key, 'base64')) === certificate.key_id &&
     verifyBytes(controlKey, certificateText(certificate), certificate.signature)
   );
+}
+
+/** The bytes that are signed: everything but the signature. */
+function membershipText({ signature: _signature, ...body }: Omit<Membership, 'signature'>): Buffer {
+  return Buffer.from(`membridge-membership/1\n${canonicalJson(body)}`, 'utf8');
+}
+
+/** Signs what the control plane says of its members. */
+export function signMembership(body: Omit<Membership, 'signature'>, controlKey: KeyObject): Membership {
+  return {
+    ...body,
+    signature: sign(null, membershipText(body), controlKey).toString('base64'),
+  } as Membership;
+}
+
+/** Whether the control plane signed it. @param controlPublicKey SPKI DER in base64 */
+export function membershipIsValid(membership: Membership, controlPublicKey: string): boolean {
+  return verifyBytes(publicKeyOf(controlPublicKey), membershipText(membership), membership.signature);
 }

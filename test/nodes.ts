@@ -6,13 +6,14 @@ import type Database from 'better-sqlite3';
 import { inject } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import type { Membership } from '../contract/membership.ts';
 import type { StoreAccess } from '../contract/nodes.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { canonicalHash } from '../memory/canonical.ts';
 import { MemoryEngine, type EngineOptions, type SyncCall } from '../memory/engine.ts';
 import { generateSealingKey } from '../memory/sealing.ts';
-import { generateNodeKey, signCertificate } from '../memory/signing.ts';
+import { generateNodeKey, signCertificate, signMembership } from '../memory/signing.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
 
 /** A call that nobody cancels and nobody watches. */
@@ -37,6 +38,8 @@ export interface TestFleet {
   readonly access: StoreAccess;
   readonly space: SpaceConfig;
   add(name: string, release: string, overrides?: Partial<EngineOptions>): TestNode;
+  /** Tells nodes what the control plane says of the members: nothing but what is given. */
+  tell(nodes: readonly TestNode[], membership: Partial<Membership>): void;
   /** A new engine on a node's files, with other options; the node's own must be closed. */
   reopen(node: TestNode, overrides: Partial<EngineOptions>): MemoryEngine;
   close(): Promise<void>;
@@ -110,7 +113,12 @@ export async function newFleet(projects: readonly string[] = ['*']): Promise<Tes
   };
   const reopen = (node: TestNode, overrides: Partial<EngineOptions>): MemoryEngine =>
     new MemoryEngine({ ...node.options, store: openObjectStore(access), ...overrides });
-  return { folder, access, space, add, reopen, close };
+  const tell: TestFleet['tell'] = (told, membership) => {
+    const nothing = { retired: [], encrypted: {}, sealing: {}, deletions: [], since: 0 };
+    const body = { format: 'membridge-membership/1' as const, ...nothing, ...membership };
+    for (const { engine } of told) engine.setMembership(signMembership(body, control.privateKey));
+  };
+  return { folder, access, space, add, tell, reopen, close };
 }
 
 /** Pushes and pulls every node until nobody has anything new. */

@@ -1,3 +1,4 @@
+import type { Request } from 'express';
 import { MembridgeError } from '../../contract/errors.ts';
 import {
   AgentConnection,
@@ -10,6 +11,8 @@ import { enrolNode } from '../../db/queries/enrol-node.ts';
 import { touchLeases } from '../../db/queries/find-leases.ts';
 import { listNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
+import { MEMBERSHIP_HEADER, SEALING_HEADER } from '../../contract/membership.ts';
+import { currentMembership } from '../membership.ts';
 import { countFailures } from '../auth.ts';
 import { issueCertificate, publicKeyText } from '../certificates.ts';
 import type { Config } from '../config.ts';
@@ -18,6 +21,12 @@ import { defineRoute } from '../route.ts';
 import { randomSecret, sha256Hex } from '../secrets.ts';
 
 const tag = 'Agent';
+
+/** The key that an agent says it wants to be encrypted for. */
+function sealingKeyOf(req: Request): string | undefined {
+  const given = req.get(SEALING_HEADER);
+  return given !== undefined && /^[0-9a-f]{16}$/.test(given) ? given : undefined;
+}
 
 /** What agents are told to connect to. */
 function connectionOf({ agents, engine, store }: Config): AgentConnection {
@@ -93,10 +102,15 @@ export const agentRoutes = [
     status: 200,
     response: AgentHeartbeatResponse,
     unlimited: true,
-    handle: async ({ body, caller }, deps) => {
+    handle: async ({ body, caller, req }, deps) => {
       const node = caller.node ?? '';
       const now = deps.now();
-      const recorded = await recordHeartbeat(deps.db, { node, heartbeat: body, now });
+      const recorded = await recordHeartbeat(deps.db, {
+        node,
+        heartbeat: body,
+        sealingKeyId: sealingKeyOf(req),
+        now,
+      });
       if (recorded === null) {
         throw new MembridgeError('unauthorized', `Node ${node} was removed; enrol it again.`);
       }
@@ -104,7 +118,16 @@ export const agentRoutes = [
       if (recorded.returned) void announceReturn(deps, node);
       await touchLeases(deps.db, { node, leases: body.leases });
       const spaces = await listNodeSpaceConfigs(deps.db, { node, allowed: body.facts.spaces });
-      return { ok: true as const, now, spaces, drained: recorded.drained };
+      const told = req.get(MEMBERSHIP_HEADER);
+      // An agent of 0.4 does not ask, and would refuse an answer with a field that it does not know.
+      const membership = told === undefined ? undefined : await currentMembership(deps);
+      return {
+        ok: true as const,
+        now,
+        spaces,
+        drained: recorded.drained,
+        ...(membership === undefined || membership.signature === told ? {} : { membership }),
+      };
     },
   }),
 ];

@@ -8,16 +8,19 @@ import {
 } from '../../contract/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { Space } from '../../contract/memory.ts';
+import { MoveRetirement, RetiredKey } from '../../contract/membership.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import { PublishMirror, PublishMirrorResponse } from '../../contract/mirror.ts';
 import { CanonicalId, NodeId } from '../../contract/primitives.ts';
+import { allowDeletions } from '../../db/queries/allow-deletions.ts';
+import { listRetiredKeys, moveRetirement } from '../../db/queries/retire-key.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { listSpaces } from '../../db/queries/list-spaces.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { publishMirror } from '../mirror.ts';
 import { byOf } from '../named.ts';
-import { needNode, needSpace } from '../not-found.ts';
+import { needNode, needSpace, notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { changeNodeSettings, changeSpace } from '../space-settings.ts';
 import { withStates } from '../space-states.ts';
@@ -121,6 +124,53 @@ export const spaceRoutes = [
       const space = await needSpace(deps, params.cid);
       const { id } = await needNode(deps, params.node);
       return await changeNodeSettings(deps, { space, node: id, settings: body, by: byOf(caller) });
+    },
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/membridge/spaces/:cid/nodes/:node/deletions',
+    auth: 'people',
+    tag,
+    summary: 'Let the deletions through that a node sent until now',
+    description:
+      'Other nodes keep a segment aside that would delete more than 100 of their memories, and more than 2 % of them, within two days. With this they merge it. A node whose own deletions are held back sends them.',
+    params: z.strictObject({ cid: CanonicalId, node: NodeId }),
+    status: 204,
+    errors: { 404: 'There is no such space' },
+    handle: async ({ params, caller }, deps) => {
+      const { canonical_id: cid } = await needSpace(deps, params.cid);
+      await allowDeletions(deps.db, { cid, node: params.node, by: byOf(caller), now: deps.now() });
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/membridge/retired-keys',
+    auth: 'people',
+    tag,
+    summary: 'Keys that no longer sign for their node, since it was removed or enrolled again',
+    status: 200,
+    response: z.array(RetiredKey),
+    handle: async (_call, deps) => await listRetiredKeys(deps.db),
+  }),
+  defineRoute({
+    method: 'put',
+    path: '/api/membridge/retired-keys/:key_id',
+    auth: 'people',
+    tag,
+    summary: 'Set until when the object store must have taken what a retired key signed',
+    description:
+      'Nodes do not use what the store took later. Move the time if the objects were copied to another store, which gives them new times, or if the node was honest and still sent.',
+    params: z.strictObject({ key_id: z.string().regex(/^[0-9a-f]{16}$/) }),
+    body: MoveRetirement,
+    status: 200,
+    response: RetiredKey,
+    errors: { 404: 'There is no such retired key' },
+    handle: async ({ params, body, caller }, deps) => {
+      const keyId = params.key_id;
+      const moved = { keyId, until: body.until, by: byOf(caller), now: deps.now() };
+      const node = await moveRetirement(deps.db, moved);
+      if (node === null) throw notFound('retired key', keyId);
+      return { key_id: keyId, node_id: node, until: body.until };
     },
   }),
   defineRoute({

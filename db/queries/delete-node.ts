@@ -5,6 +5,7 @@ import { emitEvents, lockEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
 import { findSpaces } from './find-spaces.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
+import { retireKey } from './retire-key.ts';
 import { forgetNodeClones } from './record-clone.ts';
 
 /** Removes a node, and with it its key and its part in every space. Gives whether there was one. */
@@ -13,8 +14,13 @@ export async function deleteNode(
   input: { id: string; now: number; by: AuditBy },
 ): Promise<boolean> {
   return await db.transaction(async (tx) => {
-    const deleted = await tx.delete(nodes).where(eq(nodes.id, input.id)).returning({ id: nodes.id });
-    if (deleted.length === 0) return false;
+    const deleted = await tx
+      .delete(nodes)
+      .where(eq(nodes.id, input.id))
+      .returning({ publicKey: nodes.public_key });
+    const [gone] = deleted;
+    if (gone === undefined) return false;
+    await retireKey(tx, { node: input.id, publicKey: gone.publicKey }, input.now);
     const left = await tx
       .delete(spaceNodes)
       .where(eq(spaceNodes.node_id, input.id))

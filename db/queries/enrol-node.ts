@@ -5,6 +5,7 @@ import type { Database } from '../connect.ts';
 import { enrolmentTokens, nodes } from '../schema.ts';
 import { toNode } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
+import { retireKey, reviveKey } from './retire-key.ts';
 import { newEventKey, recordAudit } from './record-audit.ts';
 
 /** What an enrolment records; secrets come as SHA-256 in hex. */
@@ -42,8 +43,15 @@ export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<vo
       .update(enrolmentTokens)
       .set({ used_at: input.now, used_by: input.nodeId })
       .where(eq(enrolmentTokens.token_hash, input.tokenHash));
-    const known = await tx.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, input.nodeId));
-    const isNew = known.length === 0;
+    const [known] = await tx
+      .select({ publicKey: nodes.public_key })
+      .from(nodes)
+      .where(eq(nodes.id, input.nodeId));
+    const isNew = known === undefined;
+    await reviveKey(tx, input.publicKey);
+    if (known !== undefined && known.publicKey !== input.publicKey) {
+      await retireKey(tx, { node: input.nodeId, publicKey: known.publicKey }, input.now);
+    }
     const identity = { key_hash: input.keyHash, public_key: input.publicKey, facts: input.facts };
     const insert = tx
       .insert(nodes)

@@ -40,7 +40,11 @@ export async function updateSpace(
     if (before === undefined) return null;
     for (const other of all.filter((row) => row.cid !== cid)) refuseClash(change, other);
     if (change.cid !== cid) await moveTo(tx, cid, change);
-    await tx.update(spaces).set(change).where(eq(spaces.cid, cid));
+    const since = before.encrypted ? before.encrypted_since : input.now;
+    await tx
+      .update(spaces)
+      .set({ ...change, encrypted_since: change.encrypted ? since : null })
+      .where(eq(spaces.cid, cid));
     const detail = describeChange(before, change);
     await recordAudit(tx, [spaceEntry('space_updated', change.cid, { ...input.by, detail }, input.now)]);
     await lockEvents(tx);

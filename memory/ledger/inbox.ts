@@ -12,6 +12,8 @@ export interface StagedSegment {
   readonly seq: number;
   /** Operations applied so far, in the order of application. */
   readonly done: number;
+  /** When the store took it, epoch ms, or when it came in where that is not known any longer. */
+  readonly stored: number;
   readonly bytes: Buffer;
 }
 
@@ -34,18 +36,26 @@ export const IS_SEGMENT = `epoch < 'g'`;
 export class Inbox {
   readonly #sql: ReturnType<typeof statementsOf>;
 
+  /** When the store took the segments that were staged by this process; else the time of arrival is the best that is known. */
+  readonly #stored = new Map<number, number>();
+
   constructor(db: Database.Database) {
     this.#sql = statementsOf(db);
   }
 
-  /** Files a verified segment; one that is filed already, or was damaged before, takes the new bytes. */
-  stage(space: number, name: SegmentName, bytes: Buffer, at: number): void {
+  /**
+   * Files a verified segment; one that is filed already, or was damaged before, takes the new bytes.
+   * @param at when it came in, by this node's clock
+   * @param stored when the store took it, by the store's; kept until this process ends
+   */
+  stage(space: number, name: SegmentName, bytes: Buffer, at: number, stored = at): void {
     const filed = this.#sql(
       `INSERT INTO segment (space, node, epoch, seq, hash, state, at) VALUES (?, ?, ?, ?, ?, 'staged', ?)
          ON CONFLICT DO UPDATE SET state = 'staged', problem = NULL WHERE segment.state = 'damaged' RETURNING id`,
     ).get(space, name.node, name.epoch, name.seq, name.hash, at) as { id: number } | undefined;
     if (filed === undefined) return;
     this.#sql('INSERT OR REPLACE INTO staged (segment, bytes) VALUES (?, ?)').run(filed.id, bytes);
+    this.#stored.set(filed.id, stored);
   }
 
   /** Files a segment that failed verification, so that it is reported and fetched anew later. */
@@ -123,10 +133,10 @@ export class Inbox {
   /** The next segment with operations to apply, or null. */
   nextStaged(space: number): StagedSegment | null {
     const row = this.#sql(
-      `SELECT id, node, epoch, seq, done, bytes FROM segment JOIN staged ON staged.segment = segment.id
+      `SELECT id, node, epoch, seq, done, at, bytes FROM segment JOIN staged ON staged.segment = segment.id
          WHERE space = ? AND state = 'staged' ORDER BY id LIMIT 1`,
-    ).get(space) as StagedSegment | undefined;
-    return row ?? null;
+    ).get(space) as (Omit<StagedSegment, 'stored'> & { at: number }) | undefined;
+    return row === undefined ? null : { ...row, stored: this.#stored.get(row.id) ?? row.at };
   }
 
   /** Sets aside what waits of nodes that are not trusted any more, and takes up again what waited of those that are. */
@@ -137,9 +147,27 @@ export class Inbox {
        AND node IN (SELECT value FROM json_each(?))`,
     ).run(space, list);
     this.#sql(
-      `UPDATE segment SET state = 'staged' WHERE space = ? AND state = 'held'
+      `UPDATE segment SET state = 'staged' WHERE space = ? AND state = 'held' AND problem IS NULL
        AND node NOT IN (SELECT value FROM json_each(?))`,
     ).run(space, list);
+  }
+
+  /** Keeps a segment aside that would delete more than is believed without asking. */
+  guard(id: number, problem: string): void {
+    this.#sql(`UPDATE segment SET state = 'held', problem = ? WHERE id = ?`).run(problem, id);
+  }
+
+  /** Segments of a space that are kept aside since they would delete too much, each with the reason. */
+  guarded(space: number): { id: number; node: string; stored: number; problem: string }[] {
+    const rows = this.#sql(
+      `SELECT id, node, at, problem FROM segment WHERE space = ? AND state = 'held' AND problem IS NOT NULL ORDER BY id`,
+    ).all(space) as { id: number; node: string; at: number; problem: string }[];
+    return rows.map(({ at, ...row }) => ({ ...row, stored: this.#stored.get(row.id) ?? at }));
+  }
+
+  /** Takes up a segment again that was kept aside for what it deletes. */
+  release(id: number): void {
+    this.#sql(`UPDATE segment SET state = 'staged', problem = NULL WHERE id = ?`).run(id);
   }
 
   /** How many segments of nodes that are not trusted yet are kept aside, in all spaces. */
@@ -157,6 +185,7 @@ export class Inbox {
       `UPDATE segment SET state = CASE WHEN ? AND ${IS_SEGMENT} THEN 'own' ELSE 'applied' END WHERE id = ?`,
     ).run(own ? 1 : 0, id);
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
+    this.#stored.delete(id);
   }
 
   /** What a damaged segment told of came in another way. */

@@ -8,7 +8,7 @@ import { shadowOldTables } from '../claude-mem/form.ts';
 import { detectSchema } from '../claude-mem/schema.ts';
 import { listAll, verifyFetched } from '../fetch.ts';
 import { KINDS, SHAPES } from '../kinds.ts';
-import { segmentKey, segmentName, type SegmentName } from '../layout.ts';
+import { segmentKey, segmentName, type ListedSegment } from '../layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { Merger } from '../merge/merger.ts';
 import { parseOperation, type Operation } from '../operation.ts';
@@ -111,7 +111,7 @@ export async function buildModel(
       const bytes = await session.store.get(segmentKey(config.cid, name));
       try {
         if (bytes === null) throw new Error('it is listed but not there');
-        await verifyFetched(session, config.cid, name, bytes);
+        await verifyFetched(session, config.cid, name, bytes, name.modified);
         await apply(bytes, arrived);
       } catch (error) {
         if (error instanceof MembridgeError || session.signal.aborted) throw error;
@@ -172,9 +172,9 @@ async function baseOf(
   at: number,
   problems: string[],
 ): Promise<Manifest | null> {
-  for (const { name, hasManifest } of await listSnapshots(session, config.cid)) {
+  for (const { name, hasManifest, modified } of await listSnapshots(session, config.cid)) {
     if (!hasManifest || trustIn(config, name.node) !== 'accept') continue;
-    const manifest = await readManifest(session, config.cid, name);
+    const manifest = await readManifest(session, config.cid, { name, modified });
     if (manifest !== null && latestIn(manifest) > lastClockIn(at)) continue;
     const problem =
       manifest === null ? 'has no valid manifest' : await verifySnapshot(session, config.cid, manifest);
@@ -186,7 +186,7 @@ async function baseOf(
 
 /** A segment, and when this node filed it (epoch ms), null where its ledger is younger than the time that is restored. */
 interface Needed {
-  readonly name: SegmentName;
+  readonly name: ListedSegment;
   readonly arrived: number | null;
 }
 

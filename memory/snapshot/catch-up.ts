@@ -1,7 +1,7 @@
 import { errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { listAll, verifyFetched } from '../fetch.ts';
-import { segmentKey, type SegmentName } from '../layout.ts';
+import { segmentKey, type ListedSegment, type SegmentName } from '../layout.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import type { Operation } from '../operation.ts';
 import { readOperations } from '../segment.ts';
@@ -33,11 +33,11 @@ export async function catchUp(
   const { cid } = config;
   const caught: CaughtUp = { parts: 0, problems: [] };
   const complete = (await listSnapshots(session, cid)).filter(({ hasManifest }) => hasManifest);
-  let listed: Map<string, SegmentName[]> | null = null;
-  for (const { name } of complete) {
+  let listed: Map<string, ListedSegment[]> | null = null;
+  for (const { name, modified } of complete) {
     session.signal.throwIfAborted();
     if (trustIn(config, name.node) !== 'accept') continue;
-    const manifest = await readManifest(session, cid, name);
+    const manifest = await readManifest(session, cid, { name, modified });
     if (manifest === null) {
       caught.problems.push({ node: name.node, problem: `snapshot ${name.id} has no valid manifest` });
       continue;
@@ -129,7 +129,7 @@ async function lackedBy(
   config: SpaceConfig,
   gaps: readonly Gap[],
   isCovered: (name: SegmentName) => boolean,
-  listed: ReadonlyMap<string, readonly SegmentName[]>,
+  listed: ReadonlyMap<string, readonly ListedSegment[]>,
 ): Promise<string | null> {
   const { ledger, store, identity } = session;
   const space = ledger.spaces.get(cid).id;
@@ -140,7 +140,7 @@ async function lackedBy(
     if (bytes === null) continue;
     let operations: Operation[];
     try {
-      await verifyFetched(session, cid, name, bytes);
+      await verifyFetched(session, cid, name, bytes, name.modified);
       operations = readOperations(bytes, identity.sealingKeys).operations;
     } catch (error) {
       if (isOfTheStore(error)) throw error;

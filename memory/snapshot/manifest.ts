@@ -46,6 +46,8 @@ const ManifestObject = ManifestBody.extend({ signature: z.string() });
 /** A manifest that its node really signed. */
 export interface Manifest extends ManifestBody {
   readonly name: SnapshotName;
+  /** When the store took the last of the snapshot, epoch ms by the store's clock. */
+  readonly stored: number;
 }
 
 /** Everything of one snapshot in the store. */
@@ -71,7 +73,7 @@ export function sealManifest(body: ManifestBody, key: NodeKey): Buffer {
 export async function readManifest(
   session: SyncSession,
   cid: string,
-  name: SnapshotName,
+  { name, modified: stored }: Pick<ListedSnapshot, 'name' | 'modified'>,
 ): Promise<Manifest | null> {
   const bytes = await session.store.get(manifestKey(cid, name));
   if (bytes === null) return null;
@@ -79,7 +81,7 @@ export async function readManifest(
     const { signature, ...body } = ManifestObject.parse(JSON.parse(bytes.toString('utf8')));
     if (body.space !== cid || body.node !== name.node || body.id !== name.id) return null;
     if (!(await isSignedBy(session, cid, body, canonicalJson(body), signature))) return null;
-    return { ...body, name };
+    return { ...body, name, stored };
   } catch (error) {
     if (error instanceof MembridgeError) throw error;
     return null;

@@ -22,7 +22,7 @@ export async function fetchPart(
   if (createHash('sha256').update(bytes).digest('hex') !== part.sha256) {
     throw new Error(`part ${index + 1} is not the one that the manifest names`);
   }
-  const before = await verifyFetched(session, cid, partName(manifest, index), bytes);
+  const before = await verifyFetched(session, cid, partName(manifest, index), bytes, manifest.stored);
   if (before !== (manifest.parts[index - 1]?.sha256 ?? FIRST_PREV_SHA)) {
     throw new Error(`part ${index + 1} does not follow the one before it`);
   }

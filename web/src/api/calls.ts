@@ -61,6 +61,8 @@ export const api = {
     request('/api/membridge/spaces', Space, { method: 'POST', body: space }),
   updateSpace: (cid: string, update: UpdateSpace) =>
     request(`/api/membridge/spaces/${encode(cid)}`, Space, { method: 'PATCH', body: update }),
+  allowDeletions: (cid: string, node: string) =>
+    send(`/api/membridge/spaces/${encode(cid)}/nodes/${encode(node)}/deletions`, { method: 'POST' }),
   putNodeSettings: (cid: string, node: string, settings: PutNodeSettings) =>
     request(`/api/membridge/spaces/${encode(cid)}/nodes/${encode(node)}/settings`, Space, {
       method: 'PUT',

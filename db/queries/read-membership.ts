@@ -1,0 +1,47 @@
+import { eq, isNotNull } from 'drizzle-orm';
+import type { Membership } from '../../contract/membership.ts';
+import type { Database } from '../connect.ts';
+import { allowedDeletions, nodes, retiredKeys, settings, spaces } from '../schema.ts';
+
+const SINCE = 'membership_since';
+
+/**
+ * What there is to say of the members of all spaces, in an order that does not change by itself.
+ * @param input.now when this account begins, if it has not begun yet, epoch ms
+ */
+export async function readMembership(
+  db: Database,
+  input: { now: number },
+): Promise<Omit<Membership, 'signature'>> {
+  return await db.run(async (sql) => {
+    await sql
+      .insert(settings)
+      .values({ key: SINCE, value: String(input.now) })
+      .onConflictDoNothing();
+    const [since] = await sql.select().from(settings).where(eq(settings.key, SINCE));
+    const retired = await sql.select().from(retiredKeys).orderBy(retiredKeys.key_id);
+    const encrypted = await sql
+      .select({ cid: spaces.cid, aliases: spaces.aliases, since: spaces.encrypted_since })
+      .from(spaces)
+      .where(isNotNull(spaces.encrypted_since));
+    const sealing = await sql
+      .select({ node: nodes.id, key: nodes.sealing_key_id })
+      .from(nodes)
+      .where(isNotNull(nodes.sealing_key_id));
+    const deletions = await sql
+      .select()
+      .from(allowedDeletions)
+      .orderBy(allowedDeletions.cid, allowedDeletions.node_id);
+    return {
+      format: 'membridge-membership/1' as const,
+      retired: retired.map(({ key_id, node_id: node, until }) => ({ node, key_id, until })),
+      // Nodes also read what lies under the ids that a space had before.
+      encrypted: Object.fromEntries(
+        encrypted.flatMap(({ cid, aliases, since: at }) => [cid, ...aliases].map((id) => [id, at ?? 0])),
+      ),
+      sealing: Object.fromEntries(sealing.map(({ node, key }) => [node, key ?? ''])),
+      deletions: deletions.map(({ cid: space, node_id: node, until }) => ({ space, node, until })),
+      since: Number(since?.value ?? input.now),
+    };
+  });
+}

@@ -1,0 +1,62 @@
+import { desc, eq, sql, type SQL } from 'drizzle-orm';
+import type { RetiredKey } from '../../contract/membership.ts';
+import type { Database, Executor } from '../connect.ts';
+import { retiredKeys } from '../schema.ts';
+import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
+
+/** The id of a public key (SPKI DER in base64): the first 16 hex digits of SHA-256 over its DER. */
+const keyIdOf = (publicKey: string): SQL<string> =>
+  sql`left(encode(sha256(decode(${publicKey}, 'base64')), 'hex'), 16)`;
+
+/** Notes that a node's key signs no longer. @param key.publicKey SPKI DER in base64 */
+export async function retireKey(
+  tx: Executor,
+  key: { node: string; publicKey: string },
+  now: number,
+): Promise<void> {
+  await tx
+    .insert(retiredKeys)
+    .values({ key_id: keyIdOf(key.publicKey), node_id: key.node, until: now })
+    .onConflictDoUpdate({ target: retiredKeys.key_id, set: { until: sql`excluded.until` } });
+}
+
+/** Notes that a key signs again: its machine enrolled once more with it. */
+export async function reviveKey(tx: Executor, publicKey: string): Promise<void> {
+  await tx.delete(retiredKeys).where(eq(retiredKeys.key_id, keyIdOf(publicKey)));
+}
+
+/** The keys that are retired, the last one first. */
+export async function listRetiredKeys(db: Database): Promise<RetiredKey[]> {
+  return await db.run((executor) => executor.select().from(retiredKeys).orderBy(desc(retiredKeys.until)));
+}
+
+/**
+ * Sets until when the store must have taken what a retired key signed.
+ * @returns the key's node, or null when there is no such retired key
+ */
+export async function moveRetirement(
+  db: Database,
+  input: { keyId: string; until: number; by: AuditBy; now: number },
+): Promise<string | null> {
+  return await db.transaction(async (tx) => {
+    const [row] = await tx
+      .update(retiredKeys)
+      .set({ until: input.until })
+      .where(eq(retiredKeys.key_id, input.keyId))
+      .returning({ node: retiredKeys.node_id });
+    if (row === undefined) return null;
+    await recordAudit(tx, [
+      {
+        eventKey: newEventKey('retired_key_changed'),
+        action: 'retired_key_changed',
+        entity_type: 'worker',
+        entity_id: row.node,
+        ...input.by,
+        detail: `what key ${input.keyId} of ${row.node} signed is good until ${new Date(input.until).toISOString()}`,
+        correlation_id: row.node,
+        timestamp: input.now,
+      },
+    ]);
+    return row.node;
+  });
+}
