@@ -94,10 +94,7 @@ export function startAgent(
     intervalMs: config.heartbeatMs,
     databasePath: config.databasePath,
     status: () => memory.status(),
-    sealingKeyId: () => {
-      const [pem] = readSealingKeys(config.dataDir);
-      return pem === undefined ? null : loadSealingKey(pem).keyId;
-    },
+    sealingKeyIds: () => readSealingKeys(config.dataDir).map((pem) => loadSealingKey(pem).keyId),
     onMembership: (membership) => memory.setMembership(membership),
     onSpaces: (list) => {
       spaces.clear();

@@ -42,12 +42,14 @@ export async function sendHeartbeat(
   serverUrl: string,
   agentKey: string,
   heartbeat: AgentHeartbeat,
-  has: { membership: string | null; sealingKeyId: string | null },
+  has: { membership: string | null; sealingKeyIds: readonly string[] },
 ): Promise<AgentHeartbeatResponse> {
   const headers = {
     'X-MEMBRIDGE-AGENT': agentKey,
     [MEMBERSHIP_HEADER]: has.membership ?? 'none',
-    ...(has.sealingKeyId === null ? {} : { [SEALING_HEADER]: has.sealingKeyId }),
+    ...(has.sealingKeyIds.length === 0
+      ? {}
+      : { [SEALING_HEADER]: has.sealingKeyIds.slice(0, 100).join(',') }),
   };
   return await call(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
 }

@@ -55,7 +55,7 @@ async function beat(schema: z.ZodType, status: () => Promise<MemoryStatus>): Pro
     intervalMs: 50,
     databasePath: '/claude-mem.db',
     status,
-    sealingKeyId: () => null,
+    sealingKeyIds: () => [],
     onMembership: () => Promise.resolve(),
     onSpaces: () => undefined,
     tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [] },

@@ -87,7 +87,7 @@ export class Heartbeat {
       const answer = await sendToAnyVersion({ facts, memory: this.#memory, leases }, (heartbeat) =>
         sendHeartbeat(serverUrl, agentKey, heartbeat, {
           membership: this.#membership,
-          sealingKeyId: this.#options.sealingKeyId(),
+          sealingKeyIds: this.#options.sealingKeyIds(),
         }),
       );
       const middle = (sentAt + Date.now()) / 2;
@@ -157,8 +157,8 @@ const STATES_OF_0_4: ReadonlySet<string> = new Set([
 export interface HeartbeatOptions {
   readonly serverUrl: string;
   readonly agentKey: string;
-  /** The id of the key that this node wants to be encrypted for. */
-  readonly sealingKeyId: () => string | null;
+  /** The ids of the keys that this node was encrypted for, today's first. */
+  readonly sealingKeyIds: () => string[];
   /** Gets what the control plane says of the members, whenever that changed. */
   readonly onMembership: (membership: Membership) => Promise<void>;
   /** Where this agent's own HTTP listens. */

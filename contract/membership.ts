@@ -14,8 +14,8 @@ export const Membership = z.looseObject({
   retired: z.array(z.object({ node: NodeId, key_id: KeyId, until: EpochMs })),
   /** Since when each encrypted space is. */
   encrypted: z.record(CanonicalId, EpochMs),
-  /** The key that each node wants to be encrypted for, as the node itself said; nodes that said none are absent. */
-  sealing: z.record(NodeId, KeyId),
+  /** The keys that each node was encrypted for, as the node itself said: today's first, then those that it gave up. */
+  sealing: z.record(NodeId, z.array(KeyId)),
   /** Deletions that a person lets through: those that a node sent to a space until then, however many. */
   deletions: z.array(z.object({ space: CanonicalId, node: NodeId, until: EpochMs })),
   /** Since when the control plane keeps this account: what is older is not judged by it. */
@@ -27,8 +27,8 @@ export type Membership = z.infer<typeof Membership>;
 
 /** The request header by which an agent says which membership it has: its signature, or `none`. */
 export const MEMBERSHIP_HEADER = 'X-MEMBRIDGE-MEMBERSHIP';
-/** The request header by which an agent says which key it wants to be encrypted for: the key's id. */
-export const SEALING_HEADER = 'X-MEMBRIDGE-SEALING-KEY';
+/** The request header by which an agent says which keys it has: their ids with commas between, today's first. */
+export const SEALING_HEADER = 'X-MEMBRIDGE-SEALING-KEYS';
 
 /** A key that no longer signs for its node. */
 export const RetiredKey = z.strictObject({ key_id: KeyId, node_id: NodeId, until: EpochMs });

@@ -236,7 +236,7 @@ test('a node that was removed while its round ran is not brought back', async ()
 
 test('live nodes are those with a fresh heartbeat, and a node is back once', async () => {
   expect(await listLiveNodes(db, { withinMs: 25_000, now: 100_000 })).toEqual([]);
-  const report = { node, heartbeat: heartbeat(), sealingKeyId: undefined };
+  const report = { node, heartbeat: heartbeat(), sealingKeyIds: undefined };
   expect(await recordHeartbeat(db, { ...report, now: 100_000 })).toEqual({ returned: true, drained: false });
   expect(await recordHeartbeat(db, { ...report, now: 110_000 })).toEqual({ returned: false, drained: false });
   expect(await listLiveNodes(db, { withinMs: 25_000, now: 135_000 })).toEqual([node]);

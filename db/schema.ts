@@ -32,8 +32,8 @@ export const nodes = pgTable('nodes', {
   last_heartbeat: epochMs('last_heartbeat'),
   registered_at: epochMs('registered_at').notNull(),
   install_method: text('install_method').notNull(),
-  /** The id of the key that it wants to be encrypted for, as it said; null while it said none. */
-  sealing_key_id: text('sealing_key_id'),
+  /** The ids of the keys that it was encrypted for, as it said, today's first; null while it said none. */
+  sealing_key_ids: jsonb('sealing_key_ids').$type<string[]>(),
   /** Since when it is given no new tasks; null: it is. */
   drained_at: epochMs('drained_at'),
 });

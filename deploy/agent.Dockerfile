@@ -2,7 +2,7 @@
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm install --no-save --no-progress --omit=dev
+RUN npm ci --ignore-scripts --no-progress --omit=dev
 COPY . .
 
 FROM node:24.21.0-bookworm-slim

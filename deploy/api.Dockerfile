@@ -2,7 +2,7 @@
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm install --no-save --no-progress
+RUN npm ci --ignore-scripts --no-progress
 COPY . .
 RUN node stack/prepare.ts image && npm prune --omit=dev --no-save --no-progress
 

@@ -184,10 +184,12 @@ function provenSealing(
 /** Sealing keys as they were last read, by node, with the ETag of the object they came from. */
 const KnownKeys = z.record(z.string(), z.object({ etag: z.string(), key: z.string().nullable() }));
 
-/** Whether a key is the one that its node wants: who puts an old object of keys back must not have others encrypt for an old key. */
-function isCurrent(membership: SyncSession['membership'], node: string, keyId: string): boolean {
-  const wanted = membership?.sealing[node];
-  return wanted === undefined || wanted === keyId;
+/**
+ * Whether a node gave a key up: who puts an old object of keys back must not have others encrypt for it. A key that the node did not name
+ * yet is a newer one.
+ */
+function isGivenUp(membership: SyncSession['membership'], node: string, keyId: string): boolean {
+  return membership?.sealing[node]?.slice(1).includes(keyId) === true;
 }
 
 /**
@@ -219,7 +221,7 @@ export async function recipientsOf(
   const members = Object.entries(fresh)
     .filter(([node]) => config.members === undefined || config.members.includes(node))
     .flatMap(([node, { key }]) => (key === null ? [] : [{ node, key: sealingPublicKey(key) }]))
-    .filter(({ node, key }) => isCurrent(session.membership, node, key.keyId))
+    .filter(({ node, key }) => !isGivenUp(session.membership, node, key.keyId))
     .map(({ key }) => key);
   const own = identity.sealingKeys.slice(0, 1).map(({ publicKey }) => sealingPublicKey(publicKey));
   return [...new Map([...members, ...own].map((each) => [each.keyId, each])).values()];

