@@ -57,6 +57,7 @@ async function beat(schema: z.ZodType, status: () => Promise<MemoryStatus>): Pro
     status,
     onSpaces: () => undefined,
     tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [] },
+    sandbox: { mode: 'none', refuses: false, detail: 'bwrap is not installed' },
     leases: () => [],
     onDrained: () => undefined,
     log: pino({ level: 'silent' }),

@@ -1,5 +1,6 @@
-import { endGroup, groupLives } from '../git/processes.ts';
-import { lookAtTree } from './tree.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LOOK_MS, TERM_MS, endGroup, groupLives } from '../git/processes.ts';
+import { lookAtTree, terminateEnclosed } from './tree.ts';
 
 /** Who is told of process groups as they come and go. */
 export interface GroupListener {
@@ -13,12 +14,15 @@ export interface GroupListener {
 export class Groups {
   readonly #own: number;
   readonly #listener: GroupListener;
+  readonly #isEnclosed: boolean;
   readonly #told = new Set<number>();
   #over = false;
 
-  constructor(own: number, listener: GroupListener) {
+  /** @param isEnclosed whether `own` is the group of a sandbox, whose end is the end of everything in it */
+  constructor(own: number, listener: GroupListener, isEnclosed: boolean) {
     this.#own = own;
     this.#listener = listener;
+    this.#isEnclosed = isEnclosed;
     this.#tell(new Set([own]));
   }
 
@@ -33,6 +37,8 @@ export class Groups {
   async endAll(): Promise<void> {
     // Descent is lost when the program ends first.
     await this.look('fresh').catch(() => 0);
+    // What a signal to its group would end first is the sandbox: the programs in there could tidy nothing up.
+    if (this.#isEnclosed) await this.#askEnclosed();
     await Promise.all([...this.#told].map((group) => endGroup(group)));
   }
 
@@ -44,6 +50,13 @@ export class Groups {
     for (const group of this.#told) this.#listener.ended?.(group);
     this.#told.clear();
     return left;
+  }
+
+  /** Asks the programs in the sandbox to end, and gives them their time. */
+  async #askEnclosed(): Promise<void> {
+    const asked = await terminateEnclosed(this.#own).catch(() => 0);
+    const deadline = Date.now() + (asked === 0 ? 0 : TERM_MS);
+    while (Date.now() < deadline && groupLives(this.#own)) await sleep(LOOK_MS);
   }
 
   #tell(groups: ReadonlySet<number>): void {
