@@ -101,10 +101,10 @@ async function startProgram(call: ProgramCall): Promise<{ child: Child; group: n
   }
   let files: readonly number[] = [];
   try {
+    // Of a program that is not there the sandbox has only a sentence to say.
+    if (sandbox && locateProgram(program, env['PATH'] ?? '') === null) return notInstalled(program);
     const start = sandbox?.enclose(call) ?? { program, args, env, files };
     ({ files } = start);
-    // In the sandbox nothing tells this from a sandbox that could not be made.
-    if (sandbox && locateProgram(program, env['PATH'] ?? '') === null) return notInstalled(program);
     const child = spawn(start.program, start.args, {
       cwd,
       env: start.env,

@@ -26,7 +26,8 @@ const ISOLATION = [
   '--unshare-ipc',
   '--unshare-uts',
   '--die-with-parent',
-  ...['--cap-drop', 'ALL'],
+  '--cap-drop',
+  'ALL',
 ] as const;
 
 /** What stands before the program's own words. */

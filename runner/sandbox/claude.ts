@@ -8,19 +8,25 @@ import { follow } from './paths.ts';
  * Claude Code makes what it misses.
  */
 const PRIVATE: ReadonlySet<string> = new Set([
-  ...['projects', 'history.jsonl', 'transcripts', 'file-history', 'paste-cache', 'image-cache', 'backups'],
-  ...[
-    'shell-snapshots',
-    'session-env',
-    'sessions',
-    'todos',
-    'tasks',
-    'plans',
-    'debug',
-    'statsig',
-    'telemetry',
-  ],
-  ...['ide', 'uploads', 'stats-cache.json'],
+  'projects',
+  'history.jsonl',
+  'transcripts',
+  'file-history',
+  'paste-cache',
+  'image-cache',
+  'backups',
+  'shell-snapshots',
+  'session-env',
+  'sessions',
+  'todos',
+  'tasks',
+  'plans',
+  'debug',
+  'statsig',
+  'telemetry',
+  'ide',
+  'uploads',
+  'stats-cache.json',
 ]);
 
 /** The account. A token that was renewed and not written back would sign the owner out. */

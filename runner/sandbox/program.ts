@@ -110,7 +110,7 @@ function interpreterOf(file: string, path: string): string | null {
   }
   const [, interpreter, rest = ''] = /^#!\s*(\S+)[ \t]*([^\n\0]*)/.exec(head.toString('latin1')) ?? [];
   if (interpreter === undefined) return null;
-  if (!/\/env$/.test(interpreter)) return interpreter;
+  if (!interpreter.endsWith('/env')) return interpreter;
   const name = rest.split(/\s+/).find((word) => word !== '' && !word.startsWith('-') && !word.includes('='));
   return name === undefined ? null : locateProgram(name, path);
 }

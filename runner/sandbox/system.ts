@@ -5,8 +5,18 @@ import { follow, isWithin } from './paths.ts';
 
 /** Folders in which a system keeps programs and their settings, wherever they are there. */
 const SYSTEM_FOLDERS: readonly string[] = [
-  ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc'],
-  ...['/nix/store', '/gnu/store', '/snap', '/var/lib/ca-certificates'],
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib32',
+  '/lib64',
+  '/libx32',
+  '/etc',
+  '/nix/store',
+  '/gnu/store',
+  '/snap',
+  '/var/lib/ca-certificates',
 ];
 
 /** Settings of the system that may be links to places outside of these folders. */
