@@ -5,6 +5,7 @@ import { follow, isWithin } from './paths.ts';
 /** Folders that hold far more than a program: of one that lies right in there, only the file is shown. */
 const SHARED_FOLDERS: readonly string[] = [
   '/',
+  '/root',
   '/home',
   '/tmp',
   '/var',
@@ -18,9 +19,9 @@ const SHARED_FOLDERS: readonly string[] = [
 /** Bytes of a script's first line that are looked at, as the kernel does. */
 const FIRST_LINE = 256;
 
-/** Whether a folder holds far more than one program or one program's data. */
+/** Whether a folder holds far more than one program or one program's data, such as anybody's home folder. */
 export function isSharedFolder(folder: string, home: string): boolean {
-  return SHARED_FOLDERS.includes(folder) || isWithin(home, folder);
+  return SHARED_FOLDERS.includes(folder) || /^\/home\/[^/]+$/.test(folder) || isWithin(home, folder);
 }
 
 /** Finds a program as the system would. @returns its full path, or null when there is none */

@@ -1,4 +1,4 @@
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -166,5 +166,52 @@ describe('S15: a program in a sandbox', () => {
     await tasks.post(id, 'cancel', {});
     await tasks.becomes(id, { status: 'cancelled' });
     await expectGone('deaf', 100);
+  });
+});
+
+describe('S15: a node', () => {
+  const told = async (id: string): Promise<unknown> =>
+    (await tasks.list<{ id: string; task_sandbox: unknown }>('workers')).find((node) => node.id === id)
+      ?.task_sandbox;
+
+  it('tells the page and its doctor that its tasks run in a sandbox', async () => {
+    await expect
+      .poll(() => told('enclosed'), { timeout: 15_000 })
+      .toEqual({ mode: 'bubblewrap', refuses: false, detail: null });
+    expect((await machine('enclosed').cli('doctor')).stdout).toContain(
+      'ok      task sandbox: tasks run in bubblewrap',
+    );
+  });
+
+  it('tells the page and its doctor that nothing encloses its tasks, and what to do', async () => {
+    const detail = expect.stringContaining('Remove MEMBRIDGE_TASK_SANDBOX=none') as string;
+    await expect
+      .poll(() => told('open'), { timeout: 15_000 })
+      .toEqual({ mode: 'none', refuses: false, detail });
+    expect((await machine('open').cli('doctor')).stdout).toMatch(
+      /note {4}task sandbox: Without a sandbox .*MEMBRIDGE_TASK_SANDBOX=none/,
+    );
+  });
+
+  it('takes no tasks and says so when it should have a sandbox and has none', async () => {
+    // A PATH on which there is a shell, and no bubblewrap.
+    const bin = join(folder, 'bin');
+    mkdirSync(bin);
+    symlinkSync('/bin/sh', join(bin, 'sh'));
+    const env = { MEMBRIDGE_RUNNER: '["sh"]', MEMBRIDGE_TASK_SANDBOX: 'bubblewrap', PATH: bin };
+    const refusing = await startTestMachine(test, { folder, id: 'refusing', observations: 1, env });
+    try {
+      await expect
+        .poll(() => told('refusing'), { timeout: 15_000 })
+        .toMatchObject({ mode: 'none', refuses: true });
+      const id = await tasks.make({ prompt: 'true', auto_dispatch: true, worker_id: 'refusing' });
+      await sleep(1_500);
+      expect(await tasks.get(id)).toMatchObject({ status: 'queued', attempts: 0 });
+      const doctor = await refusing.cli('doctor');
+      expect(doctor.stdout).toMatch(/FAILED {2}task sandbox: This node takes no tasks: .*is not installed/);
+      expect(doctor.code).toBe(1);
+    } finally {
+      await refusing.service.stop();
+    }
   });
 });
