@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunLimits } from '../contract/runs.ts';
 import { failure } from './failures.ts';
-import { Groups, type GroupListener } from './groups.ts';
+import { Groups, type EnclosedGroup, type GroupListener } from './groups.ts';
 import { locateProgram } from './sandbox/program.ts';
-import { sandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
+import { firstProcess, sandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
 
 /** One program, as a process group of its own. */
 export interface ProgramCall extends GroupListener {
@@ -38,6 +38,13 @@ export interface ProgramEnd {
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
+/** A program that runs. */
+interface Started {
+  readonly child: Child;
+  readonly group: number;
+  readonly enclosed: EnclosedGroup | null;
+}
+
 /** How long streams may stay open after the program itself has ended, in milliseconds: a daemon may hold them. */
 const DRAIN_MS = 1_000;
 
@@ -56,11 +63,10 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
   call.signal.throwIfAborted();
   const start = await startProgram(call);
   if ('code' in start) return { exitCode: null, killedBy: null, error: start };
-  const { child, group } = start;
+  const { child, group, enclosed } = start;
   const exited = exitOf(child);
   const closed = once(child, 'close').catch(() => undefined);
-  const isEnclosed = (call.sandbox ?? null) !== null;
-  const groups = new Groups(group, call, isEnclosed);
+  const groups = new Groups(group, call, enclosed);
   const watch = new Watch(call, child, groups);
   try {
     const cut = await Promise.race([exited.then(() => false), watch.cut.then(() => true)]);
@@ -81,7 +87,7 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
     exited,
     pause(DRAIN_MS).then(() => [null, null] as const),
   ]);
-  const error = watch.met ?? (isEnclosed ? sandboxFailure(exitCode, watch.firstError) : null);
+  const error = watch.met ?? (enclosed !== null ? sandboxFailure(exitCode, watch.firstError) : null);
   return { exitCode, killedBy, error };
 }
 
@@ -93,7 +99,7 @@ const exitOf = (child: Child): Promise<readonly [number | null, NodeJS.Signals |
 const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
 
 /** The child with its process group, or why there is none. */
-async function startProgram(call: ProgramCall): Promise<{ child: Child; group: number } | RunError> {
+async function startProgram(call: ProgramCall): Promise<Started | RunError> {
   const { program, args, cwd, env, sandbox } = call;
   // The system tells a missing folder and a missing program by the same error.
   if (!isFolder(cwd)) {
@@ -109,7 +115,7 @@ async function startProgram(call: ProgramCall): Promise<{ child: Child; group: n
       cwd,
       env: start.env,
       detached: true,
-      stdio: ['pipe', 'pipe', 'pipe', ...files],
+      stdio: ['pipe', 'pipe', 'pipe', ...files, ...(sandbox ? (['pipe'] as const) : [])],
     }) as Child;
     if (child.pid === undefined) {
       const [error] = (await once(child, 'error')) as [unknown];
@@ -119,7 +125,8 @@ async function startProgram(call: ProgramCall): Promise<{ child: Child; group: n
     // A program need not read what it is given.
     child.stdin.on('error', () => undefined);
     child.stdin.end(call.input);
-    return { child, group: child.pid };
+    const enclosed = sandbox ? firstProcess(child.stdio[3 + files.length] as Readable) : null;
+    return { child, group: child.pid, enclosed };
   } catch (error) {
     return startFailure(program, error);
   } finally {

@@ -3,14 +3,14 @@ import { sandboxArguments, type Shown } from './arguments.ts';
 
 const mounts = (view: readonly Shown[]): string => {
   const { args } = sandboxArguments(view, '/work');
-  return args.slice(args.indexOf('ALL') + 1, args.indexOf('--proc')).join(' ');
+  return args.slice(args.indexOf('--info-fd') + 2, args.indexOf('--proc')).join(' ');
 };
 
 describe('the arguments of bubblewrap', () => {
   it('begin with namespaces that end together, and end with the working folder', () => {
     const { args } = sandboxArguments([{ path: '/work', as: 'write' }], '/work');
     expect(args).toEqual(
-      '--unshare-pid --unshare-ipc --unshare-uts --die-with-parent --cap-drop ALL --bind /work /work --proc /proc --dev /dev --chdir /work --'.split(
+      '--unshare-pid --unshare-ipc --unshare-uts --die-with-parent --cap-drop ALL --info-fd 3 --bind /work /work --proc /proc --dev /dev --chdir /work --'.split(
         ' ',
       ),
     );
@@ -49,7 +49,7 @@ describe('the arguments of bubblewrap', () => {
       ],
       '/',
     );
-    expect(args.join(' ')).toContain('--file 3 /a --file 4 /b');
+    expect(args.join(' ')).toContain('--info-fd 5 --file 3 /a --file 4 /b');
     expect(files).toEqual(['/host/a', '/host/b']);
   });
 

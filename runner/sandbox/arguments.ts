@@ -33,12 +33,12 @@ const ISOLATION = [
 /** What stands before the program's own words. */
 export interface SandboxArguments {
   readonly args: readonly string[];
-  /** Files that must be open for reading in bubblewrap, the first as number 3, and so on. */
+  /** Files that must be open for reading in bubblewrap, the first as number 3, and so on. After the last one comes a pipe. */
   readonly files: readonly string[];
 }
 
 /**
- * Makes the arguments of bubblewrap.
+ * Makes the arguments of bubblewrap. It writes to the pipe, as JSON, which number the first process in the sandbox has (`child-pid`).
  * @param view of two entries for one path the later one counts; an entry below another covers that part of it
  * @param cwd where the program begins; a path of the view, or below one
  */
@@ -68,6 +68,19 @@ export function sandboxArguments(view: readonly Shown[], cwd: string): SandboxAr
   });
   // Last: until then bubblewrap itself makes places below them.
   const closed = sorted.flatMap(({ as, path }) => (as === 'hidden-folder' ? ['--remount-ro', path] : []));
-  const args = [...ISOLATION, ...mounts, '--proc', '/proc', '--dev', '/dev', ...closed, '--chdir', cwd, '--'];
+  const info = ['--info-fd', String(FIRST_FILE + files.length)];
+  const args = [
+    ...ISOLATION,
+    ...info,
+    ...mounts,
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    ...closed,
+    '--chdir',
+    cwd,
+    '--',
+  ];
   return { args, files };
 }

@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Shown } from './arguments.ts';
 import { follow } from './paths.ts';
 
@@ -50,10 +50,9 @@ export function claudeView(
   cwd: string,
   memoryFolders: readonly string[],
 ): Shown[] {
-  const chosen = env['CLAUDE_CONFIG_DIR'] ?? '';
-  const folder = chosen === '' ? join(home, '.claude') : chosen;
-  const state = join(chosen === '' ? home : chosen, STATE);
-  const conversations = join(folder, 'projects', cwd.replaceAll(/[^a-zA-Z0-9]/g, '-'));
+  const folder = configFolder(env, home);
+  const state = join((env['CLAUDE_CONFIG_DIR'] ?? '') === '' ? home : folder, STATE);
+  const conversations = conversationFolder(env, home, cwd);
   const view: Shown[] = [{ path: folder, as: 'scratch' }];
   for (const name of namesIn(folder)) {
     const path = join(folder, name);
@@ -61,7 +60,7 @@ export function claudeView(
     if (from === undefined || PRIVATE.has(name) || path === state) continue;
     view.push({ path, as: name === CREDENTIALS ? 'write' : 'read', from });
   }
-  if (makeFolder(conversations)) view.push({ path: conversations, as: 'write' });
+  if (existsSync(conversations)) view.push({ path: conversations, as: 'write' });
   const kept = follow(state)?.real;
   if (kept !== undefined) view.push({ path: state, as: 'copy', from: kept });
   return [...view, ...memoryFolders.flatMap((memory) => memoryView(memory))];
@@ -85,13 +84,27 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** @returns whether it is there now; without it a conversation is not kept, which costs no task its end */
-function makeFolder(path: string): boolean {
+/**
+ * Makes the folder in which Claude Code keeps the conversations of a working folder. Where that fails they are not kept, which costs no
+ * task its end.
+ */
+export function makeConversationFolder(
+  env: Readonly<Record<string, string>>,
+  home: string,
+  cwd: string,
+): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    return true;
+    mkdirSync(conversationFolder(env, home, cwd), { recursive: true, mode: 0o700 });
   } catch {
-    return false;
+    // A task whose context has no conversation gets the last messages in front of its prompt.
   }
+}
+
+function conversationFolder(env: Readonly<Record<string, string>>, home: string, cwd: string): string {
+  return join(configFolder(env, home), 'projects', cwd.replaceAll(/[^a-zA-Z0-9]/g, '-'));
+}
+
+function configFolder(env: Readonly<Record<string, string>>, home: string): string {
+  const chosen = env['CLAUDE_CONFIG_DIR'] ?? '';
+  return chosen === '' ? join(home, '.claude') : chosen;
 }

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { errorMessage } from '../../contract/errors.ts';
 import type { RunError } from '../../contract/runs.ts';
 import { failure } from '../failures.ts';
 import { sandboxArguments } from './arguments.ts';
+import { makeConversationFolder } from './claude.ts';
 import { realPath } from './paths.ts';
 import { sandboxView, type SandboxOptions } from './view.ts';
 
@@ -20,7 +22,7 @@ export interface Enclosing {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Open files that it gets after its three streams; to be closed here once it was started. */
+  /** Open files that it gets after its three streams, and before a pipe; to be closed here once it was started. */
   readonly files: readonly number[];
 }
 
@@ -35,7 +37,13 @@ const TRIAL_MS = 10_000;
 
 /** Sandboxes of bubblewrap. */
 export function openSandbox(options: SandboxOptions): Sandbox {
-  return { enclose: (call) => enclose(options, call) };
+  return {
+    enclose: (call) => {
+      const { command, home } = options;
+      if (command.kind === 'claude') makeConversationFolder(call.env, realPath(home), realPath(call.cwd));
+      return enclose(options, call);
+    },
+  };
 }
 
 function enclose(options: SandboxOptions, { program, args: own, cwd, env }: Enclosed): Enclosing {
@@ -67,7 +75,7 @@ export function trySandbox(options: SandboxOptions, cwd: string): string | null 
   const env = { PATH: process.env['PATH'] ?? '' };
   try {
     const { program, args, files } = enclose(options, { program: 'true', args: [], cwd, env });
-    const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const, ...files];
+    const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const, ...files, 'pipe' as const];
     const { error, status, stderr } = spawnSync(program, args, { cwd, env, stdio, timeout: TRIAL_MS });
     for (const file of files) closeSync(file);
     if (error !== undefined) return errorMessage(error);
@@ -77,6 +85,18 @@ export function trySandbox(options: SandboxOptions, cwd: string): string | null 
   } catch (error) {
     return errorMessage(error);
   }
+}
+
+/** Reads the pipe that bubblewrap has. @returns the number of the first process in the sandbox, once it is there */
+export function firstProcess(pipe: Readable): { readonly first: number | null } {
+  const known: { first: number | null } = { first: null };
+  let text = '';
+  pipe.on('error', () => undefined);
+  pipe.on('data', (bytes: Buffer) => {
+    text += bytes.toString();
+    known.first ??= Number(/"child-pid": (\d+)/.exec(text)?.[1] ?? 0) || null;
+  });
+  return known;
 }
 
 /** What bubblewrap says on standard error when the program could not even be started; null for anything else. */

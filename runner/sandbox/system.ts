@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Shown } from './arguments.ts';
 import { follow, isWithin } from './paths.ts';
@@ -30,8 +30,8 @@ const LINKED_SETTINGS: readonly string[] = [
 /** Empty folders that every program may expect. */
 const SCRATCH_FOLDERS: readonly string[] = ['/tmp', '/var/tmp', '/run'];
 
-/** How long it counts what in /etc is not for everybody, in milliseconds: finding out takes as long as the sandbox's start. */
-const SECRETS_MS = 30_000;
+/** How long counts what in /etc is not for everybody, in milliseconds: finding out takes as long as a sandbox's start. */
+const FOUND_MS = 30_000;
 
 let secrets: { readonly at: number; readonly found: readonly Shown[] } | null = null;
 
@@ -54,14 +54,11 @@ export function systemView(): Shown[] {
   return [...folders, ...scratch, ...settings];
 }
 
-/**
- * What lies in /etc and is not for everybody to read: an agent that runs as root, or in a group, could. What has gone since it was
- * found is left out, for nothing can be put before it.
- */
-export function systemSecrets(): Shown[] {
+/** What lies in /etc and is not for everybody to read, but for this process: it runs as root, or in a group. As found lately. */
+export function systemSecrets(): readonly Shown[] {
   const now = performance.now();
-  if (secrets === null || now - secrets.at >= SECRETS_MS) secrets = { at: now, found: closedBelow('/etc') };
-  return secrets.found.filter(({ path }) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
+  if (secrets === null || now - secrets.at >= FOUND_MS) secrets = { at: now, found: closedBelow('/etc') };
+  return secrets.found;
 }
 
 /** For everybody: a file may be read, a folder listed and entered. */
@@ -82,8 +79,18 @@ function closedBelow(folder: string): Shown[] {
     if (stat === undefined || stat.isSymbolicLink()) return [];
     if (stat.isDirectory()) {
       const isOpen = (stat.mode & READ_AND_ENTER) === READ_AND_ENTER;
-      return isOpen ? closedBelow(path) : [{ path, as: 'hidden-folder' }];
+      if (isOpen) return closedBelow(path);
+      return isReadable(path) ? [{ path, as: 'hidden-folder' }] : [];
     }
-    return (stat.mode & READ) === READ ? [] : [{ path, as: 'hidden-file' }];
+    return (stat.mode & READ) === READ || !isReadable(path) ? [] : [{ path, as: 'hidden-file' }];
   });
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { delimiter, isAbsolute } from 'node:path';
 import type { RunnerCommand } from '../command.ts';
 import type { Shown } from './arguments.ts';
@@ -31,8 +31,22 @@ const CERTIFICATES: readonly string[] = [
   'GIT_SSL_CAINFO',
 ];
 
+/** How long counts what was found of a machine's programs and settings, in milliseconds: it takes as long as a sandbox's start. */
+const FOUND_MS = 30_000;
+
+/** What of a view is the same for all programs of a machine. */
+interface Machine {
+  readonly foundAt: number;
+  /** What it depends on besides the options. */
+  readonly key: string;
+  readonly shown: readonly Shown[];
+  readonly hidden: readonly string[];
+}
+
+const machines = new WeakMap<SandboxOptions, Machine>();
+
 /**
- * What one program sees. Looks at the machine, and changes nothing but that the folder for Claude Code's conversations is made.
+ * What one program sees. Looks at the machine, and changes nothing.
  * @param cwd the working folder, without links
  * @param env of the program
  */
@@ -41,39 +55,69 @@ export function sandboxView(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Shown[] {
-  const { command, memoryFolders } = options;
+  const { shown, hidden } = machineView(options, env);
   const home = realPath(options.home);
+  const own: Shown[] =
+    options.command.kind === 'claude' ? claudeView(env, home, cwd, options.memoryFolders.map(realPath)) : [];
+  // What the owner lists counts more than what Claude Code keeps for itself, and nothing more than what is hidden.
+  const view: Shown[] = [...own, ...shown, { path: cwd, as: 'write' }];
+  const isShown = shownBy(view);
+  return [
+    ...view,
+    // Nothing can be put before what has gone since it was found.
+    ...systemSecrets().filter(({ path }) => lstatSync(path, { throwIfNoEntry: false }) !== undefined),
+    ...hidden.flatMap((path): Shown[] => {
+      const stat = isShown(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
+      if (stat === undefined) return [];
+      return [{ path, as: stat.isDirectory() ? 'hidden-folder' : 'hidden-file' }];
+    }),
+  ];
+}
+
+function machineView(options: SandboxOptions, env: Readonly<Record<string, string>>): Machine {
+  const key = ['PATH', ...CERTIFICATES].map((name) => env[name] ?? '').join('\0');
+  const former = machines.get(options);
+  const now = performance.now();
+  if (former?.key === key && now - former.foundAt < FOUND_MS) return former;
+  const machine = { foundAt: now, key, ...lookAtMachine(options, env) };
+  machines.set(options, machine);
+  return machine;
+}
+
+function lookAtMachine(
+  { command, home: typedHome, ...options }: SandboxOptions,
+  env: Readonly<Record<string, string>>,
+): Pick<Machine, 'shown' | 'hidden'> {
+  const home = realPath(typedHome);
   const hidden = options.hidden.map((path) => realPath(path));
   const isHidden = (path: string): boolean => hidden.some((folder) => isWithin(path, folder));
-  const view = systemView();
-  const isShown = (path: string): boolean =>
-    view.some((shown) => (shown.as === 'read' || shown.as === 'write') && isWithin(path, shown.path));
+  const shown = systemView();
+  const isShown = shownBy(shown);
   const show = (path: string, as: 'read' | 'write'): void => {
     const found = follow(path);
     // Membridge's own stays hidden whatever the owner or a program names.
     if (found === null || isHidden(found.real)) return;
     showLinks(path);
-    if (as === 'write' || !isShown(found.real)) view.push({ path: found.real, as });
+    if (as === 'write' || !isShown(found.real)) shown.push({ path: found.real, as });
   };
   const showLinks = (path: string): void => {
     for (const { path: link, to } of follow(path)?.links ?? []) {
-      if (!isShown(link)) view.push({ path: link, as: 'link', to });
+      if (!isShown(link)) shown.push({ path: link, as: 'link', to });
     }
   };
-  showLinks(options.home);
-  if (home !== '/' && !isShown(home)) view.push({ path: home, as: 'scratch' });
-  if (command.kind === 'claude') view.push(...claudeView(env, home, cwd, memoryFolders.map(realPath)));
+  showLinks(typedHome);
+  if (home !== '/' && !isShown(home)) shown.push({ path: home, as: 'scratch' });
   const path = env['PATH'] ?? '';
   for (const each of programPaths(command.program, command.args ?? [], { path, home })) show(each, 'read');
   for (const name of CERTIFICATES) {
     for (const each of (env[name] ?? '').split(delimiter)) if (isAbsolute(each)) show(each, 'read');
   }
   for (const each of options.paths) show(each, 'write');
-  view.push({ path: cwd, as: 'write' }, ...systemSecrets());
-  for (const each of hidden) {
-    const stat = isShown(each) ? statSync(each, { throwIfNoEntry: false }) : undefined;
-    if (stat !== undefined)
-      view.push({ path: each, as: stat.isDirectory() ? 'hidden-folder' : 'hidden-file' });
-  }
-  return view;
+  return { shown, hidden };
+}
+
+/** Whether a path lies in something that a view shows; the view may grow. */
+function shownBy(view: readonly Shown[]): (path: string) => boolean {
+  return (path) =>
+    view.some(({ as, path: above }) => (as === 'read' || as === 'write') && isWithin(path, above));
 }

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -67,6 +67,20 @@ describe('S12: the sandbox of a task', () => {
     expect(read).not.toContain('vitest');
     await node.attack(`for each in $(seq 2 ${pid + 100}); do [ $each = $$ ] || kill -9 $each; done`);
     expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+  });
+
+  it('passes none of the files on that the sandbox is made with', async () => {
+    // Whoever started this process may have left it a file that every child of it has.
+    const left = execFileSync('sh', ['-c', 'ls /proc/$$/fd'], { encoding: 'utf8' });
+    expect(`${await node.attack('ls /proc/$$/fd')}\n`).toBe(left);
+    const claude = makeSandboxedNode({}, 'claude');
+    try {
+      claude.write('~/.claude.json', '{}');
+      await claude.run('ls /proc/$$/fd > files');
+      expect(readFileSync(join(claude.cwd, 'files'), 'utf8')).toBe(left);
+    } finally {
+      claude.remove();
+    }
   });
 
   it('shows nothing in /etc that is not for everybody', async () => {
