@@ -76,7 +76,7 @@ describe('S12: the sandbox of a task', () => {
     const claude = makeSandboxedNode({}, 'claude');
     try {
       claude.write('~/.claude.json', '{}');
-      await claude.run('ls /proc/$$/fd > files');
+      await claude.run('ls /proc/$$/fd | cat > files');
       expect(readFileSync(join(claude.cwd, 'files'), 'utf8')).toBe(left);
     } finally {
       claude.remove();
