@@ -1,6 +1,6 @@
 /** Where this node's tasks run: in a sandbox, without one, or not at all. */
 import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { TaskSandbox } from '../../contract/nodes.ts';
 import { isSharedFolder, locateProgram } from '../../runner/sandbox/program.ts';
 import { openSandbox, trySandbox, type Sandbox } from '../../runner/sandbox/sandbox.ts';
@@ -17,7 +17,15 @@ export interface ChosenSandbox {
 
 type Settings = Pick<
   AgentConfig,
-  'configEnv' | 'databasePath' | 'dataDir' | 'home' | 'lockDirectory' | 'runner' | 'taskPaths' | 'taskSandbox'
+  | 'configEnv'
+  | 'databasePath'
+  | 'dryrun'
+  | 'dataDir'
+  | 'home'
+  | 'lockDirectory'
+  | 'runner'
+  | 'taskPaths'
+  | 'taskSandbox'
 >;
 
 /** The checkout that this agent runs from. */
@@ -37,6 +45,7 @@ const HOW =
  */
 export function chooseSandbox(config: Settings): ChosenSandbox {
   const { taskSandbox } = config;
+  if (config.dryrun) return without('A dry run takes no tasks.', false);
   if (taskSandbox === 'none') {
     return without(`${WITHOUT} Remove MEMBRIDGE_TASK_SANDBOX=none where bubblewrap works.`, false);
   }
@@ -68,6 +77,7 @@ export function sandboxOptions(config: Settings): SandboxOptions | null {
   const bwrap = locateProgram('bwrap', process.env['PATH'] ?? '');
   if (bwrap === null) return null;
   const { home, runner, taskPaths } = config;
+  const stackFolder = process.env['MEMBRIDGE_DATA_DIR'] ?? '';
   const standard = join(home, '.claude-mem');
   const chosen = dirname(config.databasePath);
   // A folder that holds much else, such as the home folder, is not claude-mem's own; the database in it is hidden by itself.
@@ -80,6 +90,8 @@ export function sandboxOptions(config: Settings): SandboxOptions | null {
     memoryFolders,
     hidden: [
       config.dataDir,
+      join(home, '.membridge'),
+      ...(stackFolder === '' ? [] : [resolve(CHECKOUT, stackFolder)]),
       ...serverFolders(config.dataDir),
       join(CHECKOUT, '.membridge'),
       '/etc/membridge',

@@ -1,5 +1,5 @@
-import { lstatSync, statSync } from 'node:fs';
-import { delimiter, isAbsolute } from 'node:path';
+import { existsSync, lstatSync, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
 import type { RunnerCommand } from '../command.ts';
 import type { Shown } from './arguments.ts';
 import { claudeView } from './claude.ts';
@@ -66,12 +66,24 @@ export function sandboxView(
     ...view,
     // Nothing can be put before what has gone since it was found.
     ...systemSecrets().filter(({ path }) => lstatSync(path, { throwIfNoEntry: false }) !== undefined),
-    ...hidden.flatMap((path): Shown[] => {
+    ...[...hidden, ...keyFolders(view)].flatMap((path): Shown[] => {
       const stat = isShown(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
       if (stat === undefined) return [];
       return [{ path, as: stat.isDirectory() ? 'hidden-folder' : 'hidden-file' }];
     }),
   ];
+}
+
+/** Where people keep Membridge's keys by default, and what such a folder holds. */
+const KEY_FOLDER = '.membridge';
+const KEY_FILES: readonly string[] = ['server.env', 'agent.json'];
+
+/** Such folders right in what is shown: another agent's, or another checkout's. */
+function keyFolders(view: readonly Shown[]): string[] {
+  return view
+    .filter(({ as }) => as === 'read' || as === 'write')
+    .map(({ path }) => join(path, KEY_FOLDER))
+    .filter((folder) => KEY_FILES.some((file) => existsSync(join(folder, file))));
 }
 
 function machineView(options: SandboxOptions, env: Readonly<Record<string, string>>): Machine {

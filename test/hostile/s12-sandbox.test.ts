@@ -34,6 +34,7 @@ function hideSecrets(machine: SandboxedNode): string[] {
     '~/.config/membridge/agent.env',
     '~/.claude-mem/claude-mem.db',
     '~/.claude-mem-minio/config.env',
+    '~/.membridge/agent.json',
     '~/.claude.json',
     '~/.claude/.credentials.json',
     '~/.bash_history',
@@ -115,6 +116,13 @@ describe('S12: the sandbox of a task', () => {
     ];
     await node.attack(targets.map((path) => `mkdir -p $(dirname ${path}); echo bad > ${path}`).join('\n'));
     expect(targets.filter((path) => existsSync(path))).toEqual([]);
+  });
+
+  it('hides the keys of another agent or server below what it shows', async () => {
+    const another = node.write('server/agent/contexts/one/.membridge/server.env', SECRET);
+    const own = node.write('server/agent/contexts/one/own/.membridge', 'mine');
+    expect(await node.attack(`cat ${another}`)).toMatch(/No such file/);
+    expect(await node.attack(`cat ${own}`)).toBe('mine');
   });
 
   it('keeps a link in the working folder from leading out', async () => {

@@ -6,8 +6,8 @@ export function SandboxFact({ node }: { node: Node }) {
   const { task_sandbox: sandbox, capabilities } = node;
   if (sandbox === null) return 'not reported';
   if (sandbox.mode === 'bubblewrap') return <Status tone="good">bubblewrap</Status>;
-  // A node that runs no tasks anyway needs none.
-  if (!capabilities.claude_cli && !sandbox.refuses) return 'none: this node has no program for tasks';
+  // A dry run, or a node without a program for tasks, needs none.
+  if (!capabilities.claude_cli && !sandbox.refuses) return 'none: this node takes no tasks';
   return (
     <>
       <Status tone="bad">None</Status>
