@@ -53,6 +53,18 @@ describe('the arguments of bubblewrap', () => {
     expect(files).toEqual(['/host/a', '/host/b']);
   });
 
+  it('lay a copy over a file of the machine, and write it nowhere else', () => {
+    const view: Shown[] = [
+      { path: '/home', as: 'write' },
+      { path: '/home/in', as: 'scratch' },
+      { path: '/home/a', as: 'copy', from: '/home/a' },
+      { path: '/home/in/b', as: 'copy', from: '/home/in/b' },
+    ];
+    expect(mounts(view)).toBe(
+      '--bind /home /home --bind-data 3 /home/a --tmpfs /home/in --file 4 /home/in/b',
+    );
+  });
+
   it('put an empty file before a hidden one, and links where the machine has them', () => {
     expect(
       mounts([

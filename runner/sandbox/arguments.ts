@@ -1,4 +1,5 @@
 /** The command line of bubblewrap (`bwrap`) for a view of the file system. */
+import { isWithin } from './paths.ts';
 
 /** One path as a program in the sandbox sees it. What no entry names or lies above is not there at all. */
 export type Shown =
@@ -47,6 +48,10 @@ export function sandboxArguments(view: readonly Shown[], cwd: string): SandboxAr
   // What lies above another path has a shorter name and sorts before it.
   const sorted = [...byPath.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
   const files: string[] = [];
+  const isOfMachine = (path: string): boolean => {
+    const above = sorted.findLast((shown) => shown.path !== path && isWithin(path, shown.path));
+    return above?.as === 'read' || above?.as === 'write';
+  };
   const mounts = sorted.flatMap((shown) => {
     const { path } = shown;
     switch (shown.as) {
@@ -63,7 +68,8 @@ export function sandboxArguments(view: readonly Shown[], cwd: string): SandboxAr
         return ['--symlink', shown.to, path];
       case 'copy':
         files.push(shown.from);
-        return ['--file', String(FIRST_FILE + files.length - 1), path];
+        // In a folder of the machine `--file` would write to the machine's own file.
+        return [isOfMachine(path) ? '--bind-data' : '--file', String(FIRST_FILE + files.length - 1), path];
     }
   });
   // Last: until then bubblewrap itself makes places below them.

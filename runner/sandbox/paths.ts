@@ -43,3 +43,14 @@ export function realPath(path: string): string {
 export function isWithin(path: string, above: string): boolean {
   return path === above || path.startsWith(above === '/' ? '/' : `${above}/`);
 }
+
+/** What lies at a path: a link counts as what it is. @returns null when there is nothing, or it may not be looked at */
+export function kindOf(path: string): 'folder' | 'file' | 'link' | null {
+  try {
+    const stat = lstatSync(path);
+    if (stat.isSymbolicLink()) return 'link';
+    return stat.isDirectory() ? 'folder' : 'file';
+  } catch {
+    return null;
+  }
+}

@@ -1,9 +1,9 @@
-import { existsSync, lstatSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import type { RunnerCommand } from '../command.ts';
 import type { Shown } from './arguments.ts';
 import { claudeView } from './claude.ts';
-import { follow, isWithin, realPath } from './paths.ts';
+import { follow, isWithin, kindOf, realPath } from './paths.ts';
 import { programPaths } from './program.ts';
 import { systemSecrets, systemView } from './system.ts';
 
@@ -60,16 +60,18 @@ export function sandboxView(
   const own: Shown[] =
     options.command.kind === 'claude' ? claudeView(env, home, cwd, options.memoryFolders.map(realPath)) : [];
   // What the owner lists counts more than what Claude Code keeps for itself, and nothing more than what is hidden.
-  const view: Shown[] = [...own, ...shown, { path: cwd, as: 'write' }];
-  const isShown = shownBy(view);
+  const base: Shown[] = [...shown, { path: cwd, as: 'write' }];
+  const isShown = shownBy(base);
+  // In a folder of the machine no place can be made, nor should be, for what is not there.
+  const view = [...own.filter(({ path }) => !isShown(path) || existsSync(path)), ...base];
   return [
     ...view,
     // Nothing can be put before what has gone since it was found.
-    ...systemSecrets().filter(({ path }) => lstatSync(path, { throwIfNoEntry: false }) !== undefined),
+    ...systemSecrets().filter(({ path }) => kindOf(path) !== null),
     ...[...hidden, ...keyFolders(view)].flatMap((path): Shown[] => {
-      const stat = isShown(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
-      if (stat === undefined) return [];
-      return [{ path, as: stat.isDirectory() ? 'hidden-folder' : 'hidden-file' }];
+      const kind = isShown(path) ? kindOf(path) : null;
+      if (kind === null) return [];
+      return [{ path, as: kind === 'folder' ? 'hidden-folder' : 'hidden-file' }];
     }),
   ];
 }
@@ -80,10 +82,14 @@ const KEY_FILES: readonly string[] = ['server.env', 'agent.json'];
 
 /** Such folders right in what is shown: another agent's, or another checkout's. */
 function keyFolders(view: readonly Shown[]): string[] {
-  return view
-    .filter(({ as }) => as === 'read' || as === 'write')
-    .map(({ path }) => join(path, KEY_FOLDER))
-    .filter((folder) => KEY_FILES.some((file) => existsSync(join(folder, file))));
+  return (
+    view
+      .filter(({ as }) => as === 'read' || as === 'write')
+      .map(({ path }) => join(path, KEY_FOLDER))
+      // A link that a task made in its folder is no such folder.
+      .filter((folder) => kindOf(folder) === 'folder')
+      .filter((folder) => KEY_FILES.some((file) => existsSync(join(folder, file))))
+  );
 }
 
 function machineView(options: SandboxOptions, env: Readonly<Record<string, string>>): Machine {
@@ -124,7 +130,12 @@ function lookAtMachine(
   for (const name of CERTIFICATES) {
     for (const each of (env[name] ?? '').split(delimiter)) if (isAbsolute(each)) show(each, 'read');
   }
-  for (const each of options.paths) show(each, 'write');
+  for (const each of options.paths) {
+    const real = realPath(each);
+    // Who may rename a folder between a listed one and a hidden one takes the hidden one out of its hiding place.
+    const isAboveHidden = hidden.some((path) => isWithin(path, real) && existsSync(path));
+    show(each, isAboveHidden ? 'read' : 'write');
+  }
   return { shown, hidden };
 }
 

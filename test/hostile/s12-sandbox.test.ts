@@ -164,7 +164,8 @@ describe('S12: the sandbox of a task', () => {
       expect(
         found.filter((each) => /membridge\/|claude-mem/.test(each.replace(/^\/tmp\/[^/]*/, ''))),
       ).toEqual([]);
-      expect(await listing.attack('rm -rf ~/.config/membridge ~/.claude-mem; echo done')).toContain('done');
+      // Nor can it be moved out of its hiding place for the next task.
+      await listing.attack('mv ~/.config ~/.config2; rm -rf ~/.config ~/.claude-mem');
       expect(existsSync(join(listing.home, '.config', 'membridge', 'agent.env'))).toBe(true);
     } finally {
       listing.remove();
@@ -200,6 +201,24 @@ describe('S12: Claude Code in the sandbox', () => {
     // It could read them, and its own copy of its state took what it wrote.
     expect(result('seen')).toBe('{}fine');
     expect(result('state')).toBe('bad');
+  });
+
+  it('cannot change them where the owner lists the home folder, either', async () => {
+    const open = makeSandboxedNode({ MEMBRIDGE_TASK_PATHS: '~' }, 'claude');
+    try {
+      const state = open.write('~/.claude.json', 'fine');
+      const settings = open.write('~/.claude/settings.json', 'fine');
+      const { error } = await open.run(
+        `echo bad > ${state}; cat ${state} > copy; echo bad > ${settings}; exit 0`,
+      );
+      // It is no Claude Code: but for its answer nothing is wrong.
+      expect(error?.code).toBe('no_answer');
+      expect(readFileSync(join(open.cwd, 'copy'), 'utf8')).toBe('bad\n');
+      expect([state, settings].map((path) => readFileSync(path, 'utf8'))).toEqual(['fine', 'fine']);
+      expect(existsSync(join(open.home, '.claude-mem'))).toBe(false);
+    } finally {
+      open.remove();
+    }
   });
 
   it('keeps its account and this folder’s conversations, and sees no others', async () => {
