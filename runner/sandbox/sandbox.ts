@@ -94,7 +94,7 @@ export function firstProcess(pipe: Readable): { readonly first: number | null } 
   pipe.on('error', () => undefined);
   pipe.on('data', (bytes: Buffer) => {
     text += bytes.toString();
-    known.first ??= Number(/"child-pid": (\d+)/.exec(text)?.[1] ?? 0) || null;
+    known.first ??= Number(/"child-pid": (\d+)\D/.exec(text)?.[1] ?? 0) || null;
   });
   return known;
 }
