@@ -14,6 +14,7 @@ import { projectOptions, sweepProjects } from './projects.ts';
 import { readSealingKeys, rotateSealingKey, type AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { startTasks } from './tasks/index.ts';
+import { chooseSandbox, type ChosenSandbox } from './tasks/sandbox.ts';
 import { startNodeWorker } from './worker.ts';
 
 /** A running agent: the node's worker, its memory thread, its heartbeat. */
@@ -25,6 +26,8 @@ export interface Agent {
   readonly requests: SyncRequests;
   readonly worker: KeptWorker;
   readonly memory: Pick<MemoryHost, 'call'>;
+  /** Where this node's tasks run. */
+  readonly sandbox: ChosenSandbox;
   /** The spaces this node takes part in, as the control plane last said. */
   spaces(): SpaceConfig[];
   /**
@@ -51,6 +54,7 @@ export function startAgent(
   const node = enrolment.node_id;
   const spaces = new Map<string, SpaceConfig>();
 
+  const sandbox = chooseSandbox(config);
   const requests = new SyncRequests(enrolment.temporal, node, log);
   const memory = new MemoryHost(
     {
@@ -101,6 +105,7 @@ export function startAgent(
       learn(list.filter(({ cid, projectId: name }) => takesPart(config.spaces, { cid, name })));
     },
     tasks: config,
+    sandbox: sandbox.told,
     leases: () => tasks.leases(),
     onDrained: (drained) => tasks.setDrained(drained),
     log,
@@ -148,7 +153,7 @@ export function startAgent(
     dryrun: config.dryrun,
     log,
   });
-  const tasks = startTasks(config, state, log, { changed: () => heartbeat.soon(), died: onFatal });
+  const tasks = startTasks(config, state, sandbox, log, { changed: () => heartbeat.soon(), died: onFatal });
   heartbeat.start();
 
   return {
@@ -159,6 +164,7 @@ export function startAgent(
     requests,
     worker,
     memory,
+    sandbox,
     rotateKeys: async () => {
       const keys = rotateSealingKey(config.dataDir);
       await memory.useKeys(keys);

@@ -1,5 +1,5 @@
 import { homedir, hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errorMessage } from '../contract/errors.ts';
 import { NodeId } from '../contract/primitives.ts';
@@ -28,6 +28,12 @@ export interface AgentConfig {
   readonly runner: RunnerCommand;
   /** Names of variables that tasks get from the agent's environment besides the usual ones. */
   readonly taskVariables: readonly string[];
+  /** In what tasks run: `auto` is bubblewrap where that works. */
+  readonly taskSandbox: 'auto' | 'bubblewrap' | 'none';
+  /** Paths that every task may read and write in the sandbox, besides its own folder. */
+  readonly taskPaths: readonly string[];
+  /** The home folder of the user that this agent runs as. */
+  readonly home: string;
   /** Tasks at once. */
   readonly maxConcurrency: number;
   /** Pools that this node serves besides the default one. */
@@ -56,6 +62,12 @@ const VariableNames = z
   .transform((text) => text.split(/[\s,]+/).filter((name) => name !== ''))
   .pipe(z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be names of variables')).max(256));
 
+/** Whole paths, or such as begin with `~/`, with colons between them. */
+const Paths = z
+  .string()
+  .transform((text) => text.split(':').flatMap((path) => typedPath(path, homedir()) ?? []))
+  .pipe(z.array(z.string().refine(isAbsolute, 'must be whole paths, or begin with ~/')).max(64));
+
 /** Names of spaces with commas between them; `none` for none at all. */
 const SpaceNames = z
   .string()
@@ -83,6 +95,8 @@ const Environment = z.object({
   MEMBRIDGE_LABELS: Labels.optional(),
   MEMBRIDGE_SPACES: SpaceNames.optional(),
   MEMBRIDGE_TASK_ENV: VariableNames.optional(),
+  MEMBRIDGE_TASK_SANDBOX: z.enum(['auto', 'bubblewrap', 'none']).default('auto'),
+  MEMBRIDGE_TASK_PATHS: Paths.optional(),
   CLAUDE_MEM_DB: z.string().optional(),
   CLAUDE_MEM_DATA_DIR: z.string().optional(),
   XDG_STATE_HOME: z.string().optional(),
@@ -119,6 +133,9 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
     runner: parseRunnerCommand(settings.MEMBRIDGE_RUNNER),
     taskVariables: settings.MEMBRIDGE_TASK_ENV ?? [],
+    taskSandbox: settings.MEMBRIDGE_TASK_SANDBOX,
+    taskPaths: settings.MEMBRIDGE_TASK_PATHS ?? [],
+    home,
     maxConcurrency: settings.MEMBRIDGE_MAX_CONCURRENCY,
     labels: settings.MEMBRIDGE_LABELS ?? [],
     spaces: settings.MEMBRIDGE_SPACES,

@@ -11,6 +11,7 @@ import { deletes } from './calls/deletes.ts';
 import { inspectDatabase } from './calls/doctor.ts';
 import type { Check } from './doctor/check.ts';
 import { examineDatabase, examinePlace } from './doctor/database.ts';
+import { programExists } from './facts.ts';
 
 /** A clock further off than this is worth a warning (5 minutes, in milliseconds). */
 const MAX_CLOCK_OFF_MS = 5 * 60_000;
@@ -61,6 +62,16 @@ async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail:
   } catch (error) {
     return [false, errorMessage(error)];
   }
+}
+
+/** Where tasks run. A node that runs none because it has no program for them needs no sandbox. */
+function examineSandbox({ config, sandbox: { told } }: Agent): Check {
+  const name = 'task sandbox';
+  if (config.dryrun || !programExists(config.runner.program)) {
+    return { name, ok: true, detail: `not needed: this node takes no tasks (${config.runner.program})` };
+  }
+  if (told.mode === 'bubblewrap') return { name, ok: true, detail: 'tasks run in bubblewrap' };
+  return { name, ok: !told.refuses, warning: true, detail: told.detail ?? 'tasks run without a sandbox' };
 }
 
 /** Looks at everything this node's memory sync stands on. Changes nothing. */
@@ -126,6 +137,8 @@ export async function examine(agent: Agent): Promise<Check[]> {
   } catch (error) {
     add('temporal', false, errorMessage(error));
   }
+
+  checks.push(examineSandbox(agent));
 
   const store = openObjectStore(state.enrolment.store, { deadlineMs: 5_000 });
   try {

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { arch, hostname, networkInterfaces, release, type } from 'node:os';
 import { delimiter, join } from 'node:path';
-import type { NodeFacts } from '../contract/nodes.ts';
+import type { NodeFacts, TaskSandbox } from '../contract/nodes.ts';
 import type { AgentConfig } from './config.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -16,7 +16,9 @@ export function readFacts(options: {
   dryrun: boolean;
   tasks: Pick<AgentConfig, 'runner' | 'maxConcurrency' | 'labels' | 'spaces'>;
   tasksRunning?: number;
+  sandbox?: TaskSandbox;
 }): NodeFacts {
+  const { sandbox } = options;
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter((address) => !address.internal)
@@ -32,12 +34,14 @@ export function readFacts(options: {
     ip_addrs: addresses.slice(0, 64),
     dryrun: options.dryrun,
     capabilities: {
-      claude_cli: !options.dryrun && programExists(options.tasks.runner.program),
+      // What the control plane reads as: takes tasks.
+      claude_cli: !options.dryrun && sandbox?.refuses !== true && programExists(options.tasks.runner.program),
       max_concurrency: options.tasks.maxConcurrency,
       labels: [...options.tasks.labels],
     },
     tasks_running: options.tasksRunning ?? 0,
     ...(options.tasks.spaces === undefined ? {} : { spaces: [...options.tasks.spaces] }),
+    ...(sandbox === undefined ? {} : { task_sandbox: sandbox }),
   };
 }
 

@@ -6,6 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import type { MemoryStatus } from '../contract/memory.ts';
+import { NodeFacts } from '../contract/nodes.ts';
 import { until } from '../demo/fleet.ts';
 import { readAgentConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -23,6 +24,9 @@ const Memory04 = z.strictObject({
   checkedAt: z.number(),
 });
 
+/** Facts of a node as a control plane of 0.4 reads them. */
+const Facts04 = NodeFacts.omit({ spaces: true, task_sandbox: true });
+
 let server: Server | null = null;
 let heartbeat: Heartbeat | null = null;
 afterEach(() => {
@@ -30,15 +34,19 @@ afterEach(() => {
   server?.close();
 });
 
-/** Starts a control plane that reads memories by a schema, and an agent's heartbeat to it. */
-async function beat(schema: z.ZodType, status: () => Promise<MemoryStatus>): Promise<unknown[]> {
+/** Starts a control plane that reads memories and facts by schemas, and an agent's heartbeat to it. @returns the memories it takes */
+async function beat(
+  schema: z.ZodType,
+  status: () => Promise<MemoryStatus>,
+  factsSchema: z.ZodType = NodeFacts,
+): Promise<unknown[]> {
   const taken: unknown[] = [];
   server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
-      const body = JSON.parse(Buffer.concat(parts).toString()) as { memory: unknown };
-      const isTaken = schema.safeParse(body.memory).success;
+      const body = JSON.parse(Buffer.concat(parts).toString()) as { memory: unknown; facts: unknown };
+      const isTaken = schema.safeParse(body.memory).success && factsSchema.safeParse(body.facts).success;
       if (isTaken) taken.push(body.memory);
       response.writeHead(isTaken ? 200 : 400, { 'Content-Type': 'application/json' });
       const answer = { ok: true, now: Date.now(), spaces: [], drained: false };
@@ -58,7 +66,8 @@ async function beat(schema: z.ZodType, status: () => Promise<MemoryStatus>): Pro
     sealingKeyIds: () => [],
     onMembership: () => Promise.resolve(),
     onSpaces: () => undefined,
-    tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [] },
+    tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [], spaces: ['garden'] },
+    sandbox: { mode: 'none', refuses: false, detail: 'bwrap is not installed' },
     leases: () => [],
     onDrained: () => undefined,
     log: pino({ level: 'silent' }),
@@ -79,7 +88,7 @@ const FAILING: MemoryStatus = {
 };
 
 test('reaches a control plane of 0.4, which knows neither the new states nor the new fields', async () => {
-  const taken = await beat(Memory04, () => Promise.resolve(FAILING));
+  const taken = await beat(Memory04, () => Promise.resolve(FAILING), Facts04);
   await until('it is taken', 10, () => taken.length > 0);
   expect(taken[0]).toMatchObject({ state: 'locked', detail: FAILING.detail });
   expect(heartbeat?.state.problem).toBeNull();

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
 import type { Membership } from '../contract/membership.ts';
-import type { AgentHeartbeat } from '../contract/nodes.ts';
+import type { AgentHeartbeat, TaskSandbox } from '../contract/nodes.ts';
 import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
 import { readFacts } from './facts.ts';
 
@@ -80,9 +80,9 @@ export class Heartbeat {
     // The status waits its turn behind a running sync; the heartbeat does not wait for it.
     await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
     try {
-      const { url, dryrun, tasks } = this.#options;
+      const { url, dryrun, tasks, sandbox } = this.#options;
       const leases = this.#options.leases();
-      const facts = readFacts({ url, dryrun, tasks, tasksRunning: leases.length });
+      const facts = readFacts({ url, dryrun, tasks, sandbox, tasksRunning: leases.length });
       const sentAt = Date.now();
       const answer = await sendToAnyVersion({ facts, memory: this.#memory, leases }, (heartbeat) =>
         sendHeartbeat(serverUrl, agentKey, heartbeat, {
@@ -140,8 +140,9 @@ async function sendToAnyVersion<T>(
   } catch (error) {
     if (!(error instanceof ControlPlaneError) || error.status !== 400) throw error;
     const { syncs: _syncs, ...memory } = heartbeat.memory;
+    const { spaces: _spaces, task_sandbox: _sandbox, ...facts } = heartbeat.facts;
     const state = STATES_OF_0_4.has(memory.state) ? memory.state : 'locked';
-    return await send({ ...heartbeat, memory: { ...memory, state } });
+    return await send({ ...heartbeat, facts, memory: { ...memory, state } });
   }
 }
 
@@ -170,6 +171,8 @@ export interface HeartbeatOptions {
   readonly onSpaces: (spaces: SpaceConfig[]) => void;
   /** What this node says of itself as one that runs tasks. */
   readonly tasks: Parameters<typeof readFacts>[0]['tasks'];
+  /** How it keeps the programs of tasks apart from the rest of the machine. */
+  readonly sandbox: TaskSandbox;
   /** The leases that this node holds. */
   readonly leases: () => AgentHeartbeat['leases'];
   readonly onDrained: (drained: boolean) => void;

@@ -9,6 +9,7 @@ import { benchMemory } from './memory.ts';
 import { benchProjects } from './projects.ts';
 import { lineOf, surroundings, type BenchReport, type Result } from './results.ts';
 import { benchTasks } from './tasks.ts';
+import { benchSandbox } from './sandbox.ts';
 import { benchStack } from './stack.ts';
 
 type Bench = (root: string, log: (line: string) => void, rows: readonly number[]) => Promise<Result[]>;
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   memory: benchMemory,
   projects: benchProjects,
   tasks: benchTasks,
+  sandbox: benchSandbox,
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

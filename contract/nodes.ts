@@ -13,6 +13,16 @@ export const NodeCapabilities = z.strictObject({
 });
 export type NodeCapabilities = z.infer<typeof NodeCapabilities>;
 
+/** How a node keeps the programs of tasks apart from the rest of the machine. */
+export const TaskSandbox = z.strictObject({
+  mode: z.enum(['bubblewrap', 'none']),
+  /** Whether the node takes no tasks for the want of a sandbox. */
+  refuses: z.boolean(),
+  /** Why it is so and what to do, for people; null where nothing is to be done. */
+  detail: z.string().max(1_000).nullable(),
+});
+export type TaskSandbox = z.infer<typeof TaskSandbox>;
+
 /** What a node is; sent at enrolment and with every heartbeat. */
 export const NodeFacts = z.strictObject({
   hostname: z.string().max(255),
@@ -29,6 +39,8 @@ export const NodeFacts = z.strictObject({
   tasks_running: z.number().int().nonnegative().default(0),
   /** Names or canonical ids of the spaces that its owner lets it take part in; absent: all. */
   spaces: z.array(z.string().max(128)).max(1_000).optional(),
+  /** Absent at enrolment, and from agents that do not say. */
+  task_sandbox: TaskSandbox.optional(),
 });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 
@@ -129,6 +141,8 @@ export const Node = z.strictObject({
   active_leases: z.number().int(),
   /** Whether it is given no new tasks; those that run go on. */
   drained: z.boolean(),
+  /** Null while it is not reported. */
+  task_sandbox: TaskSandbox.nullable(),
   install_method: z.string(),
 });
 export type Node = z.infer<typeof Node>;

@@ -33,6 +33,7 @@ export function toNode(row: NodeRow, now: number): Node {
     db_sha: '',
     active_leases: facts.tasks_running ?? 0,
     drained: row.drained_at !== null,
+    task_sandbox: facts.task_sandbox ?? null,
     install_method: row.install_method,
   };
 }

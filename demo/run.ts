@@ -9,7 +9,7 @@ import { loadServerSecrets } from '../stack/secrets.ts';
 import { startStack } from '../stack/up.ts';
 import { ControlPlane, startMachine, until } from './fleet.ts';
 import { compare, takeInventory, unite } from './inventory.ts';
-import { taskSettings } from './tasks.ts';
+import { sandboxSetting, taskSettings } from './tasks.ts';
 import { countMemories, makeMachines, type Machine } from './machines.ts';
 
 /** What the demo reports of one machine. */
@@ -85,13 +85,14 @@ export async function runDemo(options: {
 
   const before = new Map(machines.map((machine) => [machine.id, countMemories(machine)]));
   const expected = unite(machines.map(({ db }) => takeInventory(db)));
+  const sandbox = sandboxSetting(dataDir, env, log);
   for (const machine of machines) {
     const agent = await startMachine(machine, {
       root,
       dataDir,
       env,
       control,
-      settings: taskSettings(root, machine.id),
+      settings: { ...taskSettings(root, machine.id), MEMBRIDGE_TASK_SANDBOX: sandbox },
     });
     undo.push(() => agent.stop());
     const inStep = async (): Promise<boolean> => {

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { readAgentConfig } from '../agent/config.ts';
+import { chooseSandbox } from '../agent/tasks/sandbox.ts';
 import type { ControlPlane } from './fleet.ts';
 
 /** What each machine runs tasks with, and how many at once; one of them has a label besides. */
@@ -8,6 +10,20 @@ export function taskSettings(root: string, machine: string): Record<string, stri
     MEMBRIDGE_MAX_CONCURRENCY: '2',
     ...(machine === 'server' ? { MEMBRIDGE_LABELS: 'night' } : {}),
   };
+}
+
+/**
+ * Where the demo's tasks run: in a sandbox where there can be one. The demo's machines lie beside the server's keys, so without one they
+ * would take no tasks; but the only program that they run is the demo's own.
+ * @returns what MEMBRIDGE_TASK_SANDBOX is for its agents
+ */
+export function sandboxSetting(dataDir: string, env: NodeJS.ProcessEnv, log: (line: string) => void): string {
+  const wanted = env['MEMBRIDGE_TASK_SANDBOX'];
+  if (wanted !== undefined && wanted !== '') return wanted;
+  const { told } = chooseSandbox(readAgentConfig({ MEMBRIDGE_AGENT_DATA_DIR: dataDir }));
+  if (told.mode === 'bubblewrap') return 'auto';
+  log('no sandbox works here, so the demo runs its own program for tasks without one');
+  return 'none';
 }
 
 /** Tasks to look at on the page: some that run through, one that fails, one that no node may take, one that waits for another. */

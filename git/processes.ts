@@ -4,12 +4,13 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long a group may take to end by itself after SIGTERM, in milliseconds. */
-const TERM_MS = 2_000;
+export const TERM_MS = 2_000;
 
 /** How long to wait for a group that was sent SIGKILL, in milliseconds: one that hangs in the kernel is left behind. */
 const KILL_MS = 5_000;
 
-const LOOK_MS = 20;
+/** Between two looks whether a group lives, in milliseconds. */
+export const LOOK_MS = 20;
 
 /** One process as the system lists it. */
 interface Listed {

@@ -13,7 +13,7 @@ export interface Work {
   readonly prompt: string;
   readonly session: Session | null;
   /** Everything about the process but what differs between programs. */
-  readonly process: Pick<ProgramCall, 'cwd' | 'env' | 'limits' | 'signal' | 'started' | 'ended'>;
+  readonly process: Pick<ProgramCall, 'cwd' | 'env' | 'limits' | 'signal' | 'sandbox' | 'started' | 'ended'>;
   output(stream: OutputChunk['stream'], text: string): void;
 }
 

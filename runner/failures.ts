@@ -11,6 +11,8 @@ const RETRYABLE = {
   turns_exceeded: false,
   /** The program is not installed, or may not be run. */
   runner_missing: false,
+  /** The sandbox could not be made; what it shows of the machine may just have changed. */
+  sandbox_failed: true,
   /** The working directory is gone; on another node it may be there. */
   folder_missing: true,
   /** The prompt is handed over as an argument, and too long for one. */

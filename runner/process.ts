@@ -1,13 +1,15 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunLimits } from '../contract/runs.ts';
 import { failure } from './failures.ts';
-import { Groups, type GroupListener } from './groups.ts';
+import { Groups, type EnclosedGroup, type GroupListener } from './groups.ts';
+import { locateProgram } from './sandbox/program.ts';
+import { firstProcess, sandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
 
 /** One program, as a process group of its own. */
 export interface ProgramCall extends GroupListener {
@@ -19,6 +21,8 @@ export interface ProgramCall extends GroupListener {
   readonly input: string;
   readonly limits: Pick<RunLimits, 'timeoutMs' | 'memoryMb' | 'outputBytes'>;
   readonly signal: AbortSignal;
+  /** Where it runs; absent or null: as any other program of this user. */
+  readonly sandbox?: Sandbox | null;
   /** Hears what the program writes as it comes, in pieces of at most 64 KiB: whole characters. */
   heard(stream: OutputChunk['stream'], text: string): void;
 }
@@ -33,6 +37,13 @@ export interface ProgramEnd {
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** A program that runs. */
+interface Started {
+  readonly child: Child;
+  readonly group: number;
+  readonly enclosed: EnclosedGroup | null;
+}
 
 /** How long streams may stay open after the program itself has ended, in milliseconds: a daemon may hold them. */
 const DRAIN_MS = 1_000;
@@ -52,10 +63,10 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
   call.signal.throwIfAborted();
   const start = await startProgram(call);
   if ('code' in start) return { exitCode: null, killedBy: null, error: start };
-  const { child, group } = start;
+  const { child, group, enclosed } = start;
   const exited = exitOf(child);
   const closed = once(child, 'close').catch(() => undefined);
-  const groups = new Groups(group, call);
+  const groups = new Groups(group, call, enclosed);
   const watch = new Watch(call, child, groups);
   try {
     const cut = await Promise.race([exited.then(() => false), watch.cut.then(() => true)]);
@@ -76,7 +87,8 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
     exited,
     pause(DRAIN_MS).then(() => [null, null] as const),
   ]);
-  return { exitCode, killedBy, error: watch.met };
+  const error = watch.met ?? (enclosed !== null ? sandboxFailure(exitCode, watch.firstError) : null);
+  return { exitCode, killedBy, error };
 }
 
 const exitOf = (child: Child): Promise<readonly [number | null, NodeJS.Signals | null]> =>
@@ -87,14 +99,24 @@ const exitOf = (child: Child): Promise<readonly [number | null, NodeJS.Signals |
 const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
 
 /** The child with its process group, or why there is none. */
-async function startProgram(call: ProgramCall): Promise<{ child: Child; group: number } | RunError> {
-  const { program, args, cwd, env } = call;
+async function startProgram(call: ProgramCall): Promise<Started | RunError> {
+  const { program, args, cwd, env, sandbox } = call;
   // The system tells a missing folder and a missing program by the same error.
   if (!isFolder(cwd)) {
     return failure('folder_missing', `The working directory ${cwd} is not there. Clone the project again.`);
   }
+  let files: readonly number[] = [];
   try {
-    const child = spawn(program, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    // Of a program that is not there the sandbox has only a sentence to say.
+    if (sandbox && locateProgram(program, env['PATH'] ?? '') === null) return notInstalled(program);
+    const start = sandbox?.enclose(call) ?? { program, args, env, files };
+    ({ files } = start);
+    const child = spawn(start.program, start.args, {
+      cwd,
+      env: start.env,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe', ...files, ...(sandbox ? (['pipe'] as const) : [])],
+    }) as Child;
     if (child.pid === undefined) {
       const [error] = (await once(child, 'error')) as [unknown];
       return startFailure(program, error);
@@ -103,9 +125,12 @@ async function startProgram(call: ProgramCall): Promise<{ child: Child; group: n
     // A program need not read what it is given.
     child.stdin.on('error', () => undefined);
     child.stdin.end(call.input);
-    return { child, group: child.pid };
+    const enclosed = sandbox ? firstProcess(child.stdio[3 + files.length] as Readable) : null;
+    return { child, group: child.pid, enclosed };
   } catch (error) {
     return startFailure(program, error);
+  } finally {
+    for (const file of files) closeSync(file);
   }
 }
 
@@ -113,13 +138,17 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
+function notInstalled(program: string): RunError {
+  return failure(
+    'runner_missing',
+    `${program} is not installed on this node, or not on the PATH of its agent. Install it, or set MEMBRIDGE_RUNNER.`,
+  );
+}
+
 function startFailure(program: string, error: unknown): RunError {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return failure(
-        'runner_missing',
-        `${program} is not installed on this node, or not on the PATH of its agent. Install it, or set MEMBRIDGE_RUNNER.`,
-      );
+      return notInstalled(program);
     case 'EACCES':
     case 'ENOEXEC':
       return failure('runner_missing', `${program} may not be run by the agent: ${errorMessage(error)}.`);
@@ -145,6 +174,7 @@ class Watch {
   #failed: { readonly reason: unknown } | null = null;
   /** Bytes that the program may still write. */
   #room: number;
+  #firstError = '';
 
   constructor(call: ProgramCall, child: Child, groups: Groups) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -164,6 +194,11 @@ class Watch {
   /** The limit that was met. */
   get met(): RunError | null {
     return this.#met;
+  }
+
+  /** The first piece of standard error. */
+  get firstError(): string {
+    return this.#firstError;
   }
 
   throwIfFailed(): void {
@@ -189,6 +224,7 @@ class Watch {
     let whole = true;
     const tell = (text: string): void => {
       if (text === '' || this.#failed !== null) return;
+      if (name === 'stderr' && this.#firstError === '') this.#firstError = text;
       try {
         this.#call.heard(name, text);
       } catch (error) {

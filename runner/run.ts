@@ -5,6 +5,7 @@ import type { RunnerCommand } from './command.ts';
 import { runEnvironment } from './environment.ts';
 import { resolveHints } from './hints.ts';
 import { runOther } from './other.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { readSession, recordExchange, type Session } from './sessions.ts';
 
 /** One attempt at a task. */
@@ -16,6 +17,8 @@ export interface RunCall {
   readonly command: RunnerCommand;
   /** Names of variables that the program gets from this process besides the usual ones. */
   readonly variables?: readonly string[];
+  /** Where the program runs; absent or null: as any other program of this user. */
+  readonly sandbox?: Sandbox | null;
   readonly sessionsDir: string;
   /** claude-mem's database, which is only read; it may be missing. */
   readonly databasePath: string;
@@ -67,6 +70,7 @@ export async function runProgram(call: RunCall): Promise<RunOutcome> {
       env: runEnvironment(process.env, spec, call.variables ?? []),
       limits: spec.limits,
       signal,
+      sandbox: call.sandbox ?? null,
       started: (group) => call.started?.(group),
       ended: (group) => call.ended?.(group),
     },

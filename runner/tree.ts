@@ -24,7 +24,34 @@ interface Listed {
  * @param how `shared`: what another run saw a moment ago will do
  */
 export async function lookAtTree(root: number, how: 'shared' | 'fresh' = 'fresh'): Promise<Tree> {
-  const listed = await (how === 'shared' ? sharedList() : list());
+  const all = membersOf(root, await (how === 'shared' ? sharedList() : list()));
+  return {
+    groups: new Set(all.map(({ group }) => group).filter((group) => group > 1)),
+    rssBytes: all.reduce((sum, { rssBytes }) => sum + rssBytes(), 0),
+  };
+}
+
+/**
+ * Sends SIGTERM to everything in a sandbox, but not to the two processes of bubblewrap that hold it: the one that was started, and its
+ * child, which is the first process in there and the parent of every orphan.
+ * @param root the process that was started
+ * @returns how many were sent it
+ */
+export async function terminateEnclosed(root: number): Promise<number> {
+  const members = membersOf(root, await list());
+  const enclosed = members.filter(({ pid, parent }) => pid !== root && parent !== root);
+  for (const { pid } of enclosed) {
+    try {
+      process.kill(pid, 'SIGTERM');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  return enclosed.length;
+}
+
+/** The members of a group and their descendants. */
+function membersOf(root: number, listed: readonly Listed[]): Listed[] {
   const children = Map.groupBy(listed, ({ parent }) => parent);
   const members = new Map<number, Listed>();
   const found = listed.filter(({ group }) => group === root);
@@ -33,11 +60,7 @@ export async function lookAtTree(root: number, how: 'shared' | 'fresh' = 'fresh'
     members.set(one.pid, one);
     found.push(...(children.get(one.pid) ?? []));
   }
-  const all = [...members.values()];
-  return {
-    groups: new Set(all.map(({ group }) => group).filter((group) => group > 1)),
-    rssBytes: all.reduce((sum, { rssBytes }) => sum + rssBytes(), 0),
-  };
+  return [...members.values()];
 }
 
 /** How old a list may be that runs share, in milliseconds: it costs a read per process of the machine, on the event loop. */

@@ -82,12 +82,9 @@ export async function findChromium(log: (line: string) => void): Promise<string>
   }
   const installed = await firstChromium();
   if (installed !== undefined) return installed;
-  if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
+  if (hasAptGet()) {
     log('installing chromium with apt-get ...');
-    tryToRun('apt-get', ['update', '-q']);
-    tryToRun('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], {
-      DEBIAN_FRONTEND: 'noninteractive',
-    });
+    installWithAptGet('chromium');
     const found = await firstChromium();
     if (found !== undefined) return found;
   }
@@ -128,15 +125,12 @@ export function findSshd(log: (line: string) => void): string {
     findOnPath('sshd', `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin:/sbin`)[0];
   const installed = find();
   if (installed !== undefined) return installed;
-  if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
+  if (hasAptGet()) {
     log('installing openssh-server with apt-get ...');
     const hasPolicy = existsSync(SERVICE_POLICY);
     if (!hasPolicy) writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
     try {
-      tryToRun('apt-get', ['update', '-q']);
-      tryToRun('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'openssh-server'], {
-        DEBIAN_FRONTEND: 'noninteractive',
-      });
+      installWithAptGet('openssh-server');
     } finally {
       if (!hasPolicy) rmSync(SERVICE_POLICY);
     }
@@ -146,6 +140,39 @@ export function findSshd(log: (line: string) => void): string {
   throw new Error(
     `No ssh server (sshd) was found or could be installed. Run ${installHint(['openssh-server'])}.`,
   );
+}
+
+/**
+ * Finds bubblewrap, for tests of the sandbox that tasks run in; else installs it.
+ * @returns the full path of `bwrap`
+ * @throws when it is not there and cannot be installed
+ */
+export function findBubblewrap(log: (line: string) => void): string {
+  const find = (): string | undefined => findOnPath('bwrap')[0];
+  const installed = find();
+  if (installed !== undefined) return installed;
+  if (hasAptGet()) {
+    log('installing bubblewrap with apt-get ...');
+    installWithAptGet('bubblewrap');
+  }
+  const found = find();
+  if (found !== undefined) return found;
+  throw new Error(
+    `No bubblewrap (bwrap) was found or could be installed. Run ${installHint(['bubblewrap'])}.`,
+  );
+}
+
+/** Whether packages can be installed here without a question. */
+function hasAptGet(): boolean {
+  return process.getuid?.() === 0 && existsSync('/etc/debian_version');
+}
+
+/** Whether it worked shows in what is there afterwards. */
+function installWithAptGet(name: string): void {
+  tryToRun('apt-get', ['update', '-q']);
+  tryToRun('apt-get', ['install', '-y', '-q', '--no-install-recommends', name], {
+    DEBIAN_FRONTEND: 'noninteractive',
+  });
 }
 
 async function versionOf(file: string): Promise<string> {

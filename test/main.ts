@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { elapsed } from '../stack/machine.mjs';
 import { errorMessage } from '../contract/errors.ts';
-import { findChromium, findSshd, findTool } from '../stack/tools.ts';
+import { findBubblewrap, findChromium, findSshd, findTool } from '../stack/tools.ts';
 import { unpinnedDependencies } from './pinned.ts';
 
 const USAGE = `npm test [-- FILTER ...]
@@ -90,11 +90,13 @@ async function main(): Promise<number> {
   await findTool('temporal', log);
   await findTool('minio', log);
   await findChromium(log);
-  try {
-    findSshd(log);
-  } catch (error) {
-    // Where nothing may be installed, its tests are skipped, and CI takes no skipped test.
-    log(errorMessage(error));
+  for (const find of [findSshd, findBubblewrap]) {
+    try {
+      find(log);
+    } catch (error) {
+      // Where nothing may be installed, its tests are skipped or fail, and CI takes neither.
+      log(errorMessage(error));
+    }
   }
   if (positionals.length === 0) {
     await step('format', tally, () => run('prettier', ['--check', '--log-level', 'warn', '.']));

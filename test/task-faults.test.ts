@@ -27,8 +27,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'membridge-task-faults-'));
   program = writeTaskProgram(join(folder, 'program'));
   for (const id of ['a', 'b']) {
-    const env = { MEMBRIDGE_RUNNER: program.runner };
-    agents.set(id, await startTestMachine(test, { folder, id, observations: 1, env }));
+    agents.set(id, await startTestMachine(test, { folder, id, observations: 1, env: program.settings }));
   }
 });
 afterAll(async () => {

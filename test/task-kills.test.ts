@@ -42,7 +42,7 @@ beforeAll(async () => {
     const databasePath = join(home, '.claude-mem', 'claude-mem.db');
     mkdirSync(home, { recursive: true });
     buildDatabase(databasePath, '13.25.3').close();
-    const settings = { MEMBRIDGE_RUNNER: program.runner };
+    const { settings } = program;
     agents.set(
       id,
       await startMachine({ id, home, databasePath }, { root, dataDir, env: process.env, control, settings }),

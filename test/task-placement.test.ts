@@ -23,7 +23,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'membridge-task-placement-'));
   program = writeTaskProgram(join(folder, 'program'));
   for (const id of ['a', 'b']) {
-    const env = { MEMBRIDGE_RUNNER: program.runner, MEMBRIDGE_LABELS: id === 'a' ? 'gpu' : '' };
+    const env = { ...program.settings, MEMBRIDGE_LABELS: id === 'a' ? 'gpu' : '' };
     agents.set(id, await startTestMachine(test, { folder, id, observations: 1, env }));
   }
 });

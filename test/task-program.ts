@@ -59,8 +59,8 @@ export interface ProgramStart {
 
 /** The program in a folder of a test, which is also where it can be told to go on. */
 export interface TaskProgram {
-  /** MEMBRIDGE_RUNNER. */
-  readonly runner: string;
+  /** Settings of an agent that runs it: without a sandbox, for tests look at its processes by the numbers they have on the machine. */
+  readonly settings: Readonly<Record<'MEMBRIDGE_RUNNER' | 'MEMBRIDGE_TASK_SANDBOX', string>>;
   starts(task?: string): ProgramStart[];
   /** Waits for the start of a task's program, the nth from 1. */
   started(task: string, nth?: number): Promise<ProgramStart>;
@@ -83,7 +83,10 @@ export function writeTaskProgram(folder: string): TaskProgram {
       .map((line) => JSON.parse(line) as ProgramStart)
       .filter((start) => task === undefined || start.task === task);
   return {
-    runner: JSON.stringify([process.execPath, script, folder]),
+    settings: {
+      MEMBRIDGE_RUNNER: JSON.stringify([process.execPath, script, folder]),
+      MEMBRIDGE_TASK_SANDBOX: 'none',
+    },
     starts,
     started: async (task, nth = 1) => {
       await expect

@@ -13,6 +13,7 @@ import type { AgentState } from '../state.ts';
 import { sweepLogs } from './output.ts';
 import { sweepContexts } from './contexts.ts';
 import { LeaseKeeper } from './keeper.ts';
+import type { ChosenSandbox } from './sandbox.ts';
 import { TaskSlots } from './slots.ts';
 import { TaskRunner } from './task-runner.ts';
 import { startTaskWorkers } from './workers.ts';
@@ -35,12 +36,13 @@ const NO_TASKS: NodeTasks = {
 };
 
 /**
- * Takes tasks from now on; a node without a program to run them takes none.
+ * Takes tasks from now on; a node without a program to run them takes none, nor does one that should have a sandbox and has none.
  * @param hears.changed a run began or ended; hears.died leases can no longer be kept
  */
 export function startTasks(
   config: AgentConfig,
   state: AgentState,
+  { sandbox, told }: ChosenSandbox,
   log: Logger,
   hears: { changed(): void; died(error: Error): void },
 ): NodeTasks {
@@ -53,6 +55,12 @@ export function startTasks(
     );
     return NO_TASKS;
   }
+  if (told.refuses) {
+    log.error({ reason: told.detail }, 'no tasks are taken');
+    return NO_TASKS;
+  }
+  if (told.detail === null) log.info('tasks run in a sandbox');
+  else log.warn({ reason: told.detail }, 'tasks run without a sandbox');
   const node = enrolment.node_id;
   const dir = join(config.dataDir, 'tasks');
   const identity = `agent ${node} (pid ${process.pid})`;
@@ -69,6 +77,7 @@ export function startTasks(
     store,
     command: config.runner,
     variables: config.taskVariables,
+    sandbox,
     reposBase: config.reposBase,
     dataDir: config.dataDir,
     databasePath: config.databasePath,

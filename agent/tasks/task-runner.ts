@@ -15,6 +15,7 @@ import { resolveTarget } from '../../git/target.ts';
 import type { RunnerCommand } from '../../runner/command.ts';
 import type { Guard } from '../../runner/guard.ts';
 import { runProgram, type RunOutcome } from '../../runner/run.ts';
+import type { Sandbox } from '../../runner/sandbox/sandbox.ts';
 import { getBlob, putBlob } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { contextFolder } from './contexts.ts';
@@ -36,6 +37,8 @@ export interface TaskRunnerOptions {
   readonly command: RunnerCommand;
   /** Names of variables that the program gets from the agent's environment besides the usual ones. */
   readonly variables: readonly string[];
+  /** Where programs run; null: as any other program of the agent's user. */
+  readonly sandbox: Sandbox | null;
   /** A client of the engine, connected when it is needed. */
   readonly client: () => Promise<Client>;
   readonly store: ObjectStore;
@@ -135,6 +138,7 @@ export class TaskRunner {
         signal,
         command: this.#options.command,
         variables: this.#options.variables,
+        sandbox: this.#options.sandbox,
         sessionsDir: join(dataDir, 'sessions'),
         databasePath: this.#options.databasePath,
         output: (stream, text) => output.write(stream, text),

@@ -14,7 +14,8 @@ beforeAll(async () => {
   [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
   laptop = fleet.machine('laptop', { observations: 36 });
   const older = fleet.machine('desktop', { release: '12.7.5' });
-  [agent] = await Promise.all([fleet.start(laptop), fleet.start(older)]);
+  const open = { MEMBRIDGE_RUNNER: '["sh"]', MEMBRIDGE_TASK_SANDBOX: 'none' };
+  [agent] = await Promise.all([fleet.start(laptop), fleet.start(older, undefined, open)]);
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -55,6 +56,17 @@ test('nodes are listed with what their claude-mem databases hold', async () => {
   expect(new URL(page.url()).search).toBe('?node=laptop');
   await page.keyboard.press('Escape');
   await page.getByTestId('node-drawer').waitFor({ state: 'detached' });
+});
+
+test('a node whose tasks run without a sandbox says so in red, and what to do', async () => {
+  const page = await openNodes();
+  await click(page, 'node-open-desktop');
+  await see(page, 'node-sandbox', /None\s*Without a sandbox .*Remove MEMBRIDGE_TASK_SANDBOX=none/s);
+  expect(await page.getByTestId('node-sandbox').locator('[data-tone="bad"]').count()).toBeGreaterThan(0);
+  await page.keyboard.press('Escape');
+  await page.getByTestId('node-drawer').waitFor({ state: 'detached' });
+  await click(page, 'node-open-laptop');
+  await see(page, 'node-sandbox', 'bubblewrap');
 });
 
 test('a token made on the page lets one more machine in; it appears without a reload, and can be removed', async () => {

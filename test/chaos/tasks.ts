@@ -95,7 +95,12 @@ async function startAgent(
   buildDatabase(databasePath, '13.25.3').close();
   const path = join(home, 'program.sh');
   writeFileSync(path, program(at.folder), { mode: 0o700 });
-  const settings = { MEMBRIDGE_RUNNER: JSON.stringify([path]), MEMBRIDGE_MAX_CONCURRENCY: String(SLOTS) };
+  const settings = {
+    MEMBRIDGE_RUNNER: JSON.stringify([path]),
+    MEMBRIDGE_MAX_CONCURRENCY: String(SLOTS),
+    // The programs look for one another by the numbers of their processes, across nodes.
+    MEMBRIDGE_TASK_SANDBOX: 'none',
+  };
   return await startMachine(
     { id, home, databasePath },
     { ...at, env: process.env, control: running.control, settings },

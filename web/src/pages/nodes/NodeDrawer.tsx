@@ -9,6 +9,7 @@ import { absoluteTime } from '../../format/time.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { NodeStatus } from './NodeStatus.tsx';
+import { SandboxFact } from './SandboxFact.tsx';
 import styles from './NodeDrawer.module.css';
 
 /** Everything that is known of one node. Open while `node` is given. */
@@ -102,9 +103,11 @@ function memoryFacts(node: Node, now: number): Fact[] {
   ];
 }
 
-function abilityFacts({ capabilities }: Node): Fact[] {
+function abilityFacts(node: Node): Fact[] {
+  const { capabilities } = node;
   return [
     { name: 'Claude CLI', value: capabilities.claude_cli ? 'yes' : 'no' },
+    { name: 'Task sandbox', value: <SandboxFact node={node} />, testId: 'node-sandbox' },
     { name: 'Tasks at once', value: count(capabilities.max_concurrency) },
     { name: 'Labels', value: capabilities.labels.length === 0 ? '–' : capabilities.labels.join(', ') },
   ];

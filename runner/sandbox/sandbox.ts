@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { errorMessage } from '../../contract/errors.ts';
+import type { RunError } from '../../contract/runs.ts';
+import { failure } from '../failures.ts';
+import { sandboxArguments } from './arguments.ts';
+import { makeConversationFolder } from './claude.ts';
+import { realPath } from './paths.ts';
+import { sandboxView, type SandboxOptions } from './view.ts';
+
+/** A program that is to run in a sandbox. */
+export interface Enclosed {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What is started in its place. */
+export interface Enclosing {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Open files that it gets after its three streams, and before a pipe; to be closed here once it was started. */
+  readonly files: readonly number[];
+}
+
+/** Encloses programs, so that they see little of the machine and end together. */
+export interface Sandbox {
+  /** @throws the file system's error when the machine cannot be looked at */
+  enclose(call: Enclosed): Enclosing;
+}
+
+/** How long the trial may take, in milliseconds. */
+const TRIAL_MS = 10_000;
+
+/** Sandboxes of bubblewrap. */
+export function openSandbox(options: SandboxOptions): Sandbox {
+  return {
+    enclose: (call) => {
+      const { command, home } = options;
+      if (command.kind === 'claude') makeConversationFolder(call.env, realPath(home), realPath(call.cwd));
+      return enclose(options, call);
+    },
+  };
+}
+
+function enclose(options: SandboxOptions, { program, args: own, cwd, env }: Enclosed): Enclosing {
+  const folder = realPath(cwd);
+  const inside = environmentInside(env);
+  const { args, files } = sandboxArguments(sandboxView(options, folder, inside), folder);
+  const handles: number[] = [];
+  try {
+    for (const file of files) handles.push(openSync(file, 'r'));
+  } catch (error) {
+    for (const handle of handles) closeSync(handle);
+    throw error;
+  }
+  return { program: options.bwrap, args: [...args, program, ...own], env: inside, files: handles };
+}
+
+/** Variables that name folders which the sandbox has not. */
+function environmentInside(env: Enclosed['env']): Record<string, string> {
+  const { XDG_RUNTIME_DIR: _runtime, ...inside } = env;
+  return 'TMPDIR' in inside ? { ...inside, TMPDIR: '/tmp' } : inside;
+}
+
+/**
+ * Starts a sandbox with all that a task's has, for a program that does nothing.
+ * @param cwd a folder that is there
+ * @returns why that did not work; null when it did
+ */
+export function trySandbox(options: SandboxOptions, cwd: string): string | null {
+  const env = { PATH: process.env['PATH'] ?? '' };
+  try {
+    const { program, args, files } = enclose(options, { program: 'true', args: [], cwd, env });
+    const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const, ...files, 'pipe' as const];
+    const { error, status, stderr } = spawnSync(program, args, { cwd, env, stdio, timeout: TRIAL_MS });
+    for (const file of files) closeSync(file);
+    if (error !== undefined) return errorMessage(error);
+    if (status === 0) return null;
+    const said = String(stderr).trim().split('\n').at(-1) ?? '';
+    return said === '' ? `bwrap ended with exit code ${status}` : said;
+  } catch (error) {
+    return errorMessage(error);
+  }
+}
+
+/** Reads the pipe that bubblewrap has. @returns the number of the first process in the sandbox, once it is there */
+export function firstProcess(pipe: Readable): { readonly first: number | null } {
+  const known: { first: number | null } = { first: null };
+  let text = '';
+  pipe.on('error', () => undefined);
+  pipe.on('data', (bytes: Buffer) => {
+    text += bytes.toString();
+    known.first ??= Number(/"child-pid": (\d+)\D/.exec(text)?.[1] ?? 0) || null;
+  });
+  return known;
+}
+
+/** What bubblewrap says on standard error when the program could not even be started; null for anything else. */
+export function sandboxFailure(exitCode: number | null, stderr: string): RunError | null {
+  const [, said] = /^bwrap: (.*)/.exec(stderr) ?? [];
+  if (exitCode !== 1 || said === undefined) return null;
+  return said.startsWith('execvp ')
+    ? failure('runner_missing', `The program cannot be run in the sandbox: ${said.slice('execvp '.length)}.`)
+    : failure('sandbox_failed', `The sandbox could not be made: ${said}. See "membridge doctor".`);
+}

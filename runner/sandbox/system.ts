@@ -1,0 +1,96 @@
+import { accessSync, constants, lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Shown } from './arguments.ts';
+import { follow, isWithin } from './paths.ts';
+
+/** Folders in which a system keeps programs and their settings, wherever they are there. */
+const SYSTEM_FOLDERS: readonly string[] = [
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib32',
+  '/lib64',
+  '/libx32',
+  '/etc',
+  '/nix/store',
+  '/gnu/store',
+  '/snap',
+  '/var/lib/ca-certificates',
+];
+
+/** Settings of the system that may be links to places outside of these folders. */
+const LINKED_SETTINGS: readonly string[] = [
+  '/etc/resolv.conf',
+  '/etc/hosts',
+  '/etc/nsswitch.conf',
+  '/etc/localtime',
+];
+
+/** Empty folders that every program may expect. */
+const SCRATCH_FOLDERS: readonly string[] = ['/tmp', '/var/tmp', '/run'];
+
+/** How long counts what in /etc is not for everybody, in milliseconds: finding out takes as long as a sandbox's start. */
+const FOUND_MS = 30_000;
+
+let secrets: { readonly at: number; readonly found: readonly Shown[] } | null = null;
+
+/** What every sandbox shows: programs of the system, read-only, and empty folders. */
+export function systemView(): Shown[] {
+  const folders = SYSTEM_FOLDERS.flatMap((path): Shown[] => {
+    const found = follow(path);
+    if (found === null) return [];
+    if (found.real === path) return [{ path, as: 'read' }];
+    const [link] = found.links;
+    return link?.path === path ? [{ path, as: 'link', to: found.real }] : [];
+  });
+  const settings = LINKED_SETTINGS.flatMap((path): Shown[] => {
+    const found = follow(path);
+    return found === null || SYSTEM_FOLDERS.some((folder) => isWithin(found.real, folder))
+      ? []
+      : [{ path: found.real, as: 'read' }];
+  });
+  const scratch = SCRATCH_FOLDERS.map((path): Shown => ({ path, as: 'scratch' }));
+  return [...folders, ...scratch, ...settings];
+}
+
+/** What lies in /etc and is not for everybody to read, but for this process: it runs as root, or in a group. As found lately. */
+export function systemSecrets(): readonly Shown[] {
+  const now = performance.now();
+  if (secrets === null || now - secrets.at >= FOUND_MS) secrets = { at: now, found: closedBelow('/etc') };
+  return secrets.found;
+}
+
+/** For everybody: a file may be read, a folder listed and entered. */
+const READ = 0o004;
+const READ_AND_ENTER = 0o005;
+
+function closedBelow(folder: string): Shown[] {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    // It has gone, or this process may not look either.
+    return [];
+  }
+  return names.flatMap((name): Shown[] => {
+    const path = join(folder, name);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined || stat.isSymbolicLink()) return [];
+    if (stat.isDirectory()) {
+      const isOpen = (stat.mode & READ_AND_ENTER) === READ_AND_ENTER;
+      if (isOpen) return closedBelow(path);
+      return isReadable(path) ? [{ path, as: 'hidden-folder' }] : [];
+    }
+    return (stat.mode & READ) === READ || !isReadable(path) ? [] : [{ path, as: 'hidden-file' }];
+  });
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
