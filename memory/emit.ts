@@ -11,11 +11,11 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { SpaceProjects, type Exclusion } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
-import { Outgoing } from './outgoing.ts';
+import { Outgoing, type OutgoingRow } from './outgoing.ts';
 import { freeKey } from './scan.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
 import type { Value } from './values.ts';
-import { versionText, type HybridClock, type Version } from './versions.ts';
+import { UNVERSIONED, versionText, type HybridClock, type Version } from './versions.ts';
 
 /** Rows looked at per read transaction. */
 const PAGE = 500;
@@ -212,28 +212,64 @@ class Collector {
     return row !== null && this.#belongs(row);
   }
 
+  /** Whether a memory was told of here; after a loss in the store, nobody knows in which space that was. */
+  #isOfSpace(entity: Entity): boolean {
+    return isKnownIn(entity, this.#space.id) || entity.spaces === 0;
+  }
+
+  /**
+   * Whether the space knows a row by another key, as an earlier release published it. It stays there: under a second key it
+   * would be a second memory.
+   */
+  #isToldOtherwise({ key }: Entity, row: MemoryRow, outgoing: OutgoingRow): boolean {
+    if (outgoing.set === outgoing.plain) return false;
+    return this.#context.ledger.entities
+      .allByRow(row.kind, row.id)
+      .some(
+        (other) =>
+          !other.key.equals(key) &&
+          !other.dead &&
+          other.version.counter > 0 &&
+          this.#isOfSpace(other) &&
+          this.#outgoing.formerSet(other.key, row, outgoing) !== null,
+      );
+  }
+
   #emitWhole(entity: Entity, row: MemoryRow): void {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
     const name = nameOf(row.of);
-    const { set, extra, withheld } = this.#outgoing.row(entity.key, row);
+    const outgoing = this.#outgoing.row(entity.key, row);
+    const { extra, withheld } = outgoing;
+    let { set } = outgoing;
     let told = entity;
     let ordinal = ordinalOf(entity.key, kind, set, name);
-    if (ordinal === null) {
-      if (entity.version.counter > 0) {
+    const isNamed = entity.version.counter > 0;
+    if (!isNamed && this.#isToldOtherwise(entity, row, outgoing)) {
+      this.#notes.push(() => this.#noteKnown(entity.key));
+      return;
+    }
+    if (ordinal === null && isNamed) {
+      const former = this.#outgoing.formerSet(entity.key, row, outgoing);
+      if (former === null) {
         // A row that this claude-mem cannot name as its peers do (it does not know the platform): they have it.
         this.#notes.push(() => this.#noteKnown(entity.key));
         return;
       }
+      // Another space knows it with what counts as a secret today: this one is told of it without.
+      if (this.#isOfSpace(entity)) ({ set, ordinal } = former);
+    }
+    if (ordinal === null) {
       // What is sent has another key than what is here: secrets were taken out, or the row was changed meanwhile.
       const free = freeKey(ledger, { ...row, set });
-      const isStill = ordinalOf(entity.key, kind, row.set, name) !== null;
+      const isStill = isNamed || ordinalOf(entity.key, kind, row.set, name) !== null;
       this.#notes.push(() => {
-        if (isStill) this.#noteKnown(entity.key);
-        else ledger.entities.forget(entity.key);
+        if (!isStill) ledger.entities.forget(entity.key);
+        else if (!isNamed) this.#noteKnown(entity.key);
       });
       ordinal = free.ordinal;
-      told = free.known ?? { ...entity, key: free.key, spaces: 0 };
+      told = free.known ?? { ...entity, key: free.key, spaces: 0, version: UNVERSIONED, origin: null };
+      if (isNamed && isKnownIn(told, this.#space.id)) return;
     }
     const { key } = told;
     const id = key.toString('hex');
