@@ -1,21 +1,20 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
-import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
+import type { MemoryRow, RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, UNITS } from './kinds.ts';
-import { ordinalOf } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { SpaceProjects, type Exclusion } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
-import { Outgoing, type OutgoingRow } from './outgoing.ts';
-import { freeKey } from './scan.ts';
+import { Outgoing } from './outgoing.ts';
+import { publishedAs } from './published-key.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
 import type { Value } from './values.ts';
-import { UNVERSIONED, versionText, type HybridClock, type Version } from './versions.ts';
+import { versionText, type HybridClock, type Version } from './versions.ts';
 
 /** Rows looked at per read transaction. */
 const PAGE = 500;
@@ -212,65 +211,23 @@ class Collector {
     return row !== null && this.#belongs(row);
   }
 
-  /** Whether a memory was told of here; after a loss in the store, nobody knows in which space that was. */
-  #isOfSpace(entity: Entity): boolean {
-    return isKnownIn(entity, this.#space.id) || entity.spaces === 0;
-  }
-
-  /**
-   * Whether the space knows a row by another key, as an earlier release published it. It stays there: under a second key it
-   * would be a second memory.
-   */
-  #isToldOtherwise({ key }: Entity, row: MemoryRow, outgoing: OutgoingRow): boolean {
-    if (outgoing.set === outgoing.plain) return false;
-    return this.#context.ledger.entities
-      .allByRow(row.kind, row.id)
-      .some(
-        (other) =>
-          !other.key.equals(key) &&
-          !other.dead &&
-          other.version.counter > 0 &&
-          this.#isOfSpace(other) &&
-          this.#outgoing.formerSet(other.key, row, outgoing) !== null,
-      );
-  }
-
   #emitWhole(entity: Entity, row: MemoryRow): void {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
-    const name = nameOf(row.of);
+    const space = this.#space.id;
     const outgoing = this.#outgoing.row(entity.key, row);
+    const published = publishedAs({ ledger, space, outgoing: this.#outgoing }, entity, {
+      row,
+      told: outgoing,
+    });
+    if (published.note !== null) {
+      this.#notes.push(() =>
+        published.note === 'known' ? this.#noteKnown(entity.key) : ledger.entities.forget(entity.key),
+      );
+    }
+    if (published.told === null) return;
+    const { entity: told, set, ordinal } = published.told;
     const { extra, withheld } = outgoing;
-    let { set } = outgoing;
-    let told = entity;
-    let ordinal = ordinalOf(entity.key, kind, set, name);
-    const isNamed = entity.version.counter > 0;
-    if (!isNamed && this.#isToldOtherwise(entity, row, outgoing)) {
-      this.#notes.push(() => this.#noteKnown(entity.key));
-      return;
-    }
-    if (ordinal === null && isNamed) {
-      const former = this.#outgoing.formerSet(entity.key, row, outgoing);
-      if (former === null) {
-        // A row that this claude-mem cannot name as its peers do (it does not know the platform): they have it.
-        this.#notes.push(() => this.#noteKnown(entity.key));
-        return;
-      }
-      // Another space knows it with what counts as a secret today: this one is told of it without.
-      if (this.#isOfSpace(entity)) ({ set, ordinal } = former);
-    }
-    if (ordinal === null) {
-      // What is sent has another key than what is here: secrets were taken out, or the row was changed meanwhile.
-      const free = freeKey(ledger, { ...row, set });
-      const isStill = isNamed || ordinalOf(entity.key, kind, row.set, name) !== null;
-      this.#notes.push(() => {
-        if (!isStill) ledger.entities.forget(entity.key);
-        else if (!isNamed) this.#noteKnown(entity.key);
-      });
-      ordinal = free.ordinal;
-      told = free.known ?? { ...entity, key: free.key, spaces: 0, version: UNVERSIONED, origin: null };
-      if (isNamed && isKnownIn(told, this.#space.id)) return;
-    }
     const { key } = told;
     const id = key.toString('hex');
     if (this.#emitted.has(id)) return;
@@ -294,7 +251,7 @@ class Collector {
       written:
         withheld.size === 0 ? registers : new Map([...registers].filter(([unit]) => !withheld.has(unit))),
     });
-    this.#notes.push(() => ledger.entities.told(told, row.id, version, this.#space.id));
+    this.#notes.push(() => ledger.entities.told(told, row.id, version, space));
   }
 
   /**

@@ -100,6 +100,11 @@ export function redactRow(row: Row, ruleSet = RULE_SET): Row {
   return redacted ?? row;
 }
 
+/** Whether something was taken out of a row, here or by whoever sent it. */
+export function isRedacted(row: Row): boolean {
+  return Object.values(row).some((value) => typeof value === 'string' && value.includes('[redacted:'));
+}
+
 /**
  * A row as releases may have published it: without secrets by each set of rules up to `ruleSet`, the newest first, and as it
  * is. Each form comes once; most rows have one.
