@@ -14,6 +14,9 @@ interface Rule {
 
 const prefixRules = PREFIX_RULES.flatMap(([name, keywords, source, options = {}]): Keyword<Rule>[] => {
   const { back = 0, entropy = 0 } = options;
+  // What is refused after it was read is read again from the next keyword on.
+  if (entropy > 0 && /,\}|[*+](?!\/)/.test(source.replace(/\[[^\]]*\]/g, 'x')))
+    throw new Error(`the rule ${name} is not bounded`);
   const pattern = new RegExp(`(?<![A-Za-z0-9])(?:${source})`, 'y');
   const find: SpecialRule = (text, at) => {
     if (at < back) return null;
@@ -29,7 +32,7 @@ const prefixRules = PREFIX_RULES.flatMap(([name, keywords, source, options = {}]
 
 const assignedRules = ASSIGNED_RULES.flatMap(([issuers, value]): Keyword<Rule>[] => {
   const pattern = new RegExp(
-    `[\\w.-]{0,24}[ \\t]?[\\w.-]{0,24}["'\`\\]]{0,3}[ \\t]{0,4}(?:=>|:=|==?|:|>|,)[ \\t]{0,4}["'\`]?(${value})(?![\\w=/+-])`,
+    `[\\w.-]{0,24}(?:[ \\t][\\w.-]{1,24})?["'\`\\]]{0,3}[ \\t]{0,4}(?:=>|:=|==?|:|>|,)[ \\t]{0,4}["'\`]?(${value})(?![\\w=/+-])`,
     'iy',
   );
   const find =

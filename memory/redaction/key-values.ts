@@ -82,6 +82,8 @@ function isChosenValue(value: string, isLiteral: boolean): boolean {
 }
 
 /** A word with a number, such as `argon2id` or `sha256`, or words that are joined. */
-const isWord = (value: string): boolean => /^(?:[A-Za-z]+\d{0,3}[._-]?)+$/.test(value) && !looksRandom(value);
+const isWord = (value: string): boolean =>
+  !looksRandom(value) &&
+  value.split(/[._-]/).every((part) => /^(?:[A-Za-z]+(?:\d{1,3}[A-Za-z]+)?\d{0,3}|\d{0,4})$/.test(part));
 
 const isMadeValue = (value: string): boolean => value.length >= 16 && looksRandom(value);

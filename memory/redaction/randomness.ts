@@ -31,7 +31,7 @@ const STAND_IN =
 
 /** What is code or an address rather than a secret: `user.password`, `./tokens.ts`, `https://…`, `Promise<string>`. */
 const CODE =
-  /^(?:[A-Za-z_$][\w$]*[.?!]{1,2})+[A-Za-z_$][\w$]*[.;]?$|^\.{0,2}\/|^~\/|:\/\/|^[A-Za-z]:[\\/]|^--?[a-z]|^[\w-]+\.(?:[jt]sx?|json|ya?ml|md|py|go|rs|sh|env|txt|pem|crt|key|sql|html|css)$/;
+  /^(?:[A-Za-z_$][\w$]*(?:[?!]?\.|\[|::|->))+[A-Za-z_$][\w$]*[.;]?$|^\.{0,2}\/|^~\/|:\/\/|^[A-Za-z]:[\\/]|^--?[a-z]|^[\w-]+\.(?:[jt]sx?|json|ya?ml|md|py|go|rs|sh|env|txt|pem|crt|key|sql|html|css)$/;
 
 /** Whether a value stands for a secret rather than is one. */
 export function isStandIn(value: string): boolean {

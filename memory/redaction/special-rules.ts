@@ -71,6 +71,7 @@ const USER = /(?<=\bhttps?):\/\/([A-Za-z0-9_-]{20,200})(?=@[\w.-])/y;
 
 /** A password in an address, of databases also one with colons and slashes; a token in the user's place. */
 const addressPassword: SpecialRule = (text, at) => {
+  if (text.startsWith('[redacted:', at + 3)) return null;
   for (const pattern of [SCHEME, DATABASE, USER]) {
     pattern.lastIndex = at;
     const secret = pattern.exec(text)?.[1];
