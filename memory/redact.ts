@@ -1,5 +1,5 @@
 import { clipToStrings, decodeEscapes, isJson } from './redaction/escapes.ts';
-import { findSecrets, hasKeyword } from './redaction/find-secrets.ts';
+import { findSecrets } from './redaction/find-secrets.ts';
 import { redactByFirstRules } from './redaction/first-rules.ts';
 import type { Span } from './redaction/key-values.ts';
 import { sameValue, type Row, type Value } from './values.ts';
@@ -48,17 +48,17 @@ function secretsIn(text: string, depth: number): Span[] {
   const hasEscapes = depth > 0 && text.includes('\\');
   // An escape may hide a keyword only where it stands for a letter or a slash.
   const hides = hasEscapes && (text.includes('\\u') || text.includes('\\/'));
-  if (!hides && !hasKeyword(text)) return [];
   const plain = findSecrets(text);
-  if (!hasEscapes) return plain;
+  if (plain === null && !hides) return [];
+  if (!hasEscapes) return plain ?? [];
   const { text: decoded, places } = decodeEscapes(text);
-  if (decoded.length === text.length) return plain;
+  if (decoded.length === text.length) return plain ?? [];
   const within = secretsIn(decoded, depth - 1).map(({ start, end, name }) => ({
     start: places[start] ?? 0,
     end: places[end] ?? text.length,
     name,
   }));
-  return union(within, plain);
+  return union(within, plain ?? []);
 }
 
 /** Finds of two readings in order, with those that overlap made one under the first reading's name. */

@@ -57,20 +57,20 @@ const specialRules = SPECIAL_RULES.flatMap(([words, find]): Keyword<Rule>[] =>
 
 const TABLE = new KeywordTable<Rule>([...specialRules, ...prefixRules, ...assignedRules, ...nameRules]);
 
-/** Whether a text has anything that a secret may begin with, or be told of by. Most texts have not. */
-export const hasKeyword = (text: string): boolean => TABLE.isIn(text);
-
 /**
  * Finds the secrets of a text, from left to right, none within another. Takes time that grows with the text's length alone:
  * every keyword costs a bounded number of steps, and what is found is not read again.
+ * @returns null for a text without anything that a secret may begin with, or be told of by: most have nothing
  */
-export function findSecrets(text: string): Span[] {
+export function findSecrets(text: string): Span[] | null {
   const exact: Span[] = [];
   const loose: Span[] = [];
   const reading: Reading = beginReading();
   let exactEnd = 0;
   let looseEnd = 0;
+  let isSeen = false;
   TABLE.each(text, ({ find, isExact }, at) => {
+    isSeen = true;
     if (at < (isExact ? exactEnd : looseEnd)) return;
     const found = find(text, at, reading);
     if (found === null || found.start < (isExact ? exactEnd : looseEnd)) return;
@@ -82,6 +82,7 @@ export function findSecrets(text: string): Span[] {
       looseEnd = found.end;
     }
   });
+  if (!isSeen) return null;
   return loose.length === 0 ? exact : merge(exact, loose);
 }
 

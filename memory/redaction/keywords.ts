@@ -63,20 +63,6 @@ export class KeywordTable<T> {
       }
     }
   }
-
-  /** Whether a text has any keyword. */
-  isIn(text: string): boolean {
-    const table = this.#table;
-    let index = 0;
-    for (let at = 0; at < text.length; at += 1) {
-      const code = text.charCodeAt(at);
-      index = ((index << BITS) | (code < 128 ? (NUMBERS[code] as number) : 0)) & MASK;
-      const bucket = table[index] as number;
-      if (bucket === 0) continue;
-      for (const { word } of this.#buckets[bucket] ?? []) if (isAt(text, at - 2, word)) return true;
-    }
-    return false;
-  }
 }
 
 /** Whether a word is at a place of a text whose first three characters are known to be the word's. */
