@@ -63,14 +63,13 @@ const TABLE = new KeywordTable<Rule>([...specialRules, ...prefixRules, ...assign
  * @returns null for a text without anything that a secret may begin with, or be told of by: most have nothing
  */
 export function findSecrets(text: string): Span[] | null {
+  if (!TABLE.isIn(text)) return null;
   const exact: Span[] = [];
   const loose: Span[] = [];
   const reading: Reading = beginReading();
   let exactEnd = 0;
   let looseEnd = 0;
-  let isSeen = false;
   TABLE.each(text, ({ find, isExact }, at) => {
-    isSeen = true;
     if (at < (isExact ? exactEnd : looseEnd)) return;
     const found = find(text, at, reading);
     if (found === null || found.start < (isExact ? exactEnd : looseEnd)) return;
@@ -82,7 +81,6 @@ export function findSecrets(text: string): Span[] | null {
       looseEnd = found.end;
     }
   });
-  if (!isSeen) return null;
   return loose.length === 0 ? exact : merge(exact, loose);
 }
 

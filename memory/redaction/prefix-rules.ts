@@ -52,7 +52,6 @@ export const PREFIX_RULES: readonly PrefixRule[] = [
   ],
   ['rubygems-key', 'rubygems_', 'rubygems_[a-f0-9]{48}'],
   ['clojars-token', 'clojars_', 'CLOJARS_[a-z0-9]{60}'],
-  ['crates-token', 'cio', 'cio[A-Za-z0-9]{32}(?![A-Za-z0-9])', { entropy: 4 }],
   ['docker-token', 'dckr_pat_ dckr_oat_', 'dckr_[po]at_[A-Za-z0-9_-]{20,}'],
   ['artifactory-key', 'akcp', 'AKCp[A-Za-z0-9]{69,}'],
   ['artifactory-key', 'cmvmd', 'cmVmd[A-Za-z0-9]{59}', { entropy: 4 }],
@@ -114,7 +113,6 @@ export const PREFIX_RULES: readonly PrefixRule[] = [
     'dp.pt. dp.st. dp.ct. dp.sa.',
     'dp\\.(?:pt|st|ct|sa)\\.(?:[a-z0-9_-]{2,35}\\.)?[A-Za-z0-9]{40,}',
   ],
-  ['infisical-token', 'st.', 'st\\.[a-f0-9]{24}\\.[a-f0-9]{32}\\.[a-f0-9]{32}'],
   [
     'onepassword-key',
     'a3-',
@@ -189,7 +187,6 @@ export const PREFIX_RULES: readonly PrefixRule[] = [
   ['linear-key', 'lin_api_ lin_oauth_', 'lin_(?:api|oauth)_[A-Za-z0-9]{40,}'],
   ['notion-token', 'ntn_', 'ntn_[0-9]{11}[A-Za-z0-9]{35}'],
   ['notion-token', 'secret_', 'secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])', { entropy: 4 }],
-  ['airtable-token', 'pat', 'pat[A-Za-z0-9]{14}\\.[a-f0-9]{64}'],
   ['harness-key', 'pat. sat.', '[ps]at\\.[A-Za-z0-9_-]{22}\\.[A-Za-z0-9]{24}\\.[A-Za-z0-9]{20}'],
   ['figma-token', 'figd_', 'figd_[A-Za-z0-9_-]{40,}'],
   ['grafana-key', 'eyjrijoi', 'eyJrIjoi[A-Za-z0-9]{70,}={0,3}'],

@@ -85,19 +85,24 @@ export class HarmlessMemories {
       () => `{"etag": "${hex(32)}", "size": ${this.#below(1e6)}, "path": "${path()}"}`,
       () => `md5 ${hex(32)}; cache key ${word()}-${hex(20)}; key: ${word()}/${word()}/${this.#below(99)}`,
       () => `import { ${word()} } from '../${path()}';`,
-      () => `function ${word()}${word()}(${word()}: string): Promise<${word()}> { return this.${word()}.get(${word()}); }`,
+      () =>
+        `function ${word()}${word()}(${word()}: string): Promise<${word()}> { return this.${word()}.get(${word()}); }`,
       () => `at ${word()} (file:///home/${word()}/${path()}:${this.#below(900)}:${this.#below(80)})`,
-      () => `${new Date(1.7e12 + this.#below(1e10)).toISOString()} INFO ${word()} took ${this.#below(9e4)} ms`,
+      () =>
+        `${new Date(1.7e12 + this.#below(1e10)).toISOString()} INFO ${word()} took ${this.#below(9e4)} ms`,
       () => `arn:aws:s3:::${word()}-${this.#below(1e9)} i-0${hex(16)} vpc-0${hex(16)}`,
-      () => `https://example.org/${word()}/${uuid()}?page=${this.#below(99)}&sort=${word()}&cursor=${this.#of(ALNUM, 24)}`,
-      () => `https://registry.npmjs.org/${word()}/-/${word()}-${this.#below(9)}.${this.#below(30)}.${this.#below(9)}.tgz`,
+      () =>
+        `https://example.org/${word()}/${uuid()}?page=${this.#below(99)}&sort=${word()}&cursor=${this.#of(ALNUM, 24)}`,
+      () =>
+        `https://registry.npmjs.org/${word()}/-/${word()}-${this.#below(9)}.${this.#below(30)}.${this.#below(9)}.tgz`,
       () => `docker pull example/${word()}@sha256:${hex(64)}`,
       () => `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${this.#of(`${ALNUM}+/`, 43)} ${word()}@host`,
       () => `.${word()}-${this.#of(ALNUM, 6)} { color: #${hex(6)}; background: #${hex(6)}; }`,
       () => `UPDATE ${word()} SET ${word()} = ${this.#below(1e6)} WHERE id = '${uuid()}';`,
       () => `C:\\Users\\${word()}\\AppData\\Local\\${word()}\\${hex(8)}.log`,
       () => `postgres://${word()}@localhost:5432/${word()} redis://localhost:6379/${this.#below(9)}`,
-      () => `version ${this.#below(9)}.${this.#below(40)}.${this.#below(99)}-beta.${this.#below(9)}+${hex(8)}`,
+      () =>
+        `version ${this.#below(9)}.${this.#below(40)}.${this.#below(99)}-beta.${this.#below(9)}+${hex(8)}`,
       () => `tokenId: ${uuid()}, token_hash: ${hex(64)}, secret_version: ${this.#below(99)}`,
     ];
     return (kinds[this.#below(kinds.length)] as () => string)();
