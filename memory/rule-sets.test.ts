@@ -213,7 +213,7 @@ describe('a fleet of older and newer releases', () => {
     const nodes = [await upgrade(old), await upgrade(peer)];
     await settle(other, nodes);
     await settle(fleet.space, nodes);
-    expect(nodes.map(narratives)).toEqual(Array(2).fill([`run ${NEWER} now`]));
+    expect(nodes.flatMap(narratives)).toEqual(Array(2).fill(`run ${NEWER} now`));
     nodes[1]?.db.exec(`UPDATE observations SET concepts = '["here"]'`);
     await settle(other, nodes);
     expect(column(old, 'concepts')).toBe('["here"]');

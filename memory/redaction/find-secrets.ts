@@ -30,6 +30,9 @@ const prefixRules = PREFIX_RULES.flatMap(([name, keywords, source, options = {}]
   return keywords.split(' ').map((word) => ({ word, value: { find, isExact: true } }));
 });
 
+/** What stands behind an issuer's name and has the length of its secrets needs to look less like one. */
+const NAMED_TURNS = 0.08;
+
 const assignedRules = ASSIGNED_RULES.flatMap(([issuers, value]): Keyword<Rule>[] => {
   const pattern = new RegExp(
     `[\\w.-]{0,24}(?:[ \\t][\\w.-]{1,24})?["'\`\\]]{0,3}[ \\t]{0,4}(?:=>|:=|==?|:|>|,)[ \\t]{0,4}["'\`]?(${value})(?![\\w=/+-])`,
@@ -40,7 +43,7 @@ const assignedRules = ASSIGNED_RULES.flatMap(([issuers, value]): Keyword<Rule>[]
     (text, at) => {
       pattern.lastIndex = at + word.length;
       const secret = pattern.exec(text)?.[1];
-      if (secret === undefined || !looksRandom(secret)) return null;
+      if (secret === undefined || !looksRandom(secret, NAMED_TURNS)) return null;
       return { start: pattern.lastIndex - secret.length, end: pattern.lastIndex, name: 'assigned-secret' };
     };
   return issuers.split(' ').map((word) => ({ word, value: { find: find(word), isExact: false } }));

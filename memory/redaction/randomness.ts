@@ -14,14 +14,17 @@ export function entropyOf(text: string): number {
 const RANDOM_BITS = 3.2;
 
 /** How often letters of one case, letters of the other and digits take turns, for each character. Words do it rarely. */
-const RANDOM_TURNS = 0.2;
+const RANDOM_TURNS = 0.16;
 
-/** Whether a text looks made by chance: it has letters and digits, and they take turns as they do in no word. */
-export function looksRandom(text: string): boolean {
+/**
+ * Whether a text looks made by chance: it has letters and digits, and they take turns as they do in no word.
+ * @param leastTurns how often at least, for each character
+ */
+export function looksRandom(text: string, leastTurns = RANDOM_TURNS): boolean {
   if (!/[0-9]/.test(text) || !/[A-Za-z]/.test(text)) return false;
   const turns = text.match(/[A-Z]?[a-z]+|[A-Z]+|[0-9]+/g)?.length ?? 0;
   const separators = text.match(/[^A-Za-z0-9]+/g)?.length ?? 0;
-  if ((turns - 1 - separators) / text.length < RANDOM_TURNS) return false;
+  if ((turns - 1 - separators) / text.length < leastTurns) return false;
   return entropyOf(text) >= Math.min(RANDOM_BITS, Math.log2(text.length) * 0.75);
 }
 
