@@ -7,7 +7,7 @@ import { LIFE, isKnownIn, isStub, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
 import { PROJECT_COLUMNS } from './names.ts';
-import { redactRow } from './redact.ts';
+import { publishedForms } from './redact.ts';
 import { freeKey } from './scan.ts';
 import type { HybridClock, Version } from './versions.ts';
 
@@ -207,7 +207,7 @@ export class Changes {
     let isNamed = false;
     for (const entity of ledger.entities.allByRow(row.kind, row.id)) {
       // A push that ran when the row changed told of it as it is now.
-      if (!entity.dead && isKeyOf(entity.key, row)) isNamed = true;
+      if (!entity.dead && isKeyOf(entity.key, row, ledger.ruleSet)) isNamed = true;
       else if (entity.version.counter === 0) ledger.entities.forget(entity.key);
       // A session that is known by another name now keeps its old name at the peers, empty: deleting it there could take
       // rows of theirs along.
@@ -234,6 +234,6 @@ export class Changes {
 }
 
 /** Whether a key is the one of a row as it is, with its secrets or without. */
-function isKeyOf(key: Buffer, { kind, set, of }: MemoryRow): boolean {
-  return [set, redactRow(set)].some((each) => ordinalOf(key, kind, each, nameOf(of)) !== null);
+function isKeyOf(key: Buffer, { kind, set, of }: MemoryRow, ruleSet: number): boolean {
+  return publishedForms(set, ruleSet).some((each) => ordinalOf(key, kind, each, nameOf(of)) !== null);
 }

@@ -1,10 +1,9 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
-import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
+import type { MemoryRow, RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, UNITS } from './kinds.ts';
-import { ordinalOf } from './keys.ts';
 import { DEATH, WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -12,7 +11,7 @@ import type { LedgerSpace } from './ledger/spaces.ts';
 import { SpaceProjects, type Exclusion } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
 import { Outgoing } from './outgoing.ts';
-import { freeKey } from './scan.ts';
+import { publishedAs } from './published-key.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
 import type { Value } from './values.ts';
 import { versionText, type HybridClock, type Version } from './versions.ts';
@@ -215,26 +214,20 @@ class Collector {
   #emitWhole(entity: Entity, row: MemoryRow): void {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
-    const name = nameOf(row.of);
-    const { set, extra, withheld } = this.#outgoing.row(entity.key, row);
-    let told = entity;
-    let ordinal = ordinalOf(entity.key, kind, set, name);
-    if (ordinal === null) {
-      if (entity.version.counter > 0) {
-        // A row that this claude-mem cannot name as its peers do (it does not know the platform): they have it.
-        this.#notes.push(() => this.#noteKnown(entity.key));
-        return;
-      }
-      // What is sent has another key than what is here: secrets were taken out, or the row was changed meanwhile.
-      const free = freeKey(ledger, { ...row, set });
-      const isStill = ordinalOf(entity.key, kind, row.set, name) !== null;
-      this.#notes.push(() => {
-        if (isStill) this.#noteKnown(entity.key);
-        else ledger.entities.forget(entity.key);
-      });
-      ordinal = free.ordinal;
-      told = free.known ?? { ...entity, key: free.key, spaces: 0 };
+    const space = this.#space.id;
+    const outgoing = this.#outgoing.row(entity.key, row);
+    const published = publishedAs({ ledger, space, outgoing: this.#outgoing }, entity, {
+      row,
+      told: outgoing,
+    });
+    if (published.note !== null) {
+      this.#notes.push(() =>
+        published.note === 'known' ? this.#noteKnown(entity.key) : ledger.entities.forget(entity.key),
+      );
     }
+    if (published.told === null) return;
+    const { entity: told, set, ordinal } = published.told;
+    const { extra, withheld } = outgoing;
     const { key } = told;
     const id = key.toString('hex');
     if (this.#emitted.has(id)) return;
@@ -258,7 +251,7 @@ class Collector {
       written:
         withheld.size === 0 ? registers : new Map([...registers].filter(([unit]) => !withheld.has(unit))),
     });
-    this.#notes.push(() => ledger.entities.told(told, row.id, version, this.#space.id));
+    this.#notes.push(() => ledger.entities.told(told, row.id, version, space));
   }
 
   /**

@@ -71,6 +71,8 @@ export interface EngineOptions {
   readonly now?: () => number;
   readonly orphanWaitMs?: number;
   readonly log?: (message: string) => void;
+  /** The rules by which secrets are taken out, where a node is to do as an earlier release did. */
+  readonly ruleSet?: number;
 }
 
 export interface SyncCall {

@@ -56,7 +56,7 @@ export class OpenFiles {
    * @throws MembridgeError memory_*, ledger_failed
    */
   open(): Opened {
-    const { databasePath, ledgerPath, lockDirectory, identity } = this.#options;
+    const { databasePath, ledgerPath, lockDirectory, identity, ruleSet } = this.#options;
     const inode = existsSync(databasePath) ? statSync(databasePath).ino : -1;
     if (this.#opened !== null && this.#opened.inode === inode) {
       const { db, schemaVersion } = this.#opened;
@@ -68,7 +68,7 @@ export class OpenFiles {
     try {
       const schema = detectSchema(db, databasePath);
       lock = lockDatabase(databasePath, lockDirectory);
-      const ledger = new Ledger(ledgerPath);
+      const ledger = new Ledger(ledgerPath, ruleSet);
       ledger.atomically(() => ledger.inbox.fetchAgainSince(READS));
       const reader = new RowReader(db, schema);
       const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);

@@ -1,12 +1,12 @@
 import type { SpaceConfig } from '../contract/memory.ts';
-import type { MemoryRow } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from './kinds.ts';
 import { WHOLE } from './ledger/dirty.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import type { RowReader } from './claude-mem/read.ts';
+import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { Exclusion, SpaceProjects } from './names.ts';
-import { redactRow } from './redact.ts';
+import { publishedForms, redactRow } from './redact.ts';
+import { keyColumns, ordinalOf } from './keys.ts';
 import type { Row } from './values.ts';
 
 /** A row as a space is told of it. */
@@ -15,6 +15,8 @@ export interface OutgoingRow {
   readonly set: Row;
   /** Columns that this version of Membridge does not know: the row's own, and those kept for newer peers. */
   readonly extra: Row | null;
+  /** The same as `set` before secrets were taken out: the same object where there are none. */
+  readonly plain: Row;
   /** Registers that the space is not to be told of, and is not told of by `set`: it says nothing of them. */
   readonly withheld: ReadonlySet<string>;
 }
@@ -73,11 +75,36 @@ export class Outgoing {
     const withheld = this.#withheldOf(key, row);
     for (const register of withheld) delete whole[register];
     const named = this.#projects.rowToSpace(whole);
+    const set = this.#redacts ? redactRow(named, this.#ledger.ruleSet) : named;
+    const cleanExtra = this.#redacts ? redactRow(extra, this.#ledger.ruleSet) : extra;
     return {
-      set: this.#redacts ? redactRow(named) : named,
-      extra: Object.keys(extra).length === 0 ? null : this.#redacts ? redactRow(extra) : extra,
+      set,
+      extra: Object.keys(extra).length === 0 ? null : cleanExtra,
+      plain: named,
       withheld,
     };
+  }
+
+  /**
+   * The columns of a row as its key names them, where it was published with what counts as a secret today, by an earlier
+   * release or under another setting of the space: the memory keeps its key, and with it the columns that the key is made of.
+   * @returns null when the row cannot have been published under this key
+   */
+  formerSet(
+    key: Buffer,
+    row: MemoryRow,
+    { set, plain }: Pick<OutgoingRow, 'set' | 'plain'>,
+  ): { readonly set: Row; readonly ordinal: number } | null {
+    const columns = keyColumns(row.kind);
+    for (const form of publishedForms(plain, this.#ledger.ruleSet)) {
+      const former = {
+        ...set,
+        ...Object.fromEntries(columns.map((column) => [column, form[column] ?? null])),
+      };
+      const ordinal = ordinalOf(key, row.kind, former, nameOf(row.of));
+      if (ordinal !== null) return { set: former, ordinal };
+    }
+    return null;
   }
 
   /** Whether a row is of a project that is excluded from the space. */

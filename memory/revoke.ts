@@ -12,10 +12,10 @@ import { WHOLE } from './ledger/dirty.ts';
 import { isKnownIn, type Entity } from './ledger/entities.ts';
 import { Merger } from './merge/merger.ts';
 import { formatOperation, parseOperation } from './operation.ts';
-import { redactRow } from './redact.ts';
+import { publishedForms } from './redact.ts';
 import { Sessions } from './sessions.ts';
 import type { SyncSession } from './session.ts';
-import { sameValue, type Value } from './values.ts';
+import { sameValue, type Row, type Value } from './values.ts';
 import { clockAt } from './versions.ts';
 
 /** What a revocation did, or would do. */
@@ -254,14 +254,15 @@ function setRegister(
 /** A memory as a line that can be written again: without secrets where its key is the one without them. */
 function lineOf(entity: Entity, row: MemoryRow): string {
   const name = nameOf(row.of);
-  const raw = ordinalOf(entity.key, row.kind, row.set, name);
-  const set = raw === null ? redactRow(row.set) : row.set;
+  const forms = publishedForms(row.set);
+  const isNamed = (form: Row): boolean => ordinalOf(entity.key, row.kind, form, name) !== null;
+  const set = forms.findLast(isNamed) ?? forms[0] ?? row.set;
   return formatOperation({
     type: 'full',
     kind: row.kind,
     key: entity.key,
     version: entity.version,
-    ordinal: raw ?? ordinalOf(entity.key, row.kind, set, name) ?? 0,
+    ordinal: ordinalOf(entity.key, row.kind, set, name) ?? 0,
     of: row.kind === 'session' ? null : row.of,
     mem: row.kind === 'session' ? row.mem : null,
     set,

@@ -6,7 +6,7 @@ import { KINDS } from './kinds.ts';
 import { memoryKey } from './keys.ts';
 import type { Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import { redactRow } from './redact.ts';
+import { publishedForms } from './redact.ts';
 
 /** Rows read per transaction: well under the second after which a reader would hold back the WAL. */
 const PAGE = 1_000;
@@ -55,10 +55,14 @@ export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row
   if (ledger.entities.byRow(kind, id) !== null) return false;
   if (row.isReplica && echoes(reader, ledger, row)) return false;
   const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
-  name(ledger, changes, freeKey(ledger, row, isThere, first), row);
-  // Peers know a memory with secrets by the key that it has without them.
-  const set = redactRow(row.set);
-  if (set !== row.set) name(ledger, changes, freeKey(ledger, { ...row, set }, isThere), row);
+  // Peers know a memory with secrets by the key that it has without them, by the rules of the release that published it.
+  const forms = publishedForms(row.set, ledger.ruleSet);
+  for (const set of forms.toReversed()) {
+    const free = freeKey(ledger, { ...row, set }, isThere, set === row.set ? first : undefined);
+    // What died under a key that shows a secret is born again under the one that does not.
+    if (free.known?.dead === true && set !== forms[0]) continue;
+    name(ledger, changes, free, row);
+  }
   return true;
 }
 
@@ -68,8 +72,7 @@ export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row
  */
 function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
   const { kind, id } = row;
-  const redacted = redactRow(row.set);
-  const keys = [row.set, redacted].map((set) => memoryKey(kind, set, nameOf(row.of)));
+  const keys = publishedForms(row.set, ledger.ruleSet).map((set) => memoryKey(kind, set, nameOf(row.of)));
   const holders = keys.map((key) => ledger.entities.byKey(key)?.row ?? null);
   if (holders.some((holder) => holder !== null && holder !== id && reader.byId(kind, holder) !== null))
     return true;

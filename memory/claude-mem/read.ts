@@ -144,6 +144,14 @@ export class RowReader {
       .all(at, said) as number[];
   }
 
+  /** Local ids of rows of a kind that were written at a time. */
+  writtenAt(kind: Kind, at: number): number[] {
+    return this.#db
+      .prepare(`SELECT id FROM main.${SHAPES[kind].table} WHERE created_at_epoch = ? ORDER BY id`)
+      .pluck()
+      .all(at) as number[];
+  }
+
   /** The largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
     const row = this.#db.prepare(`SELECT max(id) AS id FROM main.${SHAPES[kind].table}`).get() as {

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { Kind } from '../kinds.ts';
+import { RULE_SET } from '../redact.ts';
 import { Blocks } from './blocks.ts';
 import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';
@@ -25,9 +26,12 @@ export class Ledger {
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly coverage: Coverage;
+  /** The rules by which this node takes secrets out (redact.ts). */
+  readonly ruleSet: number;
 
   /** @throws MembridgeError ledger_failed */
-  constructor(path: string) {
+  constructor(path: string, ruleSet = RULE_SET) {
+    this.ruleSet = ruleSet;
     this.db = openLedger(path);
     this.#sql = statementsOf(this.db);
     this.entities = new Entities(this.db);

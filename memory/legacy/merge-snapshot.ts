@@ -10,7 +10,7 @@ import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/tools.ts';
 import { SpaceProjects } from '../names.ts';
 import type { FullOperation } from '../operation.ts';
-import { redactRow } from '../redact.ts';
+import { publishedForms, redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row, Value } from '../values.ts';
 import type { Version } from '../versions.ts';
@@ -159,7 +159,9 @@ export class SnapshotMerge {
     const clean = redacts ? redactRow(set) : set;
     const key = clean === set ? raw : memoryKey(kind, clean, name, ordinal);
     const { entities } = this.#context.session.ledger;
-    const known = [raw, key].map((each) => entities.byKey(each));
+    const former = clean === set ? [] : publishedForms(set).slice(1, -1);
+    const keys = [raw, key, ...former.map((form) => memoryKey(kind, form, name, ordinal))];
+    const known = keys.map((each) => entities.byKey(each));
     if (known.some((entity) => entity?.dead === true)) {
       this.#result.deleted += 1;
       return null;

@@ -120,7 +120,7 @@ export class Deletions {
     if (row === null) return;
     const { redact = true } = this.#tools.context.config;
     const told = this.#tools.names.rowToSpace(row.set);
-    const set = redact ? redactRow(told) : told;
+    const set = redact ? redactRow(told, this.#tools.ledger.ruleSet) : told;
     for (const { name, columns, merge } of UNITS[kind]) {
       const version = this.#tools.ledger.entities.writtenOf(entity).units.get(name);
       if (version === undefined || compareVersions(version, death) <= 0) continue;

@@ -1,5 +1,6 @@
 import { errorMessage } from '../../contract/errors.ts';
-import type { MemoryRow } from '../claude-mem/read.ts';
+import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { ordinalOf } from '../keys.ts';
 import { DEATH } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type Operation,
   type UpdateOperation,
 } from '../operation.ts';
+import { isRedacted, publishedForms } from '../redact.ts';
 import { NOT_TRUSTED } from '../trust.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
 import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
@@ -195,10 +197,24 @@ export class Merger {
   /** The row that an operation speaks of, or null when it is not here. */
   #rowOf(operation: FullOperation, entity: Entity | null): MemoryRow | null {
     if (entity !== null && entity.row !== null) return this.#tools.reader.byId(operation.kind, entity.row);
-    if (operation.kind !== 'session') return null;
+    if (operation.kind !== 'session') return this.#unredactedRow(operation);
     const name = sessionNameOf(operation);
     const found = name === null ? null : this.#tools.sessions.find(name);
     return found === null ? null : this.#tools.reader.byId('session', found.id);
+  }
+
+  /** The row that a memory without secrets was made of on another machine, where it is here with them: an earlier release sent it. */
+  #unredactedRow({ kind, key, set }: FullOperation): MemoryRow | null {
+    const at = set['created_at_epoch'];
+    if (typeof at !== 'number' || !isRedacted(set)) return null;
+    const { reader, ledger } = this.#tools;
+    for (const id of reader.writtenAt(kind, at)) {
+      const row = reader.byId(kind, id);
+      if (row === null) continue;
+      const forms = publishedForms(row.set, ledger.ruleSet);
+      if (forms.some((form) => ordinalOf(key, kind, form, nameOf(row.of)) !== null)) return row;
+    }
+    return null;
   }
 
   /** To be called when the transactions have begun. */

@@ -5,7 +5,7 @@ import { LINK, UNITS, registersOf, type Kind, type Unit } from '../kinds.ts';
 import { WHOLE } from '../ledger/dirty.ts';
 import { LIFE, isKnownIn, type Entity } from '../ledger/entities.ts';
 import { linkedSession, valuesOf, type Operation, type SessionRef } from '../operation.ts';
-import { redactRow } from '../redact.ts';
+import { publishedForms } from '../redact.ts';
 import { mergeRegisters, type Registers, type Written } from '../registers.ts';
 import { sameValue, type Row, type Value } from '../values.ts';
 import { compareVersions, type Version } from '../versions.ts';
@@ -42,11 +42,11 @@ export class Updates {
       this.#tools.ledger.revocations.keepFormer(entity.key, name, version, value);
     }
     const changes: Record<string, Value> = {};
-    const told = this.#toldOf(row);
+    const told = this.#formsOf(row);
     const heard = operation.type === 'full' ? operation.set : operation.type === 'update' ? operation.up : {};
     for (const name of merged.taken) {
       // What the space would be told of what is here is what it says: a name or a secret of this machine stays.
-      const same = name in row.set && sameValue(told[name] ?? null, heard[name] ?? null);
+      const same = name in row.set && told.some((form) => sameValue(form[name] ?? null, heard[name] ?? null));
       if (name !== LINK && !same) changes[name] = said.values[name] ?? null;
     }
     const differing = this.#hasColumns(kind, changes, row);
@@ -97,11 +97,11 @@ export class Updates {
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
   }
 
-  /** A row's columns as a space is told of them. */
-  #toldOf(row: MemoryRow): Row {
-    const { names, context } = this.#tools;
+  /** A row's columns as a space may have been told of them, by this release or an earlier one. */
+  #formsOf(row: MemoryRow): Row[] {
+    const { names, context, ledger } = this.#tools;
     const named = names.rowToSpace(row.set);
-    return context.config.redact === false ? named : redactRow(named);
+    return context.config.redact === false ? [named] : publishedForms(named, ledger.ruleSet);
   }
 
   /** How the course of a session changes by an operation. What was before a deletion does not count after it. */

@@ -16,8 +16,8 @@ export interface Sources {
   readonly modelLedger: string;
   /** The space's number in the ledger. */
   readonly space: number;
-  /** What comes back of a text in a column that goes to the space: other names of projects, and secrets, stay here. */
-  readonly returned: (column: string, text: string) => string;
+  /** Whether a text in a column comes back from the space as another: other names of projects, and secrets, stay here. */
+  readonly isToldAs: (column: string, here: string, told: unknown) => boolean;
 }
 
 /** Rows of a restored database, by where they come from. */
@@ -55,7 +55,7 @@ export function assemble(path: string, sources: Sources, progress: (text: string
   try {
     db.pragma('foreign_keys = OFF');
     db.function('is_told_as', { deterministic: true }, (column: unknown, here: unknown, told: unknown) =>
-      typeof here === 'string' && sources.returned(String(column), here) === told ? 1 : 0,
+      typeof here === 'string' && sources.isToldAs(String(column), here, told) ? 1 : 0,
     );
     db.prepare('ATTACH ? AS local').run(sources.local);
     db.prepare('ATTACH ? AS ledger').run(sources.ledger);

@@ -5,7 +5,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { auditAll } from '../audit.ts';
 import { approveDeletions, checkDeletions, heldDeletions } from '../guard.ts';
 import { SpaceProjects } from '../names.ts';
-import { redactRow } from '../redact.ts';
+import { publishedForms } from '../redact.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { SyncSession } from '../session.ts';
 import { textOf } from '../values.ts';
@@ -66,7 +66,7 @@ export async function buildRestored(
         model: model.databasePath,
         modelLedger: model.ledgerPath,
         space: session.ledger.spaces.get(config.cid).id,
-        returned: returnedBy(config),
+        isToldAs: tellsAs(config),
       },
       progress,
     );
@@ -77,13 +77,13 @@ export async function buildRestored(
   }
 }
 
-/** What a text in a column of this node is when it comes back from a space. */
-function returnedBy(config: SpaceConfig): (column: string, text: string) => string {
+/** Whether a text in a column of this node may come back from a space as another text. */
+function tellsAs(config: SpaceConfig): (column: string, here: string, told: unknown) => boolean {
   const names = new SpaceProjects(config);
-  return (column, text) => {
-    const named = names.rowToSpace({ [column]: text });
-    const told = config.redact === false ? named : redactRow(named);
-    return textOf(names.rowToLocal(told)[column]) ?? text;
+  return (column, here, told) => {
+    const named = names.rowToSpace({ [column]: here });
+    const forms = config.redact === false ? [named] : publishedForms(named);
+    return forms.some((form) => (textOf(names.rowToLocal(form)[column]) ?? here) === told);
   };
 }
 

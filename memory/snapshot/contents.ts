@@ -37,10 +37,7 @@ export async function* snapshotLines(
 ): AsyncGenerator<SnapshotLine[]> {
   const { db, ledger, reader, changes } = session;
   const projects = new SpaceProjects(config);
-  // What a peer sent with what counts as a secret here is known by that name.
-  const forms = (config.redact === false ? [false] : [true, false]).map(
-    (redact) => new Outgoing(session, space.id, { redact }, projects),
-  );
+  const outgoing = new Outgoing(session, space.id, config, projects);
   const waiting = ledger.inbox.waitingLines(space.id);
   const told = new Set(
     waiting.filter(({ line }) => parseOperation(line).type === 'full').map(({ key }) => key.toString('hex')),
@@ -71,7 +68,7 @@ export async function* snapshotLines(
         if (row === undefined) throw lacking(entity, 'was deleted meanwhile');
         const now = ledger.entities.byKey(entity.key);
         if (now === null || now.dead) throw lacking(entity, 'was changed meanwhile');
-        lines.push(...wholeOf(session, forms, now, row).map((operation) => lineOf(operation, kind)));
+        lines.push(...wholeOf(session, outgoing, now, row).map((operation) => lineOf(operation, kind)));
       });
       yield lines;
       after = { row: last.row, key: Buffer.from(last.key) };
@@ -100,35 +97,30 @@ export async function* snapshotLines(
 }
 
 /** A memory as a whole; of a session once more for each other memory_session_id that a peer knows it by. */
-function wholeOf(
-  session: SyncSession,
-  forms: readonly Outgoing[],
-  entity: Entity,
-  row: MemoryRow,
-): Operation[] {
+function wholeOf(session: SyncSession, outgoing: Outgoing, entity: Entity, row: MemoryRow): Operation[] {
   const { ledger } = session;
   const { kind, key } = entity;
-  for (const outgoing of forms) {
-    if (outgoing.isKeptBack(key, row)) return [];
-    const { set, extra, withheld } = outgoing.row(key, row);
-    const ordinal = ordinalOf(key, kind, set, nameInSpace(row, set));
-    if (ordinal === null) continue;
-    const isSession = kind === 'session';
-    const others = isSession ? ledger.inbox.memoriesOf(key).filter((memory) => memory !== row.mem) : [];
-    return [row.mem, ...others].map((mem) => ({
-      type: 'full',
-      kind,
-      key,
-      version: entity.version,
-      ordinal,
-      of: isSession ? null : row.of,
-      mem: isSession ? mem : null,
-      set,
-      extra,
-      written: new Map([...ledger.entities.registersOf(entity)].filter(([unit]) => !withheld.has(unit))),
-    }));
-  }
-  throw lacking(entity, 'is known to the space by a name that it cannot be given here');
+  if (outgoing.isKeptBack(key, row)) return [];
+  const told = outgoing.row(key, row);
+  const { extra, withheld } = told;
+  const ordinal = ordinalOf(key, kind, told.set, nameInSpace(row, told.set));
+  // What was published with what counts as a secret today is known by that name.
+  const named = ordinal === null ? outgoing.formerSet(key, row, told) : { set: told.set, ordinal };
+  if (named === null) throw lacking(entity, 'is known to the space by a name that it cannot be given here');
+  const isSession = kind === 'session';
+  const others = isSession ? ledger.inbox.memoriesOf(key).filter((memory) => memory !== row.mem) : [];
+  return [row.mem, ...others].map((mem) => ({
+    type: 'full',
+    kind,
+    key,
+    version: entity.version,
+    ordinal: named.ordinal,
+    of: isSession ? null : row.of,
+    mem: isSession ? mem : null,
+    set: named.set,
+    extra,
+    written: new Map([...ledger.entities.registersOf(entity)].filter(([unit]) => !withheld.has(unit))),
+  }));
 }
 
 /** A session of another platform keeps its name, also where this claude-mem has no column for it. */

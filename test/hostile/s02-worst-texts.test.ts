@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { redactText } from '../../memory/redact.ts';
+import { ASSIGNED_RULES } from '../../memory/redaction/assigned-rules.ts';
+import { NAME_KEYWORDS } from '../../memory/redaction/key-values.ts';
+import { PREFIX_RULES } from '../../memory/redaction/prefix-rules.ts';
+import { SPECIAL_RULES } from '../../memory/redaction/special-rules.ts';
 import { CALL, newFleet, settle, type TestFleet } from '../nodes.ts';
 
 /** Twice the largest text that claude-mem was ever seen to store would be 40 MB; this is where a square shows: minutes, not milliseconds. */
@@ -25,7 +29,54 @@ const WORST: readonly (readonly [rule: string, text: string])[] = [
   ['tokens of Slack', '-xoxb-'],
 ];
 
+/** Every keyword at which a rule looks. */
+const KEYWORDS = [
+  ...new Set([
+    ...PREFIX_RULES.flatMap(([, keywords]) => keywords.split(' ')),
+    ...ASSIGNED_RULES.flatMap(([issuers]) => issuers.split(' ')),
+    ...NAME_KEYWORDS.map(([word]) => word),
+    ...SPECIAL_RULES.flatMap(([keywords]) => keywords),
+  ]),
+];
+
+/** What has a rule read on from its keyword and fail, as far as rules differ: nothing, a sign, a quote, half of a secret. */
+const AFTER = [
+  '',
+  ' ',
+  '=',
+  ': "',
+  '=a1B2',
+  'a1B2c3D4e5F6',
+  '-0f',
+  '.eyJ',
+  '_A1'.repeat(60),
+  'a1B2=.'.repeat(60),
+  `=${'abcdefgh'.repeat(20)}1~`,
+];
+
+/** How much of each is read: with a square in it, seconds instead of some 10 ms. */
+const SHORTER = 128 * 1024;
+
 describe('S2: redaction', () => {
+  it(
+    'takes no longer than the length of the text allows, whatever rule it begins',
+    { timeout: 120_000 },
+    () => {
+      let slowest = { ms: 0, piece: '' };
+      for (const word of KEYWORDS) {
+        for (const after of AFTER) {
+          const piece = `${word}${after}${word.toUpperCase()}${after}`;
+          const text = piece.repeat(Math.ceil(SHORTER / piece.length));
+          const began = performance.now();
+          redactText(text);
+          const ms = performance.now() - began;
+          if (ms > slowest.ms) slowest = { ms, piece };
+        }
+      }
+      expect(slowest.ms, slowest.piece).toBeLessThan(1_000);
+    },
+  );
+
   it.each(WORST)(
     'takes no longer than the length of the text allows: %s',
     { timeout: 20_000 },
@@ -38,7 +89,7 @@ describe('S2: redaction', () => {
     },
   );
 
-  it('takes the same secrets out of every text as version 0.4 did', () => {
+  it('takes the same secrets out of every text by the first rules as version 0.4 did', () => {
     const part = fc.constantFrom(
       '-----BEGIN PRIVATE KEY-----',
       '-----BEGIN RSA PRIVATE KEY-----',
@@ -65,9 +116,56 @@ describe('S2: redaction', () => {
             /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/g,
             '[redacted:json-web-token]',
           );
-        expect(redactText(text)).toBe(before);
+        expect(redactText(text, 1)).toBe(before);
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  it('finds a secret wherever the first rules find one', () => {
+    const part = fc.constantFrom(
+      '-----BEGIN RSA PRIVATE KEY-----',
+      '-----END RSA PRIVATE KEY-----',
+      'eyJabcdefghij1',
+      '.',
+      '"',
+      ' x ',
+      'sk-ant-',
+      'sk-',
+      'sk-proj-',
+      'ghp_',
+      'github_pat_',
+      'glpat-',
+      'AKIA',
+      'AIza',
+      'xoxb-',
+      'sk_live_',
+      'npm_',
+      'postgres://',
+      'a://u:',
+      '://',
+      ':',
+      '@',
+      '/',
+      '\\n',
+      '\\"',
+      'password=',
+      'token: "',
+      'abcdefghijklmnopqrstuvwxyz0123456789',
+      'ABCDEFGHIJ234567',
+      'a1B2c3D4e5F6g7H8i9',
+      'hunter22',
+      '\n',
+      '_',
+      '-',
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 16 }), (parts) => {
+        const text = parts.join('');
+        const redacted = redactText(text);
+        if (redactText(text, 1) !== text) expect(redacted).not.toBe(text);
+      }),
+      { numRuns: 20_000 },
     );
   });
 });

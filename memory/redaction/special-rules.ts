@@ -1,0 +1,152 @@
+import type { Span } from './key-values.ts';
+import { entropyOf, isStandIn, looksRandom } from './randomness.ts';
+
+/** What rules remember between two places of one text, so that nothing is read twice. */
+export interface Reading {
+  /** Up to where a JSON web token's head was read that nothing follows. */
+  headEnd: number;
+  /** The first end of a private key at or after the last place asked for; null before one was looked for. */
+  keyEnd: { readonly start: number; readonly end: number } | null;
+}
+
+/** Nothing read yet. */
+export const beginReading = (): Reading => ({ headEnd: 0, keyEnd: null });
+
+/** Finds a secret that begins at, or is told of by, a keyword. */
+export type SpecialRule = (text: string, at: number, reading: Reading) => Span | null;
+
+const BEGIN = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/y;
+const END = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/g;
+
+/** The lines of a key whose end is missing. */
+const BODY = /(?:\s{0,4}[A-Za-z0-9+/=]{40,200}){1,2000}(?:\s{0,4}[A-Za-z0-9+/=]{1,200})?/y;
+
+const NONE = { start: Infinity, end: Infinity };
+
+/** A private key, to the next end of one; without an end, as far as its lines go. */
+const privateKey: SpecialRule = (text, at, reading) => {
+  BEGIN.lastIndex = at;
+  if (BEGIN.exec(text) === null) return null;
+  const from = BEGIN.lastIndex;
+  if (reading.keyEnd === null || reading.keyEnd.start < from) {
+    END.lastIndex = from;
+    const found = END.exec(text);
+    reading.keyEnd = found === null ? NONE : { start: found.index, end: END.lastIndex };
+  }
+  if (reading.keyEnd !== NONE) return { start: at, end: reading.keyEnd.end, name: 'private-key' };
+  BODY.lastIndex = from;
+  const body = BODY.exec(text);
+  return body === null ? null : { start: at, end: BODY.lastIndex, name: 'private-key' };
+};
+
+const PUTTY = /private-lines:[ \t]{0,4}\d{1,4}(?:\s{1,4}[A-Za-z0-9+/=]{20,200}){1,2000}/iy;
+
+const puttyKey: SpecialRule = (text, at) => {
+  PUTTY.lastIndex = at;
+  return PUTTY.exec(text) === null ? null : { start: at, end: PUTTY.lastIndex, name: 'private-key' };
+};
+
+const HEAD = /(?<![A-Za-z0-9_])eyJ[A-Za-z0-9_-]{10,}/y;
+const SIGNED = /\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/y;
+const SEALED = /\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,}/y;
+
+/** A JSON web token, signed or encrypted. A head that nothing follows is passed over whole. */
+const webToken: SpecialRule = (text, at, reading) => {
+  if (at < reading.headEnd) return null;
+  HEAD.lastIndex = at;
+  if (HEAD.exec(text) === null) return null;
+  reading.headEnd = HEAD.lastIndex;
+  for (const rest of [SIGNED, SEALED]) {
+    rest.lastIndex = reading.headEnd;
+    if (rest.exec(text) !== null) return { start: at, end: rest.lastIndex, name: 'json-web-token' };
+  }
+  return null;
+};
+
+const SCHEME =
+  /(?<=\b[a-z][a-z0-9+.-]{1,20}):\/\/[^\s/:@]{1,64}:([^\s/:@]{3,}(?:@[^\s/:@]{0,64}(?=@)){0,4})(?=@)/y;
+const DATABASE =
+  /(?<=\b(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|cassandra|neo4j|bolt|nats|ldaps?|smtps?|ftps?|sftp|cockroachdb)(?:\+[a-z0-9]{1,12})?):\/\/[^\s/:@"'`]{0,64}:(?!\[|\d{1,5}\/)([^\s"'`@<>]{3,128})(?=@[\w.-])/iy;
+const USER = /(?<=\bhttps?):\/\/([A-Za-z0-9_-]{20,200})(?=@[\w.-])/y;
+
+/** A password in an address, of databases also one with colons and slashes; a token in the user's place. */
+const addressPassword: SpecialRule = (text, at) => {
+  if (text.startsWith('[redacted:', at + 3)) return null;
+  for (const pattern of [SCHEME, DATABASE, USER]) {
+    pattern.lastIndex = at;
+    const secret = pattern.exec(text)?.[1];
+    if (secret === undefined || (pattern === USER && !looksRandom(secret))) continue;
+    if (secret.startsWith('[redacted')) return null;
+    return { start: pattern.lastIndex - secret.length, end: pattern.lastIndex, name: 'password-in-url' };
+  }
+  return null;
+};
+
+const HEADER =
+  /authorization["'`]?[ \t]{0,3}[:=,][ \t]{0,3}["'`]?(?:(bearer|basic|token|digest|apikey|api-key|key|aws4-hmac-sha256|bot)[ \t]{1,4})?([A-Za-z0-9._~+/=-]{8,256})/iy;
+const BEARER = /bearer[ \t]{1,4}["'`]?([A-Za-z0-9._~+/=-]{16,256})/iy;
+
+/** What an Authorization header carries. */
+const authorization: SpecialRule = (text, at) => {
+  HEADER.lastIndex = at;
+  const match = HEADER.exec(text);
+  const [, scheme, secret = ''] = match ?? [];
+  if (secret === '' || isStandIn(secret)) return null;
+  const isBasic = scheme?.toLowerCase() === 'basic' && isEncoded(secret);
+  if (!isBasic && !looksRandom(secret)) return null;
+  return toTheEnd(text, HEADER.lastIndex - secret.length, HEADER.lastIndex);
+};
+
+const CREDENTIAL_REST = /[A-Za-z0-9._~+/=-]*/y;
+
+/** Credentials are judged by their first part: only what is one is read to its end. */
+function toTheEnd(text: string, start: number, from: number): Span {
+  CREDENTIAL_REST.lastIndex = from;
+  CREDENTIAL_REST.exec(text);
+  return { start, end: CREDENTIAL_REST.lastIndex, name: 'authorization' };
+}
+
+/** User and password in base64 say something when they are decoded, with a colon. */
+const isEncoded = (secret: string): boolean =>
+  /^[\x20-\x7e\u00a0-\uffff]+:[\x20-\x7e\u00a0-\uffff]+$/.test(
+    Buffer.from(secret, 'base64').toString('utf8'),
+  );
+
+const bearer: SpecialRule = (text, at) => {
+  BEARER.lastIndex = at;
+  const secret = BEARER.exec(text)?.[1] ?? '';
+  if (secret === '' || isStandIn(secret) || !looksRandom(secret)) return null;
+  return toTheEnd(text, BEARER.lastIndex - secret.length, BEARER.lastIndex);
+};
+
+const CURL =
+  /curl\b[^\n]{0,160}?[ \t](?:-u|--user|--proxy-user)[ \t=]{1,3}["']?[^\s"':]{1,64}:([^\s"']{3,128})/y;
+const SSHPASS = /sshpass[ \t]{1,3}-p[ \t]{0,3}["']?([^\s"']{4,128})/y;
+const NETRC = /machine\s{1,4}\S{1,100}\s{1,8}login\s{1,4}\S{1,100}\s{1,8}password\s{1,4}(\S{4,200})/y;
+const OPTION =
+  /--(?:[a-z]{1,12}-)?(?:password|passwd|passphrase|token|secret|api-key|access-key|secret-key|client-secret)(?:=|[ \t]{1,3})["']?([^\s"'`]{6,512})/y;
+
+/** A secret among the arguments of a command, or in a .netrc. */
+const argument =
+  (pattern: RegExp): SpecialRule =>
+  (text, at) => {
+    pattern.lastIndex = at;
+    const secret = pattern.exec(text)?.[1];
+    if (secret === undefined || isStandIn(secret)) return null;
+    if (!/[0-9]/.test(secret) || entropyOf(secret) < 2) return null;
+    return { start: pattern.lastIndex - secret.length, end: pattern.lastIndex, name: 'assigned-secret' };
+  };
+
+/** Rules that a table of patterns cannot say, by the keywords at which they look. */
+export const SPECIAL_RULES: readonly (readonly [keywords: readonly string[], rule: SpecialRule])[] = [
+  [['-----begin'], privateKey],
+  [['private-lines:'], puttyKey],
+  [['eyj'], webToken],
+  [['://'], addressPassword],
+  [['authorization'], authorization],
+  [['bearer '], bearer],
+  [['curl '], argument(CURL)],
+  [['sshpass '], argument(SSHPASS)],
+  [['machine '], argument(NETRC)],
+  [['--pass', '--token', '--secret', '--api', '--access', '--client', '--auth', '--db-'], argument(OPTION)],
+];
