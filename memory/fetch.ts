@@ -107,6 +107,7 @@ async function fetchFrom(
   const refused = new Set<string>();
   const refusedAt = new Set<string>();
   const usedAt = new Set<string>();
+  const isRefused = (name: SegmentName): boolean => refused.has(segmentName(name));
   const refuse = (name: SegmentName): void => {
     refused.add(segmentName(name));
     refusedAt.add(placeOf(name));
@@ -115,8 +116,8 @@ async function fetchFrom(
   for (const name of names) {
     session.signal.throwIfAborted();
     const previous = { ...name, seq: name.seq - 1 };
-    const isCutOff = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
-    if (isCutOff && !ledger.coverage.isFiledAt(space.id, previous)) {
+    const isDoubtful = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
+    if (isDoubtful && ledger.coverage.filedAt(space.id, previous).every(isRefused)) {
       refuse(name);
       continue;
     }
@@ -136,10 +137,12 @@ async function fetchFrom(
     }
     if (name.seq > 1) {
       const before = { ...previous, hash: nameHash(prevSha) };
+      // One that was filed as damaged may have been refused since.
       const known =
-        (listed.has(segmentName(before)) && !refused.has(segmentName(before))) ||
-        ledger.inbox.hasPlace(space.id, before) ||
-        ledger.coverage.includes(space.id, before);
+        !isRefused(before) &&
+        (listed.has(segmentName(before)) ||
+          ledger.inbox.hasPlace(space.id, before) ||
+          ledger.coverage.includes(space.id, before));
       if (!known) {
         problem = `segment ${name.seq} is there but the one before it is not`;
         refuse(name);

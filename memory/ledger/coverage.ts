@@ -65,10 +65,11 @@ export class Coverage {
     return seq < floor.seq || floor.hashes.includes(hash);
   }
 
-  /** Whether any segment is filed at a place, damaged or not. */
-  isFiledAt(space: number, { node, epoch, seq }: SegmentName): boolean {
-    const found = this.#sql('SELECT 1 FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ?');
-    return found.get(space, node, epoch, seq) !== undefined;
+  /** The segments that are filed at a place, damaged ones among them. */
+  filedAt(space: number, { node, epoch, seq }: SegmentName): SegmentName[] {
+    return this.#sql(
+      'SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ?',
+    ).all(space, node, epoch, seq) as SegmentName[];
   }
 
   /** Files that everything up to a place is here. */

@@ -16,6 +16,10 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
+function begin(): void {
+  a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'garden', startedAt: JANUARY });
+}
+
 function observe(write: MemoryWriter, title: string): void {
   const row = { memorySessionId: 'm', project: 'garden', title, narrative: 'text', createdAt: JANUARY };
   write.observation(row);
@@ -25,7 +29,7 @@ const titles = ({ db }: TestNode): unknown[] =>
   db.prepare('SELECT title FROM observations ORDER BY title').pluck().all();
 
 it('reads what each of two cloned machines wrote although the store lost a segment of one', async () => {
-  a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'garden', startedAt: JANUARY });
+  begin();
   await a.engine.push(fleet.space, CALL);
   await a.engine.close();
   const folder = join(fleet.folder, 'copy');
@@ -69,4 +73,28 @@ it('reads what each of two cloned machines wrote although the store lost a segme
     'original, behind it',
     'original, lost',
   ]);
+});
+
+it('uses nothing of what lies behind a gap although it was filed as damaged before', async () => {
+  const { store } = a.options;
+  const root = `projects/${fleet.space.cid}/memory/v1`;
+  begin();
+  await a.engine.push(fleet.space, CALL);
+  for (const title of ['second', 'third']) {
+    observe(a.write, title);
+    await a.engine.push(fleet.space, CALL);
+  }
+  const certificate = await store.get(`${root}/keys/a.json`);
+  const [first] = await store.list(`${root}/seg/a/`);
+  for (const key of [`${root}/keys/a.json`, first?.key ?? '']) await store.remove(key);
+  const { problems } = await b.engine.pull(fleet.space, true, CALL);
+  expect(problems).toMatchObject([{ problem: /no valid certificate/ }]);
+  await store.put(`${root}/keys/a.json`, certificate ?? Buffer.alloc(0));
+  const pulled = await b.engine.pull(fleet.space, true, CALL);
+  expect(pulled).toMatchObject({ segments: 0, problems: [{ problem: /^segment 2 is there but/ }] });
+  // Its node finds the gap, and tells all again.
+  await a.engine.pull(fleet.space, true, CALL);
+  await a.engine.push(fleet.space, CALL);
+  await b.engine.pull(fleet.space, true, CALL);
+  expect(titles(b)).toEqual(['second', 'third']);
 });
