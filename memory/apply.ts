@@ -10,6 +10,7 @@ import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { readOperations } from './segment.ts';
+import { fileSigner } from './signed-writes.ts';
 import type { SyncSession } from './session.ts';
 import { NOT_TRUSTED, untrusted } from './trust.ts';
 import { hasPassed } from './versions.ts';
@@ -93,9 +94,13 @@ export async function applyStaged(
       // Sessions first, whatever the order in the segment: children need them.
       operations.sort((a, b) => rank(a) - rank(b));
       const before = staged.done;
+      // A snapshot tells of everybody's writes under one signature, which proves nothing of who wrote what.
+      const isSigned = !isOwn && !staged.epoch.startsWith('snap');
       const apply = (merger: Merger, operation: Operation): Outcome => {
         clock.hear(operation.version.hlc);
-        return merger.apply(operation, id, false);
+        const outcome = merger.apply(operation, id, false);
+        if (isSigned) fileSigner(ledger, operation, staged);
+        return outcome;
       };
       await batches.run(operations.slice(before), apply, {
         filed: (done) => ledger.inbox.setDone(id, before + done),

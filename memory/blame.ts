@@ -1,12 +1,15 @@
 import type { Kind } from './kinds.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { SignedWrite } from './ledger/signers.ts';
 import { isNobody } from './merge/accepted.ts';
 import { timeOf } from './versions.ts';
 
-/** Who wrote something, and when by that node's clock (epoch ms). */
+/** Who wrote something as the write itself says, and when by that node's clock (epoch ms). */
 interface Writer {
   readonly node: string;
   readonly at: number;
+  /** Who signed it, where that is another node: one that passed it on, or that used this name. */
+  readonly signer: string | null;
 }
 
 /** Where a memory of this machine came from. */
@@ -37,10 +40,17 @@ export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
     row,
     key: entity.key.toString('hex'),
     writer:
-      entity.version.counter === 0 ? null : { node: entity.version.node, at: timeOf(entity.version.hlc) },
+      entity.version.counter === 0
+        ? null
+        : writerOf(ledger, { key: entity.key, unit: '', version: entity.version }),
     segment: entity.origin === null ? null : ledger.inbox.segmentOf(entity.origin),
     changed: [...ledger.entities.registersOf(entity)]
       .filter(([, version]) => !isNobody(version))
-      .map(([part, { node, hlc }]) => ({ part, node, at: timeOf(hlc) })),
+      .map(([part, version]) => ({ part, ...writerOf(ledger, { key: entity.key, unit: part, version }) })),
   }));
+}
+
+function writerOf(ledger: Ledger, write: SignedWrite): Writer {
+  const { node, hlc } = write.version;
+  return { node, at: timeOf(hlc), signer: ledger.signers.other(write) };
 }

@@ -135,8 +135,8 @@ export function revoke(
       session.signal.throwIfAborted();
       ledger.durably(() => db.transaction(work).immediate());
     };
-    const registers = ledger.revocations.registersWrittenBy(from.node, from.hlc);
-    const retold = ledger.revocations.retoldBy(from.node, from.hlc);
+    const registers = ledger.revocations.registersWrittenBy(from.node, { at: target.since, hlc: from.hlc });
+    const retold = ledger.revocations.retoldBy(from.node, { at: target.since, hlc: from.hlc });
     const keys = ledger.revocations.toldBy(from.node, { at: target.since, hlc: from.hlc });
     for (let at = 0; at < keys.length; at += BATCH)
       both(() => keys.slice(at, at + BATCH).forEach(takeMemory));

@@ -3,7 +3,11 @@ import { KINDS } from '../../memory/kinds.ts';
 import { UsageError, defineEngineCall } from './engine-call.ts';
 
 const Kind = z.enum(KINDS);
+/** Who wrote something; `signer` is who signed it, where that is another node. An agent of 0.4 does not say. */
+const Writer = z.object({ node: z.string(), at: z.number(), signer: z.string().nullable().default(null) });
 const time = (at: number): string => new Date(at).toISOString();
+const signedBy = ({ signer }: { signer: string | null }): string =>
+  signer === null ? '' : `; signed by ${signer}, not by the node that it names`;
 
 /** Says where a memory of this machine came from. */
 export const blame = defineEngineCall({
@@ -16,11 +20,11 @@ export const blame = defineEngineCall({
     memories: z.array(
       z.object({
         key: z.string(),
-        writer: z.object({ node: z.string(), at: z.number() }).nullable(),
+        writer: Writer.nullable(),
         segment: z
           .object({ node: z.string(), epoch: z.string(), seq: z.number(), hash: z.string(), at: z.number() })
           .nullable(),
-        changed: z.array(z.object({ part: z.string(), node: z.string(), at: z.number() })),
+        changed: z.array(z.object({ part: z.string(), ...Writer.shape })),
       }),
     ),
   }),
@@ -47,10 +51,12 @@ export const blame = defineEngineCall({
           `memory   ${key}`,
           writer === null
             ? 'written  here; no space was told of it'
-            : `written  by ${writer.node}, told at ${time(writer.at)}`,
+            : `written  by ${writer.node}, told at ${time(writer.at)}${signedBy(writer)}`,
           segment === null
             ? 'came in  it was here first'
             : `came in  in segment ${segment.seq} of ${segment.node} (${segment.epoch}), at ${time(segment.at)}`,
-          ...changed.map(({ part, node, at }) => `changed  ${part}, by ${node}, at ${time(at)}`),
+          ...changed.map(
+            (each) => `changed  ${each.part}, by ${each.node}, at ${time(each.at)}${signedBy(each)}`,
+          ),
         ]),
 });

@@ -10,6 +10,7 @@ import { Marks } from './marks.ts';
 import { openLedger } from './open.ts';
 import { Outbox } from './outbox.ts';
 import { Revocations } from './revocations.ts';
+import { Signers } from './signers.ts';
 import { Spaces } from './spaces.ts';
 import { statementsOf } from './statements.ts';
 
@@ -22,6 +23,7 @@ export class Ledger {
   readonly marks: Marks;
   readonly dirty: Dirty;
   readonly revocations: Revocations;
+  readonly signers: Signers;
   readonly spaces: Spaces;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
@@ -39,6 +41,7 @@ export class Ledger {
     this.marks = new Marks(this.db, this.blocks);
     this.dirty = new Dirty(this.db);
     this.revocations = new Revocations(this.db);
+    this.signers = new Signers(this.db);
     this.spaces = new Spaces(this.db);
     this.outbox = new Outbox(this.db);
     this.inbox = new Inbox(this.db);

@@ -32,6 +32,11 @@ CREATE TABLE register (
 CREATE TABLE former (
   key BLOB, unit TEXT, counter INTEGER, hlc INTEGER, node TEXT, value TEXT NOT NULL, PRIMARY KEY (key, unit, counter, hlc, node)
 ) WITHOUT ROWID;
+-- Writes that another node signed than they name (signers.ts), with the segment that brought them.
+CREATE TABLE signer (
+  key BLOB, unit TEXT, counter INTEGER, hlc INTEGER, node TEXT, segment INTEGER NOT NULL,
+  PRIMARY KEY (key, unit, counter, hlc, node)
+) WITHOUT ROWID;
 -- What was revoked here, with all that is needed to take it back.
 CREATE TABLE revocation (
   id TEXT PRIMARY KEY, space INTEGER NOT NULL, node TEXT NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
@@ -101,10 +106,10 @@ CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
  * Raised when SCHEMA changes. A ledger of version 3 (Membridge 0.3 and 0.4) gets the tables that it lacks. An older one is
  * emptied: that costs one full listing, never a memory.
  */
-const LEDGER_VERSION = 4;
+const LEDGER_VERSION = 5;
 
-/** Tables that version 4 added. */
-const ADDED_IN_4 = ['block', 'witness'];
+/** Tables that later versions added, by version. */
+const ADDED: Readonly<Record<number, readonly string[]>> = { 4: ['block', 'witness'], 5: ['signer'] };
 
 /** Page cache in KiB: key lookups are random, and an agent is to stay below 250 MB. */
 const CACHE_KIB = 48 * 1024;
@@ -127,8 +132,8 @@ export function openLedger(path: string): Database.Database {
     if (version > LEDGER_VERSION) throw new Error('it was written by a newer Membridge; update this one');
     if (version < LEDGER_VERSION) {
       db.transaction(() => {
-        if (version === 3) addTables(db, ADDED_IN_4);
-        else beginSchema(db);
+        if (version < 3) beginSchema(db);
+        else for (let next = version + 1; next <= LEDGER_VERSION; next += 1) addTables(db, ADDED[next] ?? []);
         db.pragma(`user_version = ${LEDGER_VERSION}`);
       })();
     }

@@ -24,6 +24,12 @@ export interface Revoked {
   readonly what: string;
 }
 
+/** Joins the segment, as `signing`, that brought a write which another node signed than the write names. */
+const SIGNED_BY = (table: string, unit: string): string =>
+  `LEFT JOIN signer ON signer.key = ${table}.key AND signer.unit = ${unit} AND signer.counter = ${table}.counter
+     AND signer.hlc = ${table}.hlc AND signer.node = ${table}.node
+   LEFT JOIN segment AS signing ON signing.id = signer.segment`;
+
 /** The ledger's tables of what was replaced and of what was revoked. Callers bring the transaction. */
 export class Revocations {
   readonly #sql: ReturnType<typeof statementsOf>;
@@ -43,11 +49,13 @@ export class Revocations {
   /** The last write of a register that is not a node's since a time, or null when none is known. */
   formerOf(key: Buffer, unit: string, but: { node: string; hlc: number }): { value: Value } | null {
     const text = this.#sql(
-      `SELECT value FROM former WHERE key = ? AND unit = ? AND NOT (node = ? AND hlc >= ?)
-       ORDER BY counter DESC, hlc DESC, node DESC LIMIT 1`,
+      `SELECT value FROM former ${SIGNED_BY('former', 'former.unit')}
+       WHERE former.key = ? AND former.unit = ? AND NOT (former.node = ? AND former.hlc >= ?)
+         AND signing.node IS NOT ?
+       ORDER BY former.counter DESC, former.hlc DESC, former.node DESC LIMIT 1`,
     )
       .pluck()
-      .get(key, unit, but.node, but.hlc) as string | undefined;
+      .get(key, unit, but.node, but.hlc, but.node) as string | undefined;
     return text === undefined ? null : { value: JSON.parse(text) as Value };
   }
 
@@ -74,23 +82,33 @@ export class Revocations {
       .all({ ...since, node, followed: followed === undefined ? 0 : 1 }) as Buffer[];
   }
 
-  /** Keys of memories that a node told of as a whole since a time, and that are here, but not first by it. */
-  retoldBy(node: string, hlc: number): Buffer[] {
+  /**
+   * Keys of memories that a node told of as a whole since a time, and that are here, but not first by it. Of one that another node signed
+   * than it names, the signer counts, and when it came in.
+   * @param since.at epoch ms, and the same as a reading of the hybrid clock
+   */
+  retoldBy(node: string, since: { at: number; hlc: number }): Buffer[] {
     return this.#sql(
-      `SELECT key FROM entity LEFT JOIN segment ON segment.id = entity.origin
-       WHERE entity.node = ? AND hlc >= ? AND dead = 0 AND row IS NOT NULL
-         AND (origin IS NULL OR (segment.${IS_SEGMENT} AND segment.node <> ?)) ORDER BY kind DESC`,
+      `SELECT entity.key FROM entity LEFT JOIN segment ON segment.id = entity.origin ${SIGNED_BY('entity', "''")}
+       WHERE CASE WHEN signing.node IS NULL THEN entity.node = @node AND entity.hlc >= @hlc
+           ELSE signing.node = @node AND signing.at >= @at END
+         AND entity.dead = 0 AND entity.row IS NOT NULL
+         AND (entity.origin IS NULL OR (segment.${IS_SEGMENT} AND segment.node <> @node)) ORDER BY entity.kind DESC`,
     )
       .pluck()
-      .all(node, hlc, node) as Buffer[];
+      .all({ node, ...since }) as Buffer[];
   }
 
-  /** Registers that a node wrote since a time. */
-  registersWrittenBy(node: string, hlc: number): { key: Buffer; unit: string }[] {
-    return this.#sql(`SELECT key, unit FROM register WHERE node = ? AND hlc >= ? AND unit <> 'life'`).all(
-      node,
-      hlc,
-    ) as { key: Buffer; unit: string }[];
+  /**
+   * Registers that a node wrote since a time. Of a write that another node signed than it names, the signer counts, and when it came in.
+   * @param since.at epoch ms, and the same as a reading of the hybrid clock
+   */
+  registersWrittenBy(node: string, since: { at: number; hlc: number }): { key: Buffer; unit: string }[] {
+    return this.#sql(
+      `SELECT register.key, register.unit FROM register ${SIGNED_BY('register', 'register.unit')}
+       WHERE register.unit <> 'life' AND CASE WHEN signing.node IS NULL THEN register.node = @node AND register.hlc >= @hlc
+         ELSE signing.node = @node AND signing.at >= @at END`,
+    ).all({ node, ...since }) as { key: Buffer; unit: string }[];
   }
 
   begin({ id, space, node, since, at }: Omit<Revocation, 'undone'>): void {
