@@ -3,8 +3,9 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import { KINDS, UNITS } from './kinds.ts';
 import { parseSegmentName } from './layout.ts';
 import { KEPT } from './merge/deletions.ts';
-import { judgeDeletions } from './incoming-guard.ts';
+import { judgeSegment } from './incoming-guard.ts';
 import { letsDeletionsThrough } from './membership.ts';
+import { latestUpdates } from './merge/latest-updates.ts';
 import { MergeBatches } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
@@ -78,7 +79,7 @@ export async function applyStaged(
         ledger.inbox.markUnreadable(id, errorMessage(error));
         continue;
       }
-      const { operations, problems } = read;
+      const { problems } = read;
       if (problems.length > 0) {
         const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
         applied.problems.push({ node: staged.node, problem });
@@ -86,12 +87,14 @@ export async function applyStaged(
       }
       const place = { space: space.id, cid: config.cid };
       const isOwn = staged.node === session.identity.node;
-      const reason = isOwn ? null : judgeDeletions(session, place, staged, operations);
+      const reason = isOwn ? null : judgeSegment(session, place, staged, read);
       if (reason !== null) {
         ledger.inbox.guard(id, reason);
         continue;
       }
       // Sessions first, whatever the order in the segment: children need them.
+      // One that an earlier version began is finished as it was begun.
+      const operations = [...(staged.done > 0 ? read.operations : latestUpdates(read.operations))];
       operations.sort((a, b) => rank(a) - rank(b));
       const before = staged.done;
       // A snapshot tells of everybody's writes under one signature, which proves nothing of who wrote what.

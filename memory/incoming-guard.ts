@@ -12,48 +12,68 @@ import type { SyncSession } from './session.ts';
  */
 const BELIEVED_ROWS = 100;
 const BELIEVED_SHARE = 0.02;
+/** Bytes, unpacked, that are taken from one node in two days without asking: a million memories have half as many. */
+const BELIEVED_BYTES = 2 ** 30;
 const DAY_MS = 86_400_000;
 
+/** What a node sent on a day: memories that it deleted here, and bytes. */
+const Day = z.object({ deleted: z.number().int(), bytes: z.number().int() });
+type Day = z.infer<typeof Day>;
 const Tally = z.object({
   /** The newest segment that is in the tally: one that is begun again after a crash counts once. */
   counted: z.number().int(),
-  /** How many memories each node deleted here, by the day on which the store took its segments. */
-  nodes: z.record(z.string(), z.record(z.string(), z.number().int())),
+  /** By node, then by the day on which the store took its segments. */
+  nodes: z.record(z.string(), z.record(z.string(), Day)),
 });
 const NOTHING = JSON.stringify({ counted: 0, nodes: {} });
-const tallyName = (space: number): string => `deleted-by:${space}`;
+const tallyName = (space: number): string => `sent-by:${space}`;
 
 /**
- * Judges what a segment would delete here, before any of it is applied.
+ * Judges what a segment would delete here, and how much its node sends, before any of it is applied.
  * @param cid the space's canonical id
- * @returns why it must wait for a person, or null when it may be applied; then its deletions are counted
+ * @param read the segment's operations, and how many bytes they have unpacked
+ * @returns why it must wait for a person, or null when it may be applied; then it is counted
  */
-export function judgeDeletions(
+export function judgeSegment(
   { ledger, membership }: Pick<SyncSession, 'ledger' | 'membership'>,
   { space, cid }: { space: number; cid: string },
   segment: StagedSegment,
-  operations: readonly Operation[],
+  read: { readonly operations: readonly Operation[]; readonly bytes: number },
 ): string | null {
-  // A snapshot tells of deletions of all nodes since the beginning, and begun segments were judged before.
+  // A snapshot tells of what all nodes did since the beginning, and begun segments were judged before.
   if (membership === null || segment.done > 0 || segment.epoch.startsWith('snap')) return null;
-  const deleted = operations.filter(({ type, key }) => type === 'delete' && isHere(ledger, key)).length;
-  if (deleted === 0) return null;
-  const day = Math.floor(segment.stored / DAY_MS);
   const tally = Tally.parse(JSON.parse(String(ledger.meta(tallyName(space)) ?? NOTHING)));
   if (segment.id <= tally.counted) return null;
-  const ofNode = tally.nodes[segment.node] ?? {};
-  const before = (ofNode[day] ?? 0) + (ofNode[day - 1] ?? 0);
-  const rows = KINDS.reduce((sum, kind) => sum + ledger.marks.count(kind), 0);
-  const believed = Math.max(BELIEVED_ROWS, rows * BELIEVED_SHARE);
   const { node, stored: at } = segment;
-  if (before + deleted > believed && !letsDeletionsThrough(membership, { cid, node, at })) {
-    return `${node} deletes ${before + deleted} of the ${rows} memories here within two days. Nothing of segment ${segment.seq} was merged. If they were deleted on purpose, let them through on the page (Membridge, the space, settings of ${node}).`;
+  const today = Math.floor(at / DAY_MS);
+  const ofNode = tally.nodes[node] ?? {};
+  const before = [ofNode[today], ofNode[today - 1]].filter((day) => day !== undefined);
+  const here = read.operations.filter(({ type, key }) => type === 'delete' && isHere(ledger, key)).length;
+  const sent = { deleted: here, bytes: read.bytes };
+  const all = [...before, sent].reduce(add);
+  const problem = letsDeletionsThrough(membership, { cid, node, at }) ? null : problemOf(ledger, sent, all);
+  if (problem !== null) {
+    return `${node} ${problem} within two days. Nothing of segment ${segment.seq} was merged. If that was on purpose, let it through on the page (Membridge, the space, settings of ${node}).`;
   }
-  const days: Record<string, number> = { [day]: (ofNode[day] ?? 0) + deleted };
-  if (ofNode[day - 1] !== undefined) days[day - 1] = ofNode[day - 1] ?? 0;
+  const days: Record<string, Day> = {
+    [today]: [ofNode[today], sent].filter((day) => day !== undefined).reduce(add),
+  };
+  const yesterday = ofNode[today - 1];
+  if (yesterday !== undefined) days[today - 1] = yesterday;
   const nodes = { ...tally.nodes, [node]: days };
   ledger.setMeta(tallyName(space), JSON.stringify({ counted: segment.id, nodes }));
   return null;
+}
+
+const add = (a: Day, b: Day): Day => ({ deleted: a.deleted + b.deleted, bytes: a.bytes + b.bytes });
+
+/** What is too much of what a node sent in two days; null when nothing is. */
+function problemOf(ledger: Ledger, sent: Day, all: Day): string | null {
+  if (all.bytes > BELIEVED_BYTES) return `sends ${Math.round(all.bytes / 2 ** 20)} MiB`;
+  if (sent.deleted === 0) return null;
+  const rows = KINDS.reduce((sum, kind) => sum + ledger.marks.count(kind), 0);
+  const isTooMuch = all.deleted > Math.max(BELIEVED_ROWS, rows * BELIEVED_SHARE);
+  return isTooMuch ? `deletes ${all.deleted} of the ${rows} memories here` : null;
 }
 
 function isHere(ledger: Ledger, key: Buffer): boolean {

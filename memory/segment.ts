@@ -152,12 +152,13 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
 /**
  * The lines of a segment that was verified, unread.
  * @param keys the sealing keys of this node
+ * @returns with `bytes`, the size of the body unpacked
  * @throws Error when the body cannot be decrypted or unpacked, or the number of lines is not the one signed
  */
 export function readLines(
   bytes: Buffer,
   keys: readonly SealingKey[] = [],
-): { header: SegmentHeader; lines: string[] } {
+): { header: SegmentHeader; lines: string[]; bytes: number } {
   const { header, body } = splitSegment(bytes);
   const packed = header.seal === undefined ? body : unseal(body, header.seal, keys);
   if (header.operations > MAX_LINES) {
@@ -169,7 +170,7 @@ export function readLines(
   if (count !== header.operations) {
     throw new Error(`it holds ${count} operations where ${header.operations} were signed`);
   }
-  return { header, lines: text.toString('utf8').trimEnd().split('\n') };
+  return { header, lines: text.toString('utf8').trimEnd().split('\n'), bytes: text.length };
 }
 
 /** Every line ends with a newline. */
@@ -188,8 +189,8 @@ function countLines(text: Buffer): number {
 export function readOperations(
   bytes: Buffer,
   keys: readonly SealingKey[] = [],
-): { header: SegmentHeader; operations: Operation[]; problems: string[] } {
-  const { header, lines } = readLines(bytes, keys);
+): { header: SegmentHeader; operations: Operation[]; problems: string[]; bytes: number } {
+  const { header, lines, bytes: unpacked } = readLines(bytes, keys);
   const operations: Operation[] = [];
   const problems: string[] = [];
   lines.forEach((line, index) => {
@@ -199,5 +200,5 @@ export function readOperations(
       problems.push(`operation ${index + 1}: ${error instanceof Error ? error.name : 'unreadable'}`);
     }
   });
-  return { header, operations, problems };
+  return { header, operations, problems, bytes: unpacked };
 }

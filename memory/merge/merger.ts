@@ -12,7 +12,7 @@ import {
 } from '../operation.ts';
 import { isRedacted, publishedForms } from '../redact.ts';
 import { NOT_TRUSTED } from '../trust.ts';
-import { UNVERSIONED, compareVersions } from '../versions.ts';
+import { MAX_DRIFT_MS, UNVERSIONED, clockAt, compareVersions } from '../versions.ts';
 import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';
@@ -25,6 +25,8 @@ import { Updates } from './updates.ts';
  * that may be told would make a memory that nobody could change any more.
  */
 const MAX_STEP = 2 ** 20;
+/** Before anybody had a claude-mem: 2020-01-01, epoch ms. */
+const COUNTED_FROM = Date.UTC(2020, 0, 1);
 
 const greatestCounter = (operation: Operation): number =>
   operation.type === 'full' && operation.written.size > 0
@@ -73,7 +75,7 @@ export class Merger {
       }
       const known = this.#tools.ledger.entities.byKey(operation.key);
       const counter = known === null ? 0 : this.#tools.ledger.entities.counterOf(known);
-      if (greatestCounter(operation) > counter + MAX_STEP) {
+      if (greatestCounter(operation) > Math.min(counter + MAX_STEP, this.#ceiling(operation))) {
         return this.#tools.wait(operation, origin, 'its counter is not a plausible one', true);
       }
       switch (operation.type) {
@@ -91,6 +93,16 @@ export class Merger {
       }
       throw error;
     }
+  }
+
+  /**
+   * The greatest counter that is believed: so many writes as there were ticks of the hybrid clock since 2020, by the clock that the
+   * operation bears, or by ours where that one is far ahead. Whoever drives a counter up to it locks no memory: the next write's clock
+   * is later, and its ceiling higher.
+   */
+  #ceiling({ version }: Operation): number {
+    const now = clockAt(this.#tools.context.now() + MAX_DRIFT_MS);
+    return Math.max(MAX_STEP, Math.min(version.hlc, now) - clockAt(COUNTED_FROM));
   }
 
   /** Whether a write of a register was merged here before: it is not judged again. */

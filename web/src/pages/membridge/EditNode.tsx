@@ -8,7 +8,7 @@ import { nodesQuery } from '../../api/queries.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { byName } from '../../format/order.ts';
-import { AllowDeletions } from './AllowDeletions.tsx';
+import { AllowHeldBack } from './AllowHeldBack.tsx';
 import { membersOf } from './members.ts';
 import { NamesField, namesOf, pairsOf } from './NamesField.tsx';
 import styles from './Settings.module.css';
@@ -53,7 +53,7 @@ export function EditNode(props: { space: Space; node: string; onClose: () => voi
       <form className={styles.form} onSubmit={submit}>
         <TrustField peers={peers} trust={trust} onChange={setTrust} />
         <NamesField node={node} pairs={pairs} problem={problem} onChange={setPairs} />
-        <AllowDeletions space={space} node={node} />
+        <AllowHeldBack space={space} node={node} />
         <FormEnd
           prefix="edit-node"
           error={save.error}

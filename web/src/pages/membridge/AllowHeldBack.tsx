@@ -5,28 +5,28 @@ import { api } from '../../api/calls.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import styles from './Settings.module.css';
 
-/** Lets deletions of one node through that other nodes, or its own agent, hold back. */
-export function AllowDeletions({ space, node }: { space: Space; node: string }) {
+/** Lets through what other nodes, or its own agent, hold back of one node. */
+export function AllowHeldBack({ space, node }: { space: Space; node: string }) {
   const allow = useMutation({
     mutationFn: () => api.allowDeletions(space.canonical_id, node),
-    onSuccess: () => notifyDone(`Every node merges the deletions by ${node} with its next sync`),
-    onError: (error) => notifyFailure('The deletions are still held back', error),
+    onSuccess: () => notifyDone(`Every node merges what ${node} sent with its next sync`),
+    onError: (error) => notifyFailure('It is still held back', error),
   });
   return (
     <fieldset className={styles.group}>
-      <legend>Deletions</legend>
+      <legend>Held back</legend>
       <p>
-        Nodes hold back what deletes more than 100 of their memories, and more than 2 %, within two days. If{' '}
-        {node} deleted them on purpose, let through what it sent until now.
+        Other nodes hold back what deletes more than 100 of their memories, and more than 2 %, or is larger
+        than 1 GiB, within two days. If {node} sent it on purpose, let through what it sent until now.
       </p>
       <Button
         variant="default"
         size="xs"
         loading={allow.isPending}
         onClick={() => allow.mutate()}
-        data-testid="allow-deletions"
+        data-testid="allow-held-back"
       >
-        Let its deletions through
+        Let it through
       </Button>
     </fieldset>
   );
