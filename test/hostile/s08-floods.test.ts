@@ -106,8 +106,8 @@ describe('S8: what is left of many changes', () => {
   it('has the outcome of all of them', () => {
     fc.assert(
       fc.property(fc.array(update, { maxLength: 80 }), (operations) => {
-        const left = latestUpdates(operations as Operation[]);
-        expect(outcome(left)).toEqual(outcome(operations as Operation[]));
+        const left = latestUpdates(operations);
+        expect(outcome(left)).toEqual(outcome(operations));
         expect(left.length).toBeLessThanOrEqual(operations.length);
       }),
     );
