@@ -10,7 +10,12 @@ import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
 import { browserName } from '../../format/browser-name.ts';
 
-const COLUMNS = [{ name: 'Browser' }, { name: 'Address' }, { name: 'Signed in' }, { name: 'Action', quiet: true }] as const;
+const COLUMNS = [
+  { name: 'Browser' },
+  { name: 'Address' },
+  { name: 'Signed in' },
+  { name: 'Action', quiet: true },
+] as const;
 
 /** The browsers that are signed in, each with a way to sign it out. */
 export function SessionsPanel() {
