@@ -4,7 +4,7 @@ import { KINDS, UNITS } from './kinds.ts';
 import { parseSegmentName } from './layout.ts';
 import { KEPT } from './merge/deletions.ts';
 import { judgeSegment } from './incoming-guard.ts';
-import { letsDeletionsThrough } from './membership.ts';
+import { letsThrough } from './membership.ts';
 import { latestUpdates } from './merge/latest-updates.ts';
 import { MergeBatches } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
@@ -52,7 +52,7 @@ export async function applyStaged(
     ledger.inbox.holdFrom(space.id, distrusted);
     ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
     for (const { id, node, stored: at } of ledger.inbox.guarded(space.id)) {
-      if (letsDeletionsThrough(session.membership, { cid: config.cid, node, at })) ledger.inbox.release(id);
+      if (letsThrough(session.membership, { cid: config.cid, node, at })) ledger.inbox.release(id);
     }
   });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;

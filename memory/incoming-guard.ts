@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { KINDS } from './kinds.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { StagedSegment } from './ledger/inbox.ts';
-import { letsDeletionsThrough } from './membership.ts';
+import type { Membership } from '../contract/membership.ts';
+import { letsThrough } from './membership.ts';
 import type { Operation } from './operation.ts';
 import type { SyncSession } from './session.ts';
+import type { Value } from './values.ts';
 
 /**
  * Deletions of one node in two days that are believed without asking: up to this many memories, or this share of all that are here if
@@ -51,9 +53,11 @@ export function judgeSegment(
   const here = read.operations.filter(({ type, key }) => type === 'delete' && isHere(ledger, key)).length;
   const sent = { deleted: here, bytes: read.bytes };
   const all = [...before, sent].reduce(add);
-  const problem = letsDeletionsThrough(membership, { cid, node, at }) ? null : problemOf(ledger, sent, all);
+  const problem = letsThrough(membership, { cid, node, at })
+    ? null
+    : (problemOf(ledger, sent, all) ?? futureOf(membership, { cid, node, at }, read.operations));
   if (problem !== null) {
-    return `${node} ${problem} within two days. Nothing of segment ${segment.seq} was merged. If that was on purpose, let it through on the page (Membridge, the space, settings of ${node}).`;
+    return `${node} ${problem}. Nothing of segment ${segment.seq} was merged. If that was on purpose, let it through on the page (Membridge, the space, settings of ${node}).`;
   }
   const days: Record<string, Day> = {
     [today]: [ofNode[today], sent].filter((day) => day !== undefined).reduce(add),
@@ -69,12 +73,36 @@ const add = (a: Day, b: Day): Day => ({ deleted: a.deleted + b.deleted, bytes: a
 
 /** What is too much of what a node sent in two days; null when nothing is. */
 function problemOf(ledger: Ledger, sent: Day, all: Day): string | null {
-  if (all.bytes > BELIEVED_BYTES) return `sends ${Math.round(all.bytes / 2 ** 20)} MiB`;
+  if (all.bytes > BELIEVED_BYTES) return `sends ${Math.round(all.bytes / 2 ** 20)} MiB within two days`;
   if (sent.deleted === 0) return null;
   const rows = KINDS.reduce((sum, kind) => sum + ledger.marks.count(kind), 0);
   const isTooMuch = all.deleted > Math.max(BELIEVED_ROWS, rows * BELIEVED_SHARE);
-  return isTooMuch ? `deletes ${all.deleted} of the ${rows} memories here` : null;
+  return isTooMuch ? `deletes ${all.deleted} of the ${rows} memories here within two days` : null;
 }
+
+/**
+ * What of a segment is dated later than a day after the store took it, or has no possible date: claude-mem would show it first for ever.
+ * The store's clock is the one that all nodes agree on. A machine whose clock is wrong asks a person once: who let something of it
+ * through has seen its dates.
+ */
+function futureOf(
+  membership: Membership,
+  { cid, node, at }: { cid: string; node: string; at: number },
+  operations: readonly Operation[],
+): string | null {
+  if (membership.deletions.some((each) => each.space === cid && each.node === node)) return null;
+  const dates = operations.flatMap((operation) =>
+    operation.type === 'full' ? DATES.map((column) => operation.set[column] ?? null) : [],
+  );
+  const wrong = dates.filter((date) => date !== null && !isPossible(date, at + DAY_MS)).length;
+  return wrong === 0
+    ? null
+    : `dates ${wrong} memories later than a day after they came in; perhaps its clock is wrong`;
+}
+
+/** The columns by which claude-mem and our hints sort. */
+const DATES = ['created_at_epoch', 'started_at_epoch'];
+const isPossible = (date: Value, latest: number): boolean => typeof date === 'number' && date <= latest;
 
 function isHere(ledger: Ledger, key: Buffer): boolean {
   const entity = ledger.entities.byKey(key);

@@ -36,8 +36,8 @@ export function objectionTo(membership: Membership | null, stored: Stored): stri
   return null;
 }
 
-/** Whether a person lets the deletions through that a node sent to a space at a time. */
-export function letsDeletionsThrough(
+/** Whether a person lets through what a node sent to a space at a time, or it is older than the membership. */
+export function letsThrough(
   membership: Membership | null,
   { cid, node, at }: Pick<Stored, 'cid' | 'node' | 'at'>,
 ): boolean {
