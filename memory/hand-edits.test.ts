@@ -177,7 +177,7 @@ describe('a ledger that version 0.4 wrote', () => {
     await a.engine.close();
     const ledger = new Database(a.options.ledgerPath);
     // As 0.4 left it: shorter marks, and without the tables that came since.
-    ledger.exec('DROP TABLE block; DROP TABLE witness');
+    ledger.exec('DROP TABLE block; DROP TABLE witness; DROP TABLE signer');
     for (const [kind, bytes] of [
       [1, 8],
       [2, 20],
