@@ -34,6 +34,8 @@ interface Stored {
   readonly etag: string;
   /** The how-manieth write of the bucket this is. */
   readonly write: number;
+  /** When it was stored, by the store's clock, epoch ms. */
+  readonly at: number;
 }
 
 const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
@@ -54,6 +56,8 @@ export class Bucket {
   /** Objects that no node wrote. */
   readonly #planted = new Set<string>();
   #writes = 0;
+  /** The store's clock, epoch ms. */
+  now: () => number = () => 0;
 
   keys(part = ''): string[] {
     return [...this.#objects.keys()].filter((key) => key.includes(part)).sort();
@@ -136,14 +140,19 @@ export class Bucket {
   list(prefix: string, startAfter: string, upToWrite = Number.POSITIVE_INFINITY): ListedObject[] {
     return [...this.#objects]
       .filter(([key, { write }]) => key.startsWith(prefix) && key > startAfter && write <= upToWrite)
-      .map(([key, { bytes, etag }]) => ({ key, size: bytes.length, etag, modified: 0 }))
+      .map(([key, { bytes, etag, at }]) => ({ key, size: bytes.length, etag, modified: at }))
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   #set(key: string, bytes: Buffer): void {
     this.#writes += 1;
     this.#lost.delete(key);
-    this.#objects.set(key, { bytes: Buffer.from(bytes), etag: md5(bytes), write: this.#writes });
+    this.#objects.set(key, {
+      bytes: Buffer.from(bytes),
+      etag: md5(bytes),
+      write: this.#writes,
+      at: this.now(),
+    });
   }
 }
 

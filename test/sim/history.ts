@@ -8,7 +8,8 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import { Bucket } from './bucket.ts';
 import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
-import { Machine, type EngineClass, type World } from './machine.ts';
+import { Intruder } from './intruder.ts';
+import { CONTROL, Machine, identityOf, type EngineClass, type World } from './machine.ts';
 import { Model } from './model.ts';
 import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
@@ -86,6 +87,7 @@ class History {
   readonly #workload = new Workload(this.#model);
   readonly #broken: string[] = [];
   readonly #faults = new Map<string, number>();
+  readonly #intruder: Intruder;
   readonly #trace: (line: string) => void;
   /** Whether the store holds, or lacks, what no engine can help: some problems may then be told for ever. */
   #storeHarmed = false;
@@ -98,8 +100,18 @@ class History {
       bucket: new Bucket(),
       engineClass: options.engineClass,
       now: BEGIN,
+      membership: null,
       spaces: plan.second ? [SPACE, SECOND] : [SPACE],
     };
+    this.#world.bucket.now = () => this.#world.now;
+    this.#intruder = new Intruder(this.#world.bucket, identityOf);
+    if (plan.hostile) {
+      const nodes = ['a', 'b', 'c', 'd', 'e'];
+      const cids = this.#world.spaces.map(({ cid }) => cid);
+      this.#world.membership = this.#intruder.membership(nodes, cids, CONTROL);
+      // What the removed machine put into the store is told of for as long as it lies there.
+      this.#storeHarmed = true;
+    }
     plan.releases.forEach((release, n) => {
       const machine = new Machine(this.#world, String.fromCharCode(97 + n), release);
       this.#machines.push(machine);
@@ -157,6 +169,12 @@ class History {
         return;
       case 'clean-ups':
         return await this.#cleanUps(step.seed);
+      case 'attack': {
+        const dice = new Dice(step.seed);
+        const { cid } = dice.pick(this.#world.spaces);
+        if (this.#intruder.act(step.attack, cid, dice)) this.#count(`attack-${step.attack}`);
+        return;
+      }
       case 'sync': {
         const dice = new Dice(step.seed);
         await Promise.all(step.calls.map((call) => this.#call(call, dice.seed())));

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
+import type { Membership } from '../../contract/membership.ts';
 import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
@@ -24,10 +25,11 @@ function keyOf(name: string) {
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   return loadNodeKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
 }
-const CONTROL = keyOf('control');
+export const CONTROL = keyOf('control');
 const IDENTITIES = new Map<string, NodeIdentity>();
 
-function identityOf(node: string): NodeIdentity {
+/** The keys of a node, by its name. */
+export function identityOf(node: string): NodeIdentity {
   let identity = IDENTITIES.get(node);
   if (identity === undefined) {
     const key = keyOf(node);
@@ -54,6 +56,8 @@ export interface World {
   readonly engineClass: EngineClass;
   /** Epoch ms by a clock that is right. */
   now: number;
+  /** What the control plane says of the members; null where it says nothing. */
+  membership: Membership | null;
   /** The first holds every project; a second one, if there is one, some of them. */
   readonly spaces: readonly SpaceConfig[];
 }
@@ -122,7 +126,8 @@ export class Machine {
   }
 
   get engine(): MemoryEngine {
-    this.#engine ??= new this.#world.engineClass({
+    if (this.#engine !== null) return this.#engine;
+    this.#engine = new this.#world.engineClass({
       databasePath: this.path,
       ledgerPath: this.ledgerPath,
       lockDirectory: join(this.process.folder, 'locks'),
@@ -130,6 +135,7 @@ export class Machine {
       store: this.store,
       now: this.now,
     });
+    if (this.#world.membership !== null) this.#engine.setMembership(this.#world.membership);
     return this.#engine;
   }
 

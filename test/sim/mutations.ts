@@ -147,6 +147,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "const name: SegmentName = { node: 'zed', epoch, seq, hash: nameHash(sha) };",
   },
   {
+    breaks: 'what a removed machine writes has no effect',
+    file: 'membership.ts',
+    find: 'if (retired !== undefined && at > retired.until + RETIRED_GRACE_MS) {',
+    replace: 'if (retired !== undefined && at < 0) {',
+  },
+  {
     breaks: 'what was deleted is gone everywhere',
     file: 'emit.ts',
     find: "      this.#add({ type: 'delete', kind, key, ...deletion });",

@@ -1,4 +1,5 @@
 import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
+import { ATTACKS, type Attack } from './intruder.ts';
 import { Dice } from './dice.ts';
 import type { FullFile } from './process.ts';
 import { WRITES, type WriteKind } from './workload.ts';
@@ -50,6 +51,8 @@ export type Step =
   /** The same clean-up on every machine, before any of them syncs. */
   | { readonly do: 'clean-ups'; readonly seed: number }
   | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
+  /** A removed machine writes into the store. */
+  | { readonly do: 'attack'; readonly attack: Attack; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
 
 /** Releases whose tables the sync takes; a fleet mixes them. */
@@ -77,13 +80,25 @@ export interface Plan {
   readonly names: number | null;
   /** Whether there is a second space, of some of the projects. */
   readonly second: boolean;
+  /** Whether a machine that was removed still writes into the store. */
+  readonly hostile: boolean;
   readonly steps: readonly Step[];
 }
 
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
-/** Draws a history. */
+/** Draws a history. In every tenth a machine that was removed still writes into the store; else that changes nothing in it. */
 export function drawPlan(seed: number): Plan {
+  const plan = drawHonestPlan(seed);
+  const dice = new Dice(seed ^ 0x1417);
+  if (!dice.chance(0.1)) return plan;
+  const steps = plan.steps.flatMap((step): Step[] =>
+    dice.chance(0.2) ? [step, { do: 'attack', attack: dice.pick(ATTACKS), seed: dice.seed() }] : [step],
+  );
+  return { ...plan, hostile: true, steps };
+}
+
+function drawHonestPlan(seed: number): Plan {
   const dice = new Dice(seed);
   const machines = dice.weighted([
     [10, 2],
@@ -154,6 +169,7 @@ export function drawPlan(seed: number): Plan {
     shared: dice.chance(0.3) ? dice.between(1, 5) : 0,
     names: dice.chance(0.25) ? dice.below(machines) : null,
     second: dice.chance(0.2),
+    hostile: false,
     // Short histories find as much as long ones, and more of them are run.
     steps: Array.from({ length: Math.min(dice.between(10, 60), dice.between(10, 60)) }, drawStep),
   };
