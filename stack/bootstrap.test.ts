@@ -97,16 +97,16 @@ describe('the bootstrap', () => {
   });
 
   test('quotes npm when it fails, and installs nothing by halves', { timeout: 60_000 }, async () => {
-    writeFileSync(join(checkout, '.npmrc'), 'script-shell=/nowhere\n');
-    writeJson('package.json', {
-      name: 'small',
-      version: '1.0.0',
-      dependencies: { thing: 'file:./thing' },
-      scripts: { postinstall: 'true' },
+    const small = { name: 'small', version: '1.0.0', dependencies: { absent: 'file:absent.tgz' } };
+    writeJson('package.json', small);
+    writeJson('package-lock.json', {
+      ...small,
+      lockfileVersion: 3,
+      packages: { '': small, 'node_modules/absent': { version: '1.0.0', resolved: 'file:absent.tgz' } },
     });
     const result = await bootstrap(['hello.ts']);
     expect(result).toMatchObject({ code: 1, stdout: '' });
-    expect(result.stderr).toMatch(/npm install in .* failed with code \d+:/);
+    expect(result.stderr).toMatch(/npm ci in .* failed with code \d+:/);
     expect(existsSync(join(checkout, 'node_modules', '.membridge-stamp'))).toBe(false);
   });
 
