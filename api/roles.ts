@@ -4,7 +4,15 @@ import { forwarded } from './remote/forward.ts';
 import type { Route } from './route.ts';
 
 /** Paths that any process serves: how it is, who is signed in, what changes. */
-const ALWAYS = ['/health', '/metrics', '/api/runtime/health', '/api/session', '/api/events'];
+const ALWAYS = [
+  '/health',
+  '/metrics',
+  '/api/runtime/health',
+  '/api/session',
+  '/api/sessions',
+  '/api/sessions/:id',
+  '/api/events',
+];
 
 /** The role that serves a path, or null when every process does. A node joins the control plane, so its tokens are made there. */
 export function roleOfPath(path: string): Role | null {

@@ -251,7 +251,7 @@ CREATE TABLE nodes (
   registered_at bigint NOT NULL,
   install_method text NOT NULL,
   drained_at bigint,
-  sealing_key_id text,
+  sealing_key_ids jsonb,
   CONSTRAINT nodes_key_hash_unique UNIQUE (key_hash),
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
 );
