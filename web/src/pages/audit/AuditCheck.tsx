@@ -1,4 +1,4 @@
-import { Button, Modal } from '@mantine/core';
+import { Button, Modal, Stack } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { IconShieldCheck } from '@tabler/icons-react';
 import type { AuditProof } from '../../../../contract/audit.ts';
@@ -39,7 +39,7 @@ export function AuditCheck() {
 
 function Proof({ proof }: { proof: AuditProof }) {
   return (
-    <>
+    <Stack gap="sm">
       <p>
         <Status tone={proof.intact ? 'good' : 'bad'} testId="audit-proof-status">
           {proof.intact ? `All ${proof.entries} entries are as they were written` : 'The log was changed'}
@@ -61,6 +61,6 @@ function Proof({ proof }: { proof: AuditProof }) {
         </code>{' '}
         <Copy text={`${proof.entries} ${proof.hash}`} what="the hash" testId="audit-proof-copy" />
       </p>
-    </>
+    </Stack>
   );
 }

@@ -16,12 +16,14 @@ export function AllowHeldBack({ space, node }: { space: Space; node: string }) {
     <fieldset className={styles.group}>
       <legend>Held back</legend>
       <p>
-        Other nodes hold back what deletes more than 100 of their memories, and more than 2 %, or is larger
-        than 1 GiB, within two days. If {node} sent it on purpose, let through what it sent until now.
+        Other nodes hold back what deletes more than 100 of their memories and more than 2 %, what is part of
+        more than 1 GiB in two days, and memories that are dated in the future. If {node} meant it, let
+        through what it sent until now.
       </p>
       <Button
         variant="default"
         size="xs"
+        style={{ justifySelf: 'start' }}
         loading={allow.isPending}
         onClick={() => allow.mutate()}
         data-testid="allow-held-back"

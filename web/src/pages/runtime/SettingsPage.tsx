@@ -23,7 +23,10 @@ export function SettingsPage() {
   return (
     <div className="page" data-testid="page-runtime-settings">
       <RuntimeNav />
-      <PageHead title="Settings" note="Of tasks, and of the control plane that this runtime asks." />
+      <PageHead
+        title="Settings"
+        note="Of tasks, of signed-in browsers, and of the control plane that this runtime asks."
+      />
       <TaskSettingsPanel />
       <TaskSchedules />
       <WebhookPanel />
