@@ -28,7 +28,7 @@ const port = parentPort;
 if (port === null) throw new Error('agent/memory-thread.ts runs as a worker thread only');
 const options = workerData as ThreadOptions;
 sweepTrials(dirname(options.ledgerPath));
-/** What the control plane said of the members; for an engine that is opened anew. */
+/** The latest membership from the control plane. A reopened engine gets it again. */
 let membership: Membership | null = null;
 let engine = openEngine(options.sealingKeys);
 let audit = new RollingAudit(engine, options.databasePath);

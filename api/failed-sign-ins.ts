@@ -7,7 +7,7 @@ import { sha256Hex } from './secrets.ts';
 export const FAILURES_PER_KEY = 20;
 /** Failures a minute from one address, whatever the keys. */
 export const FAILURES_PER_ADDRESS = 100;
-/** The characters by which keys are told apart here; what is left of the shortest key allowed has 59 random bits. */
+/** Failures are counted per key prefix of this length. The remaining 10 characters of the shortest allowed key have 59 random bits. */
 const PREFIX_CHARS = 6;
 /** Keys of nodes that are remembered; more than a control plane has nodes. */
 const MAX_KNOWN_KEYS = 10_000;

@@ -14,8 +14,8 @@ import type { Value } from './values.ts';
  */
 const BELIEVED_ROWS = 100;
 const BELIEVED_SHARE = 0.02;
-/** Bytes, unpacked, that are taken from one node in two days without asking: a million memories have half as many. */
-const BELIEVED_BYTES = 2 ** 30;
+/** Bytes, unpacked, that are taken from one node in two days without asking (4 GiB): the first push of a million memories has 1 to 2 GB. */
+const BELIEVED_BYTES = 4 * 2 ** 30;
 const DAY_MS = 86_400_000;
 
 /** What a node sent on a day: memories that it deleted here, and bytes. */

@@ -21,7 +21,7 @@ export interface ProgramCall extends GroupListener {
   readonly input: string;
   readonly limits: Pick<RunLimits, 'timeoutMs' | 'memoryMb' | 'outputBytes'>;
   readonly signal: AbortSignal;
-  /** Where it runs; absent or null: as any other program of this user. */
+  /** The sandbox that the program runs in. Without one it runs as an ordinary program of this user. */
   readonly sandbox?: Sandbox | null;
   /** Hears what the program writes as it comes, in pieces of at most 64 KiB: whole characters. */
   heard(stream: OutputChunk['stream'], text: string): void;

@@ -17,7 +17,7 @@ export interface RunCall {
   readonly command: RunnerCommand;
   /** Names of variables that the program gets from this process besides the usual ones. */
   readonly variables?: readonly string[];
-  /** Where the program runs; absent or null: as any other program of this user. */
+  /** The sandbox that the program runs in. Without one it runs as an ordinary program of this user. */
   readonly sandbox?: Sandbox | null;
   readonly sessionsDir: string;
   /** claude-mem's database, which is only read; it may be missing. */

@@ -51,5 +51,5 @@ function answeredSentence(answer: z.infer<typeof Answer>, held: number): string 
     return 'What the other nodes have comes back with the next pull, which follows by itself.';
   return held === 0
     ? 'No deletions were held back.'
-    : `${held} deletions are approved; they go to the other nodes with the next push, which follows by itself. Other nodes hold them back as well when they are very many: on the page (Membridge, the space, settings of this node) one answer is enough for all.`;
+    : `${held} deletions are approved; the next push sends them to the other nodes and follows automatically. Other nodes hold back very many deletions, too. To answer for all nodes at once, open the page: Membridge, the space, settings of this node.`;
 }

@@ -9,7 +9,7 @@ import type { AgentConfig } from '../config.ts';
 
 /** What was chosen at the agent's start; it stays so until the agent starts again. */
 export interface ChosenSandbox {
-  /** Null: tasks run as any other program of the agent's user, or not at all. */
+  /** Null when there is no sandbox: tasks then run as ordinary programs of the agent's user, or are refused. */
   readonly sandbox: Sandbox | null;
   /** What the control plane and people hear of it. */
   readonly told: TaskSandbox;
@@ -80,7 +80,7 @@ export function sandboxOptions(config: Settings): SandboxOptions | null {
   const stackFolder = process.env['MEMBRIDGE_DATA_DIR'] ?? '';
   const standard = join(home, '.claude-mem');
   const chosen = dirname(config.databasePath);
-  // A folder that holds much else, such as the home folder, is not claude-mem's own; the database in it is hidden by itself.
+  // The folder may be shared, such as the home folder. Then only the database file is hidden.
   const memoryFolders = isSharedFolder(chosen, home) ? [standard] : [...new Set([standard, chosen])];
   return {
     bwrap,

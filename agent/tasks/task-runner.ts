@@ -37,7 +37,7 @@ export interface TaskRunnerOptions {
   readonly command: RunnerCommand;
   /** Names of variables that the program gets from the agent's environment besides the usual ones. */
   readonly variables: readonly string[];
-  /** Where programs run; null: as any other program of the agent's user. */
+  /** The sandbox that programs run in. Null runs them as ordinary programs of the agent's user. */
   readonly sandbox: Sandbox | null;
   /** A client of the engine, connected when it is needed. */
   readonly client: () => Promise<Client>;

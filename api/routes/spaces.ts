@@ -133,7 +133,7 @@ export const spaceRoutes = [
     tag,
     summary: 'Let through what other nodes hold back of a node: what it sent until now',
     description:
-      'Other nodes keep a segment aside that would delete more than 100 of their memories, and more than 2 % of them, within two days, or that is part of more than 1 GiB. With this they merge it. A node whose own deletions are held back sends them.',
+      'Other nodes keep a segment aside that would delete more than 100 of their memories, and more than 2 % of them, within two days, or that is part of more than 4 GiB. With this they merge it. A node whose own deletions are held back sends them.',
     params: z.strictObject({ cid: CanonicalId, node: NodeId }),
     status: 204,
     errors: { 404: 'There is no such space' },

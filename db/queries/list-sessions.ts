@@ -1,7 +1,7 @@
 import { and, desc, eq, gt } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { browserSessions } from '../schema.ts';
-import { newEventKey, type AuditBy, type NewAudit } from './record-audit.ts';
+import { entryAbout, type AuditBy, type NewAudit } from './record-audit.ts';
 
 /** Characters of a session's hash that name it to people; the cookie cannot be computed from them. */
 const ID_CHARS = 16;
@@ -23,20 +23,10 @@ export async function listSessions(
   );
 }
 
-/** The entry of something that happened to a session. */
-export function sessionEntry(
+/** Makes the entry of something that happened to a session. */
+export const sessionEntry = (
   action: string,
   idHash: string,
   told: AuditBy & { readonly detail: string },
   timestamp: number,
-): NewAudit {
-  return {
-    eventKey: newEventKey(action),
-    action,
-    entity_type: 'session',
-    entity_id: sessionId(idHash),
-    ...told,
-    correlation_id: sessionId(idHash),
-    timestamp,
-  };
-}
+): NewAudit => entryAbout({ type: 'session', id: sessionId(idHash) }, action, told, timestamp);

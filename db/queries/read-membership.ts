@@ -6,7 +6,7 @@ import { allowedDeletions, nodes, retiredKeys, settings, spaces } from '../schem
 const SINCE = 'membership_since';
 
 /**
- * What there is to say of the members of all spaces, in an order that does not change by itself.
+ * Reads the membership of all spaces. Rows are sorted, so that equal data gives equal bytes and an equal signature.
  * @param input.now when this account begins, if it has not begun yet, epoch ms
  */
 export async function readMembership(
@@ -14,11 +14,17 @@ export async function readMembership(
   input: { now: number },
 ): Promise<Omit<Membership, 'signature'>> {
   return await db.run(async (sql) => {
-    await sql
-      .insert(settings)
-      .values({ key: SINCE, value: String(input.now) })
-      .onConflictDoNothing();
-    const [since] = await sql.select().from(settings).where(eq(settings.key, SINCE));
+    const readSince = async (): Promise<string | undefined> =>
+      (await sql.select().from(settings).where(eq(settings.key, SINCE)))[0]?.value;
+    let since = await readSince();
+    if (since === undefined) {
+      await sql
+        .insert(settings)
+        .values({ key: SINCE, value: String(input.now) })
+        .onConflictDoNothing();
+      // Another process may have been first.
+      since = await readSince();
+    }
     const retired = await sql.select().from(retiredKeys).orderBy(retiredKeys.key_id);
     const encrypted = await sql
       .select({ cid: spaces.cid, aliases: spaces.aliases, since: spaces.encrypted_since })
@@ -41,7 +47,7 @@ export async function readMembership(
       ),
       sealing: Object.fromEntries(sealing.map(({ node, keys }) => [node, keys ?? []])),
       deletions: deletions.map(({ cid: space, node_id: node, until }) => ({ space, node, until })),
-      since: Number(since?.value ?? input.now),
+      since: Number(since ?? input.now),
     };
   });
 }

@@ -36,23 +36,31 @@ export function configEntry(action: string, detail: string, by: AuditBy, timesta
   };
 }
 
-/** The entry of something that was done to a space. */
-export function spaceEntry(
+/** Makes the entry of something that happened once to one thing, and that belongs to no larger request. */
+export function entryAbout(
+  entity: { readonly type: NewAudit['entity_type']; readonly id: string },
   action: string,
-  cid: string,
   told: AuditBy & { readonly detail: string },
   timestamp: number,
 ): NewAudit {
   return {
     eventKey: newEventKey(action),
     action,
-    entity_type: 'membridge_project',
-    entity_id: cid,
+    entity_type: entity.type,
+    entity_id: entity.id,
     ...told,
-    correlation_id: cid,
+    correlation_id: entity.id,
     timestamp,
   };
 }
+
+/** Makes the entry of something that was done to a space. */
+export const spaceEntry = (
+  action: string,
+  cid: string,
+  told: AuditBy & { readonly detail: string },
+  timestamp: number,
+): NewAudit => entryAbout({ type: 'membridge_project', id: cid }, action, told, timestamp);
 
 /**
  * Adds to the audit log, in the transaction of the change that it tells of: one is not there without the other. Details must not

@@ -60,7 +60,7 @@ export class KeywordTable<T> {
     }
   }
 
-  /** Whether a text has any keyword; the same pass as that of `each`, which most texts end with. */
+  /** Whether a text contains any keyword. Most texts contain none, so most are scanned once, by this. */
   isIn(text: string): boolean {
     const begins = this.#begins;
     let index = 0;

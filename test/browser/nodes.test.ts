@@ -58,7 +58,7 @@ test('nodes are listed with what their claude-mem databases hold', async () => {
   await page.getByTestId('node-drawer').waitFor({ state: 'detached' });
 });
 
-test('a node whose tasks run without a sandbox says so in red, and what to do', async () => {
+test('shows in red that a node runs tasks without a sandbox', async () => {
   const page = await openNodes();
   await click(page, 'node-open-desktop');
   await see(page, 'node-sandbox', /None\s*Without a sandbox .*Remove MEMBRIDGE_TASK_SANDBOX=none/s);

@@ -145,21 +145,21 @@ describe('S8: a machine that sends very much', () => {
       { operations: [], bytes: 64 * 2 ** 20 },
     );
 
-  it('is kept aside above 1 GiB in two days, each machine by itself', () => {
-    for (let id = 1; id <= 16; id += 1) expect(judge(id, 'hostile', NOW)).toBeNull();
-    expect(judge(17, 'hostile', NOW)).toMatch(/hostile sends 1088 MiB within two days/);
-    expect(judge(18, 'honest', NOW)).toBeNull();
-    expect(judge(19, 'hostile', NOW + 3 * 86_400_000)).toBeNull();
+  it('is kept aside above 4 GiB in two days, each machine by itself', () => {
+    for (let id = 1; id <= 64; id += 1) expect(judge(id, 'hostile', NOW)).toBeNull();
+    expect(judge(65, 'hostile', NOW)).toMatch(/hostile sends 4160 MiB within two days/);
+    expect(judge(66, 'honest', NOW)).toBeNull();
+    expect(judge(67, 'hostile', NOW + 3 * 86_400_000)).toBeNull();
   });
 
   it('is counted once where a crash has the same segment judged again', () => {
-    for (let again = 0; again < 40; again += 1) expect(judge(1, 'honest', NOW)).toBeNull();
+    for (let again = 0; again < 100; again += 1) expect(judge(1, 'honest', NOW)).toBeNull();
     expect(judge(2, 'honest', NOW)).toBeNull();
   });
 
   it('is let through by one word of a person', () => {
-    for (let id = 1; id <= 16; id += 1) judge(id, 'honest', NOW);
+    for (let id = 1; id <= 64; id += 1) judge(id, 'honest', NOW);
     const deletions = [{ space: space.cid, node: 'honest', until: NOW + 1 }];
-    expect(judge(17, 'honest', NOW, members(deletions))).toBeNull();
+    expect(judge(65, 'honest', NOW, members(deletions))).toBeNull();
   });
 });

@@ -17,7 +17,7 @@ export function AllowHeldBack({ space, node }: { space: Space; node: string }) {
       <legend>Held back</legend>
       <p>
         Other nodes hold back what deletes more than 100 of their memories and more than 2 %, what is part of
-        more than 1 GiB in two days, and memories that are dated in the future. If {node} meant it, let
+        more than 4 GiB in two days, and memories that are dated in the future. If {node} meant it, let
         through what it sent until now.
       </p>
       <Button
