@@ -110,9 +110,11 @@ function auditPage(
   const { after } = range;
   const high = Math.min(range.to, ledger.highestRow(kind));
   if (after >= high) return null;
-  const found = db.transaction(() => auditReader.after(kind, after, limit))();
+  // Local ids are whole numbers: a range has no more rows than ids.
+  const most = Math.min(limit, high - after);
+  const found = db.transaction(() => auditReader.after(kind, after, most))();
   const rows = found.filter((row) => row.id <= high);
-  const last = found.length < limit || rows.length < found.length ? null : (rows.at(-1)?.id ?? null);
+  const last = found.length < most || rows.length < found.length ? null : (rows.at(-1)?.id ?? null);
   compareRows(context, kind, { rows, after, to: last ?? high }, audited);
   return last;
 }

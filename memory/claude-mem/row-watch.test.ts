@@ -125,8 +125,10 @@ describe('a look at which rows changed, whatever is written', () => {
           minLength: 1,
           maxLength: 12,
         }),
-        (writes) => {
+        fc.constantFrom(20, 100, 1_000),
+        (writes, pagesOfLog) => {
           open();
+          db.pragma(`wal_autocheckpoint = ${pagesOfLog}`);
           try {
             let before = rowsOf();
             for (const [which, n, pause] of writes) {
@@ -142,7 +144,7 @@ describe('a look at which rows changed, whatever is written', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 150 },
     );
   });
 });
@@ -175,6 +177,20 @@ describe('a look at which rows changed', () => {
       });
       expect(look(before).ranges).not.toBe('any');
     }
+  });
+
+  it('names rows that a burst of commits changed, although the log began again during it', () => {
+    db.pragma('wal_autocheckpoint = 200');
+    const edit = (id: number): void =>
+      void db.prepare('UPDATE observations SET narrative = ? WHERE id = ?').run(`edited ${id}`, id);
+    for (let id = 1; (watch.position()?.frames ?? 0) < 150; id += 1) edit(id);
+    watch.accept(watch.look().position);
+    const { salts, frames } = watch.position() ?? { salts: '', frames: 0 };
+    const before = rowsOf();
+    let id = 100;
+    while (watch.position()?.salts === salts) edit((id += 1));
+    expect(watch.position()?.frames, 'the log has not reached its old length').toBeLessThan(frames);
+    expect(look(before).ranges).not.toBe('any');
   });
 
   it('passes over a commit of its own, and keeps what others wrote before', () => {

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { rowsOnPages, type PageRows } from './pages.ts';
-import { readWalFrames, readWalPosition, type WalPosition } from './wal.ts';
+import { isNextLog, readFormerWalFrames, readWalFrames, readWalPosition, type WalPosition } from './wal.ts';
 
 /** Rows of one kind with a local id above `after` and up to `to`. */
 export interface RowRange {
@@ -28,8 +28,9 @@ const TRIES = 3;
 
 /**
  * Tells which rows of claude-mem may have been changed or deleted since the last look, whoever did it: by the pages that
- * commits wrote to the write-ahead log. The index of the log counts commits, so that a log which began again in between is
- * noticed: then, and where it cannot be told, any row may have changed.
+ * commits wrote to the write-ahead log. The index of the log counts commits, so that a commit whose pages cannot be found is
+ * noticed: a log that began again in between keeps them only as far as it did not overwrite them. Then any row may have
+ * changed.
  */
 export class RowWatch {
   readonly #path: string;
@@ -96,8 +97,10 @@ export class RowWatch {
     const begin = isSame ? from.frames : 0;
     if (to.frames < begin || to.frames - begin > MAX_FRAMES) return 'lost';
     try {
-      const frames = readWalFrames(this.#path, begin, to);
-      if (frames === null) return 'again';
+      const recent = readWalFrames(this.#path, begin, to);
+      if (recent === null) return 'again';
+      const former = isNextLog(from, to) ? readFormerWalFrames(this.#path, from, MAX_FRAMES) : [];
+      const frames = [...former, ...recent];
       const commits = frames.filter(({ isCommit }) => isCommit).length;
       if (commits !== to.commits - from.commits) return 'lost';
       return new Map(frames.map(({ page, bytes }) => [page, bytes]));

@@ -104,21 +104,52 @@ export function readWalPosition(path: string): WalPosition | null {
  * @throws Error of the file system
  */
 export function readWalFrames(path: string, from: number, to: WalPosition): WalFrame[] | null {
-  const count = to.frames - from;
-  if (count === 0) return [];
-  const frameBytes = FRAME_HEADER_BYTES + to.pageSize;
-  const bytes = Buffer.allocUnsafe(count * frameBytes);
+  const frames = parseFrames(readLog(path, from, to.frames - from, to.pageSize), to);
+  return frames.length < to.frames - from ? null : frames;
+}
+
+/**
+ * Reads what was committed to the log after a position and before the log began again once: the new log overwrites the
+ * old one from its start, so that frames behind the end of the new one are still those of the old.
+ * @param path the database, without symbolic links
+ * @param most frames that are read at most
+ * @returns the frames that are left, up to the last commit: none where the new log is already longer than the old position
+ * @throws Error of the file system
+ */
+export function readFormerWalFrames(path: string, after: WalPosition, most: number): WalFrame[] {
+  const frames = parseFrames(readLog(path, after.frames, most, after.pageSize), after);
+  // Frames are overwritten in order, the head of each before its page: if the first has its old head, no page was touched.
+  const isWhole = parseFrames(readLog(path, after.frames, 1, after.pageSize), after).length === 1;
+  return isWhole ? frames.slice(0, frames.findLastIndex(({ isCommit }) => isCommit) + 1) : [];
+}
+
+/** Whether a log is the one that came directly after another: SQLite adds 1 to the first salt when a log begins again. */
+export function isNextLog(before: WalPosition, now: WalPosition): boolean {
+  const firstSalt = ({ salts }: WalPosition): number => Number.parseInt(salts.slice(0, 8), 16);
+  return before.pageSize === now.pageSize && (firstSalt(before) + 1) % 2 ** 32 === firstSalt(now);
+}
+
+/** @returns the bytes of whole frames; fewer than asked for where the file ends */
+function readLog(path: string, from: number, count: number, pageSize: number): Buffer {
+  const frameBytes = FRAME_HEADER_BYTES + pageSize;
+  const start = WAL_HEADER_BYTES + from * frameBytes;
   // SQLite takes no lock on the log itself: closing it here costs nobody a lock.
   const file = openSync(`${path}-wal`, 'r');
   try {
-    const read = readSync(file, bytes, 0, bytes.length, WAL_HEADER_BYTES + from * frameBytes);
-    if (read < bytes.length) return null;
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(count * frameBytes, fstatSync(file).size - start)));
+    const read = readSync(file, bytes, 0, bytes.length, start);
+    return bytes.subarray(0, read - (read % frameBytes));
   } finally {
     closeSync(file);
   }
+}
+
+/** @returns frames up to the first that belongs to another log */
+function parseFrames(bytes: Buffer, { salts, pageSize }: WalPosition): WalFrame[] {
+  const frameBytes = FRAME_HEADER_BYTES + pageSize;
   const frames: WalFrame[] = [];
   for (let at = 0; at < bytes.length; at += frameBytes) {
-    if (bytes.toString('hex', at + 8, at + 16) !== to.salts) return null;
+    if (bytes.toString('hex', at + 8, at + 16) !== salts) break;
     frames.push({
       page: bytes.readUInt32BE(at),
       isCommit: bytes.readUInt32BE(at + 4) !== 0,
