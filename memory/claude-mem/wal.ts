@@ -104,8 +104,9 @@ export function readWalPosition(path: string): WalPosition | null {
  * @throws Error of the file system
  */
 export function readWalFrames(path: string, from: number, to: WalPosition): WalFrame[] | null {
-  const frames = parseFrames(readLog(path, from, to.frames - from, to.pageSize), to);
-  return frames.length < to.frames - from ? null : frames;
+  const count = to.frames - from;
+  const frames = framesOf(path, to, from, count);
+  return frames.length < count ? null : frames;
 }
 
 /**
@@ -117,9 +118,9 @@ export function readWalFrames(path: string, from: number, to: WalPosition): WalF
  * @throws Error of the file system
  */
 export function readFormerWalFrames(path: string, after: WalPosition, most: number): WalFrame[] {
-  const frames = parseFrames(readLog(path, after.frames, most, after.pageSize), after);
+  const frames = framesOf(path, after, after.frames, most);
   // Frames are overwritten in order, the head of each before its page: if the first has its old head, no page was touched.
-  const isWhole = parseFrames(readLog(path, after.frames, 1, after.pageSize), after).length === 1;
+  const isWhole = framesOf(path, after, after.frames, 1).length === 1;
   return isWhole ? frames.slice(0, frames.findLastIndex(({ isCommit }) => isCommit) + 1) : [];
 }
 
@@ -129,22 +130,33 @@ export function isNextLog(before: WalPosition, now: WalPosition): boolean {
   return before.pageSize === now.pageSize && (firstSalt(before) + 1) % 2 ** 32 === firstSalt(now);
 }
 
-/** @returns the bytes of whole frames; fewer than asked for where the file ends */
-function readLog(path: string, from: number, count: number, pageSize: number): Buffer {
-  const frameBytes = FRAME_HEADER_BYTES + pageSize;
-  const start = WAL_HEADER_BYTES + from * frameBytes;
+/** Frames read at once. */
+const CHUNK = 128;
+
+/** @returns up to `count` frames after the first `from`: up to the first that is of another log, or to the end of the file */
+function framesOf(path: string, log: WalPosition, from: number, count: number): WalFrame[] {
+  if (count <= 0) return [];
+  const frameBytes = FRAME_HEADER_BYTES + log.pageSize;
+  const frames: WalFrame[] = [];
   // SQLite takes no lock on the log itself: closing it here costs nobody a lock.
   const file = openSync(`${path}-wal`, 'r');
   try {
-    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(count * frameBytes, fstatSync(file).size - start)));
-    const read = readSync(file, bytes, 0, bytes.length, start);
-    return bytes.subarray(0, read - (read % frameBytes));
+    for (let more = true; more && frames.length < count;) {
+      const wanted = Math.min(CHUNK, count - frames.length);
+      const bytes = Buffer.allocUnsafe(wanted * frameBytes);
+      const start = WAL_HEADER_BYTES + (from + frames.length) * frameBytes;
+      const read = readSync(file, bytes, 0, bytes.length, start);
+      const found = parseFrames(bytes.subarray(0, read - (read % frameBytes)), log);
+      frames.push(...found);
+      more = found.length === wanted;
+    }
   } finally {
     closeSync(file);
   }
+  return frames;
 }
 
-/** @returns frames up to the first that belongs to another log */
+/** @returns frames up to the first that is of another log */
 function parseFrames(bytes: Buffer, { salts, pageSize }: WalPosition): WalFrame[] {
   const frameBytes = FRAME_HEADER_BYTES + pageSize;
   const frames: WalFrame[] = [];
