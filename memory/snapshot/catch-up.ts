@@ -18,9 +18,9 @@ export interface CaughtUp {
 }
 
 /**
- * Takes a space's memories from a snapshot where that is the way to have them: a node that knows nothing of the space
- * yet, and one that was away so long that segments it has not got were collected. Fetching goes on behind it. Restartable: parts
- * that were applied are not fetched again.
+ * Takes a space's memories from a snapshot where segments that this node has not got were collected, and from its own
+ * snapshot where it knows nothing of the space any more. Fetching goes on behind it. Restartable: parts that were applied are
+ * not fetched again.
  * @param apply called after each staged part
  * @throws MembridgeError store_unavailable or store_refused; what was applied stays
  */
@@ -47,7 +47,9 @@ export async function catchUp(
     const behind = lacks(session, space, manifest);
     if (behind.length === 0) return caught;
     listed ??= await listAll(session, cid);
-    if (!isNew && behind.every((gap) => isListed(gap, listed?.get(gap.node) ?? []))) return caught;
+    // Segments that are still there are read anyway: another node's snapshot has nothing to add.
+    const isOwnOfNew = isNew && name.node === session.identity.node;
+    if (!isOwnOfNew && behind.every((gap) => isListed(gap, listed?.get(gap.node) ?? []))) return caught;
     try {
       caught.parts += await usePartsOf(session, space, manifest, apply);
     } catch (error) {

@@ -125,11 +125,13 @@ describe('a snapshot', () => {
     const second = await a.engine.snapshot(fleet.space, CALL);
     await flip(`${root()}snap/a/${second.id}/part-0001.mbs`);
     const b = add('b');
-    const pulled = await b.engine.pull(fleet.space, false, CALL);
-    expect(pulled.problems).toMatchObject([
-      { node: 'a', problem: expect.stringContaining(second.id) as unknown },
-    ]);
-    expectSame([a, b]);
+    await without((await keysOf('seg/a/')).slice(0, 1), async () => {
+      const pulled = await b.engine.pull(fleet.space, false, CALL);
+      expect(pulled.problems).toMatchObject([
+        { node: 'a', problem: expect.stringContaining(second.id) as unknown },
+      ]);
+      expectSame([a, b]);
+    });
     // Also without any that is whole: the segments are there.
     for (const key of await keysOf('snap/')) if (key.endsWith('.json')) await flip(key);
     const c = add('c');
@@ -351,9 +353,7 @@ describe('a snapshot that does not hold what it says', () => {
       problems: [],
     });
     const c = add('c');
-    expect((await c.engine.pull(fleet.space, true, CALL)).problems).toMatchObject([
-      { node: 'm', problem: expect.stringContaining('lacks') as unknown },
-    ]);
+    expect((await c.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
     expectSame([a, c]);
     time += 31 * DAY;
     for (const { engine } of [a, m, c]) await engine.pull(fleet.space, true, CALL);

@@ -100,6 +100,24 @@ describe('S4: a snapshot that says it tells of more than it does', () => {
     },
   );
 
+  it('costs a new machine nothing where a segment was collected for an honest snapshot', async () => {
+    await settle(fleet.space, [hostile]);
+    hostile.write.session({ contentSessionId: 'h', memorySessionId: 'hm', project: 'open', startedAt: now });
+    await hostile.engine.push(fleet.space, CALL);
+    await segments(5);
+    await honest.engine.snapshot(fleet.space, CALL);
+    await forgeSnapshot('first');
+    const { store } = hostile.options;
+    const { cid } = fleet.space;
+    const [collected] = (await listAll({ store }, cid)).get('honest') ?? [];
+    if (collected === undefined) throw new Error('nothing was sent');
+    await store.remove(segmentKey(cid, collected));
+    const newcomer = fleet.add('newcomer', '13.25.3');
+    await newcomer.engine.pull(fleet.space, true, CALL);
+    await settle(fleet.space, [newcomer]);
+    expect(newcomer.count('observations')).toBe(45);
+  });
+
   it('costs a machine that was away no memory either', async () => {
     await segments(1);
     await settle(fleet.space, [hostile]);
