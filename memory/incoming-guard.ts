@@ -6,6 +6,7 @@ import type { Membership } from '../contract/membership.ts';
 import { letsThrough } from './membership.ts';
 import type { Operation } from './operation.ts';
 import type { SyncSession } from './session.ts';
+import { timeOf } from './versions.ts';
 import type { Value } from './values.ts';
 
 /**
@@ -42,22 +43,26 @@ export function judgeSegment(
   segment: StagedSegment,
   read: { readonly operations: readonly Operation[]; readonly bytes: number },
 ): string | null {
-  // A snapshot tells of what all nodes did since the beginning, and begun segments were judged before.
-  if (membership === null || segment.done > 0 || segment.epoch.startsWith('snap')) return null;
+  // Begun segments were judged before.
+  if (membership === null || segment.done > 0) return null;
   const tally = Tally.parse(JSON.parse(String(ledger.meta(tallyName(space)) ?? NOTHING)));
   if (segment.id <= tally.counted) return null;
   const { node, stored: at } = segment;
   const today = Math.floor(at / DAY_MS);
   const ofNode = tally.nodes[node] ?? {};
   const before = [ofNode[today], ofNode[today - 1]].filter((day) => day !== undefined);
-  const here = read.operations.filter(({ type, key }) => type === 'delete' && isHere(ledger, key)).length;
-  const sent = { deleted: here, bytes: read.bytes };
+  const isSnapshot = segment.epoch.startsWith('snap');
+  const operations = isSnapshot ? notLetThrough(membership, cid, read.operations) : read.operations;
+  const deleted = operations.filter(({ type, key }) => type === 'delete' && isHere(ledger, key)).length;
+  // A snapshot holds what all nodes ever sent.
+  const sent = { deleted, bytes: isSnapshot ? 0 : read.bytes };
   const all = [...before, sent].reduce(add);
   const problem = letsThrough(membership, { cid, node, at })
     ? null
-    : (problemOf(ledger, sent, all) ?? futureOf(membership, { cid, node, at }, read.operations));
+    : (problemOf(ledger, sent, all) ?? futureOf(membership, { cid, node, at }, operations));
   if (problem !== null) {
-    return `${node} ${problem}. Nothing of segment ${segment.seq} was merged. If that was on purpose, let it through on the page (Membridge, the space, settings of ${node}).`;
+    const what = isSnapshot ? 'its snapshot' : `segment ${segment.seq}`;
+    return `${node} ${problem}. Nothing of ${what} was merged. If that was on purpose, let it through on the page (Membridge, the space, settings of ${node}).`;
   }
   const days: Record<string, Day> = {
     [today]: [ofNode[today], sent].filter((day) => day !== undefined).reduce(add),
@@ -67,6 +72,18 @@ export function judgeSegment(
   const nodes = { ...tally.nodes, [node]: days };
   ledger.setMeta(tallyName(space), JSON.stringify({ counted: segment.id, nodes }));
   return null;
+}
+
+/** What a snapshot says in the name of nodes that no person let through when they wrote it: a person answered for the others. */
+function notLetThrough(
+  { deletions }: Membership,
+  cid: string,
+  operations: readonly Operation[],
+): readonly Operation[] {
+  return operations.filter(
+    ({ version: { node, hlc } }) =>
+      !deletions.some((each) => each.space === cid && each.node === node && timeOf(hlc) <= each.until),
+  );
 }
 
 const add = (a: Day, b: Day): Day => ({ deleted: a.deleted + b.deleted, bytes: a.bytes + b.bytes });

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../memory/canonical-json.ts';
+import { listAll } from '../../memory/fetch.ts';
+import { segmentKey } from '../../memory/layout.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
 
 const HOUR = 3_600_000;
@@ -86,6 +88,34 @@ describe('S3: a machine that deletes everybody’s memories', () => {
     await third.engine.push(fleet.space, CALL);
     await pull();
     expect(left()).toBe(301);
+  });
+});
+
+describe('S3: a snapshot that deletes everybody’s memories', () => {
+  /** The hostile machine writes a snapshot without any memory; the segment with its deletions is not in the store any more. */
+  async function tellBySnapshot(): Promise<void> {
+    await tellDeletions(300);
+    await hostile.engine.snapshot(fleet.space, CALL);
+    const { store } = hostile.options;
+    const last = (await listAll({ store }, fleet.space.cid)).get('hostile')?.at(-1);
+    if (last === undefined) throw new Error('nothing was sent');
+    await store.remove(segmentKey(fleet.space.cid, last));
+  }
+
+  it('is stopped like a segment', async () => {
+    await tellBySnapshot();
+    expect(await pull()).toMatch(
+      /hostile deletes 300 of the 301 memories here.*Nothing of its snapshot was merged/,
+    );
+    expect(left()).toBe(300);
+  });
+
+  it('is let through where a person let the machine through that deleted', async () => {
+    await tellBySnapshot();
+    const allowed = { deletions: [{ space: fleet.space.cid, node: 'hostile', until: Date.now() + HOUR }] };
+    fleet.tell([honest], allowed);
+    await pull();
+    expect(left()).toBe(0);
   });
 });
 
