@@ -1,10 +1,5 @@
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { waitForLock } from '../../stack/lock.mjs';
-import { cacheDir } from '../../stack/machine.mjs';
+import { fetchPackages, ofThisPlatform } from '../npm-packages.ts';
 
 /** The release of claude-mem whose worker the tests run; fixtures/claude-mem has its tables. */
 export const CLAUDE_MEM = '13.25.3';
@@ -39,50 +34,19 @@ export interface WorkerProgram {
 }
 
 /**
- * Fetches claude-mem (Apache-2.0) and bun (MIT) as npm publishes them, once a machine, checked against the digests here.
- * For tests only: nothing of either is part of Membridge. Two packages rather than dependencies: what claude-mem
- * declares besides (an authentication framework, 20 grammars) is nothing that its worker needs here, and takes npm more
- * than ten minutes to resolve; and neither's install scripts are run.
- * @throws when npm cannot fetch them, when one is not what its digest says, or where bun does not run
+ * Fetches claude-mem (Apache-2.0) and bun (MIT) as npm publishes them, once a machine. For tests only: nothing of either is part
+ * of Membridge. Two packages rather than dependencies: what claude-mem declares besides (an authentication framework, 20 grammars)
+ * is nothing that its worker needs here, and takes npm more than ten minutes to resolve.
+ * @throws Error when npm cannot fetch them, when one is not what its digest says, or where bun does not run
  */
 export async function installWorker(): Promise<WorkerProgram> {
-  const platform = `${process.platform}-${process.arch}`;
-  const bun = BUNS[platform];
-  if (bun === undefined)
-    throw new Error(`claude-mem's worker needs bun, which is not pinned for ${platform}.`);
-  const target = join(cacheDir(), `claude-mem-${CLAUDE_MEM}-bun-${BUN}`);
-  const program = {
-    bun: join(target, 'bun', 'bin', 'bun'),
-    script: join(target, 'claude-mem', 'plugin', 'scripts', 'worker-service.cjs'),
-  };
-  if (existsSync(target)) return program;
-  mkdirSync(cacheDir(), { recursive: true });
-  const lock = await waitForLock(`${target}.lock`, () => undefined);
-  try {
-    if (existsSync(target)) return program;
-    const partial = `${target}.partial`;
-    rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true });
-    await unpack(`claude-mem@${CLAUDE_MEM}`, CLAUDE_MEM_SHA512, partial, 'claude-mem');
-    await unpack(`${bun[0]}@${BUN}`, bun[1], partial, 'bun');
-    // Moved into place whole: a half install is never taken for done.
-    renameSync(partial, target);
-    return program;
-  } finally {
-    lock.release();
-  }
-}
-
-async function unpack(what: string, sha512: string, folder: string, name: string): Promise<void> {
-  const run = promisify(execFile);
-  const { stdout } = await run('npm', ['pack', what, '--silent', '--pack-destination', folder], {
-    cwd: folder,
+  const [name, sha512] = ofThisPlatform(BUNS, "claude-mem's worker");
+  const folder = await fetchPackages(`claude-mem-${CLAUDE_MEM}-bun-${BUN}`, {
+    'claude-mem': { what: `claude-mem@${CLAUDE_MEM}`, sha512: CLAUDE_MEM_SHA512 },
+    bun: { what: `${name}@${BUN}`, sha512 },
   });
-  const tarball = join(folder, stdout.trim().split('\n').at(-1) ?? '');
-  const found = createHash('sha512').update(readFileSync(tarball)).digest('base64');
-  if (found !== sha512) throw new Error(`${what} is not the package it was: its SHA-512 is ${found}.`);
-  const into = join(folder, name);
-  mkdirSync(into);
-  await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', into]);
-  rmSync(tarball);
+  return {
+    bun: join(folder, 'bun', 'bin', 'bun'),
+    script: join(folder, 'claude-mem', 'plugin', 'scripts', 'worker-service.cjs'),
+  };
 }
