@@ -100,6 +100,7 @@ export function startAgent(
     status: () => memory.status(),
     sealingKeyIds: () => readSealingKeys(config.dataDir).map((pem) => loadSealingKey(pem).keyId),
     onMembership: (membership) => memory.setMembership(membership),
+    onWaves: (hasWaves) => requests.setWaves(hasWaves),
     onSpaces: (list) => {
       spaces.clear();
       learn(list.filter(({ cid, projectId: name }) => takesPart(config.spaces, { cid, name })));
@@ -125,6 +126,7 @@ export function startAgent(
     push: async (space, call) => {
       mayTakePart(space);
       if (!spaces.has(space.cid)) learn([space]);
+      requests.pushes(space.cid);
       return await memory.push(space, call).finally(() => heartbeat.soon());
     },
     pull: async (space, full, call) => {

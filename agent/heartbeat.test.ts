@@ -66,6 +66,7 @@ async function beat(
     sealingKeyIds: () => [],
     onMembership: () => Promise.resolve(),
     onSpaces: () => undefined,
+    onWaves: () => undefined,
     tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [], spaces: ['garden'] },
     sandbox: { mode: 'none', refuses: false, detail: 'bwrap is not installed' },
     leases: () => [],

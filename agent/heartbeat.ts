@@ -98,6 +98,7 @@ export class Heartbeat {
         await this.#options.onMembership(answer.membership);
         this.#membership = answer.membership.signature;
       }
+      this.#options.onWaves(answer.waves === true);
       this.#options.onSpaces(answer.spaces);
       this.#options.onDrained(answer.drained);
     } catch (error) {
@@ -169,6 +170,8 @@ export interface HeartbeatOptions {
   readonly databasePath: string;
   readonly status: () => Promise<MemoryStatus>;
   readonly onSpaces: (spaces: SpaceConfig[]) => void;
+  /** Gets whether the control plane has the workflow of a space hear what a node noticed; that of version 0.4 has not. */
+  readonly onWaves: (hasWaves: boolean) => void;
   /** What this node says of itself as one that runs tasks. */
   readonly tasks: Parameters<typeof readFacts>[0]['tasks'];
   /** How it keeps the programs of tasks apart from the rest of the machine. */

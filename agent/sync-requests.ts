@@ -5,10 +5,14 @@ import type { SpaceConfig } from '../contract/memory.ts';
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../engine/connect.ts';
-import { newJobId, requestSync, syncAndWait } from '../engine/memory-workflows.ts';
+import { newJobId, requestSync, syncAndWait, tellNoticed } from '../engine/memory-workflows.ts';
 
 /** Pause before a notice that could not be passed on is given again, in milliseconds. */
 const RETRY_MS = 2_000;
+
+/** When a space's workflow is reminded, in milliseconds, and how far apart reminders become. */
+const FIRST_REMINDER_MS = 60_000;
+const LAST_REMINDER_MS = 3_600_000;
 
 /** How a sync that somebody waits for ended. */
 export interface FinishedSync {
@@ -22,6 +26,9 @@ export class SyncRequests {
   readonly #node: string;
   readonly #log: Logger;
   #engine: Promise<Engine> | null = null;
+  #hasWaves = false;
+  /** Spaces whose workflow knows that there is something to push, and the reminder should no push begin. */
+  readonly #told = new Map<string, NodeJS.Timeout>();
 
   constructor(address: EngineAddress, node: string, log: Logger) {
     this.#address = address;
@@ -29,20 +36,44 @@ export class SyncRequests {
     this.#log = log;
   }
 
+  /** Hears whether the workflows of spaces hear what a node noticed. */
+  setWaves(hasWaves: boolean): void {
+    this.#hasWaves = hasWaves;
+  }
+
+  /** Hears that a push of a space begins: what is noticed from now on is told again. */
+  pushes(cid: string): void {
+    clearTimeout(this.#told.get(cid));
+    this.#told.delete(cid);
+  }
+
   /**
-   * Asks for a sync because claude-mem wrote something.
+   * Has the space's workflow know that claude-mem wrote something here. Once it knows, it is not told again until a push begins, or
+   * after a minute, then two, and so on: while a space stands still, thousands of messages would wait for its workflow.
    * @returns false when the engine could not be reached; the caller then looks again
    */
   async noticed(space: SpaceConfig): Promise<boolean> {
+    if (this.#told.has(space.cid)) return true;
+    return await this.#tell(space, FIRST_REMINDER_MS);
+  }
+
+  async #tell(space: SpaceConfig, reminderMs: number): Promise<boolean> {
     try {
       const { client } = await this.#connect();
-      await requestSync(
-        client,
-        { space, node: this.#node },
-        { jobId: newJobId(), action: 'sync', trigger: 'noticed' },
-      );
+      const reminder = setTimeout(() => {
+        void this.#tell(space, Math.min(2 * reminderMs, LAST_REMINDER_MS));
+      }, reminderMs).unref();
+      // Before it is told: a push may begin before the answer is here.
+      clearTimeout(this.#told.get(space.cid));
+      this.#told.set(space.cid, reminder);
+      if (this.#hasWaves) await tellNoticed(client, space, this.#node);
+      else {
+        const request = { jobId: newJobId(), action: 'sync', trigger: 'noticed' } as const;
+        await requestSync(client, { space, node: this.#node }, request);
+      }
       return true;
     } catch (error) {
+      this.pushes(space.cid);
       this.#log.warn({ cid: space.cid, reason: errorMessage(error) }, 'a change could not be passed on yet');
       await this.#drop();
       await sleep(RETRY_MS);
@@ -90,6 +121,7 @@ export class SyncRequests {
   }
 
   async close(): Promise<void> {
+    for (const cid of [...this.#told.keys()]) this.pushes(cid);
     await this.#drop();
   }
 

@@ -10,7 +10,7 @@ import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
 import { connectEngine, registerSearchAttributes } from '../engine/connect.ts';
 import { listLeaderships } from '../db/queries/record-leadership.ts';
 import { ensureLeadership } from '../engine/leadership-workflows.ts';
-import { ensureMemorySpace } from '../engine/memory-workflows.ts';
+import { ensureMemorySpace, moveToWaves } from '../engine/memory-workflows.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
 import { watchAudit } from './audit/chain.ts';
 import { recordFailedKeys } from './audit/failed-keys.ts';
@@ -88,6 +88,7 @@ export async function startControlPlane(
     closers.push(() => worker.stop());
     for (const space of await listSpaceConfigs(db)) {
       await callEngine(engine, (client) => ensureMemorySpace(client, space));
+      await callEngine(engine, (client) => moveToWaves(client, space.cid));
     }
     await resumeProjects(deps);
     const server = createServer(createApp(deps));

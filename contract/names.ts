@@ -41,6 +41,8 @@ export const MESSAGES = {
   requestSync: 'requestSync',
   syncAndWait: 'syncAndWait',
   nodePushed: 'nodePushed',
+  nodeNoticed: 'nodeNoticed',
+  useWaves: 'useWaves',
   nodeReturned: 'nodeReturned',
   closeSpace: 'closeSpace',
   configureSpace: 'configureSpace',

@@ -117,6 +117,8 @@ export const AgentHeartbeatResponse = z.strictObject({
   drained: z.boolean().default(false),
   /** Only for an agent that says which one it has (X-MEMBRIDGE-MEMBERSHIP), and has another one. */
   membership: Membership.optional(),
+  /** Whether the workflow of a space hears what a node noticed. Only for an agent that says which membership it has. */
+  waves: z.boolean().optional(),
 });
 export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
 

@@ -45,8 +45,38 @@ export const MemorySpaceInput = z.strictObject({
   pushed: z.array(NodeId).optional(),
   /** Whether everybody was still to be asked then. */
   catchUp: z.boolean().optional(),
+  /** Whether the run serves nodes in waves; version 0.4 started a workflow for each node. */
+  waves: z.boolean().optional(),
+  /** Nodes that were still to push then, since claude-mem wrote something there. */
+  noticed: z.array(NodeId).optional(),
+  /** How many catch-ups there were. */
+  catchUps: z.number().int().optional(),
 });
 export type MemorySpaceInput = z.infer<typeof MemorySpaceInput>;
+
+/** One page of the nodes that a wave may serve: those with the same configuration together. */
+export const WavePage = z.strictObject({
+  groups: z.array(z.strictObject({ space: SpaceConfig, nodes: z.array(NodeId) })),
+  /** How many live nodes there are in all. */
+  members: z.number().int(),
+  /** Where the next page begins; null after the last. */
+  next: NodeId.nullable(),
+  /** Whether the space was deleted. */
+  isGone: z.boolean(),
+});
+export type WavePage = z.infer<typeof WavePage>;
+
+/** What a wave did on one node. */
+export const WaveResult = z.strictObject({
+  jobId: z.string(),
+  node: NodeId,
+  trigger: SyncTrigger,
+  push: PushResult.nullable(),
+  pull: PullResult.nullable(),
+  startedAt: EpochMs,
+  finishedAt: EpochMs,
+});
+export type WaveResult = z.infer<typeof WaveResult>;
 
 /** "This node pushed operations": the space's workflow answers by pulling on every other live node. */
 export const NodePushed = z.strictObject({ node: NodeId, rows: z.number().int() });

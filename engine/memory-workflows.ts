@@ -75,17 +75,37 @@ export async function syncAndWait(
   );
 }
 
-/** Makes sure that the workflow of a space runs, and tells it the space's present configuration. */
-export async function ensureMemorySpace(client: Client, space: SpaceConfig): Promise<void> {
-  const input: MemorySpaceInput = { space, pending: [] };
-  await client.workflow.signalWithStart('memorySpace', {
+function spaceOptions(space: SpaceConfig) {
+  const input: MemorySpaceInput = { space, pending: [], waves: true };
+  return {
     workflowId: memorySpaceId(space.cid),
     taskQueue: CONTROL_QUEUE,
-    args: [input],
+    args: [input] as [MemorySpaceInput],
     staticSummary: `memory space of ${space.projectId}`,
     typedSearchAttributes: searchAttributes({ project: space.projectId }),
+  };
+}
+
+/** Makes sure that the workflow of a space runs, and tells it the space's present configuration. */
+export async function ensureMemorySpace(client: Client, space: SpaceConfig): Promise<void> {
+  await client.workflow.signalWithStart('memorySpace', {
+    ...spaceOptions(space),
     signal: MESSAGES.configureSpace,
     signalArgs: [space],
+  });
+}
+
+/** Has the workflow of a space that version 0.4 began serve nodes in waves from now on. */
+export async function moveToWaves(client: Client, cid: string): Promise<void> {
+  await tellWorkflow(client, memorySpaceId(cid), MESSAGES.useWaves);
+}
+
+/** Tells the workflow of a space that claude-mem wrote something on a node, which is to push it; starts the workflow if need be. */
+export async function tellNoticed(client: Client, space: SpaceConfig, node: string): Promise<void> {
+  await client.workflow.signalWithStart('memorySpace', {
+    ...spaceOptions(space),
+    signal: MESSAGES.nodeNoticed,
+    signalArgs: [node],
   });
 }
 

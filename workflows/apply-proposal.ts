@@ -5,18 +5,17 @@ import {
   defineUpdate,
   isCancellation,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/control/index.ts';
 import type { ApplyPlan } from '../activities/control/proposals.ts';
 import type { ProposalActivities } from '../activities/node/proposals.ts';
 import type { ApplyProposalInput, ApplyResult, Approval, ApprovalAnswer } from '../contract/proposals.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
+import { control } from './control.ts';
 
 /** A person approves; answered when it is recorded, or refused since the proposal's status does not allow it. */
 export const approveProposal = defineUpdate<ApprovalAnswer, [Approval]>(MESSAGES.approveProposal);
@@ -32,11 +31,6 @@ const TAKEN_WITHIN = '15 seconds';
 
 /** How long a run that was started without any approval waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
 
 /**
  * Applies one proposal once a person approved it: a node makes one commit of it on the project's branch. Whatever this workflow

@@ -8,18 +8,17 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/control/index.ts';
 import type { ProjectActivities } from '../activities/node/projects.ts';
 import type { CloneResult, CloneStatus } from '../contract/projects.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { CloneProjectInput, CloneRequest, NodeSettled } from '../contract/workflows.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
+import { control } from './control.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);
 /** Ends what runs and forgets what was asked before; what is asked after it is done. */
@@ -39,11 +38,6 @@ const WAIT_FOR_NODE = '7 days';
 
 /** How long a run that was started without any request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
 
 /** What came of one request, for whoever waits for the workflow. */
 type Settled = Omit<NodeSettled, 'node'> & { readonly result: CloneResult | null };

@@ -1,12 +1,7 @@
-import {
-  ApplicationFailure,
-  isCancellation,
-  proxyActivities,
-  proxyLocalActivities,
-  setCurrentDetails,
-} from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation, proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { DeliverWebhookInput } from '../contract/webhooks.ts';
+import { control } from './control.ts';
 
 /** For how long it is tried: a receiver that is down for a day is told when it is back. */
 const OVERALL = '24 hours';
@@ -16,11 +11,6 @@ const { postWebhook } = proxyActivities<ControlActivities>({
   scheduleToCloseTimeout: OVERALL,
   retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 hour' },
 });
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
-
 /** Tells one webhook that a task ended, until it takes it, refuses it for good, or a day is over; and records which. */
 export async function deliverWebhook(input: DeliverWebhookInput): Promise<void> {
   const { taskId, deliveryId } = input;

@@ -4,10 +4,10 @@ import type { MirrorInput, PrimaryInput } from '../activities/node/primary.ts';
 import { leaseKey, type Leadership } from '../contract/leadership.ts';
 import type { Job } from '../contract/memory.ts';
 import type { MirrorOutcome } from '../contract/mirror.ts';
-import { nodeQueue } from '../contract/workflows.ts';
+import { leadershipId, nodeQueue } from '../contract/workflows.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
-import { requestMirror, selectPrimary } from '../engine/leadership-workflows.ts';
+import { closeLeadership, requestMirror, selectPrimary } from '../engine/leadership-workflows.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 
 const SOON = { timeout: 20_000, interval: 100 };
@@ -63,6 +63,27 @@ const known = (cid: string): Promise<Leadership | null> =>
 async function storedLease(cid: string): Promise<Record<string, unknown>> {
   return JSON.parse(String(await test.plane.deps.store.get(leaseKey(cid)))) as Record<string, unknown>;
 }
+
+describe('a primary that is selected while the workflow of a deleted space ends', () => {
+  it('has somebody who renews its lease', async () => {
+    await enrolNode(test, 'raced');
+    const { client } = test.plane.deps.engine;
+    for (let round = 0; round < 15; round += 1) {
+      const cid = await space(`raced-${round}`);
+      await lease(cid, 'raced', 60);
+      const [selected] = await Promise.all([lease(cid, 'raced', 60), closeLeadership(client, cid)]);
+      expect(selected.primary).toBe('raced');
+      // A workflow that was closed after the selection was closed by whoever deleted the space later.
+      const handle = client.workflow.getHandle(leadershipId(cid));
+      const { events } = await handle.fetchHistory();
+      const at = (name: string): number =>
+        (events ?? []).findLastIndex((event) => JSON.stringify(event).includes(name));
+      const wasSelectedLast =
+        at('workflowExecutionUpdateAcceptedEventAttributes') > at('"signalName":"closeLeadership"');
+      if (wasSelectedLast) expect((await handle.describe()).status.name).toBe('RUNNING');
+    }
+  }, 60_000);
+});
 
 describe('a lease', () => {
   it('is renewed while its node lives, and runs out when it does not', async () => {

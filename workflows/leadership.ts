@@ -18,6 +18,7 @@ import type { MirrorOutcome, MirrorRequest } from '../contract/mirror.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { LeadershipInput, LeadershipState, SelectRequest } from '../contract/workflows.ts';
 import { failureOf } from './failure-of.ts';
+import { control } from './control.ts';
 
 export const selectPrimary = defineUpdate<LeadershipState, [SelectRequest]>(MESSAGES.selectPrimary);
 export const closeLeadership = defineSignal(MESSAGES.closeLeadership);
@@ -38,11 +39,6 @@ const MIRROR_EVERY_MS = 15 * 60_000;
 const MIN_MIRROR_MS = 1_000;
 /** How soon what failed is tried again. */
 const AGAIN_MS = 10 * 60_000;
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '20 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
 
 /** Writing the lease's object is tried again by the workflow itself: the store may be away for days. */
 const store = proxyLocalActivities<Pick<ControlActivities, 'writeLease'>>({
@@ -97,6 +93,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
 
   setHandler(selectPrimary, ({ node, leaseSeconds, by }) =>
     alone(async () => {
+      // The space was made again before the workflow of the former one had ended.
+      if (node !== null) closed = false;
       for (;;) {
         const now = Date.now();
         const isRenewal = node !== null && state?.primary === node;
@@ -127,57 +125,64 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   let handled = 0;
   // Beside the loop: a snapshot may take longer than the lease, which has to be renewed meanwhile.
   let leading: Promise<void> | null = null;
-  while (!closed) {
-    if (changes !== handled) {
-      handled = changes;
-      // Recording may have taken longer than the lease: then it is looked at now.
-      renewAt =
-        state === null
-          ? Number.MAX_SAFE_INTEGER
-          : Math.min(Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART, state.expiresAt);
-      writeAt = 0;
-    }
-    const now = Date.now();
-    const wakes = [
-      ...(leaseOpen ? [writeAt] : []),
-      ...(state?.primary == null ? [] : [renewAt, state.expiresAt]),
-      ...(state?.primary == null || leading !== null ? [] : [nextWork(work)]),
-    ];
-    const wakeAt = wakes.length === 0 ? null : Math.min(...wakes);
-    const wasLeading = leading !== null;
-    const asked = work.mirror.asked.length;
-    const news = (): boolean =>
-      closed ||
-      changes !== handled ||
-      wasLeading !== (leading !== null) ||
-      asked !== work.mirror.asked.length;
-    if (wakeAt === null) await condition(news);
-    else if (wakeAt > now) await condition(news, wakeAt - now);
-    if (closed) break;
-    if (changes !== handled) continue;
-    if (state?.primary == null)
-      await refuseAsked(state, work, 'Nobody is primary, who would publish the mirror.');
-    if (Date.now() >= renewAt) renewAt = await alone(renew);
-    if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
-    if (state?.primary != null && leading === null && Date.now() >= nextWork(work)) {
-      leading = lead(state, work).finally(() => {
-        leading = null;
-      });
-    }
+  do {
+    await untilClosed();
+    await refuseAsked(state, work, 'The space was removed.');
+    await condition(allHandlersFinished);
+    // A primary that was selected meanwhile needs somebody to renew its lease.
+  } while (!closed);
 
-    if (workflowInfo().continueAsNewSuggested && leading === null && allHandlersFinished() && !closed) {
-      await continueAsNew<typeof leadership>({
-        cid,
-        state,
-        lastSnapshotAt: work.snapshot.doneAt,
-        lastMirrorAt: work.mirror.doneAt,
-        mirrorEveryMs: work.mirror.every,
-        leaseOpen,
-      });
+  async function untilClosed(): Promise<void> {
+    while (!closed) {
+      if (changes !== handled) {
+        handled = changes;
+        // Recording may have taken longer than the lease: then it is looked at now.
+        renewAt =
+          state === null
+            ? Number.MAX_SAFE_INTEGER
+            : Math.min(Date.now() + (state.leaseSeconds * 1_000) / RENEW_PART, state.expiresAt);
+        writeAt = 0;
+      }
+      const now = Date.now();
+      const wakes = [
+        ...(leaseOpen ? [writeAt] : []),
+        ...(state?.primary == null ? [] : [renewAt, state.expiresAt]),
+        ...(state?.primary == null || leading !== null ? [] : [nextWork(work)]),
+      ];
+      const wakeAt = wakes.length === 0 ? null : Math.min(...wakes);
+      const wasLeading = leading !== null;
+      const asked = work.mirror.asked.length;
+      const news = (): boolean =>
+        closed ||
+        changes !== handled ||
+        wasLeading !== (leading !== null) ||
+        asked !== work.mirror.asked.length;
+      if (wakeAt === null) await condition(news);
+      else if (wakeAt > now) await condition(news, wakeAt - now);
+      if (closed) break;
+      if (changes !== handled) continue;
+      if (state?.primary == null)
+        await refuseAsked(state, work, 'Nobody is primary, who would publish the mirror.');
+      if (Date.now() >= renewAt) renewAt = await alone(renew);
+      if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
+      if (state?.primary != null && leading === null && Date.now() >= nextWork(work)) {
+        leading = lead(state, work).finally(() => {
+          leading = null;
+        });
+      }
+
+      if (workflowInfo().continueAsNewSuggested && leading === null && allHandlersFinished() && !closed) {
+        await continueAsNew<typeof leadership>({
+          cid,
+          state,
+          lastSnapshotAt: work.snapshot.doneAt,
+          lastMirrorAt: work.mirror.doneAt,
+          mirrorEveryMs: work.mirror.every,
+          leaseOpen,
+        });
+      }
     }
   }
-  await refuseAsked(state, work, 'The space was removed.');
-  await condition(allHandlersFinished);
 
   /** Renews the lease while its node lives; ends it when its time is over. @returns when to look again, epoch ms */
   async function renew(): Promise<number> {

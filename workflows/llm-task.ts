@@ -5,7 +5,6 @@ import {
   defineSignal,
   defineUpdate,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   uuid4,
@@ -25,6 +24,7 @@ import type {
 } from '../contract/task-workflow.ts';
 import { Attempt, scheduleRun } from './task-attempt.ts';
 import { TaskRecord } from './task-record.ts';
+import { control } from './control.ts';
 
 export const acceptTask = defineUpdate<TaskState>(MESSAGES.acceptTask);
 export const claimTask = defineUpdate<Claimed, [ClaimRequest]>(MESSAGES.claimTask);
@@ -48,11 +48,6 @@ const ROUTE_MS = 2_000;
 
 /** A task whose dependencies have not completed looks again so often, should a message have been lost. */
 const DEPENDENCIES_LOOK = '10 minutes';
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { initialInterval: '200 milliseconds', maximumInterval: '5 seconds' },
-});
 
 const engine = proxyActivities<Pick<ControlActivities, 'writtenDown'>>({
   startToCloseTimeout: '10 seconds',

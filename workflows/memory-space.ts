@@ -1,84 +1,291 @@
 import {
+  ActivityFailure,
   allHandlersFinished,
   condition,
   continueAsNew,
-  defineQuery,
-  defineSignal,
-  proxyLocalActivities,
+  isCancellation,
+  proxyActivities,
   setHandler,
+  sleep,
+  uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/control/index.ts';
-import { MESSAGES } from '../contract/names.ts';
+import type { MemoryActivities } from '../activities/node/memory.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
-import type { MemorySpaceInput, NodePushed } from '../contract/workflows.ts';
+import { nodeQueue } from '../contract/names.ts';
+import type { MemorySpaceInput, WaveResult } from '../contract/workflows.ts';
+import { control } from './control.ts';
+import { memorySpaceByWorkflows } from './memory-space-by-workflows.ts';
+import {
+  closeSpace,
+  configureSpace,
+  nodeNoticed,
+  nodePushed,
+  nodeReturned,
+  spaceState,
+  useWaves,
+} from './memory-space-messages.ts';
+import { Waves, type Work } from './waves.ts';
 
-export const nodePushed = defineSignal<[NodePushed]>(MESSAGES.nodePushed);
-export const nodeReturned = defineSignal<[string]>(MESSAGES.nodeReturned);
-export const configureSpace = defineSignal<[SpaceConfig]>(MESSAGES.configureSpace);
-export const closeSpace = defineSignal(MESSAGES.closeSpace);
-export const spaceState = defineQuery<{ space: SpaceConfig; pushed: string[]; returned: string[] }>(
-  'spaceState',
-);
-
-/** How often every live node is asked to sync although nobody told of anything: signals and heads are hints. */
-const CATCH_UP = '10 minutes';
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '20 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
+/** How often every live node looks for news although nobody told of any, in milliseconds: signals and heads are hints. */
+const CATCH_UP_MS = 10 * 60_000;
+/** Each node lists every segment at one catch-up in so many: once a day, not all nodes at once. */
+const CATCH_UPS_A_DAY = 144;
+/** How many nodes work at once. */
+const AT_ONCE = 200;
+/** A node that could not do its work is asked again after so long; a workflow of its own sees to it meanwhile. */
+const REST = '1 minute';
+/** How many results are recorded at once, and how old one becomes, in milliseconds, while others are awaited. */
+const RECORDED_AT_ONCE = 50;
+const RECORDED_AFTER_MS = 2_000;
+/** Of a few nodes each push is passed on at once; of many, those of so many milliseconds a node, and of this at most, together. */
+const FEW = 10;
+const GATHER_MS_A_NODE = 3;
+const GATHER_AT_MOST_MS = 5_000;
 
 /**
- * One per space. Hears that a node pushed and has every other live node pull; has a node that returns sync; asks
- * everybody once in a while. What comes in while nodes are being asked shares the next round; a timer to gather more
- * would cost a second (the resolution of the engine's timers). Continues as new when its history grows long.
+ * One per space. It hears that claude-mem wrote something on a node, has that node push and every other live node pull, by
+ * activities on the nodes' own queues. What comes in while a node works is done by its next activity. A node that is away, that fails or
+ * takes longer than a minute is seen to by a workflow of its own (syncMemory), which tries again. Once in a while every
+ * live node looks for news. Continues as new when its history grows long.
  */
 export async function memorySpace(input: MemorySpaceInput): Promise<void> {
-  let { space } = input;
-  let closed = false;
-  const pushed = new Set<string>(input.pushed);
-  const returned = new Set<string>(input.pending);
-  // A first run knows nothing of the nodes yet, so it begins by catching up with all of them.
-  let catchUp = input.catchUp ?? workflowInfo().continuedFromExecutionRunId === undefined;
+  if (input.waves !== true) {
+    await memorySpaceByWorkflows(input);
+    return;
+  }
+  await new MemorySpace(input).run();
+}
 
-  setHandler(nodePushed, ({ node }) => void pushed.add(node));
-  setHandler(nodeReturned, (node) => void returned.add(node));
-  setHandler(closeSpace, () => {
-    closed = true;
-  });
-  setHandler(configureSpace, (config) => {
-    if (JSON.stringify(config) !== JSON.stringify(space)) catchUp = true;
-    space = config;
-  });
-  setHandler(spaceState, () => ({ space, pushed: [...pushed], returned: [...returned] }));
+class MemorySpace {
+  #space: SpaceConfig;
+  #closed = false;
+  readonly #noticed: Set<string>;
+  readonly #pushed: Set<string>;
+  readonly #returned: Set<string>;
+  /** Whether every live node is to sync by a workflow of its own: the space is new, or what it covers changed. */
+  #everybody: boolean;
+  #catchUps: number;
+  #isCatchUpDue = false;
+  /** How many live nodes there were at the last look. */
+  #members = 0;
+  readonly #results: WaveResult[] = [];
+  readonly #waves: Waves<SpaceConfig>;
 
-  while (!closed) {
-    const news = (): boolean => closed || catchUp || pushed.size > 0 || returned.size > 0;
-    if (!(await condition(news, CATCH_UP))) catchUp = true;
-    if (closed) break;
+  constructor(input: MemorySpaceInput) {
+    this.#space = input.space;
+    this.#noticed = new Set(input.noticed);
+    this.#pushed = new Set(input.pushed);
+    this.#returned = new Set(input.pending);
+    this.#everybody = input.catchUp ?? workflowInfo().continuedFromExecutionRunId === undefined;
+    this.#catchUps = input.catchUps ?? 0;
+    this.#waves = new Waves({
+      serve: (node, work) => this.#serve(node, work),
+      rest: () => sleep(REST),
+      atOnce: AT_ONCE,
+    });
+    setHandler(nodeNoticed, (node) => void this.#noticed.add(node));
+    setHandler(nodePushed, ({ node }) => void this.#pushed.add(node));
+    setHandler(nodeReturned, (node) => void this.#returned.add(node));
+    setHandler(useWaves, () => undefined);
+    setHandler(closeSpace, () => {
+      this.#closed = true;
+    });
+    setHandler(configureSpace, (config) => {
+      if (JSON.stringify(config) !== JSON.stringify(this.#space)) this.#everybody = true;
+      this.#space = config;
+      this.#closed = false;
+    });
+    setHandler(spaceState, () => ({
+      space: this.#space,
+      pushed: [...this.#pushed],
+      returned: [...this.#returned],
+    }));
+  }
 
-    const sources = [...pushed];
-    const back = [...returned];
-    const everybody = catchUp;
-    pushed.clear();
-    returned.clear();
-    catchUp = false;
-    if (everybody) await control.syncLiveNodes({ space });
-    else {
-      if (sources.length > 0) await control.pullOnOtherNodes({ space, sources });
-      if (back.length > 0) await control.syncNodes({ space, nodes: back });
+  async run(): Promise<void> {
+    void this.#ring();
+    while (!this.#closed) {
+      await condition(() => this.#hasNews || workflowInfo().continueAsNewSuggested);
+      if (this.#closed) break;
+      await this.#askWorkflows();
+      await this.#askNoticed();
+      await this.#askOthers();
+      if (this.#isToRecord) await this.#record();
+      if (workflowInfo().continueAsNewSuggested) await this.#continue();
     }
+    this.#waves.stop();
+  }
 
-    if (workflowInfo().continueAsNewSuggested) {
-      await condition(allHandlersFinished);
-      if (closed) break;
-      await continueAsNew<typeof memorySpace>({
-        space,
-        pending: [...returned],
-        pushed: [...pushed],
-        catchUp,
-      });
+  get #hasNews(): boolean {
+    return (
+      this.#closed ||
+      this.#everybody ||
+      this.#isCatchUpDue ||
+      this.#isToRecord ||
+      [this.#noticed, this.#pushed, this.#returned].some((nodes) => nodes.size > 0)
+    );
+  }
+
+  /** Whether results are to be recorded now: all together when nobody works any more, unless they are many or old. */
+  get #isToRecord(): boolean {
+    const [first] = this.#results;
+    if (first === undefined) return false;
+    const isOld = Date.now() - first.finishedAt > RECORDED_AFTER_MS;
+    return this.#waves.isIdle || isOld || this.#results.length >= RECORDED_AT_ONCE;
+  }
+
+  /** Says when the next catch-up is due. Spaces that were begun together do not stay together. */
+  async #ring(): Promise<void> {
+    await sleep(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
+    this.#isCatchUpDue = true;
+  }
+
+  /** Has nodes sync by workflows of their own: all, or those that are back. */
+  async #askWorkflows(): Promise<void> {
+    const nodes = take(this.#returned);
+    if (this.#everybody) {
+      this.#everybody = false;
+      take(this.#noticed);
+      take(this.#pushed);
+      await control.syncLiveNodes({ space: this.#space });
+    } else if (nodes.length > 0) await control.syncNodes({ space: this.#space, nodes });
+  }
+
+  /** Has the nodes push on which claude-mem wrote something. */
+  async #askNoticed(): Promise<void> {
+    const nodes = take(this.#noticed);
+    if (nodes.length === 0) return;
+    await this.#ask({ only: nodes }, () => ({ push: true, pull: false, full: false }));
+  }
+
+  /** Has live nodes pull: all when a catch-up is due, and all but the one that pushed when one did. */
+  async #askOthers(): Promise<void> {
+    if (this.#pushed.size === 0 && !this.#isCatchUpDue) return;
+    if (!this.#isCatchUpDue && this.#members > FEW) {
+      const gatherMs = Math.min(this.#members * GATHER_MS_A_NODE, GATHER_AT_MOST_MS);
+      await condition(() => this.#closed, gatherMs);
+    }
+    const sources = take(this.#pushed);
+    const isCatchUp = this.#isCatchUpDue;
+    if (isCatchUp) {
+      this.#isCatchUpDue = false;
+      this.#catchUps += 1;
+      void this.#ring();
+    }
+    const turn = this.#catchUps % CATCH_UPS_A_DAY;
+    await this.#ask({ only: null }, (node) => {
+      if (!isCatchUp && sources.length === 1 && sources[0] === node) return null;
+      const full = isCatchUp && placeOf(node) % CATCH_UPS_A_DAY === turn;
+      return { push: full, pull: true, full };
+    });
+  }
+
+  /** Asks nodes for work, page by page: no event of the history grows with the number of nodes. */
+  async #ask(
+    { only }: { only: string[] | null },
+    workOf: (node: string) => Omit<Work<SpaceConfig>, 'config'> | null,
+  ): Promise<void> {
+    for (let after: string | null = ''; after !== null && !this.#closed;) {
+      const page = await control.planWave({ cid: this.#space.cid, only, after });
+      if (page.isGone) {
+        this.#closed = true;
+        return;
+      }
+      if (only === null) this.#members = page.members;
+      for (const { space: config, nodes } of page.groups) {
+        for (const node of nodes) {
+          const work = workOf(node);
+          if (work !== null) this.#waves.ask(node, { ...work, config });
+        }
+      }
+      after = page.next;
     }
   }
+
+  async #serve(node: string, { push, pull, full, config }: Work<SpaceConfig>): Promise<boolean> {
+    const startedAt = Date.now();
+    const done: Pick<WaveResult, 'push' | 'pull'> = { push: null, pull: null };
+    let isDone = true;
+    try {
+      if (push) {
+        done.push = await onNode(node, `send new memories of ${config.projectId}`).pushMemory(config);
+        if (done.push.rows > 0) this.#pushed.add(node);
+      }
+      if (pull) {
+        const activities = onNode(node, `merge new memories of ${config.projectId}`);
+        done.pull = await activities.pullMemory({ space: config, full });
+      }
+    } catch (error) {
+      if (isCancellation(error)) return true;
+      if (!(error instanceof ActivityFailure)) throw error;
+      isDone = false;
+      await control.syncNodes({
+        space: this.#space,
+        nodes: [node],
+        trigger: triggerOf({ push, pull }),
+      });
+    }
+    if (done.push !== null || done.pull !== null) {
+      const jobId = `job_${uuid4().replaceAll('-', '').slice(0, 16)}`;
+      const trigger = triggerOf({ push, pull });
+      this.#results.push({ jobId, node, trigger, ...done, startedAt, finishedAt: Date.now() });
+    }
+    return isDone;
+  }
+
+  async #record(): Promise<void> {
+    const { workflowId, runId } = workflowInfo();
+    while (this.#results.length > 0) {
+      const results = this.#results.splice(0, RECORDED_AT_ONCE);
+      await control.recordWave({ space: this.#space, workflowId, runId, results });
+    }
+  }
+
+  async #continue(): Promise<void> {
+    this.#waves.stop();
+    await condition(() => this.#waves.isIdle && allHandlersFinished());
+    await this.#record();
+    if (this.#closed) return;
+    const { push, pull } = this.#waves.due;
+    await continueAsNew<typeof memorySpace>({
+      space: this.#space,
+      waves: true,
+      noticed: [...new Set([...this.#noticed, ...push])],
+      pushed: [...this.#pushed],
+      // Who was still to pull does so with the next catch-up of all.
+      catchUp: this.#everybody,
+      pending: [...new Set([...this.#returned, ...pull])],
+      catchUps: this.#catchUps,
+    });
+  }
+}
+
+/** Empties a set. @returns what was in it */
+function take(nodes: Set<string>): string[] {
+  const taken = [...nodes];
+  nodes.clear();
+  return taken;
+}
+
+/** Spreads nodes over the catch-ups of a day by their names. */
+function placeOf(node: string): number {
+  let sum = 7;
+  for (let at = 0; at < node.length; at += 1) sum = (sum * 31 + node.charCodeAt(at)) % 1_000_003;
+  return sum;
+}
+
+const triggerOf = ({ push, pull }: { push: boolean; pull: boolean }): WaveResult['trigger'] =>
+  push && pull ? 'catch-up' : push ? 'noticed' : 'fan-out';
+
+/** Activities of a wave: a node that is away, or that takes longer, is left to a workflow of its own. */
+function onNode(node: string, summary: string): MemoryActivities {
+  return proxyActivities<MemoryActivities>({
+    taskQueue: nodeQueue(node),
+    scheduleToStartTimeout: '10 seconds',
+    startToCloseTimeout: '1 minute',
+    heartbeatTimeout: '10 seconds',
+    retry: { maximumAttempts: 1 },
+    summary,
+  });
 }

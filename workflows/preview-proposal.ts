@@ -1,21 +1,16 @@
-import { proxyActivities, proxyLocalActivities, setCurrentDetails } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/control/index.ts';
+import { proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { ProposalActivities } from '../activities/node/proposals.ts';
 import { nodeQueue } from '../contract/names.ts';
 import type { ApplyProposalInput } from '../contract/proposals.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
+import { control } from './control.ts';
 
 /** How long all tries may take together: somebody looks at the page. */
 const OVERALL = '5 minutes';
 
 /** How long git may take for one try, in milliseconds: less, so that it is git's own error that is told. */
 const GIT_MS = 4 * 60_000;
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
 
 /** Has one node make the tree of a proposal and git's own diff of it, and keeps both, or why there are none, for people to read. */
 export async function previewProposal({ proposalId }: ApplyProposalInput): Promise<void> {

@@ -5,15 +5,14 @@ import {
   continueAsNew,
   defineSignal,
   isCancellation,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/control/index.ts';
 import type { Propagation } from '../contract/projects.ts';
 import { MESSAGES } from '../contract/names.ts';
 import type { NodeSettled, PropagateInput, PropagateResult } from '../contract/workflows.ts';
+import { control } from './control.ts';
 
 export const nodeSettled = defineSignal<[NodeSettled]>(MESSAGES.nodeSettled);
 export const addNodes = defineSignal<[string[] | null]>(MESSAGES.addNodes);
@@ -22,11 +21,6 @@ export const cancelPropagation = defineSignal(MESSAGES.cancelPropagation);
 
 /** A day longer than a clone waits for a node that is away, in milliseconds: who has not answered by then never will. */
 const DEADLINE_MS = 8 * 24 * 3_600_000;
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '20 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
 
 /**
  * Has many nodes clone, update or look at one project, so many at once. One that fails does not stop the others; one that is

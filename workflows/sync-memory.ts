@@ -8,14 +8,12 @@ import {
   isCancellation,
   log,
   proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import { failureOf } from './failure-of.ts';
-import type { ControlActivities } from '../activities/control/index.ts';
 import type { MemoryActivities } from '../activities/node/memory.ts';
 import { MESSAGES, memorySpaceId, nodeQueue } from '../contract/names.ts';
 import type {
@@ -25,6 +23,7 @@ import type {
   SyncRoundResult,
   TimedRequest,
 } from '../contract/workflows.ts';
+import { control } from './control.ts';
 
 export const requestSync = defineSignal<[SyncRequest]>(MESSAGES.requestSync);
 export const syncAndWait = defineUpdate<SyncRoundResult, [SyncRequest]>(MESSAGES.syncAndWait);
@@ -34,11 +33,6 @@ const ASKED_FOR: ReadonlySet<string> = new Set(['button', 'api', 'cli', 'schedul
 
 /** How long a run that was started without any request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
-
-const control = proxyLocalActivities<ControlActivities>({
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '5 seconds' },
-});
 
 /**
  * Keeps one node in step with one space: push, then pull, on the node's own queue. Requests that come in while a round

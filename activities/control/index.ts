@@ -2,11 +2,13 @@ import type { Client } from '@temporalio/client';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import type { SyncAction, SyncTrigger } from '../../contract/primitives.ts';
-import type { SyncRequest, SyncRoundResult } from '../../contract/workflows.ts';
+import type { SyncRequest, SyncRoundResult, WavePage } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { getNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
+import { planWave } from '../../db/queries/plan-wave.ts';
+import { recordWave, type RecordedWave } from '../../db/queries/record-wave.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
 import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
 import { toFailure } from '../failures.ts';
@@ -94,9 +96,23 @@ export function createControlActivities(dependencies: {
       await ask(space, others, 'pull', 'fan-out');
     },
 
-    /** Has nodes that returned send and fetch. */
-    async syncNodes({ space, nodes }: { space: SpaceConfig; nodes: string[] }): Promise<void> {
-      await ask(space, nodes, 'sync', 'returned');
+    /** Has nodes send and fetch by workflows of their own: those that returned, and those that a wave could not serve. */
+    async syncNodes(input: { space: SpaceConfig; nodes: string[]; trigger?: SyncTrigger }): Promise<void> {
+      await ask(input.space, input.nodes, 'sync', input.trigger ?? 'returned');
+    },
+
+    /**
+     * Says which nodes a wave serves, page by page, each with its configuration as it is now.
+     * @param input.only these nodes; null: every live one
+     * @param input.after the last node of the page before; empty for the first page
+     */
+    async planWave(input: { cid: string; only: string[] | null; after: string }): Promise<WavePage> {
+      return await planWave(db, { ...input, withinMs: ONLINE_WITHIN_MS, now: Date.now() });
+    },
+
+    /** Records what a wave did on its nodes. */
+    async recordWave(wave: RecordedWave): Promise<void> {
+      await recordWave(db, wave);
     },
 
     /** Has every live node send and fetch. */

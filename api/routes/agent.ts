@@ -129,6 +129,7 @@ export const agentRoutes = [
         spaces,
         drained: recorded.drained,
         ...(membership === undefined || membership.signature === told ? {} : { membership }),
+        ...(told === undefined ? {} : { waves: true }),
       };
     },
   }),

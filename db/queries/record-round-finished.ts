@@ -46,7 +46,7 @@ export async function recordRoundFinished(db: Database, input: RoundFinished): P
 }
 
 /** The figures of the round; each job that it served shows them. */
-function jobFigures({ result, finishedAt }: RoundFinished) {
+export function jobFigures({ result, finishedAt }: Pick<RoundFinished, 'result' | 'finishedAt'>) {
   const { push, pull, error } = result;
   return {
     status: error === null ? ('completed' as const) : ('failed' as const),
@@ -68,9 +68,10 @@ function traffic({ push, pull }: SyncRoundResult) {
   return { requests: sum('requests'), bytes_up: sum('bytesUp'), bytes_down: sum('bytesDown') };
 }
 
-async function updateSpaceNode(
+/** Adds what a round did to its node's totals in the space, and says how the node stands there. */
+export async function updateSpaceNode(
   tx: Executor,
-  { space, node, result, finishedAt }: RoundFinished,
+  { space, node, result, finishedAt }: Omit<RoundFinished, 'requests'>,
 ): Promise<void> {
   const { push, pull } = result;
   const { bytes_up, bytes_down } = traffic(result);

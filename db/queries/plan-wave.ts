@@ -1,0 +1,42 @@
+import { eq } from 'drizzle-orm';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import type { WavePage } from '../../contract/workflows.ts';
+import type { Database } from '../connect.ts';
+import { spaces } from '../schema.ts';
+import { listLiveNodes } from './list-live-nodes.ts';
+import { getNodeSpaceConfigs } from './node-space-configs.ts';
+
+/** Nodes on a page: their names make an event of less than 1 KB. */
+const PAGE = 40;
+
+/**
+ * One page of the nodes that a wave serves, by name, each with the space as it takes part in it.
+ * @param input.only these nodes, live or not; null: those whose last heartbeat is at most `withinMs` old at `now` (epoch ms)
+ * @param input.after the last node of the page before; empty for the first page
+ */
+export async function planWave(
+  db: Database,
+  input: { cid: string; only: readonly string[] | null; after: string; withinMs: number; now: number },
+): Promise<WavePage> {
+  const { cid, only, after } = input;
+  const all = only === null ? await listLiveNodes(db, input) : [...only].sort();
+  const rest = all.filter((node) => node > after);
+  const nodes = rest.slice(0, PAGE);
+  const configs = await getNodeSpaceConfigs(db, { cid, nodes });
+  const groups = new Map<string, { space: SpaceConfig; nodes: string[] }>();
+  for (const [node, space] of configs) {
+    const text = JSON.stringify(space);
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, { space, nodes: [node] });
+    else group.nodes.push(node);
+  }
+  const known = await db.run((sql) =>
+    sql.select({ cid: spaces.cid }).from(spaces).where(eq(spaces.cid, cid)),
+  );
+  return {
+    groups: [...groups.values()],
+    members: all.length,
+    next: rest.length > PAGE ? (nodes.at(-1) ?? null) : null,
+    isGone: known.length === 0,
+  };
+}

@@ -1,0 +1,77 @@
+import { eq } from 'drizzle-orm';
+import type { ServerEvent } from '../../contract/events.ts';
+import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SyncAction } from '../../contract/primitives.ts';
+import type { SyncRoundResult, WaveResult } from '../../contract/workflows.ts';
+import type { Database } from '../connect.ts';
+import { isQuiet } from '../quiet-rounds.ts';
+import { jobs, spaces } from '../schema.ts';
+import { toJob } from '../to-contract.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
+import { findSpaces } from './find-spaces.ts';
+import { jobFigures, updateSpaceNode } from './record-round-finished.ts';
+
+/** What a wave did on its nodes, and the workflow that ran it. */
+export interface RecordedWave {
+  readonly space: SpaceConfig;
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly results: readonly WaveResult[];
+}
+
+/**
+ * Records what a wave did: one job for each node that moved something or has something to tell, and every node's totals in the space.
+ * A repeated call finds these jobs and adds nothing to totals twice.
+ */
+export async function recordWave(db: Database, wave: RecordedWave): Promise<void> {
+  const { space, workflowId, runId } = wave;
+  const rounds = wave.results.map((told) => ({ told, result: roundOf(told) }));
+  const loud = rounds.filter(({ told, result }) => !isQuiet([requestOf(told)], result));
+  await db.transaction(async (tx) => {
+    const rows = loud.map(({ told, result }) => ({
+      id: told.jobId,
+      action: actionOf(told),
+      trigger: told.trigger,
+      project: space.projectId,
+      canonical_id: space.cid,
+      agent: told.node,
+      workflow_id: workflowId,
+      run_id: runId,
+      created_at: told.startedAt,
+      ...jobFigures({ result, finishedAt: told.finishedAt }),
+    }));
+    const added =
+      rows.length === 0 ? [] : await tx.insert(jobs).values(rows).onConflictDoNothing().returning();
+    const isNew = new Set(added.map(({ id }) => id));
+    for (const round of rounds) {
+      const { told, result } = round;
+      if (loud.includes(round) && !isNew.has(told.jobId)) continue;
+      await updateSpaceNode(tx, { space, node: told.node, result, finishedAt: told.finishedAt });
+    }
+    await lockEvents(tx);
+    const changed = await findSpaces(tx, eq(spaces.cid, space.cid));
+    const events: ServerEvent[] = [
+      ...added.map((row) => ({ type: 'job' as const, job: toJob(row) })),
+      ...changed.map((each) => ({ type: 'space' as const, space: each })),
+    ];
+    await emitEvents(tx, events, Math.max(...wave.results.map(({ finishedAt }) => finishedAt)));
+  });
+}
+
+const actionOf = ({ push, pull }: WaveResult): SyncAction =>
+  push === null ? 'pull' : pull === null ? 'push' : 'sync';
+
+const requestOf = (told: WaveResult) => ({
+  jobId: told.jobId,
+  action: actionOf(told),
+  trigger: told.trigger,
+  requestedAt: told.startedAt,
+});
+
+const roundOf = ({ jobId, push, pull, startedAt, finishedAt }: WaveResult): SyncRoundResult => ({
+  jobIds: [jobId],
+  push,
+  pull,
+  error: null,
+  ms: finishedAt - startedAt,
+});
