@@ -121,7 +121,7 @@ export class SyncRequests {
   }
 
   async close(): Promise<void> {
-    for (const cid of [...this.#told.keys()]) this.pushes(cid);
+    for (const cid of this.#told.keys()) this.pushes(cid);
     await this.#drop();
   }
 

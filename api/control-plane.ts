@@ -32,6 +32,7 @@ import { watchRemote } from './remote/watch.ts';
 import { readWebhookSecret } from './webhook-secret.ts';
 import { listTaskSchedules } from '../db/queries/task-schedules.ts';
 import { applyTaskSchedule } from './tasks/schedules.ts';
+import { watchMemory } from './watch-memory.ts';
 import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { endStreams } from './sse.ts';
@@ -103,6 +104,7 @@ export async function startControlPlane(
       watchProposals(deps),
       watchTasks(deps),
       watchAudit(deps),
+      watchMemory(deps),
       () => stopHttp(server, deps),
       () => clearInterval(watch),
     );

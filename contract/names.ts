@@ -42,6 +42,7 @@ export const MESSAGES = {
   syncAndWait: 'syncAndWait',
   nodePushed: 'nodePushed',
   nodeNoticed: 'nodeNoticed',
+  nodeServed: 'nodeServed',
   useWaves: 'useWaves',
   nodeReturned: 'nodeReturned',
   closeSpace: 'closeSpace',

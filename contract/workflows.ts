@@ -12,6 +12,8 @@ export const SyncRequest = z.strictObject({
   trigger: SyncTrigger,
   /** The space as it is when the request is made; a run that was started earlier follows it. */
   space: SpaceConfig.optional(),
+  /** Whether the space's workflow is told once the node has synced: its wave could not serve the node. */
+  tell: z.boolean().optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
 

@@ -4,10 +4,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../contract/memory.ts';
+import { memorySpaceId } from '../contract/workflows.ts';
 import { ControlPlane, startMachine, until } from '../demo/fleet.ts';
 import { compare, takeInventory, unite } from '../demo/inventory.ts';
 import { makeMachines, type Machine } from '../demo/machines.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
+import { connectEngine, type Engine } from '../engine/connect.ts';
 import { canonicalHash } from '../memory/canonical.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
@@ -27,6 +29,7 @@ let stack: Stack;
 let api: Service & { url: string };
 let control: ControlPlane;
 let cid: string;
+let engine: Promise<Engine>;
 let machines: Machine[];
 const agents = new Map<string, Service>();
 
@@ -40,6 +43,7 @@ beforeAll(async () => {
   api = await startApi({ root, dataDir, env, secrets, stack });
   control = new ControlPlane(api.url, secrets.RUNTIME_API_KEY);
   cid = (await control.createSpace('faults')).canonical_id;
+  engine = connectEngine(stack.temporal);
   machines = makeMachines(join(dataDir, 'machines'));
   for (const machine of machines) {
     agents.set(machine.id, await startMachine(machine, { root, dataDir, env, control }));
@@ -48,6 +52,7 @@ beforeAll(async () => {
 }, 240_000);
 
 afterAll(async () => {
+  await (await engine)?.close();
   for (const agent of agents.values()) await agent.stop();
   await api?.stop();
   await stack?.stop();
@@ -95,12 +100,24 @@ async function jobWhere(what: string, holds: (job: Job) => boolean): Promise<Job
   return found;
 }
 
+/** Waits until a machine sends what it learned. */
+async function sends(id: string): Promise<void> {
+  const { client } = await engine;
+  await until(`${id} sends`, AGREE_S, async () => {
+    const { raw } = await client.workflow.getHandle(memorySpaceId(cid)).describe();
+    return (raw.pendingActivities ?? []).some(
+      ({ activityType, lastWorkerIdentity }) =>
+        activityType?.name === 'pushMemory' && lastWorkerIdentity?.startsWith(`agent ${id} `) === true,
+    );
+  });
+}
+
 const running = (id: string) => (job: Job) => job.agent === id && job.status === 'running';
 
 describe('a sync goes on to its end, nothing lost or doubled', () => {
   it('when MinIO goes away in mid-push', async () => {
     const expected = learn('laptop', 'minio-away');
-    await jobWhere('laptop syncs', running('laptop'));
+    await sends('laptop');
     await stack.parts.minio?.kill();
     const waiting = await jobWhere('laptop says what it waits for', running('laptop'));
     expect(waiting.agent).toBe('laptop');
@@ -122,7 +139,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
 
   it('when Temporal is killed and comes back', async () => {
     const expected = learn('desktop', 'temporal-killed');
-    await jobWhere('desktop syncs', running('desktop'));
+    await sends('desktop');
     await stack.parts.temporal?.kill();
     await stack.parts.temporal?.restart();
     await agree(expected);
@@ -130,7 +147,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
 
   it('when PostgreSQL is killed and comes back', async () => {
     const expected = learn('laptop', 'postgres-killed');
-    await jobWhere('laptop syncs', running('laptop'));
+    await sends('laptop');
     await stack.parts.postgres?.kill();
     await stack.parts.postgres?.restart();
     await agree(expected);
@@ -141,7 +158,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
 
   it('when the control plane is killed and comes back', async () => {
     const expected = learn('desktop', 'api-killed');
-    await jobWhere('desktop syncs', running('desktop'));
+    await sends('desktop');
     await api.kill();
     await api.restart();
     await agree(expected);

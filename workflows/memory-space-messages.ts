@@ -9,6 +9,8 @@ export const nodePushed = defineSignal<[NodePushed]>(MESSAGES.nodePushed);
 export const nodeNoticed = defineSignal<[node: string]>(MESSAGES.nodeNoticed);
 /** A node that was away is back: it is to push and pull. */
 export const nodeReturned = defineSignal<[node: string]>(MESSAGES.nodeReturned);
+/** A node that no wave could serve has synced by its own workflow. */
+export const nodeServed = defineSignal<[node: string]>(MESSAGES.nodeServed);
 /** What the space is from now on. A space that is being closed stays open: it was made again. */
 export const configureSpace = defineSignal<[SpaceConfig]>(MESSAGES.configureSpace);
 /** The space was deleted. */

@@ -22,6 +22,7 @@ import {
   nodeNoticed,
   nodePushed,
   nodeReturned,
+  nodeServed,
   spaceState,
   useWaves,
 } from './memory-space-messages.ts';
@@ -33,7 +34,7 @@ const CATCH_UP_MS = 10 * 60_000;
 const CATCH_UPS_A_DAY = 144;
 /** How many nodes work at once. */
 const AT_ONCE = 200;
-/** A node that could not do its work is asked again after so long; a workflow of its own sees to it meanwhile. */
+/** A node that could not do its work is asked again after so long, or once the workflow of its own that sees to it is done. */
 const REST = '1 minute';
 /** How many results are recorded at once, and how old one becomes, in milliseconds, while others are awaited. */
 const RECORDED_AT_ONCE = 50;
@@ -87,6 +88,7 @@ class MemorySpace {
     setHandler(nodeNoticed, (node) => void this.#noticed.add(node));
     setHandler(nodePushed, ({ node }) => void this.#pushed.add(node));
     setHandler(nodeReturned, (node) => void this.#returned.add(node));
+    setHandler(nodeServed, (node) => this.#waves.wake(node));
     setHandler(useWaves, () => undefined);
     setHandler(closeSpace, () => {
       this.#closed = true;
@@ -224,6 +226,7 @@ class MemorySpace {
         space: this.#space,
         nodes: [node],
         trigger: triggerOf({ push, pull }),
+        tell: true,
       });
     }
     if (done.push !== null || done.pull !== null) {

@@ -67,6 +67,9 @@ export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: numb
     const result = await syncRound({ space, node: input.node }, served);
     rounds += 1;
     for (const { jobId } of served) results.set(jobId, result);
+    if (result.error === null && served.some(({ tell }) => tell)) {
+      await tellSpace(space.cid, MESSAGES.nodeServed, input.node);
+    }
     // Those who wait for this round are told before the run may end; those who wait for the next one need the next one.
     await condition(() => requests.length > 0 || allHandlersFinished());
     if (workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
@@ -93,7 +96,9 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
   try {
     if (requests.some(({ action }) => action !== 'pull')) {
       result.push = await onNode(input, `send new memories of ${space.projectId}`).pushMemory(space);
-      if (result.push.rows > 0) await tellSpace(space.cid, { node, rows: result.push.rows });
+      if (result.push.rows > 0) {
+        await tellSpace(space.cid, MESSAGES.nodePushed, { node, rows: result.push.rows });
+      }
     }
     if (requests.some(({ action }) => action !== 'push')) {
       // A person who asks wants certainty: list every segment instead of trusting the heads.
@@ -139,10 +144,10 @@ function onNode({ node }: SyncMemoryInput, summary: string): MemoryActivities {
   });
 }
 
-/** Tells the space's workflow that there is something to fetch. A space that was deleted meanwhile does not mind. */
-async function tellSpace(cid: string, pushed: NodePushed): Promise<void> {
+/** Tells the space's workflow something. A space that was deleted meanwhile does not mind. */
+async function tellSpace(cid: string, message: string, about: NodePushed | string): Promise<void> {
   try {
-    await getExternalWorkflowHandle(memorySpaceId(cid)).signal<[NodePushed]>(MESSAGES.nodePushed, pushed);
+    await getExternalWorkflowHandle(memorySpaceId(cid)).signal(message, about);
   } catch (error) {
     if (isCancellation(error)) throw error;
   }

@@ -52,6 +52,11 @@ export class Waves<Config> {
     return this.#running.size === 0;
   }
 
+  /** Lets a node work again that could not do its work. */
+  wake(node: string): void {
+    if (this.#resting.delete(node)) this.#begin();
+  }
+
   /** Begins nothing more. What is due stays due. */
   stop(): void {
     this.#stopped = true;
@@ -86,7 +91,6 @@ export class Waves<Config> {
   async #letRest(node: string): Promise<void> {
     this.#resting.add(node);
     await this.#rest();
-    this.#resting.delete(node);
-    this.#begin();
+    this.wake(node);
   }
 }

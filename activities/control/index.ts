@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import type { SyncAction, SyncTrigger } from '../../contract/primitives.ts';
+import type { SyncTrigger } from '../../contract/primitives.ts';
 import type { SyncRequest, SyncRoundResult, WavePage } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
@@ -53,14 +53,13 @@ export function createControlActivities(dependencies: {
   async function ask(
     space: SpaceConfig,
     nodes: string[],
-    action: SyncAction,
-    trigger: SyncTrigger,
+    request: Omit<SyncRequest, 'jobId'>,
   ): Promise<void> {
     // Each node's own configuration, as it is now; a space that was deleted or renamed meanwhile asks nobody.
     const configs = await getNodeSpaceConfigs(db, { cid: space.cid, nodes });
     const asked = await Promise.allSettled(
       [...configs].map(([node, config]) => {
-        return requestSync(client, { space: config, node }, { jobId: newJobId(), action, trigger });
+        return requestSync(client, { space: config, node }, { jobId: newJobId(), ...request });
       }),
     );
     // One node that cannot be asked is asked again at the next catch-up; when none could be, the engine is away.
@@ -93,12 +92,21 @@ export function createControlActivities(dependencies: {
     async pullOnOtherNodes({ space, sources }: { space: SpaceConfig; sources: string[] }): Promise<void> {
       const only = sources.length === 1 ? sources[0] : undefined;
       const others = (await liveNodes()).filter((node) => node !== only);
-      await ask(space, others, 'pull', 'fan-out');
+      await ask(space, others, { action: 'pull', trigger: 'fan-out' });
     },
 
-    /** Has nodes send and fetch by workflows of their own: those that returned, and those that a wave could not serve. */
-    async syncNodes(input: { space: SpaceConfig; nodes: string[]; trigger?: SyncTrigger }): Promise<void> {
-      await ask(input.space, input.nodes, 'sync', input.trigger ?? 'returned');
+    /**
+     * Has nodes send and fetch by workflows of their own: those that returned, and those that a wave could not serve.
+     * @param input.tell whether the space's workflow is told once each has synced
+     */
+    async syncNodes(input: {
+      space: SpaceConfig;
+      nodes: string[];
+      trigger?: SyncTrigger;
+      tell?: boolean;
+    }): Promise<void> {
+      const { space, nodes, trigger = 'returned', tell = false } = input;
+      await ask(space, nodes, { action: 'sync', trigger, ...(tell ? { tell } : {}) });
     },
 
     /**
@@ -117,7 +125,7 @@ export function createControlActivities(dependencies: {
 
     /** Has every live node send and fetch. */
     async syncLiveNodes({ space }: { space: SpaceConfig }): Promise<void> {
-      await ask(space, await liveNodes(), 'sync', 'catch-up');
+      await ask(space, await liveNodes(), { action: 'sync', trigger: 'catch-up' });
     },
   };
   return withFailures(activities);

@@ -1,9 +1,9 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { errorMessage } from '../../contract/errors.ts';
 import type { Proposal } from '../../contract/proposals.ts';
 import { expireProposals } from '../../db/queries/expire-proposals.ts';
 import { listOpenProposals } from '../../db/queries/list-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';
+import { howItEnded } from '../../engine/how-it-ended.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
 
@@ -40,19 +40,12 @@ async function lookAt(deps: Deps, proposal: Proposal): Promise<void> {
   const now = deps.now();
   if (now - proposal.updated_at < SILENT_MS) return;
   const { id, workflow_id: workflowId, run_id: runId } = proposal;
-  let ended: string;
-  try {
-    const { status } = await callEngine(
-      deps.engine,
-      (client) => client.workflow.getHandle(workflowId, runId).describe(),
-      DESCRIBE_MS,
-    );
-    if (status.name === 'RUNNING') return;
-    ended = `ended as ${status.name.toLowerCase()}`;
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-    ended = 'is gone';
-  }
+  const ended = await callEngine(
+    deps.engine,
+    (client) => howItEnded(client, { workflowId, runId }),
+    DESCRIBE_MS,
+  );
+  if (ended === null) return;
   const message = `Its workflow ${ended} without a result. If the commit had been pushed, approving again finds it.`;
   await recordProposal(deps.db, {
     id,

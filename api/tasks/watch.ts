@@ -1,10 +1,10 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { tellEnd } from '../../activities/control/webhooks.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import { listOpenTasks, recordLostTask, type OpenTask } from '../../db/queries/record-lost-task.ts';
 import type { TaskEnd } from '../../contract/webhooks.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
+import { howItEnded } from '../../engine/how-it-ended.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
@@ -78,7 +78,8 @@ async function lookAtTasks(deps: Deps, after: OpenTask | null): Promise<OpenTask
 async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
   if (deps.now() - seen.updated_at < SILENT_MS) return;
   try {
-    const how = await howItEnded(deps, seen);
+    const { workflow_id: workflowId } = seen;
+    const how = await callEngine(deps.engine, (client) => howItEnded(client, { workflowId }), DESCRIBE_MS);
     if (how === null) return;
     const lost = await recordLostTask(deps.db, { seen, how, now: deps.now() });
     if (lost === null) return;
@@ -107,21 +108,6 @@ const endOf = (row: TaskRow): TaskEnd => ({
   leaseId: null,
   at: row.updated_at,
 });
-
-/** How a task's workflow ended, by its newest run; null while it runs. */
-async function howItEnded(deps: Deps, { workflow_id: workflowId }: OpenTask): Promise<string | null> {
-  try {
-    const { status } = await callEngine(
-      deps.engine,
-      (client) => client.workflow.getHandle(workflowId).describe(),
-      DESCRIBE_MS,
-    );
-    return status.name === 'RUNNING' ? null : `ended as ${status.name.toLowerCase()}`;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'is gone';
-    throw error;
-  }
-}
 
 async function removeWhatIsOld(deps: Deps): Promise<void> {
   try {

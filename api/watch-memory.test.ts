@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { leadershipId, memorySpaceId, syncMemoryId } from '../contract/workflows.ts';
+import { until } from '../demo/fleet.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { watchMemory } from './watch-memory.ts';
+
+let test: TestPlane;
+let stop: () => Promise<void>;
+beforeAll(async () => {
+  test = await startTestPlane();
+  stop = watchMemory(test.plane.deps, 100);
+});
+afterAll(async () => {
+  await stop();
+  await test.stop();
+});
+
+const handle = (workflowId: string) => test.plane.deps.engine.client.workflow.getHandle(workflowId);
+const isRunning = async (workflowId: string): Promise<boolean> =>
+  (await handle(workflowId).describe()).status.name === 'RUNNING';
+async function audited(action: string): Promise<string> {
+  const { body } = await test.call('GET', `/api/runtime/audit?action=${action}`);
+  return JSON.stringify(body);
+}
+async function makeSpace(name: string): Promise<string> {
+  const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name, projects: ['*'] } });
+  return String(body['canonical_id']);
+}
+
+it('starts the workflow of a space again that was terminated, and says so in the audit log', async () => {
+  const cid = await makeSpace('terminated');
+  await handle(memorySpaceId(cid)).terminate();
+  await until('it runs again', 20, () => isRunning(memorySpaceId(cid)));
+  await until('the audit log tells of it', 20, async () =>
+    (await audited('space_workflow_restarted')).includes(
+      'The workflow of terminated ended as terminated; it was started again.',
+    ),
+  );
+});
+
+it('starts the workflow of a primary again that was terminated', async () => {
+  const { agent_key: key } = await enrolNode(test, 'leader');
+  const cid = await makeSpace('led');
+  const selected = await test.call('POST', `/projects/${cid}/leadership/select`, {
+    headers: { 'X-MEMBRIDGE-ADMIN': 'admin-key-for-tests', 'X-MEMBRIDGE-AGENT': key },
+    body: { primary_node_id: 'leader' },
+  });
+  expect(selected.status).toBe(200);
+  await handle(leadershipId(cid)).terminate();
+  await until('it runs again', 20, () => isRunning(leadershipId(cid)));
+  await until('the audit log tells of it', 20, async () =>
+    (await audited('leadership_workflow_restarted')).includes('ended as terminated'),
+  );
+});
+
+it('lets the workflow of a deleted space rest', async () => {
+  const cid = await makeSpace('deleted');
+  await test.call('DELETE', `/api/membridge/spaces/${cid}`);
+  await until('it has ended', 20, async () => !(await isRunning(memorySpaceId(cid))));
+  const before = await audited('space_workflow_restarted');
+  await makeSpace('looked-at');
+  await handle(memorySpaceId(await makeSpace('another'))).terminate();
+  await until('another one is mended', 20, async () =>
+    (await audited('space_workflow_restarted')).includes('another'),
+  );
+  expect(before).not.toContain('deleted');
+  expect(await isRunning(memorySpaceId(cid))).toBe(false);
+});
+
+it('shows a sync as failed whose workflow was terminated', async () => {
+  await enrolNode(test, 'away');
+  const cid = await makeSpace('lost');
+  const { body } = await test.call('POST', `/api/membridge/spaces/${cid}/sync`, {
+    body: { node_id: 'away' },
+  });
+  const [asked] = body['jobs'] as { job_id: string }[];
+  const job = asked?.job_id ?? '';
+  await handle(syncMemoryId(cid, 'away')).terminate();
+  await test.plane.deps.db.run((sql) => sql.execute('update jobs set created_at = created_at - 60000'));
+  await until('the job has failed', 20, async () => {
+    const { body: shown } = await test.call('GET', `/api/membridge/jobs/${job}`);
+    return shown['status'] === 'failed' && String(shown['detail']).includes('ended as terminated');
+  });
+});

@@ -1,0 +1,71 @@
+import { and, asc, eq, gt, inArray, lt } from 'drizzle-orm';
+import type { Database } from '../connect.ts';
+import { jobs, spaceNodes, spaces } from '../schema.ts';
+import { toJob } from '../to-contract.ts';
+import { emitEvents, lockEvents } from './emit-events.ts';
+import { findSpaces } from './find-spaces.ts';
+
+/** A sync that has not ended as far as PostgreSQL knows. */
+export type OpenJob = Pick<typeof jobs.$inferSelect, 'id' | 'agent' | 'canonical_id' | 'workflow_id'>;
+
+/**
+ * Syncs that have not ended, by id.
+ * @param input.after the last id of the page before; empty for the first page
+ * @param input.before when they were asked for at the latest, epoch ms
+ */
+export async function listOpenJobs(
+  db: Database,
+  input: { after: string; before: number; limit: number },
+): Promise<OpenJob[]> {
+  const { id, agent, canonical_id, workflow_id, status, created_at } = jobs;
+  return await db.run((sql) =>
+    sql
+      .select({ id, agent, canonical_id, workflow_id })
+      .from(jobs)
+      .where(and(inArray(status, ['pending', 'running']), gt(id, input.after), lt(created_at, input.before)))
+      .orderBy(asc(id))
+      .limit(input.limit),
+  );
+}
+
+/**
+ * Records that a sync failed because its workflow ended without a result, unless it ended otherwise meanwhile.
+ * @param input.how for people: `ended as terminated`
+ * @returns whether it was recorded
+ */
+export async function recordLostJob(
+  db: Database,
+  input: { job: OpenJob; how: string; now: number },
+): Promise<boolean> {
+  const { job, how, now } = input;
+  const detail = `Its workflow ${how} without a result. Ask for the sync again.`;
+  return await db.transaction(async (tx) => {
+    const [row] = await tx
+      .update(jobs)
+      .set({ status: 'failed', detail, error_code: 'internal', finished_at: now })
+      .where(and(eq(jobs.id, job.id), inArray(jobs.status, ['pending', 'running'])))
+      .returning();
+    if (row === undefined) return false;
+    await tx
+      .update(spaceNodes)
+      .set({ status: 'failed', detail })
+      .where(
+        and(
+          eq(spaceNodes.cid, job.canonical_id),
+          eq(spaceNodes.node_id, job.agent),
+          eq(spaceNodes.status, 'syncing'),
+        ),
+      );
+    await lockEvents(tx);
+    const changed = await findSpaces(tx, eq(spaces.cid, job.canonical_id));
+    await emitEvents(
+      tx,
+      [
+        { type: 'job' as const, job: toJob(row) },
+        ...changed.map((space) => ({ type: 'space' as const, space })),
+      ],
+      now,
+    );
+    return true;
+  });
+}
