@@ -14,6 +14,9 @@ import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
  */
 const MAX_ACTIVITIES = 200;
 
+/** Polls at a time: one would have to wait for the answer before it is out again. */
+const POLLS = { type: 'simple-maximum', maximum: 2 } as const;
+
 /** How long running activities may go on after the agent was told to stop, before they are cancelled… */
 const SHUTDOWN_GRACE = '1 second';
 
@@ -50,6 +53,7 @@ export function startNodeWorker(options: {
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
+      activityTaskPollerBehavior: POLLS,
       shutdownGraceTime: SHUTDOWN_GRACE,
       shutdownForceTime: SHUTDOWN_FORCE,
     },

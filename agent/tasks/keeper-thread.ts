@@ -9,8 +9,11 @@ import type { FromKeeper, KeeperOptions, Lost, ToKeeper } from './keeper-message
 
 /** How often it looks what is due, in milliseconds. */
 const TICK_MS = 200;
-/** How often a lease is renewed, in milliseconds: as often as a cancellation is heard of. Short leases five times. */
-const RENEW_MS = 1_000;
+/**
+ * How often a lease is renewed, in milliseconds. Each renewal costs the engine some eight statements, and a cancellation is heard of
+ * with the next one. Short leases are renewed five times in their life.
+ */
+const RENEW_MS = 3_000;
 /** How long one renewal may take, in milliseconds. */
 const CALL_MS = 2_000;
 /** The part of a lease's life after which it is given up: the rest is for killing, and for clocks. */

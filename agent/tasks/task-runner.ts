@@ -24,7 +24,7 @@ import type { Lost } from './keeper-messages.ts';
 import { TaskOutput } from './output.ts';
 import type { TaskSlots } from './slots.ts';
 
-/** How often the SDK's own heartbeat goes out, in milliseconds: it brings cancellations to the activity. */
+/** How often the SDK is asked whether it has heard of a cancellation that the keeper heard of, in milliseconds. */
 const BEAT_MS = 500;
 /** Pause before something that the network kept from happening is tried again, in milliseconds. */
 const AGAIN_MS = 1_000;
@@ -98,7 +98,6 @@ export class TaskRunner {
     const onCancel = (): void => end('cancelled');
     context.cancellationSignal.addEventListener('abort', onCancel, { once: true });
     const lease = keeper.keep(context.info.base64TaskToken, spec.ttlMs, end);
-    const beat = setInterval(() => context.heartbeat(), BEAT_MS);
     let giveBack: (() => void) | null = null;
     try {
       const { signal } = ending;
@@ -110,7 +109,6 @@ export class TaskRunner {
       if (lost !== null) throw await whatWasLost(lost, context, error);
       throw error;
     } finally {
-      clearInterval(beat);
       context.cancellationSignal.removeEventListener('abort', onCancel);
       lease.leave();
       giveBack?.();

@@ -11,8 +11,8 @@ import type { TaskRunner } from './task-runner.ts';
 
 /** Tasks for this very node that are taken in to wait for a slot. The others wait in the engine. */
 const MOST_WAITING = 64;
-/** Polls of one queue at a time: each brings one task. */
-const MOST_POLLS = 4;
+/** One poll of a queue at a time: it brings one task, and the next one begins at once. An engine takes some 1,200 polls in all. */
+const ONE_POLL = { type: 'simple-maximum', maximum: 1 } as const;
 /** How long programs may take to end when the agent stops. */
 const SHUTDOWN_GRACE = '100 milliseconds';
 const SHUTDOWN_FORCE = '8 seconds';
@@ -56,7 +56,7 @@ export function startTaskWorkers(options: {
           localActivityTaskSlotSupplier: one,
           nexusTaskSlotSupplier: one,
         },
-        activityTaskPollerBehavior: { type: 'simple-maximum', maximum: Math.min(slots.total, MOST_POLLS) },
+        activityTaskPollerBehavior: ONE_POLL,
       },
       hears(taskQueue),
     );
@@ -69,6 +69,7 @@ export function startTaskWorkers(options: {
       taskQueue,
       activities: createTaskActivities(runner.port(() => undefined)),
       maxConcurrentActivityTaskExecutions: MOST_WAITING,
+      activityTaskPollerBehavior: ONE_POLL,
     },
     hears(taskQueue),
   );
