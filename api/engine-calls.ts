@@ -27,12 +27,25 @@ export async function callEngine<T>(
   }
 }
 
+/** Temporal takes 10,000 signals for one run of a workflow, and refuses more with INVALID_ARGUMENT. */
+const TOO_MANY_SIGNALS = /exceeded workflow execution limit for signal/i;
+
 /** gRPC statuses that mean "Temporal is not there": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
 const GONE = new Set([1, 4, 14]);
 
-/** Turns an error that means "Temporal does not answer" into MembridgeError engine_unavailable; gives others back. */
+/**
+ * Turns an error that means "Temporal does not answer" into MembridgeError engine_unavailable, and one that means "too many
+ * messages wait" into too_many_requests; gives others back.
+ */
 export function translateEngineError(error: unknown, address = 'TEMPORAL_ADDRESS'): unknown {
   const grpc = findGrpcError(error);
+  if (grpc !== null && TOO_MANY_SIGNALS.test(grpc.message)) {
+    return new MembridgeError(
+      'too_many_requests',
+      'Thousands of requests wait for this node already. They are served together once it is back; ask again then.',
+      { cause: error },
+    );
+  }
   const gone =
     error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || (grpc !== null && GONE.has(grpc.code));
   if (!gone) return error;

@@ -2,6 +2,7 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { Job, Space } from '../contract/memory.ts';
 import type { SyncAction } from '../contract/primitives.ts';
 import type { SyncRequest } from '../contract/workflows.ts';
+import { countOpenJobs } from '../db/queries/open-jobs.ts';
 import { getJob } from '../db/queries/get-job.ts';
 import { getSpace } from '../db/queries/get-space.ts';
 import { getNodeSpaceConfigs } from '../db/queries/node-space-configs.ts';
@@ -13,6 +14,9 @@ import { byOf } from './named.ts';
 import { notFound } from './not-found.ts';
 import type { Caller } from './route.ts';
 
+/** How many syncs of one node in one space may wait: each is a message to its workflow, which takes 10,000 in all. */
+const MOST_OPEN = 500;
+
 /** A sync that was handed to the engine, which from here on loses it no more. */
 export interface AcceptedSync extends WorkflowRef {
   readonly jobId: string;
@@ -22,7 +26,7 @@ export interface AcceptedSync extends WorkflowRef {
 /**
  * Asks for a sync of one node in one space.
  * @throws MembridgeError conflict when the node's owner keeps it out of the space, not_found when the space was removed meanwhile;
- *   engine_unavailable, database_unavailable
+ *   too_many_requests when 500 wait already; engine_unavailable, database_unavailable
  */
 export async function acceptSync(
   deps: Deps,
@@ -36,6 +40,12 @@ export async function acceptSync(
     throw new MembridgeError(
       'conflict',
       `Node ${node} does not take part in ${name}: its owner named other spaces in MEMBRIDGE_SPACES on that machine.`,
+    );
+  }
+  if ((await countOpenJobs(deps.db, { cid, node })) >= MOST_OPEN) {
+    throw new MembridgeError(
+      'too_many_requests',
+      `${MOST_OPEN} syncs of ${name} wait for node ${node} already. They are done together once it is back; ask again then.`,
     );
   }
   const request: SyncRequest = {

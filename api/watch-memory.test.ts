@@ -82,3 +82,19 @@ it('shows a sync as failed whose workflow was terminated', async () => {
     return shown['status'] === 'failed' && String(shown['detail']).includes('ended as terminated');
   });
 });
+
+it('takes no more syncs of a node once hundreds wait for it', async () => {
+  await enrolNode(test, 'crowded');
+  const cid = await makeSpace('crowded-space');
+  const ask = () => test.call('POST', `/api/membridge/spaces/${cid}/sync`, { body: { node_id: 'crowded' } });
+  expect((await ask()).status).toBe(202);
+  await test.plane.deps.db.run((sql) =>
+    sql.execute(
+      `insert into jobs (id, action, trigger, project, canonical_id, agent, status, detail, workflow_id, run_id, created_at)
+       select 'job_crowd' || n, 'sync', 'api', 'crowded-space', '${cid}', 'crowded', 'pending', '', '${syncMemoryId(cid, 'crowded')}', '', 1
+       from generate_series(1, 500) n`,
+    ),
+  );
+  const { status, body } = await ask();
+  expect([status, body['detail']]).toEqual([429, expect.stringContaining('wait for node crowded already')]);
+});

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { errorMessage } from '../contract/errors.ts';
 import { leadershipId, memorySpaceId } from '../contract/workflows.ts';
 import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
-import { listOpenJobs, recordLostJob } from '../db/queries/lost-jobs.ts';
+import { listOpenJobs, recordLostJob } from '../db/queries/open-jobs.ts';
 import { byEngine, entryAbout, recordAudit, spaceEntry, type NewAudit } from '../db/queries/record-audit.ts';
 import { listLeaderships } from '../db/queries/record-leadership.ts';
 import { howItEnded } from '../engine/how-it-ended.ts';

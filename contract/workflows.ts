@@ -126,6 +126,8 @@ export const PropagateInput = z.strictObject({
       waiting: z.array(NodeId),
       ending: z.array(NodeId),
       settled: z.array(NodeSettled),
+      /** Whether somebody had cancelled it. */
+      isCancelled: z.boolean().optional(),
     })
     .optional(),
 });

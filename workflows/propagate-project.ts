@@ -39,7 +39,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const ending = new Set<string>(resume?.ending);
   const settled = new Map<string, NodeSettled>(resume?.settled.map((told) => [told.node, told]));
   const more: (string[] | null)[] = resume === undefined ? [input.nodes] : [];
-  let cancels = 0;
+  let cancels = resume?.isCancelled === true ? 1 : 0;
   let heard = 0;
   setHandler(nodeSettled, (told) => {
     heard += 1;
@@ -88,7 +88,8 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const cancelAll = async (): Promise<void> =>
     await control.cancelClones({ projectId, nodes: [...busy, ...waiting, ...ending] });
 
-  let cancelled = 0;
+  // The run before has told the nodes.
+  let cancelled = cancels;
   try {
     let shown: Propagation['state'] | null = null;
     for (;;) {
@@ -129,6 +130,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
             waiting: [...waiting],
             ending: [...ending],
             settled: [...settled.values()],
+            isCancelled: cancelled > 0,
           },
         });
       }

@@ -110,13 +110,20 @@ export class TaskRecord {
       const { spec, row, createdBy } = this.#input;
       const isNew = this.#isNew;
       this.#isNew = false;
-      this.#last = await this.#control.recordTask({
-        spec,
-        changes,
-        workflowId,
-        runId,
-        row: isNew ? { ...row, createdBy } : null,
-      });
+      try {
+        this.#last = await this.#control.recordTask({
+          spec,
+          changes,
+          workflowId,
+          runId,
+          row: isNew ? { ...row, createdBy } : null,
+        });
+      } catch (error) {
+        // What was refused is written with what comes next: nothing is left out.
+        this.#changes = [...changes, ...this.#changes];
+        this.#isNew = isNew;
+        throw error;
+      }
       if (this.#last.dependents.length > 0) {
         await this.#control.tellDependents({ taskIds: [...this.#last.dependents] });
       }
@@ -124,7 +131,7 @@ export class TaskRecord {
         if (ENDED.has(change.state.status)) await this.#control.tellEnd(endOf(spec.id, change));
       }
     };
-    this.#writing = this.#writing.then(write);
+    this.#writing = this.#writing.catch(() => undefined).then(write);
     await this.#writing;
     return this.#last;
   }

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
@@ -10,7 +12,7 @@ import { recordRoundFinished } from '../../db/queries/record-round-finished.ts';
 import { planWave } from '../../db/queries/plan-wave.ts';
 import { recordWave, type RecordedWave } from '../../db/queries/record-wave.ts';
 import { recordRoundStarted } from '../../db/queries/record-round-started.ts';
-import { newJobId, requestSync } from '../../engine/memory-workflows.ts';
+import { requestSync } from '../../engine/memory-workflows.ts';
 import { toFailure } from '../failures.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { createLeadershipActivities } from './leadership.ts';
@@ -59,7 +61,7 @@ export function createControlActivities(dependencies: {
     const configs = await getNodeSpaceConfigs(db, { cid: space.cid, nodes });
     const asked = await Promise.allSettled(
       [...configs].map(([node, config]) => {
-        return requestSync(client, { space: config, node }, { jobId: newJobId(), ...request });
+        return requestSync(client, { space: config, node }, { jobId: jobIdOf(node), ...request });
       }),
     );
     // One node that cannot be asked is asked again at the next catch-up; when none could be, the engine is away.
@@ -129,6 +131,13 @@ export function createControlActivities(dependencies: {
     },
   };
   return withFailures(activities);
+}
+
+/** A job's id that is the same when the activity is tried again: who was asked already is not asked for another job. */
+function jobIdOf(node: string): string {
+  const { workflowExecution, activityId } = Context.current().info;
+  const name = `${workflowExecution?.runId ?? ''}/${activityId}/${node}`;
+  return `job_${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
 }
 
 export type ControlActivities = ReturnType<typeof createControlActivities>;

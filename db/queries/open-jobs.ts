@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, lt } from 'drizzle-orm';
+import { and, asc, count, eq, gt, inArray, lt } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { jobs, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
@@ -26,6 +26,23 @@ export async function listOpenJobs(
       .orderBy(asc(id))
       .limit(input.limit),
   );
+}
+
+/** How many syncs of one node in one space have not ended. */
+export async function countOpenJobs(db: Database, input: { cid: string; node: string }): Promise<number> {
+  const [row] = await db.run((sql) =>
+    sql
+      .select({ open: count() })
+      .from(jobs)
+      .where(
+        and(
+          inArray(jobs.status, ['pending', 'running']),
+          eq(jobs.canonical_id, input.cid),
+          eq(jobs.agent, input.node),
+        ),
+      ),
+  );
+  return row?.open ?? 0;
 }
 
 /**
