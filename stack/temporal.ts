@@ -17,6 +17,8 @@ export interface TemporalOptions {
   /** Prometheus metrics of the server; 0 or absent leaves the choice to Temporal. */
   metricsPort?: number;
   log: (line: string) => void;
+  /** Settings of its dynamic configuration besides the usual ones, each `key=value`. */
+  settings?: readonly string[];
   /** The server program; found, or built, by default. */
   program?: string;
 }
@@ -57,7 +59,7 @@ const searchAttributes = ['MembridgeProject', 'MembridgeNode', 'MembridgeTask', 
  * @throws when a port is taken (naming the setting), or it does not come up (quoting its log)
  */
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
-  const { dataDir, metricsPort = 0, log } = options;
+  const { dataDir, metricsPort = 0, settings = [], log } = options;
   const port = options.port || (await freePort());
   const uiIp = options.uiPort === 0 ? hiddenLoopback() : '127.0.0.1';
   const uiPort = options.uiPort || (await freePort());
@@ -73,7 +75,10 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
     ['--db-filename', join(folder, 'temporal.db')],
     ['--log-level', 'warn'],
     ...pragmas.map((pragma): [string, string] => ['--sqlite-pragma', pragma]),
-    ...dynamicConfig.map((setting): [string, string] => ['--dynamic-config-value', setting]),
+    ...[...dynamicConfig, ...settings].map((setting): [string, string] => [
+      '--dynamic-config-value',
+      setting,
+    ]),
     ...searchAttributes.map((name): [string, string] => ['--search-attribute', `${name}=Keyword`]),
   ];
   if (metricsPort) flags.push(['--metrics-port', metricsPort]);

@@ -22,6 +22,8 @@ export interface StackOptions {
   /** Ports on 127.0.0.1; 0 picks a free one. What is absent is taken from MEMBRIDGE_*_PORT, else the usual port. */
   ports?: { postgres?: number; minio?: number; temporal?: number; temporalUi?: number };
   env: NodeJS.ProcessEnv;
+  /** Settings of Temporal besides the usual ones, each `key=value`. */
+  temporalSettings?: readonly string[];
   log: (line: string) => void;
 }
 
@@ -83,6 +85,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       port,
       uiPort,
       metricsPort,
+      ...(options.temporalSettings === undefined ? {} : { settings: options.temporalSettings }),
       log,
       program: temporalProgram,
     });

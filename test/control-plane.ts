@@ -7,6 +7,7 @@ import { startControlPlane, type ControlPlane } from '../api/control-plane.ts';
 import type { AgentHeartbeat, EnrolResponse } from '../contract/nodes.ts';
 import type { Parts } from './global-setup.ts';
 import { freshNamespace } from './namespace.ts';
+import { recordHistories } from './replay/record.ts';
 
 export const ADMIN_KEY = 'admin-key-for-tests';
 export const RUNTIME_KEY = 'runtime-key-for-tests';
@@ -85,6 +86,7 @@ export async function startTestPlane(
     plane,
     call: (method, path, callOptions) => callApi(plane.url, method, path, callOptions),
     stop: async () => {
+      await recordHistories(plane.deps.engine);
       await plane.stop();
       await database?.drop();
     },

@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { RECORD_TO } from './replay/record.ts';
 import { removeStackData, startStack } from '../stack/up.ts';
 
 /** Addresses of the real PostgreSQL, Temporal and MinIO that all tests of a run share. */
@@ -24,8 +25,11 @@ declare module 'vitest' {
 /** Starts the parts once for the whole run; every test takes a database, a bucket and a namespace of its own. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-test-'));
+  // Recorded histories are to hold what happens when a history grows long.
+  const isRecording = process.env[RECORD_TO] !== undefined;
   const stack = await startStack({
     dataDir,
+    ...(isRecording ? { temporalSettings: ['limit.historyCount.suggestContinueAsNew=30'] } : {}),
     ports: { postgres: 0, minio: 0, temporal: 0, temporalUi: 0 },
     env: process.env,
     log: (line) => process.stderr.write(`${line}\n`),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { startNodeWorker } from '../agent/worker.ts';
@@ -172,6 +173,29 @@ it('does not have the others wait for a node that is away, which a workflow of i
   host('three-c', nodes.c);
   await until('c has pulled', 30, () => nodes.c.pulls > 0);
 }, 90_000);
+
+it('leaves what PostgreSQL does not answer to the engine after seconds, and records it once it answers', async () => {
+  const nodes = { a: await addNode('four-a'), b: await addNode('four-b') };
+  const space = await makeSpace(Object.values(nodes));
+  const run = (statement: string) => test.plane.deps.db.run((sql) => sql.execute(statement));
+  await run('alter table space_nodes rename to space_nodes_away');
+  try {
+    nodes.a.rows = 1;
+    await tellNoticed(client(), space, 'four-a');
+    await until('the engine tries', 40, async () => {
+      const { raw } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
+      return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'recordWave');
+    });
+    const events = await eventsOf(memorySpaceId(space.cid));
+    await sleep(5_000);
+    expect(await eventsOf(memorySpaceId(space.cid))).toBe(events);
+  } finally {
+    await run('alter table space_nodes_away rename to space_nodes');
+  }
+  await until('it is recorded', 70, async () =>
+    (await jobsOf(space)).some(({ trigger }) => trigger === 'noticed'),
+  );
+}, 120_000);
 
 it('is there again each time its space was deleted and made again at once', async () => {
   for (let round = 0; round < 12; round += 1) {

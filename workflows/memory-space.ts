@@ -39,6 +39,8 @@ const REST = '1 minute';
 /** How many results are recorded at once, and how old one becomes, in milliseconds, while others are awaited. */
 const RECORDED_AT_ONCE = 50;
 const RECORDED_AFTER_MS = 2_000;
+/** Events after which it is waited that the nodes at work are done; the engine ends a workflow at 51,200. */
+const MOST_EVENTS = 20_000;
 /** Of a few nodes each push is passed on at once; of many, those of so many milliseconds a node, and of this at most, together. */
 const FEW = 10;
 const GATHER_MS_A_NODE = 3;
@@ -108,13 +110,13 @@ class MemorySpace {
   async run(): Promise<void> {
     void this.#ring();
     while (!this.#closed) {
-      await condition(() => this.#hasNews || workflowInfo().continueAsNewSuggested);
+      await condition(() => this.#hasNews || this.#isToContinue);
       if (this.#closed) break;
       await this.#askWorkflows();
       await this.#askNoticed();
       await this.#askOthers();
       if (this.#isToRecord) await this.#record();
-      if (workflowInfo().continueAsNewSuggested) await this.#continue();
+      if (this.#isToContinue) await this.#continue();
     }
     this.#waves.stop();
   }
@@ -127,6 +129,12 @@ class MemorySpace {
       this.#isToRecord ||
       [this.#noticed, this.#pushed, this.#returned].some((nodes) => nodes.size > 0)
     );
+  }
+
+  /** Whether to continue as new: when no node works, or, where one always does, before the history becomes too long. */
+  get #isToContinue(): boolean {
+    const { continueAsNewSuggested, historyLength } = workflowInfo();
+    return continueAsNewSuggested && (this.#waves.isIdle || historyLength > MOST_EVENTS);
   }
 
   /** Whether results are to be recorded now: all together when nobody works any more, unless they are many or old. */

@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { Engine } from '../../engine/connect.ts';
+
+/** Names the folder that the histories of a run of the tests are written to; nothing is written without it. */
+export const RECORD_TO = 'MEMBRIDGE_RECORD_HISTORIES';
+
+/** Longer ones are of no use beside shorter ones that go the same way, in bytes. */
+const LONGEST = 200_000;
+
+/** Writes the histories of all workflows that an engine's namespace has, if they are asked for. */
+export async function recordHistories({ client }: Pick<Engine, 'client'>): Promise<void> {
+  const folder = process.env[RECORD_TO];
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  for await (const { workflowId, runId, type } of client.workflow.list()) {
+    const text = historyToJSON(await client.workflow.getHandle(workflowId, runId).fetchHistory());
+    if (text.length > LONGEST) continue;
+    const name = createHash('sha256').update(runId).digest('hex').slice(0, 12);
+    writeFileSync(join(folder, `${type}-${name}.json`), `${text}\n`);
+  }
+}
