@@ -4,13 +4,13 @@
  * site was made to ask for a timer too many.
  */
 import { copyFileSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Runtime } from '@temporalio/worker';
 import { instrument, type Instrumented, type RecordedHistory, type Replayed } from './sites.ts';
 
 const USAGE = `npm run replay [-- OPTIONS]
-  --choose FOLDER  copies histories of that folder to workflows/histories/ that pass sites which none there passes
+  --choose FOLDER  copies histories of that folder to workflows/histories/ that hold sites which none there holds
   --json           one JSON object on stdout
   Histories are recorded by the tests: MEMBRIDGE_RECORD_HISTORIES=FOLDER npm test
   Exit code 0 when nine of ten sites are held.`;
@@ -37,9 +37,9 @@ async function main(): Promise<number> {
   Runtime.install({ logger, telemetryOptions: { logging: { filter: 'OFF', forward: {} } } });
   const code = await instrument();
   try {
-    const known = await replayAll(code, HISTORIES);
-    if (values.choose !== undefined) known.push(...(await choose(code, known, values.choose)));
-    return await check(code, known);
+    let open = await openOf(code, code.sites.keys(), await replayAll(code, HISTORIES));
+    if (values.choose !== undefined) open = await choose(code, open, values.choose);
+    return tell(code, open);
   } finally {
     code.close();
   }
@@ -61,43 +61,50 @@ async function replayAll(code: Instrumented, folder: string): Promise<Passed[]> 
   });
 }
 
-/** Copies histories until no other one passes a site that none passes yet, beginning with those that pass most. */
-async function choose(code: Instrumented, known: readonly Passed[], folder: string): Promise<Passed[]> {
-  const covered = new Set(known.flatMap(({ sites }) => [...sites]));
-  const candidates = await replayAll(code, folder);
-  const chosen: Passed[] = [];
-  for (;;) {
-    const news = candidates.map(({ sites }) => [...sites].filter((site) => !covered.has(site)).length);
-    const most = Math.max(0, ...news);
-    const next = most === 0 ? undefined : candidates[news.indexOf(most)];
-    if (next === undefined) return chosen;
-    copyFileSync(next.path, join(HISTORIES, next.path.split('/').at(-1) ?? ''));
-    process.stderr.write(`${next.path}: ${most} more sites\n`);
-    next.sites.forEach((site) => covered.add(site));
-    chosen.push(next);
-  }
+/** The sites of some that no history holds. */
+async function openOf(
+  code: Instrumented,
+  sites: Iterable<number>,
+  known: readonly Passed[],
+): Promise<number[]> {
+  const open: number[] = [];
+  for (const site of sites) if ((await holderOf(code, known, site)) === null) open.push(site);
+  return open;
 }
 
-async function check(code: Instrumented, known: readonly Passed[]): Promise<number> {
-  const open: string[] = [];
-  for (const [number, { file, line, code: text }] of code.sites.entries()) {
-    if (!(await isHeld(code, known, number))) open.push(`${file}:${line} ${text}`);
+/** Copies histories of a folder that hold sites which are open. @returns those that are open still */
+async function choose(code: Instrumented, open: readonly number[], folder: string): Promise<number[]> {
+  const candidates = await replayAll(code, folder);
+  const left: number[] = [];
+  for (const site of open) {
+    const holder = await holderOf(code, candidates, site);
+    if (holder === null) left.push(site);
+    else copyFileSync(holder.path, join(HISTORIES, basename(holder.path)));
   }
+  return left;
+}
+
+/** A history of which a replay fails once a site asks for too much; null where there is none. */
+async function holderOf(code: Instrumented, known: readonly Passed[], site: number): Promise<Passed | null> {
+  const passing = known.filter(({ sites }) => sites.has(site)).slice(0, MOST_TRIED);
+  if (passing.length === 0) return null;
+  const replayed = await code.replay(passing, site);
+  return passing[replayed.findIndex(({ error }) => error !== null)] ?? null;
+}
+
+function tell(code: Instrumented, open: readonly number[]): number {
   const sites = code.sites.length;
   const held = sites - open.length;
-  if (values.json === true) process.stdout.write(`${JSON.stringify({ sites, held, open })}\n`);
+  const lines = open.map((number) => {
+    const { file = '', line = 0, code: text = '' } = code.sites[number] ?? {};
+    return `${file}:${line} ${text}`;
+  });
+  if (values.json === true) process.stdout.write(`${JSON.stringify({ sites, held, open: lines })}\n`);
   else {
-    for (const site of open) process.stdout.write(`not held: ${site}\n`);
+    for (const line of lines) process.stdout.write(`not held: ${line}\n`);
     process.stdout.write(`${held} of ${sites} sites are held\n`);
   }
   return held >= sites * HELD_SHARE ? 0 : 1;
-}
-
-/** Whether a replay of some history fails that passes a site which asks for too much. */
-async function isHeld(code: Instrumented, known: readonly Passed[], site: number): Promise<boolean> {
-  const passing = known.filter(({ sites }) => sites.has(site)).slice(0, MOST_TRIED);
-  if (passing.length === 0) return false;
-  return (await code.replay(passing, site)).some(({ error }) => error !== null);
 }
 
 process.exitCode = await main();
