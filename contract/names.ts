@@ -34,6 +34,8 @@ export const SEARCH_ATTRIBUTES = [
   'MembridgeNode',
   'MembridgeTask',
   'MembridgeStatus',
+  'MembridgeSpace',
+  'MembridgePool',
 ] as const;
 
 /** Names of signals and updates, shared by workflows and their callers. */

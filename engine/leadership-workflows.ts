@@ -9,6 +9,7 @@ import {
   type LeadershipState,
   type SelectRequest,
 } from '../contract/workflows.ts';
+import { searchAttributes } from './search-attributes.ts';
 import { tellWorkflow } from './tell.ts';
 
 function optionsOf(cid: string, known: Leadership | null) {
@@ -25,6 +26,7 @@ function optionsOf(cid: string, known: Leadership | null) {
     taskQueue: CONTROL_QUEUE,
     args: [input] as [LeadershipInput],
     staticSummary: `primary of ${cid}`,
+    typedSearchAttributes: searchAttributes({ space: cid }),
   };
 }
 

@@ -82,7 +82,7 @@ function spaceOptions(space: SpaceConfig) {
     taskQueue: CONTROL_QUEUE,
     args: [input] as [MemorySpaceInput],
     staticSummary: `memory space of ${space.projectId}`,
-    typedSearchAttributes: searchAttributes({ project: space.projectId }),
+    typedSearchAttributes: searchAttributes({ project: space.projectId, space: space.cid }),
   };
 }
 

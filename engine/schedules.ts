@@ -11,6 +11,7 @@ import {
   scheduledRunId,
   type PropagateInput,
 } from '../contract/workflows.ts';
+import { searchAttributes } from './search-attributes.ts';
 
 /** How many clones ask their remote at once when a schedule has them. */
 const FETCH_CONCURRENCY = 8;
@@ -34,6 +35,7 @@ function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
     workflowId: scheduledRunId(idOf(kind, project.id)),
     taskQueue: CONTROL_QUEUE,
     args: kind === 'fetch' ? [fetch] : [{ projectId: project.id }],
+    typedSearchAttributes: searchAttributes({ project: project.name }),
     staticSummary: kind === 'fetch' ? `look at the clones of ${project.name}` : `memory of ${project.name}`,
   };
 }

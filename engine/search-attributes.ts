@@ -1,22 +1,31 @@
 import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 
-const PROJECT = defineSearchAttributeKey('MembridgeProject', SearchAttributeType.KEYWORD);
-const NODE = defineSearchAttributeKey('MembridgeNode', SearchAttributeType.KEYWORD);
-
-/** What a workflow can be found by in Temporal. */
-export function searchAttributes(of: { project: string; node?: string }): TypedSearchAttributes {
-  return new TypedSearchAttributes([
-    { key: PROJECT, value: of.project },
-    ...(of.node === undefined ? [] : [{ key: NODE, value: of.node }]),
-  ]);
+/** What a workflow is about: names and ids that people search by. */
+interface About {
+  readonly project?: string | null;
+  readonly node?: string;
+  readonly task?: string;
+  /** The canonical id of a space. An agent may not set it: a control plane of 0.4 has not registered it. */
+  readonly space?: string;
+  readonly pool?: string;
 }
 
-const TASK = defineSearchAttributeKey('MembridgeTask', SearchAttributeType.KEYWORD);
+const NAMES: Readonly<Record<keyof About, string>> = {
+  project: 'MembridgeProject',
+  node: 'MembridgeNode',
+  task: 'MembridgeTask',
+  space: 'MembridgeSpace',
+  pool: 'MembridgePool',
+};
 
-/** What a task's workflow can be found by in Temporal. */
-export function taskAttributes(of: { task: string; project: string | null }): TypedSearchAttributes {
-  return new TypedSearchAttributes([
-    { key: TASK, value: of.task },
-    ...(of.project === null ? [] : [{ key: PROJECT, value: of.project }]),
-  ]);
+/** What a workflow can be found by in Temporal. */
+export function searchAttributes(about: About): TypedSearchAttributes {
+  const pairs = Object.entries(about) as [keyof About, string | null | undefined][];
+  return new TypedSearchAttributes(
+    pairs.flatMap(([what, value]) =>
+      value == null
+        ? []
+        : [{ key: defineSearchAttributeKey(NAMES[what], SearchAttributeType.KEYWORD), value }],
+    ),
+  );
 }

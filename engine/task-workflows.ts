@@ -14,7 +14,7 @@ import type {
   LlmTaskInput,
   TaskState,
 } from '../contract/task-workflow.ts';
-import { taskAttributes } from './search-attributes.ts';
+import { searchAttributes } from './search-attributes.ts';
 
 function startOf(input: LlmTaskInput) {
   return new WithStartWorkflowOperation('llmTask', {
@@ -25,7 +25,11 @@ function startOf(input: LlmTaskInput) {
     // A new task only once; one that is queued again goes on in a run after the last.
     workflowIdReusePolicy: input.state === null ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE',
     staticSummary: `${input.spec.agentSlug}: task ${input.spec.id}`,
-    typedSearchAttributes: taskAttributes({ task: input.spec.id, project: input.spec.projectId }),
+    typedSearchAttributes: searchAttributes({
+      task: input.spec.id,
+      project: input.spec.projectId,
+      pool: input.spec.pool,
+    }),
   });
 }
 

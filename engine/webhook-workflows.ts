@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import { CONTROL_QUEUE, webhookId } from '../contract/names.ts';
 import type { DeliverWebhookInput } from '../contract/webhooks.ts';
-import { taskAttributes } from './search-attributes.ts';
+import { searchAttributes } from './search-attributes.ts';
 
 /**
  * Has a webhook delivered. One that was asked for before is not delivered again.
@@ -16,7 +16,7 @@ export async function startDelivery(client: Client, input: DeliverWebhookInput, 
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `tell that task ${input.taskId} ended`,
-      typedSearchAttributes: taskAttributes({ task: input.taskId, project: null }),
+      typedSearchAttributes: searchAttributes({ task: input.taskId }),
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

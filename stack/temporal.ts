@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { TEMPORAL_PAGE } from '../contract/names.ts';
+import { SEARCH_ATTRIBUTES, TEMPORAL_PAGE } from '../contract/names.ts';
 import { withoutPrefix } from './environment.ts';
 import { freePort, needFreePort, needListener } from './ports.ts';
 import { startService, type Service } from './service.ts';
@@ -51,9 +51,6 @@ export const dynamicConfig = [
   'frontend.httpAllowedHosts=["nobody.invalid"]',
 ];
 
-/** What people search by in Temporal's own page. */
-const searchAttributes = ['MembridgeProject', 'MembridgeNode', 'MembridgeTask', 'MembridgeStatus'];
-
 /**
  * Starts Temporal and its web page on 127.0.0.1, its state in `<dataDir>/temporal/`.
  * @throws when a port is taken (naming the setting), or it does not come up (quoting its log)
@@ -79,7 +76,7 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
       '--dynamic-config-value',
       setting,
     ]),
-    ...searchAttributes.map((name): [string, string] => ['--search-attribute', `${name}=Keyword`]),
+    ...SEARCH_ATTRIBUTES.map((name): [string, string] => ['--search-attribute', `${name}=Keyword`]),
   ];
   if (metricsPort) flags.push(['--metrics-port', metricsPort]);
   const args = [
