@@ -3,7 +3,7 @@ import type { ServerEvent } from '../contract/events.ts';
 import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
 import type { Deps } from './deps.ts';
 import { withHistoryUrl } from './history-url.ts';
-import { showClone, showProject } from './projects/show.ts';
+import { showClone, showSummary } from './projects/show.ts';
 import { withTaskUrl } from './tasks/show.ts';
 import { showProposal } from './proposals/show.ts';
 
@@ -150,7 +150,7 @@ function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
     case 'job':
       return { ...event, job: withHistoryUrl(event.job, deps.config) };
     case 'project':
-      return { ...event, project: showProject(deps, event.project) };
+      return { ...event, project: showSummary(deps, event.project) };
     case 'project-node':
       return { ...event, status: showClone(deps, event.status) };
     case 'task':

@@ -14,6 +14,8 @@ export const keys = {
   jobs: (cid: string, node: string | null) => ['jobs', cid, node] as const,
   job: (id: string) => ['job', id] as const,
   projects: ['projects'] as const,
+  allClones: ['clones'] as const,
+  clones: (project: string) => ['clones', project] as const,
   projectDue: (id: string) => ['project-due', id] as const,
   allLeadership: ['leadership'] as const,
   leadership: (cid: string) => ['leadership', cid] as const,

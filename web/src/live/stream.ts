@@ -3,11 +3,11 @@ import { ServerEvent } from '../../../contract/events.ts';
 import type { Leadership } from '../../../contract/leadership.ts';
 import type { Job, Space } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../contract/projects.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
 import { api } from '../api/calls.ts';
 import { keys } from '../api/keys.ts';
 import { applyToJobs, applyToLeadership, applyToNodes, applyToSpaces } from './apply-events.ts';
-import { applyToProjects } from './apply-project-events.ts';
+import { applyToClones, applyToProjects } from './apply-project-events.ts';
 import { tasksIn } from './apply-task-events.ts';
 import { journal } from './journal.ts';
 import { setLiveState } from './live-state.ts';
@@ -133,10 +133,20 @@ export class LiveStream {
       const [, cid, node] = key as ReturnType<typeof keys.jobs>;
       if (jobs !== undefined) this.#cache.setQueryData(key, applyToJobs(jobs, events, { cid, node }));
     }
-    this.#cache.setQueryData<ManagedProject[]>(
+    this.#cache.setQueryData<ProjectSummary[]>(
       keys.projects,
       (projects) => projects && applyToProjects(projects, events),
     );
+    for (const [key, clones] of this.#cache.getQueriesData<ProjectNodeStatus[]>({
+      queryKey: keys.allClones,
+    })) {
+      const [, id] = key as ReturnType<typeof keys.clones>;
+      if (clones !== undefined) this.#cache.setQueryData(key, applyToClones(clones, events, id));
+      // A node that is removed takes its clones along, and only the project's own event says so.
+      if (events.some((event) => event.type === 'project' && event.project.id === id)) {
+        void this.#cache.invalidateQueries({ queryKey: key });
+      }
+    }
     for (const [key, leadership] of this.#cache.getQueriesData<Leadership>({
       queryKey: keys.allLeadership,
     })) {
@@ -153,7 +163,8 @@ export class LiveStream {
   }
 
   async #reload(): Promise<void> {
-    const lists = [keys.nodes, keys.spaces, keys.allJobs, keys.projects, keys.allLeadership, ...TASK_LISTS];
+    const { nodes, spaces, allJobs, projects, allClones, allLeadership } = keys;
+    const lists = [nodes, spaces, allJobs, projects, allClones, allLeadership, ...TASK_LISTS];
     await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
   }
 

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
 import type { Space } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { withState } from '../../../../contract/sync-state.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { projectApi } from '../../api/project-calls.ts';
@@ -27,7 +27,7 @@ const BUTTONS = [
 
 /** The memory that goes with a project: how it stands on the primary node, and the ways to move it now. */
 export function ProjectMemory(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   /** Null: it has none. */
   space: Space | null;
   fleet: readonly Node[];
