@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Leadership } from './leadership.ts';
-import { Job, Space } from './memory.ts';
+import { Job, SpaceFacts, SpaceNode } from './memory.ts';
 import { Node } from './nodes.ts';
 import { Lease } from './leases.ts';
 import { CloneCounts, ProjectCloneStatus, ProjectNodeStatus, ProjectSummary } from './projects.ts';
@@ -11,7 +11,10 @@ import { Proposal } from './proposals.ts';
 export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('node'), node: Node }),
   z.strictObject({ type: z.literal('node-removed'), id: z.string() }),
-  z.strictObject({ type: z.literal('space'), space: Space }),
+  /** What a space is. Settings of its nodes may have changed with it. */
+  z.strictObject({ type: z.literal('space'), space: SpaceFacts }),
+  /** What the last round of one node in one space came to. */
+  z.strictObject({ type: z.literal('space-node'), node: SpaceNode }),
   z.strictObject({ type: z.literal('space-removed'), canonical_id: z.string() }),
   z.strictObject({ type: z.literal('job'), job: Job }),
   /** A job's row was deleted: nobody had asked for it, and it had nothing to do. */

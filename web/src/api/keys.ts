@@ -1,4 +1,4 @@
-import type { AuditFilter, TaskFilter } from './filters.ts';
+import type { AuditFilter, MemberFilter, TaskFilter } from './filters.ts';
 
 /** The Query cache's keys, in one place because live events write under them too. */
 export const keys = {
@@ -9,6 +9,9 @@ export const keys = {
   sessions: ['sessions'] as const,
   nodes: ['nodes'] as const,
   spaces: ['spaces'] as const,
+  space: (cid: string) => ['space', cid] as const,
+  allMembers: ['members'] as const,
+  members: (cid: string, filter: MemberFilter) => ['members', cid, filter] as const,
   reportedProjects: ['reported-projects'] as const,
   allJobs: ['jobs'] as const,
   jobs: (cid: string, node: string | null) => ['jobs', cid, node] as const,

@@ -1,7 +1,7 @@
-import type { QueryClient } from '@tanstack/react-query';
+import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { ServerEvent } from '../../../contract/events.ts';
 import type { Leadership } from '../../../contract/leadership.ts';
-import type { Job, Space } from '../../../contract/memory.ts';
+import type { Job, SpaceSummary } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
 import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
 import { api } from '../api/calls.ts';
@@ -17,6 +17,8 @@ import { applyTaskEvents, TASK_LISTS } from './task-cache.ts';
 const BATCH_MS = 200;
 /** Figures that tasks change are asked for at most this often. */
 const ACTIVITY_MS = 2_000;
+/** The nodes of spaces, and their counts, are asked for at most this often. */
+const MEMBERS_MS = 1_000;
 /** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 
@@ -25,6 +27,7 @@ const EVENT_NAMES = [
   'node',
   'node-removed',
   'space',
+  'space-node',
   'space-removed',
   'job',
   'job-removed',
@@ -47,7 +50,7 @@ export class LiveStream {
   #waiting: ServerEvent[] = [];
   #batch: ReturnType<typeof setTimeout> | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
-  #activity: ReturnType<typeof setTimeout> | null = null;
+  readonly #asking = new Map<string, ReturnType<typeof setTimeout>>();
 
   /** @param onSignedOut called when the stream is refused because nobody is signed in */
   constructor(cache: QueryClient, onSignedOut: () => void) {
@@ -84,10 +87,10 @@ export class LiveStream {
     this.#source = null;
     if (this.#batch !== null) clearTimeout(this.#batch);
     if (this.#retry !== null) clearTimeout(this.#retry);
-    if (this.#activity !== null) clearTimeout(this.#activity);
+    for (const timer of this.#asking.values()) clearTimeout(timer);
+    this.#asking.clear();
     this.#batch = null;
     this.#retry = null;
-    this.#activity = null;
     this.#waiting = [];
     this.#lastId = '';
   }
@@ -128,7 +131,10 @@ export class LiveStream {
     }
     journal.note(events);
     this.#cache.setQueryData<Node[]>(keys.nodes, (nodes) => nodes && applyToNodes(nodes, events));
-    this.#cache.setQueryData<Space[]>(keys.spaces, (spaces) => spaces && applyToSpaces(spaces, events));
+    this.#cache.setQueryData<SpaceSummary[]>(
+      keys.spaces,
+      (spaces) => spaces && applyToSpaces(spaces, events),
+    );
     for (const [key, jobs] of this.#cache.getQueriesData<Job[]>({ queryKey: keys.allJobs })) {
       const [, cid, node] = key as ReturnType<typeof keys.jobs>;
       if (jobs !== undefined) this.#cache.setQueryData(key, applyToJobs(jobs, events, { cid, node }));
@@ -154,17 +160,26 @@ export class LiveStream {
     }
     applyTaskEvents(this.#cache, events);
     // Figures and what is active anywhere: a busy fleet changes them all the time, so not with every batch.
-    if (tasksIn(events).length > 0) {
-      this.#activity ??= setTimeout(() => {
-        this.#activity = null;
-        for (const queryKey of [keys.stats, keys.activity]) void this.#cache.invalidateQueries({ queryKey });
-      }, ACTIVITY_MS);
-    }
+    if (tasksIn(events).length > 0) this.#askLater(ACTIVITY_MS, [keys.stats, keys.activity]);
+    // How the nodes of a space stand is decided by the server, from more than the event says.
+    const isMember = ({ type }: ServerEvent) => /^space(-node)?$|^node-removed$/.test(type);
+    if (events.some(isMember)) this.#askLater(MEMBERS_MS, [keys.spaces, keys.allMembers]);
+  }
+
+  /** Asks for lists again after a pause; what comes up in the pause is asked for with it. */
+  #askLater(ms: number, lists: readonly QueryKey[]): void {
+    const name = JSON.stringify(lists);
+    if (this.#asking.has(name)) return;
+    const timer = setTimeout(() => {
+      this.#asking.delete(name);
+      for (const queryKey of lists) void this.#cache.invalidateQueries({ queryKey });
+    }, ms);
+    this.#asking.set(name, timer);
   }
 
   async #reload(): Promise<void> {
-    const { nodes, spaces, allJobs, projects, allClones, allLeadership } = keys;
-    const lists = [nodes, spaces, allJobs, projects, allClones, allLeadership, ...TASK_LISTS];
+    const { nodes, spaces, allMembers, allJobs, projects, allClones, allLeadership } = keys;
+    const lists = [nodes, spaces, allMembers, allJobs, projects, allClones, allLeadership, ...TASK_LISTS];
     await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
   }
 

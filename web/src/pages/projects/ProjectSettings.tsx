@@ -2,7 +2,7 @@ import { Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
 import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
 import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { Ago } from '../../components/Ago.tsx';
@@ -20,7 +20,7 @@ const dim = (text: string) => <span className="dim">{text}</span>;
 export function ProjectSettings(props: {
   project: ProjectSummary;
   fleet: readonly Node[];
-  spaces: readonly Space[];
+  spaces: readonly SpaceFacts[];
 }) {
   const { project } = props;
   const [opened, { open, close }] = useDisclosure();
