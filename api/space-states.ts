@@ -12,6 +12,7 @@ import { withState } from '../contract/sync-state.ts';
 import { listNodes } from '../db/queries/list-nodes.ts';
 import { listSpaceFacts, listSpaces } from '../db/queries/list-spaces.ts';
 import type { Deps } from './deps.ts';
+import { sharedAnswer } from './shared-answer.ts';
 
 /** Spaces with the state of each node as it is now: PostgreSQL keeps only what the last round came to. */
 export async function withStates(
@@ -94,39 +95,19 @@ export function membersPage(
   };
 }
 
-/** Counts are shown again for as long as this many times the time that counting took: polls cost a fifth of a core at most. */
-const SHOWN_AGAIN = 4;
-
-interface Counted {
-  readonly counts: ReadonlyMap<string, MemberCounts>;
-  readonly until: number;
-}
-const counted = new WeakMap<Deps['db'], Promise<Counted>>();
-
 /** Every space, by name, with counts of its members. Counts may be a moment old where there are many of them. */
 export async function spaceSummaries(deps: Pick<Deps, 'db' | 'now'>): Promise<SpaceSummary[]> {
   const spaces = await listSpaceFacts(deps.db);
-  let { counts, until } = await (counted.get(deps.db) ?? countAgain(deps));
-  const isCurrent = performance.now() <= until && spaces.every(({ canonical_id: cid }) => counts.has(cid));
-  if (!isCurrent) ({ counts, until } = await countAgain(deps));
+  const counting = sharedAnswer(deps.db, 'members', () => countAll(deps));
+  const counts = await counting.get((known) => spaces.every(({ canonical_id: cid }) => known.has(cid)));
   const none = countMembers([], 0);
   return spaces.map((space) => ({ ...space, members: counts.get(space.canonical_id) ?? none }));
 }
 
-async function countAgain({ db, now }: Pick<Deps, 'db' | 'now'>): Promise<Counted> {
-  const began = performance.now();
-  const counting = (async () => {
-    const at = now();
-    const [spaces, nodes] = await Promise.all([listSpaces(db), listNodes(db, { now: at })]);
-    const counts = new Map(
-      spaces.map((space) => [space.canonical_id, countMembers(membersOf(space, nodes, at), at)]),
-    );
-    const ended = performance.now();
-    return { counts, until: ended + SHOWN_AGAIN * (ended - began) };
-  })();
-  counted.set(db, counting);
-  counting.catch(() => counted.delete(db));
-  return await counting;
+async function countAll({ db, now }: Pick<Deps, 'db' | 'now'>): Promise<Map<string, MemberCounts>> {
+  const at = now();
+  const [spaces, nodes] = await Promise.all([listSpaces(db), listNodes(db, { now: at })]);
+  return new Map(spaces.map((space) => [space.canonical_id, countMembers(membersOf(space, nodes, at), at)]));
 }
 
 const notYet = (cid: string, node: string): SpaceNode => ({
