@@ -5,10 +5,10 @@ import type {
   ProjectNodeStatus,
 } from '../../../contract/projects.ts';
 import { counted } from './numbers.ts';
-import type { Words } from './words.ts';
+import { statesOf, type Words } from './words.ts';
 
 /** How a project stands, in the API's own words. */
-export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = {
+export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
   cloned: { label: 'Cloned', tone: 'good' },
@@ -17,16 +17,16 @@ export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = {
   partial: { label: 'Partial', tone: 'warn' },
   failed: { label: 'Failed', tone: 'bad' },
   cancelled: { label: 'Cancelled', tone: 'quiet' },
-};
+});
 
 /** The same for one clone. */
-export const CLONE_STATUSES: Record<CloneStatus, Words> = {
+export const CLONE_STATUSES: Record<CloneStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
   cloned: { label: 'Cloned', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
   cancelled: { label: 'Cancelled', tone: 'quiet' },
-};
+});
 
 type Clone = Pick<ProjectNodeStatus, 'clone_status' | 'commit' | 'behind' | 'ahead' | 'dirty'>;
 

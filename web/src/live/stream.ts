@@ -5,6 +5,7 @@ import type { Job, SpaceSummary } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
 import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
 import { api } from '../api/calls.ts';
+import { parseTolerantly } from '../api/parse.ts';
 import { keys } from '../api/keys.ts';
 import { applyToJobs, applyToLeadership, applyToNodes, applyToSpaces } from './apply-events.ts';
 import { applyToClones, applyToProjects } from './apply-project-events.ts';
@@ -107,16 +108,14 @@ export class LiveStream {
 
   #receive(event: MessageEvent<string>): void {
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
-    let parsed: ServerEvent;
-    try {
-      parsed = ServerEvent.parse(JSON.parse(event.data));
-    } catch (error) {
+    const { success, data, error } = parseTolerantly(ServerEvent, JSON.parse(event.data));
+    if (!success) {
       // A newer server may tell of things this page does not know: its lists are still right.
-      console.warn('An event was not understood; the lists are loaded anew.', error);
+      console.warn('An event was not understood; the lists are loaded again.', error);
       void this.#reload();
       return;
     }
-    this.#waiting.push(parsed);
+    this.#waiting.push(data);
     this.#batch ??= setTimeout(() => this.#flush(), BATCH_MS);
   }
 
