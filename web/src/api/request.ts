@@ -74,11 +74,10 @@ async function exchange(
   }
   const response = await fetch(path, init).catch((error: unknown) => {
     if (signal?.aborted === true) throw error;
-    throw new ApiProblem({
-      status: 0,
-      code: 'unreachable',
-      detail: 'Membridge does not answer. Check that it is running and that this machine can reach it.',
-    });
+    const detail = navigator.onLine
+      ? 'Membridge does not answer. Check that it is running and that this machine can reach it.'
+      : 'This browser is offline. Nothing was sent; try again when it is connected.';
+    throw new ApiProblem({ status: 0, code: 'unreachable', detail });
   });
   const text = await response.text();
   const answer = parseJson(text);

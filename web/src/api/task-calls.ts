@@ -48,8 +48,8 @@ export const taskApi = {
     requestPage(`${TASKS}${queryOf({ ...filter, limit: ROWS, cursor })}`, Task, { signal }),
   get: (id: string, signal?: AbortSignal) => request(pathOf(id), Task, { signal }),
   /** @param key the same key makes the same task once */
-  create: (task: NewTaskBody, key: string) =>
-    request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key } }),
+  create: (task: NewTaskBody, key: string, signal: AbortSignal) =>
+    request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key }, signal }),
   /** Gives it to agents; live events tell what becomes of it. */
   dispatch: (id: string) => send(pathOf(id, '/dispatch'), { method: 'POST', body: { wait: false } }),
   cancel: (id: string, reason: string) =>
