@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Leadership } from './leadership.ts';
 import { Job, SpaceFacts, SpaceNode } from './memory.ts';
 import { Node } from './nodes.ts';
+import { EpochMs, NodeId } from './primitives.ts';
 import { Lease } from './leases.ts';
 import { CloneCounts, ProjectCloneStatus, ProjectNodeStatus, ProjectSummary } from './projects.ts';
 import { Task } from './tasks.ts';
@@ -10,6 +11,13 @@ import { Proposal } from './proposals.ts';
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('node'), node: Node }),
+  /**
+   * Nodes that reported within the last second and have nothing else to say; it has no id of its own, and is not replayed.
+   */
+  z.strictObject({
+    type: z.literal('heartbeats'),
+    nodes: z.array(z.strictObject({ id: NodeId, at: EpochMs })),
+  }),
   z.strictObject({ type: z.literal('node-removed'), id: z.string() }),
   /** What a space is. Settings of its nodes may have changed with it. */
   z.strictObject({ type: z.literal('space'), space: SpaceFacts }),

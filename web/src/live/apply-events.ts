@@ -9,12 +9,17 @@ import { JOBS_SHOWN } from '../api/calls.ts';
  * @returns the same array when no event touches it, so that nothing is drawn anew
  */
 export function applyToNodes(nodes: Node[], events: readonly ServerEvent[]): Node[] {
-  const touching = events.some(({ type }) => type === 'node' || type === 'node-removed');
+  const touching = events.some(({ type }) => ['node', 'heartbeats', 'node-removed'].includes(type));
   if (!touching) return nodes;
   const byId = new Map(nodes.map((node) => [node.id, node]));
   for (const event of events) {
     if (event.type === 'node') byId.set(event.node.id, event.node);
     if (event.type === 'node-removed') byId.delete(event.id);
+    if (event.type !== 'heartbeats') continue;
+    for (const { id, at } of event.nodes) {
+      const node = byId.get(id);
+      if (node !== undefined) byId.set(id, { ...node, last_heartbeat: at, status: 'online' });
+    }
   }
   return [...byId.values()];
 }

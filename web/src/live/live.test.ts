@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
 import type { Job, MemberCounts, SpaceFacts, SpaceSummary } from '../../../contract/memory.ts';
-import { ONLINE_WITHIN_MS } from '../../../contract/nodes.ts';
-import { applyToJobs, applyToSpaces } from './apply-events.ts';
+import { ONLINE_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
+import { applyToJobs, applyToNodes, applyToSpaces } from './apply-events.ts';
 import { journal } from './journal.ts';
 import { presenceOf } from './presence.ts';
 
@@ -62,6 +62,22 @@ it('does not let a slow list undo an event that came meanwhile', async () => {
   journal.note([{ type: 'space', space: space('new') }]);
   answer.resolve([listed('old', countsOf(3))]);
   expect(await list).toEqual([listed('new', countsOf(3))]);
+});
+
+it('takes the time of a heartbeat into the node, and leaves the other nodes as they are', () => {
+  const node = (id: string) => ({ id, last_heartbeat: 1, status: 'offline', url: id }) as Node;
+  const before = [node('a'), node('b')];
+  const after = applyToNodes(before, [
+    {
+      type: 'heartbeats',
+      nodes: [
+        { id: 'a', at: 9 },
+        { id: 'gone', at: 9 },
+      ],
+    },
+  ]);
+  expect(after).toEqual([{ ...node('a'), last_heartbeat: 9, status: 'online' }, node('b')]);
+  expect(after[1]).toBe(before[1]);
 });
 
 it('tells a node offline one millisecond after the contract’s limit', () => {
