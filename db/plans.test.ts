@@ -73,17 +73,18 @@ async function plansOf(
   work: () => Promise<unknown>,
 ): Promise<{ indexes: string[]; scanned: string[]; sorts: number }> {
   const sent: { text: string; values: unknown[] }[] = [];
-  const { query } = db.pool;
   const pool = db.pool as unknown as { query: (...args: unknown[]) => unknown };
+  const send = pool.query.bind(pool);
   pool.query = (...args: unknown[]) => {
     const [first, second] = args as [{ text: string }, unknown[]];
     sent.push({ text: first.text, values: second });
-    return (query as (...args: unknown[]) => unknown).apply(db.pool, args);
+    return send(...args);
   };
   try {
     await work();
   } finally {
-    pool.query = query as typeof pool.query;
+    // The pool's own method is behind it.
+    Reflect.deleteProperty(pool, 'query');
   }
   expect(sent.length).toBeGreaterThan(0);
   const client = new Client({ connectionString: database.url });

@@ -131,3 +131,47 @@ test('a status that the page does not know is shown as it is, and the other rows
   await see(page, `task-status-${unknown}`, 'paused');
   await see(page, `task-status-${known}`, 'Queued');
 });
+
+test('a long output is shown from its end at once, and can be read from the beginning', async () => {
+  const made = await fleet.test.call('POST', '/api/runtime/llm-tasks', {
+    body: { context_id: 'ctx', agent_slug: 'default', prompt: 'write much' },
+  });
+  const id = String(made.body['id']);
+  const { pool } = fleet.test.plane.deps.db;
+  await pool.query(`update llm_tasks set status = 'completed', epoch = 1, finished_at = $2 where id = $1`, [
+    id,
+    Date.now(),
+  ]);
+  await pool.query(
+    `insert into task_output (task_id, epoch, seq, stream, at, text)
+     select $1, 1, n, 'stdout', $2::bigint,
+       (select string_agg('line ' || n * 100 + k || E'\\n', '' order by k) from generate_series(0, 99) k)
+     from generate_series(0, 999) n`,
+    [id, Date.now()],
+  );
+  const page = await open('tab-runtime');
+  await page.goto(`${fleet.url}/runtime/tasks/${id}`);
+  await see(page, 'output', 'line 99999');
+  await see(page, 'output-cut', 'Earlier lines are not shown');
+  const first = page.getByTestId('output').locator('> div').first();
+  expect(await first.innerText()).toMatch(/^line 9[67]\d{3}$/);
+  await click(page, 'output-beginning');
+  await expect.poll(() => first.innerText(), { timeout: 20_000 }).toBe('line 0');
+  await click(page, 'output-more');
+  await see(page, 'output', /line 3999$/);
+  await click(page, 'output-end');
+  await see(page, 'output', 'line 99999');
+});
+
+test('the window says that it loads while the first answer is on its way', async () => {
+  const page = await open('tab-runtime');
+  const answer = Promise.withResolvers<undefined>();
+  await page.route('**/api/session', async (route) => {
+    await answer.promise;
+    await route.continue();
+  });
+  await page.reload({ waitUntil: 'commit' });
+  await page.getByText('Loading Membridge…').waitFor();
+  answer.resolve(undefined);
+  await see(page, 'tasks-panel');
+});

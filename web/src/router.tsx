@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { ProposalStatus } from '../../contract/proposals.ts';
 import { sessionQuery } from './api/queries.ts';
 import { cache } from './cache.ts';
+import { Loading } from './components/Notice.tsx';
 import { AuditSearch } from './pages/audit/audit-filter.ts';
 import { TaskSearch } from './pages/tasks/task-filter.ts';
 import { lazyPage } from './shell/lazy-page.tsx';
@@ -31,6 +32,9 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   component: Shell,
+  // The first answer may take long; until then the window would be blank.
+  pendingComponent: () => <Loading what="Membridge" />,
+  pendingMs: 200,
   beforeLoad: async ({ location }) => {
     const session = await cache.ensureQueryData(sessionQuery);
     // oxlint-disable-next-line typescript/only-throw-error -- how TanStack Router redirects

@@ -25,6 +25,7 @@ export const keys = {
   allTasks: ['tasks'] as const,
   tasks: (filter: TaskFilter) => ['tasks', filter] as const,
   task: (id: string) => ['task', id] as const,
+  taskOutput: (id: string, epoch: number) => ['task-output', id, epoch] as const,
   taskLeases: (id: string) => ['task-leases', id] as const,
   /** What an attempt leaves behind: results, artifacts and entries of the audit log. */
   taskRecords: (id: string) => ['task-records', id] as const,
