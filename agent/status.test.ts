@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { MembersPage, SpaceSummary } from '../contract/memory.ts';
 import { until } from '../demo/fleet.ts';
 import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
 import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
@@ -41,8 +42,9 @@ function meddle({ db }: TestMachine, sql: string): void {
 
 async function shownAs(node: string): Promise<{ status: string; detail: string } | undefined> {
   const { body } = await plane.call('GET', '/api/membridge/spaces');
-  const [space] = body as unknown as { nodes: { node_id: string; status: string; detail: string }[] }[];
-  return space?.nodes.find(({ node_id: id }) => id === node);
+  const [space] = body as unknown as SpaceSummary[];
+  const path = `/api/membridge/spaces/${space?.canonical_id}/members?node=${node}`;
+  return ((await plane.call('GET', path)).body as unknown as MembersPage).rows[0]?.record;
 }
 
 test('exits with 0 only while everything works, and says the same as the API', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import compression from 'compression';
 import express, { type Express, type RequestHandler } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import helmet from 'helmet';
@@ -28,15 +29,19 @@ export function createApp(deps: Deps): Express {
   app.use(needOwnHost(deps.config));
   const limit = requestLimit(deps.config.requestsPerMinute);
   const parseJson = express.json({ limit: '1mb' });
+  const compress = compression();
   for (const declared of ROUTES) {
     const route = routeForRoles(declared, deps.config.roles);
-    const before = route.unlimited === true ? [] : [limit];
+    // Routes that write their own answers stream them: compressed, an event would wait until a block is full.
+    const before: RequestHandler[] = route.content === undefined ? [compress] : [];
+    if (route.unlimited !== true) before.push(limit);
     if (route.perMinute !== undefined) before.push(requestLimit(route.perMinute));
     app[route.method](route.path, ...before, serveRoute(route, deps, parseJson));
   }
   if (deps.config.temporalUiOrigin !== null) {
     app.use(temporalPageRouter(deps.config.temporalUiOrigin, deps));
   }
+  app.use(compress);
   app.use(docsRouter());
   if (deps.config.roles.has('runtime')) {
     app.use(webRouter(deps.config.webDir, new Set(ROUTES.map((route) => firstSegment(route.path)))));

@@ -42,6 +42,8 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   NodeCertificate: nodes.NodeCertificate,
   StoreAccess: nodes.StoreAccess,
   ManagedProject: projects.ManagedProject,
+  ProjectSummary: projects.ProjectSummary,
+  CloneCounts: projects.CloneCounts,
   ProjectClone: projects.ProjectNodeStatus,
   CloneProgress: projects.CloneProgress,
   Propagation: projects.Propagation,

@@ -219,13 +219,15 @@ describe('a rename', () => {
 
 describe('settings of a node', () => {
   test('are told to that node alone, and take the place of the ones before', async () => {
-    const told = nextEvent((event) => event.type === 'space' && event.space.settings.length > 0);
+    const told = nextEvent((event) => event.type === 'space');
     const settings = { names: { yard: 'garden' }, trust: { b: 'ignore' } };
     expect(await put('a', settings)).toMatchObject({
       status: 200,
       body: { settings: [{ node_id: 'a', ...settings }] },
     });
-    expect(await told).toMatchObject({ space: { settings: [{ node_id: 'a' }] } });
+    expect(await told).toMatchObject({ space: { canonical_id: cid } });
+    const { body: members } = await api.call('GET', `${path}/members?node=a`);
+    expect(members).toMatchObject({ total: 1, rows: [{ settings: { node_id: 'a', ...settings } }] });
     expect(await toldTo(a)).toMatchObject(settings);
     expect(await toldTo(b)).toEqual({ cid, projectId: name, projects: ['*'] });
     await expect.poll(() => askedWith('a'), { timeout: 20_000 }).toMatchObject(settings);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
-import type { Space, SpaceSync } from '../contract/memory.ts';
+import type { MembersPage, Space, SpaceSync } from '../contract/memory.ts';
 import { connectDatabase, type Database } from '../db/connect.ts';
 import { createSpace } from '../db/queries/create-space.ts';
 import { recordRoundFinished } from '../db/queries/record-round-finished.ts';
@@ -64,10 +64,12 @@ async function report(memory: Record<string, unknown>): Promise<number> {
 
 async function stateNow(): Promise<Space['nodes'][number] | undefined> {
   const { body } = await api.call('GET', `/api/membridge/spaces/${CID}`);
-  const all = (await api.call('GET', '/api/membridge/spaces')).body as unknown as Space[];
-  const one = body as unknown as Space;
-  expect(all.find(({ canonical_id }) => canonical_id === CID)?.nodes).toEqual(one.nodes);
-  return one.nodes.find(({ node_id }) => node_id === NODE);
+  const { body: members } = await api.call('GET', `/api/membridge/spaces/${CID}/members?node=${NODE}`);
+  const one = (body as unknown as Space).nodes.find(({ node_id }) => node_id === NODE);
+  const { rows, members: counts } = members as unknown as MembersPage;
+  expect(rows.map(({ record }) => record)).toEqual([one]);
+  expect(counts[one?.status ?? 'new']).toBeGreaterThan(0);
+  return one;
 }
 
 async function metricsNow(): Promise<string> {

@@ -2,8 +2,9 @@ import type { Request, Response } from 'express';
 import type { ServerEvent } from '../contract/events.ts';
 import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
 import type { Deps } from './deps.ts';
+import { onHeartbeats } from './heartbeats.ts';
 import { withHistoryUrl } from './history-url.ts';
-import { showClone, showProject } from './projects/show.ts';
+import { showClone, showSummary } from './projects/show.ts';
 import { withTaskUrl } from './tasks/show.ts';
 import { showProposal } from './proposals/show.ts';
 
@@ -51,6 +52,10 @@ export async function streamEvents(
     if (live) send(event);
     else waiting.push(event);
   });
+  const stopHeartbeats = onHeartbeats(deps, (nodes) => {
+    // Only for what is on the screen now: a client that reads slowly gets the next ones.
+    if (live && !res.writableNeedDrain) writeEvent(res, null, { type: 'heartbeats', nodes: [...nodes] });
+  });
   const streams = trackStream(res, deps);
   deps.metrics.sseClients.inc();
   const ping = setInterval(() => {
@@ -67,6 +72,7 @@ export async function streamEvents(
     clearInterval(ping);
     clearInterval(check);
     unsubscribe();
+    stopHeartbeats();
     streams.delete(res);
     deps.metrics.sseClients.dec();
   });
@@ -141,8 +147,9 @@ export function openStream(res: Response): void {
   res.write(`retry: ${RECONNECT_MS}\n\n`);
 }
 
-function writeEvent(res: Response, seq: number, event: ServerEvent): void {
-  res.write(`id: ${seq}\ndata: ${JSON.stringify(event)}\n\n`);
+/** Writes an event; without a number it leaves the client's position as it is. */
+function writeEvent(res: Response, seq: number | null, event: ServerEvent): void {
+  res.write(`${seq === null ? '' : `id: ${seq}\n`}data: ${JSON.stringify(event)}\n\n`);
 }
 
 function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
@@ -150,7 +157,7 @@ function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
     case 'job':
       return { ...event, job: withHistoryUrl(event.job, deps.config) };
     case 'project':
-      return { ...event, project: showProject(deps, event.project) };
+      return { ...event, project: showSummary(deps, event.project) };
     case 'project-node':
       return { ...event, status: showClone(deps, event.status) };
     case 'task':

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import express, { Router, type Request, type RequestHandler, type Response } from 'express';
 
 /** The page's own addresses: the page itself decides what each shows. */
@@ -35,16 +35,50 @@ export function webRouter(webDir: string, apiRoots: ReadonlySet<string>): Router
   router.get('/ui', (_req, res) => res.redirect(307, '/membridge'));
   router.get(PAGES, page);
   router.get(['/runtime/*rest', '/membridge/*rest', '/nodes/*rest'], page);
-  router.use(
-    '/assets',
-    express.static(join(webDir, 'assets'), { immutable: true, maxAge: '365d', index: false }),
-  );
-  router.use(express.static(webDir, { index: false, maxAge: '1h' }));
+  // An asset's name holds a hash of its content: a browser never has to ask for it again.
+  const assets = { immutable: true, maxAge: '365d' };
+  router.use('/assets', compressedFiles(join(webDir, 'assets'), assets));
+  // A missing asset must not get the page: a browser would run it as a script.
+  router.use('/assets', (_req, res) => {
+    res.status(404).type('text/plain').set('Cache-Control', 'no-store').send('There is no such file.\n');
+  });
+  router.use(compressedFiles(webDir, { maxAge: '1h' }));
   router.get('/*rest', (req, res, next) => {
     if (apiRoots.has(firstSegment(req.path)) || !prefersHtml(req)) next();
     else send(res, next, 404);
   });
   return router;
+}
+
+/** What the build writes beside each file, the smallest first: encoding and extension. */
+const COMPRESSED = [
+  ['br', '.br'],
+  ['gzip', '.gz'],
+] as const;
+
+/** Serves the files of a folder; to a browser that takes it, the compressed file that the build put beside one. */
+function compressedFiles(folder: string, caching: { maxAge: string; immutable?: boolean }): RequestHandler[] {
+  const compressed = COMPRESSED.map(([encoding, extension]): RequestHandler => {
+    const serve = express.static(folder, {
+      ...caching,
+      index: false,
+      redirect: false,
+      setHeaders: (res: Response, path) => {
+        res.type(extname(path.slice(0, -extension.length))).set('Content-Encoding', encoding);
+      },
+    });
+    return (req, res, next) => {
+      res.vary('Accept-Encoding');
+      if (req.acceptsEncodings(encoding) === false) return next();
+      const { url } = req;
+      req.url = url.replace(/(?=\?|$)/, extension);
+      serve(req, res, (error?: unknown) => {
+        req.url = url;
+        next(error);
+      });
+    };
+  });
+  return [...compressed, express.static(folder, { ...caching, index: false })];
 }
 
 /** The first segment of a path: `jobs` of `/jobs/1`. */

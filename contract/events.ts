@@ -1,31 +1,42 @@
 import { z } from 'zod';
 import { Leadership } from './leadership.ts';
-import { Job, Space } from './memory.ts';
+import { Job, SpaceFacts, SpaceNode } from './memory.ts';
 import { Node } from './nodes.ts';
+import { EpochMs, NodeId } from './primitives.ts';
 import { Lease } from './leases.ts';
-import { ManagedProject, ProjectCloneStatus, ProjectNodeStatus } from './projects.ts';
+import { CloneCounts, ProjectCloneStatus, ProjectNodeStatus, ProjectSummary } from './projects.ts';
 import { Task } from './tasks.ts';
 import { Proposal } from './proposals.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('node'), node: Node }),
+  /**
+   * Nodes that reported within the last second and have nothing else to say; it has no id of its own, and is not replayed.
+   */
+  z.strictObject({
+    type: z.literal('heartbeats'),
+    nodes: z.array(z.strictObject({ id: NodeId, at: EpochMs })),
+  }),
   z.strictObject({ type: z.literal('node-removed'), id: z.string() }),
-  z.strictObject({ type: z.literal('space'), space: Space }),
+  /** What a space is. Settings of its nodes may have changed with it. */
+  z.strictObject({ type: z.literal('space'), space: SpaceFacts }),
+  /** What the last round of one node in one space came to. */
+  z.strictObject({ type: z.literal('space-node'), node: SpaceNode }),
   z.strictObject({ type: z.literal('space-removed'), canonical_id: z.string() }),
   z.strictObject({ type: z.literal('job'), job: Job }),
   /** A job's row was deleted: nobody had asked for it, and it had nothing to do. */
   z.strictObject({ type: z.literal('job-removed'), id: z.string() }),
-  /** A managed project, with all its clones. */
-  z.strictObject({ type: z.literal('project'), project: ManagedProject }),
+  /** A managed project. Its clones may have changed with it: whoever shows them reads them again. */
+  z.strictObject({ type: z.literal('project'), project: ProjectSummary }),
   /**
-   * How one clone stands: its row in the project's `nodes`, and what follows from it for the project. Nothing else of the project has
-   * changed; a whole project would be half a megabyte where there are a thousand nodes.
+   * How one clone stands, and what follows from it for the project. Nothing else of the project has changed.
    */
   z.strictObject({
     type: z.literal('project-node'),
     status: ProjectNodeStatus,
     clone_status: ProjectCloneStatus,
+    clones: CloneCounts,
     error_message: z.string().nullable(),
   }),
   z.strictObject({ type: z.literal('project-removed'), id: z.string() }),

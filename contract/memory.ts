@@ -252,3 +252,63 @@ export const Space = z.strictObject({
   nodes: z.array(SpaceNode),
 });
 export type Space = z.infer<typeof Space>;
+
+/** What a space is, without its nodes. */
+export const SpaceFacts = Space.omit({ nodes: true, settings: true });
+export type SpaceFacts = z.infer<typeof SpaceFacts>;
+
+/** Takes the nodes and their settings from a space. */
+export function spaceFacts({ nodes: _nodes, settings: _settings, ...facts }: Space): SpaceFacts {
+  return facts;
+}
+
+/** How many enrolled nodes stand how in a space: one count for each state of `SpaceNode`, and two more. */
+export const MemberCounts = z.strictObject({
+  enrolled: z.number().int(),
+  /** Of those that sync, the nodes that are online: the others wait. */
+  busy: z.number().int(),
+  new: z.number().int(),
+  syncing: z.number().int(),
+  'in-step': z.number().int(),
+  failed: z.number().int(),
+  held: z.number().int(),
+  stale: z.number().int(),
+});
+export type MemberCounts = z.infer<typeof MemberCounts>;
+
+/** A space as lists show it: counts in place of its nodes. */
+export const SpaceSummary = SpaceFacts.extend({ members: MemberCounts });
+export type SpaceSummary = z.infer<typeof SpaceSummary>;
+
+/** A node in a space. Every enrolled node takes part, also one that has not synced yet. */
+export const SpaceMember = z.strictObject({
+  record: SpaceNode,
+  /** False for a node that was removed and of which the space has a record. */
+  enrolled: z.boolean(),
+  last_heartbeat: EpochMs.nullable(),
+  /** What it does differently; null: nothing. */
+  settings: SpaceNodeSettings.nullable(),
+});
+export type SpaceMember = z.infer<typeof SpaceMember>;
+
+/** `GET /api/membridge/spaces/:cid/members`. */
+export const ListMembers = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  /** One node. */
+  node: NodeId.optional(),
+  /** Nodes whose id contains this. */
+  q: z.string().max(128).optional(),
+  status: SpaceNode.shape.status.optional(),
+  /** By name, by state with the worst first, or by the last pull with the oldest first. */
+  sort: z.enum(['node', 'status', 'last_pull']).default('node'),
+});
+export type ListMembers = z.infer<typeof ListMembers>;
+export const MembersPage = z.strictObject({
+  /** How many nodes match. */
+  total: z.number().int(),
+  /** Of all nodes, whether they match or not. */
+  members: MemberCounts,
+  rows: z.array(SpaceMember),
+});
+export type MembersPage = z.infer<typeof MembersPage>;

@@ -184,6 +184,13 @@ export const ProjectSchedule = z.strictObject({
   next_at: EpochMs.nullable().default(null),
 });
 
+/** `GET /api/runtime/projects/:id/schedules`: when each is due next. */
+export const ProjectSchedules = z.strictObject({
+  memory: ProjectSchedule.nullable(),
+  fetch: ProjectSchedule.nullable(),
+});
+export type ProjectSchedules = z.infer<typeof ProjectSchedules>;
+
 /** What is under way on several nodes at once. */
 export const Propagation = z.strictObject({
   action: CloneAction,
@@ -231,6 +238,69 @@ export const ManagedProject = z.strictObject({
   nodes: z.array(ProjectNodeStatus),
 });
 export type ManagedProject = z.infer<typeof ManagedProject>;
+
+/** How many clones of a project stand how; each of the last four counts clones that are there. */
+export const CloneCounts = z.strictObject({
+  total: z.number().int(),
+  pending: z.number().int(),
+  cloning: z.number().int(),
+  cloned: z.number().int(),
+  failed: z.number().int(),
+  cancelled: z.number().int(),
+  /** Clones that are there, as far as is known: also those whose last update failed. */
+  present: z.number().int(),
+  /** Those that were compared with their remote. */
+  compared: z.number().int(),
+  behind: z.number().int(),
+  ahead: z.number().int(),
+  dirty: z.number().int(),
+});
+export type CloneCounts = z.infer<typeof CloneCounts>;
+
+/** Counts clones by how they stand. */
+export function countClones(
+  clones: readonly Pick<ProjectNodeStatus, 'clone_status' | 'commit' | 'behind' | 'ahead' | 'dirty'>[],
+): CloneCounts {
+  const isPresent = (clone: (typeof clones)[number]) =>
+    clone.clone_status === 'cloned' || clone.commit !== null;
+  const present = clones.filter(isPresent);
+  const compared = present.filter(({ dirty }) => dirty !== null);
+  const by = (status: CloneStatus) => clones.filter(({ clone_status }) => clone_status === status).length;
+  return {
+    total: clones.length,
+    pending: by('pending'),
+    cloning: by('cloning'),
+    cloned: by('cloned'),
+    failed: by('failed'),
+    cancelled: by('cancelled'),
+    present: present.length,
+    compared: compared.length,
+    behind: compared.filter(({ behind }) => (behind ?? 0) > 0).length,
+    ahead: compared.filter(({ ahead }) => (ahead ?? 0) > 0).length,
+    dirty: compared.filter(({ dirty }) => (dirty ?? 0) > 0).length,
+  };
+}
+
+/** A managed project as lists and events show it: counts in place of its clones. */
+export const ProjectSummary = ManagedProject.omit({ nodes: true }).extend({
+  propagation: Propagation.omit({ nodes: true }).nullable(),
+  clones: CloneCounts,
+});
+export type ProjectSummary = z.infer<typeof ProjectSummary>;
+
+/** The settings of a project and how it stands, which its summary and its whole have alike. */
+export type ProjectFacts = Omit<ProjectSummary, 'clones'>;
+
+/** `GET /api/runtime/projects/:id/clones`. */
+export const ListClones = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  /** The node that the last page ended with: X-Next-Cursor. */
+  cursor: NodeId.optional(),
+  status: CloneStatus.optional(),
+  /** Nodes whose id contains this. */
+  q: z.string().max(128).optional(),
+});
+export type ListClones = z.infer<typeof ListClones>;
 
 /**
  * How a project stands, told from its clones alone, so that it cannot say anything else than they do.

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import { Client } from 'pg';
 import type { Database } from './connect.ts';
 import { translateDatabaseError } from './errors.ts';
 
@@ -25,12 +26,24 @@ export async function migrateDatabase(db: Database): Promise<void> {
     // Waiting for another process's migrations may take longer than a statement usually may.
     await holder.query('set local statement_timeout = 0');
     await holder.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    await migrate(drizzle(db.pool), { migrationsFolder: MIGRATIONS });
+    await migrateAlone(db);
     await holder.query('commit');
   } catch (error) {
     broken = error instanceof Error ? error : new Error(String(error));
     throw translateDatabaseError(error, 'start');
   } finally {
     holder.release(broken);
+  }
+}
+
+/** Migrates on a connection without the pool's time limits: an index on a large table takes longer than any query of ours. */
+async function migrateAlone({ pool }: Database): Promise<void> {
+  const client = new Client({ connectionString: pool.options.connectionString, keepAlive: true });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await migrate(drizzle(client), { migrationsFolder: MIGRATIONS });
+  } finally {
+    await client.end();
   }
 }

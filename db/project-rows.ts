@@ -1,14 +1,21 @@
 import type { InferSelectModel } from 'drizzle-orm';
 import {
+  CloneStatus,
   projectStatus,
+  type CloneCounts,
   type CloneSpec,
   type ManagedProject,
+  type ProjectCloneStatus,
   type ProjectNodeStatus,
+  type ProjectSummary,
 } from '../contract/projects.ts';
 import type { managedProjects, projectNodeStatus } from './schema.ts';
 
 export type ManagedProjectRow = InferSelectModel<typeof managedProjects>;
 export type ProjectNodeRow = InferSelectModel<typeof projectNodeStatus>;
+
+/** What is shown of a clone that failed. */
+export type FailedClone = Pick<ProjectNodeRow, 'node_id' | 'error_message' | 'detail'>;
 
 /** A node's clone as the API shows it; `history_url` is filled in by the API, which knows where the Temporal UI is. */
 export function toProjectNode(row: ProjectNodeRow): ProjectNodeStatus {
@@ -22,6 +29,52 @@ export function toManagedProject(
 ): ManagedProject {
   const nodes = nodeRows.map(toProjectNode);
   const failed = nodes.find((node) => node.clone_status === 'failed');
+  return {
+    ...toFacts(row),
+    clone_status: projectStatus(nodes, row.propagation),
+    propagation: row.propagation === null ? null : { ...row.propagation, history_url: null },
+    error_message: errorOf(failed),
+    nodes,
+  };
+}
+
+/**
+ * A project with counts in place of its clones.
+ * @param failed its first clone that failed, by the node's name
+ */
+export function toProjectSummary(
+  row: ManagedProjectRow,
+  clones: CloneCounts,
+  failed: FailedClone | undefined,
+): ProjectSummary {
+  return {
+    ...toFacts(row),
+    clone_status: statusByCounts(clones, row.propagation),
+    propagation: withoutNodes(row.propagation),
+    error_message: errorOf(failed),
+    clones,
+  };
+}
+
+/** How a project stands, told from the counts of its clones. */
+export function statusByCounts(
+  clones: CloneCounts,
+  propagation: ManagedProjectRow['propagation'],
+): ProjectCloneStatus {
+  const present = CloneStatus.options.filter((status) => clones[status] > 0);
+  return projectStatus(
+    present.map((clone_status) => ({ clone_status })),
+    propagation,
+  );
+}
+
+function withoutNodes(propagation: ManagedProjectRow['propagation']): ProjectSummary['propagation'] {
+  if (propagation === null) return null;
+  const { nodes: _nodes, ...rest } = propagation;
+  return { ...rest, history_url: null };
+}
+
+function toFacts(row: ManagedProjectRow) {
   const schedule = (cron: string | null) => (cron === null ? null : { cron, next_at: null });
   return {
     id: row.id,
@@ -33,7 +86,6 @@ export function toManagedProject(
     branch: row.branch,
     depth: row.depth,
     submodules: row.submodules,
-    clone_status: projectStatus(nodes, row.propagation),
     primary_node_id: row.primary_node_id,
     space: row.space,
     tags: row.tags,
@@ -42,11 +94,8 @@ export function toManagedProject(
     known_hosts: row.known_hosts,
     memory_schedule: schedule(row.memory_cron),
     fetch_schedule: schedule(row.fetch_cron),
-    propagation: row.propagation === null ? null : { ...row.propagation, history_url: null },
     created_at: row.created_at,
     updated_at: row.updated_at,
-    error_message: errorOf(failed),
-    nodes,
   };
 }
 
@@ -71,8 +120,6 @@ export function toCloneSpec(
 }
 
 /** What a project shows of a clone that failed. */
-export function errorOf(
-  failed: Pick<ProjectNodeRow, 'node_id' | 'error_message' | 'detail'> | undefined,
-): string | null {
+export function errorOf(failed: FailedClone | undefined): string | null {
   return failed === undefined ? null : `${failed.node_id}: ${failed.error_message ?? failed.detail}`;
 }

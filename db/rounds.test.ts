@@ -140,7 +140,7 @@ test.each([
   const told = (await readEvents(db, { after: before, limit: 10 })).map(({ event }) => event);
   expect(told).toMatchObject([
     stays ? { type: 'job', job: { id: 'job_quiet' } } : { type: 'job-removed', id: 'job_quiet' },
-    { type: 'space' },
+    { type: 'space-node', node: { canonical_id: space.cid } },
   ]);
   await db.pool.query(`delete from jobs where id = 'job_quiet'`);
 });
@@ -217,8 +217,13 @@ test('two nodes that finish at once are both in step for whoever listens', async
   });
   await finished;
   const told = await readEvents(db, { after: before, limit: 10 });
-  const last = told.findLast(({ event }) => event.type === 'space')?.event;
-  expect(last).toEqual({ type: 'space', space: await getSpace(db, { cid: space.cid }) });
+  const rows = told.flatMap(({ event }) => (event.type === 'space-node' ? [event.node] : []));
+  const after = (await getSpace(db, { cid: space.cid }))?.nodes ?? [];
+  for (const { node } of [a.finished, b]) {
+    const known = after.find(({ node_id }) => node_id === node);
+    expect(known).toBeDefined();
+    expect(rows.findLast(({ node_id }) => node_id === node)).toEqual(known);
+  }
   await deleteNode(db, { id: 'node-b', now: 21, by: byEngine('a test') });
 });
 

@@ -89,9 +89,11 @@ CREATE TABLE jobs (
   rows_deleted bigint NOT NULL DEFAULT 0,
   CONSTRAINT jobs_pkey PRIMARY KEY (id)
 );
-CREATE INDEX jobs_agent ON public.jobs USING btree (agent, created_at DESC NULLS LAST);
-CREATE INDEX jobs_created_at ON public.jobs USING btree (created_at DESC NULLS LAST);
-CREATE INDEX jobs_project ON public.jobs USING btree (project, created_at DESC NULLS LAST);
+CREATE INDEX jobs_finished_at ON public.jobs USING btree (finished_at);
+CREATE INDEX jobs_newest ON public.jobs USING btree (created_at DESC, id DESC);
+CREATE INDEX jobs_of_agent ON public.jobs USING btree (agent, created_at DESC, id DESC);
+CREATE INDEX jobs_of_both ON public.jobs USING btree (project, agent, created_at DESC, id DESC);
+CREATE INDEX jobs_of_project ON public.jobs USING btree (project, created_at DESC, id DESC);
 CREATE INDEX jobs_status ON public.jobs USING btree (status);
 
 CREATE TABLE leadership_events (
@@ -134,9 +136,9 @@ CREATE TABLE leases (
   end_reason text,
   CONSTRAINT leases_pkey PRIMARY KEY (id)
 );
-CREATE INDEX leases_context ON public.leases USING btree (context_id, started_at DESC NULLS LAST);
-CREATE INDEX leases_started ON public.leases USING btree (started_at DESC NULLS LAST, id DESC NULLS LAST);
-CREATE INDEX leases_status ON public.leases USING btree (status, started_at DESC NULLS LAST);
+CREATE INDEX leases_context ON public.leases USING btree (context_id, started_at DESC);
+CREATE INDEX leases_started ON public.leases USING btree (started_at DESC, id DESC);
+CREATE INDEX leases_status ON public.leases USING btree (status, started_at DESC);
 CREATE INDEX leases_task ON public.leases USING btree (task_id, epoch);
 CREATE INDEX leases_worker ON public.leases USING btree (worker_id, status);
 
@@ -160,9 +162,9 @@ CREATE TABLE llm_results (
   CONSTRAINT llm_results_lease_id_unique UNIQUE (lease_id),
   CONSTRAINT llm_results_pkey PRIMARY KEY (id)
 );
-CREATE INDEX llm_results_completed ON public.llm_results USING btree (completed_at DESC NULLS LAST);
-CREATE INDEX llm_results_context ON public.llm_results USING btree (context_id, completed_at DESC NULLS LAST);
-CREATE INDEX llm_results_project ON public.llm_results USING btree (project_id, completed_at DESC NULLS LAST);
+CREATE INDEX llm_results_completed ON public.llm_results USING btree (completed_at DESC);
+CREATE INDEX llm_results_context ON public.llm_results USING btree (context_id, completed_at DESC);
+CREATE INDEX llm_results_project ON public.llm_results USING btree (project_id, completed_at DESC);
 CREATE INDEX llm_results_task ON public.llm_results USING btree (task_id);
 
 CREATE TABLE llm_tasks (
@@ -206,12 +208,15 @@ CREATE TABLE llm_tasks (
   run_id text NOT NULL,
   CONSTRAINT llm_tasks_pkey PRIMARY KEY (id)
 );
-CREATE INDEX llm_tasks_context ON public.llm_tasks USING btree (context_id, created_at DESC NULLS LAST);
-CREATE INDEX llm_tasks_created_at ON public.llm_tasks USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX llm_tasks_created_at ON public.llm_tasks USING btree (created_at DESC, id DESC);
 CREATE INDEX llm_tasks_depends_on ON public.llm_tasks USING gin (depends_on);
-CREATE INDEX llm_tasks_project ON public.llm_tasks USING btree (project_id, created_at DESC NULLS LAST);
-CREATE INDEX llm_tasks_status ON public.llm_tasks USING btree (status, created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX llm_tasks_finished_at ON public.llm_tasks USING btree (finished_at);
+CREATE INDEX llm_tasks_of_context ON public.llm_tasks USING btree (context_id, created_at DESC, id DESC);
+CREATE INDEX llm_tasks_of_project ON public.llm_tasks USING btree (project_id, created_at DESC, id DESC);
+CREATE INDEX llm_tasks_status ON public.llm_tasks USING btree (status, created_at DESC, id DESC);
+CREATE INDEX llm_tasks_tags ON public.llm_tasks USING gin (tags jsonb_path_ops);
 CREATE INDEX llm_tasks_waiting ON public.llm_tasks USING btree (status, pool, priority, created_at, id);
+CREATE TRIGGER llm_tasks_text AFTER INSERT ON public.llm_tasks FOR EACH ROW EXECUTE FUNCTION write_task_text();
 
 CREATE TABLE managed_projects (
   id text NOT NULL,
@@ -338,9 +343,9 @@ CREATE TABLE proposals (
   approved_base text,
   CONSTRAINT proposals_pkey PRIMARY KEY (id)
 );
-CREATE INDEX proposals_created ON public.proposals USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
-CREATE INDEX proposals_project ON public.proposals USING btree (project_id, created_at DESC NULLS LAST);
-CREATE INDEX proposals_status ON public.proposals USING btree (status, created_at DESC NULLS LAST);
+CREATE INDEX proposals_created ON public.proposals USING btree (created_at DESC, id DESC);
+CREATE INDEX proposals_project ON public.proposals USING btree (project_id, created_at DESC);
+CREATE INDEX proposals_status ON public.proposals USING btree (status, created_at DESC);
 
 CREATE TABLE retired_keys (
   key_id text NOT NULL,
@@ -366,7 +371,7 @@ CREATE TABLE runtime_artifacts (
   bytes_removed_at bigint,
   CONSTRAINT runtime_artifacts_pkey PRIMARY KEY (id)
 );
-CREATE INDEX runtime_artifacts_created ON public.runtime_artifacts USING btree (created_at DESC NULLS LAST, id DESC NULLS LAST);
+CREATE INDEX runtime_artifacts_created ON public.runtime_artifacts USING btree (created_at DESC, id DESC);
 CREATE INDEX runtime_artifacts_sha256 ON public.runtime_artifacts USING btree (sha256);
 CREATE INDEX runtime_artifacts_task ON public.runtime_artifacts USING btree (task_id);
 CREATE INDEX runtime_artifacts_to_remove ON public.runtime_artifacts USING btree (sha256) WHERE ((expired_at IS NOT NULL) AND (bytes_removed_at IS NULL));
@@ -442,3 +447,11 @@ CREATE TABLE task_schedules (
   CONSTRAINT task_schedules_name_unique UNIQUE (name),
   CONSTRAINT task_schedules_pkey PRIMARY KEY (id)
 );
+
+CREATE TABLE task_texts (
+  task_id text NOT NULL,
+  text text NOT NULL,
+  CONSTRAINT task_texts_pkey PRIMARY KEY (task_id),
+  CONSTRAINT task_texts_task_id_llm_tasks_id_fk FOREIGN KEY (task_id) REFERENCES llm_tasks(id) ON DELETE CASCADE
+);
+CREATE INDEX task_texts_trigrams ON public.task_texts USING gin (text gin_trgm_ops);

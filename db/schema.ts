@@ -130,9 +130,25 @@ export const jobs = pgTable(
     ms: epochMs('ms'),
   },
   (table) => [
-    index('jobs_created_at').on(table.created_at.desc()),
-    index('jobs_project').on(table.project, table.created_at.desc()),
-    index('jobs_agent').on(table.agent, table.created_at.desc()),
+    // Lists are sorted by time and id: an index without the id leaves the rows of one moment to a sort.
+    index('jobs_newest').on(table.created_at.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('jobs_of_project').on(
+      table.project,
+      table.created_at.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    index('jobs_of_agent').on(
+      table.agent,
+      table.created_at.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    index('jobs_of_both').on(
+      table.project,
+      table.agent,
+      table.created_at.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    index('jobs_finished_at').on(table.finished_at),
     index('jobs_status').on(table.status),
   ],
 );

@@ -65,14 +65,40 @@ export const llmTasks = pgTable(
     run_id: text('run_id').notNull(),
   },
   (table) => [
-    index('llm_tasks_created_at').on(table.created_at.desc(), table.id.desc()),
-    index('llm_tasks_status').on(table.status, table.created_at.desc(), table.id.desc()),
-    index('llm_tasks_context').on(table.context_id, table.created_at.desc()),
+    index('llm_tasks_created_at').on(table.created_at.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('llm_tasks_status').on(
+      table.status,
+      table.created_at.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    index('llm_tasks_of_context').on(
+      table.context_id,
+      table.created_at.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
     index('llm_tasks_waiting').on(table.status, table.pool, table.priority, table.created_at, table.id),
-    index('llm_tasks_project').on(table.project_id, table.created_at.desc()),
+    index('llm_tasks_of_project').on(
+      table.project_id,
+      table.created_at.desc().nullsFirst(),
+      table.id.desc().nullsFirst(),
+    ),
+    index('llm_tasks_finished_at').on(table.finished_at),
+    index('llm_tasks_tags').using('gin', sql`${table.tags} jsonb_path_ops`),
     index('llm_tasks_depends_on').using('gin', table.depends_on),
   ],
 );
+
+/**
+ * The words that tasks are searched by, written once by a trigger on `llm_tasks`. A table of its own, since a task's row changes many
+ * times and every change would write its trigrams again. Where PostgreSQL has `pg_trgm`, the migration makes the index
+ * `task_texts_trigrams`; without it a search reads every row.
+ */
+export const taskTexts = pgTable('task_texts', {
+  task_id: text('task_id')
+    .primaryKey()
+    .references(() => llmTasks.id, { onDelete: 'cascade' }),
+  text: text('text').notNull(),
+});
 
 /** One row per attempt: who had a task, and how that ended. */
 export const leases = pgTable(
@@ -94,10 +120,10 @@ export const leases = pgTable(
   },
   (table) => [
     index('leases_task').on(table.task_id, table.epoch),
-    index('leases_status').on(table.status, table.started_at.desc()),
-    index('leases_started').on(table.started_at.desc(), table.id.desc()),
+    index('leases_status').on(table.status, table.started_at.desc().nullsFirst()),
+    index('leases_started').on(table.started_at.desc().nullsFirst(), table.id.desc().nullsFirst()),
     index('leases_worker').on(table.worker_id, table.status),
-    index('leases_context').on(table.context_id, table.started_at.desc()),
+    index('leases_context').on(table.context_id, table.started_at.desc().nullsFirst()),
   ],
 );
 
@@ -124,9 +150,9 @@ export const llmResults = pgTable(
   },
   (table) => [
     index('llm_results_task').on(table.task_id),
-    index('llm_results_context').on(table.context_id, table.completed_at.desc()),
-    index('llm_results_project').on(table.project_id, table.completed_at.desc()),
-    index('llm_results_completed').on(table.completed_at.desc()),
+    index('llm_results_context').on(table.context_id, table.completed_at.desc().nullsFirst()),
+    index('llm_results_project').on(table.project_id, table.completed_at.desc().nullsFirst()),
+    index('llm_results_completed').on(table.completed_at.desc().nullsFirst()),
   ],
 );
 
@@ -153,7 +179,7 @@ export const runtimeArtifacts = pgTable(
   },
   (table) => [
     index('runtime_artifacts_task').on(table.task_id),
-    index('runtime_artifacts_created').on(table.created_at.desc(), table.id.desc()),
+    index('runtime_artifacts_created').on(table.created_at.desc().nullsFirst(), table.id.desc().nullsFirst()),
     index('runtime_artifacts_sha256').on(table.sha256),
     index('runtime_artifacts_to_remove')
       .on(table.sha256)
@@ -253,9 +279,9 @@ export const proposals = pgTable(
     run_id: text('run_id').notNull(),
   },
   (table) => [
-    index('proposals_status').on(table.status, table.created_at.desc()),
-    index('proposals_created').on(table.created_at.desc(), table.id.desc()),
-    index('proposals_project').on(table.project_id, table.created_at.desc()),
+    index('proposals_status').on(table.status, table.created_at.desc().nullsFirst()),
+    index('proposals_created').on(table.created_at.desc().nullsFirst(), table.id.desc().nullsFirst()),
+    index('proposals_project').on(table.project_id, table.created_at.desc().nullsFirst()),
   ],
 );
 

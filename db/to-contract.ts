@@ -1,5 +1,12 @@
 import type { InferSelectModel } from 'drizzle-orm';
-import type { Job, Space, SpaceConfig, SpaceNode, SpaceNodeSettings } from '../contract/memory.ts';
+import type {
+  Job,
+  Space,
+  SpaceConfig,
+  SpaceFacts,
+  SpaceNode,
+  SpaceNodeSettings,
+} from '../contract/memory.ts';
 import { ONLINE_WITHIN_MS, type Node } from '../contract/nodes.ts';
 import type { jobs, nodes, spaceNodes, spaceNodeSettings, spaces } from './schema.ts';
 
@@ -43,12 +50,8 @@ function nodeStatus(lastHeartbeat: number | null, now: number): Node['status'] {
   return now - lastHeartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
 }
 
-/** A space, what each node last did in it, and what people set for single nodes. */
-export function toSpace(
-  row: SpaceRow,
-  nodeRows: readonly SpaceNodeRow[],
-  settingsRows: readonly SpaceNodeSettingsRow[],
-): Space {
+/** What a space is, without its nodes. */
+export function toSpaceFacts(row: SpaceRow): SpaceFacts {
   return {
     canonical_id: row.cid,
     name: row.name,
@@ -58,13 +61,25 @@ export function toSpace(
     redact: row.redact,
     encrypted: row.encrypted,
     mirror: row.mirror,
-    settings: settingsRows.map(toSettings),
     created_at: row.created_at,
+  };
+}
+
+/** A space, what each node last did in it, and what people set for single nodes. */
+export function toSpace(
+  row: SpaceRow,
+  nodeRows: readonly SpaceNodeRow[],
+  settingsRows: readonly SpaceNodeSettingsRow[],
+): Space {
+  return {
+    ...toSpaceFacts(row),
+    settings: settingsRows.map(toSettings),
     nodes: nodeRows.map(toSpaceNode),
   };
 }
 
-function toSpaceNode({ cid, ...rest }: SpaceNodeRow): SpaceNode {
+/** What a node did in a space, as the API shows it. */
+export function toSpaceNode({ cid, ...rest }: SpaceNodeRow): SpaceNode {
   return { canonical_id: cid, ...rest };
 }
 

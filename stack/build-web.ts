@@ -1,12 +1,17 @@
 /** Builds the web page into dist/web when its sources have changed since the last build. */
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
 import { elapsed } from './machine.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sources = ['web/**/*', 'contract/**/*.ts', 'package-lock.json'];
+const sources = ['web/**/*', 'contract/**/*.ts', 'package-lock.json', 'stack/build-web.ts'];
+/** What is worth compressing; fonts and images are compressed already. */
+const COMPRESSIBLE = '**/*.{js,css,html,svg}';
 
 /**
  * Brings dist/web up to date. The built page is moved into place whole.
@@ -28,6 +33,7 @@ export async function buildWeb(log: (line: string) => void): Promise<boolean> {
       logLevel: 'warn',
       build: { outDir: building, emptyOutDir: true },
     });
+    await compressFiles(building);
     writeFileSync(join(building, '.stamp'), wanted);
     rmSync(target, { recursive: true, force: true });
     mkdirSync(dirname(target), { recursive: true });
@@ -37,6 +43,17 @@ export async function buildWeb(log: (line: string) => void): Promise<boolean> {
   }
   log(`built the page in ${elapsed(started)}`);
   return true;
+}
+
+/** Writes a `.br` and a `.gz` beside each text file below a folder, so that the server compresses none per request. */
+export async function compressFiles(folder: string): Promise<void> {
+  const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } };
+  for (const name of globSync(COMPRESSIBLE, { cwd: folder })) {
+    const file = join(folder, name);
+    const plain = await readFile(file);
+    await writeFile(`${file}.br`, await promisify(brotliCompress)(plain, quality));
+    await writeFile(`${file}.gz`, await promisify(gzip)(plain, { level: constants.Z_BEST_COMPRESSION }));
+  }
 }
 
 function hashOfSources(): string {

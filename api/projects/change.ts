@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { canonicalId } from '../../contract/canonical-id.ts';
 import { badField, errorMessage } from '../../contract/errors.ts';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
-import type { CreateManagedProject, ManagedProject, UpdateManagedProject } from '../../contract/projects.ts';
+import type {
+  CreateManagedProject,
+  ManagedProject,
+  ProjectFacts,
+  UpdateManagedProject,
+} from '../../contract/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
 import { deleteProject } from '../../db/queries/delete-project.ts';
 import { byEngine } from '../../db/queries/record-audit.ts';
@@ -191,7 +196,7 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
 }
 
 /** Makes the engine's schedules what a project says. @throws MembridgeError bad_request for a cron that means nothing */
-export async function applySchedules(deps: Deps, project: ManagedProject): Promise<void> {
+export async function applySchedules(deps: Deps, project: ProjectFacts): Promise<void> {
   const wanted = { fetch: project.fetch_schedule, memory: project.memory_schedule };
   for (const kind of ['fetch', 'memory'] as const) {
     const cron = wanted[kind]?.cron ?? null;

@@ -38,7 +38,8 @@ export async function clone(
   const ref = await acceptClone(deps, project, body.node_id);
   const { node, workflowId } = ref;
   await leadFirst(deps, project, node, body.caller);
-  const status = await waitForClone(deps, project.id, ref, body.wait ? deps.syncWaitMs : 0);
+  // Without waiting the answer says only that it was asked for: how it ends is in the project, also when it ends at once.
+  const status = body.wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
   if (status === null && body.wait) {
     throw new ProblemError(
       'clone_timeout',

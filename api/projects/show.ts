@@ -1,4 +1,9 @@
-import type { ManagedProject, ProjectNodeStatus } from '../../contract/projects.ts';
+import type {
+  ManagedProject,
+  ProjectNodeStatus,
+  ProjectSchedules,
+  ProjectSummary,
+} from '../../contract/projects.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import { nextRun } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
@@ -20,6 +25,13 @@ export function showClone(deps: Deps, status: ProjectNodeStatus): ProjectNodeSta
   return { ...status, history_url: urlOf(deps, status) };
 }
 
+/** A project's summary with the address of its propagation's history. */
+export function showSummary(deps: Deps, project: ProjectSummary): ProjectSummary {
+  const { propagation } = project;
+  if (propagation === null) return project;
+  return { ...project, propagation: { ...propagation, history_url: urlOf(deps, propagation) } };
+}
+
 /** A project with the addresses of its histories. */
 export function showProject(deps: Deps, project: ManagedProject): ManagedProject {
   const { propagation } = project;
@@ -30,8 +42,11 @@ export function showProject(deps: Deps, project: ManagedProject): ManagedProject
   };
 }
 
-/** The same, and when its schedules are due next, as the engine says. */
-export async function showProjectWhole(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
+/** When the schedules of a project are due next, as the engine says; without the times where it does not answer. */
+export async function showSchedules(
+  deps: Deps,
+  project: Pick<ManagedProject, 'id' | 'fetch_schedule' | 'memory_schedule'>,
+): Promise<ProjectSchedules> {
   const next = async (kind: 'fetch' | 'memory', schedule: ManagedProject['fetch_schedule']) => {
     if (schedule === null) return null;
     try {
@@ -47,8 +62,13 @@ export async function showProjectWhole(deps: Deps, project: ManagedProject): Pro
     }
   };
   return {
-    ...showProject(deps, project),
-    fetch_schedule: await next('fetch', project.fetch_schedule),
-    memory_schedule: await next('memory', project.memory_schedule),
+    fetch: await next('fetch', project.fetch_schedule),
+    memory: await next('memory', project.memory_schedule),
   };
+}
+
+/** A project with the addresses of its histories, and when its schedules are due. */
+export async function showProjectWhole(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
+  const { fetch, memory } = await showSchedules(deps, project);
+  return { ...showProject(deps, project), fetch_schedule: fetch, memory_schedule: memory };
 }

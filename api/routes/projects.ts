@@ -5,20 +5,24 @@ import {
   CloneProject,
   CloneProjectResponse,
   CreateManagedProject,
+  ListClones,
   ManagedProject,
   NodeCredential,
   ProjectNodeStatus,
+  ProjectSchedules,
+  ProjectSummary,
   PropagateProject,
   PropagateProjectResponse,
   PutCredential,
   UpdateManagedProject,
 } from '../../contract/projects.ts';
-import { listProjects } from '../../db/queries/list-projects.ts';
+import { getCloneSpec, listClones, listProjects } from '../../db/queries/list-projects.ts';
+import { notFound } from '../not-found.ts';
 import { addProject, changeProject, removeProject } from '../projects/change.ts';
 import { credentialForNode, putCredential, removeCredential } from '../projects/credentials.ts';
 import { cancelProject, needManagedProject } from '../projects/requests.ts';
 import { clone, propagate } from '../projects/run.ts';
-import { showClone, showProject, showProjectWhole } from '../projects/show.ts';
+import { showClone, showProject, showProjectWhole, showSchedules, showSummary } from '../projects/show.ts';
 import { defineRoute } from '../route.ts';
 
 const tag = 'Projects';
@@ -36,10 +40,11 @@ export const projectRoutes = [
     path: '/api/runtime/projects',
     auth: 'people',
     tag,
-    summary: 'All managed projects, each with its clones',
+    summary: 'All managed projects, each with counts of its clones',
+    description: 'The clones of one project are at /api/runtime/projects/:id/clones.',
     status: 200,
-    response: z.array(ManagedProject),
-    handle: async (_call, deps) => (await listProjects(deps.db)).map((project) => showProject(deps, project)),
+    response: z.array(ProjectSummary),
+    handle: async (_call, deps) => (await listProjects(deps.db)).map((project) => showSummary(deps, project)),
   }),
   defineRoute({
     method: 'post',
@@ -148,6 +153,40 @@ export const projectRoutes = [
         node: caller.node ?? '',
         repoUrl: query.repo_url,
       }),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/projects/:id/schedules',
+    auth: 'people',
+    tag,
+    summary: 'When the schedules of a project are due next, as the engine says',
+    params: ProjectId,
+    status: 200,
+    response: ProjectSchedules,
+    errors: missing,
+    handle: async ({ params }, deps) => await showSchedules(deps, await needManagedProject(deps, params.id)),
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/runtime/projects/:id/clones',
+    auth: 'people',
+    tag,
+    summary: 'The clones of a project, by node, a page at a time',
+    description:
+      'status and q choose clones. Where there are more, the header X-Next-Cursor is the cursor of the next page.',
+    params: ProjectId,
+    query: ListClones,
+    status: 200,
+    response: z.array(ProjectNodeStatus),
+    errors: missing,
+    handle: async ({ params, query, res }, deps) => {
+      if ((await getCloneSpec(deps.db, { id: params.id })) === null) throw notFound('project', params.id);
+      const rows = await listClones(deps.db, { ...query, projectId: params.id });
+      const page = rows.slice(0, query.limit);
+      const last = page.at(-1);
+      if (rows.length > page.length && last !== undefined) res.set('X-Next-Cursor', last.node_id);
+      return page.map((status) => showClone(deps, status));
+    },
   }),
   defineRoute({
     method: 'get',

@@ -7,7 +7,7 @@ import {
   UpdateSpace,
 } from '../../contract/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
-import { Space } from '../../contract/memory.ts';
+import { ListMembers, MembersPage, Space, SpaceSummary } from '../../contract/memory.ts';
 import { MoveRetirement, RetiredKey } from '../../contract/membership.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
 import { PublishMirror, PublishMirrorResponse } from '../../contract/mirror.ts';
@@ -15,7 +15,7 @@ import { CanonicalId, NodeId } from '../../contract/primitives.ts';
 import { allowDeletions } from '../../db/queries/allow-deletions.ts';
 import { listRetiredKeys, moveRetirement } from '../../db/queries/retire-key.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
-import { listSpaces } from '../../db/queries/list-spaces.ts';
+import { listNodes } from '../../db/queries/list-nodes.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { publishMirror } from '../mirror.ts';
@@ -23,7 +23,7 @@ import { byOf } from '../named.ts';
 import { needNode, needSpace, notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { changeNodeSettings, changeSpace } from '../space-settings.ts';
-import { withStates } from '../space-states.ts';
+import { membersPage, spaceSummaries, withStates } from '../space-states.ts';
 import { addSpace, removeSpace } from '../spaces.ts';
 import { acceptSync } from '../sync-requests.ts';
 
@@ -47,10 +47,11 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces',
     auth: 'people',
     tag,
-    summary: 'All memory spaces, each with what its nodes last did',
+    summary: 'All memory spaces, each with counts of its nodes by their state',
+    description: 'The nodes of one space are at /api/membridge/spaces/:cid/members.',
     status: 200,
-    response: z.array(Space),
-    handle: async (_call, deps) => await withStates(deps, await listSpaces(deps.db)),
+    response: z.array(SpaceSummary),
+    handle: async (_call, deps) => await spaceSummaries(deps),
   }),
   defineRoute({
     method: 'post',
@@ -86,6 +87,25 @@ export const spaceRoutes = [
       const [space] = await withStates(deps, [await needSpace(deps, params.cid)]);
       if (space === undefined) throw new Error('withStates lost a space');
       return space;
+    },
+  }),
+  defineRoute({
+    method: 'get',
+    path: '/api/membridge/spaces/:cid/members',
+    auth: 'people',
+    tag,
+    summary: 'The nodes of a space, a page at a time, with the state that each has now',
+    description:
+      'node, q and status choose nodes; limit and offset choose the page of those, in the order of sort.',
+    params: Cid,
+    query: ListMembers,
+    status: 200,
+    response: MembersPage,
+    errors: { 404: 'There is no such space' },
+    handle: async ({ params, query }, deps) => {
+      const now = deps.now();
+      const space = await needSpace(deps, params.cid);
+      return membersPage(space, await listNodes(deps.db, { now }), query, now);
     },
   }),
   defineRoute({

@@ -101,16 +101,19 @@ export const taskRecordRoutes = [
     tag,
     summary: 'The same as it comes, as server-sent events, until the attempt has ended',
     description:
-      'Each data line is an OutputChunk; the event `end` says that no more will come. Last-Event-ID resumes.',
+      'Each data line is an OutputChunk; the event `end` says that no more will come. Last-Event-ID resumes. With tail it begins with about that many of the last lines, and the event `skipped` says after which seq.',
     params: Id,
-    query: z.strictObject({ epoch: z.coerce.number().int().positive().optional() }),
+    query: z.strictObject({
+      epoch: z.coerce.number().int().positive().optional(),
+      tail: z.coerce.number().int().min(1).max(10_000).optional(),
+    }),
     status: 200,
     content: 'text/event-stream',
     errors: { 404: 'There is no such task' },
     unlimited: true,
     handle: async ({ params, query, req, res, caller }, deps) => {
       const row = await needTask(deps, params.id);
-      const of = { taskId: row.id, epoch: query.epoch ?? null };
+      const of = { taskId: row.id, epoch: query.epoch ?? null, tail: query.tail ?? null };
       await streamOutput(req, res, deps, of, stillAllowed(caller, deps));
     },
   }),

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENDED } from '../../contract/tasks.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
-import { readOutput } from '../../db/queries/task-output.ts';
+import { readOutput, seqBeforeTail } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
 import { CHECK_MS, drained, openStream, trackStream } from '../sse.ts';
 
@@ -18,13 +18,14 @@ const BATCH = 500;
  * Serves what an attempt writes as it comes. Asked of PostgreSQL rather than passed on, so that any process of the control plane can
  * serve it, and that what a viewer missed is there when it comes back.
  * @param stillAllowed asked every two seconds; the stream ends when it says no (a browser that signed out)
+ * @param of.tail how many of the last lines to begin with; null: all. A client that comes back goes by what it has
  * @param of.epoch the attempt; the newest, also when another begins meanwhile, where none is named
  */
 export async function streamOutput(
   req: Request,
   res: Response,
   deps: Deps,
-  of: { taskId: string; epoch: number | null },
+  of: { taskId: string; epoch: number | null; tail: number | null },
   stillAllowed: () => Promise<boolean>,
 ): Promise<void> {
   let [epoch, after] = resumeFrom(req);
@@ -42,7 +43,12 @@ export async function streamOutput(
     const row = await getTaskRow(deps.db, { id: of.taskId });
     if (row === null) break;
     const wanted = of.epoch ?? row.epoch;
-    if (wanted !== epoch) [epoch, after] = [wanted, -1];
+    if (wanted !== epoch) {
+      [epoch, after] = [wanted, -1];
+      if (of.tail !== null)
+        after = await seqBeforeTail(deps.db, { taskId: of.taskId, epoch, lines: of.tail });
+      if (after >= 0) res.write(`event: skipped\ndata: ${JSON.stringify({ after })}\n\n`);
+    }
     const chunks = await readOutput(deps.db, { taskId: of.taskId, epoch, after, limit: BATCH });
     for (const chunk of chunks) {
       res.write(`id: ${epoch}.${chunk.seq}\ndata: ${JSON.stringify(chunk)}\n\n`);

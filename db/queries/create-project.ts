@@ -4,6 +4,7 @@ import type { ManagedProject } from '../../contract/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';
+import { findProjects } from './find-projects.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
 /** The advisory lock under which projects get their names. */
@@ -32,8 +33,9 @@ export async function createProject(db: Database, project: NewProject, by: Audit
         timestamp: project.created_at,
       },
     ]);
-    const [created] = await emitProjects(tx, [project.id], project.created_at);
+    const [created] = await findProjects(tx, eq(managedProjects.id, project.id));
     if (created === undefined) throw new Error(`project ${project.id} was not recorded`);
+    await emitProjects(tx, [project.id], project.created_at);
     return created;
   });
 }

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import type { Space, SpaceConfig } from '../../contract/memory.ts';
+import { spaceFacts, type Space, type SpaceConfig } from '../../contract/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
@@ -26,7 +26,7 @@ export async function createSpace(
     if (space === undefined) return null;
     const detail = `${projectId}: ${countProjects(projects)}`;
     await recordAudit(tx, [spaceEntry('space_created', cid, { ...input.by, detail }, input.createdAt)]);
-    await emitEvents(tx, [{ type: 'space', space }], input.createdAt);
+    await emitEvents(tx, [{ type: 'space', space: spaceFacts(space) }], input.createdAt);
     return space;
   });
 }

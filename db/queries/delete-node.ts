@@ -1,9 +1,8 @@
-import { eq, inArray } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
-import { nodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
+import { nodes, spaceNodeSettings, spaceNodes } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
-import { findSpaces } from './find-spaces.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 import { retireKey } from './retire-key.ts';
 import { forgetNodeClones } from './record-clone.ts';
@@ -21,17 +20,10 @@ export async function deleteNode(
     const [gone] = deleted;
     if (gone === undefined) return false;
     await retireKey(tx, { node: input.id, publicKey: gone.publicKey }, input.now);
-    const left = await tx
-      .delete(spaceNodes)
-      .where(eq(spaceNodes.node_id, input.id))
-      .returning({ cid: spaceNodes.cid });
+    await tx.delete(spaceNodes).where(eq(spaceNodes.node_id, input.id));
     // What others think of it stays: what it wrote is still in the store.
-    const unset = await tx
-      .delete(spaceNodeSettings)
-      .where(eq(spaceNodeSettings.node_id, input.id))
-      .returning({ cid: spaceNodeSettings.cid });
+    await tx.delete(spaceNodeSettings).where(eq(spaceNodeSettings.node_id, input.id));
     const projectIds = await forgetNodeClones(tx, input.id);
-    const cids = [...left, ...unset].map((row) => row.cid);
     await recordAudit(tx, [
       {
         eventKey: newEventKey('worker_removed'),
@@ -45,15 +37,7 @@ export async function deleteNode(
       },
     ]);
     await lockEvents(tx);
-    const changed = cids.length === 0 ? [] : await findSpaces(tx, inArray(spaces.cid, cids));
-    await emitEvents(
-      tx,
-      [
-        { type: 'node-removed', id: input.id },
-        ...changed.map((space) => ({ type: 'space' as const, space })),
-      ],
-      input.now,
-    );
+    await emitEvents(tx, [{ type: 'node-removed', id: input.id }], input.now);
     await emitProjects(tx, projectIds, input.now);
     return true;
   });

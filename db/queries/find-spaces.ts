@@ -1,8 +1,8 @@
-import { asc, inArray, type SQL } from 'drizzle-orm';
-import type { Space } from '../../contract/memory.ts';
+import { and, asc, eq, inArray, type SQL } from 'drizzle-orm';
+import type { Space, SpaceNode } from '../../contract/memory.ts';
 import type { Executor } from '../connect.ts';
 import { spaceNodes, spaceNodeSettings, spaces } from '../schema.ts';
-import { toSpace } from '../to-contract.ts';
+import { toSpace, toSpaceNode } from '../to-contract.ts';
 
 /** Spaces that a condition selects, by name, each with its nodes and their settings; for queries of this folder. */
 export async function findSpaces(executor: Executor, where?: SQL): Promise<Space[]> {
@@ -22,4 +22,13 @@ export async function findSpaces(executor: Executor, where?: SQL): Promise<Space
   const nodesOf = Map.groupBy(nodeRows, (row) => row.cid);
   const settingsOf = Map.groupBy(settingsRows, (row) => row.cid);
   return rows.map((row) => toSpace(row, nodesOf.get(row.cid) ?? [], settingsOf.get(row.cid) ?? []));
+}
+
+/** What a node did in a space; nothing when one of them is gone. */
+export async function findSpaceNode(executor: Executor, cid: string, node: string): Promise<SpaceNode[]> {
+  const rows = await executor
+    .select()
+    .from(spaceNodes)
+    .where(and(eq(spaceNodes.cid, cid), eq(spaceNodes.node_id, node)));
+  return rows.map(toSpaceNode);
 }

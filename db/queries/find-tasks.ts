@@ -1,8 +1,8 @@
-import { and, desc, eq, ilike, inArray, or, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, sql } from 'drizzle-orm';
 import type { ListTasks, Task } from '../../contract/tasks.ts';
 import { afterCursor, cursorOf } from '../cursor.ts';
 import type { Database } from '../connect.ts';
-import { llmTasks } from '../schema.ts';
+import { llmTasks, taskTexts } from '../schema.ts';
 import { toTask, type TaskRow } from '../task-rows.ts';
 
 /** A task's row; null when there is none. */
@@ -30,12 +30,7 @@ export async function listTasks(
     query.tag === undefined ? undefined : sql`${llmTasks.tags} @> ${JSON.stringify([query.tag])}::jsonb`,
     contains === undefined
       ? undefined
-      : or(
-          ilike(llmTasks.prompt, contains),
-          ilike(llmTasks.id, contains),
-          ilike(llmTasks.context_id, contains),
-          ilike(llmTasks.agent_slug, contains),
-        ),
+      : sql`${llmTasks.id} in (select ${taskTexts.task_id} from ${taskTexts} where ${taskTexts.text} ilike ${contains})`,
     afterCursor(query.cursor, llmTasks.created_at, llmTasks.id),
   );
   const rows = await db.run((sql) =>

@@ -1,19 +1,52 @@
-import { eq, or, sql } from 'drizzle-orm';
-import type { CloneSpec, ManagedProject } from '../../contract/projects.ts';
+import { and, asc, eq, gt, or, sql } from 'drizzle-orm';
+import type {
+  CloneSpec,
+  ListClones,
+  ManagedProject,
+  ProjectNodeStatus,
+  ProjectSummary,
+} from '../../contract/projects.ts';
 import type { Database } from '../connect.ts';
-import { toCloneSpec } from '../project-rows.ts';
-import { managedProjects } from '../schema.ts';
+import { toCloneSpec, toProjectNode } from '../project-rows.ts';
+import { managedProjects, projectNodeStatus } from '../schema.ts';
+import { findProjectSummaries } from './find-project-summaries.ts';
 import { findProjects } from './find-projects.ts';
 
-/** Every managed project, by name, each with its clones. */
-export async function listProjects(db: Database): Promise<ManagedProject[]> {
-  return await db.run((executor) => findProjects(executor));
+/** Every managed project, by name, with counts in place of its clones. */
+export async function listProjects(db: Database): Promise<ProjectSummary[]> {
+  return await db.run((executor) => findProjectSummaries(executor));
 }
 
 /** One managed project by its id; null when there is none. */
 export async function getProject(db: Database, input: { id: string }): Promise<ManagedProject | null> {
   const [project] = await db.run((executor) => findProjects(executor, eq(managedProjects.id, input.id)));
   return project ?? null;
+}
+
+/**
+ * A page of a project's clones, by the node's name.
+ * @returns one row more than asked for, if there are more
+ */
+export async function listClones(
+  db: Database,
+  input: ListClones & { projectId: string },
+): Promise<ProjectNodeStatus[]> {
+  const { project_id, node_id, clone_status } = projectNodeStatus;
+  const where = and(
+    eq(project_id, input.projectId),
+    input.cursor === undefined ? undefined : gt(node_id, input.cursor),
+    input.status === undefined ? undefined : eq(clone_status, input.status),
+    input.q === undefined ? undefined : sql`strpos(lower(${node_id}), lower(${input.q})) > 0`,
+  );
+  const rows = await db.run((executor) =>
+    executor
+      .select()
+      .from(projectNodeStatus)
+      .where(where)
+      .orderBy(asc(node_id))
+      .limit(input.limit + 1),
+  );
+  return rows.map(toProjectNode);
 }
 
 /** The projects that go with a canonical id: as their own, as one they had before, or as their memory space. */

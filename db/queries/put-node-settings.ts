@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import type { Space, SpaceNodeSettings } from '../../contract/memory.ts';
+import { spaceFacts, type Space, type SpaceNodeSettings } from '../../contract/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaceNodeSettings, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
@@ -39,7 +39,7 @@ export async function putNodeSettings(
     await lockEvents(tx);
     const [space] = await findSpaces(tx, eq(spaces.cid, input.cid));
     if (space === undefined) return null;
-    await emitEvents(tx, [{ type: 'space', space }], input.now);
+    await emitEvents(tx, [{ type: 'space', space: spaceFacts(space) }], input.now);
     return space;
   });
 }

@@ -1,4 +1,5 @@
-import { eq } from 'drizzle-orm';
+import { isDeepStrictEqual } from 'node:util';
+import { eq, gt } from 'drizzle-orm';
 import { ONLINE_WITHIN_MS, type AgentHeartbeat } from '../../contract/nodes.ts';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
@@ -19,7 +20,7 @@ export async function recordHeartbeat(
   const { facts, memory } = input.heartbeat;
   return await db.transaction(async (tx) => {
     const [before] = await tx
-      .select({ last: nodes.last_heartbeat })
+      .select({ last: nodes.last_heartbeat, online: nodes.online, facts: nodes.facts, memory: nodes.memory })
       .from(nodes)
       .where(eq(nodes.id, input.node))
       .for('update');
@@ -35,10 +36,44 @@ export async function recordHeartbeat(
       .where(eq(nodes.id, input.node))
       .returning();
     if (before === undefined || row === undefined) return null;
-    await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
+    const returned = before.last === null || input.now - before.last > ONLINE_WITHIN_MS;
+    // That it is still there is told apart, once a second for all nodes (api/heartbeats.ts): a thousand nodes report a hundred times
+    // a second, and the events that are kept would reach back less than a minute.
+    if (returned || !before.online || isNews(before, input.heartbeat)) {
+      await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
+    }
     return {
-      returned: before.last === null || input.now - before.last > ONLINE_WITHIN_MS,
+      returned,
       drained: row.drained_at !== null,
     };
   });
+}
+
+/** When an agent last looked at its database changes with every report; browsers hear of it this often, in milliseconds. */
+const LOOK_TOLD_MS = 300_000;
+
+/** Whether a report says anything that the last one did not. */
+function isNews(
+  before: { facts: unknown; memory: AgentHeartbeat['memory'] | null },
+  { facts, memory }: AgentHeartbeat,
+): boolean {
+  const told = (state: typeof before.memory): unknown =>
+    state === null ? null : { ...state, checkedAt: Math.floor(state.checkedAt / LOOK_TOLD_MS) };
+  // As PostgreSQL keeps it: without what is undefined.
+  const kept = JSON.parse(JSON.stringify([facts, told(memory)])) as unknown;
+  return !isDeepStrictEqual([before.facts, told(before.memory)], kept);
+}
+
+/** When nodes reported that did so after `since` (epoch ms). */
+export async function listHeartbeats(
+  db: Database,
+  input: { since: number },
+): Promise<{ id: string; at: number }[]> {
+  const rows = await db.run((sql) =>
+    sql
+      .select({ id: nodes.id, at: nodes.last_heartbeat })
+      .from(nodes)
+      .where(gt(nodes.last_heartbeat, input.since)),
+  );
+  return rows.flatMap(({ id, at }) => (at === null ? [] : [{ id, at }]));
 }

@@ -5,10 +5,10 @@ import type { SyncRoundResult } from '../../contract/workflows.ts';
 import type { Database, Executor } from '../connect.ts';
 import { isQuiet, type RoundRequest } from '../quiet-rounds.ts';
 import { finishedDetail, isComplete } from '../round-detail.ts';
-import { jobs, spaceNodes, spaces } from '../schema.ts';
+import { jobs, spaceNodes } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { findSpaces } from './find-spaces.ts';
+import { findSpaceNode } from './find-spaces.ts';
 
 /** A round of syncMemory that ended; times are epoch ms. */
 export interface RoundFinished {
@@ -36,11 +36,14 @@ export async function recordRoundFinished(db: Database, input: RoundFinished): P
     if (ended.length === 0) return;
     await updateSpaceNode(tx, input);
     await lockEvents(tx);
-    const changed = await findSpaces(tx, eq(spaces.cid, input.space.cid));
+    const changed = await findSpaceNode(tx, input.space.cid, input.node);
     const ends = ended.map((row): ServerEvent =>
       quiet ? { type: 'job-removed', id: row.id } : { type: 'job', job: toJob(row) },
     );
-    const events: ServerEvent[] = [...ends, ...changed.map((space) => ({ type: 'space' as const, space }))];
+    const events: ServerEvent[] = [
+      ...ends,
+      ...changed.map((record) => ({ type: 'space-node' as const, node: record })),
+    ];
     await emitEvents(tx, events, input.finishedAt);
   });
 }

@@ -6,7 +6,7 @@ import { runningDetail } from '../round-detail.ts';
 import { jobs, nodes, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { findSpaces } from './find-spaces.ts';
+import { findSpaceNode } from './find-spaces.ts';
 
 /** A round of syncMemory that begins; times are epoch ms. */
 export interface RoundStarted {
@@ -64,14 +64,14 @@ export async function recordRoundStarted(db: Database, input: RoundStarted): Pro
         });
     }
     await lockEvents(tx);
-    const changed = await findSpaces(tx, eq(spaces.cid, space.cid));
+    const changed = await findSpaceNode(tx, space.cid, node);
     // A round that nobody asked for is told when it ends, if it did anything: see isQuiet.
     const told = isByItself(requests) ? [] : started;
     await emitEvents(
       tx,
       [
         ...told.map((row) => ({ type: 'job' as const, job: toJob(row) })),
-        ...changed.map((space) => ({ type: 'space' as const, space })),
+        ...changed.map((record) => ({ type: 'space-node' as const, node: record })),
       ],
       input.startedAt,
     );

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm';
 import type { OutputChunk } from '../../contract/runs.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmTasks, taskOutput } from '../schema.ts';
@@ -66,6 +66,46 @@ export async function readOutput(
       .orderBy(asc(taskOutput.seq))
       .limit(limit),
   );
+}
+
+/** Pieces read at a time, from the end. */
+const BACK_BATCH = 200;
+
+/**
+ * Finds where the last lines of an attempt begin.
+ * @returns the sequence number before them, or -1 when there are no more lines than that
+ */
+export async function seqBeforeTail(
+  db: Database,
+  input: { taskId: string; epoch: number; lines: number },
+): Promise<number> {
+  const { taskId, epoch } = input;
+  let lines = 0;
+  for (let before: number | null = null; ;) {
+    const rows: { seq: number; lines: number }[] = await db.run((executor) =>
+      executor
+        .select({
+          seq: taskOutput.seq,
+          lines: sql<number>`length(${taskOutput.text}) - length(replace(${taskOutput.text}, E'\\n', ''))`,
+        })
+        .from(taskOutput)
+        .where(
+          and(
+            eq(taskOutput.task_id, taskId),
+            eq(taskOutput.epoch, epoch),
+            before === null ? undefined : lt(taskOutput.seq, before),
+          ),
+        )
+        .orderBy(desc(taskOutput.seq))
+        .limit(BACK_BATCH),
+    );
+    for (const row of rows) {
+      lines += row.lines;
+      if (lines > input.lines) return row.seq - 1;
+      before = row.seq;
+    }
+    if (rows.length < BACK_BATCH) return -1;
+  }
 }
 
 /** Removes what is older than a time (epoch ms), but for what a task that has not ended wrote. @returns how many rows */

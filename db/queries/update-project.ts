@@ -6,6 +6,7 @@ import type { Database } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { refuseTaken, type NewProject } from './create-project.ts';
 import { emitProjects } from './emit-project.ts';
+import { findProjects } from './find-projects.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
 /** Columns of a project that people change. */
@@ -61,7 +62,8 @@ export async function updateProject(
         timestamp: now,
       },
     ]);
-    const [project] = await emitProjects(tx, [id], now);
+    const [project] = await findProjects(tx, eq(managedProjects.id, id));
+    await emitProjects(tx, [id], now);
     return project ?? null;
   });
 }

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { ServerEvent } from '../../contract/events.ts';
-import type { Space } from '../../contract/memory.ts';
+import { spaceFacts, type Space } from '../../contract/memory.ts';
 import type { Database, Executor } from '../connect.ts';
 import { jobs, managedProjects, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
@@ -51,7 +51,7 @@ export async function updateSpace(
     const [space] = await findSpaces(tx, eq(spaces.cid, change.cid));
     if (space === undefined) return null;
     const gone: ServerEvent[] = change.cid === cid ? [] : [{ type: 'space-removed', canonical_id: cid }];
-    await emitEvents(tx, [...gone, { type: 'space', space }], input.now);
+    await emitEvents(tx, [...gone, { type: 'space', space: spaceFacts(space) }], input.now);
     return space;
   });
 }

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Space } from '../../contract/memory.ts';
+import type { SpaceSummary } from '../../contract/memory.ts';
 import { until } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
 import { startGitServers, type GitServers } from '../git-servers.ts';
@@ -59,9 +59,8 @@ afterAll(async () => {
 async function inStep(): Promise<void> {
   await until('three nodes are in step in both spaces', 90, async () => {
     const { body } = await fleet.test.call('GET', '/api/membridge/spaces');
-    const spaces = body as unknown as Space[];
-    const nodes = spaces.flatMap((space) => space.nodes).filter(({ node_id }) => node_id !== 'build-01');
-    return nodes.length === 6 && nodes.every(({ status }) => status === 'in-step');
+    const spaces = body as unknown as SpaceSummary[];
+    return spaces.length === 2 && spaces.every(({ members }) => members['in-step'] === 3);
   });
 }
 
@@ -110,7 +109,7 @@ async function cloneProjects(desktop: Machine, unwell: Machine): Promise<void> {
   await ask(id, 'propagate', { nodes: ['server', 'build-01'], wait: false });
   const select = { primary_node_id: 'laptop', lease_seconds: 28_800 };
   const { body } = await fleet.test.call('GET', '/api/membridge/spaces');
-  const everything = (body as unknown as Space[]).find(({ name }) => name === 'everything');
+  const everything = (body as unknown as SpaceSummary[]).find(({ name }) => name === 'everything');
   const path = `/api/membridge/projects/${everything?.canonical_id}/leadership/select`;
   await fleet.test.call('POST', path, { body: { ...select, primary_node_id: 'desktop' } });
   await fleet.test.call('POST', path, { body: select });

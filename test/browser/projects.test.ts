@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { canonicalId } from '../../contract/canonical-id.ts';
-import type { ManagedProject } from '../../contract/projects.ts';
+import type { ManagedProject, ProjectSummary } from '../../contract/projects.ts';
 import { enrolNode } from '../control-plane.ts';
 import { CLONED } from '../held-clones.ts';
 import { startFleet, type Fleet } from './fleet.ts';
@@ -59,8 +59,8 @@ async function openProject(body: Record<string, unknown>): Promise<{ page: Page;
 
 const get = async (id: string): Promise<ManagedProject> =>
   (await fleet.test.call('GET', `/api/runtime/projects/${id}`)).body as unknown as ManagedProject;
-const list = async (): Promise<ManagedProject[]> =>
-  (await fleet.test.call('GET', '/api/runtime/projects')).body as unknown as ManagedProject[];
+const list = async (): Promise<ProjectSummary[]> =>
+  (await fleet.test.call('GET', '/api/runtime/projects')).body as unknown as ProjectSummary[];
 
 test('what is wrong stands beside its field; a token in the address becomes the credential, and is seen nowhere', async () => {
   visitor.expectProblem(REFUSED);

@@ -18,6 +18,8 @@ export const cache = new QueryClient({
         failures < 2 && !(error instanceof ApiProblem && error.status in { 401: 1, 404: 1 }),
       refetchOnWindowFocus: false,
     },
+    // Offline, a request fails at once and says so. Kept for later, it would be sent when nobody expects it any longer.
+    mutations: { networkMode: 'always' },
   },
 });
 

@@ -9,8 +9,10 @@ import { z } from 'zod';
 import { ProposalStatus } from '../../contract/proposals.ts';
 import { sessionQuery } from './api/queries.ts';
 import { cache } from './cache.ts';
+import { Loading } from './components/Notice.tsx';
 import { AuditSearch } from './pages/audit/audit-filter.ts';
 import { TaskSearch } from './pages/tasks/task-filter.ts';
+import { lazyPage } from './shell/lazy-page.tsx';
 import { NotFound } from './shell/NotFound.tsx';
 import { PageFailure } from './shell/PageFailure.tsx';
 import { Shell } from './shell/Shell.tsx';
@@ -30,6 +32,9 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   component: Shell,
+  // The first answer may take long; until then the window would be blank.
+  pendingComponent: () => <Loading what="Membridge" />,
+  pendingMs: 200,
   beforeLoad: async ({ location }) => {
     const session = await cache.ensureQueryData(sessionQuery);
     // oxlint-disable-next-line typescript/only-throw-error -- how TanStack Router redirects
@@ -60,72 +65,72 @@ const tasks = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/tasks',
   validateSearch: TaskSearch,
-  component: lazyRouteComponent(() => import('./pages/tasks/TasksPage.tsx'), 'TasksPage'),
+  component: lazyPage(() => import('./pages/tasks/TasksPage.tsx'), 'TasksPage'),
 });
 
 const task = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/tasks/$taskId',
-  component: lazyRouteComponent(() => import('./pages/tasks/TaskPage.tsx'), 'TaskPage'),
+  component: lazyPage(() => import('./pages/tasks/TaskPage.tsx'), 'TaskPage'),
 });
 
 const overview = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/overview',
-  component: lazyRouteComponent(() => import('./pages/overview/OverviewPage.tsx'), 'OverviewPage'),
+  component: lazyPage(() => import('./pages/overview/OverviewPage.tsx'), 'OverviewPage'),
 });
 
 const proposals = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/proposals',
   validateSearch: z.object({ status: ProposalStatus.optional().catch(undefined) }),
-  component: lazyRouteComponent(() => import('./pages/proposals/ProposalsPage.tsx'), 'ProposalsPage'),
+  component: lazyPage(() => import('./pages/proposals/ProposalsPage.tsx'), 'ProposalsPage'),
 });
 
 const proposal = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/proposals/$proposalId',
-  component: lazyRouteComponent(() => import('./pages/proposals/ProposalPage.tsx'), 'ProposalPage'),
+  component: lazyPage(() => import('./pages/proposals/ProposalPage.tsx'), 'ProposalPage'),
 });
 
 const audit = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/audit',
   validateSearch: AuditSearch,
-  component: lazyRouteComponent(() => import('./pages/audit/AuditPage.tsx'), 'AuditPage'),
+  component: lazyPage(() => import('./pages/audit/AuditPage.tsx'), 'AuditPage'),
 });
 
 const runtimeSettings = createRoute({
   getParentRoute: () => shell,
   path: '/runtime/settings',
-  component: lazyRouteComponent(() => import('./pages/runtime/SettingsPage.tsx'), 'SettingsPage'),
+  component: lazyPage(() => import('./pages/runtime/SettingsPage.tsx'), 'SettingsPage'),
 });
 
 const membridge = createRoute({
   getParentRoute: () => shell,
   path: '/membridge',
   validateSearch: z.object({ space: text, node: text }),
-  component: lazyRouteComponent(() => import('./pages/membridge/MembridgePage.tsx'), 'MembridgePage'),
+  component: lazyPage(() => import('./pages/membridge/MembridgePage.tsx'), 'MembridgePage'),
 });
 
 const projects = createRoute({
   getParentRoute: () => shell,
   path: '/membridge/projects',
   validateSearch: z.object({ tag: text }),
-  component: lazyRouteComponent(() => import('./pages/projects/ProjectsPage.tsx'), 'ProjectsPage'),
+  component: lazyPage(() => import('./pages/projects/ProjectsPage.tsx'), 'ProjectsPage'),
 });
 
 const project = createRoute({
   getParentRoute: () => shell,
   path: '/membridge/projects/$project',
-  component: lazyRouteComponent(() => import('./pages/projects/ProjectPage.tsx'), 'ProjectPage'),
+  component: lazyPage(() => import('./pages/projects/ProjectPage.tsx'), 'ProjectPage'),
 });
 
 const nodes = createRoute({
   getParentRoute: () => shell,
   path: '/nodes',
   validateSearch: z.object({ node: text }),
-  component: lazyRouteComponent(() => import('./pages/nodes/NodesPage.tsx'), 'NodesPage'),
+  component: lazyPage(() => import('./pages/nodes/NodesPage.tsx'), 'NodesPage'),
 });
 
 /** The page's addresses. Search parameters stay plain text: a canonical id may look like a number. */

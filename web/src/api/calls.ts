@@ -10,7 +10,7 @@ import {
   type UpdateSpace,
 } from '../../../contract/api.ts';
 import { AuditProof } from '../../../contract/audit.ts';
-import { Job, Space } from '../../../contract/memory.ts';
+import { Job, MembersPage, Space, SpaceSummary } from '../../../contract/memory.ts';
 import { PublishMirrorResponse, type PublishMirror } from '../../../contract/mirror.ts';
 import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
 import type { SyncAction } from '../../../contract/primitives.ts';
@@ -19,6 +19,7 @@ import {
   TestConnectionResponse,
   type SaveRuntimeConfig,
 } from '../../../contract/runtime-config.ts';
+import { queryOf, type MemberFilter } from './filters.ts';
 import { request, send } from './request.ts';
 
 const encode = encodeURIComponent;
@@ -51,7 +52,11 @@ export const api = {
       body: nodeId === null ? {} : { node_id: nodeId },
     }),
 
-  spaces: (signal?: AbortSignal) => request('/api/membridge/spaces', z.array(Space), { signal }),
+  spaces: (signal?: AbortSignal) => request('/api/membridge/spaces', z.array(SpaceSummary), { signal }),
+  space: (cid: string, signal?: AbortSignal) =>
+    request(`/api/membridge/spaces/${encode(cid)}`, Space, { signal }),
+  members: (cid: string, filter: MemberFilter, signal?: AbortSignal) =>
+    request(`/api/membridge/spaces/${encode(cid)}/members${queryOf(filter)}`, MembersPage, { signal }),
   /** Projects that agents reported and nobody made a space for. */
   reportedProjects: async (signal?: AbortSignal) =>
     (await request('/api/membridge/projects', z.array(OriginalProject), { signal })).filter(

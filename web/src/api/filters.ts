@@ -1,8 +1,12 @@
 import type { ListAudit } from '../../../contract/audit.ts';
+import type { ListMembers } from '../../../contract/memory.ts';
 import type { ListTasks } from '../../../contract/tasks.ts';
 
 /** What tasks are chosen by, in the API's words. */
 export type TaskFilter = Omit<ListTasks, 'limit' | 'cursor'>;
+
+/** Which nodes of a space, in the API's words. */
+export type MemberFilter = Partial<ListMembers>;
 
 /** The same of the audit log. */
 export type AuditFilter = Omit<ListAudit, 'limit' | 'before'>;

@@ -1,4 +1,4 @@
-import type { AuditFilter, TaskFilter } from './filters.ts';
+import type { AuditFilter, MemberFilter, TaskFilter } from './filters.ts';
 
 /** The Query cache's keys, in one place because live events write under them too. */
 export const keys = {
@@ -9,17 +9,23 @@ export const keys = {
   sessions: ['sessions'] as const,
   nodes: ['nodes'] as const,
   spaces: ['spaces'] as const,
+  space: (cid: string) => ['space', cid] as const,
+  allMembers: ['members'] as const,
+  members: (cid: string, filter: MemberFilter) => ['members', cid, filter] as const,
   reportedProjects: ['reported-projects'] as const,
   allJobs: ['jobs'] as const,
   jobs: (cid: string, node: string | null) => ['jobs', cid, node] as const,
   job: (id: string) => ['job', id] as const,
   projects: ['projects'] as const,
+  allClones: ['clones'] as const,
+  clones: (project: string) => ['clones', project] as const,
   projectDue: (id: string) => ['project-due', id] as const,
   allLeadership: ['leadership'] as const,
   leadership: (cid: string) => ['leadership', cid] as const,
   allTasks: ['tasks'] as const,
   tasks: (filter: TaskFilter) => ['tasks', filter] as const,
   task: (id: string) => ['task', id] as const,
+  taskOutput: (id: string, epoch: number) => ['task-output', id, epoch] as const,
   taskLeases: (id: string) => ['task-leases', id] as const,
   /** What an attempt leaves behind: results, artifacts and entries of the audit log. */
   taskRecords: (id: string) => ['task-records', id] as const,

@@ -3,12 +3,19 @@ import { Leadership, type SelectPrimary } from '../../../contract/leadership.ts'
 import {
   CloneProjectResponse,
   ManagedProject,
+  ProjectNodeStatus,
+  ProjectSchedules,
+  ProjectSummary,
   PropagateProjectResponse,
   type CreateManagedProject,
   type PutCredential,
   type UpdateManagedProject,
 } from '../../../contract/projects.ts';
-import { request, send } from './request.ts';
+import { queryOf } from './filters.ts';
+import { request, requestPage, send, type Page } from './request.ts';
+
+/** Clones asked for at once: the most that the API gives. */
+const CLONES_A_PAGE = 500;
 
 const encode = encodeURIComponent;
 const pathOf = (id: string, rest = ''): string => `/api/runtime/projects/${encode(id)}${rest}`;
@@ -35,8 +42,24 @@ const reachBody = ({ nodes, concurrency }: Reach) => ({
 
 /** The calls of the pages of managed projects and leadership, one function each. All throw ApiProblem. */
 export const projectApi = {
-  list: (signal?: AbortSignal) => request('/api/runtime/projects', z.array(ManagedProject), { signal }),
-  get: (id: string, signal?: AbortSignal) => request(pathOf(id), ManagedProject, { signal }),
+  list: (signal?: AbortSignal) => request('/api/runtime/projects', z.array(ProjectSummary), { signal }),
+  schedules: (id: string, signal?: AbortSignal) =>
+    request(pathOf(id, '/schedules'), ProjectSchedules, { signal }),
+  /** Every clone of a project, asked for a page at a time. */
+  clones: async (id: string, signal?: AbortSignal) => {
+    const clones: ProjectNodeStatus[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const query = queryOf({ limit: CLONES_A_PAGE, cursor });
+      const page: Page<ProjectNodeStatus> = await requestPage(
+        pathOf(id, `/clones${query}`),
+        ProjectNodeStatus,
+        { signal },
+      );
+      clones.push(...page.rows);
+      cursor = page.next;
+    }
+    return clones;
+  },
   create: (project: CreateManagedProject) =>
     request('/api/runtime/projects', ManagedProject, { method: 'POST', body: project }),
   update: (id: string, update: UpdateManagedProject) =>

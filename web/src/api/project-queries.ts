@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
-import type { ManagedProject } from '../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../contract/projects.ts';
 import { applyToLeadership } from '../live/apply-events.ts';
-import { applyToProjects } from '../live/apply-project-events.ts';
+import { applyToClones, applyToProjects } from '../live/apply-project-events.ts';
 import { journal } from '../live/journal.ts';
 import { ApiProblem } from './problem.ts';
 import { keys } from './keys.ts';
@@ -16,16 +16,25 @@ export const projectsQuery = queryOptions({
   staleTime: Infinity,
 });
 
+/** How the clones of one project stand. */
+export const clonesQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.clones(id),
+    queryFn: ({ signal }) =>
+      journal.during(
+        () => projectApi.clones(id, signal),
+        (clones, events) => applyToClones(clones, events, id),
+      ),
+    staleTime: Infinity,
+  });
+
 /** When the schedules of a project are due next, in epoch milliseconds; asked anew when an expression changes. */
-export const projectDueQuery = ({ id, memory_schedule, fetch_schedule }: ManagedProject) =>
+export const projectDueQuery = ({ id, memory_schedule, fetch_schedule }: ProjectSummary) =>
   queryOptions({
     queryKey: [...keys.projectDue(id), memory_schedule?.cron ?? '', fetch_schedule?.cron ?? ''],
     queryFn: async ({ signal }) => {
-      const project = await projectApi.get(id, signal);
-      return {
-        memory: project.memory_schedule?.next_at ?? null,
-        fetch: project.fetch_schedule?.next_at ?? null,
-      };
+      const { memory, fetch } = await projectApi.schedules(id, signal);
+      return { memory: memory?.next_at ?? null, fetch: fetch?.next_at ?? null };
     },
     enabled: memory_schedule !== null || fetch_schedule !== null,
     refetchInterval: DUE_POLL_MS,

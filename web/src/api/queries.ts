@@ -1,9 +1,10 @@
-import { queryOptions } from '@tanstack/react-query';
-import type { Job, Space } from '../../../contract/memory.ts';
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import type { Job, SpaceFacts } from '../../../contract/memory.ts';
 import { applyToJobs, applyToNodes, applyToSpaces } from '../live/apply-events.ts';
 import { readServerClock } from '../live/clock.ts';
 import { journal } from '../live/journal.ts';
 import { api } from './calls.ts';
+import type { MemberFilter } from './filters.ts';
 import { keys } from './keys.ts';
 
 /** How often the page asks for what no event tells, in milliseconds. */
@@ -54,7 +55,27 @@ export const spacesQuery = queryOptions({
   queryKey: keys.spaces,
   queryFn: ({ signal }) => journal.during(() => api.spaces(signal), applyToSpaces),
   staleTime: Infinity,
+  // How nodes stand also changes with time alone, which no event says.
+  refetchInterval: POLL_MS,
 });
+
+/** A page of a space's nodes; the page before stays until the next one is there. */
+export const membersQuery = (cid: string, filter: MemberFilter) =>
+  queryOptions({
+    queryKey: keys.members(cid, filter),
+    queryFn: ({ signal }) => api.members(cid, filter, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: POLL_MS,
+  });
+
+/** A space with all its nodes and their settings. */
+export const spaceQuery = (cid: string) =>
+  queryOptions({
+    queryKey: keys.space(cid),
+    queryFn: ({ signal }) => api.space(cid, signal),
+    // A form begins with it: one that was shown before would be old.
+    gcTime: 0,
+  });
 
 export const reportedProjectsQuery = queryOptions({
   queryKey: keys.reportedProjects,
@@ -63,7 +84,7 @@ export const reportedProjectsQuery = queryOptions({
 });
 
 /** The newest jobs of a space, of one node when it is given. */
-export const jobsQuery = (space: Pick<Space, 'canonical_id' | 'name'>, node: string | null) =>
+export const jobsQuery = (space: Pick<SpaceFacts, 'canonical_id' | 'name'>, node: string | null) =>
   queryOptions({
     queryKey: keys.jobs(space.canonical_id, node),
     queryFn: ({ signal }) =>

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseTolerantly } from './parse.ts';
 import { ApiProblem, problemOf } from './problem.ts';
 
 interface RequestOptions {
@@ -52,7 +53,7 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
 }
 
 function parsed<Schema extends z.ZodType>(path: string, schema: Schema, answer: unknown): z.output<Schema> {
-  const result = schema.safeParse(answer);
+  const result = parseTolerantly(schema, answer);
   if (result.success) return result.data;
   const where = result.error.issues[0]?.path.join('.') ?? '';
   const detail = `The answer of ${path} is not what this page expects (at "${where}"). Reload: the page may be older than the server.`;
@@ -73,11 +74,10 @@ async function exchange(
   }
   const response = await fetch(path, init).catch((error: unknown) => {
     if (signal?.aborted === true) throw error;
-    throw new ApiProblem({
-      status: 0,
-      code: 'unreachable',
-      detail: 'Membridge does not answer. Check that it is running and that this machine can reach it.',
-    });
+    const detail = navigator.onLine
+      ? 'Membridge does not answer. Check that it is running and that this machine can reach it.'
+      : 'This browser is offline. Nothing was sent; try again when it is connected.';
+    throw new ApiProblem({ status: 0, code: 'unreachable', detail });
   });
   const text = await response.text();
   const answer = parseJson(text);

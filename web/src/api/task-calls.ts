@@ -3,6 +3,7 @@ import { Artifact } from '../../../contract/artifacts.ts';
 import { AuditLog } from '../../../contract/audit.ts';
 import { Lease, Run, TaskResult } from '../../../contract/leases.ts';
 import { Proposal, ProposalPreview, ShownProposal } from '../../../contract/proposals.ts';
+import { OutputChunk } from '../../../contract/runs.ts';
 import {
   Task,
   TaskSchedule,
@@ -27,9 +28,15 @@ export type NewScheduleBody = z.input<typeof CreateTaskSchedule>;
 /** How many rows a list asks for at once. */
 export const ROWS = 50;
 
-/** Where the live output of one attempt at a task is. */
+/** How many of the last lines an attempt's output begins with: as many as the page draws. */
+const LINES_FROM_END = 3_000;
+/** Pieces of output that are read at a time from the beginning. */
+export const OUTPUT_A_PAGE = 500;
+const OutputPage = z.object({ chunks: z.array(OutputChunk) });
+
+/** Where the live output of one attempt at a task is, from its last lines on. */
 export function outputAddress(id: string, epoch: number): string {
-  return pathOf(id, `/output/stream?epoch=${epoch}`);
+  return pathOf(id, `/output/stream?epoch=${epoch}&tail=${LINES_FROM_END}`);
 }
 
 /** Where the bytes of an artifact are. */
@@ -48,14 +55,19 @@ export const taskApi = {
     requestPage(`${TASKS}${queryOf({ ...filter, limit: ROWS, cursor })}`, Task, { signal }),
   get: (id: string, signal?: AbortSignal) => request(pathOf(id), Task, { signal }),
   /** @param key the same key makes the same task once */
-  create: (task: NewTaskBody, key: string) =>
-    request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key } }),
+  create: (task: NewTaskBody, key: string, signal: AbortSignal) =>
+    request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key }, signal }),
   /** Gives it to agents; live events tell what becomes of it. */
   dispatch: (id: string) => send(pathOf(id, '/dispatch'), { method: 'POST', body: { wait: false } }),
   cancel: (id: string, reason: string) =>
     request(pathOf(id, '/cancel'), Task, { method: 'POST', body: { reason } }),
   requeue: (id: string) => request(pathOf(id, '/requeue'), Task, { method: 'POST' }),
 
+  /** A page of an attempt's output after a sequence number. */
+  output: async (id: string, epoch: number, after: number, signal?: AbortSignal) => {
+    const query = queryOf({ epoch, after, limit: OUTPUT_A_PAGE });
+    return (await request(pathOf(id, `/output${query}`), OutputPage, { signal })).chunks;
+  },
   leases: (id: string, signal?: AbortSignal) => request(pathOf(id, '/leases'), z.array(Lease), { signal }),
   results: (id: string, signal?: AbortSignal) =>
     request(pathOf(id, '/results'), z.array(TaskResult), { signal }),

@@ -9,18 +9,20 @@ import styles from './Pager.module.css';
  * @returns the rows of the current page, and what `Pager` needs
  */
 export function usePaged<T>(rows: readonly T[], size: number) {
-  const [wanted, setPage] = useState(0);
-  const last = Math.max(0, Math.ceil(rows.length / size) - 1);
-  const page = Math.min(wanted, last);
-  const first = page * size;
-  return {
-    shown: rows.slice(first, first + size),
-    pager: { page, last, first, size, total: rows.length, setPage },
-  };
+  const [page, setPage] = useState(0);
+  const pager = pagerOf({ page, setPage, size, total: rows.length });
+  return { shown: rows.slice(pager.first, pager.first + size), pager };
+}
+
+/** What `Pager` needs of a list whose pages come from the server. A page that is beyond the end counts as the last one. */
+export function pagerOf(of: { page: number; setPage: (page: number) => void; size: number; total: number }) {
+  const last = Math.max(0, Math.ceil(of.total / of.size) - 1);
+  const page = Math.min(of.page, last);
+  return { ...of, page, last, first: page * of.size };
 }
 
 /** Steps through the pages; draws nothing when there is only one. */
-export function Pager({ pager, what }: { pager: ReturnType<typeof usePaged>['pager']; what: string }) {
+export function Pager({ pager, what }: { pager: ReturnType<typeof pagerOf>; what: string }) {
   const { page, last, first, size, total, setPage } = pager;
   if (last === 0) return null;
   return (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ProjectNodeStatus } from '../../../contract/projects.ts';
+import { countClones, type ProjectNodeStatus } from '../../../contract/projects.ts';
 import { readCron } from './cron-words.ts';
 import { driftSummary, driftWords } from './project-words.ts';
 
@@ -16,11 +16,13 @@ describe('how clones stand to their remote, in words', () => {
   ])('%j is %j', (part, words) => expect(driftWords(clone(part))).toEqual(words));
 
   it('counts those that differ, and says nothing of those that are not known', () => {
-    expect(driftSummary([clone({ behind: 2 }), clone({ behind: 1, dirty: 4 }), clone({})])).toBe(
+    expect(driftSummary(countClones([clone({ behind: 2 }), clone({ behind: 1, dirty: 4 }), clone({})]))).toBe(
       '2 behind, 1 with changed files',
     );
-    expect(driftSummary([clone({})])).toBe('up to date');
-    expect(driftSummary([clone({ dirty: null }), clone({ clone_status: 'pending', commit: null })])).toBe('');
+    expect(driftSummary(countClones([clone({})]))).toBe('up to date');
+    expect(
+      driftSummary(countClones([clone({ dirty: null }), clone({ clone_status: 'pending', commit: null })])),
+    ).toBe('');
   });
 });
 

@@ -1,14 +1,14 @@
 import type {
+  CloneCounts,
   CloneStatus,
-  ManagedProject,
   ProjectCloneStatus,
   ProjectNodeStatus,
 } from '../../../contract/projects.ts';
 import { counted } from './numbers.ts';
-import type { Words } from './words.ts';
+import { statesOf, type Words } from './words.ts';
 
 /** How a project stands, in the API's own words. */
-export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = {
+export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
   cloned: { label: 'Cloned', tone: 'good' },
@@ -17,16 +17,16 @@ export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = {
   partial: { label: 'Partial', tone: 'warn' },
   failed: { label: 'Failed', tone: 'bad' },
   cancelled: { label: 'Cancelled', tone: 'quiet' },
-};
+});
 
 /** The same for one clone. */
-export const CLONE_STATUSES: Record<CloneStatus, Words> = {
+export const CLONE_STATUSES: Record<CloneStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
   cloned: { label: 'Cloned', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
   cancelled: { label: 'Cancelled', tone: 'quiet' },
-};
+});
 
 type Clone = Pick<ProjectNodeStatus, 'clone_status' | 'commit' | 'behind' | 'ahead' | 'dirty'>;
 
@@ -55,14 +55,9 @@ export function driftWords({ behind, ahead, dirty }: Clone): string[] {
   return words.length > 0 ? words : ['up to date'];
 }
 
-/** How many of a project's clones are not what their remote is, in a few words; empty while there is no clone. */
-export function driftSummary(nodes: ManagedProject['nodes']): string {
-  const known = nodes.filter((clone) => hasClone(clone) && clone.dirty !== null);
-  if (known.length === 0) return '';
-  const of = (wrong: (clone: Clone) => boolean): number => known.filter(wrong).length;
-  const behind = of((clone) => (clone.behind ?? 0) > 0);
-  const ahead = of((clone) => (clone.ahead ?? 0) > 0);
-  const dirty = of((clone) => (clone.dirty ?? 0) > 0);
+/** How many of a project's clones differ from their remote, in a few words; empty while no clone was compared. */
+export function driftSummary({ compared, behind, ahead, dirty }: CloneCounts): string {
+  if (compared === 0) return '';
   const words = [
     ...(behind > 0 ? [`${behind} behind`] : []),
     ...(ahead > 0 ? [`${ahead} ahead`] : []),

@@ -2,10 +2,10 @@ import type { AuditLog } from '../../../contract/audit.ts';
 import type { Lease } from '../../../contract/leases.ts';
 import type { ProposalStatus } from '../../../contract/proposals.ts';
 import { ENDED, type Task, type TaskStatus } from '../../../contract/tasks.ts';
-import type { Words } from './words.ts';
+import { statesOf, wordsOf, type Words } from './words.ts';
 
 /** How a task stands, in the API's own words. */
-export const TASK_STATUSES: Record<TaskStatus, Words> = {
+export const TASK_STATUSES: Record<TaskStatus, Words> = statesOf({
   queued: { label: 'Queued', tone: 'warn' },
   leased: { label: 'Leased', tone: 'busy' },
   running: { label: 'Running', tone: 'busy' },
@@ -13,7 +13,7 @@ export const TASK_STATUSES: Record<TaskStatus, Words> = {
   failed: { label: 'Failed', tone: 'bad' },
   dead: { label: 'Dead', tone: 'bad' },
   cancelled: { label: 'Cancelled', tone: 'quiet' },
-};
+});
 
 /** What each status means, for those who see it for the first time. */
 export const TASK_STATUS_HELP: Record<TaskStatus, string> = {
@@ -26,7 +26,7 @@ export const TASK_STATUS_HELP: Record<TaskStatus, string> = {
   cancelled: 'A person ended it',
 };
 
-export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = {
+export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'warn' },
   approved: { label: 'Approved', tone: 'busy' },
   applying: { label: 'Applying', tone: 'busy' },
@@ -34,19 +34,19 @@ export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = {
   failed: { label: 'Failed', tone: 'bad' },
   rejected: { label: 'Rejected', tone: 'quiet' },
   expired: { label: 'Expired', tone: 'quiet' },
-};
+});
 
-export const LEASE_STATUSES: Record<Lease['status'], Words> = {
+export const LEASE_STATUSES: Record<Lease['status'], Words> = statesOf({
   active: { label: 'Active', tone: 'busy' },
   expired: { label: 'Expired', tone: 'bad' },
   released: { label: 'Released', tone: 'quiet' },
   failed: { label: 'Failed', tone: 'bad' },
-};
+});
 
-export const LEASE_KINDS: Record<Lease['kind'], string> = {
+export const LEASE_KINDS: Record<Lease['kind'], string> = wordsOf({
   agent: 'given to its agent',
   http: 'taken over HTTP',
-};
+});
 
 /** How a task stands, with what the status alone leaves open: that it is being cancelled, or not given to agents. */
 export function taskWords(

@@ -14,8 +14,34 @@ export interface Words {
   readonly tone: Tone;
 }
 
+/**
+ * A table of words that also has one for what it does not know: a newer server may have states that this page has not.
+ * @param unknown what stands for such a state
+ */
+function withUnknown<Table extends object>(
+  table: Table,
+  unknown: (state: string) => Table[keyof Table],
+): Table {
+  return new Proxy(table, {
+    get: (target, key) =>
+      typeof key === 'symbol' || Object.hasOwn(target, key)
+        ? (Reflect.get(target, key) as unknown)
+        : unknown(key),
+  });
+}
+
+/** Words with colors for the states of something; an unknown state stands for itself. */
+export function statesOf<State extends string>(table: Record<State, Words>): Record<State, Words> {
+  return withUnknown(table, (label) => ({ label, tone: 'quiet' }));
+}
+
+/** The same for words without a color. */
+export function wordsOf<Word extends string>(table: Record<Word, string>): Record<Word, string> {
+  return withUnknown(table, (word) => word as (typeof table)[Word]);
+}
+
 /** Why a sync was asked for, as a person would say it. */
-export const TRIGGERS: Record<Job['trigger'], string> = {
+export const TRIGGERS: Record<Job['trigger'], string> = wordsOf({
   button: 'by hand',
   api: 'by an API call',
   cli: 'from the command line',
@@ -24,27 +50,27 @@ export const TRIGGERS: Record<Job['trigger'], string> = {
   'fan-out': 'another node pushed',
   'catch-up': 'catching up',
   returned: 'node came back',
-};
+});
 
-export const ACTIONS: Record<Job['action'], string> = { push: 'Push', pull: 'Pull', sync: 'Sync' };
+export const ACTIONS: Record<Job['action'], string> = wordsOf({ push: 'Push', pull: 'Pull', sync: 'Sync' });
 
-export const JOB_STATUSES: Record<JobStatus, Words> = {
+export const JOB_STATUSES: Record<JobStatus, Words> = statesOf({
   pending: { label: 'Waiting', tone: 'warn' },
   running: { label: 'Running', tone: 'busy' },
   completed: { label: 'Done', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
-};
+});
 
-export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = {
+export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = statesOf({
   new: { label: 'New', tone: 'quiet' },
   syncing: { label: 'Syncing', tone: 'busy' },
   'in-step': { label: 'In step', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
   held: { label: 'Held back', tone: 'warn' },
   stale: { label: 'Out of date', tone: 'warn' },
-};
+});
 
-export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = {
+export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = statesOf({
   ready: { label: 'Ready', tone: 'good' },
   starting: { label: 'Starting', tone: 'busy' },
   missing: { label: 'No claude-mem database', tone: 'quiet' },
@@ -56,10 +82,10 @@ export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = {
   held: { label: 'Held back', tone: 'warn' },
   failing: { label: 'Sync fails', tone: 'bad' },
   stale: { label: 'Out of date', tone: 'warn' },
-};
+});
 
 /** What a node does with another's memories. */
-export const TRUST: Record<Trust, string> = { accept: 'Accept', hold: 'Hold', ignore: 'Ignore' };
+export const TRUST: Record<Trust, string> = wordsOf({ accept: 'Accept', hold: 'Hold', ignore: 'Ignore' });
 
 /** What a node does differently from the others of a space, in a few words; empty when nothing. */
 export function differences({ names, trust }: SpaceNodeSettings): string {

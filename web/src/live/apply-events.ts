@@ -1,6 +1,6 @@
 import type { ServerEvent } from '../../../contract/events.ts';
 import type { Leadership } from '../../../contract/leadership.ts';
-import type { Job, Space } from '../../../contract/memory.ts';
+import type { Job, MemberCounts, SpaceSummary } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
 import { JOBS_SHOWN } from '../api/calls.ts';
 
@@ -9,23 +9,43 @@ import { JOBS_SHOWN } from '../api/calls.ts';
  * @returns the same array when no event touches it, so that nothing is drawn anew
  */
 export function applyToNodes(nodes: Node[], events: readonly ServerEvent[]): Node[] {
-  const touching = events.some(({ type }) => type === 'node' || type === 'node-removed');
+  const touching = events.some(({ type }) => ['node', 'heartbeats', 'node-removed'].includes(type));
   if (!touching) return nodes;
   const byId = new Map(nodes.map((node) => [node.id, node]));
   for (const event of events) {
     if (event.type === 'node') byId.set(event.node.id, event.node);
     if (event.type === 'node-removed') byId.delete(event.id);
+    if (event.type !== 'heartbeats') continue;
+    for (const { id, at } of event.nodes) {
+      const node = byId.get(id);
+      if (node !== undefined) byId.set(id, { ...node, last_heartbeat: at, status: 'online' });
+    }
   }
   return [...byId.values()];
 }
 
+const NO_MEMBERS: MemberCounts = {
+  enrolled: 0,
+  busy: 0,
+  new: 0,
+  syncing: 0,
+  'in-step': 0,
+  failed: 0,
+  held: 0,
+  stale: 0,
+};
+
 /** The list of spaces after some events, in order; the same array when no event touches it. */
-export function applyToSpaces(spaces: Space[], events: readonly ServerEvent[]): Space[] {
+export function applyToSpaces(spaces: SpaceSummary[], events: readonly ServerEvent[]): SpaceSummary[] {
   const touching = events.some(({ type }) => type === 'space' || type === 'space-removed');
   if (!touching) return spaces;
   const byId = new Map(spaces.map((space) => [space.canonical_id, space]));
   for (const event of events) {
-    if (event.type === 'space') byId.set(event.space.canonical_id, event.space);
+    if (event.type === 'space') {
+      const { canonical_id: cid } = event.space;
+      // An event names no counts: those of before stay until they are asked for again.
+      byId.set(cid, { ...event.space, members: byId.get(cid)?.members ?? NO_MEMBERS });
+    }
     if (event.type === 'space-removed') byId.delete(event.canonical_id);
   }
   return [...byId.values()];

@@ -1,12 +1,22 @@
 import { expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Job, Space } from '../../../contract/memory.ts';
-import { ONLINE_WITHIN_MS } from '../../../contract/nodes.ts';
-import { applyToJobs, applyToSpaces } from './apply-events.ts';
+import type { Job, MemberCounts, SpaceFacts, SpaceSummary } from '../../../contract/memory.ts';
+import { ONLINE_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
+import { applyToJobs, applyToNodes, applyToSpaces } from './apply-events.ts';
 import { journal } from './journal.ts';
 import { presenceOf } from './presence.ts';
 
-const space = (name: string): Space => ({
+const countsOf = (enrolled: number): MemberCounts => ({
+  enrolled,
+  busy: 0,
+  new: enrolled,
+  syncing: 0,
+  'in-step': 0,
+  failed: 0,
+  held: 0,
+  stale: 0,
+});
+const space = (name: string): SpaceFacts => ({
   canonical_id: '0123456789abcdef',
   name,
   projects: ['*'],
@@ -15,13 +25,13 @@ const space = (name: string): Space => ({
   redact: true,
   encrypted: false,
   mirror: false,
-  settings: [],
   created_at: 1,
-  nodes: [],
 });
+const nobody = countsOf(0);
+const listed = (name: string, members = nobody): SpaceSummary => ({ ...space(name), members });
 
 it('keeps the same list when no event touches it', () => {
-  const spaces = [space('a')];
+  const spaces = [listed('a')];
   expect(applyToSpaces(spaces, [{ type: 'node-removed', id: 'n' }])).toBe(spaces);
 });
 
@@ -30,8 +40,8 @@ it('applies events in their order', () => {
     { type: 'space', space: space('b') },
     { type: 'space-removed', canonical_id: space('b').canonical_id },
   ];
-  expect(applyToSpaces([space('a')], events)).toEqual([]);
-  expect(applyToSpaces([space('a')], events.toReversed())).toEqual([space('b')]);
+  expect(applyToSpaces([listed('a')], events)).toEqual([]);
+  expect(applyToSpaces([listed('a')], events.toReversed())).toEqual([listed('b')]);
 });
 
 it('takes a job away when its row is gone, whichever list it stands in', () => {
@@ -47,11 +57,27 @@ it('takes a job away when its row is gone, whichever list it stands in', () => {
 });
 
 it('does not let a slow list undo an event that came meanwhile', async () => {
-  const answer = Promise.withResolvers<Space[]>();
+  const answer = Promise.withResolvers<SpaceSummary[]>();
   const list = journal.during(() => answer.promise, applyToSpaces);
   journal.note([{ type: 'space', space: space('new') }]);
-  answer.resolve([space('old')]);
-  expect(await list).toEqual([space('new')]);
+  answer.resolve([listed('old', countsOf(3))]);
+  expect(await list).toEqual([listed('new', countsOf(3))]);
+});
+
+it('takes the time of a heartbeat into the node, and leaves the other nodes as they are', () => {
+  const node = (id: string) => ({ id, last_heartbeat: 1, status: 'offline', url: id }) as Node;
+  const before = [node('a'), node('b')];
+  const after = applyToNodes(before, [
+    {
+      type: 'heartbeats',
+      nodes: [
+        { id: 'a', at: 9 },
+        { id: 'gone', at: 9 },
+      ],
+    },
+  ]);
+  expect(after).toEqual([{ ...node('a'), last_heartbeat: 9, status: 'online' }, node('b')]);
+  expect(after[1]).toBe(before[1]);
 });
 
 it('tells a node offline one millisecond after the contract’s limit', () => {

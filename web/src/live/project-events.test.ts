@@ -1,70 +1,66 @@
 import { expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
 import type { Leadership } from '../../../contract/leadership.ts';
-import type { ManagedProject, ProjectNodeStatus } from '../../../contract/projects.ts';
+import { countClones, type ProjectNodeStatus, type ProjectSummary } from '../../../contract/projects.ts';
 import { applyToLeadership } from './apply-events.ts';
-import { applyToProjects } from './apply-project-events.ts';
+import { applyToClones, applyToProjects } from './apply-project-events.ts';
 
 const row = (project: string, node: string, detail = ''): ProjectNodeStatus =>
   ({ id: `${project} ${node}`, project_id: project, node_id: node, detail }) as ProjectNodeStatus;
-const project = (id: string, ...nodes: ProjectNodeStatus[]): ManagedProject =>
-  ({ id, name: id, nodes }) as ManagedProject;
+const project = (id: string): ProjectSummary =>
+  ({ id, name: id, clones: countClones([]) }) as unknown as ProjectSummary;
 
-const rowEvent = (status: ProjectNodeStatus): ServerEvent => ({
-  type: 'project-node',
-  status,
+/** What a clone's event says of its project. */
+const cloning = {
   clone_status: 'cloning',
+  clones: { ...countClones([]), total: 1, cloning: 1 },
   error_message: null,
-});
-/** What a row's event says of its project. */
-const cloning = { clone_status: 'cloning', error_message: null } as const;
+} as const;
+const rowEvent = (status: ProjectNodeStatus): ServerEvent => ({ type: 'project-node', status, ...cloning });
 
 it('keeps the same list when no event touches it', () => {
   const projects = [project('a')];
+  const clones = [row('a', 'x')];
   const events: ServerEvent[] = [
     { type: 'node-removed', id: 'n' },
     rowEvent(row('gone', 'n')),
     { type: 'project-removed', id: 'gone' },
   ];
   expect(applyToProjects(projects, events)).toBe(projects);
+  expect(applyToClones(clones, events, 'a')).toBe(clones);
 });
 
-it('replaces the one row that an event tells of, and leaves every other object as it was', () => {
-  const before = [project('a', row('a', 'x'), row('a', 'y')), project('b', row('b', 'x'))];
-  const after = applyToProjects(before, [
-    rowEvent(row('a', 'x', 'receiving objects')),
-    rowEvent(row('a', 'x', 'checking out files')),
-  ]);
-  expect(after[0]?.nodes.map(({ detail }) => detail)).toEqual(['checking out files', '']);
-  expect(after[0]?.nodes[1]).toBe(before[0]?.nodes[1]);
+it('replaces the one clone that an event names, and leaves every other object as it was', () => {
+  const before = [row('a', 'x'), row('a', 'y')];
+  const after = applyToClones(
+    before,
+    [rowEvent(row('a', 'x', 'receiving objects')), rowEvent(row('a', 'x', 'checking out files'))],
+    'a',
+  );
+  expect(after.map(({ detail }) => detail)).toEqual(['checking out files', '']);
   expect(after[1]).toBe(before[1]);
-  expect(before[0]?.nodes[0]?.detail).toBe('');
+  expect(before[0]?.detail).toBe('');
 });
 
-it('adds a row for a node that had none, and takes projects in and away in the order of their events', () => {
+it('adds the clone of a node that had none', () => {
+  const added = row('a', 'y');
+  const events = [rowEvent(added), rowEvent(row('b', 'x'))];
+  expect(applyToClones([row('a', 'x')], events, 'a')).toEqual([row('a', 'x'), added]);
+});
+
+it('counts clones as their events say, and takes projects in and away in the order of their events', () => {
   const after = applyToProjects(
-    [project('a')],
+    [project('a'), project('c')],
     [
       rowEvent(row('a', 'x')),
-      { type: 'project', project: project('b', row('b', 'x')) },
-      rowEvent(row('b', 'x', 'later')),
+      { type: 'project', project: project('b') },
+      rowEvent(row('b', 'x')),
       { type: 'project-removed', id: 'a' },
     ],
   );
-  expect(after).toEqual([{ ...project('b', row('b', 'x', 'later')), ...cloning }]);
-  const again: ServerEvent[] = [
-    rowEvent(row('b', 'x', 'before')),
-    { type: 'project', project: project('b', row('b', 'x', 'after')) },
-  ];
-  expect(applyToProjects(after, again)).toEqual([project('b', row('b', 'x', 'after'))]);
-});
-
-it('keeps the row objects that an event of the whole project repeats', () => {
-  const before = [project('a', row('a', 'x'), row('a', 'y'))];
-  const told = project('a', row('a', 'x'), row('a', 'y', 'new'));
-  const after = applyToProjects(before, [{ type: 'project', project: told }]);
-  expect(after[0]?.nodes[0]).toBe(before[0]?.nodes[0]);
-  expect(after[0]?.nodes[1]).toBe(told.nodes[1]);
+  expect(after).toEqual([project('c'), { ...project('b'), ...cloning }]);
+  const again: ServerEvent[] = [rowEvent(row('b', 'x')), { type: 'project', project: project('b') }];
+  expect(applyToProjects(after, again)).toEqual([project('c'), project('b')]);
 });
 
 it('takes the leadership of its own space alone', () => {

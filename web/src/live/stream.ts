@@ -1,13 +1,14 @@
-import type { QueryClient } from '@tanstack/react-query';
+import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { ServerEvent } from '../../../contract/events.ts';
 import type { Leadership } from '../../../contract/leadership.ts';
-import type { Job, Space } from '../../../contract/memory.ts';
+import type { Job, SpaceSummary } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../contract/projects.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
 import { api } from '../api/calls.ts';
+import { parseTolerantly } from '../api/parse.ts';
 import { keys } from '../api/keys.ts';
 import { applyToJobs, applyToLeadership, applyToNodes, applyToSpaces } from './apply-events.ts';
-import { applyToProjects } from './apply-project-events.ts';
+import { applyToClones, applyToProjects } from './apply-project-events.ts';
 import { tasksIn } from './apply-task-events.ts';
 import { journal } from './journal.ts';
 import { setLiveState } from './live-state.ts';
@@ -17,6 +18,8 @@ import { applyTaskEvents, TASK_LISTS } from './task-cache.ts';
 const BATCH_MS = 200;
 /** Figures that tasks change are asked for at most this often. */
 const ACTIVITY_MS = 2_000;
+/** The nodes of spaces, and their counts, are asked for at most this often. */
+const MEMBERS_MS = 1_000;
 /** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 
@@ -25,6 +28,7 @@ const EVENT_NAMES = [
   'node',
   'node-removed',
   'space',
+  'space-node',
   'space-removed',
   'job',
   'job-removed',
@@ -47,7 +51,7 @@ export class LiveStream {
   #waiting: ServerEvent[] = [];
   #batch: ReturnType<typeof setTimeout> | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
-  #activity: ReturnType<typeof setTimeout> | null = null;
+  readonly #asking = new Map<string, ReturnType<typeof setTimeout>>();
 
   /** @param onSignedOut called when the stream is refused because nobody is signed in */
   constructor(cache: QueryClient, onSignedOut: () => void) {
@@ -84,10 +88,10 @@ export class LiveStream {
     this.#source = null;
     if (this.#batch !== null) clearTimeout(this.#batch);
     if (this.#retry !== null) clearTimeout(this.#retry);
-    if (this.#activity !== null) clearTimeout(this.#activity);
+    for (const timer of this.#asking.values()) clearTimeout(timer);
+    this.#asking.clear();
     this.#batch = null;
     this.#retry = null;
-    this.#activity = null;
     this.#waiting = [];
     this.#lastId = '';
   }
@@ -104,16 +108,14 @@ export class LiveStream {
 
   #receive(event: MessageEvent<string>): void {
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
-    let parsed: ServerEvent;
-    try {
-      parsed = ServerEvent.parse(JSON.parse(event.data));
-    } catch (error) {
+    const { success, data, error } = parseTolerantly(ServerEvent, JSON.parse(event.data));
+    if (!success) {
       // A newer server may tell of things this page does not know: its lists are still right.
-      console.warn('An event was not understood; the lists are loaded anew.', error);
+      console.warn('An event was not understood; the lists are loaded again.', error);
       void this.#reload();
       return;
     }
-    this.#waiting.push(parsed);
+    this.#waiting.push(data);
     this.#batch ??= setTimeout(() => this.#flush(), BATCH_MS);
   }
 
@@ -128,15 +130,28 @@ export class LiveStream {
     }
     journal.note(events);
     this.#cache.setQueryData<Node[]>(keys.nodes, (nodes) => nodes && applyToNodes(nodes, events));
-    this.#cache.setQueryData<Space[]>(keys.spaces, (spaces) => spaces && applyToSpaces(spaces, events));
+    this.#cache.setQueryData<SpaceSummary[]>(
+      keys.spaces,
+      (spaces) => spaces && applyToSpaces(spaces, events),
+    );
     for (const [key, jobs] of this.#cache.getQueriesData<Job[]>({ queryKey: keys.allJobs })) {
       const [, cid, node] = key as ReturnType<typeof keys.jobs>;
       if (jobs !== undefined) this.#cache.setQueryData(key, applyToJobs(jobs, events, { cid, node }));
     }
-    this.#cache.setQueryData<ManagedProject[]>(
+    this.#cache.setQueryData<ProjectSummary[]>(
       keys.projects,
       (projects) => projects && applyToProjects(projects, events),
     );
+    for (const [key, clones] of this.#cache.getQueriesData<ProjectNodeStatus[]>({
+      queryKey: keys.allClones,
+    })) {
+      const [, id] = key as ReturnType<typeof keys.clones>;
+      if (clones !== undefined) this.#cache.setQueryData(key, applyToClones(clones, events, id));
+      // A node that is removed takes its clones along, and only the project's own event says so.
+      if (events.some((event) => event.type === 'project' && event.project.id === id)) {
+        void this.#cache.invalidateQueries({ queryKey: key });
+      }
+    }
     for (const [key, leadership] of this.#cache.getQueriesData<Leadership>({
       queryKey: keys.allLeadership,
     })) {
@@ -144,16 +159,26 @@ export class LiveStream {
     }
     applyTaskEvents(this.#cache, events);
     // Figures and what is active anywhere: a busy fleet changes them all the time, so not with every batch.
-    if (tasksIn(events).length > 0) {
-      this.#activity ??= setTimeout(() => {
-        this.#activity = null;
-        for (const queryKey of [keys.stats, keys.activity]) void this.#cache.invalidateQueries({ queryKey });
-      }, ACTIVITY_MS);
-    }
+    if (tasksIn(events).length > 0) this.#askLater(ACTIVITY_MS, [keys.stats, keys.activity]);
+    // How the nodes of a space stand is decided by the server, from more than the event says.
+    const isMember = ({ type }: ServerEvent) => /^space(-node)?$|^node-removed$/.test(type);
+    if (events.some(isMember)) this.#askLater(MEMBERS_MS, [keys.spaces, keys.allMembers]);
+  }
+
+  /** Asks for lists again after a pause; what comes up in the pause is asked for with it. */
+  #askLater(ms: number, lists: readonly QueryKey[]): void {
+    const name = JSON.stringify(lists);
+    if (this.#asking.has(name)) return;
+    const timer = setTimeout(() => {
+      this.#asking.delete(name);
+      for (const queryKey of lists) void this.#cache.invalidateQueries({ queryKey });
+    }, ms);
+    this.#asking.set(name, timer);
   }
 
   async #reload(): Promise<void> {
-    const lists = [keys.nodes, keys.spaces, keys.allJobs, keys.projects, keys.allLeadership, ...TASK_LISTS];
+    const { nodes, spaces, allMembers, allJobs, projects, allClones, allLeadership } = keys;
+    const lists = [nodes, spaces, allMembers, allJobs, projects, allClones, allLeadership, ...TASK_LISTS];
     await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
   }
 

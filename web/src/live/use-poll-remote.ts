@@ -2,11 +2,11 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { keys } from '../api/keys.ts';
 
-/** How often spaces and jobs of a control plane elsewhere are asked for, in milliseconds. */
+/** How often jobs of a control plane elsewhere are asked for, in milliseconds. */
 const POLL_MS = 10_000;
 
 /**
- * Asks for spaces and jobs again and again while the tab is visible, where no event tells of them: the control plane is
+ * Asks for jobs again and again while the tab is visible, where no event tells of them: the control plane is
  * another process.
  */
 export function usePollRemote(isRemote: boolean): void {
@@ -15,7 +15,6 @@ export function usePollRemote(isRemote: boolean): void {
     if (!isRemote) return;
     const timer = setInterval(() => {
       if (document.hidden) return;
-      void cache.invalidateQueries({ queryKey: keys.spaces });
       void cache.invalidateQueries({ queryKey: keys.allJobs });
     }, POLL_MS);
     return () => clearInterval(timer);

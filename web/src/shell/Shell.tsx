@@ -8,6 +8,7 @@ import { setLiveState } from '../live/live-state.ts';
 import { LiveStream } from '../live/stream.ts';
 import { usePollRemote } from '../live/use-poll-remote.ts';
 import styles from './Shell.module.css';
+import { sayReloaded } from './update-reload.ts';
 import { TopBar } from './TopBar.tsx';
 
 /** What every signed-in page stands in: the top bar, the live connection, and the way out when the session ends. */
@@ -36,6 +37,20 @@ export function Shell() {
   useEffect(() => {
     if (unreachable) stream.restart();
   }, [unreachable, stream]);
+
+  useEffect(sayReloaded, []);
+
+  // The browser knows at once that it is offline; the connection itself would be noticed to be dead only after a while.
+  useEffect(() => {
+    const offline = () => setLiveState('reconnecting');
+    const online = () => stream.restart();
+    window.addEventListener('offline', offline);
+    window.addEventListener('online', online);
+    return () => {
+      window.removeEventListener('offline', offline);
+      window.removeEventListener('online', online);
+    };
+  }, [stream]);
 
   usePollRemote(health.data?.membridge.remote === true);
 

@@ -1,12 +1,12 @@
 import { Button } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import styles from './Settings.module.css';
 
 /** Lets through what other nodes, or its own agent, hold back of one node. */
-export function AllowHeldBack({ space, node }: { space: Space; node: string }) {
+export function AllowHeldBack({ space, node }: { space: SpaceFacts; node: string }) {
   const allow = useMutation({
     mutationFn: () => api.allowDeletions(space.canonical_id, node),
     onSuccess: () => notifyDone(`Every node merges what ${node} sent with its next sync`),

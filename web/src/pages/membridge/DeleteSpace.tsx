@@ -2,7 +2,7 @@ import { Menu } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts, SpaceSummary } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
@@ -10,14 +10,14 @@ import { MoreMenu } from '../../components/MoreMenu.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 
 /** The space's menu; deleting asks first and says what stays. */
-export function DeleteSpace({ space, onDeleted }: { space: Space; onDeleted: () => void }) {
+export function DeleteSpace({ space, onDeleted }: { space: SpaceFacts; onDeleted: () => void }) {
   const [asking, setAsking] = useState(false);
   const cache = useQueryClient();
   const remove = useMutation({
     mutationFn: () => api.deleteSpace(space.canonical_id),
     onSuccess: () => {
       onDeleted();
-      cache.setQueryData<Space[]>(keys.spaces, (spaces) =>
+      cache.setQueryData<SpaceSummary[]>(keys.spaces, (spaces) =>
         spaces?.filter(({ canonical_id }) => canonical_id !== space.canonical_id),
       );
       notifyDone(`Space ${space.name} was deleted`);

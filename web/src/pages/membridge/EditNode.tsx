@@ -2,21 +2,45 @@ import { Modal } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { PutNodeSettings } from '../../../../contract/api.ts';
-import type { Space } from '../../../../contract/memory.ts';
+import type { Space, SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
-import { nodesQuery } from '../../api/queries.ts';
+import { nodesQuery, spaceQuery } from '../../api/queries.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
+import { Failure, Loading } from '../../components/Notice.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { byName } from '../../format/order.ts';
 import { AllowHeldBack } from './AllowHeldBack.tsx';
-import { membersOf } from './members.ts';
 import { NamesField, namesOf, pairsOf } from './NamesField.tsx';
 import styles from './Settings.module.css';
 import { TrustField } from './TrustField.tsx';
 import { useSaveSpace } from './use-save-space.ts';
 
-/** The form for what one node does differently in a space: whom it trusts, and how it calls its projects. */
-export function EditNode(props: { space: Space; node: string; onClose: () => void }) {
+/** The dialog for what one node does differently in a space: whom it trusts, and how it calls its projects. */
+export function EditNode(props: { space: SpaceFacts; node: string; onClose: () => void }) {
+  const { node } = props;
+  const space = useQuery(spaceQuery(props.space.canonical_id));
+  return (
+    <Modal
+      opened
+      onClose={props.onClose}
+      title={
+        <strong>
+          {node} in {props.space.name}
+        </strong>
+      }
+      size="lg"
+      attributes={dialogAttributes('node-settings-dialog')}
+    >
+      {space.isPending && <Loading what="the settings" />}
+      {space.data === undefined && space.error !== null && (
+        <Failure what="The settings" error={space.error} retry={space.refetch} />
+      )}
+      {space.data !== undefined && <NodeForm space={space.data} node={node} onClose={props.onClose} />}
+    </Modal>
+  );
+}
+
+function NodeForm(props: { space: Space; node: string; onClose: () => void }) {
   const { space, node } = props;
   const fleet = useQuery(nodesQuery);
   const before = space.settings.find(({ node_id }) => node_id === node);
@@ -28,7 +52,7 @@ export function EditNode(props: { space: Space; node: string; onClose: () => voi
     after: props.onClose,
   });
   // Also nodes that were removed: what they wrote is still there.
-  const known = membersOf(space, fleet.data ?? []).map(({ record }) => record.node_id);
+  const known = [...space.nodes.map(({ node_id }) => node_id), ...(fleet.data ?? []).map(({ id }) => id)];
   const peers = [...new Set([...known, ...Object.keys(trust)])].filter((id) => id !== node).sort(byName);
   const { names, problem } = namesOf(pairs);
 
@@ -39,28 +63,16 @@ export function EditNode(props: { space: Space; node: string; onClose: () => voi
   };
 
   return (
-    <Modal
-      opened
-      onClose={props.onClose}
-      title={
-        <strong>
-          {node} in {space.name}
-        </strong>
-      }
-      size="lg"
-      attributes={dialogAttributes('node-settings-dialog')}
-    >
-      <form className={styles.form} onSubmit={submit}>
-        <TrustField peers={peers} trust={trust} onChange={setTrust} />
-        <NamesField node={node} pairs={pairs} problem={problem} onChange={setPairs} />
-        <AllowHeldBack space={space} node={node} />
-        <FormEnd
-          prefix="edit-node"
-          error={save.error}
-          onCancel={props.onClose}
-          submit={{ label: 'Save', id: 'save', isPending: save.isPending, disabled: problem !== null }}
-        />
-      </form>
-    </Modal>
+    <form className={styles.form} onSubmit={submit}>
+      <TrustField peers={peers} trust={trust} onChange={setTrust} />
+      <NamesField node={node} pairs={pairs} problem={problem} onChange={setPairs} />
+      <AllowHeldBack space={space} node={node} />
+      <FormEnd
+        prefix="edit-node"
+        error={save.error}
+        onCancel={props.onClose}
+        submit={{ label: 'Save', id: 'save', isPending: save.isPending, disabled: problem !== null }}
+      />
+    </form>
   );
 }

@@ -1,7 +1,7 @@
 import { Modal, Switch, Textarea, TextInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import type { UpdateSpace } from '../../../../contract/api.ts';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
@@ -21,7 +21,11 @@ const NO_MIRROR =
   'Not for an encrypted space: the snapshot is a whole database that anybody who reaches the store can read.';
 
 /** The form for a space's settings. */
-export function EditSpace(props: { space: Space; onClose: () => void; onSaved: (saved: Space) => void }) {
+export function EditSpace(props: {
+  space: SpaceFacts;
+  onClose: () => void;
+  onSaved: (saved: SpaceFacts) => void;
+}) {
   const { space } = props;
   const [name, setName] = useState(space.name);
   const coverage = useCoverage(space.projects);

@@ -1,7 +1,7 @@
 import { Button, Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo, useState } from 'react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { JOBS_SHOWN } from '../../api/calls.ts';
 import { jobsQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
@@ -27,7 +27,7 @@ const COLUMNS = [
 
 /** What the syncs of a space did, newest first; of one node when one is chosen. */
 export const JobHistory = memo(function JobHistory(props: {
-  space: Space;
+  space: SpaceFacts;
   nodes: readonly string[];
   node: string | null;
   onNode: (id: string | null) => void;

@@ -1,7 +1,7 @@
 import { Button, Tooltip } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
 import { memo } from 'react';
-import type { Job, Space } from '../../../../contract/memory.ts';
+import type { Job, SpaceFacts, SpaceMember, SpaceNode } from '../../../../contract/memory.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { NodeName } from '../../components/NodeName.tsx';
@@ -10,7 +10,6 @@ import { bytes, count } from '../../format/numbers.ts';
 import { ACTIONS, SPACE_NODE_STATUSES, differences } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
-import { recordAt, type Member } from './members.ts';
 import styles from './MemberRow.module.css';
 import { NodeSettings } from './NodeSettings.tsx';
 import { useRequestSync } from './use-request-sync.ts';
@@ -24,18 +23,18 @@ const HELP: Record<SyncAction, string> = {
 
 /** One node in a space. `unfinished` is its job that runs or waits, if there is one. */
 export const MemberRow = memo(function MemberRow(props: {
-  space: Space;
-  record: Member['record'];
-  node: Member['node'];
+  space: SpaceFacts;
+  member: SpaceMember;
+  /** The newest heartbeat that is known, in epoch milliseconds. */
+  heardAt: number | null;
   unfinished: Job | undefined;
 }) {
-  const { record, node } = props;
+  const { record, enrolled, settings } = props.member;
   const now = useNow();
-  const presence = node === undefined ? 'gone' : presenceOf(node, now);
+  const presence = enrolled ? presenceOf({ last_heartbeat: props.heardAt }, now) : 'gone';
   const online = presence === 'online';
   const id = record.node_id;
-  const settings = props.space.settings.find(({ node_id }) => node_id === id);
-  const different = settings === undefined ? '' : differences(settings);
+  const different = settings === null ? '' : differences(settings);
   // A job of a node that is away waits; that is no reason to keep its buttons busy.
   const busyWith = online ? props.unfinished?.action : undefined;
 
@@ -51,11 +50,7 @@ export const MemberRow = memo(function MemberRow(props: {
         </NodeName>
       </td>
       <td className={styles.status}>
-        <MemberStatus
-          record={recordAt({ record, node }, props.space, now)}
-          online={online}
-          waits={!online && props.unfinished !== undefined}
-        />
+        <MemberStatus record={record} online={online} waits={!online && props.unfinished !== undefined} />
       </td>
       <td>
         <Ago at={record.last_push_at} testId={`member-push-at-${id}`} />
@@ -69,7 +64,7 @@ export const MemberRow = memo(function MemberRow(props: {
       <Moved rows={record.rows_sent} size={record.bytes_up} testId={`member-sent-${id}`} />
       <Moved rows={record.rows_received} size={record.bytes_down} testId={`member-received-${id}`} />
       <td className={styles.actions}>
-        {node !== undefined && (
+        {enrolled && (
           <span className={styles.buttons}>
             <SyncButtons space={props.space} node={id} online={online} busyWith={busyWith} />
             <NodeSettings space={props.space} node={id} />
@@ -83,7 +78,7 @@ export const MemberRow = memo(function MemberRow(props: {
 /** A sync of a node that is away runs for the engine, but nothing happens until the node returns. */
 const WAITING = { label: 'Waiting', tone: 'quiet' } as const;
 
-function MemberStatus(props: { record: Member['record']; online: boolean; waits: boolean }) {
+function MemberStatus(props: { record: SpaceNode; online: boolean; waits: boolean }) {
   const { record } = props;
   const waits = props.waits || (!props.online && record.status === 'syncing');
   const { label, tone } = waits ? WAITING : SPACE_NODE_STATUSES[record.status];
@@ -118,7 +113,7 @@ function Moved(props: { rows: number; size: number; testId: string }) {
 }
 
 function SyncButtons(props: {
-  space: Space;
+  space: SpaceFacts;
   node: string;
   online: boolean;
   busyWith: SyncAction | undefined;

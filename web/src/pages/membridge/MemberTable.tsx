@@ -1,17 +1,28 @@
-import { useMemo, useState } from 'react';
-import type { Job, Space } from '../../../../contract/memory.ts';
+import { Select } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useDeferredValue, useMemo, useState } from 'react';
+import type { Job, ListMembers, MemberCounts, SpaceNode, SpaceSummary } from '../../../../contract/memory.ts';
+import type { Node } from '../../../../contract/nodes.ts';
+import { membersQuery } from '../../api/queries.ts';
 import { FilterInput } from '../../components/FilterInput.tsx';
-import { Empty } from '../../components/Notice.tsx';
-import { Pager, usePaged } from '../../components/Pager.tsx';
+import { Empty, Failure, Loading } from '../../components/Notice.tsx';
+import { Pager, pagerOf } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
+import { SPACE_NODE_STATUSES } from '../../format/words.ts';
 import { MemberRow } from './MemberRow.tsx';
-import { useNow } from '../../live/clock.ts';
-import { inStep, type Member } from './members.ts';
 
 const PAGE_SIZE = 50;
 /** From this many nodes on, a filter is worth its place. */
 const FILTER_FROM = 12;
+const ANY = '';
+
+const STATUSES = Object.entries(SPACE_NODE_STATUSES).map(([value, { label }]) => ({ value, label }));
+const ORDERS: { value: ListMembers['sort']; label: string }[] = [
+  { value: 'node', label: 'By name' },
+  { value: 'status', label: 'Worst first' },
+  { value: 'last_pull', label: 'Oldest pull first' },
+];
 
 const COLUMNS = [
   { name: 'Node' },
@@ -24,45 +35,100 @@ const COLUMNS = [
   { name: 'Actions', quiet: true },
 ] as const;
 
-/** The nodes of a space, each with what it last did there and its buttons. */
-export function MemberTable(props: { space: Space; members: readonly Member[]; jobs: readonly Job[] }) {
+/** The nodes of a space, each with what it last did there and its buttons; the server chooses and sorts them. */
+export function MemberTable(props: {
+  space: SpaceSummary;
+  /** For newer heartbeats than the members' own; undefined while the fleet is loaded. */
+  fleet: readonly Node[] | undefined;
+  jobs: readonly Job[];
+}) {
+  const { space } = props;
   const [typed, setTyped] = useState('');
-  const text = typed.trim().toLowerCase();
-  const found = props.members.filter(({ record }) => record.node_id.toLowerCase().includes(text));
-  const { shown, pager } = usePaged(found, PAGE_SIZE);
+  const [status, setStatus] = useState<SpaceNode['status'] | undefined>();
+  const [sort, setSort] = useState<ListMembers['sort']>('node');
+  const [page, setPage] = useState(0);
+  const text = useDeferredValue(typed).trim();
+  const filter = { q: text, status, sort, limit: PAGE_SIZE, offset: page * PAGE_SIZE };
+  const members = useQuery(membersQuery(space.canonical_id, filter));
   const running = useMemo(() => unfinishedByNode(props.jobs), [props.jobs]);
-  const { inStep: good, of } = inStep(props.members, props.space, useNow());
+  const heard = useMemo(
+    () => new Map((props.fleet ?? []).map(({ id, last_heartbeat }) => [id, last_heartbeat])),
+    [props.fleet],
+  );
+  const pager = pagerOf({ page, setPage, size: PAGE_SIZE, total: members.data?.total ?? 0 });
+  const counts = members.data?.members ?? space.members;
+  const rows = members.data?.rows;
+  // Nodes went away meanwhile: the page that was asked for is beyond the end.
+  if (members.isSuccess && !members.isPlaceholderData && pager.page !== page) setPage(pager.page);
+  const first =
+    <T,>(set: (value: T) => void) =>
+    (value: T) => {
+      set(value);
+      setPage(0);
+    };
 
   return (
     <Panel
       title="Nodes"
-      note={<span data-testid="space-in-step">{`${good} of ${of} in step`}</span>}
+      note={<span data-testid="space-in-step">{inStepWords(counts)}</span>}
       testId="members-panel"
       flush
       actions={
-        props.members.length >= FILTER_FROM && (
-          <FilterInput
-            what="nodes"
-            label="Filter the nodes of this space"
-            value={typed}
-            onChange={setTyped}
-            testId="members-filter"
-          />
+        counts.enrolled >= FILTER_FROM && (
+          <>
+            <Select
+              size="xs"
+              w={150}
+              aria-label="Show nodes"
+              data={[{ value: ANY, label: 'Every status' }, ...STATUSES]}
+              value={status ?? ANY}
+              onChange={first((value) => setStatus((value || undefined) as SpaceNode['status'] | undefined))}
+              allowDeselect={false}
+              data-testid="members-status"
+            />
+            <Select
+              size="xs"
+              w={150}
+              aria-label="Order of the nodes"
+              data={ORDERS}
+              value={sort}
+              onChange={first((value) => setSort(value as ListMembers['sort']))}
+              allowDeselect={false}
+              data-testid="members-sort"
+            />
+            <FilterInput
+              what="nodes"
+              label="Filter the nodes of this space"
+              value={typed}
+              onChange={first(setTyped)}
+              testId="members-filter"
+            />
+          </>
         )
       }
     >
-      {props.members.length === 0 ? (
-        <Empty title="No node has joined yet" testId="members-empty">
-          Add a machine on the Nodes page; it takes part in this space by itself.
-        </Empty>
-      ) : (
+      {members.isPending && <Loading what="the nodes of this space" />}
+      {rows === undefined && members.error !== null && (
+        <Failure what="The nodes of this space" error={members.error} retry={members.refetch} />
+      )}
+      {rows?.length === 0 &&
+        (text === '' && status === undefined ? (
+          <Empty title="No node has joined yet" testId="members-empty">
+            Add a machine on the Nodes page; it takes part in this space automatically.
+          </Empty>
+        ) : (
+          <Empty title="No node matches" testId="members-no-match">
+            None of the {counts.enrolled} nodes matches these filters.
+          </Empty>
+        ))}
+      {rows !== undefined && rows.length > 0 && (
         <Table label="Nodes of this space" columns={COLUMNS} testId="members-table">
-          {shown.map((member) => (
+          {rows.map((member) => (
             <MemberRow
               key={member.record.node_id}
-              space={props.space}
-              record={member.record}
-              node={member.node}
+              space={space}
+              member={member}
+              heardAt={heard.get(member.record.node_id) ?? member.last_heartbeat}
               unfinished={running.get(member.record.node_id)}
             />
           ))}
@@ -72,6 +138,8 @@ export function MemberTable(props: { space: Space; members: readonly Member[]; j
     </Panel>
   );
 }
+
+const inStepWords = (counts: MemberCounts): string => `${counts['in-step']} of ${counts.enrolled} in step`;
 
 /** The newest job of each node that has not finished. */
 function unfinishedByNode(jobs: readonly Job[]): Map<string, Job> {

@@ -17,7 +17,6 @@ export function MembridgePage() {
   usePageTitle('Membridge');
   const spaces = useQuery(spacesQuery);
   const nodes = useQuery(nodesQuery);
-  // Without the fleet every node would look as if it had been removed.
   const fleet = nodes.data;
   const { space: asked, node } = useSearch({ from: '/shell/membridge' });
   const navigate = useNavigate({ from: '/membridge' });
@@ -45,7 +44,7 @@ export function MembridgePage() {
             <h2>Spaces</h2>
             <NewSpace onCreated={(space) => void navigate({ search: { space } })} />
           </div>
-          <SpaceList spaces={sorted} fleet={fleet} selected={selected?.canonical_id} />
+          <SpaceList spaces={sorted} selected={selected?.canonical_id} />
           <ReportedProjects spaces={sorted} onCreated={(space) => void navigate({ search: { space } })} />
         </aside>
         <div className={styles.detail}>
@@ -67,7 +66,7 @@ export function MembridgePage() {
           {selected !== undefined && fleet === undefined && nodes.error !== null && (
             <Failure what="The nodes" error={nodes.error} retry={nodes.refetch} />
           )}
-          {selected !== undefined && fleet !== undefined && (
+          {selected !== undefined && (
             <SpaceDetail
               key={selected.canonical_id}
               space={selected}

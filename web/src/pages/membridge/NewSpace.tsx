@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconPlus } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
-import type { Space } from '../../../../contract/memory.ts';
+import { spaceFacts, type SpaceSummary } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
@@ -25,9 +25,9 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
     mutationFn: api.createSpace,
     onSuccess: (space) => {
       // The live event may have come first: the same way in, so that it is there once.
-      cache.setQueryData<Space[]>(
+      cache.setQueryData<SpaceSummary[]>(
         keys.spaces,
-        (spaces) => spaces && applyToSpaces(spaces, [{ type: 'space', space }]),
+        (spaces) => spaces && applyToSpaces(spaces, [{ type: 'space', space: spaceFacts(space) }]),
       );
       notifyDone(`Space ${space.name} was created`);
       close();

@@ -1,12 +1,12 @@
 import { ActionIcon, Tooltip } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { EditNode } from './EditNode.tsx';
 import styles from './MemberRow.module.css';
 
 /** The button that opens what one node does differently in a space. */
-export function NodeSettings({ space, node }: { space: Space; node: string }) {
+export function NodeSettings({ space, node }: { space: SpaceFacts; node: string }) {
   const [opened, { open, close }] = useDisclosure();
   const label = `Trust and names of ${node}`;
   return (

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { IconUpload } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { leadershipQuery } from '../../api/project-queries.ts';
@@ -13,7 +13,7 @@ import { notifyDone } from '../../components/notify.ts';
 import styles from './Settings.module.css';
 
 /** Publishes the mirror now, with what a person who has read the last refusal agrees to. */
-export function PublishMirror({ space }: { space: Space }) {
+export function PublishMirror({ space }: { space: SpaceFacts }) {
   const [opened, { open, close }] = useDisclosure();
   return (
     <>
@@ -31,7 +31,7 @@ export function PublishMirror({ space }: { space: Space }) {
   );
 }
 
-function Dialog({ space, onClose }: { space: Space; onClose: () => void }) {
+function Dialog({ space, onClose }: { space: SpaceFacts; onClose: () => void }) {
   const { data: leadership } = useQuery(leadershipQuery(space.canonical_id));
   const [fewer, setFewer] = useState<number | string>('');
   const [force, setForce] = useState(false);

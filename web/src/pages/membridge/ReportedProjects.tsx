@@ -1,7 +1,7 @@
 import { Button, Modal } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { reportedProjectsQuery } from '../../api/queries.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
@@ -15,7 +15,7 @@ import forms from './Settings.module.css';
 const SHOWN = 8;
 
 /** Projects that agents reported and that have no space: nothing of them is synced until a person makes it. */
-export function ReportedProjects(props: { spaces: readonly Space[]; onCreated: (cid: string) => void }) {
+export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreated: (cid: string) => void }) {
   const { data: all = [] } = useQuery(reportedProjectsQuery);
   const data = all.filter(
     ({ canonical_id: cid }) => !props.spaces.some((space) => space.canonical_id === cid),
@@ -25,7 +25,7 @@ export function ReportedProjects(props: { spaces: readonly Space[]; onCreated: (
   const create = useMutation({
     mutationFn: (name: string) => api.createSpace({ name, projects: ['*'] }),
     onSuccess: async (space) => {
-      notifyDone(`Space ${space.name} was created`);
+      notifyDone(`SpaceFacts ${space.name} was created`);
       setAsked(null);
       await cache.invalidateQueries({ queryKey: keys.reportedProjects });
       props.onCreated(space.canonical_id);

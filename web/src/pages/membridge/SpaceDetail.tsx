@@ -2,15 +2,15 @@ import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { IconRefresh } from '@tabler/icons-react';
 import { useMemo } from 'react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts, SpaceSummary } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
 import { jobsQuery } from '../../api/queries.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { coverage } from '../../format/words.ts';
+import { byName } from '../../format/order.ts';
 import { LeadershipCard } from '../leadership/LeadershipCard.tsx';
 import { DeleteSpace } from './DeleteSpace.tsx';
 import { JobHistory } from './JobHistory.tsx';
-import { membersOf } from './members.ts';
 import { MemberTable } from './MemberTable.tsx';
 import styles from './SpaceDetail.module.css';
 import { SpaceSettings } from './SpaceSettings.tsx';
@@ -18,19 +18,22 @@ import { useRequestSync } from './use-request-sync.ts';
 
 /** One space: its nodes, and what its syncs did. */
 export function SpaceDetail(props: {
-  space: Space;
-  fleet: Node[];
+  space: SpaceSummary;
+  /** Undefined while it is loaded. */
+  fleet: Node[] | undefined;
   jobNode: string | null;
   onJobNode: (id: string | null) => void;
-  onSaved: (saved: Space) => void;
+  onSaved: (saved: SpaceFacts) => void;
   onDeleted: () => void;
 }) {
   const { space, fleet } = props;
   const syncAll = useRequestSync(space, null);
   const allJobs = useQuery(jobsQuery(space, null));
-  const members = useMemo(() => membersOf(space, fleet), [space, fleet]);
-  // Heartbeats change the fleet many times a second, but hardly ever its names: the history is drawn anew only for those.
-  const joined = members.map(({ record }) => record.node_id).join('\n');
+  // Heartbeats change the fleet many times a second, but hardly ever its names: the history is drawn again only for those. A
+  // node that was removed is known by its jobs.
+  const jobNodes = (allJobs.data ?? []).map(({ agent }) => agent);
+  const known = new Set([...(fleet ?? []).map(({ id }) => id), ...jobNodes]);
+  const joined = [...known].sort(byName).join('\n');
   const names = useMemo(() => joined.split('\n').filter(Boolean), [joined]);
 
   return (
@@ -59,9 +62,9 @@ export function SpaceDetail(props: {
           <DeleteSpace space={space} onDeleted={props.onDeleted} />
         </div>
       </header>
-      <MemberTable space={space} members={members} jobs={allJobs.data ?? []} />
+      <MemberTable space={space} fleet={fleet} jobs={allJobs.data ?? []} />
       <div className={styles.halves}>
-        <LeadershipCard cid={space.canonical_id} name={space.name} fleet={fleet} />
+        {fleet !== undefined && <LeadershipCard cid={space.canonical_id} name={space.name} fleet={fleet} />}
         <SpaceSettings space={space} onSaved={props.onSaved} />
       </div>
       <JobHistory space={space} nodes={names} node={props.jobNode} onNode={props.onJobNode} />

@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { coverage } from '../../format/words.ts';
@@ -10,7 +10,7 @@ import { PublishMirror } from './PublishMirror.tsx';
 import styles from './Settings.module.css';
 
 /** What people set for a space, and the way to change it. */
-export function SpaceSettings(props: { space: Space; onSaved: (saved: Space) => void }) {
+export function SpaceSettings(props: { space: SpaceFacts; onSaved: (saved: SpaceFacts) => void }) {
   const { space } = props;
   const [opened, { open, close }] = useDisclosure();
   const { excluded, aliases } = space;

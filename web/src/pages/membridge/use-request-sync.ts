@@ -1,5 +1,5 @@
 import { useMutation } from '@tanstack/react-query';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
 import { api } from '../../api/calls.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
@@ -10,7 +10,7 @@ import { ACTIONS } from '../../format/words.ts';
  * Asks for a sync of one node, or of every node when `node` is null, and says what was started.
  * @returns the mutation; its variable is the action
  */
-export function useRequestSync(space: Space, node: string | null) {
+export function useRequestSync(space: SpaceFacts, node: string | null) {
   const target = node ?? space.name;
   return useMutation({
     mutationFn: (action: SyncAction) => api.requestSync(space.canonical_id, action, node),

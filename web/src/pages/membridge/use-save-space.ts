@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import type { Space } from '../../../../contract/memory.ts';
+import { spaceFacts, type Space, type SpaceFacts, type SpaceSummary } from '../../../../contract/memory.ts';
 import { keys } from '../../api/keys.ts';
 import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';
@@ -10,7 +10,7 @@ import { applyToSpaces } from '../../live/apply-events.ts';
  * @param options.save the call; options.done the sentence that says what was saved; options.after hears of the new space
  */
 export function useSaveSpace<Settings>(
-  space: Space,
+  space: SpaceFacts,
   options: { save: (settings: Settings) => Promise<Space>; done: string; after: (saved: Space) => void },
 ) {
   const cache = useQueryClient();
@@ -18,15 +18,16 @@ export function useSaveSpace<Settings>(
     mutationFn: options.save,
     onSuccess: (saved) => {
       const renamed = saved.canonical_id !== space.canonical_id;
-      cache.setQueryData<Space[]>(
+      cache.setQueryData<SpaceSummary[]>(
         keys.spaces,
         (spaces) =>
           spaces &&
           applyToSpaces(spaces, [
             ...(renamed ? [{ type: 'space-removed' as const, canonical_id: space.canonical_id }] : []),
-            { type: 'space', space: saved },
+            { type: 'space', space: spaceFacts(saved) },
           ]),
       );
+      void cache.invalidateQueries({ queryKey: keys.allMembers });
       notifyDone(options.done, 'Nodes that are online sync with them now.');
       options.after(saved);
     },

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconPlus } from '@tabler/icons-react';
 import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectFacts } from '../../../../contract/projects.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { AddedProject } from './AddedProject.tsx';
 import { AddProjectForm } from './AddProjectForm.tsx';
@@ -11,7 +11,7 @@ import { AddProjectForm } from './AddProjectForm.tsx';
 /** The way to a new project: its form, and then what to do with it first. */
 export function AddProject({ fleet }: { fleet: readonly Node[] }) {
   const [opened, { open, close }] = useDisclosure();
-  const [added, setAdded] = useState<ManagedProject | null>(null);
+  const [added, setAdded] = useState<ProjectFacts | null>(null);
   return (
     <>
       <Button

@@ -2,7 +2,7 @@ import { Button, SegmentedControl } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectFacts } from '../../../../contract/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
@@ -36,7 +36,7 @@ const ACCESS = [
 /** The form for a new project, with the credential of a private one. */
 export function AddProjectForm(props: {
   fleet: readonly Node[];
-  onAdded: (project: ManagedProject) => void;
+  onAdded: (project: ProjectFacts) => void;
   onCancel: () => void;
 }) {
   const [draft, setDraft] = useState<ProjectDraft>(EMPTY_DRAFT);
@@ -55,7 +55,7 @@ export function AddProjectForm(props: {
   };
 
   // A project whose credential was refused is there already: what is asked for again is changed, not made twice.
-  const [made, setMade] = useState<ManagedProject | null>(null);
+  const [made, setMade] = useState<ProjectFacts | null>(null);
   const add = useMutation({
     mutationFn: async () => {
       const hosts = secret.knownHosts.trim();

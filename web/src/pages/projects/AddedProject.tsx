@@ -3,7 +3,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectFacts } from '../../../../contract/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { notifyFailure } from '../../components/notify.ts';
@@ -15,11 +15,7 @@ import { CONCURRENCY } from './concurrency.ts';
 import styles from './Forms.module.css';
 
 /** What to do with a project that was just added: nothing is cloned until that is said here or later. */
-export function AddedProject(props: {
-  project: ManagedProject;
-  fleet: readonly Node[];
-  onClose: () => void;
-}) {
+export function AddedProject(props: { project: ProjectFacts; fleet: readonly Node[]; onClose: () => void }) {
   const { project, fleet } = props;
   const navigate = useNavigate();
   const names = fleet.map(({ id }) => id).sort(byName);

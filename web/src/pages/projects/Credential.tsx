@@ -1,7 +1,7 @@
 import { Button, Modal } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { CredentialInfo, ManagedProject } from '../../../../contract/projects.ts';
+import type { CredentialInfo, ManagedProject, ProjectSummary } from '../../../../contract/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';
@@ -16,7 +16,7 @@ import { useInvalidFocus } from './use-invalid-focus.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 /** The form for the secret that a project's repository asks for: set it, put another in its place, or forget it. */
-export function Credential({ project, onClose }: { project: ManagedProject; onClose: () => void }) {
+export function Credential({ project, onClose }: { project: ProjectSummary; onClose: () => void }) {
   const kind = credentialKind(project.repo_url);
   const [draft, setDraft] = useState({ ...EMPTY_CREDENTIAL, knownHosts: project.known_hosts ?? '' });
   const cache = useProjectsCache();
@@ -25,7 +25,7 @@ export function Credential({ project, onClose }: { project: ManagedProject; onCl
 
   const save = useMutation({
     mutationFn: async () => {
-      let saved = project;
+      let saved: ManagedProject | null = null;
       if (hostsChanged) {
         saved = await projectApi.update(project.id, { known_hosts: hosts === '' ? null : `${hosts}\n` });
         cache.show(saved);
@@ -35,7 +35,7 @@ export function Credential({ project, onClose }: { project: ManagedProject; onCl
       return saved;
     },
     onSuccess: (saved) => {
-      cache.show(saved);
+      if (saved !== null) cache.show(saved);
       notifyDone(`The credential of ${project.name} was saved`);
       onClose();
     },

@@ -1,15 +1,14 @@
 import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';
-import { hasClone, isUnderWay } from '../../format/project-words.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 /** Asks before a project is deleted, and says what goes and what stays. */
-export function DeleteProject(props: { project: ManagedProject; opened: boolean; onClose: () => void }) {
+export function DeleteProject(props: { project: ProjectSummary; opened: boolean; onClose: () => void }) {
   const { project } = props;
   const navigate = useNavigate();
   const cache = useProjectsCache();
@@ -25,8 +24,8 @@ export function DeleteProject(props: { project: ManagedProject; opened: boolean;
       props.onClose();
     },
   });
-  const clones = project.nodes.filter(hasClone).length;
-  const busy = project.nodes.filter(isUnderWay).length;
+  const clones = project.clones.present;
+  const busy = project.clones.pending + project.clones.cloning;
   return (
     <ConfirmDialog
       opened={props.opened}

@@ -3,7 +3,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { originOf } from '../../../../contract/git-url.ts';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
@@ -16,7 +16,7 @@ import { useInvalidFocus } from './use-invalid-focus.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 /** The form for a project's settings. */
-export function EditProject(props: { project: ManagedProject; fleet: readonly Node[]; onClose: () => void }) {
+export function EditProject(props: { project: ProjectSummary; fleet: readonly Node[]; onClose: () => void }) {
   const { project } = props;
   // As it was when the form was opened: a live event must not change what somebody edits.
   const [before] = useState(project);

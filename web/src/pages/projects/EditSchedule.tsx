@@ -1,7 +1,7 @@
 import { Modal, SegmentedControl, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
@@ -17,7 +17,7 @@ const OWN = 'own';
 
 /** The form for when something is done: a preset or an expression, read aloud as it is typed. */
 export function EditSchedule(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   kind: ScheduleKind;
   cron: string;
   onClose: () => void;

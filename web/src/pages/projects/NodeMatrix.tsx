@@ -1,6 +1,6 @@
 import { Checkbox, Select } from '@mantine/core';
 import { useCallback, useState, type ReactNode } from 'react';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { History } from '../../components/History.tsx';
 import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
@@ -19,7 +19,7 @@ const FILTERS = Object.entries(ROW_FILTERS).map(([value, { label }]) => ({ value
 
 /** The project on every node of the fleet. `selected` are the nodes that the buttons above are to act on. */
 export function NodeMatrix(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   rows: readonly MatrixRow[];
   selected: ReadonlySet<string>;
   onSelect: (change: (before: ReadonlySet<string>) => ReadonlySet<string>) => void;
@@ -134,7 +134,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 function MatrixNote(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   rows: readonly MatrixRow[];
   chosen: number;
 }): ReactNode {

@@ -3,18 +3,19 @@ import { useMutation } from '@tanstack/react-query';
 import { IconChevronDown, IconDownload, IconEye, IconShare2, IconX } from '@tabler/icons-react';
 import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects.ts';
 import { projectApi, type Reach } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';
-import { hasClone, isUnderWay } from '../../format/project-words.ts';
+import { hasClone } from '../../format/project-words.ts';
 import { CONCURRENCY } from './concurrency.ts';
 import styles from './ProjectPage.module.css';
 
 /** What the whole project can be told to do; with nodes chosen in the table, to those alone. */
 export function ProjectActions(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
+  clones: readonly ProjectNodeStatus[];
   fleet: readonly Node[];
   chosen: readonly string[];
 }) {
@@ -26,11 +27,11 @@ export function ProjectActions(props: {
     concurrency: Math.min(64, Math.max(1, Number(concurrency) || CONCURRENCY)),
   };
   const where = chosen.length === 0 ? '' : ` to ${counted(chosen.length, 'node')}`;
-  const clones = project.nodes.filter(
+  const clones = props.clones.filter(
     (clone) => clone.clone_status === 'cloned' && (chosen.length === 0 || chosen.includes(clone.node_id)),
   );
   const busy =
-    project.nodes.some(isUnderWay) ||
+    project.clones.pending + project.clones.cloning > 0 ||
     project.propagation?.state === 'running' ||
     project.propagation?.state === 'waiting';
 
@@ -98,7 +99,7 @@ export function ProjectActions(props: {
         }}
         testId="project-clone"
       >
-        {project.nodes.some((row) => row.node_id === primary && hasClone(row))
+        {props.clones.some((row) => row.node_id === primary && hasClone(row))
           ? 'Update on primary'
           : 'Clone on primary'}
       </ActionButton>
@@ -123,7 +124,7 @@ export function ProjectActions(props: {
   );
 }
 
-function whyNotPrimary({ primary_node_id }: ManagedProject, fleet: readonly Node[]): string | null {
+function whyNotPrimary({ primary_node_id }: ProjectSummary, fleet: readonly Node[]): string | null {
   if (primary_node_id === null) return 'It has no primary node: choose one under Edit';
   if (fleet.some(({ id }) => id === primary_node_id)) return null;
   return `${primary_node_id} is no longer enrolled: choose another primary under Edit`;

@@ -2,7 +2,7 @@ import { Menu } from '@mantine/core';
 import { IconAdjustmentsHorizontal, IconKey, IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { DetailHead } from '../../components/DetailHead.tsx';
 import { MoreMenu } from '../../components/MoreMenu.tsx';
@@ -15,7 +15,8 @@ import { ProjectStatus } from './ProjectStatus.tsx';
 
 /** The project's name, how it stands, and what can be done with it. */
 export function ProjectHead(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
+  clones: readonly ProjectNodeStatus[];
   fleet: readonly Node[];
   chosen: readonly string[];
 }) {
@@ -31,7 +32,7 @@ export function ProjectHead(props: {
       }
       actions={
         <>
-          <ProjectActions project={project} fleet={props.fleet} chosen={props.chosen} />
+          <ProjectActions project={project} clones={props.clones} fleet={props.fleet} chosen={props.chosen} />
           <ProjectMenu project={project} fleet={props.fleet} />
         </>
       }
@@ -46,7 +47,7 @@ export function ProjectHead(props: {
   );
 }
 
-function ProjectMenu({ project, fleet }: { project: ManagedProject; fleet: readonly Node[] }) {
+function ProjectMenu({ project, fleet }: { project: ProjectSummary; fleet: readonly Node[] }) {
   const [open, setOpen] = useState<'edit' | 'credential' | 'delete' | null>(null);
   const close = () => setOpen(null);
   return (

@@ -1,11 +1,11 @@
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts, SpaceNode } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
-import { withState } from '../../../../contract/sync-state.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import type { SyncAction } from '../../../../contract/primitives.ts';
+import { membersQuery } from '../../api/queries.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { Ago } from '../../components/Ago.tsx';
@@ -27,17 +27,21 @@ const BUTTONS = [
 
 /** The memory that goes with a project: how it stands on the primary node, and the ways to move it now. */
 export function ProjectMemory(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   /** Null: it has none. */
-  space: Space | null;
+  space: SpaceFacts | null;
   fleet: readonly Node[];
 }) {
   const { project, space, fleet } = props;
   const now = useNow();
   const primary = project.primary_node_id;
   const node = fleet.find(({ id }) => id === primary);
-  const known = space?.nodes.find(({ node_id }) => node_id === primary);
-  const record = known === undefined || space === null ? undefined : withState(known, space, node, now);
+  const members = useQuery({
+    ...membersQuery(space?.canonical_id ?? '', { node: primary ?? '', limit: 1 }),
+    enabled: space !== null && primary !== null,
+  });
+  const known = members.data?.rows[0]?.record;
+  const record = known === undefined || isBlank(known) ? undefined : known;
   const someone = fleet.some((each) => presenceOf(each, now) === 'online');
   const ask = useMutation({
     mutationFn: (what: { direction: SyncAction; all: boolean }) => projectApi.syncMemory(project.id, what),
@@ -124,3 +128,7 @@ export function ProjectMemory(props: {
     </Panel>
   );
 }
+
+/** Whether the node has done nothing in the space yet. */
+const isBlank = (record: SpaceNode): boolean =>
+  record.round?.status === 'new' && record.last_push_at === null && record.last_pull_at === null;

@@ -2,8 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
-import { projectsQuery } from '../../api/project-queries.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects.ts';
+import { clonesQuery, projectsQuery } from '../../api/project-queries.ts';
 import { nodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
@@ -45,17 +45,34 @@ export function ProjectPage() {
         <Failure what="The nodes" error={nodes.error} retry={nodes.refetch} />
       )}
       {project !== undefined && nodes.data !== undefined && (
-        <ProjectDetail key={project.id} project={project} fleet={nodes.data} />
+        <ProjectClones key={project.id} project={project} fleet={nodes.data} />
       )}
     </div>
   );
 }
 
-function ProjectDetail({ project, fleet }: { project: ManagedProject; fleet: Node[] }) {
+function ProjectClones({ project, fleet }: { project: ProjectSummary; fleet: Node[] }) {
+  const clones = useQuery(clonesQuery(project.id));
+  if (clones.data !== undefined) {
+    return <ProjectDetail project={project} clones={clones.data} fleet={fleet} />;
+  }
+  return clones.error === null ? (
+    <Loading what="the clones" />
+  ) : (
+    <Failure what="The clones" error={clones.error} retry={clones.refetch} />
+  );
+}
+
+function ProjectDetail(props: {
+  project: ProjectSummary;
+  clones: readonly ProjectNodeStatus[];
+  fleet: Node[];
+}) {
+  const { project, clones, fleet } = props;
   const now = useNow();
   const spaces = useQuery(spacesQuery).data;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const rows = matrixOf(project, fleet, now);
+  const rows = matrixOf(project, clones, fleet, now);
   // A node that was removed meanwhile is not asked any more.
   const chosen = useMemo(
     () => fleet.filter(({ id }) => selected.has(id)).map(({ id }) => id),
@@ -64,7 +81,7 @@ function ProjectDetail({ project, fleet }: { project: ManagedProject; fleet: Nod
   const space = spaces === undefined ? undefined : spaceOf(project, spaces);
   return (
     <>
-      <ProjectHead project={project} fleet={fleet} chosen={chosen} />
+      <ProjectHead project={project} clones={clones} fleet={fleet} chosen={chosen} />
       <NodeMatrix project={project} rows={rows} selected={selected} onSelect={setSelected} />
       <div className={styles.halves}>
         <div className={styles.half}>

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
-import type { ManagedProject } from '../../../../contract/projects.ts';
-import { driftSummary, hasClone, isUnderWay } from '../../format/project-words.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
+import { driftSummary } from '../../format/project-words.ts';
 import { shortAddress } from './project-list.ts';
 import { ProjectStatus } from './ProjectStatus.tsx';
 import styles from './Projects.module.css';
@@ -9,13 +9,12 @@ import { Tags } from './Tags.tsx';
 
 /** One project of the list. Drawn anew only when the project, or the number of nodes, changed. */
 export const ProjectRow = memo(function ProjectRow(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   fleetSize: number | null;
 }) {
   const { project, fleetSize } = props;
-  const { id, nodes } = project;
-  const having = nodes.filter(hasClone).length;
-  const drift = driftSummary(nodes);
+  const { id, clones } = project;
+  const drift = driftSummary(clones);
   return (
     <tr data-testid={`project-row-${id}`}>
       <td>
@@ -36,7 +35,7 @@ export const ProjectRow = memo(function ProjectRow(props: {
         <span className="second-line">{activity(project)}</span>
       </td>
       <td data-testid={`project-nodes-${id}`} className={styles.short}>
-        {having} of {fleetSize ?? '–'}
+        {clones.present} of {fleetSize ?? '–'}
       </td>
       <td data-testid={`project-drift-${id}`} className={styles.drift}>
         {drift === '' ? <span className="dim">–</span> : drift}
@@ -50,9 +49,9 @@ export const ProjectRow = memo(function ProjectRow(props: {
 });
 
 /** What goes on, or went wrong, in a few words; empty when there is nothing to say. */
-function activity({ nodes }: ManagedProject): string {
-  if (nodes.length === 0) return 'not asked for yet';
-  const failed = nodes.filter(({ clone_status }) => clone_status === 'failed').length;
-  const busy = nodes.filter(isUnderWay).length;
+function activity({ clones }: ProjectSummary): string {
+  if (clones.total === 0) return 'not asked for yet';
+  const { failed } = clones;
+  const busy = clones.pending + clones.cloning;
   return [...(busy > 0 ? [`${busy} under way`] : []), ...(failed > 0 ? [`${failed} failed`] : [])].join(', ');
 }

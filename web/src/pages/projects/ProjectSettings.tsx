@@ -2,9 +2,9 @@ import { Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
 import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
-import type { Space } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
@@ -18,9 +18,9 @@ const dim = (text: string) => <span className="dim">{text}</span>;
 
 /** What people set for a project, and the way to change it. */
 export function ProjectSettings(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   fleet: readonly Node[];
-  spaces: readonly Space[];
+  spaces: readonly SpaceFacts[];
 }) {
   const { project } = props;
   const [opened, { open, close }] = useDisclosure();

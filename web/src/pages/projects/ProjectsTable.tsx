@@ -1,6 +1,6 @@
 import { Chip } from '@mantine/core';
 import { useDeferredValue, useMemo, useState } from 'react';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
@@ -22,7 +22,7 @@ const COLUMNS = [
 
 /** Every managed project, found by name, address or tag. */
 export function ProjectsTable(props: {
-  projects: readonly ManagedProject[];
+  projects: readonly ProjectSummary[];
   /** How many nodes there are; null while that is not known. */
   fleetSize: number | null;
   tag: string | undefined;

@@ -1,7 +1,7 @@
 import { Button, Switch } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { projectDueQuery } from '../../api/project-queries.ts';
 import { notifyFailure } from '../../components/notify.ts';
@@ -15,7 +15,7 @@ import { SCHEDULES, type ScheduleKind } from './schedule-kinds.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 /** What is done for a project again and again: its memory synced, its clones compared with the remote. */
-export function Schedules({ project, hasSpace }: { project: ManagedProject; hasSpace: boolean }) {
+export function Schedules({ project, hasSpace }: { project: ProjectSummary; hasSpace: boolean }) {
   const due = useQuery(projectDueQuery(project)).data;
   return (
     <Panel title="Schedules" note="in UTC" testId="project-schedules">
@@ -26,7 +26,7 @@ export function Schedules({ project, hasSpace }: { project: ManagedProject; hasS
 }
 
 function Schedule(props: {
-  project: ManagedProject;
+  project: ProjectSummary;
   kind: ScheduleKind;
   dueAt: number | null;
   hasSpace: boolean;

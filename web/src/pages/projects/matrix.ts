@@ -1,5 +1,5 @@
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject, ProjectNodeStatus } from '../../../../contract/projects.ts';
+import type { ProjectSummary, ProjectNodeStatus } from '../../../../contract/projects.ts';
 import { byName } from '../../format/order.ts';
 import { hasClone, isUnderWay } from '../../format/project-words.ts';
 import { presenceOf } from '../../live/presence.ts';
@@ -14,8 +14,13 @@ export interface MatrixRow {
 }
 
 /** Every node of the fleet, and nodes that were removed and had a clone; by name. */
-export function matrixOf(project: ManagedProject, fleet: readonly Node[], now: number): MatrixRow[] {
-  const clones = new Map(project.nodes.map((clone) => [clone.node_id, clone]));
+export function matrixOf(
+  project: Pick<ProjectSummary, 'primary_node_id'>,
+  known: readonly ProjectNodeStatus[],
+  fleet: readonly Node[],
+  now: number,
+): MatrixRow[] {
+  const clones = new Map(known.map((clone) => [clone.node_id, clone]));
   const rows = fleet.map((node): MatrixRow => {
     const clone = clones.get(node.id) ?? null;
     clones.delete(node.id);

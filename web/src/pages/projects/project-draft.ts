@@ -1,7 +1,7 @@
 import { parseGitUrl } from '../../../../contract/git-url.ts';
 import type {
   CreateManagedProject,
-  ManagedProject,
+  ProjectFacts,
   UpdateManagedProject,
 } from '../../../../contract/projects.ts';
 
@@ -34,7 +34,7 @@ export const EMPTY_DRAFT: ProjectDraft = {
 };
 
 /** A project's present settings, to be edited. */
-export function draftOf(project: ManagedProject): ProjectDraft {
+export function draftOf(project: ProjectFacts): ProjectDraft {
   return {
     name: project.name,
     repoUrl: project.repo_url,
@@ -68,7 +68,7 @@ export function bodyOf(draft: ProjectDraft): CreateManagedProject {
 }
 
 /** What a draft changes of a project: those fields alone, so that nobody's change of another field is undone. */
-export function changesOf(project: ManagedProject, draft: ProjectDraft): UpdateManagedProject {
+export function changesOf(project: ProjectFacts, draft: ProjectDraft): UpdateManagedProject {
   const before = bodyOf(draftOf(project));
   const after = bodyOf(draft);
   const changed = Object.entries(after).filter(

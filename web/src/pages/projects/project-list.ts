@@ -1,8 +1,8 @@
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectFacts } from '../../../../contract/projects.ts';
 import { byName } from '../../format/order.ts';
 
 /** Every tag of the projects, once, by name. */
-export function tagsOf(projects: readonly ManagedProject[]): string[] {
+export function tagsOf(projects: readonly ProjectFacts[]): string[] {
   return [...new Set(projects.flatMap(({ tags }) => tags))].sort(byName);
 }
 
@@ -11,10 +11,10 @@ export function tagsOf(projects: readonly ManagedProject[]): string[] {
  * @param typed words that each occur in the name, the address, the ids or the tags
  * @param tag one tag that they have; all, when undefined
  */
-export function findProjects(
-  projects: readonly ManagedProject[],
+export function findProjects<Project extends ProjectFacts>(
+  projects: readonly Project[],
   { typed, tag }: { typed: string; tag: string | undefined },
-): ManagedProject[] {
+): Project[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const found = projects.filter((project) => {
     if (tag !== undefined && !project.tags.includes(tag)) return false;

@@ -1,8 +1,8 @@
-import type { Space } from '../../../../contract/memory.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { ProjectFacts } from '../../../../contract/projects.ts';
 
 /** The memory space of a project, as the API finds it: the one it is mapped to, or the one of its name; null without one. */
-export function spaceOf(project: ManagedProject, spaces: readonly Space[]): Space | null {
+export function spaceOf(project: ProjectFacts, spaces: readonly SpaceFacts[]): SpaceFacts | null {
   const cid = project.space ?? project.canonical_id;
   return (
     spaces.find(({ canonical_id }) => canonical_id === cid) ??

@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import { countClones, type ManagedProject, type ProjectSummary } from '../../../../contract/projects.ts';
 import { keys } from '../../api/keys.ts';
 import { applyToProjects } from '../../live/apply-project-events.ts';
 
@@ -12,12 +12,13 @@ export function useProjectsCache() {
   const cache = useQueryClient();
   return useMemo(() => {
     const apply = (event: Parameters<typeof applyToProjects>[1][number]) =>
-      cache.setQueryData<ManagedProject[]>(
+      cache.setQueryData<ProjectSummary[]>(
         keys.projects,
         (projects) => projects && applyToProjects(projects, [event]),
       );
     return {
-      show: (project: ManagedProject) => void apply({ type: 'project', project }),
+      show: ({ nodes, ...project }: ManagedProject) =>
+        void apply({ type: 'project', project: { ...project, clones: countClones(nodes) } }),
       forget: (id: string) => void apply({ type: 'project-removed', id }),
     };
   }, [cache]);

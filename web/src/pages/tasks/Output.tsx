@@ -1,6 +1,6 @@
 import { Button, Select } from '@mantine/core';
 import { IconArrowDown } from '@tabler/icons-react';
-import { memo, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
+import { useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import type { Task } from '../../../../contract/tasks.ts';
 import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
@@ -8,7 +8,8 @@ import { counted } from '../../format/numbers.ts';
 import { isEnded } from '../../format/task-words.ts';
 import type { Tone } from '../../format/words.ts';
 import styles from './Output.module.css';
-import type { OutputLine } from './output-lines.ts';
+import { OutputFromStart } from './OutputFromStart.tsx';
+import { OutputLines } from './OutputLines.tsx';
 import { useOutput, type OutputState } from './use-output.ts';
 
 /** This close to the end, in pixels, counts as being there. */
@@ -58,7 +59,8 @@ export function Output({ task }: { task: Task }) {
 
 function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; choice: ReactNode }) {
   const { isOver } = props;
-  const { view, state } = useOutput(props.task, props.epoch);
+  const { view, state, isSkipped } = useOutput(props.task, props.epoch);
+  const [fromStart, setFromStart] = useState(false);
   const { lines, cut } = view;
   const box = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
@@ -74,7 +76,6 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
   };
   // All of it comes at once, and the server still waits for a straggler.
   const { label, tone } = STATES[isOver && state === 'live' ? 'ended' : state];
-  const errors = lines.some(({ stream }) => stream === 'stderr');
   return (
     <Panel
       title="Output"
@@ -89,47 +90,44 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
       flush
       testId="output-panel"
     >
-      {cut > 0 && (
-        <p className={styles.cut} data-testid="output-cut">
-          {counted(cut, 'earlier line is', 'earlier lines are')} not shown. The log among the artifacts has
-          all of them once the attempt has ended.
-        </p>
-      )}
-      {lines.length === 0 ? (
-        <p className={styles.none} data-testid="output-none">
-          {state === 'ended' ? NOTHING : isOver ? 'Loading what it wrote…' : 'Nothing was written yet.'}
-        </p>
+      {fromStart ? (
+        <OutputFromStart task={props.task} epoch={props.epoch} onEnd={() => setFromStart(false)} />
       ) : (
-        <div className={styles.frame}>
-          <div
-            ref={box}
-            className={styles.box}
-            role="log"
-            aria-label="Output of the program"
-            // It would be read aloud line by line.
-            aria-live="off"
-            // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard
-            tabIndex={0}
-            onScroll={scrolled}
-            data-errors={errors}
-            data-testid="output"
-          >
-            {lines.map((line) => (
-              <Line key={line.number} line={line} />
-            ))}
-          </div>
-          {!following && (
-            <Button
-              size="compact-sm"
-              className={styles.follow}
-              leftSection={<IconArrowDown size={14} />}
-              onClick={() => setFollowing(true)}
-              data-testid="output-follow"
-            >
-              {isOver ? 'To the end' : 'Follow'}
-            </Button>
+        <>
+          {(cut > 0 || isSkipped) && (
+            <p className={styles.cut} data-testid="output-cut">
+              {isSkipped ? 'Earlier lines are' : counted(cut, 'earlier line is', 'earlier lines are')} not
+              shown. The log among the artifacts has all of them once the attempt has ended.{' '}
+              <Button
+                variant="default"
+                size="compact-xs"
+                onClick={() => setFromStart(true)}
+                data-testid="output-beginning"
+              >
+                From the beginning
+              </Button>
+            </p>
           )}
-        </div>
+          {lines.length === 0 ? (
+            <p className={styles.none} data-testid="output-none">
+              {state === 'ended' ? NOTHING : isOver ? 'Loading what it wrote…' : 'Nothing was written yet.'}
+            </p>
+          ) : (
+            <OutputLines lines={lines} box={box} onScroll={scrolled}>
+              {!following && (
+                <Button
+                  size="compact-sm"
+                  className={styles.follow}
+                  leftSection={<IconArrowDown size={14} />}
+                  onClick={() => setFollowing(true)}
+                  data-testid="output-follow"
+                >
+                  {isOver ? 'To the end' : 'Follow'}
+                </Button>
+              )}
+            </OutputLines>
+          )}
+        </>
       )}
     </Panel>
   );
@@ -137,12 +135,3 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
 
 const NOTHING =
   'No output is kept of this attempt: it wrote nothing, or so long ago that only the log among the artifacts has it.';
-
-const Line = memo(function Line({ line }: { line: OutputLine }) {
-  return (
-    <div className={styles.line} data-stream={line.stream}>
-      {line.stream === 'stderr' && <span className={styles.mark}>err</span>}
-      <span className={styles.text}>{line.text === '' ? ' ' : line.text}</span>
-    </div>
-  );
-});

@@ -1,6 +1,6 @@
 import { Button, Select } from '@mantine/core';
 import type { Node } from '../../../../contract/nodes.ts';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { TextFilter } from '../../components/TextFilter.tsx';
 import { byName } from '../../format/order.ts';
 import { FIELDS, usedFields, type TaskSearch } from './task-filter.ts';
@@ -20,7 +20,7 @@ function choicesOf(
 export function TaskFilters(props: {
   search: TaskSearch;
   nodes: readonly Node[];
-  projects: readonly ManagedProject[];
+  projects: readonly ProjectSummary[];
   onChange: (part: Partial<TaskSearch>, replace: boolean) => void;
 }) {
   const { search, onChange } = props;

@@ -7,6 +7,7 @@ import { nodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
+import { useAbortable } from '../../components/use-abortable.ts';
 import { useNow } from '../../live/clock.ts';
 import { takesTasks } from '../../live/presence.ts';
 import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
@@ -23,11 +24,12 @@ export function TaskForm(props: {
 }) {
   const { draft, key } = props.making;
   const navigate = useNavigate();
+  const abortable = useAbortable();
   const create = useMutation({
     mutationFn: async () => {
       const problems = problemsOf(draft);
       if (problems.length > 0) throw notAccepted(problems);
-      return await taskApi.create(bodyOf(draft), key);
+      return await taskApi.create(bodyOf(draft), key, abortable());
     },
     onSuccess: async (task) => {
       notifyDone(draft.autoDispatch ? 'The task was created and dispatched' : 'The task was created');

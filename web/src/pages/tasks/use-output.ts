@@ -13,10 +13,14 @@ export type OutputState = 'connecting' | 'live' | 'reconnecting' | 'ended';
 
 /**
  * What one attempt at a task writes, as it comes. The caller gives another attempt another instance, by a key.
- * @returns what is shown, and how the connection is
+ * @returns what is shown, how the connection is, and whether there are lines before the first that came
  */
-export function useOutput(task: string, epoch: number): { view: OutputView; state: OutputState } {
+export function useOutput(
+  task: string,
+  epoch: number,
+): { view: OutputView; state: OutputState; isSkipped: boolean } {
   const [view, setView] = useState<OutputView>(NO_OUTPUT);
+  const [isSkipped, setSkipped] = useState(false);
   const [state, setState] = useState<OutputState>('connecting');
   useEffect(() => {
     let source: EventSource | null = null;
@@ -37,6 +41,8 @@ export function useOutput(task: string, epoch: number): { view: OutputView; stat
         waiting.push(OutputChunk.parse(JSON.parse(data)));
         batch ??= setTimeout(flush, BATCH_MS);
       });
+      // There are lines before those that it begins with.
+      opened.addEventListener('skipped', () => setSkipped(true));
       opened.addEventListener('end', () => {
         // Else the browser would come back, and be told the same again.
         opened.close();
@@ -54,5 +60,5 @@ export function useOutput(task: string, epoch: number): { view: OutputView; stat
       if (retry !== null) clearTimeout(retry);
     };
   }, [task, epoch]);
-  return { view, state };
+  return { view, state, isSkipped };
 }

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { SharedAnswer } from './shared-answer.ts';
+
+/** Counts how often it is computed; each time takes as long as `work` does. */
+function counter(work: () => Promise<void>): { answer: SharedAnswer<number>; computed: () => number } {
+  let computed = 0;
+  const answer = new SharedAnswer(async () => {
+    computed += 1;
+    const mine = computed;
+    await work();
+    return mine;
+  });
+  return { answer, computed: () => computed };
+}
+const slow = async () => await new Promise<void>((resolve) => setTimeout(resolve, 200));
+
+test('computes a cheap answer for every reader', async () => {
+  const { answer } = counter(async () => undefined);
+  expect([await answer.get(), await answer.get(), await answer.get()]).toEqual([1, 2, 3]);
+});
+
+test('gives an expensive answer to many readers, and computes it once for those that come meanwhile', async () => {
+  const { answer, computed } = counter(slow);
+  expect(await answer.get()).toBe(1);
+  expect(await Promise.all([answer.get(), answer.get()])).toEqual([1, 1]);
+  const again = await Promise.all([answer.get(() => false), answer.get(() => false)]);
+  expect(again).toEqual([2, 2]);
+  expect(computed()).toBe(2);
+});
+
+test('computes again after a failure', async () => {
+  let fails = true;
+  const answer = new SharedAnswer(async () => {
+    if (fails) throw new Error('away');
+    return await Promise.resolve('there');
+  });
+  await expect(answer.get()).rejects.toThrow('away');
+  fails = false;
+  expect(await answer.get()).toBe('there');
+});

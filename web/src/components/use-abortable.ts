@@ -1,0 +1,22 @@
+import { useCallback, useEffect, useRef } from 'react';
+
+/**
+ * Cancels the requests of a form that goes away: Esc, "Cancel" and a click beside it take back what was sent and has not been
+ * answered.
+ * @returns gives the signal for one request
+ */
+export function useAbortable(): () => AbortSignal {
+  const open = useRef(new Set<AbortController>());
+  useEffect(() => {
+    const controllers = open.current;
+    return () => {
+      for (const controller of controllers) controller.abort();
+      controllers.clear();
+    };
+  }, []);
+  return useCallback(() => {
+    const controller = new AbortController();
+    open.current.add(controller);
+    return controller.signal;
+  }, []);
+}

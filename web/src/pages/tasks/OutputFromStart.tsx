@@ -1,0 +1,77 @@
+import { Button, Group } from '@mantine/core';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useEffect, useMemo, useState } from 'react';
+import type { OutputChunk } from '../../../../contract/runs.ts';
+import { keys } from '../../api/keys.ts';
+import { OUTPUT_A_PAGE, taskApi } from '../../api/task-calls.ts';
+import { Failure, Loading } from '../../components/Notice.tsx';
+import { counted } from '../../format/numbers.ts';
+import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';
+import { OutputLines } from './OutputLines.tsx';
+import styles from './Output.module.css';
+
+/** How many lines are shown more with each press. */
+const STEP = 2_000;
+
+/** The lines of the first pieces: about as many as are wanted, and whether more pieces are here. */
+function firstLines(chunks: readonly OutputChunk[], wanted: number): { view: OutputView; hasMore: boolean } {
+  let view = NO_OUTPUT;
+  for (const chunk of chunks) {
+    if (view.cut + view.lines.length >= wanted) return { view, hasMore: true };
+    view = appendOutput(view, [chunk]);
+  }
+  return { view, hasMore: false };
+}
+
+/** The output of an attempt from its first line on, read a page at a time. */
+export function OutputFromStart(props: { task: string; epoch: number; onEnd: () => void }) {
+  const { task, epoch } = props;
+  const output = useInfiniteQuery({
+    queryKey: keys.taskOutput(task, epoch),
+    queryFn: ({ pageParam, signal }) => taskApi.output(task, epoch, pageParam, signal),
+    initialPageParam: -1,
+    getNextPageParam: (chunks) => (chunks.length < OUTPUT_A_PAGE ? undefined : chunks.at(-1)?.seq),
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+  const [wanted, setWanted] = useState(STEP);
+  const { view, hasMore } = useMemo(
+    () => firstLines((output.data?.pages ?? []).flat(), wanted),
+    [output.data, wanted],
+  );
+  const { hasNextPage, isFetching, fetchNextPage } = output;
+  // The pieces that are here have fewer lines than are asked for.
+  useEffect(() => {
+    if (!hasMore && hasNextPage && !isFetching) void fetchNextPage();
+  }, [hasMore, hasNextPage, isFetching, fetchNextPage]);
+  return (
+    <>
+      {output.isPending && <Loading what="the output" />}
+      {output.error !== null && (
+        <Failure what="The output" error={output.error} retry={() => output.refetch()} />
+      )}
+      {view.cut > 0 && (
+        <p className={styles.cut} data-testid="output-cut">
+          {counted(view.cut, 'earlier line is', 'earlier lines are')} not shown.
+        </p>
+      )}
+      {view.lines.length > 0 && <OutputLines lines={view.lines} />}
+      <Group gap="xs" className={styles.ways}>
+        {(hasMore || hasNextPage) && (
+          <Button
+            variant="default"
+            size="xs"
+            loading={output.isFetchingNextPage}
+            onClick={() => setWanted(wanted + STEP)}
+            data-testid="output-more"
+          >
+            Show later lines
+          </Button>
+        )}
+        <Button variant="default" size="xs" onClick={props.onEnd} data-testid="output-end">
+          To the end
+        </Button>
+      </Group>
+    </>
+  );
+}
