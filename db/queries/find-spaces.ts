@@ -24,11 +24,15 @@ export async function findSpaces(executor: Executor, where?: SQL): Promise<Space
   return rows.map((row) => toSpace(row, nodesOf.get(row.cid) ?? [], settingsOf.get(row.cid) ?? []));
 }
 
-/** What a node did in a space; nothing when one of them is gone. */
-export async function findSpaceNode(executor: Executor, cid: string, node: string): Promise<SpaceNode[]> {
+/** What nodes did in a space; nothing of those that are gone. */
+export async function findSpaceNodes(
+  executor: Executor,
+  cid: string,
+  nodes: readonly string[],
+): Promise<SpaceNode[]> {
   const rows = await executor
     .select()
     .from(spaceNodes)
-    .where(and(eq(spaceNodes.cid, cid), eq(spaceNodes.node_id, node)));
+    .where(and(eq(spaceNodes.cid, cid), inArray(spaceNodes.node_id, [...nodes])));
   return rows.map(toSpaceNode);
 }

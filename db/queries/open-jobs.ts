@@ -1,9 +1,9 @@
 import { and, asc, count, eq, gt, inArray, lt } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
-import { jobs, spaceNodes, spaces } from '../schema.ts';
+import { jobs, spaceNodes } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { findSpaces } from './find-spaces.ts';
+import { findSpaceNodes } from './find-spaces.ts';
 
 /** A sync that has not ended as far as PostgreSQL knows. */
 export type OpenJob = Pick<typeof jobs.$inferSelect, 'id' | 'agent' | 'canonical_id' | 'workflow_id'>;
@@ -74,12 +74,12 @@ export async function recordLostJob(
         ),
       );
     await lockEvents(tx);
-    const changed = await findSpaces(tx, eq(spaces.cid, job.canonical_id));
+    const changed = await findSpaceNodes(tx, job.canonical_id, [job.agent]);
     await emitEvents(
       tx,
       [
         { type: 'job' as const, job: toJob(row) },
-        ...changed.map((space) => ({ type: 'space' as const, space })),
+        ...changed.map((node) => ({ type: 'space-node' as const, node })),
       ],
       now,
     );

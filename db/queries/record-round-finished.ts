@@ -8,7 +8,7 @@ import { finishedDetail, isComplete } from '../round-detail.ts';
 import { jobs, spaceNodes } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { findSpaceNode } from './find-spaces.ts';
+import { findSpaceNodes } from './find-spaces.ts';
 
 /** A round of syncMemory that ended; times are epoch ms. */
 export interface RoundFinished {
@@ -36,7 +36,7 @@ export async function recordRoundFinished(db: Database, input: RoundFinished): P
     if (ended.length === 0) return;
     await updateSpaceNode(tx, input);
     await lockEvents(tx);
-    const changed = await findSpaceNode(tx, input.space.cid, input.node);
+    const changed = await findSpaceNodes(tx, input.space.cid, [input.node]);
     const ends = ended.map((row): ServerEvent =>
       quiet ? { type: 'job-removed', id: row.id } : { type: 'job', job: toJob(row) },
     );

@@ -6,7 +6,7 @@ import { runningDetail } from '../round-detail.ts';
 import { jobs, nodes, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { findSpaceNode } from './find-spaces.ts';
+import { findSpaceNodes } from './find-spaces.ts';
 
 /** A round of syncMemory that begins; times are epoch ms. */
 export interface RoundStarted {
@@ -64,7 +64,7 @@ export async function recordRoundStarted(db: Database, input: RoundStarted): Pro
         });
     }
     await lockEvents(tx);
-    const changed = await findSpaceNode(tx, space.cid, node);
+    const changed = await findSpaceNodes(tx, space.cid, [node]);
     // A round that nobody asked for is told when it ends, if it did anything: see isQuiet.
     const told = isByItself(requests) ? [] : started;
     await emitEvents(

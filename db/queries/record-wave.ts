@@ -1,14 +1,13 @@
-import { eq } from 'drizzle-orm';
 import type { ServerEvent } from '../../contract/events.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { SyncAction } from '../../contract/primitives.ts';
 import type { SyncRoundResult, WaveResult } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
 import { isQuiet } from '../quiet-rounds.ts';
-import { jobs, spaces } from '../schema.ts';
+import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { findSpaces } from './find-spaces.ts';
+import { findSpaceNodes } from './find-spaces.ts';
 import { jobFigures, updateSpaceNode } from './record-round-finished.ts';
 
 /** What a wave did on its nodes, and the workflow that ran it. */
@@ -49,10 +48,14 @@ export async function recordWave(db: Database, wave: RecordedWave): Promise<void
       await updateSpaceNode(tx, { space, node: told.node, result, finishedAt: told.finishedAt });
     }
     await lockEvents(tx);
-    const changed = await findSpaces(tx, eq(spaces.cid, space.cid));
+    const changed = await findSpaceNodes(
+      tx,
+      space.cid,
+      rounds.map(({ told }) => told.node),
+    );
     const events: ServerEvent[] = [
       ...added.map((row) => ({ type: 'job' as const, job: toJob(row) })),
-      ...changed.map((each) => ({ type: 'space' as const, space: each })),
+      ...changed.map((node) => ({ type: 'space-node' as const, node })),
     ];
     await emitEvents(tx, events, Math.max(...wave.results.map(({ finishedAt }) => finishedAt)));
   });
