@@ -80,6 +80,7 @@ async function measureSize(
       ),
       GOALS.firstPush,
     ),
+    cpu(label, 'first push of all rows', pushed.cpuMs),
     single(label, 'first push of all rows: bytes up', 'bytes', pushed.traffic.bytesUp),
   );
   await peak(first, 'first push of all rows');
@@ -98,6 +99,7 @@ async function measureSize(
       GOALS.bootstrapOffline,
     ),
   );
+  results.push(cpu(label, 'bootstrap offline', pulled.cpuMs));
   await peak(second, 'bootstrap');
 
   log(`${label}: rounds ...`);
@@ -121,6 +123,7 @@ async function measureSize(
       GOALS.audit,
     ),
   );
+  results.push(cpu(label, 'full audit', audit.cpuMs));
   const again = await second.running.call('audit');
   results.push(
     judged(
@@ -143,6 +146,10 @@ async function measureSize(
   results.push(...measureRsync(label, first.path));
   return { results, push: rounds.push };
 }
+
+/** What a call took of the processors: on a machine with other work that says more than how long it took. */
+const cpu = (label: string, of: string, ms: number): Result =>
+  single(label, `${of}: processor time`, 'ms', ms);
 
 /** A node that was away for thousands of rows merges them while its worker writes. */
 async function catchUp(label: string, from: BenchNode, to: BenchNode): Promise<Result[]> {
@@ -167,6 +174,7 @@ async function restore(label: string, node: BenchNode, limits: Limits): Promise<
   return [
     single(label, 'snapshot of the space', 'ms', wallMs),
     single(label, 'restore into a new file', 'ms', restored.wallMs),
+    cpu(label, 'restore into a new file', restored.cpuMs),
     judged(withLimit(single(label, 'restore: rate', 'MB/s', rate), limits.copy), GOALS.restore),
   ];
 }

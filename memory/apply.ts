@@ -6,7 +6,7 @@ import { KEPT } from './merge/deletions.ts';
 import { judgeSegment } from './incoming-guard.ts';
 import { letsThrough } from './membership.ts';
 import { latestUpdates } from './merge/latest-updates.ts';
-import { MergeBatches } from './merge/batches.ts';
+import type { Merging } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
@@ -37,12 +37,14 @@ const rank = ({ kind, type }: Operation): number =>
 /**
  * Applies every staged segment of a space, then retries what waits. Short exclusive transactions with pauses between;
  * a crash at any point leaves work that is done again without effect.
+ * @param merging the merge that this is a part of; the caller closes it
  * @throws MembridgeError memory_locked, memory_corrupt, … ; staged segments stay for the next try
  */
 export async function applyStaged(
   session: SyncSession,
   config: SpaceConfig,
   progress: (text: string) => void,
+  merging: Merging,
 ): Promise<Applied> {
   const { ledger, clock } = session;
   const space = ledger.spaces.get(config.cid);
@@ -57,7 +59,7 @@ export async function applyStaged(
   });
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
-  const batches = new MergeBatches(session, config, space);
+  const batches = merging.batches();
   const merged = (outcomes: readonly Outcome[], refused: number): void => {
     const count = (of: Outcome): number => outcomes.filter((outcome) => outcome === of).length;
     applied.inserted += count('inserted') - refused;
@@ -65,76 +67,72 @@ export async function applyStaged(
     applied.deleted += count('deleted');
     progress(`merged ${applied.operations} rows`);
   };
-  try {
-    for (
-      let staged = ledger.inbox.nextStaged(space.id);
-      staged !== null;
-      staged = ledger.inbox.nextStaged(space.id)
-    ) {
-      const { id } = staged;
-      let read: ReturnType<typeof readOperations>;
-      try {
-        read = readOperations(staged.bytes, session.identity.sealingKeys);
-      } catch (error) {
-        ledger.inbox.markUnreadable(id, errorMessage(error));
-        continue;
-      }
-      const { problems } = read;
-      if (problems.length > 0) {
-        const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
-        applied.problems.push({ node: staged.node, problem });
-        ledger.inbox.noteUnreadable(id, problem);
-      }
-      const place = { space: space.id, cid: config.cid };
-      const isOwn = staged.node === session.identity.node;
-      const reason = isOwn ? null : judgeSegment(session, place, staged, read);
-      if (reason !== null) {
-        ledger.inbox.guard(id, reason);
-        continue;
-      }
-      // Sessions first, whatever the order in the segment: children need them.
-      // One that an earlier version began is finished as it was begun.
-      const operations = [...(staged.done > 0 ? read.operations : latestUpdates(read.operations))];
-      operations.sort((a, b) => rank(a) - rank(b));
-      const before = staged.done;
-      // A snapshot tells of everybody's writes under one signature, which proves nothing of who wrote what.
-      const isSigned = !isOwn && !staged.epoch.startsWith('snap');
-      const apply = (merger: Merger, operation: Operation): Outcome => {
-        clock.hear(operation.version.hlc);
-        const outcome = merger.apply(operation, id, false);
-        if (isSigned) fileSigner(ledger, operation, staged);
-        return outcome;
-      };
-      await batches.run(operations.slice(before), apply, {
-        filed: (done) => ledger.inbox.setDone(id, before + done),
-        merged: (outcomes, refused) => {
-          applied.operations += outcomes.length;
-          merged(outcomes, refused);
-        },
-      });
-      ledger.atomically(() => {
-        ledger.inbox.markApplied(id, staged.node === session.identity.node);
-        for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
-      });
+  for (
+    let staged = ledger.inbox.nextStaged(space.id);
+    staged !== null;
+    staged = ledger.inbox.nextStaged(space.id)
+  ) {
+    const { id } = staged;
+    let read: ReturnType<typeof readOperations>;
+    try {
+      read = readOperations(staged.bytes, session.identity.sealingKeys);
+    } catch (error) {
+      ledger.inbox.markUnreadable(id, errorMessage(error));
+      continue;
     }
-
-    // Retries are no new operations; what still waits is counted once, from the ledger.
-    const waiting = ledger.inbox
-      .waiting(space.id)
-      .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
-    waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
-    const retry = (merger: Merger, entry: (typeof waiting)[number]): Outcome => {
-      const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
-      const outcome = merger.apply(entry.operation, entry.origin, stub);
-      if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
-      const entity = outcome === 'updated' && entry.reason === KEPT ? ledger.entities.byKey(entry.key) : null;
-      if (entity !== null) session.changes.claim(entity, COURSE);
+    const { problems } = read;
+    if (problems.length > 0) {
+      const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
+      applied.problems.push({ node: staged.node, problem });
+      ledger.inbox.noteUnreadable(id, problem);
+    }
+    const place = { space: space.id, cid: config.cid };
+    const isOwn = staged.node === session.identity.node;
+    const reason = isOwn ? null : judgeSegment(session, place, staged, read);
+    if (reason !== null) {
+      ledger.inbox.guard(id, reason);
+      continue;
+    }
+    // Sessions first, whatever the order in the segment: children need them.
+    // One that an earlier version began is finished as it was begun.
+    const operations = [...(staged.done > 0 ? read.operations : latestUpdates(read.operations))];
+    operations.sort((a, b) => rank(a) - rank(b));
+    const before = staged.done;
+    // A snapshot tells of everybody's writes under one signature, which proves nothing of who wrote what.
+    const isSigned = !isOwn && !staged.epoch.startsWith('snap');
+    const apply = (merger: Merger, operation: Operation): Outcome => {
+      clock.hear(operation.version.hlc);
+      const outcome = merger.apply(operation, id, false);
+      if (isSigned) fileSigner(ledger, operation, staged);
       return outcome;
     };
-    await batches.run(waiting, retry, { merged });
-    applied.waiting = ledger.inbox.waitingCount(space.id);
-    return applied;
-  } finally {
-    batches.close();
+    await batches.run(operations.slice(before), apply, {
+      filed: (done) => ledger.inbox.setDone(id, before + done),
+      merged: (outcomes, refused) => {
+        applied.operations += outcomes.length;
+        merged(outcomes, refused);
+      },
+    });
+    ledger.atomically(() => {
+      ledger.inbox.markApplied(id, staged.node === session.identity.node);
+      for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
+    });
   }
+
+  // Retries are no new operations; what still waits is counted once, from the ledger.
+  const waiting = ledger.inbox
+    .waiting(space.id)
+    .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
+  waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
+  const retry = (merger: Merger, entry: (typeof waiting)[number]): Outcome => {
+    const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
+    const outcome = merger.apply(entry.operation, entry.origin, stub);
+    if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
+    const entity = outcome === 'updated' && entry.reason === KEPT ? ledger.entities.byKey(entry.key) : null;
+    if (entity !== null) session.changes.claim(entity, COURSE);
+    return outcome;
+  };
+  await batches.run(waiting, retry, { merged });
+  applied.waiting = ledger.inbox.waitingCount(space.id);
+  return applied;
 }

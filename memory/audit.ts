@@ -63,7 +63,7 @@ function compareRows(
       const row = reader.byId(kind, id);
       if (row === null) continue;
       if (ledger.marks.get(kind, id) === null) {
-        nameRow(reader, ledger, changes, row);
+        nameRow(context, row);
         // It lies below what was considered for sending: somebody gave it its id, or ids began again at 1.
         changes.offer(kind, id);
       } else if (changes.notice(row)) audited.changed += 1;
@@ -226,10 +226,11 @@ function compareBlock(
   const known = ledger.blocks.get(kind, block);
   // Digest and rows are of one moment.
   const { digest, rows } = db.transaction(() => {
+    if (known === null) return auditReader.range(kind, after, to);
     const now = auditReader.digest(kind, after, to);
-    const isSame = known !== null && now.digest !== null && known.equals(now.digest);
-    if (isSame) audited.rows += now.rows;
-    return { digest: now.digest, rows: isSame ? null : auditReader.range(kind, after, to) };
+    if (now.digest === null || !known.equals(now.digest)) return auditReader.range(kind, after, to);
+    audited.rows += now.rows;
+    return { digest: now.digest, rows: null };
   })();
   if (rows === null) return;
   const { differing } = compareRows(context, kind, { rows, after, to }, audited);

@@ -3,10 +3,22 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(inOrder(value));
 }
 
+/** A value with the keys of its objects in order: the very value where they are. */
 function inOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(inOrder);
+  if (Array.isArray(value)) {
+    const items: readonly unknown[] = value;
+    return items.every((item) => inOrder(item) === item) ? items : items.map(inOrder);
+  }
   const fields = value as Record<string, unknown>;
-  const names = Object.keys(fields).sort();
-  return Object.fromEntries(names.map((name) => [name, inOrder(fields[name])]));
+  const names = Object.keys(fields);
+  let last = '';
+  for (const name of names) {
+    const field = fields[name];
+    if (name < last || inOrder(field) !== field) {
+      return Object.fromEntries(names.sort().map((each) => [each, inOrder(fields[each])]));
+    }
+    last = name;
+  }
+  return value;
 }

@@ -12,6 +12,7 @@ import { SpaceProjects, type Exclusion } from './names.ts';
 import { formatOperation, type Operation } from './operation.ts';
 import { Outgoing } from './outgoing.ts';
 import { publishedAs } from './published-key.ts';
+import type { ScannedRows } from './scanned-rows.ts';
 import { MAX_BYTES, MAX_OPERATIONS } from './segment.ts';
 import type { Value } from './values.ts';
 import { versionText, type HybridClock, type Version } from './versions.ts';
@@ -28,6 +29,7 @@ export interface EmitContext {
   readonly clock: HybridClock;
   readonly node: string;
   readonly changes: Changes;
+  readonly scanned: ScannedRows;
 }
 
 /** Operations for one segment, and what the ledger must note once it is sealed. */
@@ -68,6 +70,8 @@ class Collector {
   readonly #sessions = new Set<number>();
   /** Up to which local id prompts were considered, in this chunk as well. */
   #promptsTo: number;
+  /** Whether rows are as the last scan found them. */
+  #isScanned = false;
   /** What the ledger is to note, in order. */
   readonly #notes: (() => void)[] = [];
 
@@ -80,7 +84,7 @@ class Collector {
   }
 
   collect(): Chunk {
-    const { db, ledger, clock, reader } = this.#context;
+    const { db, ledger, clock, reader, scanned } = this.#context;
     const space = this.#space;
     const again = ledger.dirty.list(space.id, MAX_OPERATIONS + 1);
     let more = again.length > MAX_OPERATIONS;
@@ -104,6 +108,7 @@ class Collector {
         page = unsent.length;
         const ids = [...new Set(unsent.map(({ row }) => row).filter((row) => row !== null))];
         db.transaction(() => {
+          this.#isScanned = scanned.stand();
           const rows = new Map(reader.byIds(kind, ids).map((row) => [row.id, row]));
           for (const entity of unsent) {
             if (entity.row === null) continue;
@@ -215,7 +220,8 @@ class Collector {
     const { ledger, clock, node } = this.#context;
     const { kind } = row;
     const space = this.#space.id;
-    const outgoing = this.#outgoing.row(entity.key, row);
+    const isPlain = this.#isScanned && this.#context.scanned.isPlain(kind, row.id, entity.key);
+    const outgoing = this.#outgoing.row(entity.key, row, isPlain);
     const published = publishedAs({ ledger, space, outgoing: this.#outgoing }, entity, {
       row,
       told: outgoing,

@@ -26,6 +26,7 @@ import { refuseDeposed } from './leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { Members } from './members.ts';
+import { withMerging } from './merge/batches.ts';
 import { sendUnsent } from './push.ts';
 import { OpenFiles } from './open-files.ts';
 import { Outcomes } from './outcomes.ts';
@@ -131,10 +132,14 @@ export class MemoryEngine {
       const unmerged = await this.#outcomes.mergeApart(config, async () => {
         await adoptColumns(session);
         if (first) await this.#fetchAndApply(session, config, true, call);
-        else await applyStaged(session, config, call.progress);
+        else
+          await withMerging(session, config, (merging) =>
+            applyStaged(session, config, call.progress, merging),
+          );
       });
       tellNewNames(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
+      session.scanned.clear();
       const { epoch, seq } = ledger.spaces.get(config.cid);
       const uncovered = pushed.rows === 0 ? findUncovered(session, config) : null;
       return {
@@ -489,22 +494,25 @@ export class MemoryEngine {
       waiting: 0,
       problems: [],
     };
-    const apply = async (): Promise<void> => {
-      const applied = await applyStaged(session, config, call.progress);
-      total.operations += applied.operations;
-      total.inserted += applied.inserted;
-      total.updated += applied.updated;
-      total.deleted += applied.deleted;
-      total.waiting = applied.waiting;
-      total.problems.push(...applied.problems);
-    };
     await settleRestore(session, () => this.#scan(session));
-    await apply();
-    const caught = full ? await catchUp(session, config, apply) : { parts: 0, problems: [] };
-    const fetched = await fetchSegments(session, config, full, apply);
-    if (fetched.segments > 0) await apply();
-    fetched.segments += caught.parts;
-    fetched.problems.push(...caught.problems);
+    const fetched = await withMerging(session, config, async (merging) => {
+      const apply = async (): Promise<void> => {
+        const applied = await applyStaged(session, config, call.progress, merging);
+        total.operations += applied.operations;
+        total.inserted += applied.inserted;
+        total.updated += applied.updated;
+        total.deleted += applied.deleted;
+        total.waiting = applied.waiting;
+        total.problems.push(...applied.problems);
+      };
+      await apply();
+      const caught = full ? await catchUp(session, config, apply) : { parts: 0, problems: [] };
+      const found = await fetchSegments(session, config, full, apply);
+      if (found.segments > 0) await apply();
+      found.segments += caught.parts;
+      found.problems.push(...caught.problems);
+      return found;
+    });
     const { ledger } = session;
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);
@@ -527,7 +535,7 @@ export class MemoryEngine {
   }
 
   async #scan(session: SyncSession): Promise<void> {
-    await scanNewRows(session.db, session.reader, session.ledger, session.changes, session.signal);
+    await scanNewRows(session);
     settleSessionNames(session);
   }
 

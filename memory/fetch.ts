@@ -113,7 +113,22 @@ async function fetchFrom(
     refusedAt.add(placeOf(name));
   };
 
-  for (const name of names) {
+  // The one behind a segment that is used is on its way while that one is merged.
+  let ahead: { name: SegmentName; bytes: Promise<Buffer | null> } | null = null;
+  const get = (name: SegmentName): Promise<Buffer | null> => {
+    const bytes = ahead?.name === name ? ahead.bytes : store.get(segmentKey(cid, name));
+    ahead = null;
+    return bytes;
+  };
+  const getAhead = (name: SegmentName | undefined): void => {
+    if (name === undefined) return;
+    const bytes = store.get(segmentKey(cid, name));
+    // Nobody may come to wait for it.
+    bytes.catch(() => undefined);
+    ahead = { name, bytes };
+  };
+
+  for (const [index, name] of names.entries()) {
     session.signal.throwIfAborted();
     const previous = { ...name, seq: name.seq - 1 };
     const isDoubtful = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
@@ -121,7 +136,7 @@ async function fetchFrom(
       refuse(name);
       continue;
     }
-    const bytes = await store.get(segmentKey(cid, name));
+    const bytes = await get(name);
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
@@ -161,6 +176,7 @@ async function fetchFrom(
     if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).epoch) {
       ledger.spaces.beginEpoch(space.cid, session.now());
     }
+    getAhead(names[index + 1]);
     await onStaged();
   }
   return problem;

@@ -56,9 +56,14 @@ function parts(kind: Kind, row: Row, session: SessionName | null): Value[] {
  * @returns 32 bytes
  */
 export function memoryKey(kind: Kind, row: Row, session: SessionName | null, ordinal = 0): Buffer {
+  return Buffer.from(memoryKeyText(kind, row, session, ordinal), 'hex');
+}
+
+/** The same in hexadecimal: as fast again as the bytes, which are an object to make. */
+export function memoryKeyText(kind: Kind, row: Row, session: SessionName | null, ordinal = 0): string {
   const named = parts(kind, row, session);
   if (ordinal > 0) named.push(ordinal);
-  return hash('sha256', JSON.stringify(named), 'buffer');
+  return hash('sha256', JSON.stringify(named), 'hex');
 }
 
 /** Ordinals tried before a row counts as another memory than a key names. */
@@ -66,8 +71,9 @@ const MAX_ORDINAL = 64;
 
 /** The ordinal with which a key is the key of a row, nearly always 0; null when it is another memory's. */
 export function ordinalOf(key: Buffer, kind: Kind, row: Row, session: SessionName | null): number | null {
+  const wanted = key.toString('hex');
   for (let ordinal = 0; ordinal <= MAX_ORDINAL; ordinal += 1) {
-    if (memoryKey(kind, row, session, ordinal).equals(key)) return ordinal;
+    if (memoryKeyText(kind, row, session, ordinal) === wanted) return ordinal;
   }
   return null;
 }

@@ -107,13 +107,13 @@ export function likenessFrom(kind: Kind, value: (column: string) => Value | unde
 
 /**
  * Writes a mark.
- * @param identity the key with ordinal 0, in hexadecimal: at least its first 8 bytes
+ * @param identity the key with ordinal 0, as bytes or in hexadecimal: at least its first 8 bytes
  * @param units the share of each part that has a slot of its own, null without a column
  * @param details the share of all details together; null for a kind without
  * @param likeness null for a session
  */
 export function writeMark(
-  identity: string,
+  identity: string | Buffer,
   units: readonly (number | null)[],
   details: number | null,
   likeness: Likeness | null,
@@ -122,7 +122,8 @@ export function writeMark(
   if (details !== null) slots.push(details);
   if (likeness !== null) slots.push(likeness.birth, likeness.head, likeness.body);
   const mark = Buffer.allocUnsafe(IDENTITY_BYTES + slots.length * SLOT_BYTES);
-  mark.write(identity, 0, IDENTITY_BYTES, 'hex');
+  if (typeof identity === 'string') mark.write(identity, 0, IDENTITY_BYTES, 'hex');
+  else identity.copy(mark, 0, 0, IDENTITY_BYTES);
   for (let index = 0; index < slots.length; index += 1) {
     mark.writeUInt32LE(slots[index] ?? NO_COLUMN, IDENTITY_BYTES + index * SLOT_BYTES);
   }
@@ -149,7 +150,7 @@ export function markOf(
     return hashUnit(unit.columns.map((column) => set[column] ?? null));
   });
   return writeMark(
-    key.toString('hex', 0, IDENTITY_BYTES),
+    key,
     units,
     details.length === 0 ? null : hashDetails(kind, (column) => set[column]),
     kind === 'session' ? null : likenessFrom(kind, (column) => set[column]),

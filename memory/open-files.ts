@@ -13,6 +13,7 @@ import { lockDatabase } from './ledger/open.ts';
 import { READS } from './operation.ts';
 import { isRestored } from './restore/restore.ts';
 import { fileAt } from './restore/swap.ts';
+import { ScannedRows } from './scanned-rows.ts';
 import { HybridClock } from './versions.ts';
 
 /** Where the ledger keeps which file it was last used with. */
@@ -26,6 +27,8 @@ export interface Opened {
   readonly auditReader: AuditReader;
   /** Tells which rows may have changed since the last look. */
   readonly watch: RowWatch;
+  /** What the last scan found of rows, for the push that follows it. */
+  readonly scanned: ScannedRows;
   readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
@@ -79,6 +82,7 @@ export class OpenFiles {
         reader,
         auditReader: new AuditReader(db, schema, reader),
         watch: new RowWatch(realpathSync(databasePath), db),
+        scanned: new ScannedRows(db),
         changes: new Changes({ ledger, schema, clock, node: identity.node }),
         schema,
         ledger,

@@ -1,20 +1,10 @@
-import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
 import { KINDS, LINK, SHAPES, UNITS, type Kind } from './kinds.ts';
-import { DEFAULT_PLATFORM, memoryKey, type SessionName } from './keys.ts';
+import { DEFAULT_PLATFORM, memoryKeyText, type SessionName } from './keys.ts';
 import { LIFE } from './ledger/entities.ts';
+import { SessionLine, readOperationLine, type OperationLine } from './operation-line.ts';
 import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
-
-const ValueSchema = z.union([
-  z.null(),
-  z.number(),
-  z.string(),
-  z.strictObject({ $text: z.base64() }),
-  z.strictObject({ $blob: z.base64() }),
-  z.strictObject({ $int: z.string().regex(/^-?[0-9]{16,19}$/) }),
-  z.strictObject({ $real: z.enum(['Infinity', '-Infinity']) }),
-]);
 
 /**
  * Counted up with every version of Membridge that can read operations which the one before could not. 2: whole numbers above
@@ -22,51 +12,20 @@ const ValueSchema = z.union([
  */
 export const READS = 2;
 
-/** Counters and clocks stay far below 2^53, so that a node can always write a later one. */
-const MAX_COUNTER = 2 ** 40;
-const VersionTuple = z.tuple([
-  z.number().int().positive().max(MAX_COUNTER),
-  z.number().int().nonnegative(),
-  z.string().min(1),
-]);
-
 /** Names that no row of an operation has: columns of one machine, and what registers are called that are no columns. */
 const NEVER_COLUMNS: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
   KINDS.map((kind) => [kind, new Set([...SHAPES[kind].local, LINK, LIFE])]),
 );
 
-const SessionLine = z.union([
-  z.strictObject({ platform: z.string(), session: z.string() }),
-  z.strictObject({ memory: z.string() }),
-]);
+/** What the registers and other parts of each kind are called. */
+const UNIT_NAMES: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
+  KINDS.map((kind) => [kind, new Set([LIFE, ...UNITS[kind].map(({ name }) => name)])]),
+);
 
-/**
- * One line of a segment. `key` is SHA-256 in hex (memory/keys.ts), `ver` is [counter, hlc, node]. It says one of:
- * - `set`: a memory as a whole. `n` is the ordinal in its key, when not 0; `of` the session of a prompt, summary or
- *   observation, or the memory_session_id of a row that has lost its session; `mem` a session's memory_session_id on the
- *   node that sent it; `x` columns this version of Membridge does not know, for newer peers; `regs` when registers were
- *   written, where that is not `ver`, and (`life`) when the memory was written again after a deletion. A column that is NULL is left out and says nothing, unless `regs` names it.
- * - `up`: some registers of a memory have new values, all written at `ver`; with `of`, it belongs to another session.
- * - `del`: the memory is gone; with `kept`, it was like that one, which stayed (merge/clean-up.ts).
- */
-const OperationLine = z.strictObject({
-  kind: z.enum(KINDS),
-  key: z.string().regex(/^[0-9a-f]{64}$/),
-  n: z.number().int().positive().optional(),
-  ver: VersionTuple,
-  of: SessionLine.optional(),
-  mem: z.string().optional(),
-  set: z.record(z.string(), ValueSchema).optional(),
-  x: z.record(z.string(), ValueSchema).optional(),
-  regs: z.record(z.string(), VersionTuple).optional(),
-  up: z.record(z.string(), ValueSchema).optional(),
-  del: z.literal(true).optional(),
-  kept: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
-});
-type OperationLine = z.infer<typeof OperationLine>;
+/** The columns of each kind that may change. */
+const CHANGING: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
+  KINDS.map((kind) => [kind, new Set(UNITS[kind].flatMap(({ columns }) => columns))]),
+);
 
 /** The session a row names: by its global name, or by an id that no session here carries. */
 export type SessionRef = SessionName | { readonly memory: string };
@@ -119,7 +78,7 @@ export function formatOperation(operation: Operation): string {
   };
   switch (operation.type) {
     case 'full':
-      line.set = Object.fromEntries(Object.entries(operation.set).filter(([, value]) => value !== null));
+      line.set = withoutNull(operation.set);
       if (operation.ordinal > 0) line.n = operation.ordinal;
       if (operation.mem !== null) line.mem = operation.mem;
       if (operation.extra !== null) line.x = operation.extra;
@@ -142,12 +101,22 @@ export function formatOperation(operation: Operation): string {
   return canonicalJson(line);
 }
 
+/** Columns that are not NULL, in the order of canonical JSON. */
+function withoutNull(row: Row): Record<string, Value> {
+  const said: Record<string, Value> = {};
+  for (const column of Object.keys(row).sort()) {
+    const value = row[column] ?? null;
+    if (value !== null) said[column] = value;
+  }
+  return said;
+}
+
 /**
  * Reads a line back and checks that its key is the key of its content: a node cannot name one memory and carry another.
  * @throws Error saying what is wrong with the line
  */
 export function parseOperation(line: string): Operation {
-  const parsed = OperationLine.parse(JSON.parse(line));
+  const parsed = readOperationLine(line);
   const { kind, set, up, of = null } = parsed;
   const common = { kind, key: Buffer.from(parsed.key, 'hex'), version: fromTuple(parsed.ver) };
   if (parsed.del === true) {
@@ -157,36 +126,45 @@ export function parseOperation(line: string): Operation {
       kept: parsed.kept === undefined ? null : Buffer.from(parsed.kept, 'hex'),
     };
   }
-  const columns = new Set(UNITS[kind].flatMap((unit) => unit.columns));
-  const never = NEVER_COLUMNS.get(kind);
-  const travels = ([column]: [string, Value]): boolean => never?.has(column) !== true;
   if (set === undefined) {
     if (up === undefined) throw new Error('the operation says nothing');
-    const strange = Object.keys(up).find((column) => !columns.has(column));
+    const strange = Object.keys(up).find((column) => CHANGING.get(kind)?.has(column) !== true);
     if (strange !== undefined) throw new Error(`the operation changes ${strange}, which does not change`);
     return { type: 'update', ...common, of, up };
   }
-  const units = new Set([LIFE, ...UNITS[kind].map((unit) => unit.name)]);
   const operation: FullOperation = {
     type: 'full',
     ...common,
     ordinal: parsed.n ?? 0,
     of,
     mem: parsed.mem ?? null,
-    set: Object.fromEntries(Object.entries(set).filter(travels)),
-    extra: parsed.x === undefined ? null : Object.fromEntries(Object.entries(parsed.x).filter(travels)),
+    set: travelling(kind, set),
+    extra: parsed.x === undefined ? null : travelling(kind, parsed.x),
     // A register that only a later version of Membridge knows is a column to this one.
-    written: new Map(
-      Object.entries(parsed.regs ?? {})
-        .filter(([unit]) => units.has(unit))
-        .map(([unit, version]) => [unit, fromTuple(version)]),
-    ),
+    written: parsed.regs === undefined ? NOTHING_WRITTEN : writtenIn(kind, parsed.regs),
   };
-  const expected = memoryKey(kind, operation.set, sessionNameOf(operation), operation.ordinal);
-  if (!expected.equals(operation.key)) {
+  if (memoryKeyText(kind, operation.set, sessionNameOf(operation), operation.ordinal) !== parsed.key) {
     throw new Error(`the key ${parsed.key} is not the key of the row it carries`);
   }
   return operation;
+}
+
+const NOTHING_WRITTEN: ReadonlyMap<string, Version> = new Map();
+
+function writtenIn(kind: Kind, registers: Readonly<Record<string, Tuple>>): ReadonlyMap<string, Version> {
+  const known = UNIT_NAMES.get(kind);
+  const entries = Object.entries(registers).filter(([unit]) => known?.has(unit) === true);
+  return new Map(entries.map(([unit, version]) => [unit, fromTuple(version)]));
+}
+
+/** The columns of a row without those that no operation has: the very row where there are none. */
+function travelling(kind: Kind, row: Row): Row {
+  const never = NEVER_COLUMNS.get(kind) ?? new Set();
+  for (const column in row) {
+    if (!never.has(column)) continue;
+    return Object.fromEntries(Object.entries(row).filter(([each]) => !never.has(each)));
+  }
+  return row;
 }
 
 /** Text as SQLite hands it out: bytes that are not UTF-8 become U+FFFD, on every machine alike. */

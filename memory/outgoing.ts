@@ -19,6 +19,8 @@ export interface OutgoingRow {
   readonly plain: Row;
   /** Registers that the space is not to be told of, and is not told of by `set`: it says nothing of them. */
   readonly withheld: ReadonlySet<string>;
+  /** Whether a scan has just found the key to be that of `set`, with ordinal 0. */
+  readonly isNamed: boolean;
 }
 
 /** The parts of a kind that are registers, as bits: what a memory of an excluded project keeps to itself. */
@@ -62,12 +64,16 @@ export class Outgoing {
     );
   }
 
-  /** @param key the memory's */
-  row(key: Buffer, row: MemoryRow): OutgoingRow {
+  /**
+   * @param key the memory's
+   * @param isPlain whether a scan has just found the key to be that of the row, and no secret in it
+   */
+  row(key: Buffer, row: MemoryRow, isPlain = false): OutgoingRow {
     const whole: Record<string, Row[string]> = { ...row.set };
     const extra: Record<string, Row[string]> = {};
     const homeless = this.#homeless.get(row.kind);
-    for (const [column, value] of Object.entries(this.#ledger.inbox.extraOf(key) ?? {})) {
+    const kept = this.#ledger.inbox.extraOf(key);
+    for (const [column, value] of Object.entries(kept ?? {})) {
       if (homeless?.has(column) === true) whole[column] = value;
       else if (!SHAPES[row.kind].columns.includes(column)) extra[column] = value;
     }
@@ -75,13 +81,15 @@ export class Outgoing {
     const withheld = this.#withheldOf(key, row);
     for (const register of withheld) delete whole[register];
     const named = this.#projects.rowToSpace(whole);
-    const set = this.#redacts ? redactRow(named, this.#ledger.ruleSet) : named;
+    const isNamed = isPlain && kept === null;
+    const set = this.#redacts && !isNamed ? redactRow(named, this.#ledger.ruleSet) : named;
     const cleanExtra = this.#redacts ? redactRow(extra, this.#ledger.ruleSet) : extra;
     return {
       set,
       extra: Object.keys(extra).length === 0 ? null : cleanExtra,
       plain: named,
       withheld,
+      isNamed,
     };
   }
 

@@ -56,7 +56,12 @@ export class Pace {
       this.#isAlone =
         canSeeHolders() && holdersOf(this.#path).length === 0 && timesOpenHere(this.#path) <= OWN_CONNECTIONS;
     }
-    return this.#isAlone && now - this.#writtenAt >= USED_FOR_MS ? HOLD_ALONE_MS : HOLD_MS;
+    return this.isAlone ? HOLD_ALONE_MS : HOLD_MS;
+  }
+
+  /** Whether nobody else used the database when that was last looked at. */
+  get isAlone(): boolean {
+    return this.#isAlone && performance.now() - this.#writtenAt >= USED_FOR_MS;
   }
 
   /**

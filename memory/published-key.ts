@@ -46,7 +46,7 @@ export function publishedAs(
           outgoing.formerSet(other.key, row, told) !== null,
       );
   if (!isPublished && isToldOtherwise()) return KNOWN;
-  const ordinal = ordinalOf(entity.key, kind, set, name);
+  const ordinal = told.isNamed ? 0 : ordinalOf(entity.key, kind, set, name);
   if (ordinal !== null) return { told: { entity, set, ordinal }, note: null };
   if (isPublished) {
     const former = outgoing.formerSet(entity.key, row, told);

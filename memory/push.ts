@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SpaceConfig, Withheld } from '../contract/memory.ts';
 import { syncToDisk } from './claude-mem/open.ts';
 import { isOfProject } from './claude-mem/project-names.ts';
@@ -33,52 +34,34 @@ export async function sendUnsent(
   progress: (text: string) => void,
 ): Promise<Pushed> {
   const { cid } = config;
-  const { ledger, identity, now } = session;
+  const { ledger, now } = session;
   const pushed: Pushed = { rows: 0, segments: 0, withheld: new Map() };
   if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
   await publishCertificate(session, cid);
-  let recipients: SealingPublicKey[] | null = null;
-  for (;;) {
-    await flushOutbox(session, ledger.spaces.get(cid), pushed, progress);
-    session.signal.throwIfAborted();
-    const space = ledger.spaces.get(cid);
-    const chunk = collectChunk({ ...session, node: identity.node }, space, config);
-    for (const exclusion of chunk.withheld) countWithheld(pushed.withheld, exclusion);
-    if (chunk.lines.length === 0) {
-      ledger.atomically(chunk.note);
-      if (!chunk.more) break;
-      continue;
+  const flush = (): Promise<void> => flushOutbox(session, ledger.spaces.get(cid), pushed, progress);
+  // What an earlier try left goes first. After that one segment is on its way while the next one is made.
+  await flush();
+  const recipients = rememberRecipients(session, config);
+  let sending = Promise.resolve();
+  try {
+    for (let more = true; more;) {
+      session.signal.throwIfAborted();
+      const made = await makeSegment(session, config, recipients);
+      for (const exclusion of made.withheld) countWithheld(pushed.withheld, exclusion);
+      more = made.more || made.isFiled;
+      if (!made.isFiled) continue;
+      await sending;
+      sending = flush();
+      // Awaited in the next turn or below; a failure before that is not an unhandled one.
+      sending.catch(() => undefined);
+      await nextTurn();
     }
-    const epoch = space.epoch;
-    if (epoch === null) throw new Error(`space ${cid} lost its epoch in mid-push`);
-    const seq = space.seq + 1;
-    const place = {
-      space: cid,
-      node: identity.node,
-      epoch,
-      seq,
-      prevSha: space.chain,
-      schema: session.schema.label,
-    };
-    recipients ??= await recipientsOf(session, config);
-    // The last segment of a push says what was healed by it: readers know then that they miss nothing.
-    const heals = chunk.more ? [] : healsNext(session, cid);
-    const sealed = sealSegment(place, chunk.lines, identity.key, { recipients, heals });
-    // What the fleet is told of must outlive a power cut here, too: rows that came back as they were would count as changed.
-    syncToDisk(session.path);
-    ledger.durably(() => {
-      ledger.outbox.add(space.id, {
-        epoch,
-        seq,
-        sha: sealed.sha,
-        operations: chunk.lines.length,
-        bytes: sealed.bytes,
-      });
-      ledger.spaces.advance(space.id, seq, sealed.sha);
-      chunk.note();
-      if (heals.length > 0) healsTold(session, cid);
-    });
+  } catch (error) {
+    // Nothing of a push is under way when it has ended.
+    await sending.catch(() => undefined);
+    throw error;
   }
+  await sending;
   if (await writeHead(session, ledger.spaces.get(cid))) {
     ledger.atomically(() => {
       pushed.rows = untold(ledger, cid);
@@ -86,6 +69,63 @@ export async function sendUnsent(
     });
   }
   return pushed;
+}
+
+/** Asks for the recipients when the first segment is made: most pushes make none. */
+function rememberRecipients(
+  session: SyncSession,
+  config: SpaceConfig,
+): () => Promise<SealingPublicKey[] | null> {
+  let known: Promise<SealingPublicKey[] | null> | null = null;
+  return () => (known ??= recipientsOf(session, config));
+}
+
+/**
+ * Seals the next operations that the space has not got, and files them in the outbox.
+ * @returns whether there were any, and whether there may be more
+ */
+async function makeSegment(
+  session: SyncSession,
+  config: SpaceConfig,
+  recipients: () => Promise<SealingPublicKey[] | null>,
+): Promise<{ isFiled: boolean; more: boolean; withheld: readonly Exclusion[] }> {
+  const { cid } = config;
+  const { ledger, identity } = session;
+  const space = ledger.spaces.get(cid);
+  const { lines, note, more, withheld } = collectChunk({ ...session, node: identity.node }, space, config);
+  if (lines.length === 0) {
+    ledger.atomically(note);
+    return { isFiled: false, more, withheld };
+  }
+  const epoch = space.epoch;
+  if (epoch === null) throw new Error(`space ${cid} lost its epoch in mid-push`);
+  const seq = space.seq + 1;
+  const place = {
+    space: cid,
+    node: identity.node,
+    epoch,
+    seq,
+    prevSha: space.chain,
+    schema: session.schema.label,
+  };
+  // The last segment of a push says what was healed by it: readers know then that they miss nothing.
+  const heals = more ? [] : healsNext(session, cid);
+  const sealed = sealSegment(place, lines, identity.key, { recipients: await recipients(), heals });
+  // What the fleet is told of must outlive a power cut here, too: rows that came back as they were would count as changed.
+  syncToDisk(session.path);
+  ledger.durably(() => {
+    ledger.outbox.add(space.id, {
+      epoch,
+      seq,
+      sha: sealed.sha,
+      operations: lines.length,
+      bytes: sealed.bytes,
+    });
+    ledger.spaces.advance(space.id, seq, sealed.sha);
+    note();
+    if (heals.length > 0) healsTold(session, cid);
+  });
+  return { isFiled: true, more, withheld };
 }
 
 async function flushOutbox(

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type Database from 'better-sqlite3';
 import { nameOf, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import { KINDS } from './kinds.ts';
@@ -7,9 +6,13 @@ import { memoryKey } from './keys.ts';
 import type { Entity } from './ledger/entities.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { publishedForms } from './redact.ts';
+import type { SyncSession } from './session.ts';
 
 /** Rows read per transaction: well under the second after which a reader would hold back the WAL. */
 const PAGE = 1_000;
+
+/** What a scan works with. */
+export type ScanContext = Pick<SyncSession, 'db' | 'reader' | 'ledger' | 'changes' | 'scanned' | 'signal'>;
 
 /**
  * Finds rows that claude-mem has added since the last look and names each in the ledger. Ids grow only
@@ -17,26 +20,23 @@ const PAGE = 1_000;
  * @returns how many rows were seen for the first time
  * @throws SqliteError as SQLite gives it; what was named before stays named
  */
-export async function scanNewRows(
-  db: Database.Database,
-  reader: RowReader,
-  ledger: Ledger,
-  changes: Changes,
-  signal: AbortSignal,
-): Promise<number> {
+export async function scanNewRows(context: ScanContext): Promise<number> {
+  const { db, reader, ledger, scanned } = context;
   let found = 0;
   for (let more = true; more;) {
-    signal.throwIfAborted();
+    context.signal.throwIfAborted();
     more = false;
-    const pages = db.transaction(() =>
-      KINDS.map((kind) => ({ kind, rows: reader.after(kind, ledger.entities.scannedTo(kind), PAGE) })),
-    )();
+    const pages = db.transaction(() => {
+      scanned.stand();
+      return KINDS.map((kind) => ({ kind, rows: reader.after(kind, ledger.entities.scannedTo(kind), PAGE) }));
+    })();
     if (pages.every(({ rows }) => rows.length === 0)) break;
     ledger.atomically(() => {
       for (const { kind, rows } of pages) {
         const last = rows.at(-1);
         if (last === undefined) continue;
-        found += rows.filter((row) => nameRow(reader, ledger, changes, row)).length;
+        const isUnknown = !ledger.knowsAbove(kind, ledger.entities.scannedTo(kind));
+        found += rows.filter((row) => nameRow(context, row, isUnknown)).length;
         ledger.entities.setScannedTo(kind, last.id);
         more ||= rows.length === PAGE;
       }
@@ -46,17 +46,28 @@ export async function scanNewRows(
   return found;
 }
 
-/** Names a row unless it is named; whether it was new. */
-export function nameRow(reader: RowReader, ledger: Ledger, changes: Changes, row: MemoryRow): boolean {
+/**
+ * Names a row unless it is named; whether it was new.
+ * @param context.scanned takes note of what was found of the row, where it was read by the connection that a push reads by
+ * @param isUnknown whether the ledger knows nothing of the row's id, so that it need not be asked
+ */
+export function nameRow(
+  context: Pick<ScanContext, 'reader' | 'ledger' | 'changes'> & Partial<Pick<ScanContext, 'scanned'>>,
+  row: MemoryRow,
+  isUnknown = false,
+): boolean {
+  const { reader, ledger, changes, scanned } = context;
   const { kind, id } = row;
-  if (ledger.marks.get(kind, id) !== null) return false;
+  if (!isUnknown && ledger.marks.get(kind, id) !== null) return false;
   const first = memoryKey(kind, row.set, nameOf(row.of));
   ledger.marks.set(kind, id, changes.markOf(row, first));
-  if (ledger.entities.byRow(kind, id) !== null) return false;
+  if (!isUnknown && ledger.entities.byRow(kind, id) !== null) return false;
   if (row.isReplica && echoes(reader, ledger, row)) return false;
-  const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
   // Peers know a memory with secrets by the key that it has without them, by the rules of the release that published it.
   const forms = publishedForms(row.set, ledger.ruleSet);
+  if (forms.length === 1) scanned?.note(kind, id, first);
+  if (forms.length === 1 && ledger.entities.add(first, kind, id)) return true;
+  const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
   for (const set of forms.toReversed()) {
     const free = freeKey(ledger, { ...row, set }, isThere, set === row.set ? first : undefined);
     // What died under a key that shows a secret is born again under the one that does not.

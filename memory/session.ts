@@ -19,7 +19,7 @@ export interface NodeIdentity {
 /** Everything one push or pull works with: an opened database, its ledger, the store. */
 export interface SyncSession extends Pick<
   Opened,
-  'db' | 'reader' | 'auditReader' | 'watch' | 'changes' | 'schema' | 'ledger' | 'clock' | 'inode'
+  'db' | 'reader' | 'auditReader' | 'watch' | 'scanned' | 'changes' | 'schema' | 'ledger' | 'clock' | 'inode'
 > {
   readonly path: string;
   readonly store: ObjectStore;

@@ -19,8 +19,8 @@ export interface NodeJob extends Pick<EngineOptions, 'databasePath' | 'ledgerPat
   readonly space: SpaceConfig;
 }
 
-/** Milliseconds from a call to its end, as the node's process sees them. */
-export type Timed<T> = T & { readonly wallMs: number };
+/** Milliseconds from a call to its end, as the node's process sees them, and of processor time that the process used. */
+export type Timed<T> = T & { readonly wallMs: number; readonly cpuMs: number };
 
 /** A pull that may have been ended before it was through. */
 export interface PartialPull {
@@ -42,7 +42,7 @@ export type NodeCalls = {
   /** Writes a snapshot of the space. */
   snapshot(): Promise<{ wallMs: number }>;
   /** Builds the space as it is now as a new file, from the snapshot and what came after it. */
-  restore(path: string): Promise<{ wallMs: number }>;
+  restore(path: string): Promise<Timed<object>>;
   /** The most memory the process ever had, in bytes. */
   peakMemory(): number;
 };
@@ -64,8 +64,10 @@ const call: SyncCall = { signal: new AbortController().signal, progress: () => u
 
 async function timed<T extends object>(work: () => Promise<T>): Promise<Timed<T>> {
   const began = performance.now();
+  const before = process.cpuUsage();
   const result = await work();
-  return { ...result, wallMs: performance.now() - began };
+  const { user, system } = process.cpuUsage(before);
+  return { ...result, wallMs: performance.now() - began, cpuMs: (user + system) / 1_000 };
 }
 
 const calls: NodeCalls = {

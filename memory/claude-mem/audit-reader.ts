@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM, keyColumns } from '../keys.ts';
 import { hashDetails, hashLink, hashUnit, likenessFrom, markOf, writeMark } from '../marks.ts';
+import type { FullOperation } from '../operation.ts';
 import { isExact, type SqliteValue } from '../values.ts';
 import type { RowReader } from './read.ts';
 import type { ClaudeMemSchema } from './schema.ts';
@@ -60,14 +61,25 @@ export class AuditReader {
     >;
   }
 
-  /** Marks of up to `limit` rows with a local id above `id`, in order. */
-  after(kind: Kind, id: number, limit: number): MarkedRow[] {
-    return this.#plans[kind].statement.all(id, limit).map((row) => this.#toMark(kind, row));
+  /**
+   * Marks of up to `limit` rows with a local id above `id`, in order.
+   * @param madeOf of which memories rows were just made, by local id: what still says the same need not be hashed again
+   */
+  after(kind: Kind, id: number, limit: number, madeOf?: ReadonlyMap<number, FullOperation>): MarkedRow[] {
+    return this.#plans[kind].statement
+      .all(id, limit)
+      .map((row) => this.#toMark(kind, row, madeOf?.get(Number(row[0]))));
   }
 
-  /** Marks of all rows with a local id above `after` and up to `to`, in order. */
-  range(kind: Kind, after: number, to: number): MarkedRow[] {
-    return this.after(kind, after, Math.max(0, to - after)).filter(({ id }) => id <= to);
+  /** Marks of all rows with a local id above `after` and up to `to`, in order, and the digest that `digest` gives of them. */
+  range(kind: Kind, after: number, to: number): { rows: MarkedRow[]; digest: Buffer | null } {
+    const { statement } = this.#plans[kind];
+    const rows = statement.all(after, Math.max(0, to - after)).filter((row) => Number(row[0]) <= to);
+    const content = contentOf(rows);
+    return {
+      rows: rows.map((row) => this.#toMark(kind, row)),
+      digest: content === null ? this.digest(kind, after, to).digest : digestOf(rows.length, content),
+    };
   }
 
   /**
@@ -78,14 +90,10 @@ export class AuditReader {
     const { bytes, content } = this.#plans[kind];
     if ((bytes.get(after, to) ?? 0) > MAX_CONTENT_BYTES) return { rows: 0, digest: null };
     const [rows, text] = content.get(after, to) ?? [0, null];
-    const digest = createHash('sha256')
-      .update(`${rows}\n`)
-      .update(text ?? '')
-      .digest();
-    return { rows, digest: digest.subarray(0, DIGEST_BYTES) };
+    return { rows, digest: digestOf(rows, text ?? '') };
   }
 
-  #toMark(kind: Kind, row: SqliteValue[]): MarkedRow {
+  #toMark(kind: Kind, row: SqliteValue[], madeOf?: FullOperation): MarkedRow {
     const { keys, units, details, keyed } = this.#plans[kind];
     const id = Number(row[0]);
     if (row.some(needsCare)) {
@@ -95,9 +103,6 @@ export class AuditReader {
     }
     const platform = typeof row[1] === 'string' ? row[1] : DEFAULT_PLATFORM;
     const session = typeof row[2] === 'string' ? row[2] : null;
-    const named: SqliteValue[] = row.slice(4, 4 + keys);
-    if (kind === 'session' || kind === 'prompt') named.unshift(kind, platform, session);
-    else named.unshift(kind);
     let at = 4 + keys;
     const marks = units.map((count, index) => {
       // Parts with a slot of their own come first.
@@ -110,18 +115,59 @@ export class AuditReader {
     });
     const valueAt = (at = -1): string | number | null =>
       at < 0 ? null : (row[at] as string | number | null);
-    // Hexadecimal: the binding takes twice as long to make a buffer.
-    const identity = hash('sha256', JSON.stringify(named), 'hex');
     return {
       id,
       mark: writeMark(
-        identity,
+        isMadeOf(madeOf, row, { platform, session })
+          ? madeOf.key
+          : identityOf(kind, row.slice(4, 4 + keys), platform, session),
         marks,
         details.size === 0 ? null : hashDetails(kind, (column) => valueAt(details.get(column))),
         kind === 'session' ? null : likenessFrom(kind, (column) => valueAt(keyed.get(column))),
       ),
     };
   }
+}
+
+/** Between two values, between two rows, and in place of NULL, where rows are digested. */
+const [VALUE_END, ROW_END, NULL] = ['\u001F', '\u001E', '\u0001'];
+
+function digestOf(rows: number, content: string | Buffer): Buffer {
+  const digest = createHash('sha256').update(`${rows}\n`).update(content).digest();
+  return digest.subarray(0, DIGEST_BYTES);
+}
+
+/**
+ * All that the marks of rows are made of, as SQLite puts it together (planOf). Were a number written in another way here, the digest
+ * would be another one, and its rows be compared once more.
+ * @returns null where only SQLite can say, or where there is too much of it
+ */
+function contentOf(rows: readonly SqliteValue[][]): string | null {
+  if (rows.some((row) => row.some(needsCare))) return null;
+  const content = rows.map((row) => row.map((value) => value ?? NULL).join(VALUE_END)).join(ROW_END);
+  return content.length > MAX_CONTENT_BYTES ? null : content;
+}
+
+/** The key of a row with ordinal 0. Hexadecimal: the binding takes twice as long to make a buffer. */
+function identityOf(kind: Kind, named: SqliteValue[], platform: string, session: string | null): string {
+  if (kind === 'session' || kind === 'prompt') named.unshift(kind, platform, session);
+  else named.unshift(kind);
+  return hash('sha256', JSON.stringify(named), 'hex');
+}
+
+/** Whether a row has the very key columns of a memory, whose key was made of them with ordinal 0. */
+function isMadeOf(
+  memory: FullOperation | undefined,
+  row: readonly SqliteValue[],
+  { platform, session }: { platform: string; session: string | null },
+): memory is FullOperation {
+  if (memory === undefined || memory.ordinal > 0 || memory.kind === 'session') return false;
+  const { kind, of, set } = memory;
+  if (kind === 'prompt') {
+    const isOfSession = of !== null && 'session' in of && of.session === session && of.platform === platform;
+    if (!isOfSession) return false;
+  }
+  return keyColumns(kind).every((column, index) => row[4 + index] === (set[column] ?? null));
 }
 
 /** Whether a value may be undecodable bytes, a blob, a rounded number or infinity: rare, and the careful reader's work. */
@@ -199,9 +245,12 @@ function planOf(db: Database.Database, schema: ClaudeMemSchema, kind: Kind): Pla
       FROM ${source} t WHERE ${range}`,
     )
     .pluck() as Plan['bytes'];
-  const row = read.map((column) => `ifnull(${column}, char(1))`).join(' || char(31) || ');
+  const char = (text: string): string => `char(${text.charCodeAt(0)})`;
+  const row = read.map((column) => `ifnull(${column}, ${char(NULL)})`).join(` || ${char(VALUE_END)} || `);
   const content = db
-    .prepare(`SELECT count(*), CAST(group_concat(${row}, char(30)) AS BLOB) FROM ${from} WHERE ${range}`)
+    .prepare(
+      `SELECT count(*), CAST(group_concat(${row}, ${char(ROW_END)}) AS BLOB) FROM ${from} WHERE ${range}`,
+    )
     .raw() as Plan['content'];
   return { statement, keys: keys.length, units, details, keyed, bytes, content };
 }

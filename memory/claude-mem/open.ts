@@ -26,13 +26,8 @@ export function openForReading(path: string): Database.Database {
 export function openForMerging(path: string, inode: number): Database.Database {
   const db = open(path, false);
   try {
+    requireSameFile(path, inode);
     guarded(path, () => {
-      if (statSync(path).ino !== inode) {
-        throw new MembridgeError(
-          'memory_locked',
-          `${path} was just replaced by another file; the sync tries again.`,
-        );
-      }
       db.pragma('foreign_keys = ON');
       // The ledger says how rows look that a merge wrote. Were it to outlive them in a power cut, what was lost would count as
       // changed here, and be told to the fleet.
@@ -45,6 +40,18 @@ export function openForMerging(path: string, inode: number): Database.Database {
     throw error;
   }
   return db;
+}
+
+/** @throws MembridgeError memory_locked when another file took the place of a database, memory_missing when none did */
+export function requireSameFile(path: string, inode: number): void {
+  requireFile(path);
+  guarded(path, () => {
+    if (statSync(path).ino === inode) return;
+    throw new MembridgeError(
+      'memory_locked',
+      `${path} was just replaced by another file; the sync tries again.`,
+    );
+  });
 }
 
 function open(path: string, readonly: boolean): Database.Database {

@@ -42,6 +42,7 @@ export class RowReader {
   /** Prepared when they are first needed. */
   readonly #after = new Map<Kind, PageStatement>();
   readonly #one = new Map<Kind, RowStatement>();
+  readonly #highest = new Map<Kind, Database.Statement<[], number | null>>();
 
   constructor(db: Database.Database, schema: ClaudeMemSchema) {
     this.#db = db;
@@ -154,10 +155,14 @@ export class RowReader {
 
   /** The largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
-    const row = this.#db.prepare(`SELECT max(id) AS id FROM main.${SHAPES[kind].table}`).get() as {
-      id: number | null;
-    };
-    return row.id ?? 0;
+    let statement = this.#highest.get(kind);
+    if (statement === undefined) {
+      statement = this.#db
+        .prepare<[], number | null>(`SELECT max(id) FROM main.${SHAPES[kind].table}`)
+        .pluck();
+      this.#highest.set(kind, statement);
+    }
+    return statement.get() ?? 0;
   }
 
   /** The largest local id of a kind up to `limit`, 0 without any. */

@@ -71,6 +71,7 @@ export class Entities {
   readonly #byKey: Database.Statement<[Buffer], RawEntity>;
   readonly #byRow: Database.Statement<[number, number], RawEntity>;
   readonly #seen: Database.Statement<[Buffer, number, number]>;
+  readonly #add: Database.Statement<[Buffer, number, number]>;
   readonly #save: Database.Statement<unknown[]>;
   readonly #addSpace: Database.Statement<[number, Buffer]>;
   readonly #unsent: Database.Statement<[number, number, number, number], RawEntity>;
@@ -81,6 +82,8 @@ export class Entities {
   readonly #registers: Database.Statement<[Buffer], RawVersion & { unit: string }>;
   readonly #setRegister: Database.Statement<unknown[]>;
   readonly #forgetRegisters: Database.Statement<[Buffer]>;
+  /** Whether there may be any registers: the first push and the first pull have none, and must not pay for looking. */
+  #anyRegisters: boolean;
 
   constructor(db: Database.Database) {
     this.#db = db;
@@ -91,6 +94,7 @@ export class Entities {
       `INSERT INTO entity (key, kind, row) VALUES (?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET row = excluded.row WHERE entity.row IS NULL`,
     );
+    this.#add = db.prepare('INSERT INTO entity (key, kind, row) VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
     this.#save = db.prepare(
       `INSERT INTO entity (key, kind, row, spaces, counter, hlc, node, origin, dead) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET row = excluded.row, spaces = excluded.spaces, counter = excluded.counter,
@@ -114,6 +118,7 @@ export class Entities {
        ON CONFLICT (key, unit) DO UPDATE SET counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
     );
     this.#forgetRegisters = db.prepare(`DELETE FROM register WHERE key = ? AND unit <> '${LIFE}'`);
+    this.#anyRegisters = this.#sql('SELECT 1 FROM register LIMIT 1').get() !== undefined;
   }
 
   byKey(key: Buffer): Entity | null {
@@ -135,6 +140,17 @@ export class Entities {
   /** A row was found in claude-mem: it is this memory. */
   seen(key: Buffer, kind: Kind, row: number): void {
     this.#seen.run(key, SHAPES[kind].code, row);
+  }
+
+  /** Files a row as a memory that nobody has heard of. @returns whether it was one; else nothing was filed */
+  add(key: Buffer, kind: Kind, row: number): boolean {
+    return this.#add.run(key, SHAPES[kind].code, row).changes > 0;
+  }
+
+  /** Whether any memory is in a row of a kind above a local id. */
+  hasRowAbove(kind: Kind, row: number): boolean {
+    const found = this.#sql('SELECT 1 FROM entity WHERE kind = ? AND row > ? LIMIT 1');
+    return found.get(SHAPES[kind].code, row) !== undefined;
   }
 
   save(entity: Entity): void {
@@ -171,6 +187,7 @@ export class Entities {
   writesOf(entity: Entity): { registers: Map<string, Version>; counter: number } {
     const registers = new Map<string, Version>();
     let greatest = entity.version.counter;
+    if (!this.#anyRegisters) return { registers, counter: greatest };
     for (const { unit, counter, hlc, node } of this.#registers.all(entity.key)) {
       greatest = Math.max(greatest, counter);
       if (unit !== TOP) registers.set(unit, { counter, hlc, node });
@@ -198,8 +215,8 @@ export class Entities {
 
   /** Files when registers were written, and when the memory was born again, in place of what was filed. */
   saveWritten(key: Buffer, units: ReadonlyMap<string, Version>): void {
-    this.#forgetRegisters.run(key);
-    for (const [unit, { counter, hlc, node }] of units) this.#setRegister.run(key, unit, counter, hlc, node);
+    if (this.#anyRegisters) this.#forgetRegisters.run(key);
+    for (const [unit, { counter, hlc, node }] of units) this.#addRegister(key, unit, counter, hlc, node);
   }
 
   /**
@@ -237,7 +254,12 @@ export class Entities {
    * count again on some machines.
    */
   noteCounter(entity: Entity, counter: number): void {
-    if (counter > this.counterOf(entity)) this.#setRegister.run(entity.key, TOP, counter, 0, '');
+    if (counter > this.counterOf(entity)) this.#addRegister(entity.key, TOP, counter, 0, '');
+  }
+
+  #addRegister(...register: [key: Buffer, unit: string, counter: number, hlc: number, node: string]): void {
+    this.#setRegister.run(...register);
+    this.#anyRegisters = true;
   }
 
   /** The greatest counter that any write of a memory carries. */

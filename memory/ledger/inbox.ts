@@ -39,8 +39,14 @@ export class Inbox {
   /** When the store took the segments that were staged by this process; else the time of arrival is the best that is known. */
   readonly #stored = new Map<number, number>();
 
+  /** Whether anything may be parked, or kept of columns without a place here: mostly nothing is, and a merge must not pay for looking. */
+  #anyParked: boolean;
+  #anyExtra: boolean;
+
   constructor(db: Database.Database) {
     this.#sql = statementsOf(db);
+    this.#anyParked = this.#sql('SELECT 1 FROM waiting WHERE parked = 1 LIMIT 1').get() !== undefined;
+    this.#anyExtra = this.#sql('SELECT 1 FROM extra LIMIT 1').get() !== undefined;
   }
 
   /**
@@ -262,6 +268,7 @@ export class Inbox {
       `INSERT INTO waiting (space, key, version, line, origin, reason, since, parked) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET line = excluded.line, reason = excluded.reason, parked = excluded.parked`,
     ).run(space, entry.key, entry.version, entry.line, entry.origin, entry.reason, now, entry.parked ? 1 : 0);
+    this.#anyParked ||= entry.parked;
   }
 
   /** Operations that may be tried again, oldest version first. */
@@ -306,6 +313,7 @@ export class Inbox {
 
   /** Has what was parked for a memory be tried again. */
   unpark(space: number, key: Buffer): void {
+    if (!this.#anyParked) return;
     this.#sql('UPDATE waiting SET parked = 0 WHERE space = ? AND key = ?').run(space, key);
   }
 
@@ -403,10 +411,12 @@ export class Inbox {
         key,
         JSON.stringify(columns),
       );
+      this.#anyExtra = true;
     }
   }
 
   extraOf(key: Buffer): Row | null {
+    if (!this.#anyExtra) return null;
     const text = this.#sql('SELECT columns FROM extra WHERE key = ?').pluck().get(key) as string | undefined;
     return text === undefined ? null : (JSON.parse(text) as Row);
   }

@@ -53,6 +53,11 @@ export class Ledger {
     return Math.max(this.entities.scannedTo(kind), this.marks.highest(kind));
   }
 
+  /** Whether there is a mark or a memory of any row of a kind above a local id. */
+  knowsAbove(kind: Kind, row: number): boolean {
+    return this.marks.highest(kind) > row || this.entities.hasRowAbove(kind, row);
+  }
+
   /** Runs work in one transaction: all of it, or nothing. */
   atomically<T>(work: () => T): T {
     return this.db.transaction(work).immediate();

@@ -225,7 +225,6 @@ async function withBatches<T>(
 
 /** Sees to it that the space is known here and that every row of this database has its name. */
 export async function nameRows({ session, config }: ImportContext): Promise<void> {
-  const { db, reader, ledger, changes, signal } = session;
-  ledger.spaces.configure(config);
-  await scanNewRows(db, reader, ledger, changes, signal);
+  session.ledger.spaces.configure(config);
+  await scanNewRows(session);
 }

@@ -65,6 +65,7 @@ export interface Judged {
  */
 export function judge(operation: FullOperation, accepts: Accepts): Judged {
   const { kind, key } = operation;
+  if (operation.written.size === 0) return { operation, heldBack: [] };
   // How far a session has come is no text of anybody's, and no row can be without it.
   const course = new Set(UNITS[kind].filter(({ merge }) => merge === 'lattice').map(({ name }) => name));
   const refused = [...operation.written].filter(

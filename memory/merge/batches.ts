@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { openForMerging } from '../claude-mem/open.ts';
+import { openForMerging, requireSameFile } from '../claude-mem/open.ts';
 import { RowReader } from '../claude-mem/read.ts';
 import type { WalPosition } from '../claude-mem/wal.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
@@ -18,6 +18,10 @@ export interface BatchListener {
   merged?(outcomes: readonly Outcome[], refused: number): void;
 }
 
+/** After so many pages SQLite writes what is in the log into the database: its default, and while nobody else uses the database. */
+const CHECKPOINT_PAGES = 1_000;
+const CHECKPOINT_PAGES_ALONE = 4_000;
+
 /** Merges items one by one, in transactions on both files as long, and with such pauses, as pace.ts says. */
 export class MergeBatches {
   readonly #session: SyncSession;
@@ -25,6 +29,8 @@ export class MergeBatches {
   readonly #merger: Merger;
   readonly #pace: Pace;
   readonly #newcomers: Newcomers;
+  #checkpointPages = CHECKPOINT_PAGES;
+  #hasFailed = false;
 
   /** Opens a connection that may write; `close` ends it. @throws MembridgeError memory_* */
   constructor(session: SyncSession, config: SpaceConfig, space: LedgerSpace) {
@@ -45,10 +51,29 @@ export class MergeBatches {
     work: (merger: Merger, item: T) => Outcome,
     listener: BatchListener = {},
   ): Promise<void> {
+    try {
+      await this.#runAll(items, work, listener);
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
+    }
+  }
+
+  /** Whether a run was cut off: what it had not inserted yet is still to be forgotten, so this merges nothing else. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  async #runAll<T>(
+    items: readonly T[],
+    work: (merger: Merger, item: T) => Outcome,
+    listener: BatchListener,
+  ): Promise<void> {
     const { session, merger } = { session: this.#session, merger: this.#merger };
     for (let next = 0; next < items.length;) {
       session.signal.throwIfAborted();
       const hold = this.#pace.hold(items.length - next);
+      this.#checkpointEvery(this.#pace.isAlone ? CHECKPOINT_PAGES_ALONE : CHECKPOINT_PAGES);
       let held = 0;
       let refused = 0;
       const outcomes: Outcome[] = [];
@@ -78,6 +103,59 @@ export class MergeBatches {
   }
 
   close(): void {
+    try {
+      // Who uses the database next finds the log no longer than usual.
+      if (this.#checkpointPages !== CHECKPOINT_PAGES) this.#db.pragma('wal_checkpoint(PASSIVE)');
+    } catch {
+      // What was merged is in the log, and safe there: the next checkpoint is somebody else's.
+    }
     this.#db.close();
+  }
+
+  /** A page that several commits change is written to the database once by a later checkpoint, which waits for the disk. */
+  #checkpointEvery(pages: number): void {
+    if (pages === this.#checkpointPages) return;
+    this.#db.pragma(`wal_autocheckpoint = ${pages}`);
+    this.#checkpointPages = pages;
+  }
+}
+
+/** The merge of a whole pull: its connection is opened when the first of its batches comes, and kept for the others. */
+export class Merging {
+  readonly #session: SyncSession;
+  readonly #config: SpaceConfig;
+  #batches: MergeBatches | null = null;
+
+  constructor(session: SyncSession, config: SpaceConfig) {
+    this.#session = session;
+    this.#config = config;
+  }
+
+  /** @throws MembridgeError memory_*; memory_locked also when another file took the place of the database */
+  batches(): MergeBatches {
+    const session = this.#session;
+    requireSameFile(session.path, session.inode);
+    if (this.#batches?.hasFailed === true) this.close();
+    this.#batches ??= new MergeBatches(session, this.#config, session.ledger.spaces.get(this.#config.cid));
+    return this.#batches;
+  }
+
+  close(): void {
+    this.#batches?.close();
+    this.#batches = null;
+  }
+}
+
+/** Runs a pull, or a part of one, with a merge that is closed at its end. */
+export async function withMerging<T>(
+  session: SyncSession,
+  config: SpaceConfig,
+  work: (merging: Merging) => Promise<T>,
+): Promise<T> {
+  const merging = new Merging(session, config);
+  try {
+    return await work(merging);
+  } finally {
+    merging.close();
   }
 }

@@ -35,6 +35,11 @@ export class Inserts {
     this.#tools = tools;
   }
 
+  /** To be called when a transaction begins: another sync may have put prompts here since the one before. */
+  begin(): void {
+    this.#hasReplicas = null;
+  }
+
   /** Whether a memory was decided to be inserted and is still to be. */
   isPending(key: Buffer): boolean {
     return this.#pending.has(key);
@@ -124,8 +129,7 @@ export class Inserts {
         if (!isRefusal(error)) throw error;
         ids = group.map((each) => this.#insertAlone(each));
       }
-      const inserted = ids.filter((id) => id !== null);
-      const marks = new Map(this.#marksFrom(kind, inserted));
+      const marks = this.#marksOf(kind, group, ids);
       group.forEach(({ operation, origin }, index) => {
         const id = ids[index] ?? null;
         if (id === null) {
@@ -175,13 +179,24 @@ export class Inserts {
     }
   }
 
-  /** The marks of rows that were just inserted. */
-  #marksFrom(kind: Kind, ids: readonly number[]): [number, Buffer][] {
-    const [first, last] = [ids[0], ids.at(-1)];
-    if (first === undefined || last === undefined) return [];
+  /** The marks of rows that were just inserted, by local id. @param ids theirs, in order; null for a row that was refused */
+  #marksOf(
+    kind: Kind,
+    group: readonly PendingRow[],
+    ids: readonly (number | null)[],
+  ): ReadonlyMap<number, Buffer> {
+    const madeOf = new Map<number, FullOperation>();
+    group.forEach(({ operation }, index) => {
+      const id = ids[index] ?? null;
+      if (id !== null) madeOf.set(id, operation);
+    });
+    const inserted = [...madeOf.keys()];
+    const [first, last] = [inserted[0], inserted.at(-1)];
+    if (first === undefined || last === undefined) return new Map();
     const { context, reader } = this.#tools;
     this.#auditReader ??= new AuditReader(context.db, context.schema, reader);
-    return this.#auditReader.after(kind, first - 1, last - first + 1).map(({ id, mark }) => [id, mark]);
+    const rows = this.#auditReader.after(kind, first - 1, last - first + 1, madeOf);
+    return new Map(rows.map(({ id, mark }) => [id, mark]));
   }
 
   /** Gives a row its place in a session. @returns the row that is the same memory already, or null */
@@ -239,9 +254,14 @@ export class Inserts {
     this.#byHash ??= this.#tools.context.db.prepare(
       'SELECT id FROM observations WHERE memory_session_id = ? AND content_hash = ? LIMIT 1',
     );
-    const computed = contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null);
     const hex = key.toString('hex');
-    for (const hash of [row['content_hash'], computed, hex.slice(0, 16)]) {
+    const candidates: readonly (() => Value | undefined)[] = [
+      () => row['content_hash'],
+      () => contentHash(memorySessionId, row['title'] ?? null, row['narrative'] ?? null),
+      () => hex.slice(0, 16),
+    ];
+    for (const candidate of candidates) {
+      const hash = candidate();
       if (typeof hash !== 'string') continue;
       if (this.#pending.hasHash(memorySessionId, hash)) continue;
       const holder = this.#byHash.get(memorySessionId, hash) as { id: number } | undefined;

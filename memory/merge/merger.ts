@@ -232,6 +232,7 @@ export class Merger {
   /** To be called when the transactions have begun. */
   begin(): void {
     this.#tools.sessions.forget();
+    this.#inserts.begin();
   }
 
   /**

@@ -14,7 +14,7 @@ const PAGE = 1_000;
 export class Newcomers {
   readonly #reader: RowReader;
   readonly #ledger: Ledger;
-  readonly #changes: Changes;
+  readonly #context: { readonly reader: RowReader; readonly ledger: Ledger; readonly changes: Changes };
   /** Up to which local id rows are named, or were put there by the merge. */
   readonly #named: Map<Kind, number>;
 
@@ -22,7 +22,7 @@ export class Newcomers {
   constructor(reader: RowReader, ledger: Ledger, changes: Changes) {
     this.#reader = reader;
     this.#ledger = ledger;
-    this.#changes = changes;
+    this.#context = { reader, ledger, changes };
     this.#named = new Map(KINDS.map((kind) => [kind, ledger.highestRow(kind)]));
   }
 
@@ -32,7 +32,7 @@ export class Newcomers {
       const high = this.#reader.maxId(kind);
       for (let from = named; from < high;) {
         const rows = this.#reader.after(kind, from, PAGE);
-        for (const row of rows) nameRow(this.#reader, this.#ledger, this.#changes, row);
+        for (const row of rows) nameRow(this.#context, row);
         from = rows.at(-1)?.id ?? high;
       }
     }
@@ -40,6 +40,12 @@ export class Newcomers {
 
   /** To be called at the end of the transaction: what it wrote has its names. */
   pass(): void {
-    for (const kind of KINDS) this.#named.set(kind, this.#reader.maxId(kind));
+    for (const [kind, named] of this.#named) {
+      const high = this.#reader.maxId(kind);
+      if (high <= named) continue;
+      this.#named.set(kind, high);
+      // No scan need look at rows again that this merge put there.
+      this.#ledger.entities.setScannedTo(kind, high);
+    }
   }
 }
