@@ -11,6 +11,7 @@ import { copyRows } from './copy-rows.ts';
 import { Intruder } from './intruder.ts';
 import { CONTROL, Machine, identityOf, type EngineClass, type World } from './machine.ts';
 import { Model } from './model.ts';
+import { OtherSync } from './other-sync.ts';
 import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
 import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
@@ -88,6 +89,7 @@ class History {
   readonly #broken: string[] = [];
   readonly #faults = new Map<string, number>();
   readonly #intruder: Intruder;
+  readonly #otherSync = new OtherSync(this.#model);
   readonly #trace: (line: string) => void;
   /** Whether the store holds, or lacks, what no engine can help: some problems may then be told for ever. */
   #storeHarmed = false;
@@ -169,6 +171,12 @@ class History {
         return;
       case 'clean-ups':
         return await this.#cleanUps(step.seed);
+      case 'copy': {
+        const [from, to] = [this.#machine(step.from), this.#machine(step.machine)];
+        const copied = this.#otherSync.copy(from, to, new Dice(step.seed));
+        if (copied > 0) this.#count('other-sync', copied);
+        return;
+      }
       case 'attack': {
         const dice = new Dice(step.seed);
         const { cid } = dice.pick(this.#world.spaces);
@@ -433,6 +441,7 @@ class History {
     const most = new Map<string, number>();
     for (const machine of this.#machines) {
       for (const [identity, count] of machine.counts()) {
+        if (machine.madeUp.has(identity)) continue;
         most.set(identity, Math.max(count, most.get(identity) ?? 0));
       }
     }

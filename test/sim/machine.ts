@@ -9,7 +9,7 @@ import type { MemoryEngine } from '../../memory/engine.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
 import { SimStore, type Bucket } from './bucket.ts';
-import { columnsOf, countByIdentity, takeInventory, TABLES, type RowKind } from './inventory.ts';
+import { columnsOf, countByIdentity, takeInventory, TABLES, type Found, type RowKind } from './inventory.ts';
 import type { Pending } from './model.ts';
 import { NAMES } from './projects.ts';
 import { openOutside, SimProcess } from './process.ts';
@@ -45,6 +45,8 @@ interface Kept {
   readonly path: string;
   readonly pending: Pending;
   readonly orphans: ReadonlySet<string>;
+  readonly copies: ReadonlySet<string>;
+  readonly madeUp: ReadonlySet<string>;
 }
 
 /** What machines of one history share. */
@@ -87,6 +89,10 @@ export class Machine {
   hasNames = false;
   /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
   orphans = new Set<string>();
+  /** Rows, as "table/id", that another sync put here beside the same memory: nobody else may hear of them. */
+  copies = new Set<string>();
+  /** Prompts that another sync put into a session of its own making: whoever wrote them tells of them, not this machine. */
+  madeUp = new Set<string>();
   readonly #world: World;
   readonly #databases: Kept[] = [];
   readonly #ledgers: Kept[] = [];
@@ -112,6 +118,8 @@ export class Machine {
       this.skew = from.skew;
       this.pending = new Map(from.pending);
       this.orphans = new Set(from.orphans);
+      this.copies = new Set(from.copies);
+      this.madeUp = new Set(from.madeUp);
       this.knowsNothing = from.knowsNothing;
       this.unnamed = new Set(from.unnamed);
       this.hasNames = from.hasNames;
@@ -149,8 +157,13 @@ export class Machine {
     return this.#worker;
   }
 
+  /** How often each memory is there. Copies that another sync put beside one do not count. */
   counts(): Map<string, number> {
-    return countByIdentity(takeInventory(this.worker));
+    return countByIdentity(this.memories());
+  }
+
+  memories(): Found[] {
+    return takeInventory(this.worker).filter(({ kind, row }) => !this.copies.has(`${TABLES[kind]}/${row}`));
   }
 
   /** The process is killed: what it held open is given back as the kernel does it. */
@@ -202,6 +215,8 @@ export class Machine {
     this.knowsNothing = true;
     this.pending = new Map(kept?.pending);
     this.orphans = new Set(kept?.orphans);
+    this.copies = new Set(kept?.copies);
+    this.madeUp = new Set(kept?.madeUp);
   }
 
   /** The ledger is lost, or put back to an older copy. */
@@ -233,7 +248,13 @@ export class Machine {
     this.#kept += 1;
     const path = join(this.process.folder, `kept-${what}-${this.#kept}`);
     copy(path);
-    return { path, pending: new Map(this.pending), orphans: new Set(this.orphans) };
+    return {
+      path,
+      pending: new Map(this.pending),
+      orphans: new Set(this.orphans),
+      copies: new Set(this.copies),
+      madeUp: new Set(this.madeUp),
+    };
   }
 
   #copyTo(database: string, ledger: string | null): void {

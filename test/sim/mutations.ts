@@ -63,6 +63,19 @@ export const MUTATIONS: readonly Mutation[] = [
     also: { file: 'merge/batches.ts', find: 'this.#newcomers.name();', replace: '' },
   },
   {
+    breaks: 'another sync doubles nothing: what it puts beside a memory that is here is no twin',
+    file: 'scan.ts',
+    find: 'if (row.isReplica && echoes(reader, ledger, row)) return false;',
+    replace: '',
+  },
+  {
+    breaks:
+      'another sync doubles nothing: a prompt that it brought first is the one that its writer tells of',
+    file: 'merge/inserts.ts',
+    find: 'if (replica !== null) return replica;',
+    replace: 'if (replica === -1) return replica;',
+  },
+  {
     breaks: 'nothing is invented: what is excluded stays where it is',
     file: 'names.ts',
     find: 'if (project !== null && isOfProject(project, EXCLUDED_PROJECT))',

@@ -51,6 +51,8 @@ export type Step =
   /** The same clean-up on every machine, before any of them syncs. */
   | { readonly do: 'clean-ups'; readonly seed: number }
   | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
+  /** A tool beside Membridge copies rows from one machine's database into another's. */
+  | { readonly do: 'copy'; readonly from: number; readonly machine: number; readonly seed: number }
   /** A removed machine writes into the store. */
   | { readonly do: 'attack'; readonly attack: Attack; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
@@ -87,16 +89,47 @@ export interface Plan {
 
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
-/** Draws a history. In every tenth a machine that was removed still writes into the store; else that changes nothing in it. */
+/** Draws a history. */
 export function drawPlan(seed: number): Plan {
-  const plan = drawHonestPlan(seed);
-  const dice = new Dice(seed ^ 0x1417);
-  if (!dice.chance(0.1)) return plan;
-  const steps = plan.steps.flatMap((step): Step[] =>
-    dice.chance(0.2) ? [step, { do: 'attack', attack: dice.pick(ATTACKS), seed: dice.seed() }] : [step],
-  );
-  return { ...plan, hostile: true, steps };
+  return INSERTED.reduce((plan, { salt, share, rate, draw }) => {
+    const dice = new Dice(seed ^ salt);
+    if (!dice.chance(share)) return plan;
+    const steps = plan.steps.flatMap((step): Step[] =>
+      dice.chance(rate) ? [step, ...draw(dice, plan.releases.length)] : [step],
+    );
+    return { ...plan, hostile: plan.hostile || salt === HOSTILE, steps };
+  }, drawHonestPlan(seed));
 }
+
+/** Steps that only some histories have; nothing else changes in these. */
+interface Inserted {
+  /** Sets its chance apart from that of the others. */
+  readonly salt: number;
+  /** In what share of the histories there are any. */
+  readonly share: number;
+  /** After what share of the other steps. */
+  readonly rate: number;
+  readonly draw: (dice: Dice, machines: number) => Step[];
+}
+
+const HOSTILE = 0x1417;
+const INSERTED: readonly Inserted[] = [
+  {
+    salt: HOSTILE,
+    share: 0.1,
+    rate: 0.2,
+    draw: (dice) => [{ do: 'attack', attack: dice.pick(ATTACKS), seed: dice.seed() }],
+  },
+  {
+    salt: 0xc0b1,
+    share: 0.3,
+    rate: 0.15,
+    draw: (dice, machines) => {
+      const [from = 0, machine = 0] = dice.shuffled(Array.from({ length: machines }, (_, n) => n));
+      return [{ do: 'copy', from, machine, seed: dice.seed() }];
+    },
+  },
+];
 
 function drawHonestPlan(seed: number): Plan {
   const dice = new Dice(seed);

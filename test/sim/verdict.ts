@@ -2,7 +2,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
 import { canonicalHash } from '../../memory/canonical.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
-import { countByIdentity, readable, takeInventory, type Found } from './inventory.ts';
+import { readable, type Found } from './inventory.ts';
 import { Machine, type World } from './machine.ts';
 import type { Model } from './model.ts';
 import { openOutside } from './process.ts';
@@ -153,8 +153,7 @@ function judgeMachine(
   model: Model,
   verdict: Verdict,
 ): void {
-  const found = takeInventory(machine.worker);
-  const judged = model.judge(machine, countByIdentity(found));
+  const judged = model.judge(machine, machine.counts());
   verdict.lost.push(...judged.lost);
   verdict.duplicated.push(...judged.duplicated);
   verdict.invented.push(...judged.invented);
@@ -196,7 +195,7 @@ function soundness(machine: Machine): string[] {
 function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdict): void {
   const states = fleet.map((machine) => ({
     name: machine.name,
-    states: statesOf(takeInventory(machine.worker), model),
+    states: statesOf(machine.memories(), model),
   }));
   const [first, ...others] = states;
   if (first === undefined) return;
@@ -211,8 +210,9 @@ function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdi
   // The product's own measure must agree where all have the same tables.
   const hasNames = fleet.some((machine) => machine.hasNames);
   // It knows nothing of what a space excludes: rows that stay on their machine count as its own.
-  if (fleet.some(({ worker }) => takeInventory(worker).some(({ identity }) => model.isExcluded(identity))))
-    return;
+  if (fleet.some((machine) => machine.memories().some(({ identity }) => model.isExcluded(identity)))) return;
+  // Another sync's rows are its own: copies, and prompts in sessions of its own making.
+  if (fleet.some(({ copies, madeUp }) => copies.size + madeUp.size > 0)) return;
   if (verdict.diverged.length > 0 || hasNames || new Set(fleet.map(({ release }) => release)).size > 1)
     return;
   const hashes = new Set(fleet.map((machine) => canonicalHash(machine.worker, machine.path)));
