@@ -6,6 +6,7 @@ import { canonicalId } from '../../contract/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { Bucket } from './bucket.ts';
+import { damageIndex, mendIndexes } from './damage.ts';
 import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
 import { Intruder } from './intruder.ts';
@@ -16,7 +17,7 @@ import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
 import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
 import { settleAndJudge, type Verdict } from './verdict.ts';
-import { Workload } from './workload.ts';
+import { Workload, type WriteKind } from './workload.ts';
 
 const SPACE: SpaceConfig = {
   cid: canonicalId('simulated'),
@@ -167,12 +168,19 @@ class History {
         this.#world.now += step.ms;
         return;
       case 'write':
-        this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
+        this.#write(this.#machine(step.machine), step.write, new Dice(step.seed));
         return;
       case 'clean-ups':
         return await this.#cleanUps(step.seed);
+      case 'damage':
+        if (damageIndex(this.#machine(step.machine), new Dice(step.seed))) this.#count('damage-index');
+        return;
+      case 'mend':
+        if (mendIndexes(this.#machine(step.machine))) this.#count('mend-index');
+        return;
       case 'copy': {
         const [from, to] = [this.#machine(step.from), this.#machine(step.machine)];
+        if (to.isIndexDamaged) return;
         const copied = this.#otherSync.copy(from, to, new Dice(step.seed));
         if (copied > 0) this.#count('other-sync', copied);
         return;
@@ -203,14 +211,20 @@ class History {
     // The times of the twins differ; which row they are of does not.
     for (const n of numbers) {
       this.#world.now += 10_000;
-      this.#workload.twinOfFirst(this.#machine(n), new Dice(seed));
+      const machine = this.#machine(n);
+      if (!machine.isIndexDamaged) this.#workload.twinOfFirst(machine, new Dice(seed));
     }
     const nothing = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
     for (const what of ['push', 'pull', 'pull'] as const) {
       for (const machine of numbers)
         await this.#call({ ...nothing, machine, what, meanwhile: null }, dice.seed());
     }
-    for (const n of numbers) this.#workload.write(this.#machine(n), 'clean-up', new Dice(seed));
+    for (const n of numbers) this.#write(this.#machine(n), 'clean-up', new Dice(seed));
+  }
+
+  /** claude-mem writes, or a person with its database; with a damaged index neither can. */
+  #write(machine: Machine, write: WriteKind, dice: Dice): void {
+    if (!machine.isIndexDamaged) this.#workload.write(machine, write, dice);
   }
 
   async #call(call: Call, seed: number): Promise<void> {
@@ -229,8 +243,7 @@ class History {
     machine.store.onCall = (at) => {
       if (at === call.lockedUntil) unlock();
       if (at === call.cancelledAt) cancel.abort(new Error('cancelled by the simulation'));
-      if (at === call.meanwhile?.at && locker === null)
-        this.#workload.write(machine, call.meanwhile.write, dice);
+      if (at === call.meanwhile?.at && locker === null) this.#write(machine, call.meanwhile.write, dice);
     };
     const pending = new Map(machine.pending);
     const before = call.dieAfter === null ? null : machine.counts();
@@ -248,7 +261,10 @@ class History {
     } catch (error) {
       this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
       // What a dead process says last is nobody's business.
-      if (!machine.process.isDead && !isExpected(error, cancel.signal))
+      if (
+        !machine.process.isDead &&
+        (!isExpected(error, cancel.signal) || isIndexMistaken(machine, call, error))
+      )
         this.#broken.push(`${machine.name} ${call.what}: ${stackOf(error)}`);
       if (!(error instanceof Crash) && error instanceof Error) this.#count(codeOf(error));
     } finally {
@@ -411,6 +427,7 @@ class History {
   /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
   async #truncate(machine: Machine, dice: Dice): Promise<void> {
     machine.keepDatabase();
+    machine.isIndexDamaged = false;
     await machine.stop();
     machine.worker.pragma('wal_checkpoint(TRUNCATE)');
     machine.closeWorker();
@@ -465,6 +482,15 @@ function isExpected(error: unknown, signal: AbortSignal): boolean {
   if (error instanceof Crash || error === signal.reason) return true;
   if (error instanceof Database.SqliteError) return error.code.startsWith('SQLITE_FULL');
   return error instanceof MembridgeError && error.code !== 'internal';
+}
+
+/**
+ * Whether a damaged index stops more than it must: a push sends what is here all the same, and a person whose memories are sound must
+ * not hear that the database is damaged.
+ */
+function isIndexMistaken(machine: Machine, call: Call, error: unknown): boolean {
+  if (!machine.isIndexDamaged || !(error instanceof MembridgeError)) return false;
+  return error.code === 'memory_corrupt' || (call.what === 'push' && error.code === 'memory_index_damaged');
 }
 
 const codeOf = (error: Error): string => ('code' in error ? String(error.code) : error.name);

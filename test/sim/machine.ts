@@ -47,6 +47,7 @@ interface Kept {
   readonly orphans: ReadonlySet<string>;
   readonly copies: ReadonlySet<string>;
   readonly madeUp: ReadonlySet<string>;
+  readonly isIndexDamaged: boolean;
 }
 
 /** What machines of one history share. */
@@ -93,6 +94,8 @@ export class Machine {
   copies = new Set<string>();
   /** Prompts that another sync put into a session of its own making: whoever wrote them tells of them, not this machine. */
   madeUp = new Set<string>();
+  /** A full-text index is damaged: claude-mem can save nothing, and nothing can be merged. */
+  isIndexDamaged = false;
   readonly #world: World;
   readonly #databases: Kept[] = [];
   readonly #ledgers: Kept[] = [];
@@ -120,6 +123,7 @@ export class Machine {
       this.orphans = new Set(from.orphans);
       this.copies = new Set(from.copies);
       this.madeUp = new Set(from.madeUp);
+      this.isIndexDamaged = from.isIndexDamaged;
       this.knowsNothing = from.knowsNothing;
       this.unnamed = new Set(from.unnamed);
       this.hasNames = from.hasNames;
@@ -162,8 +166,22 @@ export class Machine {
     return countByIdentity(this.memories());
   }
 
-  memories(): Found[] {
-    return takeInventory(this.worker).filter(({ kind, row }) => !this.copies.has(`${TABLES[kind]}/${row}`));
+  /**
+   * The memories that are here, without the copies that another sync put beside one.
+   * @param elsewhere how often each memory is on a machine without copies: a twin may have taken a copy for its row
+   */
+  memories(elsewhere: ReadonlyMap<string, number> = new Map()): Found[] {
+    const all = takeInventory(this.worker);
+    const isCopy = ({ kind, row }: Found): boolean => this.copies.has(`${TABLES[kind]}/${row}`);
+    const memories = all.filter((found) => !isCopy(found));
+    const counts = countByIdentity(memories);
+    for (const copy of all.filter(isCopy)) {
+      const count = counts.get(copy.identity) ?? 0;
+      if (count === 0 || count >= (elsewhere.get(copy.identity) ?? 0)) continue;
+      memories.push(copy);
+      counts.set(copy.identity, count + 1);
+    }
+    return memories;
   }
 
   /** The process is killed: what it held open is given back as the kernel does it. */
@@ -217,6 +235,7 @@ export class Machine {
     this.orphans = new Set(kept?.orphans);
     this.copies = new Set(kept?.copies);
     this.madeUp = new Set(kept?.madeUp);
+    this.isIndexDamaged = kept?.isIndexDamaged ?? false;
   }
 
   /** The ledger is lost, or put back to an older copy. */
@@ -254,6 +273,7 @@ export class Machine {
       orphans: new Set(this.orphans),
       copies: new Set(this.copies),
       madeUp: new Set(this.madeUp),
+      isIndexDamaged: this.isIndexDamaged,
     };
   }
 

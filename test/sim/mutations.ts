@@ -76,6 +76,24 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (replica === -1) return replica;',
   },
   {
+    breaks: 'a damaged index keeps no memory from being sent',
+    file: 'error-effects.ts',
+    find: `  'memory_index_damaged',
+  'memory_locked',`,
+    replace: `  'memory_locked',`,
+  },
+  {
+    breaks: 'a damaged index is not a damaged database',
+    file: 'claude-mem/search-index.ts',
+    find: 'if (!mayBeIndexDamage(error)) return null;',
+    replace: 'return null;',
+    also: {
+      file: 'claude-mem/failures.ts',
+      find: "if (code === 'SQLITE_CORRUPT_VTAB' && !isOurs)",
+      replace: "if (code === 'SQLITE_CORRUPT_VTAB' && !own)",
+    },
+  },
+  {
     breaks: 'nothing is invented: what is excluded stays where it is',
     file: 'names.ts',
     find: 'if (project !== null && isOfProject(project, EXCLUDED_PROJECT))',

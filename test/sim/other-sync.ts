@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type Database from 'better-sqlite3';
 import type { Dice } from './dice.ts';
 import { columnsOf, findRow, TABLES, type Found, type RowKind } from './inventory.ts';
@@ -60,6 +61,8 @@ export class OtherSync {
       id,
     );
     if (row === null || session === null || isPrivate(session) || isPrivate(row)) return false;
+    // The tool sends JSON: of other text than UTF-8 it would make another memory.
+    if (Object.values(row).some((value) => Buffer.isBuffer(value) && !isUtf8(value))) return false;
     const place = this.#place(to, kind, session, Number(row['created_at_epoch']));
     if (place === null) return false;
     delete row['id'];

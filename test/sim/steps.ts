@@ -53,6 +53,8 @@ export type Step =
   | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
   /** A tool beside Membridge copies rows from one machine's database into another's. */
   | { readonly do: 'copy'; readonly from: number; readonly machine: number; readonly seed: number }
+  /** A full-text index of claude-mem is damaged, or a person mends what is damaged. */
+  | { readonly do: 'damage' | 'mend'; readonly machine: number; readonly seed: number }
   /** A removed machine writes into the store. */
   | { readonly do: 'attack'; readonly attack: Attack; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
@@ -128,6 +130,18 @@ const INSERTED: readonly Inserted[] = [
       const [from = 0, machine = 0] = dice.shuffled(Array.from({ length: machines }, (_, n) => n));
       return [{ do: 'copy', from, machine, seed: dice.seed() }];
     },
+  },
+  {
+    salt: 0xda3a,
+    share: 0.2,
+    rate: 0.12,
+    draw: (dice, machines) => [
+      {
+        do: dice.pick(['damage', 'damage', 'mend'] as const),
+        machine: dice.below(machines),
+        seed: dice.seed(),
+      },
+    ],
   },
 ];
 

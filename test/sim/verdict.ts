@@ -2,7 +2,8 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
 import { canonicalHash } from '../../memory/canonical.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
-import { readable, type Found } from './inventory.ts';
+import { mendIndexes } from './damage.ts';
+import { countByIdentity, readable, type Found } from './inventory.ts';
 import { Machine, type World } from './machine.ts';
 import type { Model } from './model.ts';
 import { openOutside } from './process.ts';
@@ -58,6 +59,7 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   for (const machine of machines) {
     machine.skew = 0;
   }
+  for (const machine of machines) mendIndexes(machine);
   const before = new Map(machines.map((machine) => [machine, machine.ids()]));
   const fleet = [...machines];
   try {
@@ -73,9 +75,15 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     for (const { engine, spaces } of machines)
       for (const space of spaces) await engine.pull(space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
-    for (const machine of fleet)
-      judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
-    compareMachines(fleet, model, verdict);
+    const told = newcomer.counts();
+    const memories = new Map(fleet.map((machine) => [machine, machine.memories(told)]));
+    for (const [machine, found] of memories)
+      judgeMachine(
+        { machine, found, before: before.get(machine) ?? new Map<string, string>() },
+        model,
+        verdict,
+      );
+    compareMachines(memories, model, verdict);
     return verdict;
   } finally {
     for (const machine of fleet) if (!machines.includes(machine)) machine.close();
@@ -147,13 +155,15 @@ async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdic
   }
 }
 
-function judgeMachine(
-  machine: Machine,
-  before: ReadonlyMap<string, string>,
-  model: Model,
-  verdict: Verdict,
-): void {
-  const judged = model.judge(machine, machine.counts());
+/** One machine at the end: what is there, and which memory each row was before the exchange. */
+interface Settled {
+  readonly machine: Machine;
+  readonly found: readonly Found[];
+  readonly before: ReadonlyMap<string, string>;
+}
+
+function judgeMachine({ machine, found, before }: Settled, model: Model, verdict: Verdict): void {
+  const judged = model.judge(machine, countByIdentity(found));
   verdict.lost.push(...judged.lost);
   verdict.duplicated.push(...judged.duplicated);
   verdict.invented.push(...judged.invented);
@@ -192,10 +202,15 @@ function soundness(machine: Machine): string[] {
 }
 
 /** Whether all machines hold the same memories in the same state, as far as their tables have room for it. */
-function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdict): void {
-  const states = fleet.map((machine) => ({
+function compareMachines(
+  memories: ReadonlyMap<Machine, readonly Found[]>,
+  model: Model,
+  verdict: Verdict,
+): void {
+  const fleet = [...memories.keys()];
+  const states = [...memories].map(([machine, found]) => ({
     name: machine.name,
-    states: statesOf(machine.memories(), model),
+    states: statesOf(found, model),
   }));
   const [first, ...others] = states;
   if (first === undefined) return;
@@ -210,7 +225,8 @@ function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdi
   // The product's own measure must agree where all have the same tables.
   const hasNames = fleet.some((machine) => machine.hasNames);
   // It knows nothing of what a space excludes: rows that stay on their machine count as its own.
-  if (fleet.some((machine) => machine.memories().some(({ identity }) => model.isExcluded(identity)))) return;
+  if ([...memories.values()].some((found) => found.some(({ identity }) => model.isExcluded(identity))))
+    return;
   // Another sync's rows are its own: copies, and prompts in sessions of its own making.
   if (fleet.some(({ copies, madeUp }) => copies.size + madeUp.size > 0)) return;
   if (verdict.diverged.length > 0 || hasNames || new Set(fleet.map(({ release }) => release)).size > 1)

@@ -216,7 +216,9 @@ export class Workload {
     const cascades = (
       machine.worker.pragma('foreign_key_list(observations)') as { on_update: string }[]
     ).every(({ on_update: onUpdate }) => onUpdate === 'CASCADE');
-    const ids = cascades ? this.#ids(machine, 'session', `${memory} IS NOT NULL`) : [];
+    // A session that another sync made up is no conversation of this claude-mem.
+    const own = `${memory} IS NOT NULL AND instr(${content}, '${CONVERSATION_MARK}') = 0`;
+    const ids = cascades ? this.#ids(machine, 'session', own) : [];
     if (ids.length === 0) return;
     const id = dice.pick(ids);
     const name = machine.worker.prepare(`SELECT ${content} FROM sdk_sessions WHERE id = ?`).pluck().get(id);
@@ -283,14 +285,31 @@ export class Workload {
     const ids = this.#ids(machine, 'session');
     if (ids.length === 0) return;
     const id = dice.pick(ids);
-    const before = machine.counts();
+    const before = machine.memories();
+    const like = new Map<string, string[]>();
+    // Where another sync made the session up, rows of the same conversation stay in its own.
+    if (this.#isMadeUp(machine, id)) {
+      for (const { kind, row, identity } of before)
+        if (kind !== 'session') like.set(identity, likeOf(machine, kind, row));
+    }
     machine.worker.prepare('DELETE FROM sdk_sessions WHERE id = ?').run(id);
     const after = machine.counts();
-    for (const identity of before.keys()) {
+    for (const identity of new Set(before.map((found) => found.identity))) {
       if (after.has(identity)) continue;
+      this.#model.mayHaveKept(
+        identity,
+        (like.get(identity) ?? []).filter((other) => after.has(other)),
+      );
       // Rows of peers keep a session alive that was deleted here.
       this.#deleted(machine, identity, !identity.startsWith('["session"'));
     }
+  }
+
+  /** Whether another sync made a session up. */
+  #isMadeUp(machine: Machine, id: number): boolean {
+    const { content } = sessionColumns(machine.worker);
+    const name = machine.worker.prepare(`SELECT ${content} FROM sdk_sessions WHERE id = ?`).pluck().get(id);
+    return String(name).includes(CONVERSATION_MARK);
   }
 
   /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
