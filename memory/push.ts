@@ -10,7 +10,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { publishCertificate, recipientsOf, writeHead } from './publish.ts';
 import type { SealingPublicKey } from './sealing.ts';
-import { sealSegment } from './segment.ts';
+import { isSealed, sealSegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 
 /** What a push moved. */
@@ -39,6 +39,7 @@ export async function sendUnsent(
   await publishCertificate(session, cid);
   let recipients: SealingPublicKey[] | null = null;
   for (;;) {
+    if (config.encrypted === true) dropPlain(session, ledger.spaces.get(cid));
     await flushOutbox(session, ledger.spaces.get(cid), pushed, progress);
     session.signal.throwIfAborted();
     const space = ledger.spaces.get(cid);
@@ -86,6 +87,19 @@ export async function sendUnsent(
     });
   }
   return pushed;
+}
+
+/**
+ * Takes back a segment that was made ready before the space was encrypted: stored now, it would show its memories to whoever reads the
+ * bucket. The store may hold it all the same, so a new incarnation sends everything again.
+ */
+function dropPlain({ ledger, now }: SyncSession, { id, cid }: LedgerSpace): void {
+  const entry = ledger.outbox.next(id);
+  if (entry === null || isSealed(entry.bytes)) return;
+  ledger.atomically(() => {
+    ledger.forgetSpace(id);
+    ledger.spaces.beginEpoch(cid, now());
+  });
 }
 
 async function flushOutbox(

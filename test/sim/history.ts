@@ -1,3 +1,4 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -10,12 +11,14 @@ import { damageIndex, mendIndexes } from './damage.ts';
 import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
 import { Intruder } from './intruder.ts';
-import { CONTROL, Machine, identityOf, type EngineClass, type World } from './machine.ts';
+import { Machine, identityOf, x25519Der, type EngineClass, type World } from './machine.ts';
+import { beginEncryption, publishMembership } from './membership.ts';
 import { Model } from './model.ts';
 import { OtherSync } from './other-sync.ts';
 import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
 import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
+import { setTrust } from './trust.ts';
 import { settleAndJudge, type Verdict } from './verdict.ts';
 import { Workload, type WriteKind } from './workload.ts';
 
@@ -69,15 +72,26 @@ export async function runHistory(plan: Plan, seed: number, options: HistoryOptio
   }
 }
 
-/** Has node:crypto give bytes from the seed: names of incarnations are random, and decide what is listed first. */
+/**
+ * Has node:crypto give bytes and keys from the seed: names of incarnations are random, and decide what is listed first; so are those of
+ * encrypted segments.
+ */
 function fixRandomBytes(seed: number): () => void {
-  const crypto = createRequire(import.meta.url)('node:crypto') as { randomBytes: (size: number) => Buffer };
-  const real = crypto.randomBytes;
+  const crypto = createRequire(import.meta.url)('node:crypto') as {
+    randomBytes: (size: number) => Buffer;
+    generateKeyPairSync: (type: string) => { privateKey: KeyObject; publicKey: KeyObject };
+  };
+  const { randomBytes, generateKeyPairSync } = crypto;
   const dice = new Dice(seed ^ 0x5eed);
   crypto.randomBytes = (size) => Buffer.from(Array.from({ length: size }, () => dice.below(256)));
+  crypto.generateKeyPairSync = () => {
+    const key = { key: x25519Der(crypto.randomBytes(32)), format: 'der', type: 'pkcs8' } as const;
+    const privateKey = createPrivateKey(key);
+    return { privateKey, publicKey: createPublicKey(privateKey) };
+  };
   syncBuiltinESMExports();
   return () => {
-    crypto.randomBytes = real;
+    Object.assign(crypto, { randomBytes, generateKeyPairSync });
     syncBuiltinESMExports();
   };
 }
@@ -109,9 +123,7 @@ class History {
     this.#world.bucket.now = () => this.#world.now;
     this.#intruder = new Intruder(this.#world.bucket, identityOf);
     if (plan.hostile) {
-      const nodes = ['a', 'b', 'c', 'd', 'e'];
-      const cids = this.#world.spaces.map(({ cid }) => cid);
-      this.#world.membership = this.#intruder.membership(nodes, cids, CONTROL);
+      publishMembership(this.#world, { retired: this.#intruder.retired });
       // What the removed machine put into the store is told of for as long as it lies there.
       this.#storeHarmed = true;
     }
@@ -128,6 +140,7 @@ class History {
         // One old database on two machines, each with the tables of its own claude-mem since.
         copyRows(first.worker, machine.worker, new Dice(plan.shared));
         machine.pending = new Map(first.pending);
+        this.#model.tellsOf(machine.node, machine.pending.keys());
       }
     });
   }
@@ -172,6 +185,17 @@ class History {
         return;
       case 'clean-ups':
         return await this.#cleanUps(step.seed);
+      case 'trust': {
+        const [machine, { node }] = [this.#machine(step.machine), this.#machine(step.of)];
+        this.#broken.push(...setTrust(machine, node, step.trust, this.#model));
+        if (node !== machine.node) this.#count(`trust-${step.trust}`);
+        return;
+      }
+      case 'encrypt':
+        if (!beginEncryption(this.#world)) return;
+        for (const machine of this.#machines) machine.hearMembership();
+        this.#count('encrypt');
+        return;
       case 'damage':
         if (damageIndex(this.#machine(step.machine), new Dice(step.seed))) this.#count('damage-index');
         return;
@@ -354,6 +378,7 @@ class History {
         struck = !bucket.hasLostOf(machine.node);
         if (!struck) break;
         machine.replaceLedger(null);
+        this.#model.tellsOf(machine.node, machine.counts().keys());
         bucket.forgetful.add(machine.node);
         this.#model.forgotDeletions();
         break;
@@ -362,6 +387,7 @@ class History {
         struck = kept !== null && !bucket.hasLostOf(machine.node);
         if (kept !== null && struck) {
           machine.replaceLedger(kept);
+          this.#model.tellsOf(machine.node, machine.counts().keys());
           bucket.forked.add(machine.node);
           bucket.forgetful.add(machine.node);
         }
@@ -422,6 +448,7 @@ class History {
   #replaceDatabase(machine: Machine, kept: ReturnType<Machine['pickDatabase']>): void {
     this.#storeHarmed ||= this.#world.bucket.hasSpoiltOf(machine.node);
     machine.replaceDatabase(kept);
+    this.#model.tellsOf(machine.node, machine.counts().keys());
   }
 
   /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */

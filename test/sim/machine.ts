@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import type { Membership } from '../../contract/membership.ts';
-import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
+import type { PushResult, SpaceConfig, Trust } from '../../contract/memory.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
+import { loadSealingKey, type SealingKey } from '../../memory/sealing.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
 import { SimStore, type Bucket } from './bucket.ts';
@@ -26,6 +27,18 @@ function keyOf(name: string) {
   return loadNodeKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
 }
 export const CONTROL = keyOf('control');
+
+/** The key pair that segments are encrypted for a node with. */
+function sealingKeyOf(name: string): SealingKey {
+  const seed = createHash('sha256').update(`simulated sealing key of ${name}`).digest();
+  const key = createPrivateKey({ key: x25519Der(seed), format: 'der', type: 'pkcs8' });
+  return loadSealingKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
+}
+
+/** PKCS #8 of an X25519 private key: this prefix and its 32 bytes (RFC 8410). */
+export function x25519Der(seed: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), seed]);
+}
 const IDENTITIES = new Map<string, NodeIdentity>();
 
 /** The keys of a node, by its name. */
@@ -34,7 +47,13 @@ export function identityOf(node: string): NodeIdentity {
   if (identity === undefined) {
     const key = keyOf(node);
     const certificate = signCertificate({ node, publicKey: key.publicKey, issuedAt: 1 }, CONTROL.privateKey);
-    identity = { node, key, certificate, controlPublicKey: CONTROL.publicKey, sealingKeys: [] };
+    identity = {
+      node,
+      key,
+      certificate,
+      controlPublicKey: CONTROL.publicKey,
+      sealingKeys: [sealingKeyOf(node)],
+    };
     IDENTITIES.set(node, identity);
   }
   return identity;
@@ -62,7 +81,7 @@ export interface World {
   /** What the control plane says of the members; null where it says nothing. */
   membership: Membership | null;
   /** The first holds every project; a second one, if there is one, some of them. */
-  readonly spaces: readonly SpaceConfig[];
+  spaces: readonly SpaceConfig[];
 }
 
 /** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
@@ -96,6 +115,10 @@ export class Machine {
   madeUp = new Set<string>();
   /** A full-text index is damaged: claude-mem can save nothing, and nothing can be merged. */
   isIndexDamaged = false;
+  /** What it does with what other nodes write, where it is not to take it. */
+  readonly trust = new Map<string, Exclude<Trust, 'accept'>>();
+  /** Since it does not take what a node writes, by that node: the memories that it had. */
+  readonly hadBefore = new Map<string, ReadonlySet<string>>();
   readonly #world: World;
   readonly #databases: Kept[] = [];
   readonly #ledgers: Kept[] = [];
@@ -124,6 +147,8 @@ export class Machine {
       this.copies = new Set(from.copies);
       this.madeUp = new Set(from.madeUp);
       this.isIndexDamaged = from.isIndexDamaged;
+      for (const [node, trust] of from.trust) this.trust.set(node, trust);
+      for (const [node, had] of from.hadBefore) this.hadBefore.set(node, had);
       this.knowsNothing = from.knowsNothing;
       this.unnamed = new Set(from.unnamed);
       this.hasNames = from.hasNames;
@@ -134,7 +159,11 @@ export class Machine {
 
   /** The spaces, as this machine takes part in them. */
   get spaces(): SpaceConfig[] {
-    return this.#world.spaces.map((space) => (this.hasNames ? { ...space, names: NAMES } : space));
+    return this.#world.spaces.map((space) => ({
+      ...space,
+      ...(this.hasNames ? { names: NAMES } : {}),
+      ...(this.trust.size > 0 ? { trust: Object.fromEntries(this.trust) } : {}),
+    }));
   }
 
   get engine(): MemoryEngine {
@@ -147,8 +176,13 @@ export class Machine {
       store: this.store,
       now: this.now,
     });
-    if (this.#world.membership !== null) this.#engine.setMembership(this.#world.membership);
+    this.hearMembership();
     return this.#engine;
+  }
+
+  /** The control plane tells the engine, if it runs, what it says of the members. */
+  hearMembership(): void {
+    if (this.#world.membership !== null) this.#engine?.setMembership(this.#world.membership);
   }
 
   /** The connection that claude-mem's own worker holds. */

@@ -81,7 +81,7 @@ export class OtherSync {
       return true;
     }
     to.pending.set(identity, 1);
-    this.#model.wrote(identity, 1, null);
+    this.#model.wrote(identity, 1, to.node, false);
     if (kind === 'prompt' && place.content === place.memory) to.madeUp.add(identity);
     return true;
   }
@@ -117,7 +117,7 @@ export class OtherSync {
     if (id === null) return null;
     const { identity } = findRow(to.worker, 'session', id);
     to.pending.set(identity, 1);
-    this.#model.wrote(identity, 1, null);
+    this.#model.wrote(identity, 1, to.node, false);
     return find('content_session_id', content) ?? null;
   }
 }

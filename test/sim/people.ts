@@ -117,7 +117,7 @@ export class People {
     this.#hands.deleted(machine, before, false);
     const { identity } = findRow(machine.worker, kind, id);
     machine.pending.set(identity, 1);
-    this.#hands.model.wrote(identity, 1, null);
+    this.#hands.model.wrote(identity, 1, machine.node, false);
     this.#hands.model.edited(before, identity);
   }
 

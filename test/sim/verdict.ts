@@ -8,6 +8,7 @@ import { Machine, type World } from './machine.ts';
 import type { Model } from './model.ts';
 import { openOutside } from './process.ts';
 import { spaceName } from './projects.ts';
+import { trustEverybody } from './trust.ts';
 
 /** What a history came to; all lists are empty when the sync kept its promises. */
 export interface Verdict {
@@ -59,7 +60,10 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   for (const machine of machines) {
     machine.skew = 0;
   }
-  for (const machine of machines) mendIndexes(machine);
+  for (const machine of machines) {
+    mendIndexes(machine);
+    verdict.broken.push(...trustEverybody(machine, model));
+  }
   const before = new Map(machines.map((machine) => [machine, machine.ids()]));
   const fleet = [...machines];
   try {
@@ -68,7 +72,8 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     const newcomer = new Machine(world, 'newcomer', '13.25.3');
     fleet.push(newcomer);
     const { writes } = world.bucket;
-    await settle([newcomer], settling, verdict);
+    // What was encrypted before it came, the others have to send again.
+    await settle(world.bucket.isEncrypted ? fleet : [newcomer], settling, verdict);
     // It may have told something, or that it could not use a segment, which others then heal.
     if (world.bucket.writes > writes) await settle(fleet, settling, verdict);
     // Its head is news to everybody once.

@@ -421,7 +421,7 @@ export class Workload {
     const { identity } = findRow(db, kind, id);
     const count = twin ? (machine.counts().get(identity) ?? 1) : 1;
     machine.pending.set(identity, count);
-    this.#model.wrote(identity, count, stays ? machine.node : null);
+    this.#model.wrote(identity, count, machine.node, stays);
     return id;
   }
 
