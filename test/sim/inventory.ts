@@ -165,6 +165,15 @@ export function findRow(db: Database.Database, kind: RowKind, row: number): Foun
   return toFound(kind, raw);
 }
 
+/** How sessions begin that Membridge makes up for rows whose session a machine has not got, or does not take. */
+export const MADE_UP = 'membridge-';
+const MADE_UP_HEX = `X'${Buffer.from(MADE_UP).toString('hex').toUpperCase()}`;
+
+/** Whether a memory is one of a session that Membridge made up: it has another name until the session comes. */
+export function isOfMadeUpSession(identity: string): boolean {
+  return identity.includes(MADE_UP_HEX);
+}
+
 /** How often each memory is there. */
 export function countByIdentity(found: readonly Found[]): Map<string, number> {
   const counts = new Map<string, number>();

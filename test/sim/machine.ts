@@ -10,7 +10,15 @@ import { loadSealingKey, type SealingKey } from '../../memory/sealing.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
 import { SimStore, type Bucket } from './bucket.ts';
-import { columnsOf, countByIdentity, takeInventory, TABLES, type Found, type RowKind } from './inventory.ts';
+import {
+  columnsOf,
+  countByIdentity,
+  isOfMadeUpSession,
+  takeInventory,
+  TABLES,
+  type Found,
+  type RowKind,
+} from './inventory.ts';
 import type { Pending } from './model.ts';
 import { NAMES } from './projects.ts';
 import { openOutside, SimProcess } from './process.ts';
@@ -88,7 +96,8 @@ export interface World {
 export class Machine {
   readonly name: string;
   readonly node: string;
-  readonly release: string;
+  /** Of its claude-mem; an upgrade changes it. */
+  release: string;
   readonly process: SimProcess;
   readonly store: SimStore;
   readonly path: string;
@@ -211,7 +220,7 @@ export class Machine {
     const counts = countByIdentity(memories);
     for (const copy of all.filter(isCopy)) {
       const count = counts.get(copy.identity) ?? 0;
-      if (count === 0 || count >= (elsewhere.get(copy.identity) ?? 0)) continue;
+      if (count >= (elsewhere.get(copy.identity) ?? 0)) continue;
       memories.push(copy);
       counts.set(copy.identity, count + 1);
     }
@@ -281,11 +290,13 @@ export class Machine {
     if (kept !== null) copyFileSync(kept.path, this.ledgerPath);
   }
 
-  /** Ids that this database has given out, by kind, for a check that nobody moves a row. */
+  /**
+   * Ids that this database has given out, by kind, for a check that nobody moves a row. Rows in sessions that Membridge made up have no
+   * name yet.
+   */
   ids(): Map<string, string> {
-    return new Map(
-      takeInventory(this.worker).map(({ kind, row, identity }) => [`${TABLES[kind]}/${row}`, identity]),
-    );
+    const named = takeInventory(this.worker).filter(({ identity }) => !isOfMadeUpSession(identity));
+    return new Map(named.map(({ kind, row, identity }) => [`${TABLES[kind]}/${row}`, identity]));
   }
 
   has(kind: RowKind, column: string): boolean {

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type Database from 'better-sqlite3';
 import type { Dice } from './dice.ts';
-import { columnsOf, findRow, TABLES, type Found, type RowKind } from './inventory.ts';
+import { columnsOf, findRow, MADE_UP, TABLES, type Found, type RowKind } from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
 import { ADOPTED_INTO, isStaying, localName, spaceName } from './projects.ts';
@@ -102,6 +102,8 @@ export class OtherSync {
     const known = find('memory_session_id', given);
     if (known !== undefined) return isStaying(known.project) ? null : known;
     const content = kind === 'prompt' ? own : given;
+    // Membridge gave the session this id: no name that tells which conversation it stands for.
+    if (kind !== 'prompt' && content.startsWith(MADE_UP)) return null;
     const adopted = find('content_session_id', content);
     // A row whose session has another memory id than its own breaks a foreign key: the tool gives it up.
     if (adopted !== undefined) return kind !== 'prompt' || isStaying(adopted.project) ? null : adopted;

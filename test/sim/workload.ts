@@ -1,5 +1,13 @@
 import type { Dice } from './dice.ts';
-import { columnsOf, CONVERSATION_MARK, findRow, sessionColumns, TABLES, type RowKind } from './inventory.ts';
+import {
+  columnsOf,
+  CONVERSATION_MARK,
+  findRow,
+  MADE_UP,
+  sessionColumns,
+  TABLES,
+  type RowKind,
+} from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
 import { HAND_WRITES, People, likeOf, type HandWrite } from './people.ts';
@@ -140,7 +148,7 @@ export class Workload {
     const { content, memory } = sessionColumns(machine.worker);
     const sessions = machine.worker
       .prepare(
-        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL ORDER BY id`,
+        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL AND ${content} NOT LIKE '${MADE_UP}%' ORDER BY id`,
       )
       .all() as { content: string; memory: string; project: string }[];
     if (sessions.length === 0)
@@ -446,9 +454,16 @@ export class Workload {
     return found?.memory ?? null;
   }
 
-  /** Rows of a kind, but for the copies that another sync made of memories that were there: these are its own business. */
+  /**
+   * Rows of a kind, but for the copies that another sync made of memories that were there, which are its own business, and for what
+   * lies in sessions that Membridge made up: nobody has these conversations here.
+   */
   #ids(machine: Machine, kind: RowKind, where = '1'): number[] {
-    const ids = rowIds(machine, kind, where);
+    const { content, memory } = sessionColumns(machine.worker);
+    const link = kind === 'session' || kind === 'prompt' ? content : memory;
+    const madeUp = `SELECT ${link} FROM sdk_sessions WHERE ${content} LIKE '${MADE_UP}%'`;
+    // Of a row without a session the link may be NULL.
+    const ids = rowIds(machine, kind, `(${where}) AND coalesce(${link}, '') NOT IN (${madeUp})`);
     return machine.copies.size === 0 ? ids : ids.filter((id) => !machine.copies.has(`${TABLES[kind]}/${id}`));
   }
 
