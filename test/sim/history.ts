@@ -19,6 +19,7 @@ import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
 import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
 import { setTrust } from './trust.ts';
+import { upgradeMachine } from './upgrade.ts';
 import { settleAndJudge, type Verdict } from './verdict.ts';
 import { Workload, type WriteKind } from './workload.ts';
 
@@ -191,6 +192,9 @@ class History {
         if (node !== machine.node) this.#count(`trust-${step.trust}`);
         return;
       }
+      case 'upgrade':
+        if (upgradeMachine(this.#machine(step.machine), new Dice(step.seed))) this.#count('upgrade');
+        return;
       case 'encrypt':
         if (!beginEncryption(this.#world)) return;
         for (const machine of this.#machines) machine.hearMembership();

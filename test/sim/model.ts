@@ -160,6 +160,10 @@ export class Model {
     return this.#stubs.has(identity);
   }
 
+  wasDeleted(identity: string): boolean {
+    return this.#written.get(identity)?.deleted === true;
+  }
+
   isExcluded(identity: string): boolean {
     return (this.#written.get(identity)?.staysAt ?? null) !== null;
   }

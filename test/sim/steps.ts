@@ -57,6 +57,8 @@ export type Step =
   | { readonly do: 'copy'; readonly from: number; readonly machine: number; readonly seed: number }
   /** A person says what a machine does with what another one's node writes. */
   | { readonly do: 'trust'; readonly machine: number; readonly of: number; readonly trust: Trust }
+  /** claude-mem is upgraded in place: between two calls, or while the agent is in the middle of one. */
+  | { readonly do: 'upgrade'; readonly machine: number; readonly seed: number }
   /** Every space is encrypted from here on. */
   | { readonly do: 'encrypt' }
   /** A full-text index of claude-mem is damaged, or a person mends what is damaged. */
@@ -162,6 +164,12 @@ const INSERTED: readonly Inserted[] = [
       const [of = 0, machine = 0] = dice.shuffled(Array.from({ length: machines }, (_, n) => n));
       return [{ do: 'trust', machine, of, trust: dice.pick(TRUSTS) }];
     },
+  },
+  {
+    salt: 0x09c4,
+    share: 0.2,
+    rate: 0.06,
+    draw: (dice, machines) => [{ do: 'upgrade', machine: dice.below(machines), seed: dice.seed() }],
   },
   {
     salt: 0xda3a,
