@@ -134,12 +134,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (distrusted.length > 0) ledger.inbox.holdFrom(space.id, distrusted);',
   },
   {
-    breaks: 'an upgrade of the tables is noticed',
-    file: 'open-files.ts',
-    find: 'if (schemaVersionOf(db) === schemaVersion) return',
-    replace: 'if (schemaVersion >= 0 || db.open) return',
-  },
-  {
     breaks: 'nothing is invented: what is excluded stays where it is',
     file: 'names.ts',
     find: 'if (project !== null && isOfProject(project, EXCLUDED_PROJECT))',
