@@ -221,9 +221,12 @@ export class Workload {
 
   #rewriteMemoryId(machine: Machine, dice: Dice): void {
     const { content, memory } = sessionColumns(machine.worker);
-    const cascades = (
-      machine.worker.pragma('foreign_key_list(observations)') as { on_update: string }[]
-    ).every(({ on_update: onUpdate }) => onUpdate === 'CASCADE');
+    // An upgrade in place leaves summaries that do not follow.
+    const cascades = ['observations', 'session_summaries'].every((table) =>
+      (machine.worker.pragma(`foreign_key_list(${table})`) as { on_update: string }[]).every(
+        ({ on_update: onUpdate }) => onUpdate === 'CASCADE',
+      ),
+    );
     // A session that another sync made up is no conversation of this claude-mem.
     const own = `${memory} IS NOT NULL AND instr(${content}, '${CONVERSATION_MARK}') = 0`;
     const ids = cascades ? this.#ids(machine, 'session', own) : [];
