@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { memoryKey } from './keys.ts';
 
 const JUNE = Date.UTC(2026, 5, 1, 9);
 let fleet: TestFleet;
@@ -81,6 +82,22 @@ describe('a memory that claude-mem’s own cloud sync brings as well', () => {
     await settle(fleet.space, [a, b]);
     expect(counts(b)).toEqual([2, 2]);
   });
+});
+
+it('a session arrives although another sync took both memory ids that it could have', async () => {
+  writeSession(a.db, 'chat', 'mem-a');
+  writeRows(a.db, 'chat', 'mem-a', null);
+  const key = memoryKey('session', {}, { platform: 'claude', session: 'chat' });
+  // The sync names sessions of its own making by the memory id that the session has where its rows come from.
+  for (const memory of ['mem-a', `membridge-${key.toString('hex').slice(0, 24)}`])
+    writeSession(b.db, memory, memory);
+  await settle(fleet.space, [a, b]);
+  expect([counts(a), counts(b)]).toEqual([
+    [1, 1],
+    [1, 1],
+  ]);
+  const names = b.db.prepare('SELECT content_session_id FROM sdk_sessions').pluck().all();
+  expect(names).toContain('chat');
 });
 
 describe('a conversation that the worker is having', () => {

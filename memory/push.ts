@@ -11,7 +11,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { publishCertificate, recipientsOf, writeHead } from './publish.ts';
 import type { SealingPublicKey } from './sealing.ts';
-import { sealSegment } from './segment.ts';
+import { isSealed, sealSegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 
 /** What a push moved. */
@@ -38,7 +38,7 @@ export async function sendUnsent(
   const pushed: Pushed = { rows: 0, segments: 0, withheld: new Map() };
   if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
   await publishCertificate(session, cid);
-  const flush = (): Promise<void> => flushOutbox(session, ledger.spaces.get(cid), pushed, progress);
+  const flush = (): Promise<void> => flushOutbox(session, config, pushed, progress);
   // What an earlier try left goes first. After that one segment is on its way while the next one is made.
   await flush();
   const recipients = rememberRecipients(session, config);
@@ -128,15 +128,31 @@ async function makeSegment(
   return { isFiled: true, more, withheld };
 }
 
+/**
+ * Takes back what was made ready before the space was encrypted: stored now, it would show its memories to whoever reads the bucket.
+ * The store may hold it all the same, so a new incarnation sends everything again.
+ */
+function dropPlain({ ledger, now }: SyncSession, { id, cid }: LedgerSpace): void {
+  ledger.atomically(() => {
+    ledger.forgetSpace(id);
+    ledger.spaces.beginEpoch(cid, now());
+  });
+}
+
 async function flushOutbox(
   session: SyncSession,
-  space: LedgerSpace,
+  config: SpaceConfig,
   pushed: Pushed,
   progress: (text: string) => void,
 ): Promise<void> {
   const { ledger, store, identity, now } = session;
+  const space = ledger.spaces.get(config.cid);
   for (let entry = ledger.outbox.next(space.id); entry !== null; entry = ledger.outbox.next(space.id)) {
     session.signal.throwIfAborted();
+    if (config.encrypted === true && !isSealed(entry.bytes)) {
+      dropPlain(session, space);
+      return;
+    }
     const { epoch, seq, sha, bytes, operations } = entry;
     const name: SegmentName = { node: identity.node, epoch, seq, hash: nameHash(sha) };
     await store.put(segmentKey(space.cid, name), bytes);

@@ -113,6 +113,11 @@ function splitSegment(bytes: Buffer): {
   };
 }
 
+/** Whether the body of a segment is encrypted. @throws Error when it is no segment */
+export function isSealed(bytes: Buffer): boolean {
+  return splitSegment(bytes).header.seal !== undefined;
+}
+
 /** A segment that is the object its name says, taken apart but not yet trusted. */
 export type NamedSegment = ReturnType<typeof splitSegment> & { readonly name: SegmentName };
 

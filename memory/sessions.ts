@@ -159,9 +159,12 @@ export class Sessions {
 
   /** A memory_session_id for a session that came in: the peer's where it is free here, else one of our own making. */
   memoryIdFor(key: Buffer, preferred: string | null): string {
-    return preferred !== null && !this.isTaken(preferred)
-      ? preferred
-      : `membridge-${key.toString('hex').slice(0, 24)}`;
+    if (preferred !== null && !this.isTaken(preferred)) return preferred;
+    const own = `membridge-${key.toString('hex').slice(0, 24)}`;
+    // Another sync may have made up a session with the id that this one has on another machine.
+    let free = own;
+    for (let n = 2; this.isTaken(free); n += 1) free = `${own}-${n}`;
+    return free;
   }
 
   #lookUp(operation: Belonging): { session: LocalSession; key: Buffer | null } | null {

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/canonical-id.ts';
+import { MembridgeError } from '../contract/errors.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { openObjectStore } from '../storage/object-store.ts';
 import { segmentsPrefix } from './layout.ts';
 import { redactText } from './redact.ts';
 import { generateSealingKey } from './sealing.ts';
@@ -250,6 +252,39 @@ describe('an encrypted space', () => {
     await b.engine.pull(space, true, CALL);
     expect((await b.engine.pull(space, true, CALL)).problems).toEqual([]);
     expect(titles(b)).toEqual([['garden', 'before b joined']]);
+  });
+
+  it('gets no segment in plain text that was made ready before it was encrypted', async () => {
+    await b.engine.push(fleet.space, CALL);
+    observe(a, 'garden', 'before');
+    await a.engine.close();
+    const real = openObjectStore(fleet.access);
+    const away = fleet.reopen(a, {
+      store: {
+        put: async (key, bytes) => {
+          if (key.includes('/seg/')) throw new MembridgeError('store_unavailable', 'the store is away');
+          await real.put(key, bytes);
+        },
+        get: (key) => real.get(key),
+        list: (prefix, startAfter) => real.list(prefix, startAfter),
+        remove: (key) => real.remove(key),
+        takeTraffic: () => real.takeTraffic(),
+        close: () => real.close(),
+      },
+    });
+    await expect(away.push(fleet.space, CALL)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await away.close();
+    const again = fleet.reopen(a, {});
+    await again.push(sealed(), CALL);
+    const after = openObjectStore(fleet.access);
+    const segments = await after.list(segmentsPrefix(fleet.space.cid));
+    expect(segments).toHaveLength(1);
+    const bytes = (await after.get(segments[0]?.key ?? '')) ?? Buffer.alloc(0);
+    expect(() => readOperations(bytes, [])).toThrow(/encrypted/);
+    after.close();
+    await b.engine.pull(sealed(), true, CALL);
+    expect(titles(b)).toEqual([['garden', 'before']]);
+    await again.close();
   });
 
   it('stays readable after a node took a new key', async () => {

@@ -106,10 +106,9 @@ async function installDependencies(node) {
   const lock = await waitForLock(join(root, '.membridge', 'bootstrap.lock'), sayWaiting);
   try {
     if (isStamped()) return;
-    if (!npmInstalledAll(lockText)) {
-      await npmInstall(root, node, 'the dependencies');
-      await runAllowedScripts(node);
-    }
+    if (!npmInstalledAll(lockText)) await npmInstall(root, node, 'the dependencies');
+    // Somebody's own `npm ci --ignore-scripts` has not run them.
+    await runAllowedScripts(node);
     mkdirSync(dirname(stamp), { recursive: true });
     writeFileSync(stamp, wanted);
   } finally {

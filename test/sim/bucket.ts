@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { zstdDecompressSync } from 'node:zlib';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
 import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
@@ -56,6 +57,8 @@ export class Bucket {
   /** Objects that no node wrote. */
   readonly #planted = new Set<string>();
   #writes = 0;
+  /** Whether nobody may store a memory that others than members can read. */
+  isEncrypted = false;
   /** The store's clock, epoch ms. */
   now: () => number = () => 0;
 
@@ -75,6 +78,8 @@ export class Bucket {
   put(node: string, key: string, bytes: Buffer): void {
     const own = new RegExp(`/(heads/${node}|keys/${node}\\.json|(seg|snap)/${node}/.+|acks/${node})$`);
     if (!own.test(key)) this.violations.push(`${node} wrote ${key}, which is not its own`);
+    if (this.isEncrypted && isReadable(bytes))
+      this.violations.push(`${node} stored ${key} in plain text although the space is encrypted`);
     const before = this.#objects.get(key);
     if (key.includes('/seg/')) {
       if (!key.includes(`-${sha256(bytes).slice(0, 32)}.`))
@@ -153,6 +158,17 @@ export class Bucket {
       write: this.#writes,
       at: this.now(),
     });
+  }
+}
+
+/** Whether an object shows a memory to whoever reads the bucket. Plain parsing: nothing is shared with the code that is judged. */
+function isReadable(bytes: Buffer): boolean {
+  if (bytes.includes('said w')) return true;
+  const body = bytes.subarray(bytes.indexOf(0x0a, bytes.indexOf(0x0a) + 1) + 1);
+  try {
+    return zstdDecompressSync(body).length > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -1,3 +1,4 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -6,16 +7,21 @@ import { canonicalId } from '../../contract/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { Bucket } from './bucket.ts';
+import { damageIndex, mendIndexes } from './damage.ts';
 import { Dice } from './dice.ts';
 import { copyRows } from './copy-rows.ts';
 import { Intruder } from './intruder.ts';
-import { CONTROL, Machine, identityOf, type EngineClass, type World } from './machine.ts';
+import { Machine, identityOf, x25519Der, type EngineClass, type World } from './machine.ts';
+import { beginEncryption, publishMembership } from './membership.ts';
 import { Model } from './model.ts';
+import { OtherSync } from './other-sync.ts';
 import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
 import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
+import { setTrust } from './trust.ts';
+import { upgradeMachine } from './upgrade.ts';
 import { settleAndJudge, type Verdict } from './verdict.ts';
-import { Workload } from './workload.ts';
+import { Workload, type WriteKind } from './workload.ts';
 
 const SPACE: SpaceConfig = {
   cid: canonicalId('simulated'),
@@ -67,15 +73,26 @@ export async function runHistory(plan: Plan, seed: number, options: HistoryOptio
   }
 }
 
-/** Has node:crypto give bytes from the seed: names of incarnations are random, and decide what is listed first. */
+/**
+ * Has node:crypto give bytes and keys from the seed: names of incarnations are random, and decide what is listed first; so are those of
+ * encrypted segments.
+ */
 function fixRandomBytes(seed: number): () => void {
-  const crypto = createRequire(import.meta.url)('node:crypto') as { randomBytes: (size: number) => Buffer };
-  const real = crypto.randomBytes;
+  const crypto = createRequire(import.meta.url)('node:crypto') as {
+    randomBytes: (size: number) => Buffer;
+    generateKeyPairSync: (type: string) => { privateKey: KeyObject; publicKey: KeyObject };
+  };
+  const { randomBytes, generateKeyPairSync } = crypto;
   const dice = new Dice(seed ^ 0x5eed);
   crypto.randomBytes = (size) => Buffer.from(Array.from({ length: size }, () => dice.below(256)));
+  crypto.generateKeyPairSync = () => {
+    const key = { key: x25519Der(crypto.randomBytes(32)), format: 'der', type: 'pkcs8' } as const;
+    const privateKey = createPrivateKey(key);
+    return { privateKey, publicKey: createPublicKey(privateKey) };
+  };
   syncBuiltinESMExports();
   return () => {
-    crypto.randomBytes = real;
+    Object.assign(crypto, { randomBytes, generateKeyPairSync });
     syncBuiltinESMExports();
   };
 }
@@ -88,6 +105,7 @@ class History {
   readonly #broken: string[] = [];
   readonly #faults = new Map<string, number>();
   readonly #intruder: Intruder;
+  readonly #otherSync = new OtherSync(this.#model);
   readonly #trace: (line: string) => void;
   /** Whether the store holds, or lacks, what no engine can help: some problems may then be told for ever. */
   #storeHarmed = false;
@@ -106,9 +124,7 @@ class History {
     this.#world.bucket.now = () => this.#world.now;
     this.#intruder = new Intruder(this.#world.bucket, identityOf);
     if (plan.hostile) {
-      const nodes = ['a', 'b', 'c', 'd', 'e'];
-      const cids = this.#world.spaces.map(({ cid }) => cid);
-      this.#world.membership = this.#intruder.membership(nodes, cids, CONTROL);
+      publishMembership(this.#world, { retired: this.#intruder.retired });
       // What the removed machine put into the store is told of for as long as it lies there.
       this.#storeHarmed = true;
     }
@@ -125,6 +141,7 @@ class History {
         // One old database on two machines, each with the tables of its own claude-mem since.
         copyRows(first.worker, machine.worker, new Dice(plan.shared));
         machine.pending = new Map(first.pending);
+        this.#model.tellsOf(machine.node, machine.pending.keys());
       }
     });
   }
@@ -165,10 +182,37 @@ class History {
         this.#world.now += step.ms;
         return;
       case 'write':
-        this.#workload.write(this.#machine(step.machine), step.write, new Dice(step.seed));
+        this.#write(this.#machine(step.machine), step.write, new Dice(step.seed));
         return;
       case 'clean-ups':
         return await this.#cleanUps(step.seed);
+      case 'trust': {
+        const [machine, { node }] = [this.#machine(step.machine), this.#machine(step.of)];
+        this.#broken.push(...setTrust(machine, node, step.trust, this.#model));
+        if (node !== machine.node) this.#count(`trust-${step.trust}`);
+        return;
+      }
+      case 'upgrade':
+        if (upgradeMachine(this.#machine(step.machine), new Dice(step.seed))) this.#count('upgrade');
+        return;
+      case 'encrypt':
+        if (!beginEncryption(this.#world)) return;
+        for (const machine of this.#machines) machine.hearMembership();
+        this.#count('encrypt');
+        return;
+      case 'damage':
+        if (damageIndex(this.#machine(step.machine), new Dice(step.seed))) this.#count('damage-index');
+        return;
+      case 'mend':
+        if (mendIndexes(this.#machine(step.machine))) this.#count('mend-index');
+        return;
+      case 'copy': {
+        const [from, to] = [this.#machine(step.from), this.#machine(step.machine)];
+        if (to.isIndexDamaged) return;
+        const copied = this.#otherSync.copy(from, to, new Dice(step.seed));
+        if (copied > 0) this.#count('other-sync', copied);
+        return;
+      }
       case 'attack': {
         const dice = new Dice(step.seed);
         const { cid } = dice.pick(this.#world.spaces);
@@ -195,14 +239,20 @@ class History {
     // The times of the twins differ; which row they are of does not.
     for (const n of numbers) {
       this.#world.now += 10_000;
-      this.#workload.twinOfFirst(this.#machine(n), new Dice(seed));
+      const machine = this.#machine(n);
+      if (!machine.isIndexDamaged) this.#workload.twinOfFirst(machine, new Dice(seed));
     }
     const nothing = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
     for (const what of ['push', 'pull', 'pull'] as const) {
       for (const machine of numbers)
         await this.#call({ ...nothing, machine, what, meanwhile: null }, dice.seed());
     }
-    for (const n of numbers) this.#workload.write(this.#machine(n), 'clean-up', new Dice(seed));
+    for (const n of numbers) this.#write(this.#machine(n), 'clean-up', new Dice(seed));
+  }
+
+  /** claude-mem writes, or a person with its database; with a damaged index neither can. */
+  #write(machine: Machine, write: WriteKind, dice: Dice): void {
+    if (!machine.isIndexDamaged) this.#workload.write(machine, write, dice);
   }
 
   async #call(call: Call, seed: number): Promise<void> {
@@ -221,8 +271,7 @@ class History {
     machine.store.onCall = (at) => {
       if (at === call.lockedUntil) unlock();
       if (at === call.cancelledAt) cancel.abort(new Error('cancelled by the simulation'));
-      if (at === call.meanwhile?.at && locker === null)
-        this.#workload.write(machine, call.meanwhile.write, dice);
+      if (at === call.meanwhile?.at && locker === null) this.#write(machine, call.meanwhile.write, dice);
     };
     const pending = new Map(machine.pending);
     const before = call.dieAfter === null ? null : machine.counts();
@@ -240,7 +289,10 @@ class History {
     } catch (error) {
       this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
       // What a dead process says last is nobody's business.
-      if (!machine.process.isDead && !isExpected(error, cancel.signal))
+      if (
+        !machine.process.isDead &&
+        (!isExpected(error, cancel.signal) || isIndexMistaken(machine, call, error))
+      )
         this.#broken.push(`${machine.name} ${call.what}: ${stackOf(error)}`);
       if (!(error instanceof Crash) && error instanceof Error) this.#count(codeOf(error));
     } finally {
@@ -330,6 +382,7 @@ class History {
         struck = !bucket.hasLostOf(machine.node);
         if (!struck) break;
         machine.replaceLedger(null);
+        this.#model.tellsOf(machine.node, machine.counts().keys());
         bucket.forgetful.add(machine.node);
         this.#model.forgotDeletions();
         break;
@@ -338,6 +391,7 @@ class History {
         struck = kept !== null && !bucket.hasLostOf(machine.node);
         if (kept !== null && struck) {
           machine.replaceLedger(kept);
+          this.#model.tellsOf(machine.node, machine.counts().keys());
           bucket.forked.add(machine.node);
           bucket.forgetful.add(machine.node);
         }
@@ -398,11 +452,13 @@ class History {
   #replaceDatabase(machine: Machine, kept: ReturnType<Machine['pickDatabase']>): void {
     this.#storeHarmed ||= this.#world.bucket.hasSpoiltOf(machine.node);
     machine.replaceDatabase(kept);
+    this.#model.tellsOf(machine.node, machine.counts().keys());
   }
 
   /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
   async #truncate(machine: Machine, dice: Dice): Promise<void> {
     machine.keepDatabase();
+    machine.isIndexDamaged = false;
     await machine.stop();
     machine.worker.pragma('wal_checkpoint(TRUNCATE)');
     machine.closeWorker();
@@ -433,6 +489,7 @@ class History {
     const most = new Map<string, number>();
     for (const machine of this.#machines) {
       for (const [identity, count] of machine.counts()) {
+        if (machine.madeUp.has(identity)) continue;
         most.set(identity, Math.max(count, most.get(identity) ?? 0));
       }
     }
@@ -456,6 +513,15 @@ function isExpected(error: unknown, signal: AbortSignal): boolean {
   if (error instanceof Crash || error === signal.reason) return true;
   if (error instanceof Database.SqliteError) return error.code.startsWith('SQLITE_FULL');
   return error instanceof MembridgeError && error.code !== 'internal';
+}
+
+/**
+ * Whether a damaged index stops more than it must: a push sends what is here all the same, and a person whose memories are sound must
+ * not hear that the database is damaged.
+ */
+function isIndexMistaken(machine: Machine, call: Call, error: unknown): boolean {
+  if (!machine.isIndexDamaged || !(error instanceof MembridgeError)) return false;
+  return error.code === 'memory_corrupt' || (call.what === 'push' && error.code === 'memory_index_damaged');
 }
 
 const codeOf = (error: Error): string => ('code' in error ? String(error.code) : error.name);

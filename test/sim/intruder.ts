@@ -4,7 +4,6 @@ import { canonicalJson } from '../../memory/canonical-json.ts';
 import { certificateKey, headKey, nameHash, parseSegmentKey, segmentKey } from '../../memory/layout.ts';
 import { FIRST_PREV_SHA, readOperations, sealSegment } from '../../memory/segment.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
-import { signMembership, type NodeKey } from '../../memory/signing.ts';
 import type { Bucket } from './bucket.ts';
 import type { Dice } from './dice.ts';
 
@@ -38,22 +37,9 @@ export class Intruder {
     this.#identity = identityOf(NAME);
   }
 
-  /**
-   * What the control plane says of the members: the intruder's key does not sign any more. Whatever honest machines date in the future
-   * was let through, since their clocks are wrong now and then.
-   */
-  membership(honest: readonly string[], cids: readonly string[], controlKey: NodeKey): Membership {
-    const { key } = this.#identity;
-    const until = Number.MAX_SAFE_INTEGER;
-    const body = {
-      format: 'membridge-membership/1' as const,
-      retired: [{ node: NAME, key_id: key.keyId, until: 1 }],
-      encrypted: {},
-      sealing: {},
-      deletions: cids.flatMap((space) => honest.map((node) => ({ space, node, until }))),
-      since: 0,
-    };
-    return signMembership(body, controlKey.privateKey);
+  /** What the control plane says of the intruder: its key does not sign any more. */
+  get retired(): Membership['retired'] {
+    return [{ node: NAME, key_id: this.#identity.key.keyId, until: 1 }];
   }
 
   /** Attacks a space. @returns whether there was anything to attack */

@@ -69,6 +69,16 @@ export function columnsOf(db: Database.Database, table: string): ReadonlySet<str
 /** Text by its bytes: not all of it is UTF-8. */
 const exact = (column: string): string => `quote(CAST(${column} AS BLOB))`;
 
+/** Separates the two parts of a memory id: a name of its own, and the conversation that it was given for. */
+export const CONVERSATION_MARK = '@';
+
+/**
+ * The conversation that a row is of, by its session's name. A session that another sync made up has a memory id for its name,
+ * which says what conversation it stands for.
+ */
+const conversation = (name: string): string =>
+  exact(`substr(${name}, instr(${name}, '${CONVERSATION_MARK}') + 1)`);
+
 function select(db: Database.Database, kind: RowKind): string {
   const { content, memory } = sessionColumns(db);
   const platform = columnsOf(db, 'sdk_sessions').has('platform_source') ? 's.platform_source' : `'claude'`;
@@ -90,7 +100,7 @@ function select(db: Database.Database, kind: RowKind): string {
     case 'summary':
       return answer(
         [
-          exact(`coalesce(s.${content}, t.${memory})`),
+          conversation(`coalesce(s.${content}, t.${memory})`),
           't.created_at_epoch',
           exact('t.request'),
           exact('t.learned'),
@@ -100,7 +110,7 @@ function select(db: Database.Database, kind: RowKind): string {
     case 'observation':
       return answer(
         [
-          exact(`coalesce(s.${content}, t.${memory})`),
+          conversation(`coalesce(s.${content}, t.${memory})`),
           't.created_at_epoch',
           't.type',
           exact('t.title'),
@@ -153,6 +163,15 @@ export function findRow(db: Database.Database, kind: RowKind, row: number): Foun
   const raw = query(db, kind, 'WHERE t.id = ?').get(row);
   if (raw === undefined) throw new Error(`there is no ${kind} ${row}`);
   return toFound(kind, raw);
+}
+
+/** How sessions begin that Membridge makes up for rows whose session a machine has not got, or does not take. */
+export const MADE_UP = 'membridge-';
+const MADE_UP_HEX = `X'${Buffer.from(MADE_UP).toString('hex').toUpperCase()}`;
+
+/** Whether a memory is one of a session that Membridge made up: it has another name until the session comes. */
+export function isOfMadeUpSession(identity: string): boolean {
+  return identity.includes(MADE_UP_HEX);
 }
 
 /** How often each memory is there. */

@@ -4,12 +4,21 @@ import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import type { Membership } from '../../contract/membership.ts';
-import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
+import type { PushResult, SpaceConfig, Trust } from '../../contract/memory.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
+import { loadSealingKey, type SealingKey } from '../../memory/sealing.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
 import { SimStore, type Bucket } from './bucket.ts';
-import { columnsOf, countByIdentity, takeInventory, TABLES, type RowKind } from './inventory.ts';
+import {
+  columnsOf,
+  countByIdentity,
+  isOfMadeUpSession,
+  takeInventory,
+  TABLES,
+  type Found,
+  type RowKind,
+} from './inventory.ts';
 import type { Pending } from './model.ts';
 import { NAMES } from './projects.ts';
 import { openOutside, SimProcess } from './process.ts';
@@ -26,6 +35,18 @@ function keyOf(name: string) {
   return loadNodeKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
 }
 export const CONTROL = keyOf('control');
+
+/** The key pair that segments are encrypted for a node with. */
+function sealingKeyOf(name: string): SealingKey {
+  const seed = createHash('sha256').update(`simulated sealing key of ${name}`).digest();
+  const key = createPrivateKey({ key: x25519Der(seed), format: 'der', type: 'pkcs8' });
+  return loadSealingKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
+}
+
+/** PKCS #8 of an X25519 private key: this prefix and its 32 bytes (RFC 8410). */
+export function x25519Der(seed: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), seed]);
+}
 const IDENTITIES = new Map<string, NodeIdentity>();
 
 /** The keys of a node, by its name. */
@@ -34,7 +55,13 @@ export function identityOf(node: string): NodeIdentity {
   if (identity === undefined) {
     const key = keyOf(node);
     const certificate = signCertificate({ node, publicKey: key.publicKey, issuedAt: 1 }, CONTROL.privateKey);
-    identity = { node, key, certificate, controlPublicKey: CONTROL.publicKey, sealingKeys: [] };
+    identity = {
+      node,
+      key,
+      certificate,
+      controlPublicKey: CONTROL.publicKey,
+      sealingKeys: [sealingKeyOf(node)],
+    };
     IDENTITIES.set(node, identity);
   }
   return identity;
@@ -45,6 +72,9 @@ interface Kept {
   readonly path: string;
   readonly pending: Pending;
   readonly orphans: ReadonlySet<string>;
+  readonly copies: ReadonlySet<string>;
+  readonly madeUp: ReadonlySet<string>;
+  readonly isIndexDamaged: boolean;
 }
 
 /** What machines of one history share. */
@@ -59,14 +89,15 @@ export interface World {
   /** What the control plane says of the members; null where it says nothing. */
   membership: Membership | null;
   /** The first holds every project; a second one, if there is one, some of them. */
-  readonly spaces: readonly SpaceConfig[];
+  spaces: readonly SpaceConfig[];
 }
 
 /** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
 export class Machine {
   readonly name: string;
   readonly node: string;
-  readonly release: string;
+  /** Of its claude-mem; an upgrade changes it. */
+  release: string;
   readonly process: SimProcess;
   readonly store: SimStore;
   readonly path: string;
@@ -87,6 +118,16 @@ export class Machine {
   hasNames = false;
   /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
   orphans = new Set<string>();
+  /** Rows, as "table/id", that another sync put here beside the same memory: nobody else may hear of them. */
+  copies = new Set<string>();
+  /** Prompts that another sync put into a session of its own making: whoever wrote them tells of them, not this machine. */
+  madeUp = new Set<string>();
+  /** A full-text index is damaged: claude-mem can save nothing, and nothing can be merged. */
+  isIndexDamaged = false;
+  /** What it does with what other nodes write, where it is not to take it. */
+  readonly trust = new Map<string, Exclude<Trust, 'accept'>>();
+  /** Since it does not take what a node writes, by that node: the memories that it had. */
+  readonly hadBefore = new Map<string, ReadonlySet<string>>();
   readonly #world: World;
   readonly #databases: Kept[] = [];
   readonly #ledgers: Kept[] = [];
@@ -112,6 +153,11 @@ export class Machine {
       this.skew = from.skew;
       this.pending = new Map(from.pending);
       this.orphans = new Set(from.orphans);
+      this.copies = new Set(from.copies);
+      this.madeUp = new Set(from.madeUp);
+      this.isIndexDamaged = from.isIndexDamaged;
+      for (const [node, trust] of from.trust) this.trust.set(node, trust);
+      for (const [node, had] of from.hadBefore) this.hadBefore.set(node, had);
       this.knowsNothing = from.knowsNothing;
       this.unnamed = new Set(from.unnamed);
       this.hasNames = from.hasNames;
@@ -122,7 +168,11 @@ export class Machine {
 
   /** The spaces, as this machine takes part in them. */
   get spaces(): SpaceConfig[] {
-    return this.#world.spaces.map((space) => (this.hasNames ? { ...space, names: NAMES } : space));
+    return this.#world.spaces.map((space) => ({
+      ...space,
+      ...(this.hasNames ? { names: NAMES } : {}),
+      ...(this.trust.size > 0 ? { trust: Object.fromEntries(this.trust) } : {}),
+    }));
   }
 
   get engine(): MemoryEngine {
@@ -135,8 +185,13 @@ export class Machine {
       store: this.store,
       now: this.now,
     });
-    if (this.#world.membership !== null) this.#engine.setMembership(this.#world.membership);
+    this.hearMembership();
     return this.#engine;
+  }
+
+  /** The control plane tells the engine, if it runs, what it says of the members. */
+  hearMembership(): void {
+    if (this.#world.membership !== null) this.#engine?.setMembership(this.#world.membership);
   }
 
   /** The connection that claude-mem's own worker holds. */
@@ -149,8 +204,27 @@ export class Machine {
     return this.#worker;
   }
 
+  /** How often each memory is there. Copies that another sync put beside one do not count. */
   counts(): Map<string, number> {
-    return countByIdentity(takeInventory(this.worker));
+    return countByIdentity(this.memories());
+  }
+
+  /**
+   * The memories that are here, without the copies that another sync put beside one.
+   * @param elsewhere how often each memory is on a machine without copies: a twin may have taken a copy for its row
+   */
+  memories(elsewhere: ReadonlyMap<string, number> = new Map()): Found[] {
+    const all = takeInventory(this.worker);
+    const isCopy = ({ kind, row }: Found): boolean => this.copies.has(`${TABLES[kind]}/${row}`);
+    const memories = all.filter((found) => !isCopy(found));
+    const counts = countByIdentity(memories);
+    for (const copy of all.filter(isCopy)) {
+      const count = counts.get(copy.identity) ?? 0;
+      if (count >= (elsewhere.get(copy.identity) ?? 0)) continue;
+      memories.push(copy);
+      counts.set(copy.identity, count + 1);
+    }
+    return memories;
   }
 
   /** The process is killed: what it held open is given back as the kernel does it. */
@@ -202,6 +276,9 @@ export class Machine {
     this.knowsNothing = true;
     this.pending = new Map(kept?.pending);
     this.orphans = new Set(kept?.orphans);
+    this.copies = new Set(kept?.copies);
+    this.madeUp = new Set(kept?.madeUp);
+    this.isIndexDamaged = kept?.isIndexDamaged ?? false;
   }
 
   /** The ledger is lost, or put back to an older copy. */
@@ -213,11 +290,13 @@ export class Machine {
     if (kept !== null) copyFileSync(kept.path, this.ledgerPath);
   }
 
-  /** Ids that this database has given out, by kind, for a check that nobody moves a row. */
+  /**
+   * Ids that this database has given out, by kind, for a check that nobody moves a row. Rows in sessions that Membridge made up have no
+   * name yet.
+   */
   ids(): Map<string, string> {
-    return new Map(
-      takeInventory(this.worker).map(({ kind, row, identity }) => [`${TABLES[kind]}/${row}`, identity]),
-    );
+    const named = takeInventory(this.worker).filter(({ identity }) => !isOfMadeUpSession(identity));
+    return new Map(named.map(({ kind, row, identity }) => [`${TABLES[kind]}/${row}`, identity]));
   }
 
   has(kind: RowKind, column: string): boolean {
@@ -233,7 +312,14 @@ export class Machine {
     this.#kept += 1;
     const path = join(this.process.folder, `kept-${what}-${this.#kept}`);
     copy(path);
-    return { path, pending: new Map(this.pending), orphans: new Set(this.orphans) };
+    return {
+      path,
+      pending: new Map(this.pending),
+      orphans: new Set(this.orphans),
+      copies: new Set(this.copies),
+      madeUp: new Set(this.madeUp),
+      isIndexDamaged: this.isIndexDamaged,
+    };
   }
 
   #copyTo(database: string, ledger: string | null): void {

@@ -16,6 +16,8 @@ interface Written {
   mayReturn: boolean;
   /** What was like it where it was deleted: were one of these deleted elsewhere, one of the two stays. */
   readonly like: Set<string>;
+  /** Nodes that wrote it, or that a fault had tell of it as if they had. */
+  readonly writers: Set<string>;
 }
 
 /** Rows that a machine wrote since its last finished push began, with how often each is there. */
@@ -33,18 +35,42 @@ export class Model {
   /** Memories that went in another way than by a clean-up: of their group, nobody can say what must be left. */
   readonly #gone = new Set<string>();
 
-  /** A row was written on a machine and is now there `count` times; what never travels stays at that machine's node. */
-  wrote(identity: string, count: number, staysAt: string | null): void {
+  /** A row was written on a node's machine and is now there `count` times; what never travels stays at that node. */
+  wrote(identity: string, count: number, node: string, stays: boolean): void {
     const known = this.#written.get(identity);
     if (known === undefined) {
-      const nothing = { sent: 0, deleted: false, mayReturn: false };
-      this.#written.set(identity, { required: count, allowed: count, staysAt, like: new Set(), ...nothing });
+      this.#written.set(identity, {
+        required: count,
+        allowed: count,
+        staysAt: stays ? node : null,
+        like: new Set(),
+        writers: new Set([node]),
+        sent: 0,
+        deleted: false,
+        mayReturn: false,
+      });
       return;
     }
+    known.writers.add(node);
     known.allowed = Math.max(known.allowed, count);
     // Written again after a deletion, or beside one: which came last is for the versions to say.
     if (known.deleted) known.mayReturn = true;
     else known.required = Math.max(known.required, count);
+  }
+
+  /** A node may tell of memories as its own from now on: its ledger does not know, or no longer knows, whose they are. */
+  tellsOf(node: string, identities: Iterable<string>): void {
+    for (const identity of identities) this.#written.get(identity)?.writers.add(node);
+  }
+
+  /**
+   * Whether nobody but a node ever wrote a row. Of sessions that says nothing: one is made up for rows of others. A memory that was
+   * deleted may live again by the word of whoever saw it live.
+   */
+  isOnlyOf(identity: string, node: string): boolean {
+    const known = this.#written.get(identity);
+    if (known === undefined || known.deleted || identity.startsWith('["session"')) return false;
+    return known.writers.size === 1 && known.writers.has(node);
   }
 
   /** Somebody took a text out of a memory, which thereby became another one. */
@@ -132,6 +158,10 @@ export class Model {
 
   isStub(identity: string): boolean {
     return this.#stubs.has(identity);
+  }
+
+  wasDeleted(identity: string): boolean {
+    return this.#written.get(identity)?.deleted === true;
   }
 
   isExcluded(identity: string): boolean {

@@ -63,6 +63,77 @@ export const MUTATIONS: readonly Mutation[] = [
     also: { file: 'merge/batches.ts', find: 'this.#newcomers.name();', replace: '' },
   },
   {
+    breaks: 'another sync doubles nothing: what it puts beside a memory that is here is no twin',
+    file: 'scan.ts',
+    find: 'if (row.isReplica && echoes(reader, ledger, row)) return false;',
+    replace: '',
+  },
+  {
+    breaks:
+      'another sync doubles nothing: a prompt that it brought first is the one that its writer tells of',
+    file: 'merge/inserts.ts',
+    find: 'if (replica !== null) return replica;',
+    replace: 'if (replica === -1) return replica;',
+  },
+  {
+    breaks: 'a damaged index keeps no memory from being sent',
+    file: 'error-effects.ts',
+    find: `  'memory_index_damaged',
+  'memory_locked',`,
+    replace: `  'memory_locked',`,
+  },
+  {
+    breaks: 'a damaged index is not a damaged database',
+    file: 'claude-mem/search-index.ts',
+    find: 'if (!mayBeIndexDamage(error)) return null;',
+    replace: 'return null;',
+    also: {
+      file: 'claude-mem/failures.ts',
+      find: "if (code === 'SQLITE_CORRUPT_VTAB' && !isOurs)",
+      replace: "if (code === 'SQLITE_CORRUPT_VTAB' && !own)",
+    },
+  },
+  {
+    breaks: 'in an encrypted space nothing is stored in plain text',
+    file: 'publish.ts',
+    find: 'if (config.encrypted !== true) return null;',
+    replace: 'if (config.cid.length > 0) return null;',
+    also: {
+      file: 'push.ts',
+      find: 'if (config.encrypted === true) dropPlain(session, ledger.spaces.get(cid));',
+      replace: '',
+    },
+  },
+  {
+    breaks: 'in an encrypted space nothing is stored in plain text that was made ready before',
+    file: 'push.ts',
+    find: 'if (entry === null || isSealed(entry.bytes)) return;',
+    replace: 'if (entry === null || entry.seq > 0) return;',
+  },
+  {
+    breaks: 'a machine that joins later gets what was encrypted before it came',
+    file: 'heal.ts',
+    find: 'if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;',
+    replace: 'if (healerOf(name, acks, identity.node, session.now()) !== name.hash) continue;',
+  },
+  {
+    breaks: 'nothing of a node that is not trusted is shown',
+    file: 'trust.ts',
+    find: "return config.trust?.[node] ?? 'accept';",
+    replace: "return config.trust?.[node.toUpperCase()] ?? 'accept';",
+    also: {
+      file: 'trust.ts',
+      find: ".filter(([, trust]) => trust !== 'accept')",
+      replace: ".filter(([node, trust]) => trust !== 'accept' && node === '')",
+    },
+  },
+  {
+    breaks: 'what waits for trust is merged once its node is trusted',
+    file: 'apply.ts',
+    find: 'ledger.inbox.holdFrom(space.id, distrusted);',
+    replace: 'if (distrusted.length > 0) ledger.inbox.holdFrom(space.id, distrusted);',
+  },
+  {
     breaks: 'nothing is invented: what is excluded stays where it is',
     file: 'names.ts',
     find: 'if (project !== null && isOfProject(project, EXCLUDED_PROJECT))',

@@ -96,11 +96,15 @@ export class People {
     if (first !== undefined) this.#insertTwin(machine, kind, first, dice);
   }
 
-  /** Rows that are there once and may travel: of twins nobody could say which is meant. */
+  /**
+   * Rows that are there once and may travel: of twins nobody could say which is meant. claude-mem writes nothing into a session that
+   * another sync made up.
+   */
   #single(machine: Machine, kind: ChildKind): number[] {
     return this.#hands.ids(machine, kind).filter((id) => {
       if (machine.orphans.has(`${TABLES[kind]}/${id}`)) return false;
       const { identity } = findRow(machine.worker, kind, id);
+      if (machine.madeUp.has(identity)) return false;
       return !this.#hands.model.isExcluded(identity) && this.#hands.count(machine, kind, identity) === 1;
     });
   }
@@ -113,7 +117,7 @@ export class People {
     this.#hands.deleted(machine, before, false);
     const { identity } = findRow(machine.worker, kind, id);
     machine.pending.set(identity, 1);
-    this.#hands.model.wrote(identity, 1, null);
+    this.#hands.model.wrote(identity, 1, machine.node, false);
     this.#hands.model.edited(before, identity);
   }
 

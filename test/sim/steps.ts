@@ -1,7 +1,9 @@
+import type { Trust } from '../../contract/memory.ts';
 import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
 import { ATTACKS, type Attack } from './intruder.ts';
 import { Dice } from './dice.ts';
 import type { FullFile } from './process.ts';
+import { TRUSTS } from './trust.ts';
 import { WRITES, type WriteKind } from './workload.ts';
 
 /** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
@@ -51,6 +53,16 @@ export type Step =
   /** The same clean-up on every machine, before any of them syncs. */
   | { readonly do: 'clean-ups'; readonly seed: number }
   | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
+  /** A tool beside Membridge copies rows from one machine's database into another's. */
+  | { readonly do: 'copy'; readonly from: number; readonly machine: number; readonly seed: number }
+  /** A person says what a machine does with what another one's node writes. */
+  | { readonly do: 'trust'; readonly machine: number; readonly of: number; readonly trust: Trust }
+  /** claude-mem is upgraded in place: between two calls, or while the agent is in the middle of one. */
+  | { readonly do: 'upgrade'; readonly machine: number; readonly seed: number }
+  /** Every space is encrypted from here on. */
+  | { readonly do: 'encrypt' }
+  /** A full-text index of claude-mem is damaged, or a person mends what is damaged. */
+  | { readonly do: 'damage' | 'mend'; readonly machine: number; readonly seed: number }
   /** A removed machine writes into the store. */
   | { readonly do: 'attack'; readonly attack: Attack; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
@@ -87,16 +99,91 @@ export interface Plan {
 
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
-/** Draws a history. In every tenth a machine that was removed still writes into the store; else that changes nothing in it. */
+/** Draws a history. */
 export function drawPlan(seed: number): Plan {
-  const plan = drawHonestPlan(seed);
-  const dice = new Dice(seed ^ 0x1417);
-  if (!dice.chance(0.1)) return plan;
-  const steps = plan.steps.flatMap((step): Step[] =>
-    dice.chance(0.2) ? [step, { do: 'attack', attack: dice.pick(ATTACKS), seed: dice.seed() }] : [step],
-  );
-  return { ...plan, hostile: true, steps };
+  const plan = INSERTED.reduce((plan, { salt, share, rate, draw }) => {
+    const dice = new Dice(seed ^ salt);
+    if (!dice.chance(share)) return plan;
+    const steps = plan.steps.flatMap((step): Step[] =>
+      dice.chance(rate) ? [step, ...draw(dice, plan.releases.length)] : [step],
+    );
+    return { ...plan, hostile: plan.hostile || salt === HOSTILE, steps };
+  }, drawHonestPlan(seed));
+  const dice = new Dice(seed ^ 0x5ea1);
+  if (!dice.chance(0.25)) return plan;
+  // From the start, or from some moment on: also while a push lies half done.
+  const halfDone = plan.steps.flatMap((step, n) => (isHalfDone(step) ? [n + 1] : []));
+  const at = dice.chance(0.4)
+    ? 0
+    : halfDone.length > 0 && dice.chance(0.5)
+      ? dice.pick(halfDone)
+      : dice.below(plan.steps.length + 1);
+  return { ...plan, steps: plan.steps.toSpliced(at, 0, { do: 'encrypt' }) };
 }
+
+/** Whether a push may end before the store has everything that it had made ready. */
+const isHalfDone = (step: Step): boolean =>
+  step.do === 'sync' &&
+  step.calls.some(
+    ({ what, dieAfter, faults }) => what === 'push' && (dieAfter !== null || faults.length > 0),
+  );
+
+/** Steps that only some histories have; nothing else changes in these. */
+interface Inserted {
+  /** Sets its chance apart from that of the others. */
+  readonly salt: number;
+  /** In what share of the histories there are any. */
+  readonly share: number;
+  /** After what share of the other steps. */
+  readonly rate: number;
+  readonly draw: (dice: Dice, machines: number) => Step[];
+}
+
+const HOSTILE = 0x1417;
+const INSERTED: readonly Inserted[] = [
+  {
+    salt: HOSTILE,
+    share: 0.1,
+    rate: 0.2,
+    draw: (dice) => [{ do: 'attack', attack: dice.pick(ATTACKS), seed: dice.seed() }],
+  },
+  {
+    salt: 0xc0b1,
+    share: 0.3,
+    rate: 0.15,
+    draw: (dice, machines) => {
+      const [from = 0, machine = 0] = dice.shuffled(Array.from({ length: machines }, (_, n) => n));
+      return [{ do: 'copy', from, machine, seed: dice.seed() }];
+    },
+  },
+  {
+    salt: 0x7257,
+    share: 0.2,
+    rate: 0.12,
+    draw: (dice, machines) => {
+      const [of = 0, machine = 0] = dice.shuffled(Array.from({ length: machines }, (_, n) => n));
+      return [{ do: 'trust', machine, of, trust: dice.pick(TRUSTS) }];
+    },
+  },
+  {
+    salt: 0x09c4,
+    share: 0.2,
+    rate: 0.06,
+    draw: (dice, machines) => [{ do: 'upgrade', machine: dice.below(machines), seed: dice.seed() }],
+  },
+  {
+    salt: 0xda3a,
+    share: 0.2,
+    rate: 0.12,
+    draw: (dice, machines) => [
+      {
+        do: dice.pick(['damage', 'damage', 'mend'] as const),
+        machine: dice.below(machines),
+        seed: dice.seed(),
+      },
+    ],
+  },
+];
 
 function drawHonestPlan(seed: number): Plan {
   const dice = new Dice(seed);

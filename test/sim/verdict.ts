@@ -2,11 +2,13 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
 import { canonicalHash } from '../../memory/canonical.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
-import { countByIdentity, readable, takeInventory, type Found } from './inventory.ts';
+import { mendIndexes } from './damage.ts';
+import { countByIdentity, readable, type Found } from './inventory.ts';
 import { Machine, type World } from './machine.ts';
 import type { Model } from './model.ts';
 import { openOutside } from './process.ts';
 import { spaceName } from './projects.ts';
+import { trustEverybody } from './trust.ts';
 
 /** What a history came to; all lists are empty when the sync kept its promises. */
 export interface Verdict {
@@ -58,6 +60,10 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   for (const machine of machines) {
     machine.skew = 0;
   }
+  for (const machine of machines) {
+    mendIndexes(machine);
+    verdict.broken.push(...trustEverybody(machine, model));
+  }
   const before = new Map(machines.map((machine) => [machine, machine.ids()]));
   const fleet = [...machines];
   try {
@@ -66,16 +72,23 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     const newcomer = new Machine(world, 'newcomer', '13.25.3');
     fleet.push(newcomer);
     const { writes } = world.bucket;
-    await settle([newcomer], settling, verdict);
+    // What was encrypted before it came, the others have to send again.
+    await settle(world.bucket.isEncrypted ? fleet : [newcomer], settling, verdict);
     // It may have told something, or that it could not use a segment, which others then heal.
     if (world.bucket.writes > writes) await settle(fleet, settling, verdict);
     // Its head is news to everybody once.
     for (const { engine, spaces } of machines)
       for (const space of spaces) await engine.pull(space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
-    for (const machine of fleet)
-      judgeMachine(machine, before.get(machine) ?? new Map<string, string>(), model, verdict);
-    compareMachines(fleet, model, verdict);
+    const told = newcomer.counts();
+    const memories = new Map(fleet.map((machine) => [machine, machine.memories(told)]));
+    for (const [machine, found] of memories)
+      judgeMachine(
+        { machine, found, before: before.get(machine) ?? new Map<string, string>() },
+        model,
+        verdict,
+      );
+    compareMachines(memories, model, verdict);
     return verdict;
   } finally {
     for (const machine of fleet) if (!machines.includes(machine)) machine.close();
@@ -147,13 +160,14 @@ async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdic
   }
 }
 
-function judgeMachine(
-  machine: Machine,
-  before: ReadonlyMap<string, string>,
-  model: Model,
-  verdict: Verdict,
-): void {
-  const found = takeInventory(machine.worker);
+/** One machine at the end: what is there, and which memory each row was before the exchange. */
+interface Settled {
+  readonly machine: Machine;
+  readonly found: readonly Found[];
+  readonly before: ReadonlyMap<string, string>;
+}
+
+function judgeMachine({ machine, found, before }: Settled, model: Model, verdict: Verdict): void {
   const judged = model.judge(machine, countByIdentity(found));
   verdict.lost.push(...judged.lost);
   verdict.duplicated.push(...judged.duplicated);
@@ -193,16 +207,23 @@ function soundness(machine: Machine): string[] {
 }
 
 /** Whether all machines hold the same memories in the same state, as far as their tables have room for it. */
-function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdict): void {
-  const states = fleet.map((machine) => ({
+function compareMachines(
+  memories: ReadonlyMap<Machine, readonly Found[]>,
+  model: Model,
+  verdict: Verdict,
+): void {
+  const fleet = [...memories.keys()];
+  const states = [...memories].map(([machine, found]) => ({
     name: machine.name,
-    states: statesOf(takeInventory(machine.worker), model),
+    states: statesOf(found, model),
   }));
   const [first, ...others] = states;
   if (first === undefined) return;
   for (const other of others) {
     for (const identity of new Set([...first.states.keys(), ...other.states.keys()])) {
       const [a, b] = [first.states.get(identity), other.states.get(identity)];
+      // Nobody tells of a prompt in a session that another sync made up: who wrote it may have lost it since.
+      if (model.wasDeleted(identity) && fleet.some(({ madeUp }) => madeUp.has(identity))) continue;
       const difference = a === undefined || b === undefined ? 'is on one only' : differing(a, b);
       if (difference !== null)
         verdict.diverged.push(`${first.name} and ${other.name}: ${readable(identity)} ${difference}`);
@@ -211,8 +232,10 @@ function compareMachines(fleet: readonly Machine[], model: Model, verdict: Verdi
   // The product's own measure must agree where all have the same tables.
   const hasNames = fleet.some((machine) => machine.hasNames);
   // It knows nothing of what a space excludes: rows that stay on their machine count as its own.
-  if (fleet.some(({ worker }) => takeInventory(worker).some(({ identity }) => model.isExcluded(identity))))
+  if ([...memories.values()].some((found) => found.some(({ identity }) => model.isExcluded(identity))))
     return;
+  // Another sync's rows are its own: copies, and prompts in sessions of its own making.
+  if (fleet.some(({ copies, madeUp }) => copies.size + madeUp.size > 0)) return;
   if (verdict.diverged.length > 0 || hasNames || new Set(fleet.map(({ release }) => release)).size > 1)
     return;
   const hashes = new Set(fleet.map((machine) => canonicalHash(machine.worker, machine.path)));

@@ -1,5 +1,13 @@
 import type { Dice } from './dice.ts';
-import { columnsOf, findRow, sessionColumns, TABLES, type RowKind } from './inventory.ts';
+import {
+  columnsOf,
+  CONVERSATION_MARK,
+  findRow,
+  MADE_UP,
+  sessionColumns,
+  TABLES,
+  type RowKind,
+} from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
 import { HAND_WRITES, People, likeOf, type HandWrite } from './people.ts';
@@ -116,7 +124,7 @@ export class Workload {
 
   #session(machine: Machine, dice: Dice, content: string, project: string): void {
     const named = project === ADOPTED || dice.chance(0.8);
-    const memory = named ? `mem-${machine.name}-${this.#token()}` : null;
+    const memory = named ? this.#memoryId(machine, content) : null;
     this.#insertSession(machine, dice, content, memory, project);
     if (!isStaying(project)) this.#conversations.push(content);
     for (let n = dice.between(0, 2); n > 0; n -= 1) this.#prompt(machine, dice, content, project, 'plain');
@@ -130,7 +138,7 @@ export class Workload {
     const here = machine.worker.prepare(`SELECT project FROM sdk_sessions WHERE ${column} = ?`).get(content);
     const project = (here as { project: string } | undefined)?.project ?? this.#project(machine, dice);
     if (here === undefined)
-      this.#insertSession(machine, dice, content, `mem-${machine.name}-${this.#token()}`, project);
+      this.#insertSession(machine, dice, content, this.#memoryId(machine, content), project);
     this.#prompt(machine, dice, content, project, 'plain');
     const memory = this.#memoryOf(machine, content);
     if (memory !== null) this.#child(machine, dice, memory, project, 'plain');
@@ -140,7 +148,7 @@ export class Workload {
     const { content, memory } = sessionColumns(machine.worker);
     const sessions = machine.worker
       .prepare(
-        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL ORDER BY id`,
+        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL AND ${content} NOT LIKE '${MADE_UP}%' ORDER BY id`,
       )
       .all() as { content: string; memory: string; project: string }[];
     if (sessions.length === 0)
@@ -155,7 +163,11 @@ export class Workload {
   /** The same row again, as claude-mem does when a hook runs twice: a memory of its own all the same. */
   #twin(machine: Machine, dice: Dice): void {
     const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
-    const rows = this.#ids(machine, kind).filter((id) => !machine.orphans.has(`${TABLES[kind]}/${id}`));
+    const rows = this.#ids(machine, kind).filter(
+      (id) =>
+        !machine.orphans.has(`${TABLES[kind]}/${id}`) &&
+        !machine.madeUp.has(findRow(machine.worker, kind, id).identity),
+    );
     if (rows.length === 0) return;
     const db = machine.worker;
     const of = dice.pick(rows);
@@ -208,15 +220,22 @@ export class Workload {
   }
 
   #rewriteMemoryId(machine: Machine, dice: Dice): void {
-    const { memory } = sessionColumns(machine.worker);
-    const cascades = (
-      machine.worker.pragma('foreign_key_list(observations)') as { on_update: string }[]
-    ).every(({ on_update: onUpdate }) => onUpdate === 'CASCADE');
-    const ids = cascades ? this.#ids(machine, 'session', `${memory} IS NOT NULL`) : [];
+    const { content, memory } = sessionColumns(machine.worker);
+    // An upgrade in place leaves summaries that do not follow.
+    const cascades = ['observations', 'session_summaries'].every((table) =>
+      (machine.worker.pragma(`foreign_key_list(${table})`) as { on_update: string }[]).every(
+        ({ on_update: onUpdate }) => onUpdate === 'CASCADE',
+      ),
+    );
+    // A session that another sync made up is no conversation of this claude-mem.
+    const own = `${memory} IS NOT NULL AND instr(${content}, '${CONVERSATION_MARK}') = 0`;
+    const ids = cascades ? this.#ids(machine, 'session', own) : [];
     if (ids.length === 0) return;
+    const id = dice.pick(ids);
+    const name = machine.worker.prepare(`SELECT ${content} FROM sdk_sessions WHERE id = ?`).pluck().get(id);
     machine.worker
       .prepare(`UPDATE sdk_sessions SET ${memory} = ? WHERE id = ?`)
-      .run(`mem-${machine.name}-${this.#token()}`, dice.pick(ids));
+      .run(this.#memoryId(machine, String(name)), id);
   }
 
   #update(machine: Machine, dice: Dice): void {
@@ -277,20 +296,41 @@ export class Workload {
     const ids = this.#ids(machine, 'session');
     if (ids.length === 0) return;
     const id = dice.pick(ids);
-    const before = machine.counts();
+    const before = machine.memories();
+    const like = new Map<string, string[]>();
+    // Where another sync made the session up, rows of the same conversation stay in its own.
+    if (this.#isMadeUp(machine, id)) {
+      for (const { kind, row, identity } of before)
+        if (kind !== 'session') like.set(identity, likeOf(machine, kind, row));
+    }
     machine.worker.prepare('DELETE FROM sdk_sessions WHERE id = ?').run(id);
     const after = machine.counts();
-    for (const identity of before.keys()) {
+    for (const identity of new Set(before.map((found) => found.identity))) {
       if (after.has(identity)) continue;
+      this.#model.mayHaveKept(
+        identity,
+        (like.get(identity) ?? []).filter((other) => after.has(other)),
+      );
       // Rows of peers keep a session alive that was deleted here.
       this.#deleted(machine, identity, !identity.startsWith('["session"'));
     }
   }
 
+  /** Whether another sync made a session up. */
+  #isMadeUp(machine: Machine, id: number): boolean {
+    const { content } = sessionColumns(machine.worker);
+    const name = machine.worker.prepare(`SELECT ${content} FROM sdk_sessions WHERE id = ?`).pluck().get(id);
+    return String(name).includes(CONVERSATION_MARK);
+  }
+
   /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
   #deleted(machine: Machine, identity: string, counts = true, isCleanUp = false): void {
     const isKnown =
-      counts && !machine.knowsNothing && !machine.pending.has(identity) && !machine.unnamed.has(identity);
+      counts &&
+      !machine.knowsNothing &&
+      !machine.pending.has(identity) &&
+      !machine.unnamed.has(identity) &&
+      !machine.madeUp.has(identity);
     machine.pending.delete(identity);
     this.#model.deleted(identity, isKnown, isCleanUp);
   }
@@ -390,14 +430,15 @@ export class Workload {
     const sql = `INSERT INTO ${TABLES[kind]} (${columns.join(', ')}) VALUES (${places})`;
     const id = Number(db.prepare(sql).run(values).lastInsertRowid);
     const { identity } = findRow(db, kind, id);
-    const count = twin ? this.#count(machine, kind, identity) : 1;
+    const count = twin ? (machine.counts().get(identity) ?? 1) : 1;
     machine.pending.set(identity, count);
-    this.#model.wrote(identity, count, stays ? machine.node : null);
+    this.#model.wrote(identity, count, machine.node, stays);
     return id;
   }
 
+  /** How often a memory is there, with the copies of another sync: while one is left, the memory is not deleted. */
   #count(machine: Machine, kind: RowKind, identity: string): number {
-    return this.#ids(machine, kind).filter((id) => findRow(machine.worker, kind, id).identity === identity)
+    return rowIds(machine, kind).filter((id) => findRow(machine.worker, kind, id).identity === identity)
       .length;
   }
 
@@ -416,19 +457,38 @@ export class Workload {
     return found?.memory ?? null;
   }
 
+  /**
+   * Rows of a kind, but for the copies that another sync made of memories that were there, which are its own business, and for what
+   * lies in sessions that Membridge made up: nobody has these conversations here.
+   */
   #ids(machine: Machine, kind: RowKind, where = '1'): number[] {
-    return machine.worker
-      .prepare(`SELECT id FROM ${TABLES[kind]} WHERE ${where} ORDER BY id`)
-      .pluck()
-      .all() as number[];
+    const { content, memory } = sessionColumns(machine.worker);
+    const link = kind === 'session' || kind === 'prompt' ? content : memory;
+    const madeUp = `SELECT ${link} FROM sdk_sessions WHERE ${content} LIKE '${MADE_UP}%'`;
+    // Of a row without a session the link may be NULL.
+    const ids = rowIds(machine, kind, `(${where}) AND coalesce(${link}, '') NOT IN (${madeUp})`);
+    return machine.copies.size === 0 ? ids : ids.filter((id) => !machine.copies.has(`${TABLES[kind]}/${id}`));
   }
 
   #hash(dice: Dice): string {
     return dice.seed().toString(16).padStart(16, '0');
   }
 
+  /** A memory id that says what conversation it is given for. */
+  #memoryId(machine: Machine, content: string): string {
+    const conversation = content.slice(content.lastIndexOf(CONVERSATION_MARK) + 1);
+    return `mem-${machine.name}-${this.#token()}${CONVERSATION_MARK}${conversation}`;
+  }
+
   #token(): string {
     this.#written += 1;
     return `w${this.#written}`;
   }
+}
+
+function rowIds({ worker }: Machine, kind: RowKind, where = '1'): number[] {
+  return worker
+    .prepare(`SELECT id FROM ${TABLES[kind]} WHERE ${where} ORDER BY id`)
+    .pluck()
+    .all() as number[];
 }

@@ -1,0 +1,40 @@
+import type { Membership } from '../../contract/membership.ts';
+import { signMembership } from '../../memory/signing.ts';
+import { CONTROL, type World } from './machine.ts';
+
+/** Names of every machine that a history may have; clones write under the name of the one that they are of. */
+const NODES = ['a', 'b', 'c', 'd', 'e', 'newcomer'];
+
+/**
+ * Has the control plane say more of the members than it said before. Whatever machines date in the future is let through, since their
+ * clocks are wrong now and then.
+ */
+export function publishMembership(
+  world: World,
+  said: Partial<Pick<Membership, 'retired' | 'encrypted'>>,
+): void {
+  const cids = world.spaces.map(({ cid }) => cid);
+  const body = {
+    format: 'membridge-membership/1' as const,
+    retired: world.membership?.retired ?? [],
+    encrypted: world.membership?.encrypted ?? {},
+    sealing: {},
+    deletions: cids.flatMap((space) =>
+      NODES.map((node) => ({ space, node, until: Number.MAX_SAFE_INTEGER })),
+    ),
+    since: 0,
+    ...said,
+  };
+  world.membership = signMembership(body, CONTROL.privateKey);
+}
+
+/** Has every space be encrypted from now on. @returns false where they are already */
+export function beginEncryption(world: World): boolean {
+  if (world.spaces.every(({ encrypted }) => encrypted === true)) return false;
+  world.spaces = world.spaces.map((space) => ({ ...space, encrypted: true }));
+  publishMembership(world, {
+    encrypted: Object.fromEntries(world.spaces.map(({ cid }) => [cid, world.now])),
+  });
+  world.bucket.isEncrypted = true;
+  return true;
+}

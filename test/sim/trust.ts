@@ -1,0 +1,38 @@
+import type { Trust } from '../../contract/memory.ts';
+import { readable } from './inventory.ts';
+import type { Machine } from './machine.ts';
+import type { Model } from './model.ts';
+
+/** What a person may have a machine do with what another node writes. */
+export const TRUSTS = ['hold', 'ignore', 'accept'] as const satisfies readonly Trust[];
+
+/**
+ * A person sets what a machine does with what a node writes.
+ * @returns what the machine shows although it was not to take it
+ */
+export function setTrust(machine: Machine, node: string, trust: Trust, model: Model): string[] {
+  if (node === machine.node) return [];
+  const shown = findUntrusted(machine, node, model);
+  if (trust === 'accept') {
+    machine.trust.delete(node);
+    machine.hadBefore.delete(node);
+  } else {
+    machine.trust.set(node, trust);
+    if (!machine.hadBefore.has(node)) machine.hadBefore.set(node, new Set(machine.counts().keys()));
+  }
+  return shown;
+}
+
+/** Has a machine take what everybody writes. @returns as setTrust */
+export function trustEverybody(machine: Machine, model: Model): string[] {
+  return [...machine.trust.keys()].flatMap((node) => setTrust(machine, node, 'accept', model));
+}
+
+/** Memories of a node that came in since the machine does not take any, whoever passed them on. */
+function findUntrusted(machine: Machine, node: string, model: Model): string[] {
+  const had = machine.hadBefore.get(node);
+  if (had === undefined) return [];
+  return [...machine.counts().keys()]
+    .filter((identity) => !had.has(identity) && model.isOnlyOf(identity, node))
+    .map((identity) => `${machine.name} shows ${readable(identity)} although it does not trust ${node}`);
+}
