@@ -294,3 +294,18 @@ it('what an old claude-mem writes later is sent too', async () => {
   await settle(fleet.space, [a, b]);
   expect(b.db.prepare('SELECT count(*) FROM user_prompts WHERE prompt_number = 99').pluck().get()).toBe(1);
 });
+
+it('tells of a deletion after an upgrade also where the newest rows had been deleted before it', async () => {
+  const [a, b] = [fleet.add('a', '13.15.3'), fleet.add('b', NEWEST)];
+  writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
+  await settle(fleet.space, [a, b]);
+  const before = b.count('observations');
+  const newest = (): number => Number(a.db.prepare('SELECT max(id) FROM observations').pluck().get());
+  a.db.prepare('DELETE FROM observations WHERE id > ?').run(newest() - 3);
+  await settle(fleet.space, [a, b]);
+  // The tables are copied: the next id is the one behind the highest that is left.
+  upgradeDatabase(a.db, NEWEST);
+  a.db.prepare('DELETE FROM observations WHERE id = ?').run(newest() - 2);
+  await settle(fleet.space, [a, b]);
+  expect([a.count('observations'), b.count('observations')]).toEqual([before - 4, before - 4]);
+});

@@ -53,7 +53,8 @@ export function ledgerFits(
   isAnotherFile: boolean,
 ): boolean {
   const { db, reader, ledger } = context;
-  if (KINDS.some((kind) => ledger.highestRow(kind) > lastId(db, reader, kind))) return false;
+  // Rows that the ledger knows to be gone say nothing: an upgrade of claude-mem copies what is left, and ids go back to the highest.
+  if (KINDS.some((kind) => ledger.marks.highest(kind) > lastId(db, reader, kind))) return false;
   if (KINDS.some((kind) => newestOpinion(context, kind) === 'other')) return false;
   if (!isAnotherFile) {
     if (depth === 'running' && poll(context, SCOUTS).other === 0) return true;

@@ -57,7 +57,7 @@ export type Step =
   | { readonly do: 'copy'; readonly from: number; readonly machine: number; readonly seed: number }
   /** A person says what a machine does with what another one's node writes. */
   | { readonly do: 'trust'; readonly machine: number; readonly of: number; readonly trust: Trust }
-  /** claude-mem is upgraded in place: between two calls, or while the agent is in the middle of one. */
+  /** claude-mem is upgraded in place between two calls, after the agent has looked at what was written. */
   | { readonly do: 'upgrade'; readonly machine: number; readonly seed: number }
   /** Every space is encrypted from here on. */
   | { readonly do: 'encrypt' }
