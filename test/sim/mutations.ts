@@ -100,15 +100,9 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (config.cid.length > 0) return null;',
     also: {
       file: 'push.ts',
-      find: 'if (config.encrypted === true) dropPlain(session, ledger.spaces.get(cid));',
-      replace: '',
+      find: 'if (config.encrypted === true && !isSealed(entry.bytes)) {',
+      replace: "if (config.cid === '' && !isSealed(entry.bytes)) {",
     },
-  },
-  {
-    breaks: 'in an encrypted space nothing is stored in plain text that was made ready before',
-    file: 'push.ts',
-    find: 'if (entry === null || isSealed(entry.bytes)) return;',
-    replace: 'if (entry === null || entry.seq > 0) return;',
   },
   {
     breaks: 'a machine that joins later gets what was encrypted before it came',
@@ -202,7 +196,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'places in the log are given once: cursors never go back',
     file: 'push.ts',
-    find: '      ledger.spaces.advance(space.id, seq, sealed.sha);',
+    find: '    ledger.spaces.advance(space.id, seq, sealed.sha);',
     replace: '',
   },
   {
