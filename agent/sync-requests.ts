@@ -41,15 +41,15 @@ export class SyncRequests {
     this.#hasWaves = hasWaves;
   }
 
-  /** Hears that a push of a space begins: what is noticed from now on is told again. */
+  /** Hears that a push of a space begins: whatever is noticed from now on is a new reason to tell the space's workflow. */
   pushes(cid: string): void {
     clearTimeout(this.#told.get(cid));
     this.#told.delete(cid);
   }
 
   /**
-   * Has the space's workflow know that claude-mem wrote something here. Once it knows, it is not told again until a push begins, or
-   * after a minute, then two, and so on: while a space stands still, thousands of messages would wait for its workflow.
+   * Tells the space's workflow that claude-mem wrote something here, once until a push begins. Without a push it repeats this after a
+   * minute, then after two, and so on: while a space stands still, thousands of messages would wait for its workflow.
    * @returns false when the engine could not be reached; the caller then looks again
    */
   async noticed(space: SpaceConfig): Promise<boolean> {

@@ -233,3 +233,13 @@ it('serves nodes in waves once a run of version 0.4 was told to', async () => {
   const { events } = await client().workflow.getHandle(memorySpaceId(space.cid), runId).fetchHistory();
   expect(JSON.stringify(events?.[0])).toContain('continuedExecutionRunId');
 });
+
+it('ends when somebody cancels it in Temporal', async () => {
+  const nodes = { a: await addNode('six-a') };
+  const space = await makeSpace(Object.values(nodes));
+  const handle = client().workflow.getHandle(memorySpaceId(space.cid));
+  const { runId } = await handle.describe();
+  await handle.cancel();
+  const run = client().workflow.getHandle(memorySpaceId(space.cid), runId);
+  await until('it has ended', 20, async () => (await run.describe()).status.name === 'CANCELLED');
+});

@@ -39,9 +39,9 @@ const REST = '1 minute';
 /** How many results are recorded at once, and how old one becomes, in milliseconds, while others are awaited. */
 const RECORDED_AT_ONCE = 50;
 const RECORDED_AFTER_MS = 2_000;
-/** Events after which it is waited that the nodes at work are done; the engine ends a workflow at 51,200. */
+/** After so many events no node begins anything more, so that the workflow can continue as new; the engine ends one at 51,200. */
 const MOST_EVENTS = 20_000;
-/** Of a few nodes each push is passed on at once; of many, those of so many milliseconds a node, and of this at most, together. */
+/** With few nodes each push is passed on at once. With many, pushes are gathered for so many milliseconds a node, but not for longer. */
 const FEW = 10;
 const GATHER_MS_A_NODE = 3;
 const GATHER_AT_MOST_MS = 5_000;
@@ -84,7 +84,7 @@ class MemorySpace {
     this.#catchUps = input.catchUps ?? 0;
     this.#waves = new Waves({
       serve: (node, work) => this.#serve(node, work),
-      rest: () => sleep(REST),
+      rest: () => slept(REST),
       atOnce: AT_ONCE,
     });
     setHandler(nodeNoticed, (node) => void this.#noticed.add(node));
@@ -147,8 +147,8 @@ class MemorySpace {
 
   /** Says when the next catch-up is due. Spaces that were begun together do not stay together. */
   async #ring(): Promise<void> {
-    await sleep(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
-    this.#isCatchUpDue = true;
+    const isOver = await slept(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
+    if (isOver) this.#isCatchUpDue = true;
   }
 
   /** Has nodes sync by workflows of their own: all, or those that are back. */
@@ -269,6 +269,17 @@ class MemorySpace {
       pending: [...new Set([...this.#returned, ...pull])],
       catchUps: this.#catchUps,
     });
+  }
+}
+
+/** Sleeps. @returns false when the workflow was cancelled meanwhile: nobody waits for what sleeps here, who could handle that */
+async function slept(duration: number | '1 minute'): Promise<boolean> {
+  try {
+    await sleep(duration);
+    return true;
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    return false;
   }
 }
 
