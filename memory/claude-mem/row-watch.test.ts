@@ -144,7 +144,7 @@ describe('a look at which rows changed, whatever is written', () => {
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 });

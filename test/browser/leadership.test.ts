@@ -98,7 +98,7 @@ test('what another person or the engine does shows by itself: a lease that runs 
   await desktop.kill();
   await see(page, 'leadership-note', 'It is offline');
   await expect
-    .poll(async () => (await leadership()).status, { timeout: 90_000, interval: 500 })
+    .poll(async () => (await leadership()).status, { timeout: 130_000, interval: 500 })
     .toBe('needs_selection');
   await see(page, 'leadership-primary', 'Nobody');
   await see(page, 'leadership-events', 'the lease of desktop ran out');
@@ -106,7 +106,7 @@ test('what another person or the engine does shows by itself: a lease that runs 
   await fleet.test.call('PATCH', `/api/runtime/projects/${project}`, { body: { primary_node_id: 'laptop' } });
   await see(page, 'leadership-primary', 'laptop');
   await desktop.restart();
-}, 150_000);
+}, 240_000);
 
 test.each([
   ['push', 'Push asked for on laptop'],
