@@ -77,8 +77,8 @@ describe('S12: the sandbox of a task', () => {
     const claude = makeSandboxedNode({}, 'claude');
     try {
       claude.write('~/.claude.json', '{}');
-      // No pipe: the shell itself holds one for a moment.
-      await claude.run('ls /proc/$$/fd > files\ntrue');
+      // A shell of its own: the one that makes a pipe or a redirection holds files of its own for a moment.
+      await claude.run(`sh -c 'ls /proc/$$/fd; true' > files`);
       expect(readFileSync(join(claude.cwd, 'files'), 'utf8')).toBe(left);
     } finally {
       claude.remove();
