@@ -12,7 +12,7 @@ import { withState } from '../contract/sync-state.ts';
 import { listNodes } from '../db/queries/list-nodes.ts';
 import { listSpaceFacts, listSpaces } from '../db/queries/list-spaces.ts';
 import type { Deps } from './deps.ts';
-import { sharedAnswer } from './shared-answer.ts';
+import { keptAnswer } from './kept-answer.ts';
 
 /** Spaces with the state of each node as it is now: PostgreSQL keeps only what the last round came to. */
 export async function withStates(
@@ -98,7 +98,7 @@ export function membersPage(
 /** Every space, by name, with counts of its members. Counts may be a moment old where there are many of them. */
 export async function spaceSummaries(deps: Pick<Deps, 'db' | 'now'>): Promise<SpaceSummary[]> {
   const spaces = await listSpaceFacts(deps.db);
-  const counting = sharedAnswer(deps.db, 'members', () => countAll(deps));
+  const counting = keptAnswer(deps.db, 'members', () => countAll(deps));
   const counts = await counting.get((known) => spaces.every(({ canonical_id: cid }) => known.has(cid)));
   const none = countMembers([], 0);
   return spaces.map((space) => ({ ...space, members: counts.get(space.canonical_id) ?? none }));

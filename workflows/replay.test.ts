@@ -26,6 +26,13 @@ describe('today’s workflow code', () => {
     await replay(historyFromJSON(JSON.parse(text(file))));
   });
 
+  it('has histories that name no folder of the machine which recorded them', () => {
+    const naming = files.filter((file) =>
+      /[\w.-]\/(?:node_modules|workflows|agent|activities)\//.test(text(file)),
+    );
+    expect(naming).toEqual([]);
+  });
+
   it('would be caught going another way', async () => {
     const file =
       files.find((name) => name.startsWith('syncMemory') && text(name).includes('pushMemory')) ?? '';

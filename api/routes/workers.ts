@@ -10,7 +10,7 @@ import { readStats } from '../../db/queries/read-stats.ts';
 import { byOf, nameOf } from '../named.ts';
 import { needNode, notFound } from '../not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
-import { sharedAnswer } from '../shared-answer.ts';
+import { keptAnswer } from '../kept-answer.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sha256Hex } from '../secrets.ts';
 import { giveBackTasks } from '../tasks/give-back.ts';
@@ -100,6 +100,6 @@ export const workerRoutes = [
     response: RuntimeStats,
     // Every open tab asks for them: on a large history they are counted once for all.
     handle: async (_call, { db, now }) =>
-      await sharedAnswer(db, 'stats', () => readStats(db, { now: now() })).get(),
+      await keptAnswer(db, 'stats', () => readStats(db, { now: now() })).get(),
   }),
 ];

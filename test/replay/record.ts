@@ -7,6 +7,8 @@ import type { Engine } from '../../engine/connect.ts';
 /** Names the folder that the histories of a run of the tests are written to; nothing is written without it. */
 export const RECORD_TO = 'MEMBRIDGE_RECORD_HISTORIES';
 
+const ROOT = join(import.meta.dirname, '..', '..');
+
 /** Longer ones are of no use beside shorter ones that go the same way, in bytes. */
 const LONGEST = 200_000;
 
@@ -16,7 +18,9 @@ export async function recordHistories({ client }: Pick<Engine, 'client'>): Promi
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
   for await (const { workflowId, runId, type } of client.workflow.list()) {
-    const text = historyToJSON(await client.workflow.getHandle(workflowId, runId).fetchHistory());
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    // Stacks in it name files of this machine.
+    const text = historyToJSON(history).replaceAll(ROOT, '');
     if (text.length > LONGEST) continue;
     const name = createHash('sha256').update(runId).digest('hex').slice(0, 12);
     writeFileSync(join(folder, `${type}-${name}.json`), `${text}\n`);

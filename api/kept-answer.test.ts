@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { SharedAnswer } from './shared-answer.ts';
+import { KeptAnswer } from './kept-answer.ts';
 
 /** Counts how often it is computed; each time takes as long as `work` does. */
-function counter(work: () => Promise<void>): { answer: SharedAnswer<number>; computed: () => number } {
+function counter(work: () => Promise<void>): { answer: KeptAnswer<number>; computed: () => number } {
   let computed = 0;
-  const answer = new SharedAnswer(async () => {
+  const answer = new KeptAnswer(async () => {
     computed += 1;
     const mine = computed;
     await work();
@@ -30,7 +30,7 @@ test('gives an expensive answer to many readers, and computes it once for those 
 
 test('computes again after a failure', async () => {
   let fails = true;
-  const answer = new SharedAnswer(async () => {
+  const answer = new KeptAnswer(async () => {
     if (fails) throw new Error('away');
     return await Promise.resolve('there');
   });

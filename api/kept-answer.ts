@@ -10,7 +10,7 @@ interface Kept<T> {
 }
 
 /** An answer of which every reader gets the same, and which takes long on a large fleet. */
-export class SharedAnswer<T> {
+export class KeptAnswer<T> {
   readonly #compute: () => Promise<T>;
   #kept: Kept<T> | null = null;
   #computing: Promise<T> | null = null;
@@ -48,13 +48,13 @@ export class SharedAnswer<T> {
   }
 }
 
-const shared = new WeakMap<object, Map<string, SharedAnswer<unknown>>>();
+const shared = new WeakMap<object, Map<string, KeptAnswer<unknown>>>();
 
 /** The shared answer of a name, one for each owner. */
-export function sharedAnswer<T>(owner: object, name: string, compute: () => Promise<T>): SharedAnswer<T> {
-  const answers = shared.get(owner) ?? new Map<string, SharedAnswer<unknown>>();
+export function keptAnswer<T>(owner: object, name: string, compute: () => Promise<T>): KeptAnswer<T> {
+  const answers = shared.get(owner) ?? new Map<string, KeptAnswer<unknown>>();
   shared.set(owner, answers);
-  const known = answers.get(name) ?? new SharedAnswer<unknown>(compute);
+  const known = answers.get(name) ?? new KeptAnswer<unknown>(compute);
   answers.set(name, known);
-  return known as SharedAnswer<T>;
+  return known as KeptAnswer<T>;
 }
