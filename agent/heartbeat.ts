@@ -170,7 +170,7 @@ export interface HeartbeatOptions {
   readonly databasePath: string;
   readonly status: () => Promise<MemoryStatus>;
   readonly onSpaces: (spaces: SpaceConfig[]) => void;
-  /** Gets whether the control plane has the workflow of a space hear what a node noticed; that of version 0.4 has not. */
+  /** Learns whether a space's workflow takes what a node noticed. A control plane of version 0.4 says nothing. */
   readonly onWaves: (hasWaves: boolean) => void;
   /** What this node says of itself as one that runs tasks. */
   readonly tasks: Parameters<typeof readFacts>[0]['tasks'];

@@ -10,7 +10,7 @@ import { newJobId, requestSync, syncAndWait, tellNoticed } from '../engine/memor
 /** Pause before a notice that could not be passed on is given again, in milliseconds. */
 const RETRY_MS = 2_000;
 
-/** When a space's workflow is reminded, in milliseconds, and how far apart reminders become. */
+/** Pause before the first reminder to a space's workflow, and the longest pause between two, in milliseconds. */
 const FIRST_REMINDER_MS = 60_000;
 const LAST_REMINDER_MS = 3_600_000;
 
@@ -27,7 +27,7 @@ export class SyncRequests {
   readonly #log: Logger;
   #engine: Promise<Engine> | null = null;
   #hasWaves = false;
-  /** Spaces whose workflow knows that there is something to push, and the reminder should no push begin. */
+  /** By canonical id, each space whose workflow knows of something to push, and the timer of its next reminder. */
   readonly #told = new Map<string, NodeJS.Timeout>();
 
   constructor(address: EngineAddress, node: string, log: Logger) {
@@ -36,12 +36,12 @@ export class SyncRequests {
     this.#log = log;
   }
 
-  /** Hears whether the workflows of spaces hear what a node noticed. */
+  /** Sets whether a space's workflow takes what this node notices. */
   setWaves(hasWaves: boolean): void {
     this.#hasWaves = hasWaves;
   }
 
-  /** Hears that a push of a space begins: whatever is noticed from now on is a new reason to tell the space's workflow. */
+  /** Notes that a push of a space begins. The next notice goes to the space's workflow again. */
   pushes(cid: string): void {
     clearTimeout(this.#told.get(cid));
     this.#told.delete(cid);
@@ -63,7 +63,7 @@ export class SyncRequests {
       const reminder = setTimeout(() => {
         void this.#tell(space, Math.min(2 * reminderMs, LAST_REMINDER_MS));
       }, reminderMs).unref();
-      // Before it is told: a push may begin before the answer is here.
+      // Noted before the call: a push may begin before Temporal answers.
       clearTimeout(this.#told.get(space.cid));
       this.#told.set(space.cid, reminder);
       if (this.#hasWaves) await tellNoticed(client, space, this.#node);

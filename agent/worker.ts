@@ -14,7 +14,7 @@ import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
  */
 const MAX_ACTIVITIES = 200;
 
-/** Polls at a time: one would have to wait for the answer before it is out again. */
+/** Two open polls: while one answer is read, the other poll still waits at the engine. */
 const POLLS = { type: 'simple-maximum', maximum: 2 } as const;
 
 /** How long running activities may go on after the agent was told to stop, before they are cancelled… */

@@ -32,7 +32,7 @@ export function createApp(deps: Deps): Express {
   const compress = compression();
   for (const declared of ROUTES) {
     const route = routeForRoles(declared, deps.config.roles);
-    // Routes that write their own answers stream them: compressed, an event would wait until a block is full.
+    // Streams stay uncompressed: compression would hold an event back until a block is full.
     const before: RequestHandler[] = route.content === undefined ? [compress] : [];
     if (route.unlimited !== true) before.push(limit);
     if (route.perMinute !== undefined) before.push(requestLimit(route.perMinute));

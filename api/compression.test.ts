@@ -76,7 +76,7 @@ describe('files of the page', () => {
     expect(String(brotliDecompressSync(bytes))).toBe(SCRIPT);
   });
 
-  test('that are missing are 404 and never the page, and no cache keeps the answer', async () => {
+  test('a missing file is 404 and not the page, and no cache keeps that answer', async () => {
     const { status, headers } = await raw('/assets/gone-1a2b.js', 'br');
     expect(status).toBe(404);
     expect(headers['content-type']).toMatch(/^text\/plain/);
@@ -97,7 +97,7 @@ test('answers of the API are compressed', async () => {
   expect(JSON.parse(String(gunzipSync(bytes)))).toHaveLength(20);
 });
 
-test('a stream of events is not compressed, and its first line comes at once', async () => {
+test('a stream of events comes uncompressed, its first line at once', async () => {
   const response = await fetch(`${api.plane.url}/api/events`, {
     headers: { 'Accept-Encoding': 'gzip, br', 'X-Runtime-API-Key': RUNTIME_KEY },
   });

@@ -65,7 +65,7 @@ test('nodes that only say that they are there leave no event, and browsers hear 
   expect(await told(before)).toEqual([]);
 });
 
-test('a node that says something new is told whole', async () => {
+test('browsers get the whole node when it reports something new', async () => {
   const before = api.plane.deps.events.position;
   const usual = heartbeat('node-a');
   await report('node-a', { ...usual, facts: { ...usual.facts, agent_version: '2.0.0' } });
@@ -77,7 +77,7 @@ test('a node that says something new is told whole', async () => {
   ]);
 });
 
-test('a node that was away is told whole when it is back', async () => {
+test('browsers get the whole node when it returns', async () => {
   const before = api.plane.deps.events.position;
   await api.plane.deps.db.pool.query(
     `update nodes set online = false, last_heartbeat = last_heartbeat - 60000 where id = 'node-b'`,

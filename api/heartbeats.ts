@@ -3,7 +3,7 @@ import type { Deps } from './deps.ts';
 
 /** How often browsers hear which nodes reported, in milliseconds. */
 const TELL_MS = 1_000;
-/** A heartbeat becomes visible when its transaction commits, this long after its time at most, in milliseconds. */
+/** The longest time between a heartbeat and the commit of its transaction, in milliseconds. */
 const COMMIT_MS = 5_000;
 
 export type Heartbeats = readonly { readonly id: string; readonly at: number }[];

@@ -6,7 +6,7 @@ import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane
 const NODES = 1_001;
 const NAME = 'large';
 const CID = canonicalId(NAME);
-/** Long ago: the engine would begin syncs on a thousand nodes that are online. */
+/** A time long ago. Nodes that are online would make the engine start a thousand syncs. */
 const HEARD_AT = Date.now() - 3_600_000;
 const path = `/api/membridge/spaces/${CID}/members`;
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-/** A fleet of which every node has a record in both spaces: nine of ten failed or in step; every tenth never synced. */
+/** Makes nodes with a record in both spaces. Nine of ten have failed or are in step; every tenth has never synced. */
 async function seed(): Promise<void> {
   const { pool } = api.plane.deps.db;
   const { rows } = await pool.query<{ name: string }>(

@@ -53,7 +53,7 @@ export async function streamEvents(
     else waiting.push(event);
   });
   const stopHeartbeats = onHeartbeats(deps, (nodes) => {
-    // Only for what is on the screen now: a client that reads slowly gets the next ones.
+    // A client that reads slowly misses these. It gets the next ones.
     if (live && !res.writableNeedDrain) writeEvent(res, null, { type: 'heartbeats', nodes: [...nodes] });
   });
   const streams = trackStream(res, deps);

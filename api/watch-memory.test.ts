@@ -83,7 +83,7 @@ it('shows a sync as failed whose workflow was terminated', async () => {
   });
 });
 
-it('takes no more syncs of a node once hundreds wait for it', async () => {
+it('refuses another sync of a node while 500 wait for it', async () => {
   await enrolNode(test, 'crowded');
   const cid = await makeSpace('crowded-space');
   const ask = () => test.call('POST', `/api/membridge/spaces/${cid}/sync`, { body: { node_id: 'crowded' } });

@@ -12,11 +12,11 @@ import { ensureMemorySpace } from '../engine/memory-workflows.ts';
 import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 
-/** How often, in milliseconds. */
+/** How often the workflows are looked at, in milliseconds. */
 const LOOK_MS = 15_000;
 /** How long Temporal may take to describe one workflow. */
 const DESCRIBE_MS = 3_000;
-/** A workflow that ends writes so itself within this time, in milliseconds. */
+/** A workflow that ends records its result within this time, in milliseconds. */
 const SILENT_MS = 30_000;
 /** Syncs that are looked at each time. */
 const JOBS = 200;

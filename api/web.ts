@@ -56,7 +56,7 @@ const COMPRESSED = [
   ['gzip', '.gz'],
 ] as const;
 
-/** Serves the files of a folder; to a browser that takes it, the compressed file that the build put beside one. */
+/** Serves the files of a folder. A browser that accepts compression gets the compressed file that the build made. */
 function compressedFiles(folder: string, caching: { maxAge: string; immutable?: boolean }): RequestHandler[] {
   const compressed = COMPRESSED.map(([encoding, extension]): RequestHandler => {
     const serve = express.static(folder, {

@@ -147,7 +147,7 @@ async function measureSize(
   return { results, push: rounds.push };
 }
 
-/** What a call took of the processors: on a machine with other work that says more than how long it took. */
+/** The processor time of a call. On a busy machine it says more than the time by the clock. */
 const cpu = (label: string, of: string, ms: number): Result =>
   single(label, `${of}: processor time`, 'ms', ms);
 

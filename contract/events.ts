@@ -27,7 +27,7 @@ export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('job'), job: Job }),
   /** A job's row was deleted: nobody had asked for it, and it had nothing to do. */
   z.strictObject({ type: z.literal('job-removed'), id: z.string() }),
-  /** A managed project. Its clones may have changed with it: whoever shows them reads them again. */
+  /** A managed project, with counts of its clones. A page that shows clones reads them again. */
   z.strictObject({ type: z.literal('project'), project: ProjectSummary }),
   /**
    * How one clone stands, and what follows from it for the project. Nothing else of the project has changed.

@@ -262,10 +262,10 @@ export function spaceFacts({ nodes: _nodes, settings: _settings, ...facts }: Spa
   return facts;
 }
 
-/** How many enrolled nodes stand how in a space: one count for each state of `SpaceNode`, and two more. */
+/** Counts of enrolled nodes in a space: one for each state of `SpaceNode`, and two more. */
 export const MemberCounts = z.strictObject({
   enrolled: z.number().int(),
-  /** Of those that sync, the nodes that are online: the others wait. */
+  /** Nodes that sync and are online. The others that sync wait. */
   busy: z.number().int(),
   new: z.number().int(),
   syncing: z.number().int(),
@@ -283,7 +283,7 @@ export type SpaceSummary = z.infer<typeof SpaceSummary>;
 /** A node in a space. Every enrolled node takes part, also one that has not synced yet. */
 export const SpaceMember = z.strictObject({
   record: SpaceNode,
-  /** False for a node that was removed and of which the space has a record. */
+  /** False for a node that was removed. The space still has its record. */
   enrolled: z.boolean(),
   last_heartbeat: EpochMs.nullable(),
   /** What it does differently; null: nothing. */

@@ -117,7 +117,7 @@ export const AgentHeartbeatResponse = z.strictObject({
   drained: z.boolean().default(false),
   /** Only for an agent that says which one it has (X-MEMBRIDGE-MEMBERSHIP), and has another one. */
   membership: Membership.optional(),
-  /** Whether the workflow of a space hears what a node noticed. Only for an agent that says which membership it has. */
+  /** Whether a space's workflow takes what a node noticed. Sent only to an agent that names its membership. */
   waves: z.boolean().optional(),
 });
 export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;

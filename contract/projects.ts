@@ -239,7 +239,7 @@ export const ManagedProject = z.strictObject({
 });
 export type ManagedProject = z.infer<typeof ManagedProject>;
 
-/** How many clones of a project stand how; each of the last four counts clones that are there. */
+/** Counts of a project's clones by state. The last four count clones that exist. */
 export const CloneCounts = z.strictObject({
   total: z.number().int(),
   pending: z.number().int(),
@@ -288,7 +288,7 @@ export const ProjectSummary = ManagedProject.omit({ nodes: true }).extend({
 });
 export type ProjectSummary = z.infer<typeof ProjectSummary>;
 
-/** The settings of a project and how it stands, which its summary and its whole have alike. */
+/** The settings and the state of a project: what its summary and its full form have in common. */
 export type ProjectFacts = Omit<ProjectSummary, 'clones'>;
 
 /** `GET /api/runtime/projects/:id/clones`. */

@@ -12,7 +12,7 @@ export const SyncRequest = z.strictObject({
   trigger: SyncTrigger,
   /** The space as it is when the request is made; a run that was started earlier follows it. */
   space: SpaceConfig.optional(),
-  /** Whether the space's workflow is told once the node has synced: its wave could not serve the node. */
+  /** Whether this workflow reports to the space's workflow when the node has synced, since no wave could serve the node. */
   tell: z.boolean().optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
@@ -49,7 +49,7 @@ export const MemorySpaceInput = z.strictObject({
   catchUp: z.boolean().optional(),
   /** Whether the run serves nodes in waves; version 0.4 started a workflow for each node. */
   waves: z.boolean().optional(),
-  /** Nodes that were still to push then, since claude-mem wrote something there. */
+  /** Nodes where claude-mem wrote something, and that had not pushed it yet. */
   noticed: z.array(NodeId).optional(),
   /** How many catch-ups there were. */
   catchUps: z.number().int().optional(),

@@ -16,7 +16,7 @@ const NOW = Date.UTC(2026, 10, 1);
 /** A row every so many milliseconds: the seed covers a year. */
 const STEP = Math.floor((365 * DAY) / JOBS);
 
-/** Sorting this many rows is nothing; a list that sorts more reads what it does not show. */
+/** A list may sort this many rows. A list that sorts more reads rows that it does not show. */
 const FEW = 100;
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -68,7 +68,7 @@ interface Plan {
   readonly Plans?: readonly Plan[];
 }
 
-/** The plans of every statement that some work sends: PostgreSQL itself says them, for the statements as they really are. */
+/** PostgreSQL's plans of every statement that some work sends. */
 async function plansOf(
   work: () => Promise<unknown>,
 ): Promise<{ indexes: string[]; scanned: string[]; sorts: number }> {

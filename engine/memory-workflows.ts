@@ -95,12 +95,12 @@ export async function ensureMemorySpace(client: Client, space: SpaceConfig): Pro
   });
 }
 
-/** Has the workflow of a space that version 0.4 began serve nodes in waves from now on. */
+/** Tells the workflow of a space to serve nodes in waves. Only a run that version 0.4 began needs it. */
 export async function moveToWaves(client: Client, cid: string): Promise<void> {
   await tellWorkflow(client, memorySpaceId(cid), MESSAGES.useWaves);
 }
 
-/** Tells the workflow of a space that claude-mem wrote something on a node, which is to push it; starts the workflow if need be. */
+/** Tells the workflow of a space that claude-mem wrote something on a node. Starts the workflow if it does not run. */
 export async function tellNoticed(client: Client, space: SpaceConfig, node: string): Promise<void> {
   await client.workflow.signalWithStart('memorySpace', {
     ...spaceOptions(space),

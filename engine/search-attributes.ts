@@ -5,7 +5,7 @@ interface About {
   readonly project?: string | null;
   readonly node?: string;
   readonly task?: string;
-  /** The canonical id of a space. An agent may not set it: a control plane of 0.4 has not registered it. */
+  /** The canonical id of a space. An agent of a control plane of version 0.4 may not set it: that one has not registered it. */
   readonly space?: string;
   readonly pool?: string;
 }

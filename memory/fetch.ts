@@ -113,7 +113,7 @@ async function fetchFrom(
     refusedAt.add(placeOf(name));
   };
 
-  // The one behind a segment that is used is on its way while that one is merged.
+  // The next segment is fetched while the present one is merged.
   let ahead: { name: SegmentName; bytes: Promise<Buffer | null> } | null = null;
   const get = (name: SegmentName): Promise<Buffer | null> => {
     const bytes = ahead?.name === name ? ahead.bytes : store.get(segmentKey(cid, name));
@@ -123,7 +123,7 @@ async function fetchFrom(
   const getAhead = (name: SegmentName | undefined): void => {
     if (name === undefined) return;
     const bytes = store.get(segmentKey(cid, name));
-    // Nobody may come to wait for it.
+    // Without this, a failed fetch that nobody awaits would end the process.
     bytes.catch(() => undefined);
     ahead = { name, bytes };
   };

@@ -6,6 +6,7 @@ import { MembridgeError } from '../contract/errors.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { changedStore } from '../test/changed-store.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
@@ -144,18 +145,13 @@ it('an object of one node that the store cannot give does not stop the others', 
   const c = fleet.add('c', '13.25.3');
   const real = openObjectStore(fleet.access);
   const b = fleet.add('b', '13.25.3', {
-    store: {
-      put: (k, v) => real.put(k, v),
+    store: changedStore(real, {
       get: async (k) => {
         if (k.includes('/seg/a/'))
           throw new MembridgeError('store_unavailable', 'disk of the store is bad there');
         return await real.get(k);
       },
-      list: (p, s) => real.list(p, s),
-      remove: (k) => real.remove(k),
-      takeTraffic: () => real.takeTraffic(),
-      close: () => real.close(),
-    },
+    }),
   });
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
   writeHistory(c.db, { name: 'gamma', seed: 2, observations: 24, from: JANUARY });
@@ -311,7 +307,7 @@ it('a push that is tried again tells what the first try sent', async () => {
   const real = openObjectStore(fleet.access);
   let fail = true;
   const a = fleet.add('a', '13.25.3', {
-    store: {
+    store: changedStore(real, {
       put: async (k, v) => {
         if (fail && k.includes('/heads/')) {
           fail = false;
@@ -319,12 +315,7 @@ it('a push that is tried again tells what the first try sent', async () => {
         }
         await real.put(k, v);
       },
-      get: (k) => real.get(k),
-      list: (p, s) => real.list(p, s),
-      remove: (k) => real.remove(k),
-      takeTraffic: () => real.takeTraffic(),
-      close: () => real.close(),
-    },
+    }),
   });
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
   await a.engine.push(fleet.space, CALL).catch(() => undefined);

@@ -43,7 +43,7 @@ export function judgeSegment(
   segment: StagedSegment,
   read: { readonly operations: readonly Operation[]; readonly bytes: number },
 ): string | null {
-  // Begun segments were judged before.
+  // A segment whose merge has begun was judged before.
   if (membership === null || segment.done > 0) return null;
   const tally = Tally.parse(JSON.parse(String(ledger.meta(tallyName(space)) ?? NOTHING)));
   if (segment.id <= tally.counted) return null;
@@ -74,7 +74,7 @@ export function judgeSegment(
   return null;
 }
 
-/** What a snapshot says in the name of nodes that no person let through when they wrote it: a person answered for the others. */
+/** A snapshot's operations without those of nodes that a person had let through when they wrote them. */
 function notLetThrough(
   { deletions }: Membership,
   cid: string,

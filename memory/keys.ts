@@ -59,7 +59,7 @@ export function memoryKey(kind: Kind, row: Row, session: SessionName | null, ord
   return Buffer.from(memoryKeyText(kind, row, session, ordinal), 'hex');
 }
 
-/** The same in hexadecimal: as fast again as the bytes, which are an object to make. */
+/** The same in hexadecimal. A text takes half the time that a buffer takes to make. */
 export function memoryKeyText(kind: Kind, row: Row, session: SessionName | null, ordinal = 0): string {
   const named = parts(kind, row, session);
   if (ordinal > 0) named.push(ordinal);

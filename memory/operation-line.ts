@@ -58,7 +58,7 @@ export type OperationLine = z.infer<typeof OperationLineSchema>;
  */
 export function readOperationLine(line: string): OperationLine {
   const value: unknown = JSON.parse(line);
-  // Every memory of a bootstrap passes here. What the short check cannot vouch for is the schema's to judge.
+  // Every memory of a bootstrap passes here, so that a short check comes first. The schema judges what it does not accept.
   return isPlainLine(value) ? value : OperationLineSchema.parse(value);
 }
 
@@ -67,7 +67,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isKey = (value: unknown): boolean => isText(value) && KEY.test(value);
 
-/** For each field, whether a value is certainly one that the schema takes as it is. */
+/** For each field, a check that accepts only values that the schema accepts unchanged. */
 const CHECKS: Readonly<Record<keyof OperationLine, (value: unknown) => boolean>> = {
   kind: (value) => (KINDS as readonly unknown[]).includes(value),
   key: isKey,

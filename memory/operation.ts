@@ -157,7 +157,7 @@ function writtenIn(kind: Kind, registers: Readonly<Record<string, Tuple>>): Read
   return new Map(entries.map(([unit, version]) => [unit, fromTuple(version)]));
 }
 
-/** The columns of a row without those that no operation has: the very row where there are none. */
+/** A row without the columns that no operation has. Returns the same row where it has none of these. */
 function travelling(kind: Kind, row: Row): Row {
   const never = NEVER_COLUMNS.get(kind) ?? new Set();
   for (const column in row) {

@@ -84,7 +84,7 @@ describe('a memory that claude-mem’s own cloud sync brings as well', () => {
   });
 });
 
-it('a session arrives although another sync took both memory ids that it could have', async () => {
+it('inserts a session when another sync took both of its possible memory ids', async () => {
   writeSession(a.db, 'chat', 'mem-a');
   writeRows(a.db, 'chat', 'mem-a', null);
   const key = memoryKey('session', {}, { platform: 'claude', session: 'chat' });

@@ -52,12 +52,12 @@ export async function sendUnsent(
       if (!made.isFiled) continue;
       await sending;
       sending = flush();
-      // Awaited in the next turn or below; a failure before that is not an unhandled one.
+      // The promise is awaited in the next turn or below. Until then its failure must not count as unhandled.
       sending.catch(() => undefined);
       await nextTurn();
     }
   } catch (error) {
-    // Nothing of a push is under way when it has ended.
+    // A push that has ended sends nothing more.
     await sending.catch(() => undefined);
     throw error;
   }

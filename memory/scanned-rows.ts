@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import type { Kind } from './kinds.ts';
 
-/** Local ids above this are not remembered: 4 bytes each up to it is what this costs at most. */
+/** The highest local id that is remembered. Each id up to it takes 4 bytes. */
 const MAX_ID = 2 ** 22;
 
 /**

@@ -8,6 +8,7 @@ import { segmentsPrefix } from './layout.ts';
 import { redactText } from './redact.ts';
 import { generateSealingKey } from './sealing.ts';
 import { readOperations } from './segment.ts';
+import { changedStore } from '../test/changed-store.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
@@ -260,17 +261,12 @@ describe('an encrypted space', () => {
     await a.engine.close();
     const real = openObjectStore(fleet.access);
     const away = fleet.reopen(a, {
-      store: {
+      store: changedStore(real, {
         put: async (key, bytes) => {
           if (key.includes('/seg/')) throw new MembridgeError('store_unavailable', 'the store is away');
           await real.put(key, bytes);
         },
-        get: (key) => real.get(key),
-        list: (prefix, startAfter) => real.list(prefix, startAfter),
-        remove: (key) => real.remove(key),
-        takeTraffic: () => real.takeTraffic(),
-        close: () => real.close(),
-      },
+      }),
     });
     await expect(away.push(fleet.space, CALL)).rejects.toMatchObject({ code: 'store_unavailable' });
     await away.close();

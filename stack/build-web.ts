@@ -10,7 +10,7 @@ import { elapsed } from './machine.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = ['web/**/*', 'contract/**/*.ts', 'package-lock.json', 'stack/build-web.ts'];
-/** What is worth compressing; fonts and images are compressed already. */
+/** File types that are worth compressing. Fonts and images are compressed already. */
 const COMPRESSIBLE = '**/*.{js,css,html,svg}';
 
 /**

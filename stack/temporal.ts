@@ -42,7 +42,7 @@ export const dynamicConfig = [
   'matching.enableFairness=true',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
-  // Long polls that the frontend takes at once in a namespace; an agent has some five. The default, 1,200, ends at 240 agents.
+  // Open long polls for each namespace. An agent holds some five: the default of 1,200 is enough for 240 agents.
   'frontend.namespaceCount=20000',
   // Lets the server say which workers are alive.
   'frontend.WorkerHeartbeatsEnabled=true',

@@ -7,6 +7,7 @@ import { removeBlobOnce } from '../db/queries/expire-artifacts.ts';
 import { blobKey, getBlob, purgeAside, putBlob, setBlobAside } from '../storage/blobs.ts';
 import { enrolNode, startTestPlane, type Answer, type TestPlane } from './control-plane.ts';
 import { fileOutput, propose } from './proposals.ts';
+import { changedStore } from './changed-store.ts';
 
 /** A workflow that ended is believed to be silent after 10 s, and looked at every 5 s. */
 const NOTICED = { timeout: 40_000, interval: 200 };
@@ -192,8 +193,7 @@ describe('retention', () => {
     const whenStored = new Promise<void>((resolve) => (stored = resolve));
     let reached: () => void = () => undefined;
     const whenReached = new Promise<void>((resolve) => (reached = resolve));
-    const slow: Deps['store'] = {
-      ...methodsOf(deps.store),
+    const slow = changedStore(deps.store, {
       get: async (key) => {
         if (key === blobKey(sha256)) {
           reached();
@@ -201,7 +201,7 @@ describe('retention', () => {
         }
         return await deps.store.get(key);
       },
-    };
+    });
     const retained = retain({ ...deps, store: slow });
     await whenReached;
     await putBlob(deps.store, Buffer.from(output));
@@ -234,7 +234,9 @@ describe('retention', () => {
     const { deps } = test.plane;
     const made = await complete(text());
     await age(made['id'], 11);
-    const away: Deps['store'] = { ...methodsOf(deps.store), remove: () => Promise.reject(new Error('away')) };
+    const away: Deps['store'] = changedStore(deps.store, {
+      remove: () => Promise.reject(new Error('away')),
+    });
     await expect(retain({ ...deps, store: away })).rejects.toThrow('away');
     expect(await isStored(made['sha256'])).toBe(true);
     expect(await retain(deps)).toMatchObject({ expired: 0, removed: 1 });
@@ -256,15 +258,3 @@ describe('retention', () => {
     expect(await retain(deps)).toMatchObject({ output: 0 });
   });
 });
-
-/** The same store, as an object whose methods can be replaced. */
-function methodsOf(store: Deps['store']): Deps['store'] {
-  return {
-    put: (key, bytes) => store.put(key, bytes),
-    get: (key) => store.get(key),
-    list: (prefix, after) => store.list(prefix, after),
-    remove: (key) => store.remove(key),
-    takeTraffic: () => store.takeTraffic(),
-    close: () => undefined,
-  };
-}

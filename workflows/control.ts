@@ -9,7 +9,7 @@ import type { ControlActivities } from '../activities/control/index.ts';
 
 /** How long one call may take. */
 const CALL = '20 seconds';
-/** How often a call is tried beside the workflow, in some seven seconds, before the engine tries it. */
+/** Tries beside the workflow before the engine takes a call over. They take some seven seconds. */
 const TRIES = 4;
 
 type Call = (...args: unknown[]) => Promise<unknown>;

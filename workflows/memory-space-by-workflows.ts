@@ -18,7 +18,7 @@ import {
 } from './memory-space-messages.ts';
 import type { memorySpace } from './memory-space.ts';
 
-/** How often every live node is asked to sync although nobody told of anything: signals and heads are hints. */
+/** How often every live node syncs without a signal. Signals and heads may be lost. */
 const CATCH_UP = '10 minutes';
 
 /**

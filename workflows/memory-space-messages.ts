@@ -9,13 +9,13 @@ export const nodePushed = defineSignal<[NodePushed]>(MESSAGES.nodePushed);
 export const nodeNoticed = defineSignal<[node: string]>(MESSAGES.nodeNoticed);
 /** A node that was away is back: it is to push and pull. */
 export const nodeReturned = defineSignal<[node: string]>(MESSAGES.nodeReturned);
-/** A node that no wave could serve has synced by its own workflow. */
+/** A node's own workflow has synced it, after no wave could serve it. */
 export const nodeServed = defineSignal<[node: string]>(MESSAGES.nodeServed);
-/** What the space is from now on. A space that is being closed stays open: it was made again. */
+/** The space's present configuration. It keeps a space open that is being closed: the space was made again. */
 export const configureSpace = defineSignal<[SpaceConfig]>(MESSAGES.configureSpace);
 /** The space was deleted. */
 export const closeSpace = defineSignal(MESSAGES.closeSpace);
-/** Has a run that version 0.4 began continue as one that serves nodes in waves. */
+/** Tells a run that version 0.4 began to continue as one that serves nodes in waves. */
 export const useWaves = defineSignal(MESSAGES.useWaves);
 export const spaceState = defineQuery<{ space: SpaceConfig; pushed: string[]; returned: string[] }>(
   'spaceState',

@@ -9,7 +9,7 @@ import type { KeptWorker } from '../engine/keep-worker.ts';
 import { moveToWaves, tellNoticed } from '../engine/memory-workflows.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 
-/** What nodes do is a promise that the test keeps; the control plane, the engine and the workers are real. */
+/** The test answers in place of the nodes' memories. The control plane, the engine and the workers are real. */
 const TRAFFIC = { requests: 1, bytesUp: 10, bytesDown: 10 };
 const pushOf = (rows: number): PushResult => ({ rows, segments: 1, head: null, traffic: TRAFFIC, ms: 1 });
 const pullOf = (inserted: number): PullResult => ({
@@ -197,7 +197,7 @@ it('leaves what PostgreSQL does not answer to the engine after seconds, and reco
   );
 }, 120_000);
 
-it('is there again each time its space was deleted and made again at once', async () => {
+it('keeps a workflow for a space that is deleted and made again at once', async () => {
   for (let round = 0; round < 12; round += 1) {
     const body = { name: 'again', projects: ['*'] };
     const made = await test.call('POST', '/api/membridge/spaces', { body });
@@ -234,7 +234,7 @@ it('serves nodes in waves once a run of version 0.4 was told to', async () => {
   expect(JSON.stringify(events?.[0])).toContain('continuedExecutionRunId');
 });
 
-it('ends when somebody cancels it in Temporal', async () => {
+it('ends a space’s workflow when somebody cancels it in Temporal', async () => {
   const nodes = { a: await addNode('six-a') };
   const space = await makeSpace(Object.values(nodes));
   const handle = client().workflow.getHandle(memorySpaceId(space.cid));

@@ -28,15 +28,15 @@ import {
 } from './memory-space-messages.ts';
 import { Waves, type Work } from './waves.ts';
 
-/** How often every live node looks for news although nobody told of any, in milliseconds: signals and heads are hints. */
+/** How often every live node looks for news without a signal, in milliseconds. Signals and heads may be lost. */
 const CATCH_UP_MS = 10 * 60_000;
-/** Each node lists every segment at one catch-up in so many: once a day, not all nodes at once. */
+/** Catch-ups in a day. At one of them each node lists every segment; the nodes are spread over all of them. */
 const CATCH_UPS_A_DAY = 144;
 /** How many nodes work at once. */
 const AT_ONCE = 200;
-/** A node that could not do its work is asked again after so long, or once the workflow of its own that sees to it is done. */
+/** A node that could not do its work rests for so long, or until its own workflow has synced it. */
 const REST = '1 minute';
-/** How many results are recorded at once, and how old one becomes, in milliseconds, while others are awaited. */
+/** The most results that one call records, and the age at which results are recorded while nodes still work, in milliseconds. */
 const RECORDED_AT_ONCE = 50;
 const RECORDED_AFTER_MS = 2_000;
 /** After so many events no node begins anything more, so that the workflow can continue as new; the engine ends one at 51,200. */
@@ -131,13 +131,13 @@ class MemorySpace {
     );
   }
 
-  /** Whether to continue as new: when no node works, or, where one always does, before the history becomes too long. */
+  /** Whether to continue as new: while no node works, or before the history becomes too long. */
   get #isToContinue(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
     return continueAsNewSuggested && (this.#waves.isIdle || historyLength > MOST_EVENTS);
   }
 
-  /** Whether results are to be recorded now: all together when nobody works any more, unless they are many or old. */
+  /** Whether to record results: when no node works any more, or when they are many or old. */
   get #isToRecord(): boolean {
     const [first] = this.#results;
     if (first === undefined) return false;
@@ -145,7 +145,7 @@ class MemorySpace {
     return this.#waves.isIdle || isOld || this.#results.length >= RECORDED_AT_ONCE;
   }
 
-  /** Says when the next catch-up is due. Spaces that were begun together do not stay together. */
+  /** Notes when the next catch-up is due. Random pauses spread the catch-ups of different spaces. */
   async #ring(): Promise<void> {
     const isOver = await slept(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
     if (isOver) this.#isCatchUpDue = true;
@@ -264,7 +264,7 @@ class MemorySpace {
       waves: true,
       noticed: [...new Set([...this.#noticed, ...push])],
       pushed: [...this.#pushed],
-      // Who was still to pull does so with the next catch-up of all.
+      // A node that has still to pull syncs by a workflow of its own.
       catchUp: this.#everybody,
       pending: [...new Set([...this.#returned, ...pull])],
       catchUps: this.#catchUps,
@@ -272,7 +272,7 @@ class MemorySpace {
   }
 }
 
-/** Sleeps. @returns false when the workflow was cancelled meanwhile: nobody waits for what sleeps here, who could handle that */
+/** Sleeps. @returns false when the workflow was cancelled meanwhile. The callers run unawaited, so that an error would be unhandled. */
 async function slept(duration: number | '1 minute'): Promise<boolean> {
   try {
     await sleep(duration);
@@ -300,7 +300,7 @@ function placeOf(node: string): number {
 const triggerOf = ({ push, pull }: { push: boolean; pull: boolean }): WaveResult['trigger'] =>
   push && pull ? 'catch-up' : push ? 'noticed' : 'fan-out';
 
-/** Activities of a wave: a node that is away, or that takes longer, is left to a workflow of its own. */
+/** Activities of a wave, with one try. A node that is away or takes longer gets a workflow of its own. */
 function onNode(node: string, summary: string): MemoryActivities {
   return proxyActivities<MemoryActivities>({
     taskQueue: nodeQueue(node),

@@ -88,7 +88,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const cancelAll = async (): Promise<void> =>
     await control.cancelClones({ projectId, nodes: [...busy, ...waiting, ...ending] });
 
-  // The run before has told the nodes.
+  // The previous run has cancelled the nodes.
   let cancelled = cancels;
   try {
     let shown: Propagation['state'] | null = null;

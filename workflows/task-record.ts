@@ -119,7 +119,7 @@ export class TaskRecord {
           row: isNew ? { ...row, createdBy } : null,
         });
       } catch (error) {
-        // What was refused is written with what comes next: nothing is left out.
+        // The next write includes these changes.
         this.#changes = [...changes, ...this.#changes];
         this.#isNew = isNew;
         throw error;

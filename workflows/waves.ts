@@ -8,7 +8,7 @@ export interface Work<Config> {
   readonly config: Config;
 }
 
-/** Does a node's work. Never throws: false says that the node could not do it, and that somebody else was asked to see to it. */
+/** Does a node's work. @returns false when the node could not do it and its own workflow was asked to. Never throws. */
 export type Serve<Config> = (node: string, work: Work<Config>) => Promise<boolean>;
 
 /**
@@ -35,7 +35,7 @@ export class Waves<Config> {
     this.#atOnce = options.atOnce;
   }
 
-  /** Asks a node to do something, together with what it was asked for and has not begun. */
+  /** Gives a node work, and joins it with work that the node has not begun. */
   ask(node: string, work: Work<Config>): void {
     const due = this.#due.get(node);
     this.#due.set(node, {
@@ -57,7 +57,7 @@ export class Waves<Config> {
     if (this.#resting.delete(node)) this.#begin();
   }
 
-  /** Begins nothing more. What is due stays due. */
+  /** Starts no more work. `due` keeps what was not started. */
   stop(): void {
     this.#stopped = true;
   }

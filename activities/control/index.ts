@@ -99,7 +99,7 @@ export function createControlActivities(dependencies: {
 
     /**
      * Has nodes send and fetch by workflows of their own: those that returned, and those that a wave could not serve.
-     * @param input.tell whether the space's workflow is told once each has synced
+     * @param input.tell whether each node's workflow reports to the space's workflow when it has synced
      */
     async syncNodes(input: {
       space: SpaceConfig;
@@ -133,7 +133,7 @@ export function createControlActivities(dependencies: {
   return withFailures(activities);
 }
 
-/** A job's id that is the same when the activity is tried again: who was asked already is not asked for another job. */
+/** A job's id. A retried activity makes the same ids, so that no node gets a second job. */
 function jobIdOf(node: string): string {
   const { workflowExecution, activityId } = Context.current().info;
   const name = `${workflowExecution?.runId ?? ''}/${activityId}/${node}`;

@@ -24,7 +24,7 @@ import type { Lost } from './keeper-messages.ts';
 import { TaskOutput } from './output.ts';
 import type { TaskSlots } from './slots.ts';
 
-/** How often the SDK is asked whether it has heard of a cancellation that the keeper heard of, in milliseconds. */
+/** How often a cancelled attempt asks Temporal to confirm the cancellation to the SDK, in milliseconds. */
 const BEAT_MS = 500;
 /** Pause before something that the network kept from happening is tried again, in milliseconds. */
 const AGAIN_MS = 1_000;

@@ -11,7 +11,7 @@ import type { TaskRunner } from './task-runner.ts';
 
 /** Tasks for this very node that are taken in to wait for a slot. The others wait in the engine. */
 const MOST_WAITING = 64;
-/** One poll of a queue at a time: it brings one task, and the next one begins at once. An engine takes some 1,200 polls in all. */
+/** One open poll for each queue. A poll brings one task, and the next poll starts at once. Each poll counts against the engine's limit. */
 const ONE_POLL = { type: 'simple-maximum', maximum: 1 } as const;
 /** How long programs may take to end when the agent stops. */
 const SHUTDOWN_GRACE = '100 milliseconds';

@@ -111,7 +111,7 @@ describe('the clones of a project', () => {
     expect((await clones('q=%25')).rows).toEqual([]);
   });
 
-  it('of a project that is not there are 404, and too large a page is 400', async () => {
+  it('answers 404 for the clones of an unknown project and 400 for too large a page', async () => {
     expect((await test.call('GET', '/api/runtime/projects/proj_none/clones')).status).toBe(404);
     expect((await test.call('GET', `/api/runtime/projects/${id}/clones?limit=501`)).status).toBe(400);
   });

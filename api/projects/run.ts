@@ -38,7 +38,7 @@ export async function clone(
   const ref = await acceptClone(deps, project, body.node_id);
   const { node, workflowId } = ref;
   await leadFirst(deps, project, node, body.caller);
-  // Without waiting the answer says only that it was asked for: how it ends is in the project, also when it ends at once.
+  // A caller that does not wait hears only that the request was taken. The project shows the result, however soon it is there.
   const status = body.wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
   if (status === null && body.wait) {
     throw new ProblemError(

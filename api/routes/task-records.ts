@@ -101,7 +101,7 @@ export const taskRecordRoutes = [
     tag,
     summary: 'The same as it comes, as server-sent events, until the attempt has ended',
     description:
-      'Each data line is an OutputChunk; the event `end` says that no more will come. Last-Event-ID resumes. With tail it begins with about that many of the last lines, and the event `skipped` says after which seq.',
+      'Each data line is an OutputChunk; the event `end` says that no more will come. Last-Event-ID resumes. tail=N begins with about the last N lines; the event `skipped` then names the seq of the piece before them.',
     params: Id,
     query: z.strictObject({
       epoch: z.coerce.number().int().positive().optional(),

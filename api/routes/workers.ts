@@ -98,7 +98,7 @@ export const workerRoutes = [
     summary: 'Figures of the whole fleet',
     status: 200,
     response: RuntimeStats,
-    // Every open tab asks for them: on a large history they are counted once for all.
+    // Every open tab asks for these counts, and a large history takes long to count.
     handle: async (_call, { db, now }) =>
       await keptAnswer(db, 'stats', () => readStats(db, { now: now() })).get(),
   }),

@@ -24,7 +24,7 @@ export async function findSpaces(executor: Executor, where?: SQL): Promise<Space
   return rows.map((row) => toSpace(row, nodesOf.get(row.cid) ?? [], settingsOf.get(row.cid) ?? []));
 }
 
-/** What nodes did in a space; nothing of those that are gone. */
+/** The records of some nodes in a space. A node without a record is left out. */
 export async function findSpaceNodes(
   executor: Executor,
   cid: string,

@@ -1,8 +1,7 @@
-import { eq } from 'drizzle-orm';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import type { WavePage } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
-import { spaces } from '../schema.ts';
+import { getSpace } from './get-space.ts';
 import { listLiveNodes } from './list-live-nodes.ts';
 import { getNodeSpaceConfigs } from './node-space-configs.ts';
 
@@ -19,7 +18,8 @@ export async function planWave(
   input: { cid: string; only: readonly string[] | null; after: string; withinMs: number; now: number },
 ): Promise<WavePage> {
   const { cid, only, after } = input;
-  const all = only === null ? await listLiveNodes(db, input) : [...only].sort();
+  // Sorted here: PostgreSQL may order names otherwise than `>` below.
+  const all = [...(only ?? (await listLiveNodes(db, input)))].sort();
   const rest = all.filter((node) => node > after);
   const nodes = rest.slice(0, PAGE);
   const configs = await getNodeSpaceConfigs(db, { cid, nodes });
@@ -30,13 +30,11 @@ export async function planWave(
     if (group === undefined) groups.set(text, { space, nodes: [node] });
     else group.nodes.push(node);
   }
-  const known = await db.run((sql) =>
-    sql.select({ cid: spaces.cid }).from(spaces).where(eq(spaces.cid, cid)),
-  );
   return {
     groups: [...groups.values()],
     members: all.length,
     next: rest.length > PAGE ? (nodes.at(-1) ?? null) : null,
-    isGone: known.length === 0,
+    // Where no node takes part, the space may not be there.
+    isGone: configs.size === 0 && (await getSpace(db, { cid })) === null,
   };
 }

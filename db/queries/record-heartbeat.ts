@@ -37,8 +37,8 @@ export async function recordHeartbeat(
       .returning();
     if (before === undefined || row === undefined) return null;
     const returned = before.last === null || input.now - before.last > ONLINE_WITHIN_MS;
-    // That it is still there is told apart, once a second for all nodes (api/heartbeats.ts): a thousand nodes report a hundred times
-    // a second, and the events that are kept would reach back less than a minute.
+    // Browsers hear once a second which nodes reported (api/heartbeats.ts). A thousand nodes report a hundred times a second: as
+    // events, their reports would push out all others within a minute.
     if (returned || !before.online || isNews(before, input.heartbeat)) {
       await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
     }
@@ -49,7 +49,7 @@ export async function recordHeartbeat(
   });
 }
 
-/** When an agent last looked at its database changes with every report; browsers hear of it this often, in milliseconds. */
+/** Every report has a new time of the last look at the database. Browsers get that time this often, in milliseconds. */
 const LOOK_TOLD_MS = 300_000;
 
 /** Whether a report says anything that the last one did not. */
@@ -59,7 +59,7 @@ function isNews(
 ): boolean {
   const told = (state: typeof before.memory): unknown =>
     state === null ? null : { ...state, checkedAt: Math.floor(state.checkedAt / LOOK_TOLD_MS) };
-  // As PostgreSQL keeps it: without what is undefined.
+  // PostgreSQL keeps no undefined values.
   const kept = JSON.parse(JSON.stringify([facts, told(memory)])) as unknown;
   return !isDeepStrictEqual([before.facts, told(before.memory)], kept);
 }

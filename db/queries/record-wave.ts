@@ -8,7 +8,8 @@ import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaceNodes } from './find-spaces.ts';
-import { jobFigures, updateSpaceNode } from './record-round-finished.ts';
+import { jobFigures } from './record-round-finished.ts';
+import { updateSpaceNodes } from './update-space-nodes.ts';
 
 /** What a wave did on its nodes, and the workflow that ran it. */
 export interface RecordedWave {
@@ -42,11 +43,12 @@ export async function recordWave(db: Database, wave: RecordedWave): Promise<void
     const added =
       rows.length === 0 ? [] : await tx.insert(jobs).values(rows).onConflictDoNothing().returning();
     const isNew = new Set(added.map(({ id }) => id));
-    for (const round of rounds) {
-      const { told, result } = round;
-      if (loud.includes(round) && !isNew.has(told.jobId)) continue;
-      await updateSpaceNode(tx, { space, node: told.node, result, finishedAt: told.finishedAt });
-    }
+    const unrecorded = rounds.filter((round) => !loud.includes(round) || isNew.has(round.told.jobId));
+    await updateSpaceNodes(
+      tx,
+      space.cid,
+      unrecorded.map(({ told: { node, finishedAt }, result }) => ({ node, finishedAt, result })),
+    );
     await lockEvents(tx);
     const changed = await findSpaceNodes(
       tx,

@@ -82,7 +82,7 @@ export class Entities {
   readonly #registers: Database.Statement<[Buffer], RawVersion & { unit: string }>;
   readonly #setRegister: Database.Statement<unknown[]>;
   readonly #forgetRegisters: Database.Statement<[Buffer]>;
-  /** Whether there may be any registers: the first push and the first pull have none, and must not pay for looking. */
+  /** Whether there may be any registers. The first push and the first pull have none, and skip the query. */
   #anyRegisters: boolean;
 
   constructor(db: Database.Database) {
@@ -142,7 +142,7 @@ export class Entities {
     this.#seen.run(key, SHAPES[kind].code, row);
   }
 
-  /** Files a row as a memory that nobody has heard of. @returns whether it was one; else nothing was filed */
+  /** Files a row as a new memory. @returns false when the memory is known already; nothing is filed then */
   add(key: Buffer, kind: Kind, row: number): boolean {
     return this.#add.run(key, SHAPES[kind].code, row).changes > 0;
   }

@@ -53,7 +53,7 @@ export function ledgerFits(
   isAnotherFile: boolean,
 ): boolean {
   const { db, reader, ledger } = context;
-  // Rows that the ledger knows to be gone say nothing: an upgrade of claude-mem copies what is left, and ids go back to the highest.
+  // Deleted rows do not count: an upgrade of claude-mem copies the rows that are left, and then gives the ids of deleted ones again.
   if (KINDS.some((kind) => ledger.marks.highest(kind) > lastId(db, reader, kind))) return false;
   if (KINDS.some((kind) => newestOpinion(context, kind) === 'other')) return false;
   if (!isAnotherFile) {

@@ -39,7 +39,7 @@ export class Inbox {
   /** When the store took the segments that were staged by this process; else the time of arrival is the best that is known. */
   readonly #stored = new Map<number, number>();
 
-  /** Whether anything may be parked, or kept of columns without a place here: mostly nothing is, and a merge must not pay for looking. */
+  /** Whether operations may be parked, or unknown columns kept. Mostly there are none, and a merge skips the queries. */
   #anyParked: boolean;
   #anyExtra: boolean;
 

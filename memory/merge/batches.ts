@@ -18,7 +18,7 @@ export interface BatchListener {
   merged?(outcomes: readonly Outcome[], refused: number): void;
 }
 
-/** After so many pages SQLite writes what is in the log into the database: its default, and while nobody else uses the database. */
+/** Pages in the log after which SQLite writes them into the database: its default, and while nobody else uses the database. */
 const CHECKPOINT_PAGES = 1_000;
 const CHECKPOINT_PAGES_ALONE = 4_000;
 
@@ -59,7 +59,7 @@ export class MergeBatches {
     }
   }
 
-  /** Whether a run was cut off: what it had not inserted yet is still to be forgotten, so this merges nothing else. */
+  /** Whether a run was cut off. The merger still holds rows that it did not insert, so it must not be used again. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
@@ -107,7 +107,7 @@ export class MergeBatches {
       // Who uses the database next finds the log no longer than usual.
       if (this.#checkpointPages !== CHECKPOINT_PAGES) this.#db.pragma('wal_checkpoint(PASSIVE)');
     } catch {
-      // What was merged is in the log, and safe there: the next checkpoint is somebody else's.
+      // The merged rows are safe in the log. Whoever commits next writes them into the database.
     }
     this.#db.close();
   }

@@ -44,7 +44,7 @@ export class Newcomers {
       const high = this.#reader.maxId(kind);
       if (high <= named) continue;
       this.#named.set(kind, high);
-      // No scan need look at rows again that this merge put there.
+      // The next scan skips the rows that this merge inserted.
       this.#ledger.entities.setScannedTo(kind, high);
     }
   }

@@ -9,7 +9,7 @@ import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
 const built = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'web');
-/** A copy of the built page, of which a test may take files away. */
+/** A copy of the built page. A test may remove files from it. */
 const webDir = mkdtempSync(join(tmpdir(), 'membridge-web-'));
 const UNREACHABLE = /ERR_INTERNET_DISCONNECTED/;
 
@@ -47,7 +47,7 @@ function hide(name: string): () => void {
   };
 }
 
-test('a task that is sent while offline is not created later: the form says so at once', async () => {
+test('the form of a new task fails at once while offline, and no task is created later', async () => {
   visitor.expectProblem(UNREACHABLE);
   const page = await open('tab-runtime');
   await click(page, 'new-task-open');
@@ -69,7 +69,7 @@ test('a task that is sent while offline is not created later: the form says so a
   expect((await tasks()).map(({ prompt }) => prompt)).toEqual(['Sent while offline']);
 });
 
-test('a task that waits for its answer is said to wait, and Esc takes the request back', async () => {
+test('the form of a new task says that it waits, and Esc cancels the request', async () => {
   const page = await open('tab-runtime');
   const gone = page.waitForEvent('requestfailed', (request) => request.method() === 'POST');
   // A network that takes a request and does not pass it on.

@@ -61,7 +61,7 @@ async function replayAll(code: Instrumented, folder: string): Promise<Passed[]> 
   });
 }
 
-/** The sites of some that no history holds. */
+/** Those of some sites that no history holds. */
 async function openOf(
   code: Instrumented,
   sites: Iterable<number>,
@@ -84,7 +84,7 @@ async function choose(code: Instrumented, open: readonly number[], folder: strin
   return left;
 }
 
-/** A history of which a replay fails once a site asks for too much; null where there is none. */
+/** A history whose replay fails when a site asks for too much; null where there is none. */
 async function holderOf(code: Instrumented, known: readonly Passed[], site: number): Promise<Passed | null> {
   const passing = known.filter(({ sites }) => sites.has(site)).slice(0, MOST_TRIED);
   if (passing.length === 0) return null;

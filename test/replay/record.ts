@@ -9,7 +9,7 @@ export const RECORD_TO = 'MEMBRIDGE_RECORD_HISTORIES';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** Longer ones are of no use beside shorter ones that go the same way, in bytes. */
+/** The longest history that is written, in bytes. Shorter ones go the same ways. */
 const LONGEST = 200_000;
 
 /** Writes the histories of all workflows that an engine's namespace has, if they are asked for. */

@@ -110,7 +110,7 @@ export async function instrument(): Promise<Instrumented> {
       };
       const path = join(copy, 'bundle.js');
       writeFileSync(path, code.replace('BROKEN_SITE = -1', `BROKEN_SITE = ${brokenSite}`));
-      // The number of each history is its workflow's id here: a site tells by whom it is passed.
+      // Each history gets its number as workflow id, so that a site tells which history passes it.
       const numbered = histories.map(({ text }, at) => ({
         workflowId: String(at),
         history: historyFromJSON(JSON.parse(text)),

@@ -196,7 +196,8 @@ class History {
         return;
       }
       case 'upgrade': {
-        // A deletion of the newest rows that no look has seen is taken for an older state once the upgrade lets ids go back.
+        // The agent looks first. After the upgrade the ids of deleted rows are given again: the engine would take a deletion of
+        // the newest rows that it has not seen for an older state of the database.
         await this.#call({ ...NOTHING, machine: step.machine, what: 'audit', meanwhile: null }, step.seed);
         if (upgradeMachine(this.#machine(step.machine), new Dice(step.seed))) this.#count('upgrade');
         return;

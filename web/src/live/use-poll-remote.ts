@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { keys } from '../api/keys.ts';
 
-/** How often jobs of a control plane elsewhere are asked for, in milliseconds. */
+/** How often the page asks for the jobs of another control plane, in milliseconds. */
 const POLL_MS = 10_000;
 
 /**

@@ -40,7 +40,7 @@ export function Shell() {
 
   useEffect(sayReloaded, []);
 
-  // The browser knows at once that it is offline; the connection itself would be noticed to be dead only after a while.
+  // The browser knows at once that it is offline. A dead connection takes a while to notice.
   useEffect(() => {
     const offline = () => setLiveState('reconnecting');
     const online = () => stream.restart();
