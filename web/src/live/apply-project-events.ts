@@ -27,7 +27,8 @@ export function applyToProjects(
 }
 
 /**
- * The clones of one project after some events, in order; the same array when no event touches it. Rows that no event names stay the
+ * The clones of one project after some events, in order; the same array when no event touches it. A node that is removed takes its
+ * clone along. Rows that no event names stay the
  * same objects, so that a page of two hundred nodes draws only the row that changed.
  */
 export function applyToClones(
@@ -35,16 +36,24 @@ export function applyToClones(
   events: readonly ServerEvent[],
   project: string,
 ): ProjectNodeStatus[] {
-  const changed = new Map<string, ProjectNodeStatus>();
+  // Null is the clone of a node that was removed.
+  const changed = new Map<string, ProjectNodeStatus | null>();
+  const known = new Set(clones.map((clone) => clone.node_id));
   for (const event of events) {
-    if (event.type !== 'project-node' || event.status.project_id !== project) continue;
-    changed.set(event.status.node_id, event.status);
+    if (event.type === 'project-node' && event.status.project_id === project) {
+      changed.set(event.status.node_id, event.status);
+    }
+    if (event.type === 'node-removed' && (known.has(event.id) || changed.has(event.id))) {
+      changed.set(event.id, null);
+    }
   }
   if (changed.size === 0) return clones;
-  const after = clones.map((clone) => {
+  const after = clones.flatMap((clone) => {
     const status = changed.get(clone.node_id);
-    changed.delete(clone.node_id);
-    return status ?? clone;
+    return status === undefined ? [clone] : status === null ? [] : [status];
   });
-  return [...after, ...changed.values()];
+  const added = [...changed.values()].flatMap((status) =>
+    status === null || known.has(status.node_id) ? [] : [status],
+  );
+  return [...after, ...added];
 }

@@ -48,6 +48,14 @@ it('adds the clone of a node that had none', () => {
   expect(applyToClones([row('a', 'x')], events, 'a')).toEqual([row('a', 'x'), added]);
 });
 
+it('takes away the clone of a node that was removed, and takes in what the node has when it comes back', () => {
+  const before = [row('a', 'x'), row('a', 'y')];
+  const removed: ServerEvent = { type: 'node-removed', id: 'x' };
+  expect(applyToClones(before, [rowEvent(row('a', 'x', 'late')), removed], 'a')).toEqual([row('a', 'y')]);
+  const again = row('a', 'x', 'receiving objects');
+  expect(applyToClones(before, [removed, rowEvent(again)], 'a')).toEqual([again, row('a', 'y')]);
+});
+
 it('counts clones as their events say, and takes projects in and away in the order of their events', () => {
   const after = applyToProjects(
     [project('a'), project('c')],

@@ -147,10 +147,6 @@ export class LiveStream {
     })) {
       const [, id] = key as ReturnType<typeof keys.clones>;
       if (clones !== undefined) this.#cache.setQueryData(key, applyToClones(clones, events, id));
-      // A node that is removed takes its clones along, and only the project's own event says so.
-      if (events.some((event) => event.type === 'project' && event.project.id === id)) {
-        void this.#cache.invalidateQueries({ queryKey: key });
-      }
     }
     for (const [key, leadership] of this.#cache.getQueriesData<Leadership>({
       queryKey: keys.allLeadership,
