@@ -13,7 +13,8 @@ const ENGINE_DEADLINE_MS = 8_000;
 /**
  * Calls Temporal with a deadline.
  * @param deadlineMs how long the call may take; 8 s unless told
- * @throws MembridgeError engine_unavailable when it does not answer in time; other errors as they are
+ * @throws MembridgeError engine_unavailable when Temporal does not answer in time; engine_busy when it does, but not to this call;
+ *   other errors as they are
  */
 export async function callEngine<T>(
   engine: Engine,
@@ -23,7 +24,31 @@ export async function callEngine<T>(
   try {
     return await engine.client.withDeadline(Date.now() + deadlineMs, () => work(engine.client));
   } catch (error) {
+    if (isOverdue(error) && (await answers(engine))) {
+      throw new MembridgeError(
+        'engine_busy',
+        `Temporal answers, but not to this within ${deadlineMs / 1_000} s: ten requests for the same thing are the most at a time. Ask again in a few seconds.`,
+        { cause: error },
+      );
+    }
     throw translateEngineError(error, engine.address.address);
+  }
+}
+
+/**
+ * Whether the call's time was over. A run of a workflow takes ten updates at a time; the client tries an eleventh again until then.
+ */
+function isOverdue(error: unknown): boolean {
+  return error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || findGrpcError(error)?.code === 4;
+}
+
+/** Whether Temporal itself answers within a second. */
+async function answers({ client }: Engine): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + 1_000, () => client.workflowService.getSystemInfo({}));
+    return true;
+  } catch {
+    return false;
   }
 }
 

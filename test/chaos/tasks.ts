@@ -3,25 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start, type Running } from '../../bench/running.ts';
-import { errorMessage } from '../../contract/errors.ts';
 import { startMachine } from '../../demo/fleet.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import type { Service } from '../../stack/service.ts';
 import { removeStackData } from '../../stack/up.ts';
 import { Dice } from '../sim/dice.ts';
+import { drain, makeTasks, watchfulProgram } from './load.ts';
 import { judge, type Downtime, type Kill, type Verdict } from './verdict.ts';
 
 /** Agents, and tasks that each runs at once. */
 const AGENTS = 3;
 const SLOTS = 2;
-/** A lease's life, in seconds: the shortest there is. */
-const TTL_SECONDS = 5;
 /** Between two kills, in milliseconds. */
 const KILL_EVERY_MS = 5_000;
 /** Of so many kills one is of a part beneath the agents. */
 const PART_EVERY = 5;
-/** Tasks that have not ended at a time, at most. */
-const OPEN = 40;
 /** How long tasks may take to end after the last kill, in milliseconds. */
 const DRAIN_MS = 120_000;
 
@@ -30,20 +26,6 @@ export interface ChaosReport extends Verdict {
   readonly kills: number;
   readonly seed: number;
 }
-
-/**
- * A program that sees for itself whether another one works on its task: its line on standard input names the task, whose file lists
- * the processes that began it.
- */
-const program = (folder: string): string => `#!/bin/sh
-read -r id
-for other in $(cat "${folder}/$id" 2>/dev/null); do
-  if grep -qs program.sh "/proc/$other/cmdline"; then echo "$id $other $$" >> "${folder}/overlaps"; fi
-done
-echo $$ >> "${folder}/$id"
-sleep 0.$(($$ % 9 + 1))
-echo "$id done by $$"
-`;
 
 /** Runs it. @returns what became of the tasks */
 export async function chaosOfTasks(options: {
@@ -66,7 +48,7 @@ export async function chaosOfTasks(options: {
       const until = Date.now() + minutes * 60_000;
       const [made] = await Promise.all([makeTasks(running, until), world.killUntil(until)]);
       log(`${made.length} tasks were accepted; they have ${DRAIN_MS / 1_000} s to end`);
-      await drain(running, made.length);
+      await drain(running, made.length, DRAIN_MS);
       const verdict = await judge({
         databaseUrl: running.stack.databaseUrl,
         made,
@@ -94,7 +76,7 @@ async function startAgent(
   mkdirSync(home, { recursive: true, mode: 0o700 });
   buildDatabase(databasePath, '13.25.3').close();
   const path = join(home, 'program.sh');
-  writeFileSync(path, program(at.folder), { mode: 0o700 });
+  writeFileSync(path, watchfulProgram(at.folder), { mode: 0o700 });
   const settings = {
     MEMBRIDGE_RUNNER: JSON.stringify([path]),
     MEMBRIDGE_MAX_CONCURRENCY: String(SLOTS),
@@ -154,75 +136,4 @@ class World {
     // Connections and workers need a moment to be back, too.
     this.downtimes.push({ from, to: Date.now() + 10_000 });
   }
-}
-
-/** Makes tasks, never more than so many at a time; one whose answer is lost is asked for again under its key. */
-async function makeTasks(running: Running, until: number): Promise<string[]> {
-  const made: string[] = [];
-  for (let n = 0; Date.now() < until; n += 1) {
-    const key = `chaos-${n}`;
-    for (;;) {
-      try {
-        const ended = await call(running, 'GET', '/api/runtime/stats');
-        if (made.length - endedOf(ended) < OPEN) {
-          const task = await call(
-            running,
-            'POST',
-            '/api/runtime/llm-tasks',
-            {
-              prompt: key,
-              auto_dispatch: true,
-              max_attempts: 10,
-              lease_ttl_seconds: TTL_SECONDS,
-            },
-            key,
-          );
-          made.push(String(task['id']));
-          break;
-        }
-        if (Date.now() > until) return made;
-      } catch {
-        // Away; the same again.
-      }
-      await sleep(100);
-    }
-  }
-  return made;
-}
-
-function endedOf(stats: Record<string, unknown>): number {
-  const { by_status: by } = stats['tasks'] as { by_status: Record<string, number> };
-  return ['completed', 'failed', 'dead', 'cancelled'].reduce((sum, status) => sum + (by[status] ?? 0), 0);
-}
-
-async function drain(running: Running, tasks: number): Promise<void> {
-  const deadline = Date.now() + DRAIN_MS;
-  while (Date.now() < deadline) {
-    const stats = await call(running, 'GET', '/api/runtime/stats').catch((error: unknown) =>
-      errorMessage(error),
-    );
-    if (typeof stats !== 'string' && endedOf(stats) >= tasks) return;
-    await sleep(500);
-  }
-}
-
-async function call(
-  { api, secrets }: Running,
-  method: string,
-  path: string,
-  body?: unknown,
-  key?: string,
-): Promise<Record<string, unknown>> {
-  const response = await fetch(`${api.url}${path}`, {
-    method,
-    headers: {
-      'X-Runtime-API-Key': secrets.RUNTIME_API_KEY,
-      'Content-Type': 'application/json',
-      ...(key === undefined ? {} : { 'Idempotency-Key': key }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(15_000),
-  });
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
-  return (await response.json()) as Record<string, unknown>;
 }

@@ -1,0 +1,39 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { waitForLock } from '../../stack/lock.mjs';
+import { cacheDir } from '../../stack/machine.mjs';
+
+/** The release before this one, as a commit of this repository. */
+export const FORMER = { release: '0.4.0', commit: '4fafe1ee291d04d3542a0478021f2c23be2d1f82' };
+
+/**
+ * Takes the former release out of this repository's history and installs its packages, once for each machine.
+ * @param root this checkout, with its history
+ * @returns the folder of the former release's checkout
+ * @throws when the history lacks the commit (a shallow clone), or npm cannot install the packages
+ */
+export async function formerRelease(root: string, log: (line: string) => void): Promise<string> {
+  const folder = join(cacheDir(), `release-${FORMER.release}-${FORMER.commit.slice(0, 7)}`);
+  const lock = await waitForLock(`${folder}.lock`, (pid) => log(`waiting for process ${pid} ...`));
+  try {
+    if (existsSync(folder)) return folder;
+    log(`taking Membridge ${FORMER.release} out of the history, once ...`);
+    const making = `${folder}.partial`;
+    rmSync(making, { recursive: true, force: true });
+    mkdirSync(making, { recursive: true });
+    const archive = execFileSync('git', ['-C', root, 'archive', FORMER.commit], {
+      maxBuffer: 256 * 1024 ** 2,
+    });
+    execFileSync('tar', ['-x', '-C', making], { input: archive });
+    // Whatever it runs, its own start installs its packages first.
+    execFileSync(process.execPath, ['stack/bootstrap.mjs', 'demo/main.ts', '--help'], {
+      cwd: making,
+      stdio: ['ignore', 2, 2],
+    });
+    renameSync(making, folder);
+    return folder;
+  } finally {
+    lock.release();
+  }
+}
