@@ -152,6 +152,15 @@ test("Temporal's dynamic configuration is that of the stack", () => {
   expect(settings.toSorted()).toEqual(dynamicConfig.toSorted());
 });
 
+test('compose runs the minor version of Temporal that the tests run', () => {
+  const built = /server@v(\d+\.\d+)\./.exec(read('stack/tools.ts'))?.[1];
+  const images = services
+    .map(([, { image }]) => image ?? '')
+    .filter((image) => /server|admin-tools/.test(image));
+  expect(images).toHaveLength(3);
+  for (const image of images) expect(image).toContain(`:${built}.`);
+});
+
 test('without .env compose says what to run; with the one that make-env.sh makes, API and agent take every setting', () => {
   expect(() => environmentOf('api', {})).toThrow(/not set\. Run deploy\/make-env\.sh/);
   makeEnv();

@@ -8,8 +8,10 @@ import { elapsed, findOnPath, installHint } from './machine.mjs';
 export interface Source {
   /** The program's name. */
   name: string;
-  /** What `go install` takes. */
+  /** What `go install` takes: the package of the program, with its version. */
   module: string;
+  /** Packages of the same version whose programs are built with it and put beside it. */
+  besides?: readonly string[];
   /** The address setting that replaces this part, for the error message. */
   setting: string;
   /** Where the makers describe other ways to install it. */
@@ -45,7 +47,11 @@ export async function buildTool(
     mkdirSync(folder, { recursive: true });
     await build(builder, source, folder, log);
     mkdirSync(dirname(target), { recursive: true });
-    renameSync(builtProgram(folder, source.name), target);
+    // The program itself comes last: where it is, all are.
+    for (const name of [...(source.besides ?? []).map(programOf), programOf(source.module)]) {
+      const file = join(dirname(target), name === programOf(source.module) ? basename(target) : name);
+      renameSync(builtProgram(folder, name), file);
+    }
     rmSync(folder, { recursive: true, force: true });
   } finally {
     lock.release();
@@ -198,7 +204,12 @@ function dockerCommand(builder: Builder, source: Source, folder: string): Comman
 }
 
 function installArguments(source: Source): string[] {
-  return ['install', '-ldflags', '-s -w', source.module];
+  return ['install', '-ldflags', '-s -w', ...(source.besides ?? []), source.module];
+}
+
+/** The name that Go gives to the program of a package, such as `minio` for `github.com/minio/minio@v1`. */
+function programOf(module: string): string {
+  return basename(module.replace(/@.*$/, ''));
 }
 
 /** `go install` puts a cross-compiled program one folder deeper, in bin/<os>_<arch>/. */

@@ -11,6 +11,7 @@ import { workflowBundle } from '../workflows/bundle.ts';
 import { buildWeb } from './build-web.ts';
 import { loadServerSecrets, loadStackSecrets } from './secrets.ts';
 import { findTool } from './tools.ts';
+import { temporalProgramOf } from './up.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const startedAt = Date.now();
@@ -31,7 +32,7 @@ function modified(file: string): number | undefined {
 /** Temporal and MinIO, unless settings say that they run elsewhere; then the secrets. */
 async function prepareServer(): Promise<void> {
   const { env } = process;
-  if (!env.TEMPORAL_ADDRESS) await findTool('temporal', log);
+  if (!env.TEMPORAL_ADDRESS) await findTool(temporalProgramOf(env), log);
   if (!env.MINIO_ENDPOINT) await findTool('minio', log);
   const dataDir = resolve(root, env.MEMBRIDGE_DATA_DIR || '.membridge');
   const files = [

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { buildTool, type Source } from './build-tool.ts';
 import { cacheDir, findOnPath, installHint } from './machine.mjs';
 
-export type ToolName = 'temporal' | 'minio';
+export type ToolName = 'temporal' | 'temporal-server' | 'minio';
 
 interface Tool extends Source {
   /** The folder in the cache; named by version, so that another version is another build. */
@@ -31,6 +31,17 @@ const tools: Record<ToolName, Tool> = {
       const isNewEnough = major > 1 || (major === 1 && (minor > 29 || (minor === 29 && patch >= 1)));
       return isNewEnough ? undefined : `brings server ${major}.${minor}.${patch}; 1.29.1 or later is needed`;
     },
+  },
+  // The server that docker-compose.yml runs, up to the patch: Go 1.26.8 builds this one. With it the program that makes its tables.
+  'temporal-server': {
+    name: 'temporal-server',
+    module: 'go.temporal.io/server/cmd/server@v1.32.0',
+    besides: ['go.temporal.io/server/cmd/tools/sql@v1.32.0'],
+    folder: 'temporal-server-1.32.0',
+    setting: 'TEMPORAL_ADDRESS',
+    home: 'https://docs.temporal.io/self-hosted-guide',
+    // One on PATH has its tables' program in a place of its own: only the built pair is known to fit.
+    objection: () => 'is not used: the server and the program that makes its tables are built as a pair',
   },
   minio: {
     name: 'minio',

@@ -222,3 +222,10 @@ describe('addresses in the environment', () => {
     await expect(up(newDataDir(), { env: { MINIO_ENDPOINT: nobody } })).rejects.toThrow(/MINIO_ACCESS_KEY/);
   });
 });
+
+test('a Temporal that is neither the development nor the production server is refused by name', async () => {
+  const starting = up(newDataDir(), { env: { MEMBRIDGE_TEMPORAL_ENGINE: 'sqlite' } });
+  await expect(starting).rejects.toThrow(
+    'MEMBRIDGE_TEMPORAL_ENGINE is "sqlite"; it must be "development" or "server".',
+  );
+});

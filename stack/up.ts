@@ -14,6 +14,7 @@ import { postgresFolderOutside } from './postgres-home.ts';
 import { startPostgres, type Postgres } from './postgres.ts';
 import { loadStackSecrets } from './secrets.ts';
 import { startTemporal, type Temporal } from './temporal.ts';
+import { startTemporalServer } from './temporal-server.ts';
 import { findTool } from './tools.ts';
 
 export interface StackOptions {
@@ -55,7 +56,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     externalMinio(env),
   ]);
   // One build after the other, before anything runs: each keeps all cores busy for minutes, the first time.
-  const temporalProgram = temporal ? '' : await findTool('temporal', log);
+  const temporalTool = temporalProgramOf(env);
+  const temporalProgram = temporal ? '' : await findTool(temporalTool, log);
   const minioProgram = minio ? '' : await findTool('minio', log);
   const parts: Stack['parts'] = {};
 
@@ -75,27 +77,32 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const upTemporal = async (): Promise<TemporalAddress> => {
     if (temporal !== undefined) return temporal;
     const port = await choosePort(ports.temporal, 'MEMBRIDGE_TEMPORAL_PORT', env, 7_233);
-    // Only a port that somebody asked for is at an address that others can know.
-    const wanted = ports.temporalUi ?? (env['MEMBRIDGE_TEMPORAL_UI_PORT'] || '0');
-    const isAsked = Number(wanted) !== 0;
-    const uiPort = isAsked ? await choosePort(ports.temporalUi, 'MEMBRIDGE_TEMPORAL_UI_PORT', env, 0) : 0;
     const metricsPort = await choosePort(undefined, 'MEMBRIDGE_TEMPORAL_METRICS_PORT', env, 0);
-    parts.temporal = await startTemporal({
+    const common = {
       dataDir,
       port,
-      uiPort,
       metricsPort,
       ...(options.temporalSettings === undefined ? {} : { settings: options.temporalSettings }),
       log,
       program: temporalProgram,
-    });
+    };
+    if (temporalTool === 'temporal-server') {
+      parts.temporal = await startTemporalServer({ ...common, databaseUrl: await postgres });
+      return { address: parts.temporal.address, namespace: 'default', uiUrl: '' };
+    }
+    // Only a port that somebody asked for is at an address that others can know.
+    const wanted = ports.temporalUi ?? (env['MEMBRIDGE_TEMPORAL_UI_PORT'] || '0');
+    const isAsked = Number(wanted) !== 0;
+    const uiPort = isAsked ? await choosePort(ports.temporalUi, 'MEMBRIDGE_TEMPORAL_UI_PORT', env, 0) : 0;
+    parts.temporal = await startTemporal({ ...common, uiPort });
     return { address: parts.temporal.address, namespace: 'default', uiUrl: parts.temporal.uiUrl };
   };
   const stop = async (): Promise<void> => {
     await Promise.all(Object.values(parts).map((part) => part.stop()));
   };
 
-  const starting = [upPostgres(), upTemporal(), upMinio()] as const;
+  const postgres = upPostgres();
+  const starting = [postgres, upTemporal(), upMinio()] as const;
   try {
     const [databaseUrl, temporal, minio] = await Promise.all(starting);
     const stack: Stack = { databaseUrl, temporal, minio, parts, stop };
@@ -106,6 +113,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw error;
   }
+}
+
+/**
+ * Which Temporal runs here: the program of its development server, or of its production server, whose tables are in the stack's
+ * PostgreSQL.
+ * @throws when MEMBRIDGE_TEMPORAL_ENGINE is neither `development` nor `server`
+ */
+export function temporalProgramOf(env: NodeJS.ProcessEnv): 'temporal' | 'temporal-server' {
+  const engine = env.MEMBRIDGE_TEMPORAL_ENGINE || 'development';
+  if (engine === 'development') return 'temporal';
+  if (engine === 'server') return 'temporal-server';
+  throw new Error(`MEMBRIDGE_TEMPORAL_ENGINE is "${engine}"; it must be "development" or "server".`);
 }
 
 /** The address of the same database for the role that the control plane works with; it makes the role at its start. */

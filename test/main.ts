@@ -11,8 +11,17 @@ import { findBubblewrap, findChromium, findSshd, findTool } from '../stack/tools
 import { unpinnedDependencies } from './pinned.ts';
 
 const USAGE = `npm test [-- FILTER ...]
-  Without FILTER: format, lint with import walls, types, pinned dependencies, dead code, then every test.
-  With FILTER: only the tests whose path contains it.`;
+  Without FILTER: format, lint with import walls, types, pinned dependencies, dead code, then every test;
+    where CI=true also a short run on Temporal's production server.
+  With FILTER: only the tests whose path contains it.
+  --engine server   on Temporal's production server with PostgreSQL instead of its development server:
+                    FILTER, or without one what needs an engine most, the demo, and two minutes of chaos.`;
+
+/** What needs an engine most: the tests that run workflows. */
+const ENGINE_TESTS = ['workflows/', 'engine/', 'test/tasks', 'test/projects', 'test/faults', 'test/webhooks'];
+
+/** A short run on the production server, for every change: how memory is synced, and a task leased. */
+const SMOKE_TESTS = ['workflows/memory-space.test', 'test/tasks.test'];
 
 /** Vitest's own report: how many tests there were and how they ended. */
 const VitestReport = z.object({
@@ -31,8 +40,12 @@ const began = Date.now();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Runs a program of node_modules/.bin with our own streams. @returns whether it exited with 0 */
-async function run(program: string, args: readonly string[]): Promise<boolean> {
-  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+async function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<boolean> {
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
   return await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code) => resolve(code === 0));
@@ -53,16 +66,15 @@ async function checkPinned(): Promise<boolean> {
 }
 
 /** Runs vitest and adds its figures. A skipped test counts as failed in CI: nothing may be left out there. */
-async function runTests(filters: readonly string[], tally: Tally): Promise<void> {
+async function runTests(
+  filters: readonly string[],
+  tally: Tally,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'membridge-report-'));
   const report = join(folder, 'report.json');
-  const ok = await run('vitest', [
-    'run',
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${report}`,
-    ...filters,
-  ]);
+  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters];
+  const ok = await run('vitest', args, env);
   try {
     const result = VitestReport.parse(JSON.parse(readFileSync(report, 'utf8')));
     const skipped = process.env['CI'] === 'true' ? result.numPendingTests : 0;
@@ -75,11 +87,41 @@ async function runTests(filters: readonly string[], tally: Tally): Promise<void>
   }
 }
 
+async function runChecks(tally: Tally): Promise<void> {
+  await step('format', tally, () => run('prettier', ['--check', '--log-level', 'warn', '.']));
+  await step('lint and import walls', tally, () => run('oxlint', ['--type-aware', '--deny-warnings']));
+  await step('types', tally, () => run('tsc', ['-p', 'tsconfig.json']));
+  await step('pinned dependencies', tally, checkPinned);
+  await step('dead code', tally, () => run('knip', []));
+}
+
+/** Runs tests on Temporal's production server; without a choice those that need an engine most, the demo, and two minutes of chaos. */
+async function runOnServer(filters: readonly string[], tally: Tally): Promise<void> {
+  const env = { ...process.env, MEMBRIDGE_TEMPORAL_ENGINE: 'server' };
+  await runTests(filters.length === 0 ? ENGINE_TESTS : filters, tally, env);
+  if (filters.length > 0) return;
+  const programs = {
+    demo: ['demo/main.ts', '--once'],
+    chaos: ['test/chaos/main.ts', 'tasks', '--minutes', '2'],
+  };
+  for (const [name, args] of Object.entries(programs)) {
+    await step(`${name} on the production server`, tally, () => run(process.execPath, args, env));
+  }
+}
+
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h', default: false } },
+    options: {
+      engine: { type: 'string', default: 'development' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   });
+  const isOnServer = values.engine === 'server';
+  if (!isOnServer && values.engine !== 'development') {
+    say(`--engine is "${values.engine}"; it must be "development" or "server".\n${USAGE}`);
+    return 2;
+  }
   if (values.help) {
     say(USAGE);
     return 0;
@@ -87,7 +129,9 @@ async function main(): Promise<number> {
   const tally: Tally = { passed: 0, failed: 0 };
   // What has to be built or installed comes first, so that nothing fails half-way for want of it.
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
-  await findTool('temporal', log);
+  const isSmoked = positionals.length === 0 && process.env['CI'] === 'true';
+  if (!isOnServer) await findTool('temporal', log);
+  if (isOnServer || isSmoked) await findTool('temporal-server', log);
   await findTool('minio', log);
   await findChromium(log);
   for (const find of [findSshd, findBubblewrap]) {
@@ -98,14 +142,13 @@ async function main(): Promise<number> {
       log(errorMessage(error));
     }
   }
-  if (positionals.length === 0) {
-    await step('format', tally, () => run('prettier', ['--check', '--log-level', 'warn', '.']));
-    await step('lint and import walls', tally, () => run('oxlint', ['--type-aware', '--deny-warnings']));
-    await step('types', tally, () => run('tsc', ['-p', 'tsconfig.json']));
-    await step('pinned dependencies', tally, checkPinned);
-    await step('dead code', tally, () => run('knip', []));
+  if (isOnServer) {
+    await runOnServer(positionals, tally);
+  } else {
+    if (positionals.length === 0) await runChecks(tally);
+    await runTests(positionals, tally);
+    if (isSmoked) await runOnServer(SMOKE_TESTS, tally);
   }
-  await runTests(positionals, tally);
   say(`\nin ${elapsed(began)}`);
   say(`${tally.passed} passed, ${tally.failed} failed`);
   return tally.failed === 0 ? 0 : 1;
