@@ -110,6 +110,8 @@ export const CloneSpec = z.strictObject({
   options: CloneOptions,
   /** Whether the control plane holds a credential, which the node then asks for. */
   hasCredential: z.boolean(),
+  /** The hosts that git may ask (MEMBRIDGE_GIT_HOSTS), for submodules and redirects, too; all where nothing is said. */
+  hosts: z.array(z.string()).optional(),
 });
 export type CloneSpec = z.infer<typeof CloneSpec>;
 

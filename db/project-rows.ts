@@ -99,7 +99,10 @@ function toFacts(row: ManagedProjectRow) {
   };
 }
 
-/** What a node is told of a project: everything but its secret. */
+/**
+ * What a node is told of a project: everything but its secret.
+ * @param hosts that git may ask, as MEMBRIDGE_GIT_HOSTS has them; empty: all
+ */
 export function toCloneSpec(
   project: Pick<
     ManagedProject,
@@ -108,6 +111,7 @@ export function toCloneSpec(
     readonly credential: unknown;
     readonly known_hosts: string | null;
   },
+  hosts: readonly string[],
 ): CloneSpec {
   return {
     projectId: project.id,
@@ -116,6 +120,8 @@ export function toCloneSpec(
     targetPath: project.target_path,
     options: { branch: project.branch, depth: project.depth, submodules: project.submodules },
     hasCredential: project.credential !== null || project.known_hosts !== null,
+    // Left out where there is no limit: an agent of an earlier version does not know it.
+    ...(hosts.length === 0 ? {} : { hosts: [...hosts] }),
   };
 }
 

@@ -70,7 +70,7 @@ export function createProjectControlActivities({
       const { projectId, node, action, notify } = input;
       const settle = (status: NodeSettled['status'], error: string): Promise<void> =>
         client.workflow.getHandle(notify).signal(MESSAGES.nodeSettled, { node, status, error });
-      const spec = await getCloneSpec(db, { id: projectId });
+      const spec = await getCloneSpec(db, { id: projectId, hosts: gitHosts });
       if (spec === null) return await settle('cancelled', 'the project was deleted');
       const { host } = parseGitUrl(spec.repoUrl);
       if (!isAllowedHost(host, gitHosts)) {

@@ -66,7 +66,7 @@ export async function acceptClone(
 ): Promise<WorkflowRef & { node: string }> {
   refuseForbiddenHost(deps, project);
   const node = await needTargetNode(deps, project, nodeId);
-  const request = { action: 'clone' as const, spec: toCloneSpec(project) };
+  const request = { action: 'clone' as const, spec: toCloneSpec(project, deps.config.gitHosts) };
   const ref = await callEngine(deps.engine, (client) =>
     requestClone(client, { projectId: project.id, node }, request),
   );

@@ -180,7 +180,8 @@ export const projectRoutes = [
     response: z.array(ProjectNodeStatus),
     errors: missing,
     handle: async ({ params, query, res }, deps) => {
-      if ((await getCloneSpec(deps.db, { id: params.id })) === null) throw notFound('project', params.id);
+      if ((await getCloneSpec(deps.db, { id: params.id, hosts: [] })) === null)
+        throw notFound('project', params.id);
       const rows = await listClones(deps.db, { ...query, projectId: params.id });
       const page = rows.slice(0, query.limit);
       const last = page.at(-1);
