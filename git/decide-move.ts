@@ -52,7 +52,8 @@ export function decideMove(facts: Facts): Move {
   if (!isOther && behind === 0) return { act: 'unchanged' };
   if (ahead > 0) {
     const lacks = behind === 0 ? '' : ` and lacks ${behind} of the remote's`;
-    return keep('own-commits', `${renamed}${branch} has ${count(ahead, 'commit')} of its own${lacks}`);
+    const back = ahead === own ? '' : `, besides ${ahead - own} that the remote took back,`;
+    return keep('own-commits', `${renamed}${branch} has ${count(own, 'commit')} of its own${back}${lacks}`);
   }
   if (changed > 0)
     return keep(

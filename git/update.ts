@@ -71,8 +71,12 @@ export async function readFacts(
   const wanted = spec.options.branch ?? news.defaultBranch ?? usual;
   const { behind, ahead } = await distance(git, state, wanted);
   const known = [...new Set([wanted, branch, noted])].filter((each) => each !== null);
+  const isShallow = (await git.ask('rev-parse', '--is-shallow-repository')) === 'true';
   const isRelated =
-    behind === null || (await git.look('merge-base', 'HEAD', remoteRef(wanted ?? ''))).code === 0;
+    behind === null ||
+    // Where history was cut, nobody knows what it has in common.
+    isShallow ||
+    (await git.look('merge-base', 'HEAD', remoteRef(wanted ?? ''))).code === 0;
   return {
     busy: await underWay(git),
     branch,
