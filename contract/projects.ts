@@ -119,6 +119,10 @@ export type CloneSpec = z.infer<typeof CloneSpec>;
 export const CloneAction = z.enum(['clone', 'fetch']);
 export type CloneAction = z.infer<typeof CloneAction>;
 
+/** What one node can be asked to do with its clone: `reset` makes it as the remote, and keeps what was there on a branch. */
+export const NodeCloneAction = z.enum([...CloneAction.options, 'reset']);
+export type NodeCloneAction = z.infer<typeof NodeCloneAction>;
+
 /** What became of it. */
 export const CloneResult = z.strictObject({
   /**
@@ -396,6 +400,14 @@ const wait = z.boolean().default(true);
 
 /** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */
 export const CloneProject = z.strictObject({ node_id: NodeId.optional(), wait });
+
+/** `POST /api/runtime/projects/:id/reset`: makes one node's clone as the remote; what was there is kept on a branch. */
+export const ResetClone = z.strictObject({
+  node_id: NodeId,
+  /** The commit that the clone was shown at (`commit`): when it is at another one by then, nothing is changed. */
+  commit: z.string().regex(/^[0-9a-f]{40,64}$/, 'must be the full hash of a commit'),
+  wait,
+});
 
 /** `POST /api/runtime/projects/:id/propagate` and `…/fetch`: every node unless some are named. */
 export const PropagateProject = z.strictObject({

@@ -11,6 +11,7 @@ import { folderSize } from './folder-size.ts';
 import { openGit, type Git } from './git.ts';
 import { checkHost, withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder } from './partials.ts';
+import { makeAsRemote } from './make-as-remote.ts';
 import { checkOrigin, fetchOrigin, fits, listBranches, noteDefault } from './remote.ts';
 import { readDrift, readState } from './state.ts';
 import { followSubmodules } from './submodules.ts';
@@ -54,12 +55,7 @@ export async function cloneRepository(given: CloneSpec, context: GitContext): Pr
 export async function fetchRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
   return await onTarget(given, context, async (work, target) => {
     const { git, path, spec } = work;
-    if (target.holds === 'nothing') {
-      throw new MembridgeError(
-        'not_found',
-        `There is no clone of ${spec.name} at ${path} on this node. Clone it first.`,
-      );
-    }
+    if (target.holds === 'nothing') throw noClone(work);
     await checkOrigin(git, path, spec.repoUrl);
     const news = await fetchOrigin(git, path, spec, fittingCredential(work));
     const { branch } = spec.options;
@@ -67,6 +63,33 @@ export async function fetchRepository(given: CloneSpec, context: GitContext): Pr
     await noteDefault(git, news, (await readState(git)).branch);
     return { outcome: 'fetched', detail: 'asked the remote; the clone was left as it is' };
   });
+}
+
+/**
+ * Makes a clone what its remote is; what is only in the clone is kept on a branch of its own.
+ * @param given.expected the commit that the person saw checked out when they confirmed
+ * @throws MembridgeError not_found where there is no clone; as makeAsRemote; otherwise as cloneRepository
+ */
+export async function resetRepository(
+  { expected, ...given }: CloneSpec & { expected: string },
+  context: GitContext,
+): Promise<CloneResult> {
+  return await onTarget(given, context, async (work, target) => {
+    const { git, path, spec } = work;
+    if (target.holds === 'nothing') throw noClone(work);
+    await checkOrigin(git, path, spec.repoUrl);
+    const news = await fetchOrigin(git, path, spec, fittingCredential(work));
+    const moved = await makeAsRemote(git, spec, { news, expected, now: new Date() });
+    if (!spec.options.submodules) return moved;
+    return { ...moved, detail: moved.detail + (await followSubmodules(git, limitsOf(spec))) };
+  });
+}
+
+function noClone({ spec, path }: Work): MembridgeError {
+  return new MembridgeError(
+    'not_found',
+    `There is no clone of ${spec.name} at ${path} on this node. Clone it first.`,
+  );
 }
 
 async function onTarget(

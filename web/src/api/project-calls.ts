@@ -74,6 +74,11 @@ export const projectApi = {
       method: 'POST',
       body: { ...atOnce, node_id: node },
     }),
+  reset: (id: string, { node, commit }: { node: string; commit: string }) =>
+    request(pathOf(id, '/reset'), CloneProjectResponse, {
+      method: 'POST',
+      body: { ...atOnce, node_id: node, commit },
+    }),
   propagate: (id: string, reach: Reach) =>
     request(pathOf(id, '/propagate'), PropagateProjectResponse, { method: 'POST', body: reachBody(reach) }),
   fetch: (id: string, reach: Reach) =>
