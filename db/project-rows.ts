@@ -94,6 +94,8 @@ function toFacts(row: ManagedProjectRow) {
     known_hosts: row.known_hosts,
     memory_schedule: schedule(row.memory_cron),
     fetch_schedule: schedule(row.fetch_cron),
+    update_schedule: schedule(row.update_cron),
+    push_webhook: row.push_secret_at === null ? null : { made_at: row.push_secret_at },
     created_at: row.created_at,
     updated_at: row.updated_at,
   };

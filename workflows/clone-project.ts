@@ -69,7 +69,8 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
   setHandler(requestClone, async (request) => {
     const listeners = listenersOf([request]);
     if (current === null || current.ended !== null) requests.push(request);
-    else if (isSame(current.request, request)) {
+    // An update is asked for because something is new: what runs may have asked the remote before that.
+    else if (request.action !== 'update' && isSame(current.request, request)) {
       for (const listener of listeners) current.listeners.add(listener);
       if (current.away) await tell(listeners, { node, status: 'pending', error: null });
     } else if (current.away && request.action !== 'clone') {
@@ -252,6 +253,7 @@ async function onNode(
     const argument = { spec: request.spec, timeoutMs: GIT_MS };
     switch (request.action) {
       case 'clone':
+      case 'update':
         return activities.cloneRepository(argument);
       case 'fetch':
         return activities.fetchRepository(argument);

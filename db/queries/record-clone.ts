@@ -51,7 +51,8 @@ export async function recordCloneWaiting(
   const { projectId, node, workflowId, runId, detail, now } = input;
   return await db.transaction(async (tx) => {
     if (!(await arePresent(tx, input))) return false;
-    if (input.action === 'fetch') {
+    // An update that a schedule or a push asks for shows when it did something.
+    if (input.action === 'fetch' || input.action === 'update') {
       await tx
         .update(projectNodeStatus)
         .set({ workflow_id: workflowId, run_id: runId, updated_at: now })
@@ -146,7 +147,7 @@ export async function recordCloneFinished(
           error_message: readable(outcome.message, LONGEST),
         };
       case 'cancelled':
-        if (action === 'fetch') return {};
+        if (action === 'fetch' || action === 'update') return {};
         // An update that was cancelled leaves the clone that is there.
         return {
           clone_status: presentOr('cancelled'),

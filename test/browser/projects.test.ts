@@ -251,6 +251,25 @@ test('a clone that was left alone is made as the remote after the page said what
   laptop.held.hold();
 });
 
+test('a push webhook shows its address and secret once', async () => {
+  const { page, id } = await openProject({ name: 'hooked' });
+  await see(page, 'fact-push-webhook', 'none: clones do not hear of pushes');
+  await click(page, 'push-webhook-make');
+  await see(page, 'push-webhook-address', `/api/runtime/projects/${id}/push`);
+  const secret = (await page.getByTestId('push-webhook-secret').textContent()) ?? '';
+  expect(secret.length).toBeGreaterThan(40);
+  await click(page, 'push-webhook-close');
+  await see(page, 'fact-push-webhook', 'secret made');
+  expect(await page.content()).not.toContain(secret);
+  const call = await fetch(`${fleet.test.plane.url}/api/runtime/projects/${id}/push`, {
+    method: 'POST',
+    headers: { 'X-Gitlab-Token': secret },
+  });
+  expect([call.status, await call.json()]).toEqual([202, { status: 'ignored' }]);
+  await click(page, 'push-webhook-remove');
+  await see(page, 'fact-push-webhook', 'none');
+});
+
 test('projects are found by name, address and tag; the list follows what others do', async () => {
   const page = await openProjects();
   const make = async (name: string, tags: string[]) => {

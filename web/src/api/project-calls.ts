@@ -7,6 +7,7 @@ import {
   ProjectSchedules,
   ProjectSummary,
   PropagateProjectResponse,
+  PushWebhook,
   type CreateManagedProject,
   type PutCredential,
   type UpdateManagedProject,
@@ -69,6 +70,9 @@ export const projectApi = {
     request(pathOf(id, '/credential'), ManagedProject, { method: 'PUT', body: credential }),
   removeCredential: (id: string) => request(pathOf(id, '/credential'), ManagedProject, { method: 'DELETE' }),
 
+  makePushWebhook: (id: string) =>
+    request(pathOf(id, '/push-webhook'), PushWebhook, { method: 'POST', body: {} }),
+  removePushWebhook: (id: string) => send(pathOf(id, '/push-webhook'), { method: 'DELETE' }),
   clone: (id: string, node: string) =>
     request(pathOf(id, '/clone'), CloneProjectResponse, {
       method: 'POST',
