@@ -65,6 +65,7 @@ export const ERRORS = {
   git_host_unknown: { status: 502, retryable: false, title: 'The host key of the git server is not known' },
   git_not_found: { status: 502, retryable: false, title: 'There is no such repository or branch' },
   git_unreachable: { status: 502, retryable: true, title: 'The git server cannot be reached' },
+  git_busy: { status: 409, retryable: true, title: 'Another git works in the clone' },
   git_failed: { status: 502, retryable: false, title: 'git failed' },
   git_missing: { status: 409, retryable: false, title: 'git is not installed on this node' },
   version_conflict: {

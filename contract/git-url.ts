@@ -76,18 +76,28 @@ function checked(url: GitUrl): GitUrl {
   return { ...url, host, path };
 }
 
+/** The ports that stand for no port in an address. */
+const USUAL_PORTS = { https: 443, http: 80, ssh: 22 } as const;
+
 /**
  * Whether two addresses mean the same repository: host and path alike, whatever the protocol, the user and a `.git` at the end,
- * so that a clone made by ssh is known when the project names it by https.
+ * so that a clone made by ssh is known when the project names it by https. The usual port may be written out, and letter case does not
+ * count: the known forges do not tell `Owner/App` from `owner/app`.
  */
 export function isSameRepository(a: string, b: string): boolean {
   try {
     const [one, other] = [parseGitUrl(a), parseGitUrl(b)];
-    const samePort = one.protocol !== other.protocol || one.port === other.port;
-    return one.host === other.host && one.path === other.path && samePort;
+    const port = ({ protocol, port: given }: GitUrl): number => given ?? USUAL_PORTS[protocol];
+    const samePort = one.protocol !== other.protocol || port(one) === port(other);
+    return one.host === other.host && comparable(one.path) === comparable(other.path) && samePort;
   } catch {
     return a === b;
   }
+}
+
+function comparable(path: string): string {
+  const plain = /%(?![0-9a-f]{2})/i.test(path) ? path : decodeURIComponent(path);
+  return plain.normalize('NFC').toLowerCase();
 }
 
 /** Whether a host is allowed by a list of names, where `*.example.org` stands for every name below; an empty list allows all. */
@@ -114,6 +124,5 @@ export const RepoUrl = z
 /** What a secret for a repository is good for: protocol, host and port, and nothing that differs in any of them. */
 export function originOf(repoUrl: string): string {
   const { protocol, host, port } = parseGitUrl(repoUrl);
-  const usual = { https: 443, http: 80, ssh: 22 }[protocol];
-  return `${protocol}://${host}:${port ?? usual}`;
+  return `${protocol}://${host}:${port ?? USUAL_PORTS[protocol]}`;
 }

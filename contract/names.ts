@@ -23,6 +23,7 @@ export const propagateProjectId = (projectId: string): string => `propagate:${pr
 export const leadershipId = (cid: string): string => `leadership:${cid}`;
 /** Ids of Temporal Schedules. */
 export const fetchScheduleId = (projectId: string): string => `fetch:${projectId}`;
+export const updateScheduleId = (projectId: string): string => `update:${projectId}`;
 export const memoryScheduleId = (projectId: string): string => `project-memory:${projectId}`;
 export const taskScheduleId = (id: string): string => `task-schedule:${id}`;
 /** How the ids of workflows begin that a schedule starts; the engine appends the time. */

@@ -110,12 +110,21 @@ export const CloneSpec = z.strictObject({
   options: CloneOptions,
   /** Whether the control plane holds a credential, which the node then asks for. */
   hasCredential: z.boolean(),
+  /** The hosts that git may ask (MEMBRIDGE_GIT_HOSTS), for submodules and redirects, too; all where nothing is said. */
+  hosts: z.array(z.string()).optional(),
 });
 export type CloneSpec = z.infer<typeof CloneSpec>;
 
-/** `clone` makes the clone, or brings an existing one up to date; `fetch` only asks the remote and tells the drift. */
-export const CloneAction = z.enum(['clone', 'fetch']);
+/**
+ * `clone` makes the clone, or brings an existing one up to date; `fetch` only asks the remote and tells the drift; `update` brings
+ * clones that are there up to date, on nodes that are online.
+ */
+export const CloneAction = z.enum(['clone', 'fetch', 'update']);
 export type CloneAction = z.infer<typeof CloneAction>;
+
+/** What one node can be asked to do with its clone: `reset` makes it as the remote, and keeps what was there on a branch. */
+export const NodeCloneAction = z.enum([...CloneAction.options, 'reset']);
+export type NodeCloneAction = z.infer<typeof NodeCloneAction>;
 
 /** What became of it. */
 export const CloneResult = z.strictObject({
@@ -188,6 +197,7 @@ export const ProjectSchedule = z.strictObject({
 export const ProjectSchedules = z.strictObject({
   memory: ProjectSchedule.nullable(),
   fetch: ProjectSchedule.nullable(),
+  update: ProjectSchedule.nullable(),
 });
 export type ProjectSchedules = z.infer<typeof ProjectSchedules>;
 
@@ -231,6 +241,10 @@ export const ManagedProject = z.strictObject({
   memory_schedule: ProjectSchedule.nullable(),
   /** When every clone asks its remote. */
   fetch_schedule: ProjectSchedule.nullable(),
+  /** When the clones that are there are brought up to date. */
+  update_schedule: ProjectSchedule.nullable(),
+  /** When the secret of its push webhook was made; null: it has none. The secret itself is shown once. */
+  push_webhook: z.strictObject({ made_at: EpochMs }).nullable(),
   propagation: Propagation.nullable(),
   created_at: EpochMs,
   updated_at: EpochMs,
@@ -341,6 +355,7 @@ const settings = {
   known_hosts: z.string().max(16_384).nullable(),
   memory_schedule: z.strictObject({ cron: CronExpression }).nullable(),
   fetch_schedule: z.strictObject({ cron: CronExpression }).nullable(),
+  update_schedule: z.strictObject({ cron: CronExpression }).nullable(),
 };
 
 /** `POST /api/runtime/projects`. */
@@ -395,12 +410,36 @@ const wait = z.boolean().default(true);
 /** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */
 export const CloneProject = z.strictObject({ node_id: NodeId.optional(), wait });
 
+/** `POST /api/runtime/projects/:id/reset`: makes one node's clone as the remote; what was there is kept on a branch. */
+export const ResetClone = z.strictObject({
+  node_id: NodeId,
+  /** The commit that the clone was shown at (`commit`): when it is at another one by then, nothing is changed. */
+  commit: z.string().regex(/^[0-9a-f]{40,64}$/, 'must be the full hash of a commit'),
+  wait,
+});
+
 /** `POST /api/runtime/projects/:id/propagate` and `…/fetch`: every node unless some are named. */
 export const PropagateProject = z.strictObject({
   nodes: z.array(NodeId).min(1).max(1_000).optional(),
   /** How many nodes at once. */
   concurrency: z.number().int().min(1).max(64).default(4),
   wait,
+});
+
+/** `POST /api/runtime/projects/:id/push-webhook`: what to enter at GitHub, GitLab, Gitea or Forgejo. It is shown this once. */
+export const PushWebhook = z.strictObject({
+  /** The path of this server that the forge is to call. */
+  path: z.string(),
+  /** The whole address, where MEMBRIDGE_PUBLIC_URL is set. */
+  url: z.string().nullable(),
+  secret: z.string(),
+  made_at: EpochMs,
+});
+
+/** `POST /api/runtime/projects/:id/push`: what became of a forge's call. */
+export const PushAnswer = z.strictObject({
+  /** `updating`: the clones on nodes that are online are brought up to date; `ignored`: it was not about a push, or no clone is there. */
+  status: z.enum(['updating', 'ignored']),
 });
 
 /** `POST /api/runtime/projects/:id/cancel`: one node's clone, or everything that is under way. */

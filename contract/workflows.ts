@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PullResult, PushResult, SpaceConfig } from './memory.ts';
 import { EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
-import { CloneAction, CloneSpec, CloneStatus } from './projects.ts';
+import { CloneAction, CloneSpec, CloneStatus, NodeCloneAction } from './projects.ts';
 
 export * from './names.ts';
 
@@ -84,13 +84,15 @@ export type WaveResult = z.infer<typeof WaveResult>;
 export const NodePushed = z.strictObject({ node: NodeId, rows: z.number().int() });
 export type NodePushed = z.infer<typeof NodePushed>;
 
-/** One request to clone, update or look at one project on one node. */
+/** One request to clone, update, look at or reset one project on one node. */
 export const CloneRequest = z.strictObject({
-  action: CloneAction,
+  action: NodeCloneAction,
   /** The project as it is when the request is made. */
   spec: CloneSpec,
   /** The workflow that is to hear how it goes (signal `nodeSettled`). */
   notify: z.string().optional(),
+  /** For `reset`: the commit that the clone must be at. */
+  expected: z.string().optional(),
 });
 export type CloneRequest = z.infer<typeof CloneRequest>;
 

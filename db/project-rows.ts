@@ -94,12 +94,17 @@ function toFacts(row: ManagedProjectRow) {
     known_hosts: row.known_hosts,
     memory_schedule: schedule(row.memory_cron),
     fetch_schedule: schedule(row.fetch_cron),
+    update_schedule: schedule(row.update_cron),
+    push_webhook: row.push_secret_at === null ? null : { made_at: row.push_secret_at },
     created_at: row.created_at,
     updated_at: row.updated_at,
   };
 }
 
-/** What a node is told of a project: everything but its secret. */
+/**
+ * What a node is told of a project: everything but its secret.
+ * @param hosts that git may ask, as MEMBRIDGE_GIT_HOSTS has them; empty: all
+ */
 export function toCloneSpec(
   project: Pick<
     ManagedProject,
@@ -108,6 +113,7 @@ export function toCloneSpec(
     readonly credential: unknown;
     readonly known_hosts: string | null;
   },
+  hosts: readonly string[],
 ): CloneSpec {
   return {
     projectId: project.id,
@@ -116,6 +122,8 @@ export function toCloneSpec(
     targetPath: project.target_path,
     options: { branch: project.branch, depth: project.depth, submodules: project.submodules },
     hasCredential: project.credential !== null || project.known_hosts !== null,
+    // Left out where there is no limit: an agent of an earlier version does not know it.
+    ...(hosts.length === 0 ? {} : { hosts: [...hosts] }),
   };
 }
 

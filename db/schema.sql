@@ -240,6 +240,9 @@ CREATE TABLE managed_projects (
   propagation jsonb,
   created_at bigint NOT NULL,
   updated_at bigint NOT NULL,
+  update_cron text,
+  push_secret text,
+  push_secret_at bigint,
   CONSTRAINT managed_projects_canonical_id_unique UNIQUE (canonical_id),
   CONSTRAINT managed_projects_name_unique UNIQUE (name),
   CONSTRAINT managed_projects_pkey PRIMARY KEY (id)

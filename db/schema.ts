@@ -236,6 +236,10 @@ export const managedProjects = pgTable('managed_projects', {
   credential_info: jsonb('credential_info').$type<CredentialInfo>(),
   memory_cron: text('memory_cron'),
   fetch_cron: text('fetch_cron'),
+  update_cron: text('update_cron'),
+  /** Sealed by api/sealed.ts: what forges sign their calls with. */
+  push_secret: text('push_secret'),
+  push_secret_at: epochMs('push_secret_at'),
   propagation: jsonb('propagation').$type<Omit<Propagation, 'history_url'>>(),
   created_at: epochMs('created_at').notNull(),
   updated_at: epochMs('updated_at').notNull(),

@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import type { CloneAction } from '../contract/projects.ts';
+import { CloneAction } from '../contract/projects.ts';
 import {
   CONTROL_QUEUE,
   MESSAGES,
@@ -7,6 +7,7 @@ import {
   fetchScheduleId,
   propagateProjectId,
   scheduledRunId,
+  updateScheduleId,
   type CloneProjectInput,
   type CloneRequest,
   type NodeSettled,
@@ -40,8 +41,10 @@ export async function requestClone(
 }
 
 /** The id of the workflow that has many nodes do one thing with a project. */
-const idOf = (projectId: string, action: CloneAction): string =>
-  action === 'clone' ? propagateProjectId(projectId) : fetchScheduleId(projectId);
+function idOf(projectId: string, action: CloneAction): string {
+  if (action === 'clone') return propagateProjectId(projectId);
+  return action === 'fetch' ? fetchScheduleId(projectId) : updateScheduleId(projectId);
+}
 
 /** Has many nodes clone, update or look at a project; one that runs already takes the nodes in. */
 export async function requestPropagation(
@@ -89,8 +92,11 @@ export async function cancelClone(client: Client, projectId: string, node: strin
 
 /** Ids of everything that may have many nodes work on a project at the moment, also of what its schedule started. */
 async function propagationsOf(client: Client, projectId: string): Promise<string[]> {
-  const ids = (['clone', 'fetch'] as const).map((action) => idOf(projectId, action));
-  const runs = `WorkflowId STARTS_WITH '${scheduledRunId(fetchScheduleId(projectId))}' AND ExecutionStatus = 'Running'`;
+  const ids = CloneAction.options.map((action) => idOf(projectId, action));
+  const scheduled = [fetchScheduleId(projectId), updateScheduleId(projectId)].map(
+    (id) => `WorkflowId STARTS_WITH '${scheduledRunId(id)}'`,
+  );
+  const runs = `(${scheduled.join(' OR ')}) AND ExecutionStatus = 'Running'`;
   for await (const { workflowId } of client.workflow.list({ query: runs })) ids.push(workflowId);
   return ids;
 }

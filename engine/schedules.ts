@@ -9,6 +9,7 @@ import {
   fetchScheduleId,
   memoryScheduleId,
   scheduledRunId,
+  updateScheduleId,
   type PropagateInput,
 } from '../contract/workflows.ts';
 import { searchAttributes } from './search-attributes.ts';
@@ -17,26 +18,37 @@ import { searchAttributes } from './search-attributes.ts';
 const FETCH_CONCURRENCY = 8;
 
 /** What a project does again and again. */
-export type ScheduleKind = 'fetch' | 'memory';
+export const SCHEDULE_KINDS = ['fetch', 'memory', 'update'] as const;
+export type ScheduleKind = (typeof SCHEDULE_KINDS)[number];
 
-const idOf = (kind: ScheduleKind, projectId: string): string =>
-  kind === 'fetch' ? fetchScheduleId(projectId) : memoryScheduleId(projectId);
+const IDS: Record<ScheduleKind, (projectId: string) => string> = {
+  fetch: fetchScheduleId,
+  memory: memoryScheduleId,
+  update: updateScheduleId,
+};
+const idOf = (kind: ScheduleKind, projectId: string): string => IDS[kind](projectId);
+
+const SUMMARIES: Record<ScheduleKind, string> = {
+  fetch: 'look at the clones of',
+  memory: 'memory of',
+  update: 'update the clones of',
+};
 
 function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
-  const fetch: PropagateInput = {
+  const propagate = (action: 'fetch' | 'update'): PropagateInput => ({
     projectId: project.id,
-    action: 'fetch',
+    action,
     nodes: null,
     concurrency: FETCH_CONCURRENCY,
-  };
+  });
   return {
     type: 'startWorkflow' as const,
-    workflowType: kind === 'fetch' ? 'propagateProject' : 'projectMemorySync',
+    workflowType: kind === 'memory' ? 'projectMemorySync' : 'propagateProject',
     workflowId: scheduledRunId(idOf(kind, project.id)),
     taskQueue: CONTROL_QUEUE,
-    args: kind === 'fetch' ? [fetch] : [{ projectId: project.id }],
+    args: kind === 'memory' ? [{ projectId: project.id }] : [propagate(kind)],
     typedSearchAttributes: searchAttributes({ project: project.name }),
-    staticSummary: kind === 'fetch' ? `look at the clones of ${project.name}` : `memory of ${project.name}`,
+    staticSummary: `${SUMMARIES[kind]} ${project.name}`,
   };
 }
 

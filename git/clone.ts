@@ -9,13 +9,15 @@ import { oddSettings, whyOdd } from './clone-config.ts';
 import type { GitContext } from './context.ts';
 import { folderSize } from './folder-size.ts';
 import { openGit, type Git } from './git.ts';
+import { checkHost, withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder } from './partials.ts';
-import { checkOrigin, fetchOrigin, fits, isEmptyRemote } from './remote.ts';
+import { makeAsRemote } from './make-as-remote.ts';
+import { checkOrigin, fetchOrigin, fits, listBranches, noteDefault } from './remote.ts';
 import { readDrift, readState } from './state.ts';
-import { addSubmodules, followSubmodules } from './submodules.ts';
+import { followSubmodules } from './submodules.ts';
 import { resolveTarget, type Target } from './target.ts';
 import { inTurn } from './turns.ts';
-import { moveForward, type Moved } from './update.ts';
+import { moveForward, noBranch, type Moved } from './update.ts';
 
 /** One project's work, prepared. */
 interface Work {
@@ -33,15 +35,14 @@ interface Work {
 export async function cloneRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
   return await onTarget(given, context, async (work, target) => {
     await sweepFolder(dirname(work.path), await realpath(context.reposBase));
-    if (target.holds === 'nothing' && (await makeClone(work))) {
+    const made = target.holds === 'nothing' ? await makeClone(work) : null;
+    if (made !== null) {
       const { branch, commit } = await readState(work.git);
-      return {
-        outcome: 'cloned',
-        detail:
-          commit === null
-            ? 'cloned; the repository is empty'
-            : `cloned ${branch ?? 'no branch'} at ${commit.slice(0, 8)}`,
-      };
+      const what =
+        commit === null
+          ? 'cloned; the repository is empty'
+          : `cloned ${branch ?? 'no branch'} at ${commit.slice(0, 8)}`;
+      return { outcome: 'cloned', detail: what + made };
     }
     return await updateClone(work);
   });
@@ -54,16 +55,41 @@ export async function cloneRepository(given: CloneSpec, context: GitContext): Pr
 export async function fetchRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
   return await onTarget(given, context, async (work, target) => {
     const { git, path, spec } = work;
-    if (target.holds === 'nothing') {
-      throw new MembridgeError(
-        'not_found',
-        `There is no clone of ${spec.name} at ${path} on this node. Clone it first.`,
-      );
-    }
+    if (target.holds === 'nothing') throw noClone(work);
     await checkOrigin(git, path, spec.repoUrl);
-    await fetchOrigin(git, path, spec, fittingCredential(work));
+    const news = await fetchOrigin(git, path, spec, fittingCredential(work));
+    const { branch } = spec.options;
+    if (branch !== null && news.branches.size > 0 && !news.branches.has(branch)) throw noBranch(branch, spec);
+    await noteDefault(git, news, (await readState(git)).branch);
     return { outcome: 'fetched', detail: 'asked the remote; the clone was left as it is' };
   });
+}
+
+/**
+ * Makes a clone what its remote is; what is only in the clone is kept on a branch of its own.
+ * @param given.expected the commit that the person saw checked out when they confirmed
+ * @throws MembridgeError not_found where there is no clone; as makeAsRemote; otherwise as cloneRepository
+ */
+export async function resetRepository(
+  { expected, ...given }: CloneSpec & { expected: string },
+  context: GitContext,
+): Promise<CloneResult> {
+  return await onTarget(given, context, async (work, target) => {
+    const { git, path, spec } = work;
+    if (target.holds === 'nothing') throw noClone(work);
+    await checkOrigin(git, path, spec.repoUrl);
+    const news = await fetchOrigin(git, path, spec, fittingCredential(work));
+    const moved = await makeAsRemote(git, spec, { news, expected, now: new Date() });
+    if (!spec.options.submodules) return moved;
+    return { ...moved, detail: moved.detail + (await followSubmodules(git, limitsOf(spec))) };
+  });
+}
+
+function noClone({ spec, path }: Work): MembridgeError {
+  return new MembridgeError(
+    'not_found',
+    `There is no clone of ${spec.name} at ${path} on this node. Clone it first.`,
+  );
 }
 
 async function onTarget(
@@ -94,7 +120,9 @@ async function onTarget(
           if (!odd.some((key) => /^url\./i.test(key))) await checkOrigin(git, target.path, spec.repoUrl);
           return await leaveAlone(git, target.path, whyOdd(target.path, odd), began);
         }
-        const moved = await act({ spec, path: target.path, git, context }, target);
+        const moved = await withinHosts(git, spec.hosts ?? [], async (allowed) => {
+          return await act({ spec, path: target.path, git: allowed, context }, target);
+        });
         return { ...moved, ...(await describe(git, target.path)), ms: Date.now() - began };
       } finally {
         await access.close();
@@ -134,9 +162,9 @@ async function describe(git: Git, path: string): Promise<Omit<CloneResult, 'outc
 
 /**
  * Clones beside the target, then renames into place.
- * @returns false when something came to be at the target meanwhile
+ * @returns what to add to the detail; null when something came to be at the target in the meantime
  */
-async function makeClone(work: Work): Promise<boolean> {
+async function makeClone(work: Work): Promise<string | null> {
   const { path } = work;
   const parent = dirname(path);
   const firstMade = await mkdir(parent, { recursive: true });
@@ -144,13 +172,16 @@ async function makeClone(work: Work): Promise<boolean> {
     const partial = makePartial(path);
     try {
       await cloneInto(work, partial.repository, (group) => partial.started(group));
+      const { spec, git } = work;
+      const inside = git.in(partial.repository);
+      const notes = spec.options.submodules ? await followSubmodules(inside, limitsOf(spec)) : '';
       await rename(partial.repository, path);
-      return true;
+      return notes;
     } finally {
       await partial.remove();
     }
   } catch (error) {
-    if (isTaken(error)) return false;
+    if (isTaken(error)) return null;
     await removeMade(parent, firstMade);
     throw error;
   }
@@ -158,7 +189,7 @@ async function makeClone(work: Work): Promise<boolean> {
 
 async function cloneInto(work: Work, repository: string, started: (group: number) => void): Promise<void> {
   const { spec, git } = work;
-  const { branch, depth, submodules } = spec.options;
+  const { branch, depth } = spec.options;
   const clone = async (named: string | null): Promise<void> => {
     const args = [
       'clone',
@@ -167,7 +198,6 @@ async function cloneInto(work: Work, repository: string, started: (group: number
       'origin',
       ...(named === null ? [] : ['--branch', named]),
       ...(depth === null ? [] : ['--depth', String(depth)]),
-      ...(submodules ? ['--recurse-submodules'] : []),
     ];
     const parent = dirname(repository);
     await git.in(parent).overNetwork([...args, '--', spec.repoUrl, repository], { grows: parent, started });
@@ -177,7 +207,7 @@ async function cloneInto(work: Work, repository: string, started: (group: number
   } catch (error) {
     const noBranch = branch !== null && error instanceof MembridgeError && error.code === 'git_not_found';
     // Of an empty repository git cannot clone a branch; it is there as soon as somebody pushes it.
-    if (!noBranch || !(await isEmptyRemote(git, spec.repoUrl, dirname(repository)))) throw error;
+    if (!noBranch || (await listBranches(git, spec.repoUrl, dirname(repository))).length > 0) throw error;
     await clone(null);
     await git.in(repository).ask('symbolic-ref', 'HEAD', `refs/heads/${branch}`);
   }
@@ -186,13 +216,15 @@ async function cloneInto(work: Work, repository: string, started: (group: number
 async function updateClone(work: Work): Promise<Moved> {
   const { git, path, spec } = work;
   await checkOrigin(git, path, spec.repoUrl);
-  const credential = fittingCredential(work);
-  await fetchOrigin(git, path, spec, credential);
-  const moved = await moveForward(git, path, spec, credential);
+  const news = await fetchOrigin(git, path, spec, fittingCredential(work));
+  const moved = await moveForward(git, path, spec, news);
   if (!spec.options.submodules || moved.outcome === 'kept') return moved;
-  const followed = moved.outcome === 'updated' ? await followSubmodules(git, path) : '';
-  return { ...moved, detail: moved.detail + followed + (await addSubmodules(git, path)) };
+  return { ...moved, detail: moved.detail + (await followSubmodules(git, limitsOf(spec))) };
 }
+
+const limitsOf = ({ hosts = [], repoUrl }: CloneSpec): { checkAddress(address: string): void } => ({
+  checkAddress: (address) => checkHost(address, hosts, `A submodule of ${repoUrl} comes from`),
+});
 
 function fittingCredential({ context, spec }: Work): GitContext['credential']['credential'] {
   const { credential } = context.credential;

@@ -1,6 +1,7 @@
 import { MembridgeError, type ErrorCode } from '../contract/errors.ts';
 import { parseGitUrl } from '../contract/git-url.ts';
 import type { NodeCredential } from '../contract/projects.ts';
+import { isLocked } from './locks.ts';
 import { isProgress } from './progress.ts';
 import { withoutUserinfo } from './redact.ts';
 
@@ -14,7 +15,10 @@ export interface Attempt {
 /** What git, curl and ssh say (in English: LC_ALL=C), and what it means. The first that fits is taken. */
 const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
   ['disk_full', /no space left on device|ENOSPC|disk quota exceeded/i],
-  ['git_missing', /cannot run ssh|ssh: (?:command )?not found|'remote-https?' is not a git command/i],
+  [
+    'git_missing',
+    /smudge filter lfs failed|git-lfs[^\n]*not found|cannot run ssh|ssh: (?:command )?not found|'remote-https?' is not a git command/i,
+  ],
   ['git_host_unknown', /host key verification failed|remote host identification has changed/i],
   [
     'git_auth_failed',
@@ -32,6 +36,7 @@ const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
 
 /** The meaning of git's stderr. */
 export function codeOf(stderr: string): ErrorCode {
+  if (isLocked(stderr)) return 'git_busy';
   return MEANINGS.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'git_failed';
 }
 
@@ -51,6 +56,8 @@ function sentence(code: ErrorCode, stderr: string, attempt: Attempt): string {
     case 'disk_full':
       return `The disk of this node is full; nothing of ${address} was kept. Make room and try again.`;
     case 'git_missing':
+      if (/lfs/i.test(stderr))
+        return `${address} keeps files in Git LFS, and git-lfs is not installed on this node. Install it (and run "git lfs install" for the agent's user), or take the filter out of the user's git settings. ${said}`;
       return `git on this node lacks what ${address} needs (ssh, or its part for http). Install it on the node. ${said}`;
     case 'git_host_unknown':
       return hostKeySentence(stderr, attempt.repoUrl);
@@ -58,6 +65,8 @@ function sentence(code: ErrorCode, stderr: string, attempt: Attempt): string {
       return `The server refused access to ${address}. ${accessHint(attempt)} ${said}`;
     case 'git_not_found':
       return notFoundSentence(stderr, attempt, said);
+    case 'git_busy':
+      return `Another git (an editor, say) works in the clone of ${address} on this node. Nothing was changed; try again. If no git runs there, remove the lock file that git names. ${said}`;
     case 'git_unreachable':
       return `The server of ${address} cannot be reached, or the connection broke off. ${said}`;
     default:

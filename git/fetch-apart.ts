@@ -7,18 +7,33 @@ import { join } from 'node:path';
 import { existsSync } from 'node:fs';
 import type { Git } from './git.ts';
 
+const ORIGIN = 'refs/remotes/origin/';
+
+/** Where the bare repository notes the commit that the remote checks out by default. The clone never gets this ref. */
+const HEAD_COPY = 'refs/membridge/HEAD';
+
+/** What the remote had, as far as the refspecs asked for it. */
+export interface Fetched {
+  /** The commit of each of the remote's branches that was fetched. */
+  readonly branches: ReadonlyMap<string, string>;
+  /** The commit of the remote's HEAD; null where it was not asked for, or names no commit. */
+  readonly head: string | null;
+}
+
 /**
- * Fetches from an address, and sets what the clone knows of the remote. New tags are taken; existing ones stay.
+ * Fetches from an address, and sets what the clone knows of the remote. Branches that the remote no longer has are removed below
+ * `refs/remotes/origin/`, before new ones are written: `feature` may have become `feature/one`. New tags are taken; existing ones stay.
  * @param where.objects the clone's folder of objects
  * @param where.common the folder of git's that its worktrees share
- * @throws MembridgeError by what git said
+ * @param asksHead whether to learn the remote's HEAD, too
+ * @throws MembridgeError by what git said; git_busy when another git keeps a lock in the clone
  */
 export async function fetchApart(
   git: Git,
   where: { objects: string; common: string },
   source: string,
-  refspecs: readonly string[],
-): Promise<void> {
+  { refspecs, asksHead }: { refspecs: readonly string[]; asksHead: boolean },
+): Promise<Fetched> {
   const bare = join(git.aside, 'fetch.git');
   const format = await git.ask('rev-parse', '--show-object-format');
   await git.in(git.aside).ask('init', '--quiet', '--bare', '--template=', `--object-format=${format}`, bare);
@@ -32,20 +47,57 @@ export async function fetchApart(
   const settings = limit === undefined ? [] : ['-c', `fetch.unpackLimit=${limit}`];
   const apart = git.in(bare).with({ GIT_DIR: bare, GIT_OBJECT_DIRECTORY: where.objects }, settings);
   await mkdir(join(bare, 'objects'), { recursive: true });
-  const fetch = ['fetch', '--progress', '--refmap=', '--no-recurse-submodules', '--', source, ...refspecs];
-  await apart.overNetwork(fetch, { grows: where.objects });
+  await fetch(apart, { source, refspecs, asksHead, grows: where.objects });
   const after = await readRefs(apart);
-  const changes = [...after].flatMap(([ref, hash]) => {
-    const old = before.get(ref);
-    if (old === hash) return [];
-    if (ref.startsWith('refs/remotes/origin/')) return [`update ${ref} ${hash}\n`];
-    return ref.startsWith('refs/tags/') && old === undefined ? [`create ${ref} ${hash}\n`] : [];
-  });
   const cut = await readFile(join(bare, 'shallow'), 'utf8').catch(() => null);
   // Before the branches: they must never lead to commits whose parents are not there.
   if (cut !== null && cut !== (await readFile(shallow, 'utf8').catch(() => null)))
     await writeFile(shallow, cut);
-  if (changes.length > 0) await git.feed(changes.join(''), 'update-ref', '--stdin');
+  await setRefs(git, before, after);
+  const branches = [...after].filter(([ref]) => ref.startsWith(ORIGIN));
+  return {
+    branches: new Map(branches.map(([ref, hash]) => [ref.slice(ORIGIN.length), hash])),
+    head: after.get(HEAD_COPY) ?? null,
+  };
+}
+
+/** Fetches into the bare repository. A HEAD that leads nowhere and a tag that is in the way of another are left out. */
+async function fetch(
+  apart: Git,
+  of: { source: string; refspecs: readonly string[]; asksHead: boolean; grows: string },
+): Promise<void> {
+  let { asksHead } = of;
+  let tags: string[] = [];
+  for (;;) {
+    const head = asksHead ? [`+HEAD:${HEAD_COPY}`] : [];
+    const options = ['--progress', '--prune', '--refmap=', '--no-recurse-submodules', ...tags];
+    const args = ['fetch', ...options, '--', of.source, ...of.refspecs, ...head];
+    const answer = await apart.tryNetwork(args, { grows: of.grows });
+    if (answer.code === 0) return;
+    if (asksHead && /couldn't find remote ref HEAD/i.test(answer.stderr)) asksHead = false;
+    else if (tags.length === 0 && /refs\/tags\/.* exists; cannot create/i.test(answer.stderr))
+      tags = ['--no-tags'];
+    else throw apart.failure(answer);
+  }
+}
+
+/** Makes the clone's branches of the remote those of the bare repository. git refuses `a` and `a/b` in one transaction, even when one of them goes. */
+async function setRefs(
+  git: Git,
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): Promise<void> {
+  const gone = [...before.keys()].filter((ref) => ref.startsWith(ORIGIN) && !after.has(ref));
+  const changed = [...after].filter(([ref, hash]) => ref.startsWith(ORIGIN) && before.get(ref) !== hash);
+  const tags = [...after].filter(([ref]) => ref.startsWith('refs/tags/') && !before.has(ref));
+  // What a branch of the remote was before tells its rewritten commits from a person's own: without a log nobody could.
+  const logged = git.with({}, ['-c', 'core.logAllRefUpdates=true']);
+  const write = async (lines: readonly string[]): Promise<void> => {
+    if (lines.length > 0) await logged.feed(lines.join(''), 'update-ref', '--stdin');
+  };
+  await write(gone.map((ref) => `delete ${ref}\n`));
+  await write(changed.map(([ref, hash]) => `update ${ref} ${hash}\n`));
+  await write(tags.map(([ref, hash]) => `create ${ref} ${hash}\n`));
 }
 
 /** Every ref that names an object itself. */

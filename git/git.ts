@@ -5,6 +5,7 @@ import type { Access } from './access.ts';
 import { STALL_MS, type GitContext } from './context.ts';
 import { GIT_SETTINGS } from './environment.ts';
 import { gitFailure, type Attempt } from './failures.ts';
+import { patiently } from './locks.ts';
 import { withoutUserinfo } from './redact.ts';
 import { runGit, type GitAnswer } from './run.ts';
 
@@ -40,6 +41,11 @@ export class Git {
 
   constructor(options: GitOptions) {
     this.#options = options;
+  }
+
+  /** The folder that it works in. */
+  get path(): string {
+    return this.#options.path;
   }
 
   /** The same git at work in another folder. */
@@ -80,14 +86,27 @@ export class Git {
 
   /** Runs git in the clone with a text on its standard input. @throws MembridgeError when it fails */
   async feed(input: string, ...args: string[]): Promise<void> {
+    await this.askWith(input, ...args);
+  }
+
+  /** The same. @returns what it printed, trimmed @throws MembridgeError when it fails; git_busy when another git keeps a lock */
+  async askWith(input: string, ...args: string[]): Promise<string> {
     const { access, signal } = this.#options;
-    const answer = await this.#run(args, access.localEnv, { signal, input });
+    const answer = await patiently(
+      async () => await this.#run(args, access.localEnv, { signal, input }),
+      signal,
+    );
     if (answer.code !== 0) throw this.failure(answer);
+    return answer.stdout.trim();
   }
 
   /** Runs a step that is not broken off half-way by a cancellation: what it changes is not ours. */
   async unbroken(...args: string[]): Promise<GitAnswer> {
-    return await this.#run(args, this.#options.access.localEnv, { signal: AbortSignal.timeout(UNBROKEN_MS) });
+    const { access } = this.#options;
+    return await patiently(
+      async () => await this.#run(args, access.localEnv, { signal: AbortSignal.timeout(UNBROKEN_MS) }),
+      undefined,
+    );
   }
 
   /**

@@ -12,6 +12,7 @@ import { openAccess, type Access } from './access.ts';
 import { fileFailure, parseSpec } from './clone.ts';
 import type { GitContext } from './context.ts';
 import { openGit, type Git } from './git.ts';
+import { withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder, type Partial } from './partials.ts';
 
 /** Commits that are fetched, and that are looked through for one that an earlier try has pushed. */
@@ -87,15 +88,18 @@ export async function inProposalClone<T>(
         workDir: context.workDir,
       });
       try {
-        const git = openGit({
+        const opened = openGit({
           path: partial.repository,
           access: asCommitter(access, work.proposal),
           spec,
           context,
           signal,
         });
-        const local = git.with(APART);
-        return await act({ git, local, partial, spec, branch: await cloneBranch(git, local, spec, partial) });
+        return await withinHosts(opened, spec.hosts ?? [], async (git) => {
+          const local = git.with(APART);
+          const branch = await cloneBranch(git, local, spec, partial);
+          return await act({ git, local, partial, spec, branch });
+        });
       } finally {
         await access.close();
       }

@@ -2,11 +2,11 @@ import { resolve } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
 import { isSameRepository, parseGitUrl } from '../contract/git-url.ts';
 import type { CloneSpec, NodeCredential } from '../contract/projects.ts';
-import { fetchApart } from './fetch-apart.ts';
+import { fetchApart, type Fetched } from './fetch-apart.ts';
 import type { Git } from './git.ts';
 import { withoutLeftovers } from './leftovers.ts';
 import { withoutUserinfo } from './redact.ts';
-import { remoteRef } from './state.ts';
+import { remoteDefault, remoteRef } from './state.ts';
 
 /**
  * Makes sure that a clone is one of the project's repository: by its remote `origin`.
@@ -23,33 +23,59 @@ export async function checkOrigin(git: Git, path: string, repoUrl: string): Prom
       `What is at ${path} ${why}. Move it away, or give the project another target path.`,
     );
   }
-  const { code, stdout } = await git.look('remote', 'get-url', 'origin');
-  const origin = withoutUserinfo(stdout.trim()).replace(/[?#].*$/, '');
-  if (code === 0 && isSameRepository(asAddress(origin), withoutUserinfo(repoUrl))) return;
-  const other = code === 0 ? `of ${origin}` : 'without a remote "origin"';
+  const { code, stdout } = await git.look('config', '--local', '--get', 'remote.origin.url');
+  const written = stdout.trim();
+  if (code === 0 && (await isSame(git, written, repoUrl))) return;
+  const other =
+    code === 0 ? `of ${withoutUserinfo(written).replace(/[?#].*$/, '')}` : 'without a remote "origin"';
   throw new MembridgeError(
     'clone_refused',
     `At ${path} is a clone ${other}, not of ${withoutUserinfo(repoUrl)}. Move it away, or give the project another target path.`,
   );
 }
 
+/** Whether two addresses mean one repository, as they are written or as the user's settings (`url.….insteadOf`) rewrite them. */
+async function isSame(git: Git, origin: string, repoUrl: string): Promise<boolean> {
+  const plain = (address: string): string =>
+    asAddress(withoutUserinfo(address.trim()).replace(/[?#].*$/, ''));
+  if (isSameRepository(plain(origin), plain(repoUrl))) return true;
+  const [one, other] = [await rewritten(git, origin), await rewritten(git, repoUrl)].map(plain);
+  return [plain(origin), one].some((a) =>
+    [plain(repoUrl), other].some((b) => isSameRepository(a ?? '', b ?? '')),
+  );
+}
+
+/** An address as git would use it: after what the user of the machine has set up. Nobody is asked. */
+async function rewritten(git: Git, address: string): Promise<string> {
+  const { code, stdout } = await git.in(git.aside).look('ls-remote', '--get-url', '--', address);
+  return code === 0 ? stdout.trim() : address;
+}
+
 /** ssh takes `host:path`, too; our addresses name a user. */
 const asAddress = (origin: string): string =>
   /^[A-Za-z0-9.-]+:(?!\/\/)/.test(origin) ? `git@${origin}` : origin;
 
-/** What the clone keeps of the remote: all branches, or the ones that it was made with. */
-async function refspecs(git: Git, wanted: string | null): Promise<string[]> {
+/** The branches that a clone keeps of the remote when it was made with some of them alone; null: all. */
+async function narrowedTo(git: Git, wanted: string | null): Promise<string[] | null> {
   const { stdout } = await git.look('config', '--get-all', 'remote.origin.fetch');
   const kept = stdout.split('\n').map((line) => line.replace(/^\+/, ''));
   const named = kept.flatMap(
     (line) => /^refs\/heads\/([^*:]+):refs\/remotes\/origin\/\1$/.exec(line)?.[1] ?? [],
   );
-  // Whatever else is configured (a mirror, say) may write over local branches; ours write below origin/ alone.
-  if (named.length === 0 || kept.includes('refs/heads/*:refs/remotes/origin/*')) {
-    return [`+refs/heads/*:${remoteRef('*')}`];
-  }
-  const branches = new Set([...named, ...(wanted === null ? [] : [wanted])]);
-  return [...branches].map((branch) => `+refs/heads/${branch}:${remoteRef(branch)}`);
+  if (named.length === 0 || kept.includes('refs/heads/*:refs/remotes/origin/*')) return null;
+  return [...new Set([...named, ...(wanted === null ? [] : [wanted])])];
+}
+
+// Whatever else is configured (a mirror, say) may write over local branches; ours write below origin/ alone.
+const refspecs = (branches: readonly string[] | null): string[] =>
+  (branches ?? ['*']).map((branch) => `+refs/heads/${branch}:${remoteRef(branch)}`);
+
+/** What the remote said. */
+export interface RemoteNews {
+  /** The commit of each of its branches that the clone keeps. */
+  readonly branches: ReadonlyMap<string, string>;
+  /** The branch that it checks out by default; null where it has none, or was not asked since the project names a branch. */
+  readonly defaultBranch: string | null;
 }
 
 /**
@@ -61,34 +87,60 @@ export async function fetchOrigin(
   path: string,
   spec: CloneSpec,
   credential: NodeCredential['credential'],
-): Promise<void> {
+): Promise<RemoteNews> {
   // With a credential by the address that it is for; without, by whatever way the clone's user goes.
   const source = credential === null ? await originAddress(git) : spec.repoUrl;
-  const wanted = await refspecs(git, spec.options.branch);
+  const { branch } = spec.options;
+  const narrowed = await narrowedTo(git, branch);
   // Of a linked worktree they are elsewhere.
   const objects = resolve(path, await git.ask('rev-parse', '--git-path', 'objects'));
   const common = resolve(path, await git.ask('rev-parse', '--git-common-dir'));
-  try {
+  const fetch = async (branches: readonly string[] | null): Promise<Fetched> =>
     await withoutLeftovers(objects, async () => {
-      if (!spec.options.submodules) return await fetchApart(git, { objects, common }, source, wanted);
-      // What submodules need is known in the clone alone. An empty refmap: what is configured for the remote has no effect.
-      const fetch = [
-        'fetch',
-        '--progress',
-        '--refmap=',
-        '--recurse-submodules=on-demand',
-        '--',
-        source,
-        ...wanted,
-      ];
-      await git.overNetwork(fetch, { grows: objects });
+      const what = { refspecs: refspecs(branches), asksHead: branch === null };
+      return await fetchApart(git, { objects, common }, source, what);
     });
+  try {
+    const fetched = await fetch(narrowed);
+    const defaultBranch = branch === null ? await defaultOf(git, source, fetched) : null;
+    // A clone of one branch learns of the others only by asking for them.
+    if (defaultBranch === null || fetched.branches.has(defaultBranch) || narrowed === null)
+      return { branches: fetched.branches, defaultBranch };
+    return { branches: (await fetch([...narrowed, defaultBranch])).branches, defaultBranch };
   } catch (error) {
-    // A named branch that is not there is no failure while the remote has none at all.
     const isMissing = error instanceof MembridgeError && error.code === 'git_not_found';
-    if (!isMissing || !wanted.every((each) => !each.includes('*'))) throw error;
-    if (!(await isEmptyRemote(git, source, git.aside))) throw error;
+    if (!isMissing || narrowed === null) throw error;
+    const there = new Set(await listBranches(git, source, git.aside));
+    // A named branch that is not there is no failure while the remote has none at all.
+    if (there.size > 0 && branch !== null && !there.has(branch)) throw error;
+    const defaultBranch = there.size > 0 && branch === null ? await askDefault(git, source, git.aside) : null;
+    const left = narrowed.filter((each) => there.has(each));
+    const gone = narrowed.filter((each) => !there.has(each));
+    await git.feed(gone.map((each) => `delete ${remoteRef(each)}\n`).join(''), 'update-ref', '--stdin');
+    const wanted = [...new Set([...left, ...(defaultBranch === null ? [] : [defaultBranch])])];
+    if (wanted.length === 0) return { branches: new Map(), defaultBranch };
+    return { branches: (await fetch(wanted)).branches, defaultBranch };
   }
+}
+
+/** The remote's default branch. Its HEAD's commit says which, unless several branches are at it: then the remote is asked. */
+async function defaultOf(git: Git, source: string, { head, branches }: Fetched): Promise<string | null> {
+  if (head === null) return null;
+  const at = [...branches].filter(([, hash]) => hash === head).map(([name]) => name);
+  return at.length === 1 ? (at[0] ?? null) : await askDefault(git, source, git.aside);
+}
+
+/**
+ * Notes the remote's default branch in the clone. While the clone is still on the one before, that one stays noted: it tells later that
+ * the clone is there because of it.
+ * @param branch what is checked out
+ */
+export async function noteDefault(git: Git, news: RemoteNews, branch: string | null): Promise<void> {
+  const { defaultBranch } = news;
+  if (defaultBranch === null || !news.branches.has(defaultBranch)) return;
+  const noted = await remoteDefault(git);
+  if (noted === defaultBranch || (noted !== null && noted === branch)) return;
+  await git.look('symbolic-ref', 'refs/remotes/origin/HEAD', remoteRef(defaultBranch));
 }
 
 /** The address of the clone's remote as it is written there: the user's own settings may make another of it. */
@@ -96,11 +148,10 @@ export async function originAddress(git: Git): Promise<string> {
   return await git.ask('config', '--local', '--get', 'remote.origin.url');
 }
 
-/** Whether the remote has no branch. @throws MembridgeError when it cannot be asked */
-export async function isEmptyRemote(git: Git, source: string, cwd: string): Promise<boolean> {
-  return (
-    (await git.in(cwd).overNetwork(['ls-remote', '--heads', '--', source], { grows: cwd })).trim() === ''
-  );
+/** The remote's branches. @throws MembridgeError when it cannot be asked */
+export async function listBranches(git: Git, source: string, cwd: string): Promise<string[]> {
+  const text = await git.in(cwd).overNetwork(['ls-remote', '--heads', '--', source], { grows: cwd });
+  return [...text.matchAll(/^[0-9a-f]+\trefs\/heads\/(.+)$/gm)].map(([, name = '']) => name);
 }
 
 /** The branch that the remote checks out by default, by asking it; null while it has none. */

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFile, realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { Drift } from '../contract/projects.ts';
+import { checkoutNoise } from './checkout-noise.ts';
 import type { Git } from './git.ts';
 
 /** How a clone stands. */
@@ -9,13 +11,20 @@ export interface CloneState {
   readonly commit: string | null;
   /** The branch that is checked out; null when none is. */
   readonly branch: string | null;
-  /** Files that git follows and that differ from the last commit, staged or not, in submodules too. */
+  /** Files that git follows and that somebody changed since the last commit, staged or not, in submodules too. */
   readonly changed: number;
   readonly untracked: number;
+  /** Files that git calls changed although they are what a checkout writes: line endings, names that differ by letter case. */
+  readonly noise: readonly string[];
+  /** Submodules without work in them that are at another commit than the clone's says. */
+  readonly behind: readonly string[];
 }
 
+/** Submodules of submodules are looked at so deep. */
+const DEEPEST = 8;
+
 /** Reads how the clone stands, without taking any of its locks. */
-export async function readState(git: Git): Promise<CloneState> {
+export async function readState(git: Git, depth = 0): Promise<CloneState> {
   const text = await git.ask(
     '--no-optional-locks',
     'status',
@@ -31,12 +40,86 @@ export async function readState(git: Git): Promise<CloneState> {
     lines.find((line) => line.startsWith(`# ${name} `))?.slice(name.length + 3);
   const oid = header('branch.oid');
   const head = header('branch.head');
+  const commit = oid === undefined || oid === '(initial)' ? null : oid;
+  const changes = lines.filter((line) => /^[12u] /.test(line)).map(readChange);
+  const inFolder = changes.filter(({ xy }) => xy === '.M');
+  const files = inFolder.filter(({ submodule }) => submodule === null).map(({ path }) => path);
+  const noise = await checkoutNoise(git, files);
+  const behind: string[] = [];
+  let left = 0;
+  for (const { path, submodule } of inFolder) {
+    if (submodule === null || commit === null || depth >= DEEPEST) continue;
+    const standing = await submoduleStanding(git, { path, submodule, depth });
+    if (standing === 'behind') behind.push(path);
+    if (standing === 'untracked') left += 1;
+  }
   return {
-    commit: oid === undefined || oid === '(initial)' ? null : oid,
+    commit,
     branch: head === undefined || head === '(detached)' ? null : head,
-    changed: lines.filter((line) => /^[12u] /.test(line)).length,
-    untracked: lines.filter((line) => line.startsWith('? ')).length,
+    changed: changes.length - noise.size - behind.length - left,
+    untracked: lines.filter((line) => line.startsWith('? ')).length + left,
+    noise: [...noise],
+    behind,
   };
+}
+
+interface Change {
+  readonly path: string;
+  /** The states in the index and in the folder. */
+  readonly xy: string;
+  /** `S`, then whether its commit, its files, its untracked files differ; null for what is no submodule. */
+  readonly submodule: string | null;
+}
+
+/** A line of status: `1 XY sub mH mI mW hH hI path`; those of a conflict have more before the path, and never `.M`. */
+function readChange(line: string): Change {
+  const [, xy = '', sub = ''] = line.split(' ', 3);
+  const path = line.split(' ').slice(8).join(' ');
+  return { path, xy, submodule: sub.startsWith('S') ? sub : null };
+}
+
+/** Whether a submodule that differs is somebody's work, or merely left behind at a commit that the clone's history named. */
+async function submoduleStanding(
+  git: Git,
+  of: { path: string; submodule: string; depth: number },
+): Promise<'behind' | 'untracked' | 'work'> {
+  if (!(await isOwnSubmodule(git, of.path))) return 'work';
+  const inside = git.in(join(git.path, of.path));
+  const state = await readState(inside, of.depth + 1);
+  if (state.changed > 0) return 'work';
+  if (of.submodule[1] !== 'C') return of.submodule[2] === 'M' ? 'behind' : 'untracked';
+  return (await isUntouched(git, of.path, state)) ? 'behind' : 'work';
+}
+
+/**
+ * Whether what is at a submodule's path has its `.git` where this clone keeps those of its submodules. The settings of any other
+ * repository were not looked at, and could run a command.
+ */
+export async function isOwnSubmodule(git: Git, path: string): Promise<boolean> {
+  const folder = join(git.path, path);
+  try {
+    if ((await realpath(folder)) !== join(await realpath(git.path), path)) return false;
+    const [, named = ''] = /^gitdir: (.+?)\s*$/.exec(await readFile(join(folder, '.git'), 'utf8')) ?? [];
+    const modules = join(await git.ask('rev-parse', '--absolute-git-dir'), 'modules');
+    return named !== '' && (await realpath(resolve(folder, named))).startsWith(`${await realpath(modules)}/`);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a submodule is where the clone put it: no branch, no changes, and at a commit that the clone's history named for it. */
+export async function isUntouched(git: Git, path: string, state: CloneState): Promise<boolean> {
+  if (state.commit === null || state.branch !== null || state.changed > 0) return false;
+  const named = await git.look(
+    'log',
+    '-1',
+    '--format=%H',
+    `--find-object=${state.commit}`,
+    'HEAD',
+    '--',
+    path,
+  );
+  return named.code === 0 && named.stdout.trim() !== '';
 }
 
 /** Where the remote's branch is noted in the clone. */
@@ -71,6 +154,23 @@ export async function distance(
   const counts = await git.ask('rev-list', '--left-right', '--count', `HEAD...${remoteRef(branch)}`);
   const [ahead = 0, behind = 0] = counts.split(/\s+/).map(Number);
   return { behind, ahead };
+}
+
+/**
+ * Counts the commits of HEAD that never were on a branch of the remote: neither now, nor by the log that git keeps of what the remote's
+ * branches were. Without a log, what a rewritten remote no longer has counts as the clone's own.
+ */
+export async function countOwn(git: Git, branches: readonly string[]): Promise<number> {
+  const hashes = new Set<string>();
+  for (const branch of branches) {
+    const log = resolve(git.path, await git.ask('rev-parse', '--git-path', `logs/${remoteRef(branch)}`));
+    const text = await readFile(log, 'utf8').catch(() => '');
+    for (const [, old = '', next = ''] of text.matchAll(/^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) /gm))
+      [old, next].filter((hash) => !/^0+$/.test(hash)).forEach((hash) => hashes.add(hash));
+  }
+  const not = [...hashes].map((hash) => `^${hash}\n`).join('');
+  const args = ['rev-list', '--count', '--ignore-missing', 'HEAD', '--stdin', '--not', '--remotes=origin'];
+  return Number(await git.askWith(not, ...args));
 }
 
 /** What somebody is in the middle of, by the files that git keeps meanwhile. */

@@ -1,38 +1,154 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { tellingLine } from './failures.ts';
 import type { Git } from './git.ts';
-import { readState } from './state.ts';
+import { isOwnSubmodule, isUntouched, readState } from './state.ts';
+import type { MembridgeError } from '../contract/errors.ts';
+
+/** A submodule, as the clone's index and its `.gitmodules` have it. */
+interface Submodule {
+  readonly name: string;
+  readonly path: string;
+  /** The commit that the clone's commit says. */
+  readonly commit: string;
+  /** The address as `.gitmodules` has it; it may be relative to the clone's own. */
+  readonly address: string;
+}
+
+/** What following came to. */
+interface Followed {
+  added: number;
+  /** Submodules that are not at their commit yet, each with the reason. */
+  readonly left: string[];
+  /** What went wrong first; the other submodules are followed all the same. */
+  failure: MembridgeError | null;
+}
+
+/** Submodules of submodules are followed so deep. */
+const DEEPEST = 8;
+
+/** What servers and git say of a commit that was not pushed. */
+const NOT_PUSHED = /not our ref|did not contain|unable to find current|reference is not a tree/i;
 
 /**
- * Brings the submodules that are there to what the clone's new commit says; what that takes was fetched before. Not broken
- * off: a submodule that was left behind could not be told from one that somebody works in.
+ * Brings the submodules to what the clone's commit says, and fetches those that are not there yet. One in which somebody works is left
+ * alone; one whose commit is not on its server yet follows with a later call.
+ * @param options.checkAddress throws for an address that may not be asked
  * @returns what to add to the detail
+ * @throws MembridgeError by what git said of the first submodule that could not be fetched, after the others were followed;
+ *   when the work is cancelled or stalls; what checkAddress throws
  */
-export async function followSubmodules(git: Git, path: string): Promise<string> {
-  const entries = (await git.ask('ls-files', '--stage', '-z')).split('\0');
-  // `160000 hash stage`, a tab and the path: a submodule.
-  const paths = entries.flatMap((entry) => /^160000 [^\t]*\t(.+)$/s.exec(entry)?.[1] ?? []);
-  const left: string[] = [];
-  for (const each of paths.filter((name) => existsSync(join(path, name, '.git')))) {
-    const update = ['submodule', 'update', '--checkout', '--recursive', '--no-fetch', '--quiet', '--', each];
-    const answer = await git.unbroken(...update);
-    if (answer.code !== 0) left.push(`${each}: ${tellingLine(answer.stderr)}`);
+export async function followSubmodules(
+  git: Git,
+  options: { checkAddress(address: string): void },
+): Promise<string> {
+  const followed: Followed = { added: 0, left: [], failure: null };
+  await followBelow(git, { ...options, followed, prefix: '', depth: 0 });
+  const { added, left, failure } = followed;
+  if (failure !== null) throw failure;
+  return (
+    (added === 0 ? '' : `; ${added === 1 ? 'a submodule was' : `${added} submodules were`} added`) +
+    (left.length === 0 ? '' : `; not yet every submodule (${left.join('; ')})`)
+  );
+}
+
+async function followBelow(
+  git: Git,
+  of: { checkAddress(address: string): void; followed: Followed; prefix: string; depth: number },
+): Promise<void> {
+  if (of.depth >= DEEPEST) return;
+  for (const submodule of await listSubmodules(git)) {
+    const inside = git.in(join(git.path, submodule.path));
+    const isThere = existsSync(join(inside.path, '.git'));
+    const why = await followOne(git, { ...of, submodule, inside, isThere });
+    if (why !== null) of.followed.left.push(`${of.prefix}${submodule.path}: ${why}`);
+    else if (!isThere) of.followed.added += 1;
+    if (!(await isOwnSubmodule(git, submodule.path))) continue;
+    await followBelow(inside, { ...of, prefix: `${of.prefix}${submodule.path}/`, depth: of.depth + 1 });
   }
-  return left.length === 0 ? '' : `; not yet every submodule (${left.join('; ')})`;
+}
+
+/** @returns why the submodule is not at its commit; null when it is */
+async function followOne(
+  git: Git,
+  of: {
+    checkAddress(address: string): void;
+    followed: Followed;
+    submodule: Submodule;
+    inside: Git;
+    isThere: boolean;
+  },
+): Promise<string | null> {
+  const { submodule, inside, isThere } = of;
+  const { path, commit } = submodule;
+  if (isThere) {
+    if (!(await isOwnSubmodule(git, path))) return 'it is a repository of its own';
+    const state = await readState(inside);
+    if (state.commit === commit) return null;
+    if (state.commit !== null && !(await isUntouched(git, path, state))) return 'somebody works in it';
+  }
+  const address = await settleAddress(git, submodule);
+  of.checkAddress(address);
+  const isFetched = isThere && (await inside.look('cat-file', '-e', `${commit}^{commit}`)).code === 0;
+  // Not broken off when it needs no server: what was left half-way could not be told from somebody's work.
+  const answer = isFetched
+    ? await git.unbroken('submodule', 'update', '--checkout', '--no-fetch', '--quiet', '--', path)
+    : await git.tryNetwork(['submodule', 'update', '--init', '--checkout', '--progress', '--', path], {
+        grows: join(git.path, '.git'),
+      });
+  if (answer.code === 0) return null;
+  // Without a checkout it would look like one that somebody emptied.
+  if (!isThere) await git.unbroken('submodule', '--quiet', 'deinit', '--force', '--', path);
+  if (NOT_PUSHED.test(answer.stderr))
+    return `its commit ${commit.slice(0, 8)} is not on its server yet; it follows with a later update`;
+  of.followed.failure ??= git.failure(answer);
+  return 'git failed';
 }
 
 /**
- * Fetches submodules that the clone has not got yet, unless anything in it has changed.
- * @returns what to add to the detail
+ * Makes the clone ask the submodule's present address. An address that a person gave the submodule in this clone stays: it never was
+ * in `.gitmodules`.
+ * @returns the address that will be asked
  */
-export async function addSubmodules(git: Git, path: string): Promise<string> {
-  const lines = (await git.ask('submodule', 'status', '--recursive')).split('\n');
-  const missing = lines.filter((line) => line.startsWith('-')).length;
-  if (missing === 0) return '';
-  if ((await readState(git)).changed > 0) return '; new submodules were not fetched while files differ';
-  await git.overNetwork(['submodule', 'update', '--init', '--recursive', '--progress'], {
-    grows: join(path, '.git'),
+async function settleAddress(git: Git, { name, path, address }: Submodule): Promise<string> {
+  const key = `submodule.${name}.url`;
+  const read = async (): Promise<string | null> => {
+    const { code, stdout } = await git.look('config', '--local', '--get', key);
+    return code === 0 ? stdout.trim() : null;
+  };
+  await git.unbroken('submodule', '--quiet', 'init', '--', path);
+  // What `.gitmodules` says of how to update is not taken over: the agent refuses a clone with that setting, which may be a command.
+  await git.look('config', '--local', '--unset-all', `submodule.${name}.update`);
+  const configured = await read();
+  if (configured === null || configured === address) return configured ?? address;
+  const isRelative = /^\.\.?\//.test(address);
+  const past = await git.look('log', '-1', '--format=%H', `-S${configured}`, 'HEAD', '--', '.gitmodules');
+  if (isRelative || past.stdout.trim() !== '') {
+    await git.unbroken('submodule', '--quiet', 'sync', '--', path);
+  }
+  return (await read()) ?? address;
+}
+
+/** The submodules of a clone's index that `.gitmodules` knows. */
+async function listSubmodules(git: Git): Promise<Submodule[]> {
+  // `160000 hash stage`, a tab and the path: a submodule.
+  const entries = (await git.ask('ls-files', '--stage', '-z')).split('\0');
+  const commits = new Map(
+    entries.flatMap((entry) => {
+      const [, commit, path] = /^160000 ([0-9a-f]+) [^\t]*\t(.+)$/s.exec(entry) ?? [];
+      return commit === undefined || path === undefined ? [] : [[path, commit] as const];
+    }),
+  );
+  if (commits.size === 0) return [];
+  const listed = await git.look('config', '--file', '.gitmodules', '--list', '-z');
+  const settings = new Map<string, { path?: string; url?: string; update?: string }>();
+  for (const [, name = '', key = '', value = ''] of listed.stdout.matchAll(
+    /(?:^|\0)submodule\.([^\0\n]+)\.(path|url|update)\n([^\0]*)/g,
+  ))
+    settings.set(name, { ...settings.get(name), [key]: value });
+  return [...settings].flatMap(([name, { path, url, update }]) => {
+    const commit = path === undefined ? undefined : commits.get(path);
+    return path === undefined || url === undefined || commit === undefined || update === 'none'
+      ? []
+      : [{ name, path, commit, address: url }];
   });
-  return `; ${missing === 1 ? 'a submodule was' : `${missing} submodules were`} added`;
 }

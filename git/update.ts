@@ -1,56 +1,172 @@
 /** Moving an existing clone forward, and leaving alone whatever is only in it. */
 import { lstatSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CloneResult, CloneSpec, NodeCredential } from '../contract/projects.ts';
+import type { CloneResult, CloneSpec } from '../contract/projects.ts';
 import { MembridgeError } from '../contract/errors.ts';
+import { count, decideMove, lacking, type Facts } from './decide-move.ts';
 import { codeOf, tellingLine } from './failures.ts';
 import type { Git } from './git.ts';
-import { askDefault, fits, originAddress } from './remote.ts';
-import { distance, readState, remoteDefault, remoteRef, underWay, type CloneState } from './state.ts';
+import type { GitAnswer } from './run.ts';
+import { noteDefault, type RemoteNews } from './remote.ts';
+import {
+  countOwn,
+  distance,
+  readState,
+  remoteDefault,
+  remoteRef,
+  underWay,
+  type CloneState,
+} from './state.ts';
 
 /** What became of a clone that was there. */
 export type Moved = Pick<CloneResult, 'outcome' | 'detail'>;
 
 /**
- * Brings the checked-out branch forward to the remote's, after a fetch: only when it is the wanted branch, nothing that git
- * follows has changed, and it is a true fast-forward.
- * @throws MembridgeError git_not_found when the project names a branch that the remote has not; disk_full
+ * Brings a clone to what its remote has, after a fetch: as decideMove says.
+ * @throws MembridgeError git_not_found when the wanted branch is not there; git_busy when another git keeps a lock; disk_full
  */
-export async function moveForward(
-  git: Git,
-  path: string,
-  spec: CloneSpec,
-  credential: NodeCredential['credential'],
-): Promise<Moved> {
+export async function moveForward(git: Git, path: string, spec: CloneSpec, news: RemoteNews): Promise<Moved> {
   const state = await readState(git);
-  const busy = await underWay(git);
-  if (busy !== null) return kept(busy);
-  if (state.commit === null) return await fillEmpty(git, path, spec, state, credential);
-  if (state.branch === null) return kept('no branch is checked out (detached HEAD)');
-  const wanted = spec.options.branch ?? (await remoteDefault(git)) ?? state.branch;
-  if (wanted !== state.branch) {
-    return kept(`branch ${state.branch} is checked out, the project's is ${wanted}`);
+  if (state.commit === null) return await fillEmpty(git, path, spec, { state, news });
+  const facts = await readFacts(git, spec, { state, news });
+  const move = decideMove(facts);
+  const { wanted, branch, behind, ahead } = facts;
+  if (move.act === 'missing' || wanted === null || branch === null) {
+    if (move.act === 'keep') return kept(move.why);
+    throw noBranch(wanted, spec);
   }
-  const { behind, ahead } = await distance(git, state, wanted);
-  if (behind === null || ahead === null) {
-    if (spec.options.branch !== null) throw noBranch(wanted, spec);
-    return kept(`the remote has no branch ${wanted}`);
+  switch (move.act) {
+    case 'keep':
+      await noteDefault(git, news, branch);
+      return kept(move.why);
+    case 'unchanged':
+      await noteDefault(git, news, null);
+      return { outcome: 'unchanged', detail: standing(state, wanted, ahead) };
+    case 'forward': {
+      const moved = await fastForward(git, wanted, { behind, noise: state.noise });
+      await noteDefault(git, news, moved.outcome === 'updated' ? null : branch);
+      return moved;
+    }
+    case 'follow': {
+      const moved = await followDefault(git, { from: branch, to: wanted, behind, noise: state.noise });
+      await noteDefault(git, news, moved.outcome === 'updated' ? null : branch);
+      return moved;
+    }
   }
-  if (behind === 0) return { outcome: 'unchanged', detail: standing(state, wanted, ahead) };
-  if (ahead > 0)
-    return kept(`${wanted} has ${count(ahead, 'commit')} of its own and lacks ${behind} of the remote's`);
-  if (state.changed > 0) return kept(`${count(state.changed, 'file')} differ from the last commit`, behind);
-  return await fastForward(git, wanted, behind);
 }
 
-async function fastForward(git: Git, branch: string, behind: number): Promise<Moved> {
-  // By default git overwrites ignored files that come into its way, such as an .env.
-  const merge = ['merge', '--ff-only', '--no-overwrite-ignore', '--no-stat', '--quiet', remoteRef(branch)];
-  const answer = await git.unbroken(...merge);
-  if (answer.code === 0)
-    return { outcome: 'updated', detail: `${branch} moved forward by ${count(behind, 'commit')}` };
-  if (codeOf(answer.stderr) === 'disk_full') throw git.failure(answer);
-  return kept(whyNotMerged(answer.stderr), behind);
+/** What decideMove needs to know. */
+export async function readFacts(
+  git: Git,
+  spec: Pick<CloneSpec, 'options'>,
+  of: { state: CloneState; news: RemoteNews },
+): Promise<Facts> {
+  const { state, news } = of;
+  const { branch } = state;
+  const isThere = (name: string | null): boolean => name !== null && news.branches.has(name);
+  const noted = await remoteDefault(git);
+  // A remote without a default leaves the clone on the branch that it is on, as long as that is there.
+  const usual = [noted, branch].find(isThere) ?? noted ?? branch;
+  const wanted = spec.options.branch ?? news.defaultBranch ?? usual;
+  const { behind, ahead } = await distance(git, state, wanted);
+  const known = [...new Set([wanted, branch, noted])].filter((each) => each !== null);
+  const isShallow = (await git.ask('rev-parse', '--is-shallow-repository')) === 'true';
+  const isRelated =
+    behind === null ||
+    // Where history was cut, nobody knows what it has in common.
+    isShallow ||
+    (await git.look('merge-base', 'HEAD', remoteRef(wanted ?? ''))).code === 0;
+  return {
+    busy: await underWay(git),
+    branch,
+    wanted,
+    isNamed: spec.options.branch !== null,
+    exists: isThere(wanted),
+    isFormerDefault: noted !== null && noted === branch,
+    isRelated,
+    ahead: ahead ?? 0,
+    own: (ahead ?? 0) === 0 ? 0 : await countOwn(git, known),
+    behind: behind ?? 0,
+    changed: state.changed,
+  };
+}
+
+/** Checks out the remote's new default branch. The branch before stays as it is. */
+async function followDefault(
+  git: Git,
+  of: { from: string; to: string; behind: number; noise: readonly string[] },
+): Promise<Moved> {
+  const { from, to } = of;
+  const local = `refs/heads/${to}`;
+  const isThere = (await git.look('show-ref', '--verify', '--quiet', local)).code === 0;
+  const isOld = isThere && (await git.look('merge-base', '--is-ancestor', local, remoteRef(to))).code === 0;
+  if (isThere && !isOld)
+    return kept(
+      `the remote's default branch is ${to} now, no longer ${from}, and the clone's own ${to} has commits that the remote has not`,
+    );
+  const answer = await withoutNoise(git, { to: remoteRef(to), noise: of.noise }, async () => {
+    // By default git overwrites ignored files that come into its way, such as an .env.
+    const options = ['--quiet', '--no-overwrite-ignore', '--no-recurse-submodules'];
+    return await git.unbroken('checkout', ...options, '--no-track', '-B', to, remoteRef(to));
+  });
+  if (answer.code !== 0) return notMoved(git, answer, of.behind);
+  // A clone of one branch alone asks for the new one from now on; a clone of all of them has nothing to change.
+  const key = 'remote.origin.fetch';
+  const old = `^\\+?refs/heads/${from.replaceAll(/[.+]/g, '\\$&')}:`;
+  if ((await git.look('config', '--local', '--get-all', key, old)).code === 0)
+    await git.look('config', '--replace-all', key, `+refs/heads/${to}:${remoteRef(to)}`, old);
+  await git.look('branch', `--set-upstream-to=origin/${to}`, to);
+  return {
+    outcome: 'updated',
+    detail: `the remote's default branch is ${to} now, no longer ${from}: ${to} was checked out, ${from} stays as it was`,
+  };
+}
+
+/**
+ * Lets git move although files differ that nobody changed: those that it will write are taken away before, being what a checkout
+ * writes, and what is missing afterwards is written again.
+ */
+async function withoutNoise<T>(
+  git: Git,
+  of: { to: string; noise: readonly string[] },
+  move: () => Promise<T>,
+): Promise<T> {
+  if (of.noise.length === 0) return await move();
+  const coming = new Set(
+    (await git.ask('diff', '--name-only', '--no-renames', '-z', 'HEAD', of.to)).split('\0'),
+  );
+  const inTheWay = of.noise.filter((path) => coming.has(path));
+  try {
+    for (const path of inTheWay) await rm(join(git.path, path), { force: true });
+    return await move();
+  } finally {
+    const listed = new Set((await git.ask('ls-files', '-z')).split('\0'));
+    const missing = of.noise.filter(
+      (path) => listed.has(path) && !lstatSync(join(git.path, path), { throwIfNoEntry: false }),
+    );
+    if (missing.length > 0)
+      await git.feed(missing.map((path) => `${path}\0`).join(''), 'checkout-index', '-u', '-z', '--stdin');
+  }
+}
+
+async function fastForward(
+  git: Git,
+  branch: string,
+  { behind, noise }: { behind: number; noise: readonly string[] },
+): Promise<Moved> {
+  const answer = await withoutNoise(git, { to: remoteRef(branch), noise }, async () => {
+    // By default git overwrites ignored files that come into its way, such as an .env.
+    const merge = ['merge', '--ff-only', '--no-overwrite-ignore', '--no-stat', '--quiet', remoteRef(branch)];
+    return await git.unbroken(...merge);
+  });
+  if (answer.code !== 0) return notMoved(git, answer, behind);
+  return { outcome: 'updated', detail: `${branch} moved forward by ${count(behind, 'commit')}` };
+}
+
+function notMoved(git: Git, answer: GitAnswer, behind: number): Moved {
+  if (['disk_full', 'git_busy', 'git_missing'].includes(codeOf(answer.stderr))) throw git.failure(answer);
+  return kept(whyNotMerged(answer.stderr) + lacking(behind));
 }
 
 /** git names the files that are in its way on lines of their own, after a tab. */
@@ -69,24 +185,28 @@ async function fillEmpty(
   git: Git,
   path: string,
   spec: CloneSpec,
-  state: CloneState,
-  credential: NodeCredential['credential'],
+  { state, news }: { state: CloneState; news: RemoteNews },
 ): Promise<Moved> {
-  const source = fits(credential, spec.repoUrl) ? spec.repoUrl : await originAddress(git);
-  const wanted = spec.options.branch ?? (await askDefault(git, source, git.aside)) ?? state.branch;
+  const busy = await underWay(git);
+  if (busy !== null) return kept(busy);
+  const wanted = spec.options.branch ?? news.defaultBranch ?? state.branch;
   const { behind } = await distance(git, state, wanted);
   if (wanted === null || behind === null)
     return { outcome: 'unchanged', detail: 'the repository is still empty' };
-  if (state.changed > 0) return kept(`${count(state.changed, 'file')} are staged for a first commit`, behind);
+  if (state.changed > 0)
+    return kept(`${count(state.changed, 'file')} are staged for a first commit${lacking(behind)}`);
   // A first merge may write over ignored files; so nothing of what comes may be there at all.
   const names = (await git.ask('ls-tree', '--name-only', '-z', remoteRef(wanted))).split('\0');
   const present = names.filter(
     (name) => name !== '' && lstatSync(join(path, name), { throwIfNoEntry: false }),
   );
-  if (present.length > 0) return kept(overwrites(present), behind);
+  if (present.length > 0) return kept(overwrites(present) + lacking(behind));
   if (wanted !== state.branch) await git.ask('symbolic-ref', 'HEAD', `refs/heads/${wanted}`);
-  const moved = await fastForward(git, wanted, behind);
-  if (moved.outcome === 'updated') await git.look('branch', `--set-upstream-to=origin/${wanted}`);
+  const moved = await fastForward(git, wanted, { behind, noise: [] });
+  if (moved.outcome === 'updated') {
+    await git.look('branch', `--set-upstream-to=origin/${wanted}`);
+    await noteDefault(git, news, null);
+  }
   return moved;
 }
 
@@ -99,17 +219,14 @@ function standing(state: CloneState, branch: string, ahead: number): string {
   return `${branch} has all that the remote has${own.length === 0 ? '' : `, and ${own.join(', ')}`}`;
 }
 
-function kept(why: string, behind?: number): Moved {
-  const lacking = behind === undefined ? '' : `; it lacks ${count(behind, 'commit')} of the remote`;
-  return { outcome: 'kept', detail: `left as it is: ${why}${lacking}` };
-}
+const kept = (why: string): Moved => ({ outcome: 'kept', detail: `left as it is: ${why}` });
 
-export const count = (number: number, thing: string): string =>
-  `${number} ${thing}${number === 1 ? '' : 's'}`;
-
-function noBranch(branch: string, spec: CloneSpec): MembridgeError {
+/** The error of a branch that the remote does not have. */
+export function noBranch(branch: string | null, spec: Pick<CloneSpec, 'repoUrl'>): MembridgeError {
   return new MembridgeError(
     'git_not_found',
-    `There is no branch ${branch} in ${spec.repoUrl}. Correct the project's branch.`,
+    branch === null
+      ? `${spec.repoUrl} has no default branch. Name one in the project's settings.`
+      : `There is no branch ${branch} in ${spec.repoUrl}. Correct the project's branch.`,
   );
 }

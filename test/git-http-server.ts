@@ -21,6 +21,8 @@ export interface GitHttpServer {
   trouble: Trouble;
   /** Each `Authorization` that came in, in plain text. */
   readonly authorizations: string[];
+  /** How many requests came in. */
+  readonly requests: number;
   /** Resolves when a pack has begun to be sent after this call. */
   sending(): Promise<void>;
   stop(): Promise<void>;
@@ -37,6 +39,7 @@ export async function startGitHttpServer(folder: string, login: string | null): 
     login,
     trouble: { kind: 'none' },
     authorizations: [],
+    requests: 0,
     sends: () => waiting.splice(0).forEach((resolve) => resolve()),
   };
   const server = createServer((request, response) => serve(serving, request, response));
@@ -50,6 +53,9 @@ export async function startGitHttpServer(folder: string, login: string | null): 
       serving.trouble = trouble;
     },
     authorizations: serving.authorizations,
+    get requests() {
+      return serving.requests;
+    },
     sending: () => new Promise((resolve) => waiting.push(resolve)),
     stop: () => stop(server),
   };
@@ -60,6 +66,7 @@ interface Serving {
   readonly login: string | null;
   trouble: Trouble;
   readonly authorizations: string[];
+  requests: number;
   readonly sends: () => void;
 }
 
@@ -70,6 +77,7 @@ async function stop(server: Server): Promise<void> {
 
 function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
   const { trouble, login } = serving;
+  serving.requests += 1;
   const given = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   const plain = given === undefined ? null : Buffer.from(given, 'base64').toString();
   if (plain !== null) serving.authorizations.push(plain);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, MembridgeError } from '../contract/errors.ts';
 import type { CloneOptions, CloneProgress, CloneResult, CloneSpec } from '../contract/projects.ts';
-import { cloneRepository, fetchRepository } from '../git/clone.ts';
+import { cloneRepository, fetchRepository, resetRepository } from '../git/clone.ts';
 import { NO_CREDENTIAL, type GitContext } from '../git/context.ts';
 
 /** A node's folders for tests of git, and calls with everything filled in that a test does not care about. */
@@ -15,6 +15,8 @@ export interface GitNode {
   readonly told: string[];
   clone(spec: SpecInput, context?: Partial<GitContext>): Promise<CloneResult>;
   fetch(spec: SpecInput, context?: Partial<GitContext>): Promise<CloneResult>;
+  /** Makes the clone as its remote. */
+  reset(spec: SpecInput, expected: string): Promise<CloneResult>;
   /** The error of a clone that must fail. */
   failure(spec: SpecInput, context?: Partial<GitContext>): Promise<MembridgeError>;
   /** Everything below the base but for what is inside of a clone's `.git`. */
@@ -68,6 +70,8 @@ export function makeGitNode(): GitNode {
     told,
     clone,
     fetch: act(fetchRepository),
+    reset: async (input, expected) =>
+      await act(async (spec, more) => await resetRepository({ ...spec, expected }, more))(input),
     failure: async (input, more) => {
       const error = await clone(input, more).then(
         () => null,

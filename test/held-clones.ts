@@ -1,6 +1,6 @@
 import { Context, CancelledFailure } from '@temporalio/activity';
 import type { CloneResult } from '../contract/projects.ts';
-import type { ProjectInput } from '../activities/node/projects.ts';
+import type { ProjectInput, ResetInput } from '../activities/node/projects.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
@@ -26,9 +26,11 @@ export const CLONED: CloneResult = {
 export interface HeldNode {
   readonly node: string;
   /** How often each activity began. */
-  readonly begun: { clone: number; fetch: number };
+  readonly begun: { clone: number; fetch: number; reset: number };
   /** The branches that were asked for, in order. */
   readonly branches: (string | null)[];
+  /** The commits that resets were asked for, in order. */
+  readonly expected: string[];
   /** How many were cancelled. */
   cancelled: number;
   /** Ends what runs, and everything that begins later, unless `hold` is called. */
@@ -46,8 +48,9 @@ export function startHeldNode(
   let gate = Promise.withResolvers<Ending>();
   const held: HeldNode = {
     node,
-    begun: { clone: 0, fetch: 0 },
+    begun: { clone: 0, fetch: 0, reset: 0 },
     branches: [],
+    expected: [],
     cancelled: 0,
     end: (ending) => gate.resolve(ending),
     hold: () => {
@@ -56,10 +59,11 @@ export function startHeldNode(
     stop: () => worker.stop(),
   };
   const work =
-    (action: 'clone' | 'fetch') =>
-    async ({ spec }: ProjectInput) => {
+    (action: 'clone' | 'fetch' | 'reset') =>
+    async ({ spec, ...more }: ProjectInput & Partial<Pick<ResetInput, 'expected'>>) => {
       held.begun[action] += 1;
       held.branches.push(spec.options.branch);
+      if (more.expected !== undefined) held.expected.push(more.expected);
       gauge.now += 1;
       gauge.most = Math.max(gauge.most, gauge.now);
       const context = Context.current();
@@ -82,7 +86,11 @@ export function startHeldNode(
     engine,
     {
       taskQueue: nodeQueue(node),
-      activities: { cloneRepository: work('clone'), fetchRepository: work('fetch') },
+      activities: {
+        cloneRepository: work('clone'),
+        fetchRepository: work('fetch'),
+        resetRepository: work('reset'),
+      },
       maxHeartbeatThrottleInterval: '500 milliseconds',
       shutdownGraceTime: '100 milliseconds',
       shutdownForceTime: '1 second',

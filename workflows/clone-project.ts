@@ -55,7 +55,7 @@ interface Current {
 }
 
 /**
- * Keeps one project's clone on one node: makes it, brings it up to date, or looks at it. A request that comes in while the
+ * Keeps one project's clone on one node: makes it, brings it up to date, looks at it, or makes it as the remote. A request that comes in while the
  * same is being done joins it; one with newer settings takes its place. Cancelling ends git on the node and removes what it had
  * begun.
  */
@@ -69,10 +69,11 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
   setHandler(requestClone, async (request) => {
     const listeners = listenersOf([request]);
     if (current === null || current.ended !== null) requests.push(request);
-    else if (isSame(current.request, request)) {
+    // An update is asked for because something is new: what runs may have asked the remote before that.
+    else if (request.action !== 'update' && isSame(current.request, request)) {
       for (const listener of listeners) current.listeners.add(listener);
       if (current.away) await tell(listeners, { node, status: 'pending', error: null });
-    } else if (current.away && request.action === 'fetch') {
+    } else if (current.away && request.action !== 'clone') {
       await tell(listeners, { node, status: 'failed', error: `Node ${node} is not there.` });
     } else {
       requests.push(request);
@@ -130,10 +131,10 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
     }
   }
 
-  /** Takes the looks at the clone out of what waits: they are not worth waiting for a node that is away. */
+  /** Takes what is not worth waiting for a node that is away out of what waits: only a clone is. */
   function takeFetches(): Set<string> {
-    const fetches = requests.filter(({ action }) => action === 'fetch');
-    requests.splice(0, requests.length, ...requests.filter(({ action }) => action !== 'fetch'));
+    const fetches = requests.filter(({ action }) => action !== 'clone');
+    requests.splice(0, requests.length, ...requests.filter(({ action }) => action === 'clone'));
     return listenersOf(fetches);
   }
 
@@ -166,7 +167,7 @@ async function afterCancel(
 }
 
 const isSame = (a: CloneRequest, b: CloneRequest): boolean =>
-  a.action === b.action && JSON.stringify(a.spec) === JSON.stringify(b.spec);
+  a.action === b.action && a.expected === b.expected && JSON.stringify(a.spec) === JSON.stringify(b.spec);
 
 const listenersOf = (requests: readonly CloneRequest[]): Set<string> =>
   new Set(requests.flatMap(({ notify }) => (notify === undefined ? [] : [notify])));
@@ -199,7 +200,7 @@ async function serve(
   let result: CloneResult;
   try {
     result = await onNode(input, request, async () => {
-      if (action === 'fetch') return false;
+      if (action !== 'clone') return false;
       round.away = true;
       await control.recordCloneWaiting({ ...ref, action, detail: `waits for node ${node} to come back` });
       await tell(listeners, { node, status: 'pending', error: null });
@@ -250,9 +251,15 @@ async function onNode(
       ...wait,
     });
     const argument = { spec: request.spec, timeoutMs: GIT_MS };
-    return request.action === 'clone'
-      ? activities.cloneRepository(argument)
-      : activities.fetchRepository(argument);
+    switch (request.action) {
+      case 'clone':
+      case 'update':
+        return activities.cloneRepository(argument);
+      case 'fetch':
+        return activities.fetchRepository(argument);
+      case 'reset':
+        return activities.resetRepository({ ...argument, expected: request.expected ?? '' });
+    }
   };
   try {
     return await work({ scheduleToStartTimeout: TAKEN_WITHIN });

@@ -106,6 +106,36 @@ describe('a clone', () => {
     });
   });
 
+  it('is made as the remote on one node, for the commit that was shown, and says when it was not', async () => {
+    const [a] = await nodes(1);
+    const id = await project();
+    a?.end(CLONED);
+    await post(id, 'clone', { node_id: a?.node });
+    const ask = { node_id: a?.node, commit: CLONED.commit };
+    a?.hold();
+    a?.end(ApplicationFailure.nonRetryable('The clone is at another commit by now.', 'conflict'));
+    const refused = await post(id, 'reset', ask);
+    expect([refused.status, refused.body['code']]).toEqual([409, 'conflict']);
+    // Nothing was changed: the clone is there as before.
+    expect(await of(id, a?.node ?? '')).toMatchObject({
+      clone_status: 'cloned',
+      commit: CLONED.commit,
+      error_code: 'conflict',
+    });
+    a?.hold();
+    a?.end({ ...CLONED, outcome: 'updated', commit: 'b'.repeat(40), detail: 'made as the remote' });
+    const made = await post(id, 'reset', ask);
+    expect([made.status, made.body['status']]).toEqual([200, 'cloned']);
+    expect(await of(id, a?.node ?? '')).toMatchObject({
+      commit: 'b'.repeat(40),
+      detail: 'made as the remote',
+      error_code: null,
+    });
+    expect(a?.expected).toEqual([CLONED.commit, CLONED.commit]);
+    expect((await post(id, 'reset', { ...ask, commit: 'main' })).status).toBe(400);
+    expect((await post(id, 'reset', { ...ask, node_id: 'nobody' })).status).toBe(404);
+  });
+
   it('that is asked for twice is made once, and both hear of it', async () => {
     const [a] = await nodes(1);
     const id = await project();

@@ -40,6 +40,8 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const settled = new Map<string, NodeSettled>(resume?.settled.map((told) => [told.node, told]));
   const more: (string[] | null)[] = resume === undefined ? [input.nodes] : [];
   let cancels = resume?.isCancelled === true ? 1 : 0;
+  /** Nodes whose update was asked for once more while it ran: what came in may be newer than what they fetched. */
+  const again = new Set<string>();
   let heard = 0;
   setHandler(nodeSettled, (told) => {
     heard += 1;
@@ -49,6 +51,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
     busy.delete(told.node);
     waiting.delete(told.node);
     if (told.status === 'pending') waiting.add(told.node);
+    else if (again.delete(told.node)) queue.push(told.node);
     else settled.set(told.node, told);
   });
   setHandler(addNodes, (nodes) => {
@@ -59,6 +62,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
     heard += 1;
     cancels += 1;
     more.splice(0);
+    again.clear();
     for (const node of queue.splice(0)) settled.set(node, { node, status: 'cancelled', error: null });
     for (const asked of [busy, waiting]) {
       for (const node of asked) ending.add(node);
@@ -70,7 +74,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
     const nodes = [...new Set([...queue, ...busy, ...waiting, ...ending, ...settled.keys()])];
     setCurrentDetails(`${state}: ${settled.size} of ${nodes.length} nodes done`);
     // Looking at clones does not change how the project stands.
-    if (action === 'fetch') return;
+    if (action !== 'clone') return;
     const ended = state === 'done' || state === 'cancelled';
     await control.recordPropagation({
       projectId,
@@ -102,6 +106,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
       }
       for (const nodes of more.splice(0)) {
         for (const node of await control.listCloneTargets({ projectId, action, nodes })) {
+          if (action === 'update' && busy.has(node)) again.add(node);
           if (queue.includes(node) || busy.has(node) || waiting.has(node)) continue;
           settled.delete(node);
           queue.push(node);
@@ -125,7 +130,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
           ...input,
           resume: {
             startedAt,
-            queue,
+            queue: [...queue, ...again],
             busy: [...busy],
             waiting: [...waiting],
             ending: [...ending],

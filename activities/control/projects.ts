@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
 import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import type { CloneAction, Propagation } from '../../contract/projects.ts';
+import type { CloneAction, NodeCloneAction, Propagation } from '../../contract/projects.ts';
 import { MESSAGES, type NodeSettled } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { listCloneTargets } from '../../db/queries/list-clone-targets.ts';
@@ -32,13 +32,15 @@ export function createProjectControlActivities({
 }) {
   return {
     /** Shows that a clone waits. Gives whether its project and node are still there. */
-    async recordCloneWaiting(input: CloneRef & { action: CloneAction; detail: string }): Promise<boolean> {
+    async recordCloneWaiting(
+      input: CloneRef & { action: NodeCloneAction; detail: string },
+    ): Promise<boolean> {
       return await recordCloneWaiting(db, { ...input, now: Date.now() });
     },
 
     /** Shows how the work on a clone ended. */
     async recordCloneFinished(
-      input: CloneRef & { action: CloneAction; outcome: CloneOutcome },
+      input: CloneRef & { action: NodeCloneAction; outcome: CloneOutcome },
     ): Promise<void> {
       await recordCloneFinished(db, { ...input, now: Date.now() });
     },
@@ -70,7 +72,7 @@ export function createProjectControlActivities({
       const { projectId, node, action, notify } = input;
       const settle = (status: NodeSettled['status'], error: string): Promise<void> =>
         client.workflow.getHandle(notify).signal(MESSAGES.nodeSettled, { node, status, error });
-      const spec = await getCloneSpec(db, { id: projectId });
+      const spec = await getCloneSpec(db, { id: projectId, hosts: gitHosts });
       if (spec === null) return await settle('cancelled', 'the project was deleted');
       const { host } = parseGitUrl(spec.repoUrl);
       if (!isAllowedHost(host, gitHosts)) {

@@ -55,7 +55,7 @@ export function createProposalControlActivities({
     return {
       node,
       decidedBy: proposal.decided_by,
-      spec: toCloneSpec(project),
+      spec: toCloneSpec(project, gitHosts),
       proposal: {
         proposalId: id,
         taskId: proposal.task_id,

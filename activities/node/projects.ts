@@ -1,7 +1,7 @@
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { CloneProgress, CloneResult, CloneSpec, NodeCredential } from '../../contract/projects.ts';
-import { cloneRepository, fetchRepository } from '../../git/clone.ts';
+import { cloneRepository, fetchRepository, resetRepository } from '../../git/clone.ts';
 import { NO_CREDENTIAL } from '../../git/context.ts';
 import { Gate } from '../../git/turns.ts';
 import { toFailure } from '../failures.ts';
@@ -10,6 +10,11 @@ export interface ProjectInput {
   readonly spec: CloneSpec;
   /** How long the whole may take, in milliseconds. */
   readonly timeoutMs: number;
+}
+
+export interface ResetInput extends ProjectInput {
+  /** The commit that the person saw checked out when they confirmed. */
+  readonly expected: string;
 }
 
 export interface ProjectActivityOptions {
@@ -74,6 +79,11 @@ export function createProjectActivities(options: ProjectActivityOptions) {
     /** Asks the remote of a project's clone what is new. */
     async fetchRepository(input: ProjectInput): Promise<CloneResult> {
       return await run(fetchRepository, input);
+    },
+
+    /** Makes a project's clone as its remote; what was there is kept on a branch. Done again, it finds that done. */
+    async resetRepository({ expected, ...input }: ResetInput): Promise<CloneResult> {
+      return await run(async (spec, context) => await resetRepository({ ...spec, expected }, context), input);
     },
   };
 }

@@ -17,7 +17,7 @@ import { getLeadership, renameLeadership } from '../../db/queries/record-leaders
 import { updateProject, type ProjectChange } from '../../db/queries/update-project.ts';
 import { closeLeadership, ensureLeadership } from '../../engine/leadership-workflows.ts';
 import { cancelClone, cancelPropagations } from '../../engine/project-workflows.ts';
-import { setSchedule } from '../../engine/schedules.ts';
+import { SCHEDULE_KINDS, setSchedule } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
 import { promote, release } from '../leadership.ts';
@@ -54,9 +54,12 @@ export async function addProject(
     return await lead(deps, created, given.primary_node_id, caller);
   } catch (error) {
     await deleteProject(deps.db, { id, now: deps.now(), by: byEngine('it could not be made whole') });
-    await applySchedules(deps, { ...created, fetch_schedule: null, memory_schedule: null }).catch(
-      () => undefined,
-    );
+    await applySchedules(deps, {
+      ...created,
+      fetch_schedule: null,
+      memory_schedule: null,
+      update_schedule: null,
+    }).catch(() => undefined);
     throw error;
   }
 }
@@ -80,8 +83,16 @@ export async function changeProject(
   if (given.primary_node_id === null) change.primary_node_id = null;
   if (given.new_nodes === true && project.new_nodes) delete change.new_nodes_since;
   // First what the engine may find wrong: nothing is kept then.
-  const { fetch_schedule = project.fetch_schedule, memory_schedule = project.memory_schedule } = given;
-  const schedules = { fetch_schedule: next(fetch_schedule), memory_schedule: next(memory_schedule) };
+  const {
+    fetch_schedule = project.fetch_schedule,
+    memory_schedule = project.memory_schedule,
+    update_schedule = project.update_schedule,
+  } = given;
+  const schedules = {
+    fetch_schedule: next(fetch_schedule),
+    memory_schedule: next(memory_schedule),
+    update_schedule: next(update_schedule),
+  };
   await applySchedules(deps, { ...project, ...schedules, name: given.name ?? project.name });
   let changed: ManagedProject | null;
   try {
@@ -177,7 +188,7 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
   await callEngine(deps.engine, async (client) => {
     await cancelPropagations(client, id);
     for (const { node_id } of project.nodes) await cancelClone(client, id, node_id);
-    for (const kind of ['fetch', 'memory'] as const) await setSchedule(client, { kind, project, cron: null });
+    for (const kind of SCHEDULE_KINDS) await setSchedule(client, { kind, project, cron: null });
   });
   const isSpace = (await getSpace(deps.db, { cid }))?.canonical_id === cid;
   if (!isSpace) await release(deps, cid, nameOf(caller));
@@ -197,8 +208,12 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
 
 /** Makes the engine's schedules what a project says. @throws MembridgeError bad_request for a cron that means nothing */
 export async function applySchedules(deps: Deps, project: ProjectFacts): Promise<void> {
-  const wanted = { fetch: project.fetch_schedule, memory: project.memory_schedule };
-  for (const kind of ['fetch', 'memory'] as const) {
+  const wanted = {
+    fetch: project.fetch_schedule,
+    memory: project.memory_schedule,
+    update: project.update_schedule,
+  };
+  for (const kind of SCHEDULE_KINDS) {
     const cron = wanted[kind]?.cron ?? null;
     try {
       await callEngine(deps.engine, (client) => setSchedule(client, { kind, project, cron }));
@@ -214,6 +229,7 @@ function columnsOf(given: UpdateManagedProject, now: number): ProjectChange {
   const {
     memory_schedule,
     fetch_schedule,
+    update_schedule,
     new_nodes,
     name: _name,
     repo_url: _url,
@@ -224,6 +240,7 @@ function columnsOf(given: UpdateManagedProject, now: number): ProjectChange {
     ...same,
     ...(memory_schedule === undefined ? {} : { memory_cron: memory_schedule?.cron ?? null }),
     ...(fetch_schedule === undefined ? {} : { fetch_cron: fetch_schedule?.cron ?? null }),
+    ...(update_schedule === undefined ? {} : { update_cron: update_schedule?.cron ?? null }),
     ...(new_nodes === undefined ? {} : { new_nodes_since: new_nodes ? now : null }),
   };
 }

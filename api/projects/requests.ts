@@ -66,7 +66,29 @@ export async function acceptClone(
 ): Promise<WorkflowRef & { node: string }> {
   refuseForbiddenHost(deps, project);
   const node = await needTargetNode(deps, project, nodeId);
-  const request = { action: 'clone' as const, spec: toCloneSpec(project) };
+  const request = { action: 'clone' as const, spec: toCloneSpec(project, deps.config.gitHosts) };
+  const ref = await callEngine(deps.engine, (client) =>
+    requestClone(client, { projectId: project.id, node }, request),
+  );
+  return { ...ref, node };
+}
+
+/**
+ * Asks one node to make its clone as the remote.
+ * @param input.commit the commit that the clone was shown at
+ * @throws MembridgeError not_found when the node has no part in the project; forbidden; engine_unavailable
+ */
+export async function acceptReset(
+  deps: Deps,
+  project: ManagedProject,
+  input: { node: string; commit: string },
+): Promise<WorkflowRef & { node: string }> {
+  refuseForbiddenHost(deps, project);
+  const { node, commit } = input;
+  if (!project.nodes.some(({ node_id }) => node_id === node))
+    throw notFound(`clone of ${project.name} on`, node);
+  const spec = toCloneSpec(project, deps.config.gitHosts);
+  const request = { action: 'reset' as const, spec, expected: commit };
   const ref = await callEngine(deps.engine, (client) =>
     requestClone(client, { projectId: project.id, node }, request),
   );

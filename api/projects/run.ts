@@ -8,12 +8,14 @@ import type {
   ManagedProject,
   PropagateProject,
   PropagateProjectResponse,
+  ResetClone,
 } from '../../contract/projects.ts';
 import type { Deps } from '../deps.ts';
 import type { Caller } from '../route.ts';
 import { ProblemError } from '../problems.ts';
 import {
   acceptClone,
+  acceptReset,
   acceptPropagation,
   needManagedProject,
   waitForClone,
@@ -36,11 +38,41 @@ export async function clone(
   res: Response,
 ): Promise<z.input<typeof CloneProjectResponse>> {
   const ref = await acceptClone(deps, project, body.node_id);
+  await leadFirst(deps, project, ref.node, body.caller);
+  return await answer(deps, { project, ref, wait: body.wait }, res);
+}
+
+/**
+ * Makes one node's clone as its remote, and waits for the end.
+ * @throws ProblemError with the code of what went wrong on the node; clone_timeout when it goes on
+ */
+export async function reset(
+  deps: Deps,
+  project: ManagedProject,
+  body: z.infer<typeof ResetClone>,
+  res: Response,
+): Promise<z.input<typeof CloneProjectResponse>> {
+  const ref = await acceptReset(deps, project, { node: body.node_id, commit: body.commit });
+  return await answer(deps, { project, ref, wait: body.wait, isReset: true }, res);
+}
+
+/** Answers at once, or when the work on a clone has ended. */
+async function answer(
+  deps: Deps,
+  of: {
+    project: ManagedProject;
+    ref: Awaited<ReturnType<typeof acceptClone>>;
+    wait: boolean;
+    /** What failed left the clone as it was, so its status does not say so. */
+    isReset?: boolean;
+  },
+  res: Response,
+): Promise<z.input<typeof CloneProjectResponse>> {
+  const { project, ref, wait, isReset = false } = of;
   const { node, workflowId } = ref;
-  await leadFirst(deps, project, node, body.caller);
   // A caller that does not wait hears only that the request was taken. The project shows the result, however soon it is there.
-  const status = body.wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
-  if (status === null && body.wait) {
+  const status = wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
+  if (status === null && wait) {
     throw new ProblemError(
       'clone_timeout',
       `The clone of ${project.name} on ${node} has not ended after ${deps.syncWaitMs / 1_000} s and goes on; look at GET /api/runtime/projects/${project.id}.`,
@@ -59,7 +91,7 @@ export async function clone(
       { workflow_id: workflowId, node },
     );
   }
-  if (status.clone_status !== 'cloned') {
+  if (status.clone_status !== 'cloned' || (isReset && status.error_code !== null)) {
     const code = status.error_code ?? 'clone_failed';
     throw new ProblemError(
       code in ERRORS ? (code as ErrorCode) : 'clone_failed',

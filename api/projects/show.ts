@@ -5,7 +5,7 @@ import type {
   ProjectSummary,
 } from '../../contract/projects.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
-import { nextRun } from '../../engine/schedules.ts';
+import { nextRun, type ScheduleKind } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
 
@@ -45,9 +45,9 @@ export function showProject(deps: Deps, project: ManagedProject): ManagedProject
 /** When the schedules of a project are due next, as the engine says; without the times where it does not answer. */
 export async function showSchedules(
   deps: Deps,
-  project: Pick<ManagedProject, 'id' | 'fetch_schedule' | 'memory_schedule'>,
+  project: Pick<ManagedProject, 'id' | 'fetch_schedule' | 'memory_schedule' | 'update_schedule'>,
 ): Promise<ProjectSchedules> {
-  const next = async (kind: 'fetch' | 'memory', schedule: ManagedProject['fetch_schedule']) => {
+  const next = async (kind: ScheduleKind, schedule: ManagedProject['fetch_schedule']) => {
     if (schedule === null) return null;
     try {
       const at = await callEngine(
@@ -64,11 +64,13 @@ export async function showSchedules(
   return {
     fetch: await next('fetch', project.fetch_schedule),
     memory: await next('memory', project.memory_schedule),
+    update: await next('update', project.update_schedule),
   };
 }
 
 /** A project with the addresses of its histories, and when its schedules are due. */
 export async function showProjectWhole(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
-  const { fetch, memory } = await showSchedules(deps, project);
-  return { ...showProject(deps, project), fetch_schedule: fetch, memory_schedule: memory };
+  const { fetch, memory, update } = await showSchedules(deps, project);
+  const due = { fetch_schedule: fetch, memory_schedule: memory, update_schedule: update };
+  return { ...showProject(deps, project), ...due };
 }

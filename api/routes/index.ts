@@ -9,6 +9,7 @@ import { originalAgentRoutes } from './original-agents.ts';
 import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
 import { projectMemoryRoutes } from './project-memory.ts';
+import { pushWebhookRoutes } from './push-webhooks.ts';
 import { projectRoutes } from './projects.ts';
 import { proposalRoutes } from './proposals.ts';
 import { runtimeConfigRoutes } from './runtime-config.ts';
@@ -28,6 +29,7 @@ export const ROUTES: readonly Route[] = [
   ...spaceRoutes,
   ...jobRoutes,
   ...projectRoutes,
+  ...pushWebhookRoutes,
   ...projectMemoryRoutes,
   ...proposalRoutes,
   ...auditRoutes,

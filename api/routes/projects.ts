@@ -14,6 +14,7 @@ import {
   PropagateProject,
   PropagateProjectResponse,
   PutCredential,
+  ResetClone,
   UpdateManagedProject,
 } from '../../contract/projects.ts';
 import { getCloneSpec, listClones, listProjects } from '../../db/queries/list-projects.ts';
@@ -21,7 +22,7 @@ import { notFound } from '../not-found.ts';
 import { addProject, changeProject, removeProject } from '../projects/change.ts';
 import { credentialForNode, putCredential, removeCredential } from '../projects/credentials.ts';
 import { cancelProject, needManagedProject } from '../projects/requests.ts';
-import { clone, propagate } from '../projects/run.ts';
+import { clone, propagate, reset } from '../projects/run.ts';
 import { showClone, showProject, showProjectWhole, showSchedules, showSummary } from '../projects/show.ts';
 import { defineRoute } from '../route.ts';
 
@@ -180,7 +181,8 @@ export const projectRoutes = [
     response: z.array(ProjectNodeStatus),
     errors: missing,
     handle: async ({ params, query, res }, deps) => {
-      if ((await getCloneSpec(deps.db, { id: params.id })) === null) throw notFound('project', params.id);
+      if ((await getCloneSpec(deps.db, { id: params.id, hosts: [] })) === null)
+        throw notFound('project', params.id);
       const rows = await listClones(deps.db, { ...query, projectId: params.id });
       const page = rows.slice(0, query.limit);
       const last = page.at(-1);
@@ -217,6 +219,23 @@ export const projectRoutes = [
     errors: waits,
     handle: async ({ params, body, caller, res }, deps) =>
       await clone(deps, await needManagedProject(deps, params.id), { ...body, caller }, res),
+  }),
+  defineRoute({
+    method: 'post',
+    path: '/api/runtime/projects/:id/reset',
+    auth: 'people',
+    tag,
+    summary: 'Make the clone on one node as the remote, and keep what was there',
+    description:
+      'For a clone that is left alone because of local work, or because the remote rewrote its history. What is only in the clone becomes a branch kept/<time> in it first: its commits, and on top one commit with changed, staged and untracked files. Give the commit that the clone was shown at; when it is at another one, nothing is changed. A node that is away is not waited for.',
+    params: ProjectId,
+    body: ResetClone,
+    status: 200,
+    accepted: 'It was asked for without waiting',
+    response: CloneProjectResponse,
+    errors: { ...waits, 409: 'The clone is at another commit, or what is in it cannot be kept' },
+    handle: async ({ params, body, res }, deps) =>
+      await reset(deps, await needManagedProject(deps, params.id), body, res),
   }),
   ...(
     [

@@ -1,11 +1,12 @@
-import { and, asc, eq, inArray, isNull, lte, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, inArray, isNull, lte, sql } from 'drizzle-orm';
 import type { CloneAction } from '../../contract/projects.ts';
 import type { Database } from '../connect.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 
 /**
  * The nodes that a propagation is to serve, in order: the primary first, then those that are online, then the others.
- * @param input.nodes which; null for every enrolled node, or, for `fetch`, every node that has a clone
+ * @param input.nodes which; null for every enrolled node, or, for `fetch`, every node that has a clone, or,
+ *   for `update`, every one of those that is online
  * @param input.liveSince a heartbeat at or after this (epoch ms) counts as online
  */
 export async function listCloneTargets(
@@ -21,10 +22,13 @@ export async function listCloneTargets(
     if (project === undefined) return [];
     const wanted = input.nodes === null ? undefined : inArray(nodes.id, [...input.nodes]);
     const hasClone = sql`exists (select 1 from ${projectNodeStatus} where ${projectNodeStatus.project_id} = ${projectId} and ${projectNodeStatus.node_id} = ${nodes.id} and ${projectNodeStatus.repo_path} is not null)`;
+    const isOnline = gte(nodes.last_heartbeat, input.liveSince);
     const rows = await executor
       .select({ id: nodes.id })
       .from(nodes)
-      .where(and(wanted, action === 'fetch' ? hasClone : undefined))
+      .where(
+        and(wanted, action === 'clone' ? undefined : hasClone, action === 'update' ? isOnline : undefined),
+      )
       .orderBy(
         sql`${nodes.id} is distinct from ${project.primary}`,
         sql`coalesce(${nodes.last_heartbeat}, 0) < ${input.liveSince}`,

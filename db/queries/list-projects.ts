@@ -59,9 +59,12 @@ export async function listProjectsOf(db: Database, input: { cid: string }): Prom
 }
 
 /** What a node is told of a project, without how its clones stand; null when there is no such project. */
-export async function getCloneSpec(db: Database, input: { id: string }): Promise<CloneSpec | null> {
+export async function getCloneSpec(
+  db: Database,
+  input: { id: string; hosts: readonly string[] },
+): Promise<CloneSpec | null> {
   const [row] = await db.run((executor) =>
     executor.select().from(managedProjects).where(eq(managedProjects.id, input.id)),
   );
-  return row === undefined ? null : toCloneSpec(row);
+  return row === undefined ? null : toCloneSpec(row, input.hosts);
 }

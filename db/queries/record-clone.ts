@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
-import type { CloneAction, CloneResult } from '../../contract/projects.ts';
+import type { CloneResult, NodeCloneAction } from '../../contract/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
@@ -46,12 +46,13 @@ async function arePresent(
  */
 export async function recordCloneWaiting(
   db: Database,
-  input: CloneRef & { action: CloneAction; detail: string; now: number },
+  input: CloneRef & { action: NodeCloneAction; detail: string; now: number },
 ): Promise<boolean> {
   const { projectId, node, workflowId, runId, detail, now } = input;
   return await db.transaction(async (tx) => {
     if (!(await arePresent(tx, input))) return false;
-    if (input.action === 'fetch') {
+    // An update that a schedule or a push asks for shows when it did something.
+    if (input.action === 'fetch' || input.action === 'update') {
       await tx
         .update(projectNodeStatus)
         .set({ workflow_id: workflowId, run_id: runId, updated_at: now })
@@ -111,6 +112,10 @@ export async function recordCloneAsked(
   });
 }
 
+/** SQL for the status of a clone that is there as it was; the other one where there is none. */
+const presentOr = (status: 'failed' | 'cancelled') =>
+  sql`case when ${projectNodeStatus.repo_path} is null then ${status} else 'cloned' end`;
+
 /** How a clone's work ended. */
 export type CloneOutcome =
   | { readonly kind: 'done'; readonly result: CloneResult }
@@ -124,26 +129,28 @@ export type CloneOutcome =
  */
 export async function recordCloneFinished(
   db: Database,
-  input: CloneRef & { action: CloneAction; outcome: CloneOutcome; now: number; onlyIfOpen?: boolean },
+  input: CloneRef & { action: NodeCloneAction; outcome: CloneOutcome; now: number; onlyIfOpen?: boolean },
 ): Promise<void> {
   const { outcome, action, now } = input;
   const ref = { workflow_id: input.workflowId, run_id: input.runId, updated_at: now, progress: null };
   const changed = ((): PgUpdateSetSource<typeof projectNodeStatus> => {
     switch (outcome.kind) {
       case 'done':
-        return { ...doneColumns(outcome.result, now), ...(action === 'clone' ? { last_sync_at: now } : {}) };
+        return { ...doneColumns(outcome.result, now), ...(action === 'fetch' ? {} : { last_sync_at: now }) };
       case 'failed':
         return {
           ...(action === 'clone' ? { clone_status: 'failed' as const } : {}),
+          // A clone that was not made as its remote is still there.
+          ...(action === 'reset' ? { clone_status: presentOr('failed') } : {}),
           detail: readable(outcome.message, LONGEST),
           error_code: outcome.code,
           error_message: readable(outcome.message, LONGEST),
         };
       case 'cancelled':
-        if (action === 'fetch') return {};
+        if (action === 'fetch' || action === 'update') return {};
         // An update that was cancelled leaves the clone that is there.
         return {
-          clone_status: sql`case when ${projectNodeStatus.repo_path} is null then 'cancelled' else 'cloned' end`,
+          clone_status: presentOr('cancelled'),
           detail: 'cancelled',
         };
     }

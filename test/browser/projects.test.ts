@@ -219,6 +219,57 @@ test('one clone that runs is cancelled by its own button, and fetching asks the 
   desktop.held.hold();
 });
 
+test('a clone that was left alone is made as the remote after the page said what would move', async () => {
+  const { page, id } = await openProject({ name: 'rewritten', primary_node_id: 'laptop' });
+  const why =
+    'left as it is: the remote rewrote its history: 2 commits of main are no longer in it, none made here';
+  laptop.held.end({
+    ...CLONED,
+    outcome: 'kept',
+    drift: { behind: 3, ahead: 2, dirty: 1 },
+    detail: why,
+  });
+  await click(page, 'project-clone');
+  await click(page, 'clone-reset-laptop');
+  await see(page, 'clone-reset-why-laptop', 'the remote rewrote its history');
+  await see(page, 'clone-reset-moves-laptop', '2 commits of main that the remote has not, up to aaaaaaaa');
+  await see(page, 'clone-reset-moves-laptop', '1 changed or untracked file');
+  const before = laptop.held.begun.reset;
+  await click(page, 'confirm-cancel');
+  expect(laptop.held.begun.reset).toBe(before);
+  laptop.held.hold();
+  await click(page, 'clone-reset-laptop');
+  await click(page, 'confirm-accept');
+  await see(page, 'clone-progress-laptop', '42 %');
+  expect(laptop.held.begun.reset).toBe(before + 1);
+  const detail =
+    'made as the remote: main is what the remote has; what was here is on branch kept/20261129-200000';
+  laptop.held.end({ ...CLONED, outcome: 'updated', detail });
+  await see(page, 'clone-drift-laptop', 'up to date');
+  expect((await get(id)).nodes[0]?.detail).toBe(detail);
+  expect(await page.getByTestId('clone-reset-laptop').count()).toBe(0);
+  laptop.held.hold();
+});
+
+test('a push webhook shows its address and secret once', async () => {
+  const { page, id } = await openProject({ name: 'hooked' });
+  await see(page, 'fact-push-webhook', 'none: clones do not hear of pushes');
+  await click(page, 'push-webhook-make');
+  await see(page, 'push-webhook-address', `/api/runtime/projects/${id}/push`);
+  const secret = (await page.getByTestId('push-webhook-secret').textContent()) ?? '';
+  expect(secret.length).toBeGreaterThan(40);
+  await click(page, 'push-webhook-close');
+  await see(page, 'fact-push-webhook', 'secret made');
+  expect(await page.content()).not.toContain(secret);
+  const call = await fetch(`${fleet.test.plane.url}/api/runtime/projects/${id}/push`, {
+    method: 'POST',
+    headers: { 'X-Gitlab-Token': secret },
+  });
+  expect([call.status, await call.json()]).toEqual([202, { status: 'ignored' }]);
+  await click(page, 'push-webhook-remove');
+  await see(page, 'fact-push-webhook', 'none');
+});
+
 test('projects are found by name, address and tag; the list follows what others do', async () => {
   const page = await openProjects();
   const make = async (name: string, tags: string[]) => {

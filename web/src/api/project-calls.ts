@@ -7,6 +7,7 @@ import {
   ProjectSchedules,
   ProjectSummary,
   PropagateProjectResponse,
+  PushWebhook,
   type CreateManagedProject,
   type PutCredential,
   type UpdateManagedProject,
@@ -69,10 +70,18 @@ export const projectApi = {
     request(pathOf(id, '/credential'), ManagedProject, { method: 'PUT', body: credential }),
   removeCredential: (id: string) => request(pathOf(id, '/credential'), ManagedProject, { method: 'DELETE' }),
 
+  makePushWebhook: (id: string) =>
+    request(pathOf(id, '/push-webhook'), PushWebhook, { method: 'POST', body: {} }),
+  removePushWebhook: (id: string) => send(pathOf(id, '/push-webhook'), { method: 'DELETE' }),
   clone: (id: string, node: string) =>
     request(pathOf(id, '/clone'), CloneProjectResponse, {
       method: 'POST',
       body: { ...atOnce, node_id: node },
+    }),
+  reset: (id: string, { node, commit }: { node: string; commit: string }) =>
+    request(pathOf(id, '/reset'), CloneProjectResponse, {
+      method: 'POST',
+      body: { ...atOnce, node_id: node, commit },
     }),
   propagate: (id: string, reach: Reach) =>
     request(pathOf(id, '/propagate'), PropagateProjectResponse, { method: 'POST', body: reachBody(reach) }),

@@ -29,14 +29,20 @@ export const clonesQuery = (id: string) =>
   });
 
 /** When the schedules of a project are due next, in epoch milliseconds; asked anew when an expression changes. */
-export const projectDueQuery = ({ id, memory_schedule, fetch_schedule }: ProjectSummary) =>
+export const projectDueQuery = ({ id, memory_schedule, fetch_schedule, update_schedule }: ProjectSummary) =>
   queryOptions({
-    queryKey: [...keys.projectDue(id), memory_schedule?.cron ?? '', fetch_schedule?.cron ?? ''],
+    queryKey: [
+      ...keys.projectDue(id),
+      memory_schedule?.cron ?? '',
+      fetch_schedule?.cron ?? '',
+      update_schedule?.cron ?? '',
+    ],
     queryFn: async ({ signal }) => {
-      const { memory, fetch } = await projectApi.schedules(id, signal);
-      return { memory: memory?.next_at ?? null, fetch: fetch?.next_at ?? null };
+      const { memory, fetch, update } = await projectApi.schedules(id, signal);
+      const at = (each: { next_at: number | null } | null) => each?.next_at ?? null;
+      return { memory: at(memory), fetch: at(fetch), update: at(update) };
     },
-    enabled: memory_schedule !== null || fetch_schedule !== null,
+    enabled: memory_schedule !== null || fetch_schedule !== null || update_schedule !== null,
     refetchInterval: DUE_POLL_MS,
   });
 

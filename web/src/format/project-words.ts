@@ -66,6 +66,12 @@ export function driftSummary({ compared, behind, ahead, dirty }: CloneCounts): s
   return words.length > 0 ? words.join(', ') : 'up to date';
 }
 
+/** Whether a clone is one that updates leave alone: it may be made as the remote instead. */
+export function isLeftAlone({ detail, ahead, behind, dirty }: Clone & { detail: string }): boolean {
+  const isKept = detail.startsWith('left as it is');
+  return isKept || (ahead ?? 0) > 0 || ((dirty ?? 0) > 0 && (behind ?? 0) > 0);
+}
+
 /** A commit as people write it; "empty" for a repository without one. */
 export function shortCommit(commit: string): string {
   return commit.slice(0, 8);

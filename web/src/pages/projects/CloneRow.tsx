@@ -11,9 +11,10 @@ import { History } from '../../components/History.tsx';
 import { NodeName } from '../../components/NodeName.tsx';
 import { notifyFailure } from '../../components/notify.ts';
 import { bytes } from '../../format/numbers.ts';
-import { driftWords, hasClone, isUnderWay, shortCommit } from '../../format/project-words.ts';
+import { driftWords, hasClone, isLeftAlone, isUnderWay, shortCommit } from '../../format/project-words.ts';
 import { CloneState } from './CloneState.tsx';
 import type { MatrixRow } from './matrix.ts';
+import { ResetClone } from './ResetClone.tsx';
 import styles from './Matrix.module.css';
 
 /** The project on one node. Everything it is given stays the same object until it changes, so that it is drawn anew only then. */
@@ -173,6 +174,19 @@ function RowActions(props: {
       >
         {words}
       </ActionButton>
+      {there && clone.commit !== null && isLeftAlone(clone) && (
+        <ResetClone
+          {...{ project: props.project, name, node }}
+          clone={{ ...clone, commit: clone.commit }}
+          reason={
+            presence === 'offline'
+              ? 'This node is offline; the clone is looked at when you confirm'
+              : presence === 'gone'
+                ? 'This node is no longer enrolled'
+                : null
+          }
+        />
+      )}
     </span>
   );
 }

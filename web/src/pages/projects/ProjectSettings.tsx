@@ -11,6 +11,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { counted } from '../../format/numbers.ts';
 import { CredentialWords } from './Credential.tsx';
 import { EditProject } from './EditProject.tsx';
+import { PushWebhook } from './PushWebhook.tsx';
 import { spaceOf } from './space-of.ts';
 import { Tags } from './Tags.tsx';
 
@@ -90,6 +91,11 @@ export function ProjectSettings(props: {
                 <CredentialWords credential={credential} />
               ),
             testId: 'fact-credential',
+          },
+          {
+            name: 'Push webhook',
+            value: <PushWebhook project={project} />,
+            testId: 'fact-push-webhook',
           },
           { name: 'Tags', value: <Tags tags={project.tags} />, testId: 'fact-tags' },
           { name: 'Created', value: <Ago at={project.created_at} /> },

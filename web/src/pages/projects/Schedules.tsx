@@ -21,6 +21,7 @@ export function Schedules({ project, hasSpace }: { project: ProjectSummary; hasS
     <Panel title="Schedules" note="in UTC" testId="project-schedules">
       <Schedule project={project} kind="memory" dueAt={due?.memory ?? null} hasSpace={hasSpace} />
       <Schedule project={project} kind="fetch" dueAt={due?.fetch ?? null} hasSpace={hasSpace} />
+      <Schedule project={project} kind="update" dueAt={due?.update ?? null} hasSpace={hasSpace} />
     </Panel>
   );
 }

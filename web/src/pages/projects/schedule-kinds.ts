@@ -12,6 +12,12 @@ export const SCHEDULES = {
     what: 'Every clone asks its remote how far behind it is.',
     first: '0 */6 * * *',
   },
+  update: {
+    field: 'update_schedule',
+    title: 'Update',
+    what: 'Clones on nodes that are online follow the remote. Local work stays.',
+    first: '0 * * * *',
+  },
 } as const;
 export type ScheduleKind = keyof typeof SCHEDULES;
 

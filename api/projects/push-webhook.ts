@@ -1,0 +1,111 @@
+/** Forges tell of pushes, and the clones on nodes that are online follow. */
+import { createHmac, type Hmac } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Request } from 'express';
+import type { z } from 'zod';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { ManagedProject, PushAnswer, PushWebhook } from '../../contract/projects.ts';
+import { getPushSecret } from '../../db/queries/get-push-secret.ts';
+import { updateProject } from '../../db/queries/update-project.ts';
+import type { Deps } from '../deps.ts';
+import { byOf } from '../named.ts';
+import { notFound } from '../not-found.ts';
+import type { Caller } from '../route.ts';
+import { seal, unseal } from '../sealed.ts';
+import { randomSecret, sameSecret } from '../secrets.ts';
+import { acceptPropagation, needManagedProject } from './requests.ts';
+
+/** What GitHub sends at most, in bytes. */
+const MAX_BYTES = 25 * 1024 * 1024;
+
+/** How many clones are updated at once after a push. */
+const CONCURRENCY = 8;
+
+const contextOf = (projectId: string): string => `project:${projectId}:push-webhook`;
+
+/** The headers that forges sign with, as hex of HMAC-SHA256 over the body: GitHub; Gitea, Forgejo and Gogs. */
+const SIGNATURES = ['x-hub-signature-256', 'x-gitea-signature', 'x-forgejo-signature', 'x-gogs-signature'];
+/** GitLab sends the secret itself. */
+const TOKEN = 'x-gitlab-token';
+const EVENTS = ['x-github-event', 'x-gitea-event', 'x-forgejo-event', 'x-gogs-event', 'x-gitlab-event'];
+
+/** Makes a new secret for a project's push webhook; the one before is no longer valid. @returns what is shown once */
+export async function makePushWebhook(
+  deps: Deps,
+  project: ManagedProject,
+  caller: Caller,
+): Promise<z.infer<typeof PushWebhook>> {
+  const secret = randomSecret();
+  const made_at = deps.now();
+  const push_secret = seal(deps.config.signingKey, secret, contextOf(project.id));
+  const change = { push_secret, push_secret_at: made_at };
+  const by = byOf(caller);
+  if ((await updateProject(deps.db, { id: project.id, change, now: made_at, by })) === null)
+    throw notFound('project', project.id);
+  const path = `/api/runtime/projects/${project.id}/push`;
+  const { publicUrl } = deps.config;
+  return { path, url: publicUrl === null ? null : new URL(path, publicUrl).href, secret, made_at };
+}
+
+/** Takes a project's push webhook away: calls of forges are refused from now on. */
+export async function removePushWebhook(deps: Deps, project: ManagedProject, caller: Caller): Promise<void> {
+  const change = { push_secret: null, push_secret_at: null };
+  await updateProject(deps.db, { id: project.id, change, now: deps.now(), by: byOf(caller) });
+}
+
+/**
+ * Takes a forge's call: checks that it knows the project's secret, and has the clones follow.
+ * @throws MembridgeError unauthorized with what is wrong about the signature; not_found when there is no such project or it has no
+ *   webhook; too_large; forbidden when the project's host is no longer allowed
+ */
+export async function takePush(
+  deps: Deps,
+  projectId: string,
+  req: Request,
+): Promise<z.infer<typeof PushAnswer>> {
+  const sealed = await getPushSecret(deps.db, { id: projectId });
+  if (sealed === null)
+    throw new MembridgeError('not_found', 'There is no project with a push webhook at this address.');
+  const secret = unseal(deps.config.signingKey, sealed, contextOf(projectId));
+  const why = await whyUnknown(req, secret);
+  if (why !== null) throw new MembridgeError('unauthorized', why);
+  const event = EVENTS.map((name) => headerOf(req.headers, name)).find((given) => given !== null);
+  if (event !== undefined && event !== null && !/push/i.test(event)) return { status: 'ignored' };
+  const project = await needManagedProject(deps, projectId);
+  const asked = await acceptPropagation(deps, project, {
+    action: 'update',
+    nodes: null,
+    concurrency: CONCURRENCY,
+  });
+  return { status: asked === null ? 'ignored' : 'updating' };
+}
+
+/** Why a call is not taken for the forge's; null when it is. The body is read once, and not kept. */
+async function whyUnknown(req: Request, secret: string): Promise<string | null> {
+  const given = SIGNATURES.map((name) => headerOf(req.headers, name)).filter((each) => each !== null);
+  const token = headerOf(req.headers, TOKEN);
+  if (given.length === 0 && token === null)
+    return 'The call has no signature: set the secret of the push webhook at GitHub, GitLab, Gitea or Forgejo (X-Hub-Signature-256, X-Gitlab-Token, X-Gitea-Signature or X-Forgejo-Signature).';
+  const hmac = await readBody(req, createHmac('sha256', secret));
+  if (token !== null && sameSecret(token, secret)) return null;
+  const expected = hmac.digest('hex');
+  const isOurs = given.map((each) => sameSecret(each.replace(/^sha256=/, '').toLowerCase(), expected));
+  return isOurs.includes(true)
+    ? null
+    : "The call is not signed with this project's secret. Make a new one in the project's settings, and enter it at the forge.";
+}
+
+async function readBody(req: Request, hmac: Hmac): Promise<Hmac> {
+  let bytes = 0;
+  for await (const piece of req as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > MAX_BYTES) throw new MembridgeError('too_large', 'The body has more than 25 MiB.');
+    hmac.update(piece);
+  }
+  return hmac;
+}
+
+function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
+  const given = headers[name];
+  return typeof given === 'string' && given !== '' ? given : null;
+}

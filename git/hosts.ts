@@ -1,0 +1,103 @@
+/** The hosts that git may ask: a repository may name others in its submodules, and a server may send git to others. */
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorMessage, MembridgeError } from '../contract/errors.ts';
+import { isAllowedHost, parseGitUrl } from '../contract/git-url.ts';
+import type { Git } from './git.ts';
+import { withoutUserinfo } from './redact.ts';
+
+/** How many redirects are followed, one after the other. */
+const MAX_REDIRECTS = 10;
+
+/**
+ * Makes sure that an address is one that may be asked.
+ * @param hosts as MEMBRIDGE_GIT_HOSTS has them; empty: all are allowed
+ * @throws MembridgeError clone_refused naming the host
+ */
+export function checkHost(address: string, hosts: readonly string[], what: string): void {
+  if (hosts.length === 0) return;
+  let host: string;
+  try {
+    host = parseGitUrl(/^[A-Za-z0-9.-]+:(?!\/\/)/.test(address) ? `git@${address}` : address).host;
+  } catch (error) {
+    throw refused(`${what} ${withoutUserinfo(address)}, which ${errorMessage(error)}`);
+  }
+  if (!isAllowedHost(host, hosts))
+    throw refused(
+      `${what} ${withoutUserinfo(address)}; ${host} is not among the hosts of MEMBRIDGE_GIT_HOSTS (${hosts.join(', ')})`,
+    );
+}
+
+const refused = (sentence: string): MembridgeError =>
+  new MembridgeError('clone_refused', `${sentence}. Nothing was fetched from there.`);
+
+/**
+ * Does work with git that follows redirects only to hosts that may be asked. git alone would follow the first one anywhere.
+ * @param hosts as MEMBRIDGE_GIT_HOSTS has them; empty: all are allowed, and git follows as it is set up
+ * @param work may be called again, with a git that knows where an address leads
+ * @throws MembridgeError clone_refused for a host that is not allowed; git_failed for redirects in a circle; whatever the work throws
+ */
+export async function withinHosts<T>(
+  git: Git,
+  hosts: readonly string[],
+  work: (git: Git) => Promise<T>,
+): Promise<T> {
+  if (hosts.length === 0) return await work(git);
+  const strict = git.with({}, ['-c', 'http.followRedirects=false']);
+  let current = strict;
+  const known = new Set<string>();
+  for (;;) {
+    try {
+      return await work(current);
+    } catch (error) {
+      const from = redirectedAddress(error);
+      if (from === null || known.has(from)) throw error;
+      known.add(from);
+      const to = await finalAddress(strict, from, hosts);
+      current = current.with({}, ['-c', `url.${to}.insteadOf=${from}`]);
+    }
+  }
+}
+
+/** The address of which git said that its server answers with a redirect; null for any other failure. */
+function redirectedAddress(error: unknown): string | null {
+  if (!(error instanceof MembridgeError)) return null;
+  const found = /unable to access '([^']+?)\/*': The requested URL returned error: 30[12378]\b/.exec(
+    error.message,
+  );
+  return found?.[1] ?? null;
+}
+
+/** Where an address leads at last. @throws MembridgeError clone_refused, git_failed */
+async function finalAddress(git: Git, address: string, hosts: readonly string[]): Promise<string> {
+  let here = address;
+  for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
+    const next = await nextAddress(git, here);
+    if (next === null) return here;
+    checkHost(next, hosts, `The server of ${withoutUserinfo(here)} sends git to`);
+    if (!/^https?:/i.test(next) || next.includes('='))
+      throw refused(`The server of ${withoutUserinfo(here)} sends git to ${withoutUserinfo(next)}`);
+    here = next;
+  }
+  throw new MembridgeError(
+    'git_failed',
+    `The server of ${withoutUserinfo(address)} sends git from one address to the next without an end (${MAX_REDIRECTS} redirects). Correct the project's address.`,
+  );
+}
+
+/** Where the server of an address sends git, by what git itself was answered; null when nowhere. */
+async function nextAddress(git: Git, address: string): Promise<string | null> {
+  const trace = join(git.aside, 'trace');
+  const traced = git.in(git.aside).with({ GIT_TRACE_CURL: trace, GIT_TRACE_CURL_NO_DATA: '1' });
+  try {
+    await traced.tryNetwork(['ls-remote', '--heads', '--', address], { grows: git.aside });
+    const text = await readFile(trace, 'utf8').catch(() => '');
+    const answers = text.split(/Recv header: HTTP\//i);
+    const [, location] = /Recv header: location: *(\S+)/i.exec(answers.at(-1) ?? '') ?? [];
+    if (location === undefined) return null;
+    const url = new URL(location, `${address}/info/refs`).href;
+    return url.replace(/\/info\/refs(?:\?.*)?$/, '');
+  } finally {
+    await rm(trace, { force: true });
+  }
+}

@@ -1,0 +1,216 @@
+/** "Make it as the remote, keep what was there": for a clone that is left alone because of local work or a rewritten remote. */
+import { copyFile, lstat, rm, rmdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { MembridgeError } from '../contract/errors.ts';
+import type { CloneSpec } from '../contract/projects.ts';
+import { count } from './decide-move.ts';
+import type { Git } from './git.ts';
+import { noteDefault, type RemoteNews } from './remote.ts';
+import { readState, remoteRef, underWay, type CloneState } from './state.ts';
+import { noBranch, readFacts, type Moved } from './update.ts';
+
+/** Branches that hold what was in a clone begin with this. A branch is seen by every git program, and no `gc` or `stash drop` takes it. */
+const KEPT = 'kept/';
+
+/** Who commits what was not committed. */
+const KEEPER = {
+  GIT_AUTHOR_NAME: 'Membridge',
+  GIT_AUTHOR_EMAIL: 'membridge@localhost',
+  GIT_COMMITTER_NAME: 'Membridge',
+  GIT_COMMITTER_EMAIL: 'membridge@localhost',
+};
+
+/** What is kept of a clone before anything in it changes. */
+interface Kept {
+  /** A commit with every file that is changed, untracked or in the way. */
+  readonly commit: string;
+  /** Its tree. */
+  readonly tree: string;
+  readonly untracked: readonly string[];
+  /** Ignored files where the remote has files. */
+  readonly inTheWay: readonly string[];
+}
+
+/**
+ * Makes a clone what its remote is, after a fetch. Before anything changes, what is only in the clone becomes a branch `kept/<time>`: its
+ * commits, and on top one commit with changed, staged and untracked files, and with ignored ones that are in the way.
+ * @param options.expected the commit that the person saw checked out when they confirmed
+ * @throws MembridgeError conflict when the clone is at another commit, somebody is in the middle of something, a submodule has work in it,
+ *   or files change while they are kept: then nothing was changed; git_not_found when the wanted branch is not there
+ */
+export async function makeAsRemote(
+  git: Git,
+  spec: CloneSpec,
+  options: { news: RemoteNews; expected: string; now: Date },
+): Promise<Moved> {
+  const { news, expected, now } = options;
+  const state = await readState(git);
+  const { wanted, exists, ahead } = await readFacts(git, spec, { state, news });
+  if (wanted === null || !exists) throw noBranch(wanted, spec);
+  // The same call once more, after its answer was lost.
+  const isDone = state.commit === news.branches.get(wanted) && state.branch === wanted && state.changed === 0;
+  if (isDone && state.commit !== expected)
+    return { outcome: 'unchanged', detail: `${wanted} is what the remote has already` };
+  await refuseUnclear(git, state, expected);
+  const target = remoteRef(wanted);
+  const kept = await keepAll(git, target);
+  const name = `${KEPT}${now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`;
+  const isDirty = kept.commit !== expected;
+  const branches = [
+    ...(isDirty || ahead > 0 ? [[name, kept.commit] as const] : []),
+    ...(await ownOfTarget(git, { wanted, state, name })),
+  ];
+  if ((await keepAll(git, target)).tree !== kept.tree)
+    throw conflict(
+      `Files in ${git.path} change while they are kept. End what writes there, and confirm again. Nothing was changed`,
+    );
+  for (const [branch, commit] of branches)
+    await git.feed(`create refs/heads/${branch} ${commit}\n`, 'update-ref', '--stdin');
+  for (const file of [...kept.untracked, ...kept.inTheWay]) await removeFile(git.path, file);
+  // What is there is kept, so git may write over it; but never into submodules.
+  const checkout = ['checkout', '--quiet', '--force', '--no-recurse-submodules', '--no-track'];
+  const answer = await git.unbroken(...checkout, '-B', wanted, target);
+  if (answer.code !== 0) {
+    const { code, message } = git.failure(answer);
+    throw new MembridgeError(code, message + whatIsKept(branches, { ahead, state, kept }));
+  }
+  await git.look('branch', `--set-upstream-to=origin/${wanted}`, wanted);
+  await noteDefault(git, news, null);
+  return {
+    outcome: 'updated',
+    detail: `made as the remote: ${wanted} is what the remote has${whatIsKept(branches, { ahead, state, kept })}`,
+  };
+}
+
+function whatIsKept(
+  branches: readonly (readonly [string, string])[],
+  of: { ahead: number; state: CloneState; kept: Kept },
+): string {
+  if (branches.length === 0) return '; nothing was only in the clone';
+  const { ahead, state, kept } = of;
+  const parts = [
+    ...(ahead > 0 ? [count(ahead, 'commit')] : []),
+    ...(state.changed > 0 ? [count(state.changed, 'changed file')] : []),
+    ...(kept.untracked.length > 0 ? [count(kept.untracked.length, 'untracked file')] : []),
+    ...(kept.inTheWay.length > 0 ? [count(kept.inTheWay.length, 'ignored file')] : []),
+  ];
+  const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  return `; what was here is on branch ${branches.map(([name]) => name).join(' and ')}${what}`;
+}
+
+const conflict = (sentence: string): MembridgeError => new MembridgeError('conflict', `${sentence}.`);
+
+async function refuseUnclear(git: Git, state: CloneState, expected: string): Promise<void> {
+  const busy = await underWay(git);
+  if (busy !== null)
+    throw conflict(`In ${git.path}, ${busy}. Finish or abort it, and confirm again. Nothing was changed`);
+  if (state.commit !== expected)
+    throw conflict(
+      `The clone at ${git.path} is at ${state.commit ?? 'no commit'} by now, not at ${expected}. Look at it again, and confirm again. Nothing was changed`,
+    );
+  const text = await git.ask('--no-optional-locks', 'status', '--porcelain=v2', '--no-renames', '-z');
+  const modules = text.split('\0').flatMap((line) => /^1 \S+ S\S* (?:\S+ ){5}(.+)$/s.exec(line)?.[1] ?? []);
+  const work = modules.find((path) => !state.behind.includes(path));
+  if (work !== undefined)
+    throw conflict(
+      `The submodule ${work} has work in it, which cannot be kept from outside. Commit and push it there. Nothing was changed`,
+    );
+}
+
+/** The clone's own branch of the wanted name, where another one is checked out and this one has commits that the remote has not. */
+async function ownOfTarget(
+  git: Git,
+  of: { wanted: string; state: CloneState; name: string },
+): Promise<[string, string][]> {
+  if (of.state.branch === of.wanted) return [];
+  const found = await git.look('rev-parse', '--verify', '--quiet', `refs/heads/${of.wanted}`);
+  if (found.code !== 0) return [];
+  const commit = found.stdout.trim();
+  const isOld = (await git.look('merge-base', '--is-ancestor', commit, remoteRef(of.wanted))).code === 0;
+  return isOld ? [] : [[`${of.name}-${of.wanted.replaceAll('/', '-')}`, commit]];
+}
+
+/** Writes a commit of all that is in the folder, with an index of our own: neither files nor the clone's index change. */
+async function keepAll(git: Git, target: string): Promise<Kept> {
+  const own = join(git.aside, 'kept-index');
+  const real = await git.ask('rev-parse', '--path-format=absolute', '--git-path', 'index');
+  await rm(own, { force: true });
+  if (existsSync(real)) await copyFile(real, own);
+  const apart = git.with({ ...KEEPER, GIT_INDEX_FILE: own });
+  const staged = await apart.ask('write-tree');
+  const list = async (...args: string[]): Promise<string[]> =>
+    (await git.ask('ls-files', '-z', ...args)).split('\0').filter((path) => path !== '');
+  // A name that ends with a slash is a repository of its own: it is neither kept nor touched.
+  const others = await list('--others', '--exclude-standard');
+  const ignored = await list('--others', '--ignored', '--exclude-standard');
+  const isRepository = (path: string): boolean => path.endsWith('/');
+  const nested = [...others, ...ignored].filter(isRepository).map((path) => path.slice(0, -1));
+  const [blocked] = await inTheWayOf(git, target, nested);
+  if (blocked !== undefined)
+    throw conflict(
+      `A repository of its own lies at ${blocked}, where the remote has files. Move it away. Nothing was changed`,
+    );
+  const untracked = others.filter((path) => !isRepository(path));
+  const files = ignored.filter((path) => !isRepository(path));
+  const inTheWay = await inTheWayOf(git, target, files);
+  await apart.ask('add', '--update');
+  const added = [...untracked, ...inTheWay];
+  if (added.length > 0)
+    await apart.feed(
+      added.map((path) => `:(literal,top)${path}\0`).join(''),
+      'add',
+      '--force',
+      '--pathspec-from-file=-',
+      '--pathspec-file-nul',
+    );
+  const tree = await apart.ask('write-tree');
+  const head = await git.ask('rev-parse', 'HEAD');
+  const headTree = await git.ask('rev-parse', 'HEAD^{tree}');
+  if (tree === headTree && staged === headTree) return { commit: head, tree, untracked, inTheWay };
+  const parents = ['-p', head];
+  if (staged !== headTree && staged !== tree) {
+    const index = await apart.ask('commit-tree', staged, '-p', head, '-m', 'What was staged');
+    parents.push('-p', index);
+  }
+  const message = 'What was in the clone before it was made as the remote';
+  return {
+    commit: await apart.ask('commit-tree', tree, ...parents, '-m', message),
+    tree,
+    untracked,
+    inTheWay,
+  };
+}
+
+/** The paths that are at, below or above a place where the remote has a file: a checkout would write over them. */
+async function inTheWayOf(git: Git, target: string, paths: readonly string[]): Promise<string[]> {
+  if (paths.length === 0) return [];
+  const coming = (await git.ask('ls-tree', '-r', '-z', '--name-only', target)).split('\0');
+  const places = new Set(coming);
+  const folders = new Set(coming.flatMap(parents));
+  return paths.filter(
+    (path) => places.has(path) || folders.has(path) || parents(path).some((each) => places.has(each)),
+  );
+}
+
+/** The folders that a path leads through. */
+function parents(path: string): string[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_part, at) => parts.slice(0, at + 1).join('/'));
+}
+
+/** Removes a file that is kept, and the folders that it leaves empty. */
+async function removeFile(root: string, path: string): Promise<void> {
+  const isLink = async (folder: string): Promise<boolean> =>
+    (await lstat(join(root, folder)).catch(() => null))?.isSymbolicLink() === true;
+  // Whoever put a link into the way meanwhile must not have us remove what lies outside.
+  for (const folder of parents(path)) if (await isLink(folder)) return;
+  await rm(join(root, path), { force: true });
+  for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
+    try {
+      await rmdir(join(root, folder));
+    } catch {
+      return;
+    }
+  }
+}

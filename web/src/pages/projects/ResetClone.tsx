@@ -1,0 +1,86 @@
+import { useMutation } from '@tanstack/react-query';
+import { IconArrowBackUp } from '@tabler/icons-react';
+import { useState } from 'react';
+import type { ProjectNodeStatus } from '../../../../contract/projects.ts';
+import { projectApi } from '../../api/project-calls.ts';
+import { ActionButton } from '../../components/ActionButton.tsx';
+import { Ago } from '../../components/Ago.tsx';
+import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
+import { notifyFailure } from '../../components/notify.ts';
+import { counted } from '../../format/numbers.ts';
+import { shortCommit } from '../../format/project-words.ts';
+
+/** Offers to make a clone that was left alone as its remote, and says first what would move, and where to. */
+export function ResetClone(props: {
+  project: string;
+  name: string;
+  node: string;
+  clone: ProjectNodeStatus & { commit: string };
+  reason: string | null;
+}) {
+  const { clone, name, node } = props;
+  /** The commit that the person looks at: what is asked for is about this one, whatever comes in while the dialog is open. */
+  const [seen, setSeen] = useState<string | null>(null);
+  const reset = useMutation({
+    mutationFn: (commit: string) => projectApi.reset(props.project, { node, commit }),
+    onError: (error) => notifyFailure(`${name} was not asked for on ${node}`, error),
+    onSettled: () => setSeen(null),
+  });
+  return (
+    <>
+      <ActionButton
+        variant="default"
+        size="compact-xs"
+        leftSection={<IconArrowBackUp size={13} />}
+        reason={props.reason}
+        help="Make the clone what the remote is, and keep what is only in it on a branch"
+        label={`Make as the remote: ${node}`}
+        onPress={() => setSeen(clone.commit)}
+        testId={`clone-reset-${node}`}
+      >
+        Make as the remote…
+      </ActionButton>
+      <ConfirmDialog
+        opened={seen !== null}
+        title={`Make ${name} on ${node} as the remote?`}
+        confirm="Keep and make as the remote"
+        busy={reset.isPending}
+        onConfirm={() => seen !== null && reset.mutate(seen)}
+        onCancel={() => setSeen(null)}
+      >
+        <p data-testid={`clone-reset-why-${node}`}>{clone.detail}.</p>
+        <p>
+          A new branch <code>kept/…</code> in the clone takes what is only there:
+        </p>
+        <ul data-testid={`clone-reset-moves-${node}`}>
+          {whatMoves(clone).map((each) => (
+            <li key={each}>{each}</li>
+          ))}
+        </ul>
+        <p>
+          Then the project’s branch and its files become what the remote has. Ignored files stay, except where
+          the remote has files: those move to the branch, too. Nothing changes if the clone is no longer at{' '}
+          <code>{shortCommit(seen ?? clone.commit)}</code>. The numbers are from <Ago at={clone.checked_at} />
+          .
+        </p>
+      </ConfirmDialog>
+    </>
+  );
+}
+
+/** What a reset takes away from where it is, in words. */
+function whatMoves({ branch, commit, ahead, dirty }: ProjectNodeStatus & { commit: string }): string[] {
+  const on = branch === null ? 'that no branch has' : `of ${branch}`;
+  return [
+    ahead === null
+      ? `commits ${on} up to ${shortCommit(commit)} that the remote has not`
+      : ahead > 0
+        ? `${counted(ahead, 'commit')} ${on} that the remote has not, up to ${shortCommit(commit)}`
+        : 'no commit',
+    dirty === null
+      ? 'changed and untracked files'
+      : dirty > 0
+        ? counted(dirty, 'changed or untracked file')
+        : 'no changed file',
+  ];
+}
