@@ -23,6 +23,17 @@ export const NodeId = z
     'must be 1 to 128 letters, digits, "_", "." or "-", starting with a letter or digit',
   );
 
+/** A node's name as the original took it; such a node only reports (docs/compatibility.md), so nothing is named after it. */
+export const ReportedNodeId = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+  .refine(isStorable, NOT_STORABLE);
+
+/** A project's id as the original's agents choose it: 16 hex digits, or what somebody typed. */
+export const ReportedCanonicalId = ReportedNodeId;
+
 /** A project's name as people write it (the original allowed 1 to 128 characters). */
 export const ProjectName = z
   .string()

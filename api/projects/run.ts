@@ -6,6 +6,7 @@ import type {
   CloneProject,
   CloneProjectResponse,
   ManagedProject,
+  ProjectNodeStatus,
   PropagateProject,
   PropagateProjectResponse,
 } from '../../contract/projects.ts';
@@ -37,6 +38,8 @@ export async function clone(
 ): Promise<z.input<typeof CloneProjectResponse>> {
   const ref = await acceptClone(deps, project, body.node_id);
   const { node, workflowId } = ref;
+  const hadClone = project.nodes.some((each) => each.node_id === node && each.commit !== null);
+  const action = hadClone ? 'pull' : 'clone';
   await leadFirst(deps, project, node, body.caller);
   // A caller that does not wait hears only that the request was taken. The project shows the result, however soon it is there.
   const status = body.wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
@@ -50,7 +53,8 @@ export async function clone(
   if (status === null) {
     res.status(ACCEPTED);
     const now = (await needManagedProject(deps, project.id)).nodes.find((each) => each.node_id === node);
-    return { status: 'cloning', node, workflow_id: workflowId, result: now ?? null };
+    const result = now === undefined ? null : answerOf(deps, project, now, action);
+    return { status: 'cloning', node, workflow_id: workflowId, result };
   }
   if (status.clone_status === 'pending' || status.clone_status === 'cloning') {
     throw new ProblemError(
@@ -67,7 +71,22 @@ export async function clone(
       { workflow_id: workflowId, node },
     );
   }
-  return { status: 'cloned', node, workflow_id: workflowId, result: showClone(deps, status) };
+  return { status: 'cloned', node, workflow_id: workflowId, result: answerOf(deps, project, status, action) };
+}
+
+type CloneAnswer = z.input<typeof CloneProjectResponse>['result'];
+
+/** A clone as it stands, with what the original's agent answered, which its control plane passed on. */
+function answerOf(
+  deps: Deps,
+  project: ManagedProject,
+  status: ProjectNodeStatus,
+  action: 'clone' | 'pull',
+): CloneAnswer {
+  const { repo_path: path, detail, error_message: error } = status;
+  const ok = status.clone_status === 'cloned';
+  const original = { ok, action, path, project_name: project.name, stdout: detail, stderr: error ?? '' };
+  return { ...showClone(deps, status), ...original };
 }
 
 /** Has many nodes do something with a project, and waits for the end as the original did; what failed is told, not thrown. */

@@ -109,7 +109,12 @@ export async function startCompatFleet(): Promise<CompatFleet> {
         const value = at(answer.body, path);
         if (typeof value === 'string') known.set(name, value);
       }
-      return differences(answer, differs === undefined ? request : { status: differs.status }, known);
+      const { ignored } = request;
+      const named = answer.headers.get('X-Membridge-Ignored');
+      return [
+        ...differences(answer, differs === undefined ? request : { status: differs.status }, known),
+        ...(ignored === undefined || ignored === named ? [] : [`${named ?? 'nothing'} is named as ignored`]),
+      ];
     },
     stop: async () => {
       for (const machine of Object.values(machines)) {
@@ -126,12 +131,13 @@ async function callAgent(
   url: string,
   method: string,
   { headers, body }: { headers: Record<string, string>; body?: unknown },
-): Promise<Pick<Answer, 'status' | 'body'>> {
+): Promise<Answer> {
   const response = await fetch(url, {
     method,
     headers: { ...headers, 'Content-Type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, body: JSON.parse(text === '' ? 'null' : text) as Answer['body'] };
+  const { status, headers: said } = response;
+  return { status, headers: said, body: JSON.parse(text === '' ? 'null' : text) as Answer['body'] };
 }

@@ -40,6 +40,8 @@ export interface OriginalRequest {
    * body. A path that begins with `!` must not be there; `#` is the length of a list.
    */
   readonly reads?: Readonly<Record<string, Expected>>;
+  /** What the answer says of the request that it did not use, in the header X-Membridge-Ignored. */
+  readonly ignored?: string;
   /** What later requests need: a name for what is at a path. */
   readonly saves?: Readonly<Record<string, string>>;
   /** A path that is asked until its fields are as wanted before this request: what another machine does takes its time. */

@@ -225,6 +225,7 @@ const projects: OriginalRequest[] = [
   {
     ...web,
     does: 'makes a project without a primary',
+    ignored: 'body.branch_policy',
     method: 'POST',
     path: '/api/runtime/projects',
     body: { name: 'Seed box', repo_url: '{git}/seeds.git', branch_policy: 'x' },
@@ -364,12 +365,11 @@ const projects: OriginalRequest[] = [
     path: '/api/runtime/projects/{project}/node-status',
     status: 200,
     reads: {
-      '0.id': 'string',
-      '0.node_id': { is: 'laptop' },
-      '0.clone_status': { is: 'cloned' },
-      '0.last_sync_at': 'number',
-      '0.error_message': 'string?',
-      '0.repo_path': 'string',
+      'node_id=laptop.id': 'string',
+      'node_id=laptop.clone_status': { is: 'cloned' },
+      'node_id=laptop.last_sync_at': 'number',
+      'node_id=laptop.error_message': 'string?',
+      'node_id=laptop.repo_path': 'string',
     },
   },
   {

@@ -54,6 +54,7 @@ export const TASKS: readonly OriginalRequest[] = [
   {
     ...script,
     does: 'makes a task with fields that nobody reads',
+    ignored: 'body.policy.retries, body.model',
     method: 'POST',
     path: '/api/runtime/llm-tasks',
     body: { ...ask('say hello'), model: 'opus', policy: { timeout_sec: 60, budget: 0, retries: 3 } },
@@ -126,6 +127,7 @@ export const TASKS: readonly OriginalRequest[] = [
   {
     ...script,
     does: 'lists queued tasks with a parameter that nobody reads',
+    ignored: 'query.page',
     method: 'GET',
     path: '/api/runtime/llm-tasks?status=queued&page=2',
     status: 200,
@@ -412,6 +414,7 @@ export const TASKS: readonly OriginalRequest[] = [
   {
     ...script,
     does: 'lists the audit log with a limit beyond',
+    ignored: 'query.limit',
     method: 'GET',
     path: '/api/runtime/audit?limit=100000',
     status: 200,
