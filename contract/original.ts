@@ -8,6 +8,24 @@ import { NOT_STORABLE, ReportedCanonicalId, ReportedNodeId, isStorable } from '.
  */
 export const OriginalRegisterAgent = z.object({ name: ReportedNodeId, url: z.string().max(512) });
 
+/** `POST /api/runtime/workers`: how the original's agent registers itself, or a person names one. */
+export const OriginalRegisterWorker = z.strictObject({
+  name: ReportedNodeId,
+  url: z.string().max(512).default(''),
+  status: z.enum(['online', 'offline', 'syncing', 'error', 'unknown']).default('online'),
+  capabilities: z
+    .strictObject({
+      claude_cli: z.boolean().default(true),
+      max_concurrency: z.number().int().min(1).max(32).default(1),
+      labels: z.array(z.string().max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
+    })
+    .prefault({}),
+  ip_addrs: z.array(z.string().max(64)).max(64).default([]),
+  agent_version: z.string().max(64).default('unknown'),
+  os_info: z.string().max(255).refine(isStorable, NOT_STORABLE).default(''),
+  install_method: z.string().max(64).default('manual'),
+});
+
 /** `GET /jobs`: no more is known there. */
 export const OriginalListJobs = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),

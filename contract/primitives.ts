@@ -34,6 +34,14 @@ export const ReportedNodeId = z
 /** A project's id as the original's agents choose it: 16 hex digits, or what somebody typed. */
 export const ReportedCanonicalId = ReportedNodeId;
 
+/** An id that may be led: it becomes part of an object's key and of a workflow's id. */
+export const LedId = z
+  .string()
+  .regex(
+    /^(?!\.{1,2}$)[A-Za-z0-9_. -]{1,128}$/,
+    'must be 16 hex digits, or 1 to 128 letters, digits, spaces, "_", "." or "-"',
+  );
+
 /** A project's name as people write it (the original allowed 1 to 128 characters). */
 export const ProjectName = z
   .string()

@@ -219,7 +219,14 @@ function fail(state: TaskState, fence: Fence, error: RunError, now: number): Tra
     const why = error.retryable ? 'it was dispatched for one attempt' : 'another attempt cannot help';
     return became(
       state,
-      { status: 'failed', lease: null, error, detail: error.message },
+      {
+        status: 'failed',
+        lease: null,
+        error,
+        detail: error.message,
+        // As in the original, one that is queued again then waits to be dispatched again.
+        ...(state.once === true ? { dispatched: false, once: false } : {}),
+      },
       [note('task_failed', lease.worker, error.message, `${cause}; ${why}`)],
       ended,
     );
@@ -348,8 +355,6 @@ function requeue(state: TaskState, by: string): Transition {
       error: null,
       notBefore: null,
       detail: 'queued again',
-      // As in the original, a task that was dispatched for one attempt waits to be dispatched again.
-      ...(state.once === true ? { dispatched: false, once: false } : {}),
     },
     [note('task_requeued', by, `it was ${state.status}`, 'it was asked for')],
   );

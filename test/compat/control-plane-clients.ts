@@ -150,7 +150,6 @@ const adminScript: OriginalRequest[] = [
     reads: {
       'name=pi.url': { is: 'http://192.0.2.9:8001' },
       'name=laptop.status': { is: 'online' },
-      '#': { is: 3 },
     },
   },
   {
@@ -424,6 +423,16 @@ const originalAgent: OriginalRequest[] = [
     },
     status: 200,
     reads: { id: { is: 'old-laptop' } },
+  },
+  {
+    ...agent,
+    key: 'runtime',
+    does: 'registers with the runtime under the name of a node that is enrolled',
+    method: 'POST',
+    path: '/api/runtime/workers',
+    body: { name: 'laptop', url: 'http://192.0.2.8:8001', status: 'online', capabilities: {}, ip_addrs: [] },
+    status: 200,
+    differs: { row: 'R5', status: 409 },
   },
   {
     ...agent,
