@@ -4,7 +4,8 @@ import { authenticate } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { invalidInput } from './problems.ts';
 import type { Route } from './route.ts';
-import { isTolerant, nameIgnored, parseTolerantly } from './tolerant.ts';
+import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../contract/tolerant.ts';
+import { isTolerant } from './original-routes.ts';
 
 /** Express's handler of a declared route: lets the caller in, validates what came, answers what the handler gives. */
 export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
@@ -30,7 +31,7 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
       query: validate('query', route.query, req.query),
       body: validate('body', route.body, req.body ?? {}),
     };
-    nameIgnored(res, ignored);
+    if (ignored.length > 0) res.set(IGNORED_HEADER, ignoredNames(ignored));
     const answer = await route.handle({ ...input, caller, req, res }, deps);
     if (route.content !== undefined) return;
     // A handler may have said 202 instead: the work goes on.

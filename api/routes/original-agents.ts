@@ -62,7 +62,10 @@ export const originalAgentRoutes = [
     response: z.array(OriginalAgent),
     handle: async (_call, { db, now }) => {
       const nodes = await listNodes(db, { now: now() });
-      const originals = await listOriginalAgents(db, { now: now() });
+      // As in the original, a heartbeat alone registers nobody.
+      const originals = (await listOriginalAgents(db, { now: now() })).filter(
+        ({ install_method: method }) => method !== NEVER_REGISTERED,
+      );
       return [...nodes, ...originals].map((node) => ({
         name: node.id,
         url: node.url,

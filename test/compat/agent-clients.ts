@@ -398,6 +398,15 @@ export const AGENT: readonly OriginalRequest[] = [
     reads: { detail: 'string' },
   },
   ...['self-update', 'restart', 'uninstall'].map((action): OriginalRequest => ({
+    ...gated,
+    does: `asks for ${action} of an agent that no service manager runs`,
+    method: 'POST',
+    path: `/${action}`,
+    body: {},
+    status: 200,
+    differs: { row: 'A4', status: 409 },
+  })),
+  ...['self-update', 'restart', 'uninstall'].map((action): OriginalRequest => ({
     ...local,
     does: `asks for ${action} while process control is off`,
     method: 'POST',

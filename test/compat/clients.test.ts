@@ -2,7 +2,6 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { REQUESTS } from './clients.ts';
-import { OPEN } from './open.ts';
 import { startCompatFleet, type CompatFleet } from './fixture.ts';
 
 /** Where `npm run compat` wants to know how each request was answered. */
@@ -29,8 +28,7 @@ for (const request of REQUESTS) {
     if (report !== undefined) appendFileSync(report, `${JSON.stringify(line)}\n`);
     expect(different).toEqual([]);
   };
-  if (OPEN.has(`${client} ${does}`)) test.fails(titleOf(request), play);
-  else test(titleOf(request), play);
+  test(titleOf(request), play);
 }
 
 test('docs/compatibility.md has a row for each refusal that is played, and for no other', () => {
@@ -39,11 +37,6 @@ test('docs/compatibility.md has a row for each refusal that is played, and for n
   const played = REQUESTS.flatMap(({ differs }) => (differs === undefined ? [] : [differs.row]));
   expect(new Set(rows)).toEqual(new Set(played));
   expect(rows).toHaveLength(new Set(rows).size);
-});
-
-test('the list of open requests names requests that there are', () => {
-  const known = new Set(REQUESTS.map(({ client, does }) => `${client} ${does}`));
-  expect([...OPEN].filter((name) => !known.has(name))).toEqual([]);
 });
 
 function titleOf({ client, does, differs }: (typeof REQUESTS)[number]): string {
