@@ -150,14 +150,39 @@ describe("the agent's HTTP", () => {
   });
 
   it('names the field that is wrong', async () => {
-    expect(await call('/sync/push', a.key(), { project: 'everything', force: true })).toMatchObject({
-      status: 400,
-      body: { error: expect.stringContaining('force') },
-    });
     expect(await call('/sync/push', a.key(), { project: 7 })).toMatchObject({
-      status: 400,
+      status: 422,
       body: { error: expect.stringContaining('project') },
     });
+  });
+
+  it('drops a field that it does not know, and names it', async () => {
+    const response = await fetch(`${a.url}/sync/push`, {
+      method: 'POST',
+      headers: { 'X-MEMBRIDGE-AGENT': a.key(), 'Content-Type': 'application/json' },
+      body: JSON.stringify({ project: 'everything', force: true }),
+    });
+    expect([response.status, response.headers.get('X-Membridge-Ignored')]).toEqual([200, 'body.force']);
+  });
+
+  it('takes projects without a key from this machine alone, not through a proxy or a browser', async () => {
+    const ask = async (headers: Record<string, string>) =>
+      (await fetch(`${a.url}/projects`, { headers })).status;
+    expect(await ask({})).toBe(200);
+    for (const header of ['X-Forwarded-For', 'Forwarded', 'X-Real-IP', 'Via', 'Origin']) {
+      expect(await ask({ [header]: 'http://example.test' })).toBe(401);
+    }
+  });
+
+  it('runs no prompt and restarts nothing while that is off, and says how to switch it on', async () => {
+    for (const path of ['/execute-task', '/restart', '/self-update', '/uninstall']) {
+      const body = { task_id: 't', prompt: 'p', context_id: 'c' };
+      expect(await call(path, a.key(), body)).toMatchObject({
+        status: 403,
+        body: { detail: expect.stringContaining('MEMBRIDGE_ALLOW_PROCESS_CONTROL=1') },
+      });
+      expect(await call(path, 'wrong', body)).toMatchObject({ status: 401 });
+    }
   });
 
   it('keeps the projects that scripts register', async () => {

@@ -11,6 +11,7 @@ import type { AgentConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MemoryHost } from './memory-host.ts';
 import { projectOptions, sweepProjects } from './projects.ts';
+import { ReportedProjects } from './reported-projects.ts';
 import { readSealingKeys, rotateSealingKey, type AgentState } from './state.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { startTasks } from './tasks/index.ts';
@@ -155,6 +156,7 @@ export function startAgent(
     dryrun: config.dryrun,
     log,
   });
+  const reported = config.dryrun ? null : new ReportedProjects(config, state, log);
   const tasks = startTasks(config, state, sandbox, log, { changed: () => heartbeat.soon(), died: onFatal });
   heartbeat.start();
 
@@ -177,6 +179,7 @@ export function startAgent(
     spaces: () => [...spaces.values()],
     stop: async () => {
       heartbeat.stop();
+      reported?.stop();
       await Promise.all([worker.stop(), tasks.stop()]);
       await memory.close();
       await requests.close();

@@ -24,6 +24,8 @@ export interface AgentConfig {
   /** Where clones of managed projects go; nothing outside of it is written. */
   readonly reposBase: string;
   readonly dryrun: boolean;
+  /** Whether programs of this machine may have this agent run a prompt, or restart. */
+  readonly allowProcessControl: boolean;
   /** The program that works on tasks. */
   readonly runner: RunnerCommand;
   /** Names of variables that tasks get from the agent's environment besides the usual ones. */
@@ -84,6 +86,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_PORT: z.coerce.number().int().min(0).max(65_535).default(8_001),
   MEMBRIDGE_AGENT_DATA_DIR: z.string().optional(),
   MEMBRIDGE_AGENT_DRYRUN: flag,
+  MEMBRIDGE_ALLOW_PROCESS_CONTROL: flag,
   MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce.number().min(0.1).max(20).default(10),
   MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),
   MEMBRIDGE_MIRROR_MINUTES: z.coerce.number().min(1).max(1_440).default(15),
@@ -131,6 +134,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     database,
     reposBase: resolve(path(settings.MEMBRIDGE_REPOS_BASE, join(home, 'projects'))),
     dryrun: settings.MEMBRIDGE_AGENT_DRYRUN === '1',
+    allowProcessControl: settings.MEMBRIDGE_ALLOW_PROCESS_CONTROL === '1',
     runner: parseRunnerCommand(settings.MEMBRIDGE_RUNNER),
     taskVariables: settings.MEMBRIDGE_TASK_ENV ?? [],
     taskSandbox: settings.MEMBRIDGE_TASK_SANDBOX,

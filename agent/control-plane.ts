@@ -8,6 +8,7 @@ import {
   type EnrolRequest,
 } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
+import type { OriginalHeartbeat } from '../contract/original.ts';
 import type { OutputChunk } from '../contract/runs.ts';
 import { NodeCredential, type CloneSpec } from '../contract/projects.ts';
 
@@ -52,6 +53,16 @@ export async function sendHeartbeat(
       : { [SEALING_HEADER]: has.sealingKeyIds.slice(0, 100).join(',') }),
   };
   return await call(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
+}
+
+/** Reports a project that a hook or script of this machine registered. @throws ControlPlaneError */
+export async function reportProject(
+  serverUrl: string,
+  agentKey: string,
+  report: z.input<typeof OriginalHeartbeat>,
+): Promise<void> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  await call(serverUrl, '/agent/heartbeat', headers, report, z.object({ ok: z.boolean() }));
 }
 
 /** Asks for what a project's git server wants to see. @throws ControlPlaneError */

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { arch, hostname, release, type } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +14,16 @@ import { isLoopbackAddress, isOwnHost } from '../contract/own-host.ts';
 import { agentState, syncState } from '../contract/sync-state.ts';
 import type { Agent } from './agent.ts';
 import { ENGINE_CALLS } from './calls/index.ts';
-import { examine, examineStore } from './doctor.ts';
+import { examineStore } from './doctor.ts';
 import { AGENT_VERSION } from './facts.ts';
 import { answerError } from './problems.ts';
-import { cloneByHttp, reposByHttp } from './projects.ts';
+import { CloneBody, cloneByHttp, reposByHttp } from './projects.ts';
+import { diagnose } from './local/diagnose.ts';
+import { ExecuteTaskBody, executeTask } from './local/execute-task.ts';
+import { isFromThisMachine, needProcessControl } from './local/local-only.ts';
+import { controlProcess } from './local/process-control.ts';
+import { readOriginal } from './local/read-original.ts';
+import { diskOf, gitVersion, initSystem, systemInfo } from './local/system.ts';
 import { readRegistry, registerProject } from './registry.ts';
 import { listSessions, readSession } from '../runner/sessions.ts';
 import { serveCall } from './serve-call.ts';
@@ -28,15 +34,16 @@ const SYNC_WAIT_MS = 120_000;
 const SyncBody = z.strictObject({
   project: ProjectName,
   /** Accepted for the original's scripts; no worker is ever stopped here. */
-  no_restart_worker: z.boolean().optional(),
+  no_restart_worker: z.boolean().nullish(),
 });
 const RegisterBody = z.strictObject({
   project_id: ProjectName,
-  canonical_id: CanonicalId.optional(),
-  path: z.string().max(4_096).optional(),
-  notes: z.string().max(4_096).optional(),
+  canonical_id: CanonicalId.nullish(),
+  path: z.string().max(4_096).nullish(),
+  notes: z.string().max(4_096).nullish(),
 });
 const SessionParams = z.object({ context: z.string().min(1).max(256) });
+const DoctorInput = z.object({ project: ProjectName.optional() });
 const ProjectQuery = z.object({ project: ProjectName.optional() });
 
 /** Opens the agent's HTTP on its address. @throws Error naming MEMBRIDGE_AGENT_PORT when the port is taken */
@@ -57,8 +64,11 @@ export async function listen(host: string, port: number): Promise<{ server: Serv
   return { server, url: `http://${host}:${actual}` };
 }
 
-/** The original agent's paths for one running agent. */
-export function createAgentApp(agent: Agent): express.Express {
+/**
+ * The original agent's paths for one running agent.
+ * @param restart ends the agent in a way after which its service manager starts it again
+ */
+export function createAgentApp(agent: Agent, restart: () => void): express.Express {
   const { config, state } = agent;
   const app = express();
   app.disable('x-powered-by');
@@ -73,10 +83,27 @@ export function createAgentApp(agent: Agent): express.Express {
   });
   app.use(express.json({ limit: '64kb' }));
 
-  app.get('/health', (_request, response) => {
-    response.json(health(agent));
+  app.get('/health', async (_request: Request, response: Response) => {
+    response.json(await health(agent));
   });
-  app.use(authenticate(state.enrolment.agent_key));
+  const needKey = authenticate(state.enrolment.agent_key);
+  // The original's hooks have no key; they run on this machine.
+  const needKeyFromElsewhere: express.RequestHandler = (request, response, next) => {
+    if (isFromThisMachine(request)) next();
+    else needKey(request, response, next);
+  };
+  app.get('/projects', needKeyFromElsewhere, (_request, response) => {
+    response.json(readRegistry(config.dataDir));
+  });
+  app.post('/register_project', needKeyFromElsewhere, (request, response) => {
+    const body = readOriginal(RegisterBody, request, response);
+    if (config.dryrun) {
+      response.json({ ok: true, dryrun: true, detail: `[DRYRUN] Would register project ${body.project_id}` });
+      return;
+    }
+    response.json(registerProject(config.dataDir, body));
+  });
+  app.use(needKey);
 
   app.get('/status', (request, response) => {
     const { project } = ProjectQuery.parse(request.query);
@@ -106,21 +133,9 @@ export function createAgentApp(agent: Agent): express.Express {
     });
   });
 
-  app.get('/projects', (_request, response) => {
-    response.json(readRegistry(config.dataDir));
-  });
-  app.post('/register_project', (request, response) => {
-    const body = RegisterBody.parse(request.body);
-    if (config.dryrun) {
-      response.json({ ok: true, dryrun: true, detail: `[DRYRUN] Would register project ${body.project_id}` });
-      return;
-    }
-    response.json(registerProject(config.dataDir, body));
-  });
-
   for (const action of ['push', 'pull', 'sync'] as const) {
     const handler = async (request: Request, response: Response): Promise<void> => {
-      const { project } = SyncBody.parse(request.body);
+      const { project } = readOriginal(SyncBody, request, response);
       response.json(await sync(agent, action, project));
     };
     app.post(action === 'sync' ? '/sync' : [`/sync/${action}`, `/${action}`], handler);
@@ -129,14 +144,16 @@ export function createAgentApp(agent: Agent): express.Express {
   app.post('/clone', async (request: Request, response: Response) => {
     const left = new AbortController();
     response.on('close', () => left.abort(new MembridgeError('clone_failed', 'The caller left.')));
-    response.json(await cloneByHttp(config, request.body, left.signal));
+    const body = readOriginal(CloneBody, request, response, 'bad_request');
+    response.json(await cloneByHttp(config, body, left.signal));
   });
   app.get('/repos', async (_request: Request, response: Response) => {
     response.json(await reposByHttp(config));
   });
 
   app.get('/sessions', async (_request: Request, response: Response) => {
-    response.json(await listSessions(join(config.dataDir, 'sessions')));
+    const sessions = await listSessions(join(config.dataDir, 'sessions'));
+    response.json(sessions.map((session) => ({ ...session, messages_count: session.messages.length })));
   });
   app.get('/sessions/:context', async (request: Request, response: Response) => {
     const { context } = SessionParams.parse(request.params);
@@ -145,10 +162,9 @@ export function createAgentApp(agent: Agent): express.Express {
     response.json(session);
   });
 
-  const doctor = async (_request: Request, response: Response): Promise<void> => {
-    const checks = await examine(agent);
-    const ok = checks.every((check) => check.ok);
-    response.json({ ok, action: 'doctor', hostname: hostname(), returncode: ok ? 0 : 1, checks });
+  const doctor = async (request: Request, response: Response): Promise<void> => {
+    const { project } = DoctorInput.parse({ ...request.query, ...(request.body as object | undefined) });
+    response.json(await diagnose(agent, project));
   };
   app.get('/doctor', doctor);
   app.post('/doctor', doctor);
@@ -158,6 +174,23 @@ export function createAgentApp(agent: Agent): express.Express {
     const checks = await examineStore(agent, left.signal);
     response.json({ ok: true, action: 'doctor', hostname: hostname(), returncode: 0, checks });
   });
+
+  app.get('/system-info', async (_request: Request, response: Response) => {
+    response.json(await systemInfo(agent));
+  });
+  app.post('/execute-task', async (request: Request, response: Response) => {
+    needProcessControl(request, config.allowProcessControl, 'POST /execute-task');
+    const body = readOriginal(ExecuteTaskBody, request, response);
+    const left = new AbortController();
+    response.on('close', () => left.abort(new MembridgeError('task_failed', 'The caller left.')));
+    response.json(await executeTask(agent, body, left.signal));
+  });
+  for (const action of ['self-update', 'restart', 'uninstall'] as const) {
+    app.post(`/${action}`, (request, response) => {
+      needProcessControl(request, config.allowProcessControl, `POST /${action}`);
+      response.json(controlProcess(agent, action, restart));
+    });
+  }
 
   for (const call of ENGINE_CALLS) app.post(`/${call.name}`, serveCall(agent, call));
   app.post('/keys/rotate', async (_request, response) => {
@@ -219,44 +252,46 @@ function findSpace(agent: Agent, project: string): SpaceConfig {
   );
 }
 
-function health(agent: Agent): Record<string, unknown> {
+async function health(agent: Agent): Promise<Record<string, unknown>> {
   const { config, state } = agent;
-  const { bavail, blocks, bsize } = statfsSync(config.dataDir);
+  const disk = diskOf(config.dataDir);
   return {
     status: 'ok',
     service: 'membridge-agent',
     version: AGENT_VERSION,
+    ...(await gitVersion()),
     hostname: hostname(),
     node_id: state.enrolment.node_id,
     os_info: `${type()} ${release()}`,
     arch: arch(),
+    python: null,
     node: process.version,
+    init_system: initSystem(),
     dryrun: config.dryrun,
-    allow_process_control: false,
+    allow_process_control: config.allowProcessControl,
     hooks_bin: config.hooksBin,
     config_env: config.configEnv,
     agent_dir: config.dataDir,
     heartbeat_interval: config.heartbeatMs / 1_000,
     server_url: state.server_url,
+    runtime_url: state.server_url,
     projects_count: agent.spaces().length,
     uptime_seconds: Math.round(process.uptime()),
     disk: {
-      total_gb: round((blocks * bsize) / 1e9),
-      free_gb: round((bavail * bsize) / 1e9),
-      used_pct: round(100 - (100 * bavail) / blocks),
+      total_gb: disk.total,
+      free_gb: disk.free,
+      used_pct: disk.usedPercent,
     },
     capabilities: {
       self_update: false,
-      restart: false,
+      restart: config.allowProcessControl,
       uninstall: false,
       clone: true,
       sync: true,
-      process_control: false,
+      process_control: config.allowProcessControl,
     },
   };
 }
-
-const round = (value: number): number => Math.round(value * 10) / 10;
 
 /** Compares digests, so that neither content nor length of a key shows in the time taken. */
 function authenticate(key: string): express.RequestHandler {

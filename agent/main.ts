@@ -7,6 +7,9 @@ import { ensureEnrolled, refreshConnection } from './enrol.ts';
 import { createAgentApp, listen } from './http.ts';
 import { writeRunning } from './state.ts';
 
+/** The exit code of an agent that wants to be started again. */
+const RESTART_CODE = 75;
+
 /** How long an orderly end may take, in milliseconds. */
 const STOP_MS = 15_000;
 
@@ -32,7 +35,11 @@ async function main(): Promise<void> {
     );
     void stop(1);
   });
-  server.on('request', createAgentApp(agent));
+  // systemd starts a service again that ended with a failure (Restart=on-failure).
+  server.on(
+    'request',
+    createAgentApp(agent, () => void stop(RESTART_CODE)),
+  );
   writeRunning(config.dataDir, { pid: process.pid, url });
   log.info(
     {

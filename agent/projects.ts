@@ -18,6 +18,7 @@ import { NO_CREDENTIAL } from '../git/context.ts';
 import { sweepPartials } from '../git/partials.ts';
 import { listRepositories } from '../git/repositories.ts';
 import { getBlob } from '../storage/blobs.ts';
+import { registerProject } from './registry.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import type { AgentConfig } from './config.ts';
 import { ControlPlaneError, askCredential } from './control-plane.ts';
@@ -27,7 +28,7 @@ import type { AgentState } from './state.ts';
 const CLONE_MS = 300_000;
 
 /** The original's body of `POST /clone`. */
-const CloneBody = z.strictObject({
+export const CloneBody = z.strictObject({
   repo_url: RepoUrl,
   project_name: ManagedProjectName,
   target_path: TargetPath.nullish(),
@@ -73,10 +74,10 @@ export async function sweepProjects(config: AgentConfig, log: Logger): Promise<v
  */
 export async function cloneByHttp(
   config: AgentConfig,
-  body: unknown,
+  body: z.infer<typeof CloneBody>,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const { repo_url: repoUrl, project_name: name, target_path: targetPath, branch } = CloneBody.parse(body);
+  const { repo_url: repoUrl, project_name: name, target_path: targetPath, branch } = body;
   if (config.dryrun) {
     return { ok: true, dryrun: true, detail: `[DRYRUN] Would clone ${repoUrl} as ${name}` };
   }
@@ -92,6 +93,7 @@ export async function cloneByHttp(
       timeoutMs: CLONE_MS,
     },
   );
+  registerProject(config.dataDir, { project_id: name, path: result.path });
   return {
     ok: true,
     action: result.outcome === 'cloned' ? 'clone' : 'pull',

@@ -18,7 +18,8 @@ const Registry = z.record(
 );
 type Registry = z.infer<typeof Registry>;
 
-const registryPath = (dataDir: string): string => join(dataDir, 'agent_projects.json');
+/** Where the projects are kept that were registered on this machine. */
+export const registryPath = (dataDir: string): string => join(dataDir, 'agent_projects.json');
 
 function load(dataDir: string): Registry {
   const path = registryPath(dataDir);
@@ -47,9 +48,9 @@ export function registerProject(
   dataDir: string,
   project: {
     project_id: string;
-    canonical_id?: string | undefined;
-    path?: string | undefined;
-    notes?: string | undefined;
+    canonical_id?: string | null | undefined;
+    path?: string | null | undefined;
+    notes?: string | null | undefined;
   },
 ): { ok: true; project_id: string; canonical_id: string; projects_count: number } {
   const registry = load(dataDir);

@@ -3,8 +3,10 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { Space } from '../contract/memory.ts';
 import type { Node } from '../contract/nodes.ts';
 import { getNode } from '../db/queries/get-node.ts';
+import { getOriginalAgent } from '../db/queries/original-agents.ts';
 import { getSpace } from '../db/queries/get-space.ts';
 import type { Deps } from './deps.ts';
+import { onOriginalAgent } from './original-agent-line.ts';
 
 /** The error of a thing that does not exist, named. */
 export function notFound(what: string, name: string): MembridgeError {
@@ -25,9 +27,10 @@ export async function needProject(deps: Deps, name: string): Promise<Space> {
   return space;
 }
 
-/** A node. @throws MembridgeError not_found */
+/** A node. @throws MembridgeError not_found; conflict for a machine on the original's agent, which nothing can be asked of */
 export async function needNode(deps: Deps, id: string): Promise<Node> {
   const node = await getNode(deps.db, { id, now: deps.now() });
-  if (node === null) throw notFound('node', id);
-  return node;
+  if (node !== null) return node;
+  const original = await getOriginalAgent(deps.db, { name: id, now: deps.now() });
+  throw original === null ? notFound('node', id) : onOriginalAgent(id, deps);
 }

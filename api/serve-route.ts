@@ -4,6 +4,8 @@ import { authenticate } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { invalidInput } from './problems.ts';
 import type { Route } from './route.ts';
+import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../contract/tolerant.ts';
+import { isTolerant } from './original-routes.ts';
 
 /** Express's handler of a declared route: lets the caller in, validates what came, answers what the handler gives. */
 export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
@@ -14,22 +16,23 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     res.set('Cache-Control', 'no-store');
     if (route.body !== undefined) await readBody(req, res, parseJson);
     const code = route.original === true ? 'unprocessable' : 'bad_request';
+    const ignored: string[] = [];
     const validate = (where: string, schema: z.ZodType | undefined, value: unknown): unknown => {
-      const parsed = schema?.safeParse(value);
-      if (parsed?.success === false) throw invalidInput(where, parsed.error, code);
-      return parsed?.data;
+      if (schema === undefined) return undefined;
+      const read = isTolerant(route)
+        ? parseTolerantly(where, schema, value)
+        : { parsed: schema.safeParse(value), ignored: [] };
+      if (!read.parsed.success) throw invalidInput(where, read.parsed.error, code);
+      ignored.push(...read.ignored);
+      return read.parsed.data;
     };
-    const answer = await route.handle(
-      {
-        params: validate('path', route.params, req.params),
-        query: validate('query', route.query, req.query),
-        body: validate('body', route.body, req.body ?? {}),
-        caller,
-        req,
-        res,
-      },
-      deps,
-    );
+    const input = {
+      params: validate('path', route.params, req.params),
+      query: validate('query', route.query, req.query),
+      body: validate('body', route.body, req.body ?? {}),
+    };
+    if (ignored.length > 0) res.set(IGNORED_HEADER, ignoredNames(ignored));
+    const answer = await route.handle({ ...input, caller, req, res }, deps);
     if (route.content !== undefined) return;
     // A handler may have said 202 instead: the work goes on.
     if (res.statusCode === 200) res.status(route.status);

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { SpaceNodeSettings } from './memory.ts';
-import { CanonicalId, EpochMs, NodeId, ProjectName, SyncAction } from './primitives.ts';
+import {
+  CanonicalId,
+  EpochMs,
+  NodeId,
+  ProjectName,
+  ReportedCanonicalId,
+  ReportedNodeId,
+  SyncAction,
+} from './primitives.ts';
 import { ControlPlaneConnection } from './runtime-config.ts';
 
 /** An error body: RFC 9457 problem+json, and the original's `error` string. */
@@ -149,24 +157,24 @@ export const OriginalProject = z.strictObject({
   source: z.enum(['manual', 'heartbeat']),
 });
 export const OriginalAgent = z.strictObject({
-  name: NodeId,
+  name: ReportedNodeId,
   url: z.string(),
   status: z.string(),
   registered_at: EpochMs,
   last_seen: EpochMs.nullable(),
 });
-export const OriginalSync = z.object({ project: ProjectName, agent: NodeId });
+export const OriginalSync = z.object({ project: ProjectName, agent: ReportedNodeId });
 export const OriginalSyncResponse = z.strictObject({
   ok: z.boolean(),
   project: z.string(),
-  agent: NodeId,
+  agent: ReportedNodeId,
   canonical_id: CanonicalId,
   detail: z.string(),
   job_id: z.string(),
 });
 export const OriginalProjectNode = z.strictObject({
-  node_id: NodeId,
-  canonical_id: CanonicalId,
+  node_id: ReportedNodeId,
+  canonical_id: ReportedCanonicalId,
   role: z.string(),
   obs_count: z.number().int(),
   db_sha: z.string(),

@@ -24,7 +24,7 @@ export type Artifact = z.infer<typeof Artifact>;
 
 /** `GET /api/runtime/artifacts`. */
 export const ListArtifacts = z.strictObject({
-  task_id: z.string().max(64).optional(),
+  task_id: z.string().max(512).optional(),
   type: z.string().max(64).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),

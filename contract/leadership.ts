@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { CanonicalId, EpochMs, NodeId } from './primitives.ts';
+import { EpochMs, ReportedCanonicalId, ReportedNodeId } from './primitives.ts';
 
 /** What happened to the leadership of a space. */
 export const LeadershipEvent = z.strictObject({
   epoch: z.number().int(),
   at: EpochMs,
   event: z.enum(['selected', 'expired', 'released']),
-  primary_node_id: NodeId.nullable(),
+  primary_node_id: ReportedNodeId.nullable(),
   /** Who did it: `page`, `api`, `admin`, or `engine`. */
   by: z.string(),
 });
@@ -14,9 +14,9 @@ export type LeadershipEvent = z.infer<typeof LeadershipEvent>;
 
 /** The primary of a space: the original's lease, with its epoch as the fencing token. */
 export const Leadership = z.strictObject({
-  canonical_id: CanonicalId,
+  canonical_id: ReportedCanonicalId,
   /** Null: nobody is primary, and a person is to choose. */
-  primary_node_id: NodeId.nullable(),
+  primary_node_id: ReportedNodeId.nullable(),
   /** Grows by one at every change of the primary, and never goes back; 0 before the first. */
   epoch: z.number().int().nonnegative(),
   issued_at: EpochMs.nullable(),
@@ -34,12 +34,24 @@ export const Leadership = z.strictObject({
 });
 export type Leadership = z.infer<typeof Leadership>;
 
-/** The original's limits and default. */
+/** How long a lease is that nobody gave a length, in seconds: the original's default. */
+export const DEFAULT_LEASE_SECONDS = 3_600;
+
+/** As in the original, a node that nobody has seen yet may be selected. Shorter leases would be renewed more often than every 3 s. */
 export const SelectPrimary = z.strictObject({
-  primary_node_id: NodeId,
-  lease_seconds: z.number().int().min(30).max(604_800).default(3_600),
+  primary_node_id: ReportedNodeId,
+  lease_seconds: z
+    .number()
+    .int()
+    .min(10)
+    .max(604_800)
+    .nullish()
+    .transform((seconds) => seconds ?? DEFAULT_LEASE_SECONDS),
 });
 export type SelectPrimary = z.infer<typeof SelectPrimary>;
+
+/** What of the original's lease.json an epoch continues from. */
+export const FoundLease = z.object({ epoch: z.number().int().nonnegative().max(2_000_000_000) });
 
 /** Object keys of the original's lease and its log, which machines on its scripts read, too. */
 export const leaseKey = (cid: string): string => `projects/${cid}/leadership/lease.json`;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { EpochMs, NOT_STORABLE, NodeId, isStorable } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, ReportedNodeId, isStorable } from './primitives.ts';
 import { Usage } from './runs.ts';
+import { Task } from './tasks.ts';
 
 /** How a lease stands; the original's words. `failed`: its worker said so. */
 export const LeaseStatus = z.enum(['active', 'expired', 'released', 'failed']);
@@ -26,15 +27,25 @@ export const Lease = z.strictObject({
 });
 export type Lease = z.infer<typeof Lease>;
 
-const ttl = z.number().int().min(5).max(3_600);
+/** As in the original, 0 and null stand for the default. */
+const ttl = z.preprocess(
+  (value) => (value === 0 || value === null ? undefined : value),
+  z.number().int().min(1).max(86_400).optional(),
+);
+const DEFAULT_HTTP_TTL_SECONDS = 300;
 
 /** `POST /api/runtime/llm-tasks/:id/lease`. */
-export const LeaseTask = z.strictObject({ worker_id: NodeId.optional(), ttl_seconds: ttl.default(300) });
+export const LeaseTask = z.strictObject({
+  worker_id: ReportedNodeId.optional(),
+  ttl_seconds: ttl.transform((seconds) => seconds ?? DEFAULT_HTTP_TTL_SECONDS),
+});
 
 /** `POST /api/runtime/llm-tasks/:id/dispatch`. */
 export const DispatchTask = z.strictObject({
-  worker_id: NodeId.optional(),
-  ttl_seconds: ttl.optional(),
+  worker_id: ReportedNodeId.optional(),
+  ttl_seconds: ttl,
+  /** Whether a failed attempt is followed by others, up to max_attempts. As in the original not unless said. */
+  retry: z.boolean().default(false),
   /** Whether the call answers when the task has ended, as the original did, or at once. */
   wait: z.boolean().default(true),
 });
@@ -43,7 +54,7 @@ export const DispatchTask = z.strictObject({
 const fencing = {
   lease_id: z.string().max(64).optional(),
   epoch: z.number().int().positive().optional(),
-  worker_id: NodeId.optional(),
+  worker_id: ReportedNodeId.optional(),
 };
 
 /** `POST /api/runtime/llm-tasks/:id/heartbeat`. */
@@ -69,9 +80,13 @@ export const CompleteTask = z.strictObject({
     .prefault({}),
   artifact_type: z
     .string()
-    .regex(/^[A-Z][A-Z0-9_]{0,63}$/, 'must be capital letters, digits and "_"')
+    .min(1)
+    .max(64)
+    .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+    .refine(isStorable, NOT_STORABLE)
     .optional(),
-  artifact_tags: z.array(z.string().min(1).max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
+  /** Empty ones are left out. */
+  artifact_tags: z.array(z.string().max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
 });
 export type CompleteTask = z.infer<typeof CompleteTask>;
 
@@ -87,6 +102,8 @@ export const TaskResult = z.strictObject({
   output: z.string().nullable(),
   error_code: z.string().nullable(),
   error_message: z.string().nullable(),
+  /** Of the program; null where none ended on an agent. */
+  exit_code: z.number().int().nullable(),
   metrics: z.strictObject({
     duration_ms: z.number(),
     tokens_used: z.number().int(),
@@ -100,9 +117,14 @@ export type TaskResult = z.infer<typeof TaskResult>;
 
 /** One attempt with what it came to, as `GET /api/runtime/runs` lists them. */
 export const Run = z.strictObject({
+  /** The original's: `GET /api/runtime/runs` listed tasks. Prompts are cut after 200 characters. */
+  ...Task.shape,
   lease: Lease,
-  agent_slug: z.string(),
   task_status: z.string(),
   result: TaskResult.nullable(),
 });
 export type Run = z.infer<typeof Run>;
+
+/** One task with its last attempt; null where there was none, or the task was queued again. */
+export const TaskRun = z.strictObject({ ...Run.shape, lease: Lease.nullable() });
+export type TaskRun = z.infer<typeof TaskRun>;

@@ -1,10 +1,13 @@
 import { Membership } from './membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from './memory.ts';
-import { EpochMs, NodeId } from './primitives.ts';
+import { EpochMs, NodeId, ReportedNodeId } from './primitives.ts';
 
 /** A node counts as online while its last heartbeat is at most this old: two and a half intervals of 10 s. */
 export const ONLINE_WITHIN_MS = 25_000;
+
+/** A machine on the original's agent reports every 10 s, and backs off to once a minute; in milliseconds. */
+export const ORIGINAL_WITHIN_MS = 90_000;
 
 export const NodeCapabilities = z.strictObject({
   claude_cli: z.boolean().default(false),
@@ -124,8 +127,10 @@ export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
 
 /** A node as the API shows it. Field names follow the original's WorkerNode. */
 export const Node = z.strictObject({
-  id: NodeId,
-  node_id: NodeId,
+  id: ReportedNodeId,
+  node_id: ReportedNodeId,
+  /** `original`: a machine on the original's agent. It is shown with what it says of itself, and given nothing to do. */
+  kind: z.enum(['membridge', 'original']),
   hostname: z.string(),
   url: z.string(),
   /** From one clock, the control plane's: online while the last heartbeat is at most ONLINE_WITHIN_MS old. */

@@ -27,7 +27,7 @@ describe('names and paths', () => {
     ' a',
     'a\0',
     'é',
-    'x'.repeat(129),
+    'x'.repeat(256),
   ])('%j is none', (name) => {
     expect(ManagedProjectName.safeParse(name).success).toBe(false);
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RepoUrl } from './git-url.ts';
-import { CanonicalId, EpochMs, NodeId } from './primitives.ts';
+import { CanonicalId, EpochMs, NodeId, ReportedNodeId } from './primitives.ts';
 
 /**
  * A project's name, which is also the name of its folder: the original's alphabet, anchored, the same on the control plane and on
@@ -9,7 +9,8 @@ import { CanonicalId, EpochMs, NodeId } from './primitives.ts';
 export const ManagedProjectName = z
   .string()
   .min(1)
-  .max(128)
+  // The original allowed 256; it is the name of a folder, which file systems limit to 255 bytes.
+  .max(255)
   .regex(
     /^[A-Za-z0-9_](?:[A-Za-z0-9_. -]*[A-Za-z0-9_-])?$/,
     'must be letters, digits, "_", "-", "." or spaces, starting with a letter, a digit or "_" and not ending with "." or a space',
@@ -228,7 +229,7 @@ export const ManagedProject = z.strictObject({
   depth: z.number().int().nullable(),
   submodules: z.boolean(),
   clone_status: ProjectCloneStatus,
-  primary_node_id: NodeId.nullable(),
+  primary_node_id: ReportedNodeId.nullable(),
   /** The memory space that goes with it: a canonical id, or null. */
   space: CanonicalId.nullable(),
   tags: z.array(z.string()),
@@ -348,7 +349,8 @@ const settings = {
   branch: BranchName.nullable(),
   depth: CloneOptions.shape.depth,
   submodules: z.boolean(),
-  primary_node_id: NodeId.nullable(),
+  /** One that is not there yet is taken, as in the original. */
+  primary_node_id: ReportedNodeId.nullable(),
   space: CanonicalId.nullable(),
   tags: Tags,
   new_nodes: z.boolean(),
@@ -408,7 +410,7 @@ export type NodeCredential = z.infer<typeof NodeCredential>;
 const wait = z.boolean().default(true);
 
 /** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */
-export const CloneProject = z.strictObject({ node_id: NodeId.optional(), wait });
+export const CloneProject = z.strictObject({ node_id: ReportedNodeId.optional(), wait });
 
 /** `POST /api/runtime/projects/:id/reset`: makes one node's clone as the remote; what was there is kept on a branch. */
 export const ResetClone = z.strictObject({
@@ -448,7 +450,7 @@ export const CancelProject = z.strictObject({ node_id: NodeId.optional() });
 /** `POST /api/runtime/projects/:id/sync-memory`: on the primary unless a node is named; `all` for every live one. */
 export const SyncProjectMemory = z.strictObject({
   direction: z.enum(['push', 'pull', 'sync']).default('push'),
-  node_id: NodeId.optional(),
+  node_id: ReportedNodeId.optional(),
   all: z.boolean().default(false),
   wait,
 });
@@ -459,7 +461,18 @@ export const CloneProjectResponse = z.strictObject({
   node: NodeId,
   workflow_id: z.string(),
   /** Null before the node was ever asked. */
-  result: ProjectNodeStatus.nullable(),
+  result: z
+    .strictObject({
+      ...ProjectNodeStatus.shape,
+      /** The original's: what its agent answered. */
+      ok: z.boolean(),
+      action: z.enum(['clone', 'pull']),
+      path: z.string().nullable(),
+      project_name: z.string(),
+      stdout: z.string(),
+      stderr: z.string(),
+    })
+    .nullable(),
 });
 export const PropagateProjectResponse = z.strictObject({
   /** `waiting`: the rest follows when their nodes return. `propagating`: it goes on. */

@@ -53,6 +53,8 @@ export const TaskState = z.strictObject({
   /** The only node that may take it. */
   worker: NodeId.nullable(),
   ttlMs: z.number().int(),
+  /** Whether a failure of the worker ends it, whatever attempts are left; absent in tasks that 0.4 dispatched. */
+  once: z.boolean().optional(),
   notBefore: EpochMs.nullable(),
   lease: LeaseState.nullable(),
   /** A cancellation that its worker has not confirmed. */
@@ -71,7 +73,7 @@ export interface Fence {
 }
 
 export type TaskEvent =
-  | { type: 'dispatch'; by: string; worker: string | null; ttlMs: number | null }
+  | { type: 'dispatch'; by: string; worker: string | null; ttlMs: number | null; once?: boolean }
   | {
       type: 'claim';
       worker: string;

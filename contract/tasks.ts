@@ -46,8 +46,10 @@ export const DEFAULT_TTL_SECONDS = 30;
 const ContextId = z
   .string()
   .min(1)
-  .max(256)
-  .regex(/^\P{Cc}+$/u, 'must not contain control characters');
+  // An index of PostgreSQL takes 2,704 bytes.
+  .max(512)
+  .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+  .refine(isStorable, NOT_STORABLE);
 
 const TaskId = z
   .string()
@@ -59,10 +61,14 @@ export const CreateTask = z.strictObject({
   context_id: ContextId.optional(),
   agent_slug: z
     .string()
-    .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'must be 1 to 128 letters, digits, "_", "." or "-"')
+    .min(1)
+    .max(128)
+    .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+    .refine(isStorable, NOT_STORABLE)
     .default('default'),
   prompt: z.string().min(1).max(PROMPT_CHARS).refine(isStorable, NOT_STORABLE),
-  context_hints: z.array(z.string().min(1).max(1_024).refine(isStorable, NOT_STORABLE)).max(64).default([]),
+  /** Empty ones are left out. */
+  context_hints: z.array(z.string().max(1_024).refine(isStorable, NOT_STORABLE)).max(64).default([]),
   policy: TaskPolicy.prefault({}),
   desired_format: z.enum(['json', 'text']).default('text'),
   max_attempts: z.number().int().min(1).max(10).default(3),
@@ -178,16 +184,18 @@ export type Task = z.infer<typeof Task>;
 
 /** `GET /api/runtime/llm-tasks`: the newest first. */
 export const ListTasks = z.strictObject({
-  status: TaskStatus.optional(),
+  /** As in the original, no task has a status that is none. */
+  status: z.string().max(64).optional(),
   agent_slug: z.string().max(128).optional(),
-  context_id: z.string().max(256).optional(),
+  context_id: z.string().max(512).optional(),
   worker_id: z.string().max(128).optional(),
   project_id: z.string().max(64).optional(),
   pool: z.string().max(64).optional(),
   tag: z.string().max(64).optional(),
   /** In the prompt, the id, the context or the agent. */
   search: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** The original had none: without it all are listed, up to so many. */
+  limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
   /** Goes on where a page ended: its `X-Next-Cursor`. */
   cursor: z.string().max(200).optional(),
 });

@@ -159,6 +159,7 @@ CREATE TABLE llm_results (
   project_id text,
   notes jsonb NOT NULL,
   completed_at bigint NOT NULL,
+  exit_code integer,
   CONSTRAINT llm_results_lease_id_unique UNIQUE (lease_id),
   CONSTRAINT llm_results_pkey PRIMARY KEY (id)
 );
@@ -262,6 +263,20 @@ CREATE TABLE nodes (
   sealing_key_ids jsonb,
   CONSTRAINT nodes_key_hash_unique UNIQUE (key_hash),
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE original_agents (
+  name text NOT NULL,
+  url text NOT NULL,
+  status text NOT NULL,
+  capabilities jsonb NOT NULL,
+  ip_addrs jsonb NOT NULL,
+  agent_version text NOT NULL,
+  os_info text NOT NULL,
+  install_method text NOT NULL,
+  last_seen bigint,
+  registered_at bigint NOT NULL,
+  CONSTRAINT original_agents_pkey PRIMARY KEY (name)
 );
 
 CREATE TABLE original_nodes (

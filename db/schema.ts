@@ -13,7 +13,7 @@ import {
 import type { ServerEvent } from '../contract/events.ts';
 import type { Job, MemoryStatus, SpaceNode, SpaceNodeSettings } from '../contract/memory.ts';
 import type { LeadershipEvent } from '../contract/leadership.ts';
-import type { NodeFacts } from '../contract/nodes.ts';
+import type { NodeCapabilities, NodeFacts } from '../contract/nodes.ts';
 import type { CloneProgress, CloneStatus, CredentialInfo, Propagation } from '../contract/projects.ts';
 
 /** A moment in epoch milliseconds (or a length of time in milliseconds); exact as a JavaScript number for 285,000 years. */
@@ -212,6 +212,22 @@ export const originalNodes = pgTable(
   },
   (table) => [primaryKey({ columns: [table.cid, table.node_id] })],
 );
+
+/** Machines on the original's agent, as they registered themselves. Nothing but these rows follows from it, and nobody calls `url`. */
+export const originalAgents = pgTable('original_agents', {
+  name: text('name').primaryKey(),
+  url: text('url').notNull(),
+  /** What it said of itself when it registered: the original's `status`. */
+  status: text('status').notNull(),
+  capabilities: jsonb('capabilities').$type<NodeCapabilities>().notNull(),
+  ip_addrs: jsonb('ip_addrs').$type<string[]>().notNull(),
+  agent_version: text('agent_version').notNull(),
+  os_info: text('os_info').notNull(),
+  install_method: text('install_method').notNull(),
+  /** Null while it was only named by a person: it has not been heard of. */
+  last_seen: epochMs('last_seen'),
+  registered_at: epochMs('registered_at').notNull(),
+});
 
 /** Git repositories that are kept on nodes. How each stands is told from project_node_status. */
 export const managedProjects = pgTable('managed_projects', {

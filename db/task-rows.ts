@@ -42,6 +42,7 @@ export function toResult(row: ResultRow): TaskResult {
     output: null,
     error_code: row.error_code,
     error_message: row.error_message,
+    exit_code: row.exit_code,
     metrics: {
       duration_ms: row.duration_ms,
       tokens_used: row.tokens,

@@ -139,6 +139,7 @@ export const llmResults = pgTable(
     status: text('status').$type<'success' | 'error'>().notNull(),
     error_code: text('error_code'),
     error_message: text('error_message'),
+    exit_code: integer('exit_code'),
     duration_ms: doublePrecision('duration_ms').notNull(),
     usage: jsonb('usage').$type<Usage>().notNull(),
     cost_usd: doublePrecision('cost_usd').notNull().default(0),

@@ -25,6 +25,7 @@ export function toNode(row: NodeRow, now: number): Node {
   return {
     id: row.id,
     node_id: row.id,
+    kind: 'membridge',
     hostname: facts.hostname,
     url: facts.url,
     status: nodeStatus(row.last_heartbeat, now),

@@ -63,7 +63,10 @@ interface TaskUpdates {
   renewLease: { args: Fence; answer: LeaseState };
   finishTask: { args: FinishRequest; answer: TaskState };
   releaseLease: { args: Fence & { by: string; reason: string }; answer: TaskState };
-  dispatchTask: { args: { by: string; worker: string | null; ttlMs: number | null }; answer: TaskState };
+  dispatchTask: {
+    args: { by: string; worker: string | null; ttlMs: number | null; once: boolean };
+    answer: TaskState;
+  };
   cancelTask: { args: { by: string; reason: string }; answer: TaskState };
 }
 

@@ -91,17 +91,19 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     return recorded;
   };
 
-  setHandler(selectPrimary, ({ node, leaseSeconds, by }) =>
+  setHandler(selectPrimary, ({ node, leaseSeconds, by, above = 0 }) =>
     alone(async () => {
       // The space was made again before the workflow of the former one had ended.
       if (node !== null) closed = false;
       for (;;) {
         const now = Date.now();
-        const isRenewal = node !== null && state?.primary === node;
+        // A machine on the original's scripts took the lease since: its epoch is behind us, and a renewal would go back.
+        const isOvertaken = above > (state?.epoch ?? 0);
+        const isRenewal = node !== null && state?.primary === node && !isOvertaken;
         const next: LeadershipState = {
           cid,
           primary: node,
-          epoch: isRenewal ? (state?.epoch ?? 0) : (state?.epoch ?? 0) + 1,
+          epoch: isRenewal ? (state?.epoch ?? 0) : Math.max(state?.epoch ?? 0, above) + 1,
           leaseSeconds,
           issuedAt: isRenewal ? (state?.issuedAt ?? now) : now,
           expiresAt: node === null ? now : now + leaseSeconds * 1_000,

@@ -36,7 +36,7 @@ export const releaseLease = defineUpdate<TaskState, [Fence & { by: string; reaso
 );
 export const dispatchTask = defineUpdate<
   TaskState,
-  [{ by: string; worker: string | null; ttlMs: number | null }]
+  [{ by: string; worker: string | null; ttlMs: number | null; once?: boolean }]
 >(MESSAGES.dispatchTask);
 export const cancelTask = defineUpdate<TaskState, [{ by: string; reason: string }]>(MESSAGES.cancelTask);
 export const requeueTask = defineUpdate<TaskState, [{ by: string }]>(MESSAGES.requeueTask);

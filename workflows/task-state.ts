@@ -109,6 +109,7 @@ function dispatch(state: TaskState, event: Extract<TaskEvent, { type: 'dispatch'
       dispatched: true,
       worker: event.worker ?? state.worker,
       ttlMs: event.ttlMs ?? state.ttlMs,
+      once: event.once ?? false,
       detail: 'dispatched',
     },
     [note('task_dispatched', event.by, `to ${event.worker ?? 'whoever is free'}`, 'it was asked for')],
@@ -213,11 +214,20 @@ function fail(state: TaskState, fence: Fence, error: RunError, now: number): Tra
   const ended: LeaseEnd = { lease, status: 'failed', reason: `${error.code}: ${error.message}` };
   const cause = `${error.code} on ${lease.worker}`;
   if (state.cancel !== null) return cancelled(state, state.cancel.by, 'its program was ended', ended);
-  if (!error.retryable) {
+  // Only what the worker itself said: a lease that runs out is no failure, and the original queued such a task again, too.
+  if (!error.retryable || state.once === true) {
+    const why = error.retryable ? 'it was dispatched for one attempt' : 'another attempt cannot help';
     return became(
       state,
-      { status: 'failed', lease: null, error, detail: error.message },
-      [note('task_failed', lease.worker, error.message, `${cause}; another attempt cannot help`)],
+      {
+        status: 'failed',
+        lease: null,
+        error,
+        detail: error.message,
+        // As in the original, one that is queued again then waits to be dispatched again.
+        ...(state.once === true ? { dispatched: false, once: false } : {}),
+      },
+      [note('task_failed', lease.worker, error.message, `${cause}; ${why}`)],
       ended,
     );
   }
@@ -339,7 +349,13 @@ function requeue(state: TaskState, by: string): Transition {
   }
   return became(
     state,
-    { status: 'queued', attempts: 0, error: null, notBefore: null, detail: 'queued again' },
+    {
+      status: 'queued',
+      attempts: 0,
+      error: null,
+      notBefore: null,
+      detail: 'queued again',
+    },
     [note('task_requeued', by, `it was ${state.status}`, 'it was asked for')],
   );
 }

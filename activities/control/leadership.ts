@@ -1,6 +1,6 @@
 import { leaseAuditKey, leaseKey, type LeadershipEvent } from '../../contract/leadership.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS } from '../../contract/nodes.ts';
 import type { LeadershipState } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { getNode } from '../../db/queries/get-node.ts';
@@ -12,9 +12,6 @@ import { recordMirrorJob, type MirrorRound } from '../../db/queries/record-mirro
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { toLeadershipState } from '../../engine/leadership-workflows.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-
-/** A machine on the original's agent reports every 10 s, and backs off to once a minute; in milliseconds. */
-const ORIGINAL_WITHIN_MS = 90_000;
 
 /** Activities of leadership beside the API. All of them may run twice with the effect of once. */
 export function createLeadershipActivities({ db, store }: { db: Database; store: ObjectStore }) {
@@ -38,7 +35,9 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       const lease = leaseOf(state);
       await store.put(leaseKey(state.cid), Buffer.from(`${JSON.stringify(lease, null, 2)}\n`));
       const time = new Date(state.issuedAt).toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
-      const name = `${time}-${state.primary ?? 'nobody'}-${state.epoch}`;
+      // A machine of the original has any name.
+      const primary = (state.primary ?? 'nobody').replaceAll(/[^A-Za-z0-9_.-]/g, '_');
+      const name = `${time}-${primary}-${state.epoch}`;
       const entry = Buffer.from(JSON.stringify({ ...lease, event: 'lease_written' }));
       await store.put(leaseAuditKey(state.cid, name), entry);
     },

@@ -163,7 +163,7 @@ async function specOf(
     contextId: row.context_id,
     agentSlug: row.agent_slug,
     prompt: await promptOf(deps, row.prompt),
-    hints: row.context_hints,
+    hints: row.context_hints.filter((hint) => hint !== ''),
     limits: limitsOf(row.policy),
     format: row.desired_format,
     maxAttempts: row.max_attempts,
@@ -182,7 +182,7 @@ async function specOf(
 /** Tasks of one priority take turns by agent and project. Temporal takes 64 bytes at most. */
 function fairnessKey(agent: string, project: string | null): string {
   const key = project === null ? agent : `${agent}@${project}`;
-  return key.length <= 64 ? key : createHash('sha256').update(key).digest('hex');
+  return /^[\x21-\x7e]{1,64}$/.test(key) ? key : createHash('sha256').update(key).digest('hex');
 }
 
 async function promptOf({ store }: Pick<MakingDeps, 'store'>, prompt: string): Promise<PromptSource> {

@@ -22,7 +22,7 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine-calls.ts';
 import { promote, release } from '../leadership.ts';
 import { byOf, nameOf } from '../named.ts';
-import { needNode, notFound } from '../not-found.ts';
+import { notFound } from '../not-found.ts';
 import type { Caller } from '../route.ts';
 
 /**
@@ -257,7 +257,6 @@ async function check(deps: Deps, given: UpdateManagedProject): Promise<void> {
       );
     }
   }
-  if (given.primary_node_id != null) await needNode(deps, given.primary_node_id);
   if (given.space != null && (await getSpace(deps.db, { cid: given.space })) === null) {
     throw notFound('space', given.space);
   }

@@ -80,7 +80,6 @@ describe('managed projects', () => {
     [{ branch: '--orphan' }, 'branch'],
     [{ fetch_schedule: { cron: 'every day' } }, 'fetch_schedule.cron'],
     [{ fetch_schedule: { cron: '99 * * * *' } }, 'fetch_schedule'],
-    [{ unheard_of: true }, 'unheard_of'],
   ])('%j is refused, naming the field', async (given, field) => {
     const before = (await test.call('GET', '/api/runtime/projects')).body;
     const { status, body } = await test.call('POST', '/api/runtime/projects', {
@@ -100,11 +99,18 @@ describe('managed projects', () => {
     expect(JSON.stringify(body)).not.toContain(TOKEN);
   });
 
-  it('a node or space that is not there is named', async () => {
-    const nobody = await test.call('POST', '/api/runtime/projects', {
-      body: { name: 'p', repo_url: REPO, primary_node_id: 'nobody' },
+  it('a primary that is not there yet is taken, and named when it should clone', async () => {
+    const later = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'for later', repo_url: REPO, primary_node_id: 'not here yet' },
     });
-    expect([nobody.status, nobody.body['error']]).toEqual([404, 'There is no node nobody.']);
+    expect(later).toMatchObject({ status: 201, body: { primary_node_id: 'not here yet' } });
+    const clone = await test.call('POST', `/api/runtime/projects/${String(later.body['id'])}/clone`, {
+      body: {},
+    });
+    expect([clone.status, clone.body['error']]).toEqual([404, 'There is no node not here yet.']);
+  });
+
+  it('a space that is not there is named', async () => {
     const nowhere = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'p', repo_url: REPO, space: '0123456789abcdef' },
     });
@@ -387,10 +393,42 @@ describe('leadership', () => {
     expect(await of(String(again['canonical_id']))).toMatchObject({ primary_node_id: 'a', epoch: 5 });
   });
 
-  it('of a project or node that is not there is refused', async () => {
-    expect((await select('0123456789abcdef', 'a')).status).toBe(404);
+  it('of a project or node that is not there yet is taken, as in the original', async () => {
+    expect((await select('0123456789abcdef', 'a')).body).toMatchObject({ epoch: 1, primary_node_id: 'a' });
     const { canonical_id } = await create();
-    expect((await select(String(canonical_id), 'nobody')).status).toBe(404);
-    expect((await select(String(canonical_id), 'a', 1)).status).toBe(400);
+    expect((await select(String(canonical_id), 'nobody')).body).toMatchObject({
+      primary_node_id: 'nobody',
+      needs_ui_selection: false,
+    });
+  });
+
+  it('of ten seconds or more is taken, and of an id that could lead out of its folder is refused', async () => {
+    const { canonical_id } = await create();
+    expect((await select(String(canonical_id), 'a', 10)).body).toMatchObject({ lease_seconds: 10 });
+    expect((await select(String(canonical_id), 'a', 9)).status).toBe(400);
+    for (const id of ['..', 'a%2Fb', '%2e%2e']) expect((await select(id, 'a')).status).not.toBe(200);
+  });
+
+  it('continues the epochs of a lease that the original left in the bucket, also when it took over since', async () => {
+    const cid = 'fedcba9876543210';
+    const key = `projects/${cid}/leadership/lease.json`;
+    const leave = (epoch: number) =>
+      test.plane.deps.store.put(key, Buffer.from(JSON.stringify({ canonical_id: cid, epoch })));
+    await leave(7);
+    expect((await select(cid, 'a')).body).toMatchObject({ epoch: 8 });
+    await expect
+      .poll(async () => JSON.parse(String(await test.plane.deps.store.get(key))) as unknown, {
+        timeout: 15_000,
+      })
+      .toMatchObject({ epoch: 8 });
+    expect((await select(cid, 'a')).body).toMatchObject({ epoch: 8 });
+    await leave(20);
+    expect((await select(cid, 'a')).body).toMatchObject({ epoch: 21 });
+  });
+
+  it('begins at one where the lease in the bucket is damaged', async () => {
+    const cid = 'fedcba9876543211';
+    await test.plane.deps.store.put(`projects/${cid}/leadership/lease.json`, Buffer.from('{"epoch"'));
+    expect((await select(cid, 'a')).body).toMatchObject({ epoch: 1 });
   });
 });

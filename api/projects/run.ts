@@ -6,6 +6,7 @@ import type {
   CloneProject,
   CloneProjectResponse,
   ManagedProject,
+  ProjectNodeStatus,
   PropagateProject,
   PropagateProjectResponse,
   ResetClone,
@@ -70,6 +71,8 @@ async function answer(
 ): Promise<z.input<typeof CloneProjectResponse>> {
   const { project, ref, wait, isReset = false } = of;
   const { node, workflowId } = ref;
+  const hadClone = project.nodes.some((each) => each.node_id === node && each.commit !== null);
+  const action = hadClone ? 'pull' : 'clone';
   // A caller that does not wait hears only that the request was taken. The project shows the result, however soon it is there.
   const status = wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
   if (status === null && wait) {
@@ -82,7 +85,8 @@ async function answer(
   if (status === null) {
     res.status(ACCEPTED);
     const now = (await needManagedProject(deps, project.id)).nodes.find((each) => each.node_id === node);
-    return { status: 'cloning', node, workflow_id: workflowId, result: now ?? null };
+    const result = now === undefined ? null : answerOf(deps, project, now, action);
+    return { status: 'cloning', node, workflow_id: workflowId, result };
   }
   if (status.clone_status === 'pending' || status.clone_status === 'cloning') {
     throw new ProblemError(
@@ -99,7 +103,22 @@ async function answer(
       { workflow_id: workflowId, node },
     );
   }
-  return { status: 'cloned', node, workflow_id: workflowId, result: showClone(deps, status) };
+  return { status: 'cloned', node, workflow_id: workflowId, result: answerOf(deps, project, status, action) };
+}
+
+type CloneAnswer = z.input<typeof CloneProjectResponse>['result'];
+
+/** A clone as it stands, with what the original's agent answered, which its control plane passed on. */
+function answerOf(
+  deps: Deps,
+  project: ManagedProject,
+  status: ProjectNodeStatus,
+  action: 'clone' | 'pull',
+): CloneAnswer {
+  const { repo_path: path, detail, error_message: error } = status;
+  const ok = status.clone_status === 'cloned';
+  const original = { ok, action, path, project_name: project.name, stdout: detail, stderr: error ?? '' };
+  return { ...showClone(deps, status), ...original };
 }
 
 /** Has many nodes do something with a project, and waits for the end as the original did; what failed is told, not thrown. */

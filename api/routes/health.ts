@@ -16,7 +16,7 @@ export const healthRoutes = [
   defineRoute({
     method: 'get',
     path: '/api/membridge/health',
-    auth: 'people',
+    auth: 'none',
     tag: 'Health',
     summary: 'The same as GET /health of the control plane',
     status: 200,

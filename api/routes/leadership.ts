@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import { OriginalProjectNode } from '../../contract/api.ts';
 import { Leadership, SelectPrimary } from '../../contract/leadership.ts';
-import { CanonicalId, NodeId } from '../../contract/primitives.ts';
+import { LedId, ReportedNodeId } from '../../contract/primitives.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { leadershipOf, needLed, promote } from '../leadership.ts';
 import { defineRoute } from '../route.ts';
 
-const Cid = z.strictObject({ cid: CanonicalId });
+const Cid = z.strictObject({ cid: LedId });
 
 /** The original's fields beside ours. */
 const Shown = z.strictObject({
   ...Leadership.shape,
-  preferred_primary: NodeId.nullable(),
+  preferred_primary: ReportedNodeId.nullable(),
+  /** Whether a person is to choose a primary. */
+  needs_ui_selection: z.boolean(),
   node_count: z.number().int(),
   nodes: z.array(OriginalProjectNode),
 });
@@ -19,6 +21,7 @@ const Shown = z.strictObject({
 const Selected = z.strictObject({
   ok: z.literal(true),
   detail: z.string(),
+  needs_ui_selection: z.boolean(),
   ...Leadership.shape,
 });
 
@@ -38,7 +41,6 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     params: Cid,
     status: 200,
     response: Shown,
-    errors: { 404: 'There is no such space or project' },
     handle: async ({ params }, deps) => {
       const cid = await needLed(deps, params.cid);
       const leadership = await leadershipOf(deps, cid);
@@ -46,6 +48,7 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
       return {
         ...leadership,
         preferred_primary: leadership.primary_node_id,
+        needs_ui_selection: leadership.status === 'needs_selection',
         node_count: nodes.length,
         nodes,
       };
@@ -59,17 +62,18 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     original,
     summary: 'Make a node primary, or renew its lease',
     description:
-      'Another node than before begins a new epoch: what the one before still publishes is refused. The lease is renewed while its node lives. A primary takes snapshots and publishes the mirror; losing it loses no memory.',
+      'Another node than before begins a new epoch: what the one before still publishes is refused. The lease is renewed while its node lives. A primary takes snapshots and publishes the mirror; losing it loses no memory. As in the original, node and project need not be known yet; epochs continue from the lease that the original left in the object store.',
     params: Cid,
     body: SelectPrimary,
     status: 200,
     response: Selected,
-    errors: { 404: 'There is no such space, project or node' },
+    errors: { 503: 'The lease in the object store cannot be read, and no epoch is known yet' },
     handle: async ({ params, body, caller }, deps) => {
       const cid = await needLed(deps, params.cid);
       const leadership = await promote(deps, { cid, select: body, caller });
       const detail = `${body.primary_node_id} is primary in epoch ${leadership.epoch}`;
-      return { ok: true as const, detail, ...leadership };
+      const needsSelection = leadership.status === 'needs_selection';
+      return { ok: true as const, detail, needs_ui_selection: needsSelection, ...leadership };
     },
   }),
 ]);

@@ -6,11 +6,21 @@ import {
   OriginalHeartbeat,
   OriginalHeartbeatResponse,
   OriginalRegisterAgent,
+  OriginalRegisterWorker,
 } from '../../contract/original.ts';
+import { ProjectName } from '../../contract/primitives.ts';
 import { deleteNode } from '../../db/queries/delete-node.ts';
 import { getNode } from '../../db/queries/get-node.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
+import {
+  NEVER_REGISTERED,
+  deleteOriginalAgent,
+  getOriginalAgent,
+  listOriginalAgents,
+  registerOriginalAgent,
+  touchOriginalAgent,
+} from '../../db/queries/original-agents.ts';
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 import type { AuditBy } from '../../db/queries/record-audit.ts';
@@ -33,6 +43,7 @@ const EVERYTHING = '*';
  */
 async function ensureProject(deps: Deps, cid: string, name: string | null, by: AuditBy): Promise<void> {
   if (name === null || name === EVERYTHING || canonicalId(name) !== cid) return;
+  if (!ProjectName.safeParse(name).success) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
   await addOriginalSpace(deps, { name, source: 'heartbeat', by }).catch((error: unknown) => {
     // Another node's heartbeat was first.
@@ -51,7 +62,11 @@ export const originalAgentRoutes = [
     response: z.array(OriginalAgent),
     handle: async (_call, { db, now }) => {
       const nodes = await listNodes(db, { now: now() });
-      return nodes.map((node) => ({
+      // As in the original, a heartbeat alone registers nobody.
+      const originals = (await listOriginalAgents(db, { now: now() })).filter(
+        ({ install_method: method }) => method !== NEVER_REGISTERED,
+      );
+      return [...nodes, ...originals].map((node) => ({
         name: node.id,
         url: node.url,
         status: node.status,
@@ -65,20 +80,22 @@ export const originalAgentRoutes = [
     path: '/agents',
     auth: 'admin',
     tag,
-    summary: 'Not used any more: answers 409, and tells how a machine enrols itself if it has not',
+    summary: "Name a machine on the original's agent: it is shown, and nobody calls its URL",
     original: true,
     body: OriginalRegisterAgent,
     status: 201,
     response: OriginalAgent,
-    errors: { 409: 'Always: an agent enrols itself' },
-    handle: async ({ body }, { db, now }) => {
-      if ((await getNode(db, { id: body.name, now: now() })) !== null) {
-        throw new MembridgeError('conflict', `An agent named ${body.name} is enrolled already.`);
-      }
-      throw new MembridgeError(
-        'conflict',
-        `An agent is no longer registered by its URL; it enrols itself. Make a token with POST /api/runtime/enrolment-tokens {"node_id": "${body.name}"}, then start the agent on that machine with it.`,
-      );
+    errors: { 409: 'An agent of this name is registered or enrolled' },
+    handle: async ({ body, caller }, { db, now }) => {
+      const { name, url } = body;
+      const known =
+        (await getNode(db, { id: name, now: now() })) ?? (await getOriginalAgent(db, { name, now: now() }));
+      // One that was only heard of may still be registered.
+      if (known !== null && known.install_method !== NEVER_REGISTERED)
+        throw new MembridgeError('conflict', `An agent named ${name} is registered already.`);
+      const given = OriginalRegisterWorker.parse({ name, url: url.replace(/\/+$/, ''), status: 'unknown' });
+      const { node } = await registerOriginalAgent(db, { ...given, now: now(), by: byOf(caller) });
+      return { name, url: node.url, status: node.status, registered_at: node.registered_at, last_seen: null };
     },
   }),
   defineRoute({
@@ -91,6 +108,8 @@ export const originalAgentRoutes = [
     status: 204,
     errors: { 404: 'There is no such node' },
     handle: async ({ params, caller }, deps) => {
+      const { name } = params;
+      if (await deleteOriginalAgent(deps.db, { name, now: deps.now(), by: byOf(caller) })) return;
       await cancelNodeClones(deps, params.name);
       const gone = await deleteNode(deps.db, { id: params.name, now: deps.now(), by: byOf(caller) });
       if (!gone) throw notFound('node', params.name);
@@ -135,6 +154,15 @@ export const originalAgentRoutes = [
         ipAddresses: body.ip_addrs ?? [],
         now: deps.now(),
       });
+      // A node of ours reports its hooks' projects here, and is shown already.
+      if (caller.node === undefined) {
+        await touchOriginalAgent(deps.db, {
+          name: body.node_id,
+          ipAddresses: body.ip_addrs ?? [],
+          version: body.agent_version ?? null,
+          now: deps.now(),
+        });
+      }
       const role = await roleOf(deps, { cid, node: body.node_id });
       return { ok: true as const, role, canonical_id: body.canonical_id };
     },

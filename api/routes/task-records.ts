@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { Artifact, ListArtifacts } from '../../contract/artifacts.ts';
 import { MembridgeError } from '../../contract/errors.ts';
-import { Lease, LeaseStatus, Run, TaskResult } from '../../contract/leases.ts';
+import { Lease, TaskResult, TaskRun } from '../../contract/leases.ts';
 import { OutputChunk } from '../../contract/runs.ts';
 import { TaskSettings } from '../../contract/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
-import { listLeases, listResults, listRuns } from '../../db/queries/find-leases.ts';
+import { listLeases, listResults, listRuns, listTaskRuns } from '../../db/queries/find-leases.ts';
 import { configEntry, recordAudit } from '../../db/queries/record-audit.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
 import { readTaskSettings, writeTaskSettings } from '../../db/queries/task-settings.ts';
@@ -17,7 +17,7 @@ import { stillAllowed } from '../auth.ts';
 import { defineRoute } from '../route.ts';
 import { outputOf } from '../tasks/lease.ts';
 import { streamOutput } from '../tasks/output-stream.ts';
-import { needTask, showArtifact } from '../tasks/show.ts';
+import { needTask, showArtifact, withTaskUrl } from '../tasks/show.ts';
 
 const tag = 'Tasks';
 const artifacts = 'Artifacts';
@@ -123,7 +123,10 @@ export const taskRecordRoutes = [
     auth: 'people',
     tag,
     summary: 'Leases, the newest first; 500 at most',
-    query: z.strictObject({ status: LeaseStatus.optional(), worker_id: z.string().max(128).optional() }),
+    query: z.strictObject({
+      status: z.string().max(64).optional(),
+      worker_id: z.string().max(128).optional(),
+    }),
     status: 200,
     response: z.array(Lease),
     handle: async ({ query }, deps) =>
@@ -134,11 +137,19 @@ export const taskRecordRoutes = [
     path: '/api/runtime/runs',
     auth: 'people',
     tag,
-    summary: 'The newest attempts, with what they came to',
-    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(200).default(50) }),
+    summary: 'The newest tasks, each with its last attempt and what that came to',
+    description: 'With attempts=true the newest attempts instead, each with its task.',
+    query: z.strictObject({
+      limit: z.coerce.number().int().min(1).max(200).default(50),
+      attempts: z.enum(['true', 'false']).default('false'),
+    }),
     status: 200,
-    response: z.array(Run),
-    handle: async ({ query }, deps) => await listRuns(deps.db, query),
+    response: z.array(TaskRun),
+    handle: async ({ query }, deps) => {
+      const runs: TaskRun[] =
+        query.attempts === 'true' ? await listRuns(deps.db, query) : await listTaskRuns(deps.db, query);
+      return runs.map((run) => ({ ...run, ...withTaskUrl(deps, run) }));
+    },
   }),
   defineRoute({
     method: 'get',

@@ -186,8 +186,14 @@ export const taskRoutes = [
           duration_ms: z.number(),
           returncode: z.number().int(),
           context_id: z.string(),
+          /** Messages of its context on that node. */
+          session_messages: z.number().int(),
           worker_id: z.string().nullable(),
           detail: z.string(),
+          /** These three where it failed. */
+          error: z.string().optional(),
+          stdout: z.string().nullable().optional(),
+          stderr: z.string().nullable().optional(),
         })
         .nullable(),
     }),

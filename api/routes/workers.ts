@@ -6,6 +6,11 @@ import { createEnrolmentToken } from '../../db/queries/create-enrolment-token.ts
 import { deleteNode } from '../../db/queries/delete-node.ts';
 import { listLeases } from '../../db/queries/find-leases.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
+import {
+  deleteOriginalAgent,
+  getOriginalAgent,
+  listOriginalAgents,
+} from '../../db/queries/original-agents.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
 import { byOf, nameOf } from '../named.ts';
 import { needNode, notFound } from '../not-found.ts';
@@ -14,6 +19,7 @@ import { keptAnswer } from '../kept-answer.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sha256Hex } from '../secrets.ts';
 import { giveBackTasks } from '../tasks/give-back.ts';
+import { originalWorkerRoutes } from './original-workers.ts';
 
 const tag = 'Nodes';
 const WorkerId = z.strictObject({ id: z.string() });
@@ -24,11 +30,16 @@ export const workerRoutes = [
     path: '/api/runtime/workers',
     auth: 'people',
     tag,
-    summary: 'All nodes',
+    summary: 'All nodes, and machines on the original\'s agent (kind "original")',
+    query: z.strictObject({}),
     status: 200,
     response: z.array(Node),
-    handle: async (_call, { db, now }) => await listNodes(db, { now: now() }),
+    handle: async (_call, { db, now }) => [
+      ...(await listNodes(db, { now: now() })),
+      ...(await listOriginalAgents(db, { now: now() })),
+    ],
   }),
+  ...originalWorkerRoutes,
   defineRoute({
     method: 'get',
     path: '/api/runtime/workers/:id',
@@ -40,6 +51,8 @@ export const workerRoutes = [
     response: z.strictObject({ ...Node.shape, leases: z.array(Lease) }),
     errors: { 404: 'There is no such node' },
     handle: async ({ params }, deps) => {
+      const original = await getOriginalAgent(deps.db, { name: params.id, now: deps.now() });
+      if (original !== null) return { ...original, leases: [] };
       const node = await needNode(deps, params.id);
       return { ...node, leases: await listLeases(deps.db, { status: 'active', worker: node.id }) };
     },
@@ -57,11 +70,14 @@ export const workerRoutes = [
     response: z.strictObject({ removed: z.literal(true), id: z.string() }),
     errors: { 404: 'There is no such node' },
     handle: async ({ params, caller }, deps) => {
+      const removed = { removed: true as const, id: params.id };
+      if (await deleteOriginalAgent(deps.db, { name: params.id, now: deps.now(), by: byOf(caller) }))
+        return removed;
       await cancelNodeClones(deps, params.id);
       const gone = await deleteNode(deps.db, { id: params.id, now: deps.now(), by: byOf(caller) });
       if (!gone) throw notFound('node', params.id);
       await giveBackTasks(deps, params.id, nameOf(caller));
-      return { removed: true as const, id: params.id };
+      return removed;
     },
   }),
   defineRoute({

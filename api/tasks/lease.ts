@@ -8,7 +8,8 @@ import { NO_USAGE } from '../../contract/runs.ts';
 import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/task-workflow.ts';
 import { ENDED } from '../../contract/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
-import { listLeases, listResults } from '../../db/queries/find-leases.ts';
+import { countSessionMessages, listLeases, listResults } from '../../db/queries/find-leases.ts';
+import { readOutput } from '../../db/queries/task-output.ts';
 import { findFreeWorker } from '../../db/queries/find-worker.ts';
 import { getNode } from '../../db/queries/get-node.ts';
 import { findWaiting, type WaitingFor } from '../../db/queries/explain-waiting.ts';
@@ -20,6 +21,9 @@ import type { Deps } from '../deps.ts';
 import { needNode } from '../not-found.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { needTask, showArtifact, showTaskWhole } from './show.ts';
+
+/** An agent renews its lease every second or so: a shorter one would end at the first late answer. */
+const MIN_AGENT_TTL_SECONDS = 5;
 
 /** What a call waits beyond the task's own time, in milliseconds; the original's. */
 const BEYOND_MS = 30_000;
@@ -125,7 +129,7 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
             name: isJson ? 'result.json' : 'result.txt',
             mediaType: isJson ? 'application/json' : 'text/plain; charset=utf-8',
             ...blob,
-            tags: [...new Set([...row.tags, ...body.artifact_tags])],
+            tags: [...new Set([...row.tags, ...body.artifact_tags.filter((each) => each !== '')])],
           },
         ];
   const { duration_ms: durationMs, tokens_used: tokens, cost_usd: cost } = body.metrics;
@@ -167,7 +171,9 @@ export async function dispatch(
     updateTask(client, id, 'dispatchTask', {
       by: body.by,
       worker: body.worker_id ?? null,
-      ttlMs: body.ttl_seconds === undefined ? null : body.ttl_seconds * 1_000,
+      ttlMs:
+        body.ttl_seconds === undefined ? null : Math.max(body.ttl_seconds, MIN_AGENT_TTL_SECONDS) * 1_000,
+      once: !body.retry,
     }),
   );
   const ended = body.wait ? await waitForEnd(deps, row, body.left) : row;
@@ -209,20 +215,48 @@ async function waitForEnd(deps: Deps, row: TaskRow, left: AbortSignal): Promise<
   return await needTask(deps, row.id);
 }
 
+/** Lines of a stream that the answer of a failed task has, as in the original, and pieces that are read for them. */
+const TAIL_LINES = 50;
+const MAX_CHUNKS = 2_000;
+
 /** What an agent of the original answered to `/execute-task`. */
 async function executionOf(deps: Deps, row: TaskRow) {
   const [result] = await listResults(deps.db, { task: row.id });
   const [last] = await listLeases(deps.db, { task: row.id, limit: 1 });
+  const ok = row.status === 'completed';
   return {
-    ok: row.status === 'completed',
+    ok,
     task_id: row.id,
     output: result === undefined ? null : await outputOf(deps, result.artifact_id),
     duration_ms: result?.metrics.duration_ms ?? 0,
-    returncode: row.status === 'completed' ? 0 : 1,
+    returncode: result?.exit_code ?? (ok ? 0 : 1),
     context_id: row.context_id,
+    session_messages: await countSessionMessages(deps.db, {
+      context: row.context_id,
+      worker: last?.worker_id ?? '',
+    }),
     worker_id: last?.worker_id ?? null,
     detail: row.detail,
+    ...(ok ? {} : { error: row.error_message ?? row.detail, ...(await failedOutput(deps, row)) }),
   };
+}
+
+/** The last lines of what a program that failed wrote, apart by stream; null where it wrote nothing. */
+async function failedOutput(
+  deps: Deps,
+  row: TaskRow,
+): Promise<{ stdout: string | null; stderr: string | null }> {
+  const chunks = await readOutput(deps.db, {
+    taskId: row.id,
+    epoch: row.epoch,
+    after: -1,
+    limit: MAX_CHUNKS,
+  });
+  const tail = (stream: 'stdout' | 'stderr'): string | null => {
+    const text = chunks.flatMap((chunk) => (chunk.stream === stream ? [chunk.text] : [])).join('');
+    return text.trim() === '' ? null : text.trim().split('\n').slice(-TAIL_LINES).join('\n');
+  };
+  return { stdout: tail('stdout'), stderr: tail('stderr') };
 }
 
 /** The text of a result's artifact, its first 64 KiB; null when there is none. */

@@ -1,14 +1,15 @@
 import { and, desc, eq, sql } from 'drizzle-orm';
-import type { Lease, LeaseStatus, Run, TaskResult } from '../../contract/leases.ts';
+import type { Lease, Run, TaskResult, TaskRun } from '../../contract/leases.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmResults, llmTasks } from '../schema.ts';
-import { toLease, toResult } from '../task-rows.ts';
+import { toLease, toResult, toTask } from '../task-rows.ts';
 
 /** Leases, the newest first, 500 at most unless told. */
 export async function listLeases(
   db: Database,
   query: {
-    status?: LeaseStatus | undefined;
+    /** No lease has a status that is none. */
+    status?: string | undefined;
     task?: string | undefined;
     worker?: string | undefined;
     limit?: number;
@@ -20,7 +21,7 @@ export async function listLeases(
       .from(leases)
       .where(
         and(
-          query.status === undefined ? undefined : eq(leases.status, query.status),
+          query.status === undefined ? undefined : sql`${leases.status} = ${query.status}`,
           query.task === undefined ? undefined : eq(leases.task_id, query.task),
           query.worker === undefined ? undefined : eq(leases.worker_id, query.worker),
         ),
@@ -35,19 +36,59 @@ export async function listLeases(
 export async function listRuns(db: Database, input: { limit: number }): Promise<Run[]> {
   const rows = await db.run((executor) =>
     executor
-      .select({ lease: leases, agent: llmTasks.agent_slug, status: llmTasks.status, result: llmResults })
+      .select({ lease: leases, task: llmTasks, result: llmResults })
       .from(leases)
       .innerJoin(llmTasks, eq(llmTasks.id, leases.task_id))
       .leftJoin(llmResults, eq(llmResults.lease_id, leases.id))
       .orderBy(desc(leases.started_at), desc(leases.id))
       .limit(input.limit),
   );
-  return rows.map(({ lease, agent, status, result }) => ({
+  return rows.map(({ lease, task, result }) => ({
+    ...toTask(task, 'short'),
     lease: toLease(lease),
-    agent_slug: agent,
-    task_status: status,
+    task_status: task.status,
     result: result === null ? null : toResult(result),
   }));
+}
+
+/** The newest tasks, each with its last attempt and what that came to. */
+export async function listTaskRuns(db: Database, input: { limit: number }): Promise<TaskRun[]> {
+  const rows = await db.run((executor) =>
+    executor
+      .select({ lease: leases, task: llmTasks, result: llmResults })
+      .from(llmTasks)
+      .leftJoin(leases, eq(leases.id, llmTasks.lease_id))
+      .leftJoin(llmResults, eq(llmResults.lease_id, llmTasks.lease_id))
+      .orderBy(desc(llmTasks.created_at), desc(llmTasks.id))
+      .limit(input.limit),
+  );
+  return rows.map(({ lease, task, result }) => ({
+    ...toTask(task, 'short'),
+    lease: lease === null ? null : toLease(lease),
+    task_status: task.status,
+    result: result === null ? null : toResult(result),
+  }));
+}
+
+/** Messages that a node keeps of a session (runner/sessions.ts). */
+const KEPT_MESSAGES = 50;
+
+/** How many messages the session of a context has on a node: a prompt and an answer for each task that went well. */
+export async function countSessionMessages(
+  db: Database,
+  input: { context: string; worker: string },
+): Promise<number> {
+  const done = await db.run((executor) =>
+    executor.$count(
+      llmResults,
+      and(
+        eq(llmResults.context_id, input.context),
+        eq(llmResults.worker_id, input.worker),
+        eq(llmResults.status, 'success'),
+      ),
+    ),
+  );
+  return Math.min(2 * done, KEPT_MESSAGES);
 }
 
 /** What the attempts of a task came to, the newest first. */

@@ -21,7 +21,7 @@ export async function listTasks(
 ): Promise<{ tasks: Task[]; next: string | null }> {
   const contains = query.search === undefined ? undefined : `%${query.search.replaceAll(/[\\%_]/g, '\\$&')}%`;
   const where = and(
-    query.status === undefined ? undefined : eq(llmTasks.status, query.status),
+    query.status === undefined ? undefined : sql`${llmTasks.status} = ${query.status}`,
     query.agent_slug === undefined ? undefined : eq(llmTasks.agent_slug, query.agent_slug),
     query.context_id === undefined ? undefined : eq(llmTasks.context_id, query.context_id),
     query.worker_id === undefined ? undefined : eq(llmTasks.worker_id, query.worker_id),

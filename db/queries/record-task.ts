@@ -251,6 +251,7 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       status: error === null ? 'success' : 'error',
       error_code: error?.code ?? null,
       error_message: error === null ? null : readable(error.message, LONGEST),
+      exit_code: report.exitCode,
       duration_ms: report.durationMs,
       usage: { ...usage, model: usage.model === null ? null : readable(usage.model, LONGEST) },
       cost_usd: usage.costUsd ?? 0,

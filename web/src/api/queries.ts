@@ -1,5 +1,6 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import type { Job, SpaceFacts } from '../../../contract/memory.ts';
+import type { Node } from '../../../contract/nodes.ts';
 import { applyToJobs, applyToNodes, applyToSpaces } from '../live/apply-events.ts';
 import { readServerClock } from '../live/clock.ts';
 import { journal } from '../live/journal.ts';
@@ -49,6 +50,14 @@ export const nodesQuery = queryOptions({
   queryKey: keys.nodes,
   queryFn: ({ signal }) => journal.during(() => api.nodes(signal), applyToNodes),
   staleTime: Infinity,
+});
+
+const isEnrolled = ({ kind }: Node): boolean => kind !== 'original';
+
+/** The same without machines on the original's agent, which nothing can be asked of. */
+export const enrolledNodesQuery = queryOptions({
+  ...nodesQuery,
+  select: (nodes: Node[]) => nodes.filter(isEnrolled),
 });
 
 export const spacesQuery = queryOptions({

@@ -58,7 +58,8 @@ export const taskApi = {
   create: (task: NewTaskBody, key: string, signal: AbortSignal) =>
     request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key }, signal }),
   /** Gives it to agents; live events tell what becomes of it. */
-  dispatch: (id: string) => send(pathOf(id, '/dispatch'), { method: 'POST', body: { wait: false } }),
+  dispatch: (id: string) =>
+    send(pathOf(id, '/dispatch'), { method: 'POST', body: { wait: false, retry: true } }),
   cancel: (id: string, reason: string) =>
     request(pathOf(id, '/cancel'), Task, { method: 'POST', body: { reason } }),
   requeue: (id: string) => request(pathOf(id, '/requeue'), Task, { method: 'POST' }),
@@ -76,7 +77,7 @@ export const taskApi = {
   activeLeases: (signal?: AbortSignal) =>
     request('/api/runtime/leases?status=active', z.array(Lease), { signal }),
   runs: (limit: number, signal?: AbortSignal) =>
-    request(`/api/runtime/runs?limit=${limit}`, z.array(Run), { signal }),
+    request(`/api/runtime/runs?attempts=true&limit=${limit}`, z.array(Run), { signal }),
 
   drain: (node: string, drained: boolean) =>
     send(`/api/runtime/workers/${encode(node)}/drain`, { method: 'POST', body: { drained } }),

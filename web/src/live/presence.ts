@@ -1,4 +1,4 @@
-import { ONLINE_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
 
 export type Presence = 'online' | 'offline' | 'unknown';
 
@@ -7,12 +7,21 @@ export type Presence = 'online' | 'offline' | 'unknown';
  * @param now the server's clock, in epoch milliseconds
  * @returns `unknown` for a node that never reported
  */
-export function presenceOf(node: Pick<Node, 'last_heartbeat'>, now: number): Presence {
+export function presenceOf(
+  node: Pick<Node, 'last_heartbeat'> & Partial<Pick<Node, 'kind'>>,
+  now: number,
+): Presence {
   if (node.last_heartbeat === null) return 'unknown';
-  return now - node.last_heartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
+  const within = node.kind === 'original' ? ORIGINAL_WITHIN_MS : ONLINE_WITHIN_MS;
+  return now - node.last_heartbeat <= within ? 'online' : 'offline';
 }
 
-/** Whether a node could be given a task now: it is there, has the program, and is not drained. */
+/** Whether a node could be given a task now: it is there, has the program, and is not drained. The original's agents get none. */
 export function takesTasks(node: Node, now: number): boolean {
-  return node.capabilities.claude_cli && !node.drained && presenceOf(node, now) === 'online';
+  return (
+    node.kind !== 'original' &&
+    node.capabilities.claude_cli &&
+    !node.drained &&
+    presenceOf(node, now) === 'online'
+  );
 }

@@ -4,7 +4,7 @@ import { useState, type FormEvent } from 'react';
 import type { PutNodeSettings } from '../../../../contract/api.ts';
 import type { Space, SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
-import { nodesQuery, spaceQuery } from '../../api/queries.ts';
+import { enrolledNodesQuery, spaceQuery } from '../../api/queries.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { Failure, Loading } from '../../components/Notice.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
@@ -42,7 +42,7 @@ export function EditNode(props: { space: SpaceFacts; node: string; onClose: () =
 
 function NodeForm(props: { space: Space; node: string; onClose: () => void }) {
   const { space, node } = props;
-  const fleet = useQuery(nodesQuery);
+  const fleet = useQuery(enrolledNodesQuery);
   const before = space.settings.find(({ node_id }) => node_id === node);
   const [trust, setTrust] = useState(before?.trust ?? {});
   const [pairs, setPairs] = useState(() => pairsOf(before?.names ?? {}));

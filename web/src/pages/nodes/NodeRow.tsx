@@ -25,6 +25,11 @@ export const NodeRow = memo(function NodeRow({ node, onOpen }: { node: Node; onO
         <span className="second-line">
           {node.hostname === node.id ? node.os_info : `${node.hostname} · ${node.os_info}`}
         </span>
+        {node.kind === 'original' && (
+          <span className="second-line" data-testid={`node-original-${node.id}`}>
+            Runs the original’s agent: shown, given nothing. To move it, make a token below for this name.
+          </span>
+        )}
       </td>
       <td>
         <NodeStatus node={node} />

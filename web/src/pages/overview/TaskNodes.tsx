@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
 import { keys } from '../../api/keys.ts';
-import { nodesQuery } from '../../api/queries.ts';
+import { enrolledNodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { activeLeasesQuery } from '../../api/task-queries.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
@@ -30,7 +30,7 @@ const COLUMNS = [
 
 /** The nodes that have a program to run tasks with, how busy they are, and whether they take more. */
 export function TaskNodes() {
-  const { data, error, isPending, refetch } = useQuery(nodesQuery);
+  const { data, error, isPending, refetch } = useQuery(enrolledNodesQuery);
   const leases = useQuery(activeLeasesQuery).data;
   const now = useNow();
   const runners = (data ?? [])

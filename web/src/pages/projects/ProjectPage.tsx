@@ -4,7 +4,7 @@ import { useMemo, useState } from 'react';
 import type { Node } from '../../../../contract/nodes.ts';
 import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects.ts';
 import { clonesQuery, projectsQuery } from '../../api/project-queries.ts';
-import { nodesQuery, spacesQuery } from '../../api/queries.ts';
+import { enrolledNodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { useNow } from '../../live/clock.ts';
@@ -23,7 +23,7 @@ import { spaceOf } from './space-of.ts';
 export function ProjectPage() {
   const { project: asked } = useParams({ from: '/shell/membridge/projects/$project' });
   const projects = useQuery(projectsQuery);
-  const nodes = useQuery(nodesQuery);
+  const nodes = useQuery(enrolledNodesQuery);
   const project =
     projects.data?.find(({ id }) => id === asked) ??
     projects.data?.find(({ canonical_id, aliases }) => canonical_id === asked || aliases.includes(asked));

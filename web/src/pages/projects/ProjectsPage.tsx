@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { nodesQuery } from '../../api/queries.ts';
+import { enrolledNodesQuery } from '../../api/queries.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { PageHead } from '../../components/PageHead.tsx';
@@ -13,7 +13,7 @@ import { ProjectsTable } from './ProjectsTable.tsx';
 export function ProjectsPage() {
   usePageTitle('Projects');
   const projects = useQuery(projectsQuery);
-  const nodes = useQuery(nodesQuery);
+  const nodes = useQuery(enrolledNodesQuery);
   const { tag } = useSearch({ from: '/shell/membridge/projects' });
   const navigate = useNavigate({ from: '/membridge/projects' });
 

@@ -1,7 +1,7 @@
 import { Autocomplete, NumberInput, Select, TagsInput, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { fieldProblem } from '../../api/problem.ts';
-import { nodesQuery } from '../../api/queries.ts';
+import { enrolledNodesQuery } from '../../api/queries.ts';
 import { byName } from '../../format/order.ts';
 import type { TaskFieldsProps } from './TaskFields.tsx';
 import styles from './TaskForm.module.css';
@@ -19,7 +19,7 @@ const comboboxProps = { portalProps: { target: '#main' } };
 
 /** What of a task is rarely said: where it runs, when, and what it may use. */
 export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps) {
-  const fleet = useQuery(nodesQuery).data ?? [];
+  const fleet = useQuery(enrolledNodesQuery).data ?? [];
   const nodes = fleet.map(({ id }) => id).sort(byName);
   const labels = [...new Set(fleet.flatMap(({ capabilities }) => capabilities.labels))].sort(byName);
   const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);

@@ -49,7 +49,7 @@ describe('a task as a form has it', () => {
   it.each<[Partial<TaskDraft>, string, string]>([
     [{ prompt: '  ' }, 'prompt', 'is missing'],
     [{ type: 'PROPOSAL' }, 'project_id', 'a proposal needs the project that it changes'],
-    [{ agent: 'no spaces' }, 'agent_slug', 'must be 1 to 128 letters, digits, "_", "." or "-"'],
+    [{ agent: 'x'.repeat(129) }, 'agent_slug', 'must be at most 128 characters'],
     [{ attempts: 11 }, 'max_attempts', 'must be at most 10'],
     [{ timeout: 0 }, 'policy.timeout_sec', 'must be at least 1'],
     [{ webhook: 'example.org' }, 'webhook_url', 'must be an http(s) address'],

@@ -1,0 +1,37 @@
+import type { Request } from 'express';
+import { MembridgeError } from '../../contract/errors.ts';
+import { isLoopbackAddress } from '../../contract/own-host.ts';
+
+/** What a proxy adds to the requests that it passes on. */
+const PASSED_ON = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
+
+/**
+ * Whether a program of this machine sent a request. One that a proxy passed on came from elsewhere; one with an Origin was caused by a
+ * page in a browser here.
+ */
+export function isFromThisMachine(request: Request): boolean {
+  const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  return (
+    isLoopbackAddress(address) &&
+    PASSED_ON.every((header) => request.headers[header] === undefined) &&
+    request.headers.origin === undefined
+  );
+}
+
+/**
+ * Refuses what runs programs, or ends this one, unless the machine's owner allows it and a program of this machine asks.
+ * @throws MembridgeError forbidden, saying how to switch it on
+ */
+export function needProcessControl(request: Request, allowed: boolean, what: string): void {
+  if (!isFromThisMachine(request)) {
+    throw new MembridgeError(
+      'forbidden',
+      `${what} is taken from this machine alone, without a proxy between.`,
+    );
+  }
+  if (allowed) return;
+  throw new MembridgeError(
+    'forbidden',
+    `${what} is switched off on this node. To switch it on, set MEMBRIDGE_ALLOW_PROCESS_CONTROL=1 in the agent's settings (agent.env) and start the agent again.`,
+  );
+}

@@ -1,0 +1,22 @@
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import { MembridgeError } from '../../contract/errors.ts';
+import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/tolerant.ts';
+
+/**
+ * Reads the body of one of the original's paths: fields that nobody knows are dropped and named in a header, as on the control plane.
+ * @param code what a wrong field is; the original's agent answered 422
+ * @throws MembridgeError naming each field that is wrong
+ */
+export function readOriginal<T extends z.ZodType>(
+  schema: T,
+  request: Request,
+  response: Response,
+  code: 'unprocessable' | 'bad_request' = 'unprocessable',
+): z.infer<T> {
+  const { parsed, ignored } = parseTolerantly('body', schema, request.body ?? {});
+  if (ignored.length > 0) response.set(IGNORED_HEADER, ignoredNames(ignored));
+  if (parsed.success) return parsed.data as z.infer<T>;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+  throw new MembridgeError(code, `The body is not valid. ${problems.join('; ')}`);
+}

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process';
+import { existsSync, statfsSync } from 'node:fs';
+import { arch, freemem, hostname, release, totalmem, type, uptime } from 'node:os';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import type { Agent } from '../agent.ts';
+import { AGENT_VERSION } from '../facts.ts';
+
+/** The checkout that this agent runs from. */
+const CHECKOUT = dirname(dirname(import.meta.dirname));
+
+/** How long a program may take to say what it is, in milliseconds. */
+const SAY_MS = 5_000;
+
+/** What a program says in one line; null when it cannot be run or fails. */
+async function lineOf(program: string, args: readonly string[]): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)(program, [...args], { cwd: CHECKOUT, timeout: SAY_MS });
+    return stdout.trim() === '' ? null : stdout.trim();
+  } catch {
+    return null;
+  }
+}
+
+let version: Promise<{ git_version: string | null; git_commit: string | null }> | null = null;
+
+/** Which commit this agent runs from, asked of git once; null where it is no checkout. */
+export function gitVersion(): Promise<{ git_version: string | null; git_commit: string | null }> {
+  version ??= Promise.all([
+    lineOf('git', ['describe', '--tags', '--always']),
+    lineOf('git', ['rev-parse', '--short', 'HEAD']),
+  ]).then(([described, commit]) => ({ git_version: described, git_commit: commit }));
+  return version;
+}
+
+/** What starts services on this machine, in the original's words and one more. */
+export function initSystem(): 'systemd' | 'openrc' | 'launchd' | 'unknown' {
+  if (process.platform === 'darwin') return 'launchd';
+  if (existsSync('/run/systemd/system')) return 'systemd';
+  return existsSync('/sbin/openrc') ? 'openrc' : 'unknown';
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;
+
+/** The file system that the agent keeps its data on, in GB of 10^9 bytes. */
+export function diskOf(dataDir: string): { total: number; free: number; usedPercent: number } {
+  const { bavail, blocks, bsize } = statfsSync(dataDir);
+  return {
+    total: round((blocks * bsize) / 1e9),
+    free: round((bavail * bsize) / 1e9),
+    usedPercent: round(100 - (100 * bavail) / blocks),
+  };
+}
+
+/** The answer to the original's `GET /system-info`. */
+export async function systemInfo({ config, state }: Agent): Promise<Record<string, unknown>> {
+  const { total, free } = diskOf(config.dataDir);
+  const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  return {
+    hostname: hostname(),
+    node_id: state.enrolment.node_id,
+    os: `${type()} ${release()}`,
+    arch: arch(),
+    python: null,
+    node: process.version,
+    init_system: initSystem(),
+    agent_version: AGENT_VERSION,
+    agent_dir: config.dataDir,
+    repos_base: config.reposBase,
+    uptime: `up ${Math.floor(uptime() / 60)} minutes`,
+    memory_mb: {
+      total: megabytes(totalmem()),
+      used: megabytes(totalmem() - freemem()),
+      free: megabytes(freemem()),
+    },
+    disk_gb: { total, free },
+    claude_cli: await lineOf('claude', ['--version']),
+  };
+}
