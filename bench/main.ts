@@ -1,10 +1,11 @@
-/** `npm run bench -- NAME [--rows N ...] [--json]`: measured figures, with the machine and versions they were measured on. */
+/** `npm run bench -- NAME [--rows N ...] [--nodes N ...] [--json]`: measured figures, with the machine and versions they were measured on. */
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { elapsed } from '../stack/machine.mjs';
 import { findTool } from '../stack/tools.ts';
+import { MEMORIES, benchFleet } from './fleet.ts';
 import { benchMemory } from './memory.ts';
 import { benchProjects } from './projects.ts';
 import { lineOf, surroundings, type BenchReport, type Result } from './results.ts';
@@ -12,7 +13,7 @@ import { benchTasks } from './tasks.ts';
 import { benchSandbox } from './sandbox.ts';
 import { benchStack } from './stack.ts';
 
-type Bench = (root: string, log: (line: string) => void, rows: readonly number[]) => Promise<Result[]>;
+type Bench = (root: string, log: (line: string) => void, sizes: readonly number[]) => Promise<Result[]>;
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   stack: benchStack,
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   projects: benchProjects,
   tasks: benchTasks,
   sandbox: benchSandbox,
+  fleet: benchFleet,
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -31,22 +33,28 @@ const { positionals, values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     rows: { type: 'string', multiple: true, default: [] },
+    nodes: { type: 'string', multiple: true, default: [] },
   },
 });
 const rows = values.rows.map(Number);
+const nodes = values.nodes.map(Number);
 const name = positionals[0] ?? '';
 const bench = BENCHES[name];
-const rowsMakeSense = rows.every((count) => Number.isInteger(count) && count >= 1_000);
+const sizesMakeSense =
+  rows.every((count) => Number.isInteger(count) && count >= 1_000) &&
+  nodes.every((count) => Number.isInteger(count) && count >= MEMORIES);
 if (
   bench === undefined ||
   positionals.length > 1 ||
-  !rowsMakeSense ||
-  (rows.length > 0 && name !== 'memory')
+  !sizesMakeSense ||
+  (rows.length > 0 && name !== 'memory') ||
+  (nodes.length > 0 && name !== 'fleet')
 ) {
   process.stderr.write(
-    `npm run bench -- NAME [--rows N ...] [--json]
+    `npm run bench -- NAME [--rows N ...] [--nodes N ...] [--json]
   NAME is one of: ${Object.keys(BENCHES).join(', ')}
-  --rows N: for memory, the size of the database in rows, 1000 or more; may be given several times\n`,
+  --rows N: for memory, the size of the database in rows, 1000 or more; may be given several times
+  --nodes N: for fleet, the number of agents, ${MEMORIES} or more; may be given several times\n`,
   );
   process.exit(2);
 }
@@ -60,7 +68,11 @@ const around = surroundings({
   minio: await version('minio'),
   postgresql: '18.4',
 });
-const report: BenchReport = { name, ...around, results: await bench(root, log, rows) };
+const report: BenchReport = {
+  name,
+  ...around,
+  results: await bench(root, log, name === 'fleet' ? nodes : rows),
+};
 
 if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 else {

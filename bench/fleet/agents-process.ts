@@ -1,0 +1,156 @@
+/** Many agents in one process: enrolment, heartbeats, workers and git are the real ones, only the claude-mem database is in memory. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { pino } from 'pino';
+import { enrol } from '../../agent/control-plane.ts';
+import { readFacts } from '../../agent/facts.ts';
+import { Heartbeat } from '../../agent/heartbeat.ts';
+import { SyncRequests } from '../../agent/sync-requests.ts';
+import { startNodeWorker } from '../../agent/worker.ts';
+import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
+import type { KeptWorker } from '../../engine/keep-worker.ts';
+import { generateNodeKey } from '../../memory/signing.ts';
+import type { FromAgents, ToAgents } from './messages.ts';
+
+/** Agents that join at the same time. */
+const AT_ONCE = 10;
+/** Pause between two looks at whether all workers poll, and between two reports, in milliseconds. */
+const LOOK_MS = 100;
+
+const log = pino({ level: 'silent' });
+const NO_TRAFFIC = { requests: 0, bytesUp: 0, bytesDown: 0 };
+const TASKS = {
+  runner: { kind: 'other', program: 'none', args: [] },
+  maxConcurrency: 1,
+  labels: [],
+  spaces: undefined,
+} as const;
+
+let written = 0;
+let pulls = 0;
+const agents = new Map<string, { worker: KeptWorker; write(): void }>();
+const tell = (message: FromAgents): void => void process.send?.(message);
+
+/** What a real agent says of a database that is in order. */
+function status(id: string): MemoryStatus {
+  const rows = { sessions: 1, prompts: 1, observations: 1, summaries: 1 };
+  return {
+    path: `${id}.db`,
+    state: 'ready',
+    detail: null,
+    schema: '13',
+    rows,
+    bytes: 1_000,
+    checkedAt: Date.now(),
+  };
+}
+
+/** Has one agent join, and report and poll from then on. */
+async function addAgent(
+  { serverUrl, heartbeatMs, folder }: Extract<ToAgents, { kind: 'start' }>,
+  { id, token }: { id: string; token: string },
+): Promise<void> {
+  const facts = readFacts({ url: '', dryrun: false, tasks: TASKS });
+  const { key } = generateNodeKey();
+  const { agent_key: agentKey, temporal } = await enrol(serverUrl, {
+    token,
+    node_id: id,
+    public_key: key.publicKey,
+    facts,
+  });
+  const requests = new SyncRequests(temporal, id, log);
+  let spaces: SpaceConfig[] = [];
+  let unsent = 0;
+  let seen = 0;
+  const heartbeat = new Heartbeat({
+    serverUrl,
+    agentKey,
+    sealingKeyIds: () => [],
+    onMembership: () => Promise.resolve(),
+    url: '',
+    dryrun: false,
+    intervalMs: heartbeatMs,
+    databasePath: `${id}.db`,
+    status: () => Promise.resolve(status(id)),
+    onSpaces: (told) => void (spaces = told),
+    onWaves: (hasWaves) => requests.setWaves(hasWaves),
+    onDrained: () => undefined,
+    tasks: TASKS,
+    sandbox: { mode: 'none', refuses: true, detail: 'no tasks are run in this bench' },
+    leases: () => [],
+    log,
+  });
+  const memory = {
+    push: (space: SpaceConfig): Promise<PushResult> => {
+      requests.pushes(space.cid);
+      const rows = unsent;
+      unsent = 0;
+      heartbeat.soon();
+      return Promise.resolve({ rows, segments: Math.min(rows, 1), head: null, traffic: NO_TRAFFIC, ms: 1 });
+    },
+    pull: (): Promise<PullResult> => {
+      const inserted = written - seen;
+      seen = written;
+      pulls += Math.min(inserted, 1);
+      heartbeat.soon();
+      const rows = { operations: inserted, inserted, updated: 0, waiting: 0, segments: inserted };
+      return Promise.resolve({ ...rows, problems: [], traffic: NO_TRAFFIC, ms: 1 });
+    },
+  };
+  const refused = (what: string) => () => Promise.reject(new Error(`no node of this bench has ${what}`));
+  const worker = startNodeWorker({
+    engine: temporal,
+    node: id,
+    memory,
+    primary: { primary: refused('a primary'), mirror: refused('a mirror') },
+    projects: {
+      reposBase: join(folder, id, 'repos'),
+      workDir: join(folder, id, 'work'),
+      node: id,
+      dryrun: false,
+      credentialOf: refused('a credential'),
+      contentOf: refused('proposals'),
+    },
+    dryrun: false,
+    log,
+  });
+  heartbeat.start();
+  agents.set(id, {
+    worker,
+    write: () => {
+      unsent += 1;
+      seen += 1;
+      for (const space of spaces) void requests.noticed(space);
+    },
+  });
+}
+
+async function start(input: Extract<ToAgents, { kind: 'start' }>): Promise<void> {
+  const waiting = [...input.nodes];
+  const join = async (): Promise<void> => {
+    for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) await addAgent(input, node);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, join));
+  while ([...agents.values()].some(({ worker }) => !worker.isPolling())) await sleep(LOOK_MS);
+  tell({ kind: 'polling', nodes: agents.size });
+}
+
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+process.on('message', (message: ToAgents) => {
+  if (message.kind === 'start') {
+    start(message).catch((error: unknown) => {
+      process.stderr.write(`${String(error)}\n`);
+      process.exit(1);
+    });
+    return;
+  }
+  written += 1;
+  agents.get(message.node)?.write();
+});
+// The bench has ended, however it did.
+process.on('disconnect', () => process.exit(0));
+let told = 0;
+setInterval(() => {
+  if (pulls !== told) tell({ kind: 'pulled', pulls: (told = pulls) });
+}, LOOK_MS);
