@@ -1,14 +1,6 @@
 import { z } from 'zod';
 import { SpaceNodeSettings } from './memory.ts';
-import {
-  CanonicalId,
-  EpochMs,
-  NodeId,
-  ProjectName,
-  ReportedCanonicalId,
-  ReportedNodeId,
-  SyncAction,
-} from './primitives.ts';
+import { CanonicalId, EpochMs, NodeId, ProjectName, ReportedId, SyncAction } from './primitives.ts';
 import { ControlPlaneConnection } from './runtime-config.ts';
 
 /** An error body: RFC 9457 problem+json, and the original's `error` string. */
@@ -157,24 +149,24 @@ export const OriginalProject = z.strictObject({
   source: z.enum(['manual', 'heartbeat']),
 });
 export const OriginalAgent = z.strictObject({
-  name: ReportedNodeId,
+  name: ReportedId,
   url: z.string(),
   status: z.string(),
   registered_at: EpochMs,
   last_seen: EpochMs.nullable(),
 });
-export const OriginalSync = z.object({ project: ProjectName, agent: ReportedNodeId });
+export const OriginalSync = z.object({ project: ProjectName, agent: ReportedId });
 export const OriginalSyncResponse = z.strictObject({
   ok: z.boolean(),
   project: z.string(),
-  agent: ReportedNodeId,
+  agent: ReportedId,
   canonical_id: CanonicalId,
   detail: z.string(),
   job_id: z.string(),
 });
 export const OriginalProjectNode = z.strictObject({
-  node_id: ReportedNodeId,
-  canonical_id: ReportedCanonicalId,
+  node_id: ReportedId,
+  canonical_id: ReportedId,
   role: z.string(),
   obs_count: z.number().int(),
   db_sha: z.string(),

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { EpochMs, ReportedCanonicalId, ReportedNodeId } from './primitives.ts';
+import { EpochMs, ReportedId } from './primitives.ts';
 
 /** What happened to the leadership of a space. */
 export const LeadershipEvent = z.strictObject({
   epoch: z.number().int(),
   at: EpochMs,
   event: z.enum(['selected', 'expired', 'released']),
-  primary_node_id: ReportedNodeId.nullable(),
+  primary_node_id: ReportedId.nullable(),
   /** Who did it: `page`, `api`, `admin`, or `engine`. */
   by: z.string(),
 });
@@ -14,9 +14,9 @@ export type LeadershipEvent = z.infer<typeof LeadershipEvent>;
 
 /** The primary of a space: the original's lease, with its epoch as the fencing token. */
 export const Leadership = z.strictObject({
-  canonical_id: ReportedCanonicalId,
+  canonical_id: ReportedId,
   /** Null: nobody is primary, and a person is to choose. */
-  primary_node_id: ReportedNodeId.nullable(),
+  primary_node_id: ReportedId.nullable(),
   /** Grows by one at every change of the primary, and never goes back; 0 before the first. */
   epoch: z.number().int().nonnegative(),
   issued_at: EpochMs.nullable(),
@@ -39,7 +39,7 @@ export const DEFAULT_LEASE_SECONDS = 3_600;
 
 /** As in the original, a node that nobody has seen yet may be selected. Shorter leases would be renewed more often than every 3 s. */
 export const SelectPrimary = z.strictObject({
-  primary_node_id: ReportedNodeId,
+  primary_node_id: ReportedId,
   lease_seconds: z
     .number()
     .int()

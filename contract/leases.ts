@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NOT_STORABLE, ReportedNodeId, isStorable } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, ReportedId, isStorable } from './primitives.ts';
 import { Usage } from './runs.ts';
 import { Task } from './tasks.ts';
 
@@ -36,13 +36,13 @@ const DEFAULT_HTTP_TTL_SECONDS = 300;
 
 /** `POST /api/runtime/llm-tasks/:id/lease`. */
 export const LeaseTask = z.strictObject({
-  worker_id: ReportedNodeId.optional(),
+  worker_id: ReportedId.optional(),
   ttl_seconds: ttl.transform((seconds) => seconds ?? DEFAULT_HTTP_TTL_SECONDS),
 });
 
 /** `POST /api/runtime/llm-tasks/:id/dispatch`. */
 export const DispatchTask = z.strictObject({
-  worker_id: ReportedNodeId.optional(),
+  worker_id: ReportedId.optional(),
   ttl_seconds: ttl,
   /** Whether a failed attempt is followed by others, up to max_attempts. As in the original not unless said. */
   retry: z.boolean().default(false),
@@ -54,7 +54,7 @@ export const DispatchTask = z.strictObject({
 const fencing = {
   lease_id: z.string().max(64).optional(),
   epoch: z.number().int().positive().optional(),
-  worker_id: ReportedNodeId.optional(),
+  worker_id: ReportedId.optional(),
 };
 
 /** `POST /api/runtime/llm-tasks/:id/heartbeat`. */

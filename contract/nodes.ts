@@ -1,7 +1,7 @@
 import { Membership } from './membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from './memory.ts';
-import { EpochMs, NodeId, ReportedNodeId } from './primitives.ts';
+import { EpochMs, NodeId, ReportedId } from './primitives.ts';
 
 /** A node counts as online while its last heartbeat is at most this old: two and a half intervals of 10 s. */
 export const ONLINE_WITHIN_MS = 25_000;
@@ -127,8 +127,8 @@ export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
 
 /** A node as the API shows it. Field names follow the original's WorkerNode. */
 export const Node = z.strictObject({
-  id: ReportedNodeId,
-  node_id: ReportedNodeId,
+  id: ReportedId,
+  node_id: ReportedId,
   /** `original`: a machine on the original's agent. It is shown with what it says of itself, and given nothing to do. */
   kind: z.enum(['membridge', 'original']),
   hostname: z.string(),

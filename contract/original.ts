@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { Job } from './memory.ts';
-import { NOT_STORABLE, ReportedCanonicalId, ReportedNodeId, isStorable } from './primitives.ts';
+import { NOT_STORABLE, ReportedId, isStorable } from './primitives.ts';
 
 /**
  * More bodies of the original's control plane, beside those of api.ts: its field names and limits. As there, fields that it
  * does not know are dropped, not refused: scripts and agents send some that it never read.
  */
-export const OriginalRegisterAgent = z.object({ name: ReportedNodeId, url: z.string().max(512) });
+export const OriginalRegisterAgent = z.object({ name: ReportedId, url: z.string().max(512) });
 
 /** `POST /api/runtime/workers`: how the original's agent registers itself, or a person names one. */
 export const OriginalRegisterWorker = z.strictObject({
-  name: ReportedNodeId,
+  name: ReportedId,
   url: z.string().max(512).default(''),
   status: z.enum(['online', 'offline', 'syncing', 'error', 'unknown']).default('online'),
   capabilities: z
@@ -44,8 +44,8 @@ export const OriginalJob = z.strictObject({
 
 /** The original agent's report about one of its projects. Its own clock (`last_seen`) is not trusted. */
 export const OriginalHeartbeat = z.object({
-  node_id: ReportedNodeId,
-  canonical_id: ReportedCanonicalId,
+  node_id: ReportedId,
+  canonical_id: ReportedId,
   obs_count: z.number().int().min(0).max(2_147_483_647).nullish(),
   db_sha: z.string().max(128).nullish(),
   last_seen: z.union([z.number(), z.string().max(64)]).nullish(),
@@ -65,5 +65,5 @@ export type OriginalRole = z.infer<typeof OriginalRole>;
 export const OriginalHeartbeatResponse = z.strictObject({
   ok: z.literal(true),
   role: OriginalRole,
-  canonical_id: ReportedCanonicalId,
+  canonical_id: ReportedId,
 });

@@ -23,16 +23,16 @@ export const NodeId = z
     'must be 1 to 128 letters, digits, "_", "." or "-", starting with a letter or digit',
   );
 
-/** A node's name as the original took it; such a node only reports (docs/compatibility.md), so nothing is named after it. */
-export const ReportedNodeId = z
+/**
+ * The name of a node or the id of a project as the original took them: whatever somebody typed. Such a node only reports
+ * (docs/compatibility.md), so nothing is named after it.
+ */
+export const ReportedId = z
   .string()
   .min(1)
   .max(128)
   .regex(/^\P{Cc}+$/u, 'must not contain control characters')
   .refine(isStorable, NOT_STORABLE);
-
-/** A project's id as the original's agents choose it: 16 hex digits, or what somebody typed. */
-export const ReportedCanonicalId = ReportedNodeId;
 
 /** An id that may be led: it becomes part of an object's key and of a workflow's id. */
 export const LedId = z

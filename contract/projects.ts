@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RepoUrl } from './git-url.ts';
-import { CanonicalId, EpochMs, NodeId, ReportedNodeId } from './primitives.ts';
+import { CanonicalId, EpochMs, NodeId, ReportedId } from './primitives.ts';
 
 /**
  * A project's name, which is also the name of its folder: the original's alphabet, anchored, the same on the control plane and on
@@ -229,7 +229,7 @@ export const ManagedProject = z.strictObject({
   depth: z.number().int().nullable(),
   submodules: z.boolean(),
   clone_status: ProjectCloneStatus,
-  primary_node_id: ReportedNodeId.nullable(),
+  primary_node_id: ReportedId.nullable(),
   /** The memory space that goes with it: a canonical id, or null. */
   space: CanonicalId.nullable(),
   tags: z.array(z.string()),
@@ -350,7 +350,7 @@ const settings = {
   depth: CloneOptions.shape.depth,
   submodules: z.boolean(),
   /** One that is not there yet is taken, as in the original. */
-  primary_node_id: ReportedNodeId.nullable(),
+  primary_node_id: ReportedId.nullable(),
   space: CanonicalId.nullable(),
   tags: Tags,
   new_nodes: z.boolean(),
@@ -410,7 +410,7 @@ export type NodeCredential = z.infer<typeof NodeCredential>;
 const wait = z.boolean().default(true);
 
 /** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */
-export const CloneProject = z.strictObject({ node_id: ReportedNodeId.optional(), wait });
+export const CloneProject = z.strictObject({ node_id: ReportedId.optional(), wait });
 
 /** `POST /api/runtime/projects/:id/reset`: makes one node's clone as the remote; what was there is kept on a branch. */
 export const ResetClone = z.strictObject({
@@ -450,7 +450,7 @@ export const CancelProject = z.strictObject({ node_id: NodeId.optional() });
 /** `POST /api/runtime/projects/:id/sync-memory`: on the primary unless a node is named; `all` for every live one. */
 export const SyncProjectMemory = z.strictObject({
   direction: z.enum(['push', 'pull', 'sync']).default('push'),
-  node_id: ReportedNodeId.optional(),
+  node_id: ReportedId.optional(),
   all: z.boolean().default(false),
   wait,
 });

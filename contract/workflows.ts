@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PullResult, PushResult, SpaceConfig } from './memory.ts';
-import { EpochMs, NodeId, ReportedNodeId, SyncAction, SyncTrigger } from './primitives.ts';
+import { EpochMs, NodeId, ReportedId, SyncAction, SyncTrigger } from './primitives.ts';
 import { CloneAction, CloneSpec, CloneStatus, NodeCloneAction } from './projects.ts';
 
 export * from './names.ts';
@@ -146,7 +146,7 @@ export type ProjectMemorySyncInput = z.infer<typeof ProjectMemorySyncInput>;
 export const LeadershipState = z.strictObject({
   cid: z.string(),
   /** The primary, null when the lease ran out and nobody was chosen since. */
-  primary: ReportedNodeId.nullable(),
+  primary: ReportedId.nullable(),
   epoch: z.number().int().nonnegative(),
   leaseSeconds: z.number().int(),
   issuedAt: EpochMs,
@@ -157,7 +157,7 @@ export type LeadershipState = z.infer<typeof LeadershipState>;
 
 /** What a promotion asks for; without a node, that nobody is primary any more. */
 export const SelectRequest = z.strictObject({
-  node: ReportedNodeId.nullable(),
+  node: ReportedId.nullable(),
   leaseSeconds: z.number().int().positive(),
   by: z.string(),
   /** The epoch of the lease that was found in the object store; the next one is above it. */

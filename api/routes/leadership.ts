@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { OriginalProjectNode } from '../../contract/api.ts';
 import { Leadership, SelectPrimary } from '../../contract/leadership.ts';
-import { LedId, ReportedNodeId } from '../../contract/primitives.ts';
+import { LedId, ReportedId } from '../../contract/primitives.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { leadershipOf, needLed, promote } from '../leadership.ts';
 import { defineRoute } from '../route.ts';
@@ -11,7 +11,7 @@ const Cid = z.strictObject({ cid: LedId });
 /** The original's fields beside ours. */
 const Shown = z.strictObject({
   ...Leadership.shape,
-  preferred_primary: ReportedNodeId.nullable(),
+  preferred_primary: ReportedId.nullable(),
   /** Whether a person is to choose a primary. */
   needs_ui_selection: z.boolean(),
   node_count: z.number().int(),
