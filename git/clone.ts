@@ -9,7 +9,7 @@ import { oddSettings, whyOdd } from './clone-config.ts';
 import type { GitContext } from './context.ts';
 import { folderSize } from './folder-size.ts';
 import { openGit, type Git } from './git.ts';
-import { checkHost, withinHosts } from './hosts.ts';
+import { checkHost, refusePage, withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder } from './partials.ts';
 import { makeAsRemote } from './make-as-remote.ts';
 import { checkOrigin, fetchOrigin, fits, listBranches, noteDefault } from './remote.ts';
@@ -204,6 +204,8 @@ async function cloneInto(work: Work, repository: string, started: (group: number
   };
   try {
     await clone(branch);
+    const head = await git.in(repository).look('rev-parse', '--verify', '--quiet', 'HEAD');
+    if (head.code !== 0) await refusePage(git.in(dirname(repository)), spec.repoUrl);
   } catch (error) {
     const noBranch = branch !== null && error instanceof MembridgeError && error.code === 'git_not_found';
     // Of an empty repository git cannot clone a branch; it is there as soon as somebody pushes it.

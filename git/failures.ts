@@ -30,7 +30,7 @@ const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
   ],
   [
     'git_unreachable',
-    /could not resolve|name or service not known|name resolution|connection refused|timed out|no route to host|network is unreachable|failed to connect|couldn't connect|\bssl\b|\btls\b|gnutls|certificate|connection reset|connection closed|connection was closed|early eof|rpc failed|unexpected disconnect|hung up|empty reply|transfer closed|invalid index-pack|expected flush|fetch-pack: unexpected|returned error: (?:5\d\d|429)\b|kex_exchange/i,
+    /could not resolve|name or service not known|name resolution|connection refused|timed out|no route to host|network is unreachable|failed to connect|couldn't connect|\bssl\b|\btls\b|gnutls|certificate|connection reset|connection closed|connection was closed|early eof|rpc failed|unexpected disconnect|hung up|empty reply|transfer closed|could not determine hash algorithm|invalid index-pack|expected flush|fetch-pack: unexpected|returned error: (?:5\d\d|429)\b|kex_exchange/i,
   ],
 ];
 

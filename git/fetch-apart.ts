@@ -6,6 +6,7 @@ import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { existsSync } from 'node:fs';
 import type { Git } from './git.ts';
+import { refusePage } from './hosts.ts';
 
 const ORIGIN = 'refs/remotes/origin/';
 
@@ -49,6 +50,8 @@ export async function fetchApart(
   await mkdir(join(bare, 'objects'), { recursive: true });
   await fetch(apart, { source, refspecs, asksHead, grows: where.objects });
   const after = await readRefs(apart);
+  // Before anything is taken for gone.
+  if (![...after.keys()].some((ref) => ref.startsWith(ORIGIN))) await refusePage(git, source);
   const cut = await readFile(join(bare, 'shallow'), 'utf8').catch(() => null);
   // Before the branches: they must never lead to commits whose parents are not there.
   if (cut !== null && cut !== (await readFile(shallow, 'utf8').catch(() => null)))

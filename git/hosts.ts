@@ -87,17 +87,35 @@ async function finalAddress(git: Git, address: string, hosts: readonly string[])
 
 /** Where the server of an address sends git, by what git itself was answered; null when nowhere. */
 async function nextAddress(git: Git, address: string): Promise<string | null> {
+  const location = await answerHeader(git, address, 'location');
+  if (location === null) return null;
+  return new URL(location, `${address}/info/refs`).href.replace(/\/info\/refs(?:\?.*)?$/, '');
+}
+
+/** A header of what the server of an address answers git; null where there is none, and for ssh. */
+async function answerHeader(git: Git, address: string, name: string): Promise<string | null> {
   const trace = join(git.aside, 'trace');
   const traced = git.in(git.aside).with({ GIT_TRACE_CURL: trace, GIT_TRACE_CURL_NO_DATA: '1' });
   try {
     await traced.tryNetwork(['ls-remote', '--heads', '--', address], { grows: git.aside });
     const text = await readFile(trace, 'utf8').catch(() => '');
     const answers = text.split(/Recv header: HTTP\//i);
-    const [, location] = /Recv header: location: *(\S+)/i.exec(answers.at(-1) ?? '') ?? [];
-    if (location === undefined) return null;
-    const url = new URL(location, `${address}/info/refs`).href;
-    return url.replace(/\/info\/refs(?:\?.*)?$/, '');
+    return new RegExp(`Recv header: ${name}: *(\\S+)`, 'i').exec(answers.at(-1) ?? '')?.[1] ?? null;
   } finally {
     await rm(trace, { force: true });
   }
+}
+
+/**
+ * Makes sure that a repository without any branch is one: git takes a page, such as that of a captive portal, for an empty repository.
+ * @throws MembridgeError git_unreachable when the server answers with a page
+ */
+export async function refusePage(git: Git, address: string): Promise<void> {
+  const type = await answerHeader(git, address, 'content-type');
+  // Of git's own server, and of one that only has files.
+  if (type === null || /^(?:application\/x-git|text\/plain|application\/octet-stream)/i.test(type)) return;
+  throw new MembridgeError(
+    'git_unreachable',
+    `The server of ${withoutUserinfo(address)} answers with something that is not git: a page (${type}). A proxy or the sign-in page of a network may stand in between; else correct the project's address.`,
+  );
 }

@@ -4,6 +4,7 @@ import { isSameRepository, parseGitUrl } from '../contract/git-url.ts';
 import type { CloneSpec, NodeCredential } from '../contract/projects.ts';
 import { fetchApart, type Fetched } from './fetch-apart.ts';
 import type { Git } from './git.ts';
+import { refusePage } from './hosts.ts';
 import { withoutLeftovers } from './leftovers.ts';
 import { withoutUserinfo } from './redact.ts';
 import { remoteDefault, remoteRef } from './state.ts';
@@ -151,7 +152,9 @@ export async function originAddress(git: Git): Promise<string> {
 /** The remote's branches. @throws MembridgeError when it cannot be asked */
 export async function listBranches(git: Git, source: string, cwd: string): Promise<string[]> {
   const text = await git.in(cwd).overNetwork(['ls-remote', '--heads', '--', source], { grows: cwd });
-  return [...text.matchAll(/^[0-9a-f]+\trefs\/heads\/(.+)$/gm)].map(([, name = '']) => name);
+  const names = [...text.matchAll(/^[0-9a-f]+\trefs\/heads\/(.+)$/gm)].map(([, name = '']) => name);
+  if (names.length === 0) await refusePage(git, source);
+  return names;
 }
 
 /** The branch that the remote checks out by default, by asking it; null while it has none. */

@@ -11,6 +11,12 @@ export type Trouble =
   | { readonly kind: 'break-off'; readonly afterBytes: number }
   /** Sends each piece of the pack so many milliseconds after the one before. */
   | { readonly kind: 'slow'; readonly everyMs: number }
+  /** Sends so many bytes and ends the answer as if that were all. */
+  | { readonly kind: 'half'; readonly afterBytes: number }
+  /** Answers everything, or what comes by this method, with a page and 200, as a captive portal does. */
+  | { readonly kind: 'page'; readonly method?: 'POST' }
+  /** Announces a body of so many bytes instead of a pack, sends some, and breaks off. */
+  | { readonly kind: 'announce'; readonly bytes: number }
   /** Sends everybody elsewhere. */
   | { readonly kind: 'redirect'; readonly to: string };
 
@@ -85,6 +91,16 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
     response.writeHead(302, { Location: `${trouble.to}${request.url ?? ''}` }).end();
     return;
   }
+  if (trouble.kind === 'page' && (trouble.method ?? request.method) === request.method) {
+    response.writeHead(200, { 'Content-Type': 'text/html' }).end('<html>Please sign in</html>');
+    return;
+  }
+  if (trouble.kind === 'announce' && request.method === 'POST') {
+    const type = 'application/x-git-upload-pack-result';
+    response.writeHead(200, { 'Content-Type': type, 'Content-Length': trouble.bytes });
+    response.write('000dpackfile\n', () => response.destroy());
+    return;
+  }
   if (login !== null && plain !== login) {
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="git"' }).end();
     return;
@@ -153,7 +169,7 @@ async function send(
   before: number,
 ): Promise<number> {
   const isPack = request.method === 'POST' && before + piece.length > 4_096;
-  if (!isPack || trouble.kind === 'none' || trouble.kind === 'redirect') {
+  if (!isPack || !('afterBytes' in trouble || trouble.kind === 'slow')) {
     response.write(piece);
     if (isPack) sends();
     return piece.length;
@@ -167,6 +183,7 @@ async function send(
   response.write(piece.subarray(0, Math.max(0, trouble.afterBytes - before)));
   sends();
   if (before + piece.length < trouble.afterBytes) return piece.length;
+  if (trouble.kind === 'half') response.end();
   if (trouble.kind === 'break-off') response.destroy();
   await new Promise((resolve) => response.once('close', resolve));
   return piece.length;

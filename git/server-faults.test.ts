@@ -1,0 +1,78 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeGitNode, type GitNode } from '../test/git-node.ts';
+import type { Trouble } from '../test/git-http-server.ts';
+import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
+
+let servers: GitServers;
+let node: GitNode;
+let number = 0;
+
+beforeAll(async () => {
+  servers = await startGitServers();
+});
+afterAll(async () => {
+  await servers.stop();
+});
+beforeEach(() => {
+  node = makeGitNode();
+  number += 1;
+});
+afterEach(() => {
+  servers.open.trouble = { kind: 'none' };
+  node.remove();
+});
+
+/** What a server does wrong, and what the error says. */
+const FAULTS: [string, Trouble, { code: string; message: RegExp }][] = [
+  [
+    'ends in the middle of a pack',
+    { kind: 'half', afterBytes: 200_000 },
+    { code: 'git_unreachable', message: /broke off/ },
+  ],
+  [
+    'answers with a page',
+    { kind: 'page' },
+    { code: 'git_unreachable', message: /answers with something that is not git/ },
+  ],
+  [
+    'answers with a page where a pack is due',
+    { kind: 'page', method: 'POST' },
+    { code: 'git_unreachable', message: /broke off/ },
+  ],
+  [
+    'announces 10 GB and breaks off',
+    { kind: 'announce', bytes: 10_000_000_000 },
+    { code: 'git_unreachable', message: /broke off/ },
+  ],
+];
+
+describe('a server that does wrong', () => {
+  it.each(FAULTS)(
+    'leaves nothing half done when it %s, and the next try works',
+    async (_what, trouble, error) => {
+      const theirs = servers.create(`fault${number}`, { bytes: 600_000 });
+      const spec = { repoUrl: `${servers.open.url}/${theirs.name}.git` };
+      servers.open.trouble = trouble;
+      const failed = await node.failure(spec);
+      expect([failed.code, failed.retryable], failed.message).toEqual([error.code, true]);
+      expect(failed.message).toMatch(error.message);
+      expect(node.files()).toEqual([]);
+      servers.open.trouble = { kind: 'none' };
+      await node.clone(spec);
+      const app = join(node.base, 'app');
+      const before = git(app, 'for-each-ref');
+      const packs = readdirSync(join(app, '.git', 'objects', 'pack'));
+      git(app, 'config', 'fetch.unpackLimit', '1');
+      const commit = theirs.push({ more: randomBytes(600_000) });
+      servers.open.trouble = trouble;
+      expect(await node.failure(spec)).toMatchObject({ code: error.code });
+      expect(git(app, 'for-each-ref')).toBe(before);
+      expect(readdirSync(join(app, '.git', 'objects', 'pack'))).toEqual(packs);
+      servers.open.trouble = { kind: 'none' };
+      expect(await node.clone(spec)).toMatchObject({ outcome: 'updated', commit });
+    },
+  );
+});
