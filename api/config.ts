@@ -36,6 +36,8 @@ export interface Config {
   readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
   readonly trustProxy: number;
+  /** For how long browsers are to use https alone for this host name, in seconds; 0: they are not asked to. */
+  readonly hstsSeconds: number;
   /** From one address. */
   readonly requestsPerMinute: number;
   /** Hosts that projects may be cloned from (`*.example.org` for every name below); empty: all. */
@@ -96,6 +98,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
+  MEMBRIDGE_HSTS_SECONDS: withDefault(z.coerce.number().int().min(0).max(63_072_000), '0'),
   MEMBRIDGE_REQUESTS_PER_MINUTE: withDefault(z.coerce.number().int().min(60).max(10_000_000), '1200'),
   MEMBRIDGE_GIT_HOSTS: optional(z.string()),
   MEMBRIDGE_WEBHOOK_HOSTS: optional(z.string()),
@@ -150,6 +153,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
+    hstsSeconds: data.MEMBRIDGE_HSTS_SECONDS,
     requestsPerMinute: data.MEMBRIDGE_REQUESTS_PER_MINUTE,
     gitHosts: namesOf(data.MEMBRIDGE_GIT_HOSTS),
     webhookHosts: namesOf(data.MEMBRIDGE_WEBHOOK_HOSTS),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NOT_STORABLE, NodeId, isStorable } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, NodeId, ONE_LINE, isStorable } from './primitives.ts';
 import { CronExpression } from './projects.ts';
 
 /**
@@ -43,11 +43,7 @@ export const DEFAULT_PRIORITY = 3;
 /** How long a lease of an agent lives without a heartbeat, in seconds, unless the task says otherwise. */
 export const DEFAULT_TTL_SECONDS = 30;
 
-const ContextId = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^\P{Cc}+$/u, 'must not contain control characters');
+const ContextId = z.string().min(1).max(256).regex(ONE_LINE, 'must not contain control characters');
 
 const TaskId = z
   .string()

@@ -122,11 +122,12 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
       .where(eq(managedProjects.id, task.project_id));
     const name = clones[0]?.name ?? task.project_id;
     const has = new Set(clones.map(({ node }) => node));
-    const what = `the nodes with a clone of ${name}`;
+    const label = task.pool === DEFAULT_POOL ? '' : `of pool ${task.pool} `;
+    const what = `the nodes ${label}with a clone of ${name}`;
     return {
-      nodes: takes.filter(({ id, runs }) => has.has(id) && runs),
+      nodes: takes.filter(({ id, fits }) => has.has(id) && fits),
       what,
-      none: `no node with a clone of ${name} is online and takes tasks`,
+      none: `no node ${label}with a clone of ${name} is online and takes tasks`,
     };
   }
   const fitting = rows.filter(({ fits }) => fits);

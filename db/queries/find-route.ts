@@ -29,7 +29,7 @@ export async function findRoute(tx: Executor, { spec, worker, now }: RouteInput)
   if (dependencies.refuse !== null || dependencies.unmet.length > 0) return { ...base, ...dependencies };
   const sticky = worker === null ? await findSticky(tx, spec, now) : null;
   if (spec.projectId === null) return { ...base, sticky };
-  const project = await findProject(tx, spec.projectId, now, sticky);
+  const project = await findProject(tx, { projectId: spec.projectId, pool: spec.pool, now, sticky });
   if (project !== null) return { ...base, sticky, project };
   return {
     ...base,
@@ -76,13 +76,12 @@ async function findSticky(tx: Executor, spec: TaskSpec, now: number): Promise<st
   return there?.id ?? null;
 }
 
-/** Nodes that have a project's clone and take tasks: the context's own first, then those with the fewest leases. */
+/** Nodes of a pool that have a project's clone and take tasks: the context's own first, then those with the fewest leases. */
 async function findProject(
   tx: Executor,
-  projectId: string,
-  now: number,
-  sticky: string | null,
+  wanted: { projectId: string; pool: string; now: number; sticky: string | null },
 ): Promise<Route['project']> {
+  const { projectId, pool, now, sticky } = wanted;
   const [project] = await tx
     .select({ name: managedProjects.name, targetPath: managedProjects.target_path })
     .from(managedProjects)
@@ -98,6 +97,7 @@ async function findProject(
         eq(projectNodeStatus.project_id, projectId),
         eq(projectNodeStatus.clone_status, 'cloned'),
         takesTasks(now),
+        hasLabel(pool),
       ),
     )
     .orderBy(asc(sql`case when ${nodes.id} = ${sticky ?? ''} then 0 else 1 end`), busy, asc(nodes.id));
