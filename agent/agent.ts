@@ -108,6 +108,7 @@ export function startAgent(
     tasks: config,
     sandbox: sandbox.told,
     leases: () => tasks.leases(),
+    work: () => tasks.work(),
     onDrained: (drained) => tasks.setDrained(drained),
     log,
   });
@@ -153,9 +154,15 @@ export function startAgent(
     primary,
     projects: projectOptions(config, state),
     dryrun: config.dryrun,
+    polls: () => heartbeat.soon(),
     log,
   });
-  const tasks = startTasks(config, state, sandbox, log, { changed: () => heartbeat.soon(), died: onFatal });
+  const tasks = startTasks(config, state, sandbox, log, {
+    worker,
+    clockAheadMs: () => heartbeat.state.clockAheadMs,
+    changed: () => heartbeat.soon(),
+    died: onFatal,
+  });
   heartbeat.start();
 
   return {

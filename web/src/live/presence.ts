@@ -12,7 +12,7 @@ export function presenceOf(node: Pick<Node, 'last_heartbeat'>, now: number): Pre
   return now - node.last_heartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
 }
 
-/** Whether a node could be given a task now: it is there, has the program, and is not drained. */
+/** Whether a node could be given a task now: it is there, and nothing keeps it from tasks. */
 export function takesTasks(node: Node, now: number): boolean {
-  return node.capabilities.claude_cli && !node.drained && presenceOf(node, now) === 'online';
+  return node.standing.takes_tasks && presenceOf(node, now) === 'online';
 }
