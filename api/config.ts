@@ -12,6 +12,8 @@ export interface Config {
   /** What this process is; at least one. */
   readonly roles: ReadonlySet<Role>;
   readonly databaseUrl: string;
+  /** The database by an address without a pooler between, for LISTEN; null where `databaseUrl` has none. */
+  readonly databaseDirectUrl: string | null;
   /** The owner of the schema, who migrates it; null where that is the role of `databaseUrl`. */
   readonly databaseOwnerUrl: string | null;
   readonly engine: { readonly address: string; readonly namespace: string };
@@ -74,6 +76,7 @@ const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === 
 const Environment = z.object({
   MEMBRIDGE_ROLES: withDefault(roles, 'control,runtime'),
   DATABASE_URL: required.regex(postgresUrl, 'must start with postgresql://'),
+  DATABASE_DIRECT_URL: optional(z.string().regex(postgresUrl, 'must start with postgresql://')),
   DATABASE_OWNER_URL: optional(z.string().regex(postgresUrl, 'must start with postgresql://')),
   TEMPORAL_ADDRESS: withDefault(hostPort, '127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: withDefault(z.string(), 'default'),
@@ -128,6 +131,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   return Object.freeze({
     roles: data.MEMBRIDGE_ROLES,
     databaseUrl: data.DATABASE_URL,
+    databaseDirectUrl: data.DATABASE_DIRECT_URL ?? null,
     databaseOwnerUrl: data.DATABASE_OWNER_URL ?? null,
     engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
     temporalUi: temporalUiOf(data),

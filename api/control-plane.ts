@@ -162,7 +162,7 @@ async function openDeps(
   await retryAtStart('The object store (MINIO_ENDPOINT)', waiting, () => ensureBucket(config.store));
   const store = openObjectStore(config.store);
   closers.push(() => store.close());
-  const events = await openEventHub(config.databaseUrl, db, logger);
+  const events = await openEventHub(config.databaseDirectUrl ?? config.databaseUrl, db, logger);
   closers.push(() => events.close());
   const now = Date.now;
   const remote = createRemoteClient();

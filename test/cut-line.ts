@@ -8,6 +8,8 @@ export interface CutLine {
   readonly address: string;
   /** Breaks every connection, and lets none through until it is mended. */
   cut(): void;
+  /** Lets nothing through that is open now, without a word to either end; new connections go through. */
+  silence(): void;
   mend(): void;
   stop(): void;
 }
@@ -41,6 +43,9 @@ export async function openCutLine(target: string): Promise<CutLine> {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     cut,
+    silence: () => {
+      for (const socket of open) socket.unpipe().pause();
+    },
     mend: () => {
       isCut = false;
     },
