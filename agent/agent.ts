@@ -109,6 +109,7 @@ export function startAgent(
     tasks: config,
     sandbox: sandbox.told,
     leases: () => tasks.leases(),
+    work: () => tasks.work(),
     onDrained: (drained) => tasks.setDrained(drained),
     log,
   });
@@ -154,10 +155,16 @@ export function startAgent(
     primary,
     projects: projectOptions(config, state),
     dryrun: config.dryrun,
+    polls: () => heartbeat.soon(),
     log,
   });
   const reported = config.dryrun ? null : new ReportedProjects(config, state, log);
-  const tasks = startTasks(config, state, sandbox, log, { changed: () => heartbeat.soon(), died: onFatal });
+  const tasks = startTasks(config, state, sandbox, log, {
+    worker,
+    clockAheadMs: () => heartbeat.state.clockAheadMs,
+    changed: () => heartbeat.soon(),
+    died: onFatal,
+  });
   heartbeat.start();
 
   return {

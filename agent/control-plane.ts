@@ -9,6 +9,8 @@ import {
 } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
 import type { OriginalHeartbeat } from '../contract/original.ts';
+import { safeParseLoosely } from '../contract/parse-loosely.ts';
+import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../contract/protocol.ts';
 import type { OutputChunk } from '../contract/runs.ts';
 import { NodeCredential, type CloneSpec } from '../contract/projects.ts';
 
@@ -97,33 +99,63 @@ async function call<T>(
   body: unknown,
   schema: z.ZodType<T>,
 ): Promise<T> {
-  let response: Response;
+  const { status, ok, headers: answered, text } = await ask(serverUrl, path, headers, body);
+  let answer: unknown;
   try {
-    response = await fetch(`${serverUrl}${path}`, {
+    answer = JSON.parse(text);
+  } catch (cause) {
+    // A captive portal, a proxy's own page: whatever its status says, the control plane did not say it.
+    const type = answered.get('Content-Type') ?? 'no type';
+    throw new ControlPlaneError(
+      0,
+      `The control plane at ${serverUrl} does not answer: something in between answered ${status} with ${type} in place of JSON, such as the sign-in page of a network or a proxy. Open ${serverUrl} in a browser on this machine.`,
+      cause,
+    );
+  }
+  const refusal = refusalOfServer(readProtocol(answered.get(PROTOCOL_HEADER)), serverUrl);
+  if (refusal !== null) throw new ControlPlaneError(0, refusal);
+  if (!ok) {
+    throw new ControlPlaneError(
+      status,
+      `The control plane at ${serverUrl} said ${status}: ${detailOf(answer)}`,
+    );
+  }
+  const parsed = safeParseLoosely(schema, answer);
+  if (parsed.success) return parsed.data;
+  throw new ControlPlaneError(
+    0,
+    `What answers at ${serverUrl} is no control plane that this agent understands (${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}). Check MEMBRIDGE_SERVER_URL.`,
+    parsed.error,
+  );
+}
+
+async function ask(
+  serverUrl: string,
+  path: string,
+  headers: Record<string, string>,
+  body: unknown,
+): Promise<{ status: number; ok: boolean; headers: Headers; text: string }> {
+  try {
+    const response = await fetch(`${serverUrl}${path}`, {
       ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
-      headers: { 'Content-Type': 'application/json', ...headers },
+      headers: {
+        'Content-Type': 'application/json',
+        Accept: 'application/json',
+        [PROTOCOL_HEADER]: String(PROTOCOL),
+        ...headers,
+      },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
+    const { status, ok, headers: answered } = response;
+    return { status, ok, headers: answered, text: await response.text() };
   } catch (cause) {
     const reason =
       cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : errorMessage(cause);
     throw new ControlPlaneError(0, `The control plane at ${serverUrl} does not answer: ${reason}`, cause);
   }
-  const text = await response.text();
-  if (!response.ok) {
-    throw new ControlPlaneError(
-      response.status,
-      `The control plane at ${serverUrl} said ${response.status}: ${detailOf(text)}`,
-    );
-  }
-  return schema.parse(JSON.parse(text));
 }
 
-function detailOf(text: string): string {
-  try {
-    const { detail } = JSON.parse(text) as { detail?: unknown };
-    return typeof detail === 'string' ? detail : text.slice(0, 300);
-  } catch {
-    return text.slice(0, 300);
-  }
+function detailOf(answer: unknown): string {
+  const { detail } = (typeof answer === 'object' && answer !== null ? answer : {}) as { detail?: unknown };
+  return typeof detail === 'string' ? detail : JSON.stringify(answer).slice(0, 300);
 }

@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { arch, hostname, networkInterfaces, release, type } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { NodeWork } from '../contract/node-standing.ts';
 import type { NodeFacts, TaskSandbox } from '../contract/nodes.ts';
 import type { AgentConfig } from './config.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -17,8 +18,9 @@ export function readFacts(options: {
   tasks: Pick<AgentConfig, 'runner' | 'maxConcurrency' | 'labels' | 'spaces'>;
   tasksRunning?: number;
   sandbox?: TaskSandbox;
+  work?: NodeWork;
 }): NodeFacts {
-  const { sandbox } = options;
+  const { sandbox, work } = options;
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter((address) => !address.internal)
@@ -42,6 +44,7 @@ export function readFacts(options: {
     tasks_running: options.tasksRunning ?? 0,
     ...(options.tasks.spaces === undefined ? {} : { spaces: [...options.tasks.spaces] }),
     ...(sandbox === undefined ? {} : { task_sandbox: sandbox }),
+    ...(work === undefined ? {} : { work }),
   };
 }
 

@@ -25,7 +25,7 @@ const Memory04 = z.strictObject({
 });
 
 /** Facts of a node as a control plane of 0.4 reads them. */
-const Facts04 = NodeFacts.omit({ spaces: true, task_sandbox: true });
+const Facts04 = NodeFacts.omit({ spaces: true, task_sandbox: true, work: true }).strict();
 
 let server: Server | null = null;
 let heartbeat: Heartbeat | null = null;
@@ -70,6 +70,14 @@ async function beat(
     tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [], spaces: ['garden'] },
     sandbox: { mode: 'none', refuses: false, detail: 'bwrap is not installed' },
     leases: () => [],
+    work: () => ({
+      queues: [],
+      engine: null,
+      store: null,
+      clock_ahead_ms: 0,
+      program: null,
+      waits: [],
+    }),
     onDrained: () => undefined,
     log: pino({ level: 'silent' }),
   });

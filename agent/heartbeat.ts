@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import type { MemoryStatus, SpaceConfig } from '../contract/memory.ts';
 import type { Membership } from '../contract/membership.ts';
+import type { NodeWork } from '../contract/node-standing.ts';
 import type { AgentHeartbeat, TaskSandbox } from '../contract/nodes.ts';
 import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
 import { readFacts } from './facts.ts';
@@ -82,7 +83,8 @@ export class Heartbeat {
     try {
       const { url, dryrun, tasks, sandbox } = this.#options;
       const leases = this.#options.leases();
-      const facts = readFacts({ url, dryrun, tasks, sandbox, tasksRunning: leases.length });
+      const work = this.#options.work();
+      const facts = readFacts({ url, dryrun, tasks, sandbox, work, tasksRunning: leases.length });
       const sentAt = Date.now();
       const answer = await sendToAnyVersion({ facts, memory: this.#memory, leases }, (heartbeat) =>
         sendHeartbeat(serverUrl, agentKey, heartbeat, {
@@ -141,7 +143,7 @@ async function sendToAnyVersion<T>(
   } catch (error) {
     if (!(error instanceof ControlPlaneError) || error.status !== 400) throw error;
     const { syncs: _syncs, ...memory } = heartbeat.memory;
-    const { spaces: _spaces, task_sandbox: _sandbox, ...facts } = heartbeat.facts;
+    const { spaces: _spaces, task_sandbox: _sandbox, work: _work, ...facts } = heartbeat.facts;
     const state = STATES_OF_0_4.has(memory.state) ? memory.state : 'locked';
     return await send({ ...heartbeat, facts, memory: { ...memory, state } });
   }
@@ -178,6 +180,8 @@ export interface HeartbeatOptions {
   readonly sandbox: TaskSandbox;
   /** The leases that this node holds. */
   readonly leases: () => AgentHeartbeat['leases'];
+  /** What it found when it last looked whether it can work. */
+  readonly work: () => NodeWork;
   readonly onDrained: (drained: boolean) => void;
   readonly log: Logger;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EnrolResponse } from '../contract/nodes.ts';
 import { errorMessage } from '../contract/errors.ts';
+import { parseLoosely } from '../contract/parse-loosely.ts';
 import { generateSealingKey } from '../memory/sealing.ts';
 
 /** What an enrolment gave this node, kept in `<dataDir>/agent.json` (0600). */
@@ -79,7 +80,8 @@ export function rotateSealingKey(dataDir: string): string[] {
 function readJson<T>(path: string, schema: z.ZodType<T>): T | null {
   if (!existsSync(path)) return null;
   try {
-    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    // A later version may have written more; whoever goes back to this one is still enrolled.
+    return parseLoosely(schema, JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
     throw new Error(
       `${path} cannot be read (${errorMessage(error)}). Move it away and enrol this node again with a new token.`,

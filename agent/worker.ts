@@ -34,6 +34,8 @@ export function startNodeWorker(options: {
   primary: PrimaryPort;
   projects: ProposalActivityOptions;
   dryrun: boolean;
+  /** Hears that it begins to poll. */
+  polls?: () => void;
   log: Logger;
 }): KeptWorker {
   const { engine, node, log } = options;
@@ -58,7 +60,10 @@ export function startNodeWorker(options: {
       shutdownForceTime: SHUTDOWN_FORCE,
     },
     {
-      polls: () => log.info({ queue: taskQueue }, 'worker polls'),
+      polls: () => {
+        log.info({ queue: taskQueue }, 'worker polls');
+        options.polls?.();
+      },
       ended: (reason) => log.warn({ reason: errorMessage(reason) }, 'worker ended; it starts again'),
     },
   );

@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto';
 import compression from 'compression';
 import express, { type Express, type RequestHandler } from 'express';
 import { rateLimit } from 'express-rate-limit';
-import helmet from 'helmet';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pinoHttp } from 'pino-http';
 import type { Logger } from 'pino';
 import { MembridgeError } from '../contract/errors.ts';
-import { isLoopbackAddress, isOwnHost } from '../contract/own-host.ts';
 import type { Deps } from './deps.ts';
 import { docsRouter } from './docs.ts';
+import { needOwnHost, securityHeaders } from './guards.ts';
 import { errorHandler, sendProblem, unknownPath } from './problems.ts';
 import { routeForRoles } from './roles.ts';
 import { ROUTES } from './routes/index.ts';
@@ -24,7 +23,7 @@ export function createApp(deps: Deps): Express {
   app.set('trust proxy', deps.config.trustProxy);
   app.set('query parser', 'simple');
   app.use(requestLog(deps.logger));
-  app.use(securityHeaders());
+  app.use(securityHeaders(deps.config));
   app.use(measure(deps));
   app.use(needOwnHost(deps.config));
   const limit = requestLimit(deps.config.requestsPerMinute);
@@ -77,43 +76,6 @@ function requestLog(logger: Logger): RequestHandler {
       return res.statusCode >= 400 ? 'info' : 'debug';
     },
   });
-}
-
-function securityHeaders(): RequestHandler {
-  return helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'self'"],
-        // The page's component library writes style elements and attributes.
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:'],
-        fontSrc: ["'self'", 'data:'],
-        objectSrc: ["'none'"],
-        baseUri: ["'none'"],
-        formAction: ["'self'"],
-        frameAncestors: ["'none'"],
-      },
-    },
-    referrerPolicy: { policy: 'no-referrer' },
-  });
-}
-
-/**
- * Refuses requests under a foreign name where this server is reached from this machine alone: a website that points its name at
- * 127.0.0.1 must not get through a browser here. Behind a proxy, or with a public address, names are the proxy's to check.
- */
-function needOwnHost({ host, publicUrl, trustProxy }: Deps['config']): RequestHandler {
-  const isPrivate = isLoopbackAddress(host) && publicUrl === null && trustProxy === 0;
-  return (req, _res, next) => {
-    if (!isPrivate || isOwnHost(req.headers.host)) return next();
-    next(
-      new MembridgeError(
-        'forbidden',
-        `This server is reached as localhost or 127.0.0.1, not as ${JSON.stringify(req.headers.host ?? '')}. Behind a proxy, set MEMBRIDGE_PUBLIC_URL or MEMBRIDGE_TRUST_PROXY.`,
-      ),
-    );
-  };
 }
 
 /** Records how long each request took, by its route as declared: a path with ids in it would make endless series. */

@@ -1,5 +1,4 @@
 import type { Request } from 'express';
-import { parseCookie } from 'cookie';
 import { MembridgeError } from '../contract/errors.ts';
 import { assertNever } from '../contract/primitives.ts';
 import { findNodeByKey } from '../db/queries/find-node-by-key.ts';
@@ -7,8 +6,7 @@ import { findSession } from '../db/queries/find-session.ts';
 import type { Deps } from './deps.ts';
 import type { Caller, RouteAuth } from './route.ts';
 import { sameSecret, sha256Hex } from './secrets.ts';
-
-export const SESSION_COOKIE = 'membridge_session';
+import { readSessionCookie } from './session-cookie.ts';
 
 type AuthDeps = Pick<Deps, 'config' | 'db' | 'failures' | 'now'>;
 
@@ -149,8 +147,8 @@ export function stillAllowed(
 
 /** The hash of a request's session, or null when it has no cookie. */
 export function sessionHashOf(req: Request, deps: Pick<Deps, 'config'>): string | null {
-  const cookie = parseCookie(req.get('Cookie') ?? '')[SESSION_COOKIE];
-  return cookie === undefined || cookie === '' ? null : sessionHash(cookie, deps);
+  const secret = readSessionCookie(req, deps.config);
+  return secret === null ? null : sessionHash(secret, deps);
 }
 
 /**

@@ -12,6 +12,8 @@ export interface Config {
   /** What this process is; at least one. */
   readonly roles: ReadonlySet<Role>;
   readonly databaseUrl: string;
+  /** The database by an address without a pooler between, for LISTEN; null where `databaseUrl` has none. */
+  readonly databaseDirectUrl: string | null;
   /** The owner of the schema, who migrates it; null where that is the role of `databaseUrl`. */
   readonly databaseOwnerUrl: string | null;
   readonly engine: { readonly address: string; readonly namespace: string };
@@ -36,6 +38,8 @@ export interface Config {
   readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
   readonly trustProxy: number;
+  /** For how long browsers are to use https alone for this host name, in seconds; 0: they are not asked to. */
+  readonly hstsSeconds: number;
   /** From one address. */
   readonly requestsPerMinute: number;
   /** Hosts that projects may be cloned from (`*.example.org` for every name below); empty: all. */
@@ -72,6 +76,7 @@ const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === 
 const Environment = z.object({
   MEMBRIDGE_ROLES: withDefault(roles, 'control,runtime'),
   DATABASE_URL: required.regex(postgresUrl, 'must start with postgresql://'),
+  DATABASE_DIRECT_URL: optional(z.string().regex(postgresUrl, 'must start with postgresql://')),
   DATABASE_OWNER_URL: optional(z.string().regex(postgresUrl, 'must start with postgresql://')),
   TEMPORAL_ADDRESS: withDefault(hostPort, '127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: withDefault(z.string(), 'default'),
@@ -96,6 +101,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
+  MEMBRIDGE_HSTS_SECONDS: withDefault(z.coerce.number().int().min(0).max(63_072_000), '0'),
   MEMBRIDGE_REQUESTS_PER_MINUTE: withDefault(z.coerce.number().int().min(60).max(10_000_000), '1200'),
   MEMBRIDGE_GIT_HOSTS: optional(z.string()),
   MEMBRIDGE_WEBHOOK_HOSTS: optional(z.string()),
@@ -125,6 +131,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   return Object.freeze({
     roles: data.MEMBRIDGE_ROLES,
     databaseUrl: data.DATABASE_URL,
+    databaseDirectUrl: data.DATABASE_DIRECT_URL ?? null,
     databaseOwnerUrl: data.DATABASE_OWNER_URL ?? null,
     engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
     temporalUi: temporalUiOf(data),
@@ -150,6 +157,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
+    hstsSeconds: data.MEMBRIDGE_HSTS_SECONDS,
     requestsPerMinute: data.MEMBRIDGE_REQUESTS_PER_MINUTE,
     gitHosts: namesOf(data.MEMBRIDGE_GIT_HOSTS),
     webhookHosts: namesOf(data.MEMBRIDGE_WEBHOOK_HOSTS),

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
@@ -7,7 +7,7 @@ import { prepareRuntimeRole } from '../db/runtime-role.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { announceOfflineNodes } from '../db/queries/announce-offline-nodes.ts';
 import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
-import { connectEngine, registerSearchAttributes } from '../engine/connect.ts';
+import { connectEngine, prepareSearchAttributes, type SearchAttributes } from '../engine/connect.ts';
 import { listLeaderships } from '../db/queries/record-leadership.ts';
 import { ensureLeadership } from '../engine/leadership-workflows.ts';
 import { ensureMemorySpace, moveToWaves } from '../engine/memory-workflows.ts';
@@ -35,6 +35,7 @@ import { applyTaskSchedule } from './tasks/schedules.ts';
 import { watchMemory } from './watch-memory.ts';
 import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
+import { Starting, createStartingApp } from './starting.ts';
 import { endStreams } from './sse.ts';
 
 /** How long an idle connection stays open, in milliseconds: longer than the 60 s that proxies keep theirs. */
@@ -57,7 +58,8 @@ const STOP_GRACE_MS = 10_000;
 const SYNC_WAIT_MS = 60_000;
 
 /**
- * Starts a control plane: schema, engine, bucket, worker, the workflow of every space, then HTTP.
+ * Starts a control plane: schema, engine, bucket, worker, the workflow of every space, then the API. Its port is open from the
+ * beginning; until all of that is there, every request gets 503 with what is waited for.
  * @throws Error naming the part that is absent or the setting that is wrong
  */
 export async function startControlPlane(
@@ -71,8 +73,16 @@ export async function startControlPlane(
       await Promise.resolve(close()).catch((error: unknown) => logger.warn({ err: error }, 'stopping'));
     }
   };
+  const starting = new Starting();
+  let answer: RequestListener = createStartingApp(config, logger, starting);
+  const server = createServer((req, res) => answer(req, res));
+  // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.headersTimeout = KEEP_ALIVE_MS + 5_000;
   try {
-    const deps = await openDeps(config, logger, options.syncWaitMs ?? SYNC_WAIT_MS, closers);
+    await listen(server, config);
+    closers.push(() => closeServer(server));
+    const deps = await openDeps(config, { logger, starting }, options.syncWaitMs ?? SYNC_WAIT_MS, closers);
     const { db, engine, store } = deps;
     const worker = await startControlWorker({
       db,
@@ -87,16 +97,13 @@ export async function startControlPlane(
       metricsAddress: config.workerMetricsAddress,
     });
     closers.push(() => worker.stop());
+    starting.waitFor('the workflows of spaces, projects and schedules (TEMPORAL_ADDRESS)');
     for (const space of await listSpaceConfigs(db)) {
       await callEngine(engine, (client) => ensureMemorySpace(client, space));
       await callEngine(engine, (client) => moveToWaves(client, space.cid));
     }
     await resumeProjects(deps);
-    const server = createServer(createApp(deps));
-    // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
-    server.keepAliveTimeout = KEEP_ALIVE_MS;
-    server.headersTimeout = KEEP_ALIVE_MS + 5_000;
-    await listen(server, config);
+    answer = createApp(deps);
     const watch = setInterval(() => void watchNodes(deps), OFFLINE_CHECK_MS);
     if (!config.roles.has('control')) closers.push(watchRemote(deps));
     closers.push(
@@ -105,7 +112,10 @@ export async function startControlPlane(
       watchTasks(deps),
       watchAudit(deps),
       watchMemory(deps),
-      () => stopHttp(server, deps),
+      () => {
+        endStreams(deps.events);
+        return closeServer(server);
+      },
       () => clearInterval(watch),
     );
     const { port } = server.address() as AddressInfo;
@@ -119,20 +129,21 @@ export async function startControlPlane(
 
 async function openDeps(
   config: Config,
-  logger: Logger,
+  waiting: { logger: Logger; starting: Starting },
   syncWaitMs: number,
   closers: (() => unknown)[],
 ): Promise<Deps> {
+  const { logger, starting } = waiting;
   const onIdleError = (error: Error): void =>
     logger.warn({ reason: error.message }, 'a PostgreSQL connection broke');
   const db = connectDatabase(config.databaseUrl, { onIdleError });
   closers.push(() => db.close());
   if (config.databaseOwnerUrl === null) {
-    await retryAtStart('PostgreSQL (DATABASE_URL)', logger, () => migrateDatabase(db));
+    await retryAtStart('PostgreSQL (DATABASE_URL)', waiting, () => migrateDatabase(db));
   } else {
     const owner = connectDatabase(config.databaseOwnerUrl, { onIdleError, max: 2 });
     try {
-      await retryAtStart('PostgreSQL (DATABASE_OWNER_URL)', logger, async () => {
+      await retryAtStart('PostgreSQL (DATABASE_OWNER_URL)', waiting, async () => {
         await migrateDatabase(owner);
         await prepareRuntimeRole(owner, config.databaseUrl);
       });
@@ -140,24 +151,39 @@ async function openDeps(
       await owner.close();
     }
   }
-  const engine = await retryAtStart('Temporal (TEMPORAL_ADDRESS)', logger, () =>
+  const engine = await retryAtStart('Temporal (TEMPORAL_ADDRESS)', waiting, () =>
     connectEngine(config.engine),
   );
   closers.push(() => engine.close());
-  await retryAtStart('Temporal (TEMPORAL_ADDRESS)', logger, () => registerSearchAttributes(engine));
-  await retryAtStart('The object store (MINIO_ENDPOINT)', logger, () => ensureBucket(config.store));
+  const attributes = await retryAtStart('Temporal (TEMPORAL_ADDRESS)', waiting, () =>
+    prepareSearchAttributes(engine, (reason) => starting.waitFor('Temporal (TEMPORAL_ADDRESS)', reason)),
+  );
+  if (attributes.absent !== null) warnOfAttributes(logger, config, attributes.absent);
+  await retryAtStart('The object store (MINIO_ENDPOINT)', waiting, () => ensureBucket(config.store));
   const store = openObjectStore(config.store);
   closers.push(() => store.close());
-  const events = await openEventHub(config.databaseUrl, db, logger);
+  const events = await openEventHub(config.databaseDirectUrl ?? config.databaseUrl, db, logger);
   closers.push(() => events.close());
   const now = Date.now;
   const remote = createRemoteClient();
-  const health = createHealthCheck({ config, db, engine, remote, now });
+  const health = createHealthCheck({ config, db, engine, attributes, remote, now });
   closers.push(() => health.close());
   const metrics = createMetrics(db, logger, config.workerMetricsAddress);
   const failures = new FailedSignIns(config, recordFailedKeys({ db, logger, now }));
   closers.push(() => failures.stop());
   return { config, db, engine, store, logger, events, failures, health, metrics, remote, now, syncWaitMs };
+}
+
+function warnOfAttributes(
+  logger: Logger,
+  config: Config,
+  absent: NonNullable<SearchAttributes['absent']>,
+): void {
+  logger.warn(
+    { namespace: config.engine.namespace, attributes: absent.names, reason: absent.reason },
+    'Temporal did not add the search attributes. Everything works without them, but workflows cannot be searched by them. Remove ' +
+      'attributes that nobody uses, or give Membridge a namespace of its own (TEMPORAL_NAMESPACE), and restart it.',
+  );
 }
 
 async function listen(server: Server, config: Config): Promise<void> {
@@ -205,11 +231,11 @@ async function watchNodes({ db, logger, now }: Deps): Promise<void> {
   }
 }
 
-async function stopHttp(server: Server, deps: Deps): Promise<void> {
+/** Answers what has begun, and closes every connection. One that is closed already is fine. */
+async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
-  endStreams(deps.events);
   server.closeIdleConnections();
   const force = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
   await closed;

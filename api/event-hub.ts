@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { Client } from 'pg';
 import type { Logger } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
@@ -21,14 +22,24 @@ export interface EventHub {
 const RETRY_MS = 1_000;
 /** Events read at a time. */
 const BATCH = 500;
+/** How often the listening connection is asked whether it lives, and how long it may take to say so, in milliseconds. */
+const CHECK_EVERY_MS = 15_000;
+const CHECK_DEADLINE_MS = 5_000;
 
 /**
  * Listens for events on a connection of its own. When that breaks it is opened again, and what was missed is read from
  * the table, so listeners lose nothing.
- * @throws MembridgeError database_unavailable when PostgreSQL does not answer now
+ * @param listenUrl the database, by an address that leads to PostgreSQL itself: a pooler that hands out transactions hears nothing
+ * @param checkEveryMs how often the connection is asked whether it lives
+ * @throws MembridgeError database_unavailable when PostgreSQL does not answer now; Error when the address leads to a pooler that hears nothing
  */
-export async function openEventHub(databaseUrl: string, db: Database, logger: Logger): Promise<EventHub> {
-  const hub = new PostgresEventHub(databaseUrl, db, logger);
+export async function openEventHub(
+  listenUrl: string,
+  db: Database,
+  logger: Logger,
+  checkEveryMs: number = CHECK_EVERY_MS,
+): Promise<EventHub> {
+  const hub = new PostgresEventHub(listenUrl, db, logger, checkEveryMs);
   await hub.open();
   return hub;
 }
@@ -37,6 +48,8 @@ class PostgresEventHub implements EventHub {
   readonly #url: string;
   readonly #db: Database;
   readonly #logger: Logger;
+  readonly #checkEveryMs: number;
+  #check: NodeJS.Timeout | undefined;
   readonly #listeners = new Set<EventListener>();
   #client: Client | null = null;
   #retry: NodeJS.Timeout | undefined;
@@ -45,7 +58,8 @@ class PostgresEventHub implements EventHub {
   #again = false;
   position = 0;
 
-  constructor(url: string, db: Database, logger: Logger) {
+  constructor(url: string, db: Database, logger: Logger, checkEveryMs: number) {
+    this.#checkEveryMs = checkEveryMs;
     this.#url = url;
     this.#db = db;
     this.#logger = logger;
@@ -54,6 +68,21 @@ class PostgresEventHub implements EventHub {
   async open(): Promise<void> {
     this.position = (await readEventRange(this.#db)).last ?? 0;
     await this.#connect();
+    if (this.#client !== null) await this.#needHearing(this.#client);
+  }
+
+  /** Announces something and waits until it is heard. @throws Error naming the setting when it is not */
+  async #needHearing(client: Client): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<true>();
+    client.once('notification', () => resolve(true));
+    // One that broke is opened again, and says nothing about a pooler.
+    client.once('end', () => resolve(true));
+    await this.#db.run((executor) => executor.execute(sql`select pg_notify(${EVENTS_CHANNEL}, '')`));
+    if (await inTime(promise)) return;
+    await this.close();
+    throw new Error(
+      'DATABASE_URL leads to a pooler that hands out transactions (PgBouncer): LISTEN hears nothing through it. Set DATABASE_DIRECT_URL to the address of PostgreSQL itself; only one connection uses it.',
+    );
   }
 
   subscribe(listener: EventListener): () => void {
@@ -64,6 +93,7 @@ class PostgresEventHub implements EventHub {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#check);
     this.#listeners.clear();
     await this.#client?.end().catch(() => undefined);
     await this.#reading;
@@ -94,8 +124,25 @@ class PostgresEventHub implements EventHub {
       return;
     }
     this.#client = client;
+    this.#checkLater(client, onLost);
     // Whatever was announced before LISTEN took hold.
     this.#catchUp();
+  }
+
+  /** A connection whose other end vanished without a word looks open for hours; so it is asked. */
+  #checkLater(client: Client, onLost: (reason: string) => void): void {
+    clearTimeout(this.#check);
+    if (this.#closed) return;
+    const check = async (): Promise<void> => {
+      const answered = client.query('select 1').then(
+        () => true as const,
+        () => true as const,
+      );
+      if (await inTime(answered)) this.#checkLater(client, onLost);
+      else onLost(`no answer within ${CHECK_DEADLINE_MS / 1_000} s`);
+    };
+    this.#check = setTimeout(() => void check(), this.#checkEveryMs);
+    this.#check.unref();
   }
 
   #reconnectLater(reason: string): void {
@@ -133,4 +180,13 @@ class PostgresEventHub implements EventHub {
     this.position = event.seq;
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** Whether something comes within the deadline of a check. */
+async function inTime(coming: Promise<true>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), CHECK_DEADLINE_MS);
+  });
+  return await Promise.race([coming, late]).finally(() => clearTimeout(timer));
 }

@@ -4,7 +4,7 @@ import type { PartHealth, RuntimeHealth } from '../contract/api.ts';
 import { errorMessage } from '../contract/errors.ts';
 import type { Database } from '../db/connect.ts';
 import { openObjectStore } from '../storage/object-store.ts';
-import type { Engine } from '../engine/connect.ts';
+import type { Engine, SearchAttributes } from '../engine/connect.ts';
 import type { Config } from './config.ts';
 import { connectionOf } from './remote/connection-of.ts';
 import type { RemoteClient } from './remote/client.ts';
@@ -29,17 +29,22 @@ export function createHealthCheck(deps: {
   config: Config;
   db: Database;
   engine: Engine;
+  /** What became of Temporal's search attributes at start. */
+  attributes: SearchAttributes;
   remote: RemoteClient;
   now: () => number;
 }): HealthCheck {
-  const { config, db, engine, remote, now } = deps;
+  const { config, db, engine, attributes, remote, now } = deps;
   const store = openObjectStore(config.store, { deadlineMs: PART_DEADLINE_MS });
   let cached: { at: number; answer: Promise<Omit<RuntimeHealth, 'membridge'>> } | null = null;
+
+  const without =
+    attributes.absent === null ? '' : `, without the search attributes ${attributes.absent.names.join(', ')}`;
 
   const look = async (): Promise<Omit<RuntimeHealth, 'membridge'>> => {
     const parts = await Promise.all([
       checkPart('postgresql', 'answers', () => db.run((executor) => executor.execute(sql`select 1`))),
-      checkPart('temporal', `answers at ${engine.address.address}`, () =>
+      checkPart('temporal', `answers at ${engine.address.address}${without}`, () =>
         callEngine(engine, (client) => client.workflowService.getSystemInfo({}), PART_DEADLINE_MS),
       ),
       checkPart('object-store', `answers at ${config.store.endpoint}`, () => store.list('membridge-health/')),

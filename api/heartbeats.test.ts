@@ -87,3 +87,26 @@ test('browsers get the whole node when it returns', async () => {
   await report('node-b');
   expect(await told(before)).toMatchObject([{ type: 'node', node: { id: 'node-b', status: 'online' } }]);
 });
+
+test('a heartbeat of a newer agent is taken without the fields that are new, and the answer names the protocol', async () => {
+  const beat = heartbeat('node-a');
+  const capabilities = { ...beat.facts.capabilities, gpus: 2 };
+  const body = { ...beat, mood: 'fine', facts: { ...beat.facts, added: { deep: true }, capabilities } };
+  const headers = { 'X-MEMBRIDGE-AGENT': keys.get('node-a') ?? '', 'X-MEMBRIDGE-PROTOCOL': '99' };
+  const answer = await api.call('POST', '/api/agent/heartbeat', { headers, body });
+  expect([answer.status, answer.headers.get('X-MEMBRIDGE-PROTOCOL')]).toEqual([200, '1']);
+  const { body: nodes } = await api.call('GET', '/api/runtime/workers');
+  expect(JSON.stringify(nodes)).not.toMatch(/gpus|mood|added/);
+});
+
+test('an agent whose protocol is too old is refused, with what to do', async () => {
+  const headers = { 'X-MEMBRIDGE-AGENT': keys.get('node-a') ?? '', 'X-MEMBRIDGE-PROTOCOL': '0' };
+  const answer = await api.call('POST', '/api/agent/heartbeat', { headers, body: heartbeat('node-a') });
+  expect([answer.status, answer.body['code']]).toEqual([426, 'protocol_unsupported']);
+  expect(answer.body['detail']).toContain('Upgrade Membridge on this machine');
+});
+
+test('a misspelt field of a person is still refused', async () => {
+  const answer = await api.call('POST', '/api/runtime/enrolment-tokens', { body: { node: 'x' } });
+  expect(answer.status).toBe(400);
+});

@@ -75,7 +75,13 @@ export function openApiDocument(): ReturnType<OpenApiGeneratorV31['generateDocum
   scheme('AdminKey', { type: 'apiKey', in: 'header', name: 'X-MEMBRIDGE-ADMIN' });
   scheme('RuntimeKey', { type: 'apiKey', in: 'header', name: 'X-Runtime-API-Key' });
   scheme('Bearer', { type: 'http', scheme: 'bearer' });
-  scheme('Session', { type: 'apiKey', in: 'cookie', name: 'membridge_session' });
+  scheme('Session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'membridge_session_{instance}',
+    description:
+      'The cookie that POST /api/session sets. Each control plane has a name of its own for it, which begins with __Host- over https.',
+  });
   scheme('NodeKey', { type: 'apiKey', in: 'header', name: 'X-MEMBRIDGE-AGENT' });
   for (const route of ROUTES) registerRoute(registry, route);
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({

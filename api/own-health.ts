@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ControlPlaneHealth } from '../contract/runtime-config.ts';
 import { readStats } from '../db/queries/read-stats.ts';
+import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
 import { VERSION } from './version.ts';
 
@@ -18,6 +19,16 @@ export async function ownHealth({
   now,
 }: Pick<Deps, 'config' | 'db' | 'now'>): Promise<z.infer<typeof OwnHealth>> {
   const { spaces, nodes } = await readStats(db, { now: now() });
-  const service = config.roles.has('control') ? 'membridge-control-plane' : 'bloom-runtime';
-  return { status: 'ok', service, version: VERSION, projects: spaces, agents: nodes.total };
+  return {
+    status: 'ok',
+    service: serviceName(config),
+    version: VERSION,
+    projects: spaces,
+    agents: nodes.total,
+  };
+}
+
+/** What this process calls itself, by its roles. */
+export function serviceName({ roles }: Pick<Config, 'roles'>): z.infer<typeof OwnHealth>['service'] {
+  return roles.has('control') ? 'membridge-control-plane' : 'bloom-runtime';
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Starting } from './starting.ts';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 
 /** How long a part may be absent at start, in milliseconds. */
@@ -9,10 +10,16 @@ const PAUSE_MS = 2_000;
 /**
  * Does something that needs another server, again and again while that is worth it: machines that boot together come up
  * in any order.
- * @param part what is waited for and the setting that says where it is, for the log: "PostgreSQL (DATABASE_URL)"
+ * @param part what is waited for and the setting that says where it is: "PostgreSQL (DATABASE_URL)"
+ * @param starting learns what is waited for and why
  * @throws Error naming the part, after 60 s; at once when trying again cannot help
  */
-export async function retryAtStart<T>(part: string, logger: Logger, work: () => Promise<T>): Promise<T> {
+export async function retryAtStart<T>(
+  part: string,
+  { logger, starting }: { logger: Logger; starting: Starting },
+  work: () => Promise<T>,
+): Promise<T> {
+  starting.waitFor(part);
   const giveUpAt = Date.now() + PATIENCE_MS;
   for (;;) {
     try {
@@ -22,6 +29,7 @@ export async function retryAtStart<T>(part: string, logger: Logger, work: () => 
       if (hopeless || Date.now() + PAUSE_MS > giveUpAt) {
         throw new Error(`${part} cannot be used: ${errorMessage(error)}`, { cause: error });
       }
+      starting.waitFor(part, errorMessage(error));
       logger.warn({ reason: errorMessage(error) }, `waiting for ${part}`);
       await sleep(PAUSE_MS);
     }

@@ -1,5 +1,8 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
+import { MembridgeError } from '../contract/errors.ts';
+import { safeParseLoosely } from '../contract/parse-loosely.ts';
+import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfAgent } from '../contract/protocol.ts';
 import { authenticate } from './auth.ts';
 import type { Deps } from './deps.ts';
 import { invalidInput } from './problems.ts';
@@ -11,6 +14,7 @@ import { isTolerant } from './original-routes.ts';
 export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
   return async (req, res) => {
     // Before the body is read: a stranger's megabyte is not worth parsing.
+    if (isForAgents(route)) needProtocol(req, res);
     const caller = await authenticate(req, route.auth, deps);
     // Whoever uses the browser after the session ended must find nothing of it there.
     res.set('Cache-Control', 'no-store');
@@ -19,9 +23,12 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     const ignored: string[] = [];
     const validate = (where: string, schema: z.ZodType | undefined, value: unknown): unknown => {
       if (schema === undefined) return undefined;
-      const read = isTolerant(route)
-        ? parseTolerantly(where, schema, value)
-        : { parsed: schema.safeParse(value), ignored: [] };
+      // Agents may be of another version; people and scripts learn of a misspelt field.
+      const read = isForAgents(route)
+        ? { parsed: safeParseLoosely(schema, value), ignored: [] }
+        : isTolerant(route)
+          ? parseTolerantly(where, schema, value)
+          : { parsed: schema.safeParse(value), ignored: [] };
       if (!read.parsed.success) throw invalidInput(where, read.parsed.error, code);
       ignored.push(...read.ignored);
       return read.parsed.data;
@@ -39,6 +46,16 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     if (route.response === undefined) res.end();
     else res.json(answer);
   };
+}
+
+/** Whether a route is one that agents of Membridge call. */
+const isForAgents = ({ path }: Route): boolean => path.startsWith('/api/agent/');
+
+/** Names this control plane's protocol. @throws MembridgeError protocol_unsupported when the agent's is too old */
+function needProtocol(req: Request, res: Response): void {
+  res.set(PROTOCOL_HEADER, String(PROTOCOL));
+  const refusal = refusalOfAgent(readProtocol(req.get(PROTOCOL_HEADER)));
+  if (refusal !== null) throw new MembridgeError('protocol_unsupported', refusal);
 }
 
 async function readBody(req: Request, res: Response, parseJson: RequestHandler): Promise<void> {

@@ -7,7 +7,7 @@ import { sandboxOptions } from '../agent/tasks/sandbox.ts';
 import type { RunSpec } from '../contract/runs.ts';
 import { runProgram } from '../runner/run.ts';
 import { openSandbox, type Sandbox } from '../runner/sandbox/sandbox.ts';
-import { findBubblewrap } from '../stack/tools.ts';
+import { findDebianProgram } from '../stack/tools.ts';
 import { distribution, single, type Result } from './results.ts';
 
 /** Programs of each kind, one after the other, by turns: what else the machine does meets both alike. */
@@ -19,7 +19,7 @@ const GOAL_MS = 20;
 
 /** Measures in one run: a program that does nothing, with and without the sandbox. */
 export async function benchSandbox(_root: string, log: (line: string) => void): Promise<Result[]> {
-  findBubblewrap(log);
+  findDebianProgram('bubblewrap', log);
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-bench-'));
   const cwd = join(dataDir, 'contexts', 'one');
   mkdirSync(cwd, { recursive: true });

@@ -12,7 +12,9 @@ export const ERRORS = {
   too_large: { status: 413, retryable: false, title: 'Body too large' },
   too_many_requests: { status: 429, retryable: true, title: 'Too many requests' },
   internal: { status: 500, retryable: true, title: 'Internal error' },
+  protocol_unsupported: { status: 426, retryable: true, title: 'This version is too old' },
   engine_busy: { status: 503, retryable: true, title: 'Temporal is busy with the same thing' },
+  starting: { status: 503, retryable: true, title: 'The server is still starting' },
   engine_unavailable: { status: 503, retryable: true, title: 'Temporal is unavailable' },
   database_unavailable: { status: 503, retryable: true, title: 'PostgreSQL is unavailable' },
   control_plane_unreachable: {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NOT_STORABLE, ReportedId, isStorable } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, ONE_LINE, ReportedId, isStorable } from './primitives.ts';
 import { Usage } from './runs.ts';
 import { Task } from './tasks.ts';
 
@@ -82,7 +82,7 @@ export const CompleteTask = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+    .regex(ONE_LINE, 'must not contain control characters')
     .refine(isStorable, NOT_STORABLE)
     .optional(),
   /** Empty ones are left out. */

@@ -1,13 +1,10 @@
 import { Membership } from './membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from './memory.ts';
+import { NodeStanding, NodeWork } from './node-standing.ts';
 import { EpochMs, NodeId, ReportedId } from './primitives.ts';
 
-/** A node counts as online while its last heartbeat is at most this old: two and a half intervals of 10 s. */
-export const ONLINE_WITHIN_MS = 25_000;
-
-/** A machine on the original's agent reports every 10 s, and backs off to once a minute; in milliseconds. */
-export const ORIGINAL_WITHIN_MS = 90_000;
+export { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS } from './node-standing.ts';
 
 export const NodeCapabilities = z.strictObject({
   claude_cli: z.boolean().default(false),
@@ -44,6 +41,8 @@ export const NodeFacts = z.strictObject({
   spaces: z.array(z.string().max(128)).max(1_000).optional(),
   /** Absent at enrolment, and from agents that do not say. */
   task_sandbox: TaskSandbox.optional(),
+  /** What it found when it last looked whether it can work. Absent at enrolment, and from agents before 0.5. */
+  work: NodeWork.optional(),
 });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 
@@ -135,6 +134,8 @@ export const Node = z.strictObject({
   url: z.string(),
   /** From one clock, the control plane's: online while the last heartbeat is at most ONLINE_WITHIN_MS old. */
   status: z.enum(['online', 'offline', 'unknown']),
+  /** What it can take, and why not. Of the moment of the answer: a node that falls silent takes nothing. */
+  standing: NodeStanding,
   last_heartbeat: EpochMs.nullable(),
   registered_at: EpochMs,
   capabilities: NodeCapabilities,

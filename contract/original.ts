@@ -53,7 +53,7 @@ export const OriginalHeartbeat = z.object({
   project_id: z
     .string()
     .max(512)
-    .regex(/^\P{Cc}*$/u, 'must not contain control characters')
+    .regex(/^[^\x00-\x1f\x7f-\x9f]*$/, 'must not contain control characters')
     .refine(isStorable, NOT_STORABLE)
     .nullish(),
   agent_version: z.string().max(64).nullish(),

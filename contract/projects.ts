@@ -35,7 +35,7 @@ export const BranchName = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^(?![-./])[A-Za-z0-9_./+@#-]+(?<![./])$/, 'must be a branch name as git takes it')
+  .regex(/^[A-Za-z0-9_+@#](?:[A-Za-z0-9_./+@#-]*[A-Za-z0-9_+@#-])?$/, 'must be a branch name as git takes it')
   .refine(
     (name) => !/\.\.|\/\/|@\{|\.lock(?:\/|$)|\/\./.test(name) && name !== '@',
     'must be a branch name as git takes it',
@@ -83,7 +83,8 @@ export const CloneProgress = z.strictObject({
   phase: z
     .string()
     .max(64)
-    .regex(/^\P{Cc}*$/u),
+    // oxlint-disable-next-line no-control-regex -- control characters are what it refuses
+    .regex(/^[^\x00-\x1f\x7f-\x9f]*$/),
   /** Of this phase, 0 to 100; null where git does not say. */
   percent: z.number().min(0).max(100).nullable(),
   /** Bytes received so far. */
@@ -340,7 +341,7 @@ const Tags = z
       .string()
       .min(1)
       .max(64)
-      .regex(/^[\p{L}\p{N}_. -]+$/u, 'must be letters, digits, "_", ".", "-" or spaces'),
+      .refine((tag) => /^[\p{L}\p{N}_. -]+$/u.test(tag), 'must be letters, digits, "_", ".", "-" or spaces'),
   )
   .max(32);
 
@@ -388,7 +389,8 @@ export const PutCredential = z.discriminatedUnion('kind', [
       .string()
       .min(1)
       .max(128)
-      .regex(/^[^\s:\p{Cc}]+$/u, 'must not contain spaces or ":"')
+      // oxlint-disable-next-line no-control-regex -- control characters are what it refuses
+      .regex(/^[^\s:\x00-\x1f\x7f-\x9f]+$/, 'must not contain spaces or ":"')
       .default('git'),
     token: z
       .string()

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NOT_STORABLE, NodeId, isStorable } from './primitives.ts';
+import { EpochMs, NOT_STORABLE, NodeId, ONE_LINE, isStorable } from './primitives.ts';
 import { CronExpression } from './projects.ts';
 
 /**
@@ -48,7 +48,7 @@ const ContextId = z
   .min(1)
   // An index of PostgreSQL takes 2,704 bytes.
   .max(512)
-  .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+  .regex(ONE_LINE, 'must not contain control characters')
   .refine(isStorable, NOT_STORABLE);
 
 const TaskId = z
@@ -63,7 +63,7 @@ export const CreateTask = z.strictObject({
     .string()
     .min(1)
     .max(128)
-    .regex(/^\P{Cc}+$/u, 'must not contain control characters')
+    .regex(ONE_LINE, 'must not contain control characters')
     .refine(isStorable, NOT_STORABLE)
     .default('default'),
   prompt: z.string().min(1).max(PROMPT_CHARS).refine(isStorable, NOT_STORABLE),

@@ -4,6 +4,13 @@ import { MembridgeError, errorMessage } from '../contract/errors.ts';
 const GONE_CODES =
   /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|08...|57P0[1-5]|53300)$/;
 
+/** PostgreSQL's code for a write to a server that takes none: after a failover, the one that was the primary. */
+const READ_ONLY = '25006';
+
+/** Codes of TLS for a certificate that this machine has no reason to trust. */
+const UNTRUSTED_CODES =
+  /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_HAS_EXPIRED|ERR_TLS_CERT_ALTNAME_INVALID)$/;
+
 /** PostgreSQL's codes for a text that it cannot hold: its text and jsonb have no NUL character. */
 const NUL_CODES = new Set(['22021', '22P05']);
 
@@ -28,6 +35,20 @@ export function translateDatabaseError(error: unknown, where: string): unknown {
       },
     );
   }
+  if (UNTRUSTED_CODES.test(codeOf(cause))) {
+    return new MembridgeError(
+      'database_unavailable',
+      `PostgreSQL at ${where} (DATABASE_URL) shows a certificate that this machine does not trust: ${errorMessage(cause)}. Add its CA with ?sslmode=verify-full&sslrootcert=/path/to/ca.pem, or in NODE_EXTRA_CA_CERTS; ?sslmode=no-verify encrypts without checking who answers.`,
+      { cause },
+    );
+  }
+  if (isReadOnly(cause)) {
+    return new MembridgeError(
+      'database_unavailable',
+      `PostgreSQL at ${where} (DATABASE_URL) takes no writes: it is a standby, as a former primary is after a failover. The connection was closed; the call may be repeated.`,
+      { cause },
+    );
+  }
   if (!serverIsGone(cause)) return cause;
   return new MembridgeError(
     'database_unavailable',
@@ -41,6 +62,11 @@ function unwrap(error: unknown): unknown {
   return error instanceof Error && error.constructor.name === 'DrizzleQueryError' && error.cause !== undefined
     ? error.cause
     : error;
+}
+
+/** Whether an error says that the server takes no writes. */
+export function isReadOnly(error: unknown): boolean {
+  return codeOf(unwrap(error)) === READ_ONLY;
 }
 
 function serverIsGone(error: unknown): boolean {

@@ -7,7 +7,8 @@ import type {
   SpaceNode,
   SpaceNodeSettings,
 } from '../contract/memory.ts';
-import { ONLINE_WITHIN_MS, type Node } from '../contract/nodes.ts';
+import { decideStanding, type NodeStanding } from '../contract/node-standing.ts';
+import type { Node } from '../contract/nodes.ts';
 import type { jobs, nodes, spaceNodes, spaceNodeSettings, spaces } from './schema.ts';
 
 export type NodeRow = InferSelectModel<typeof nodes>;
@@ -22,13 +23,15 @@ export type JobRow = InferSelectModel<typeof jobs>;
  */
 export function toNode(row: NodeRow, now: number): Node {
   const { facts } = row;
+  const standing = standingOf(row, now);
   return {
     id: row.id,
     node_id: row.id,
     kind: 'membridge',
     hostname: facts.hostname,
     url: facts.url,
-    status: nodeStatus(row.last_heartbeat, now),
+    status: standing.presence,
+    standing,
     last_heartbeat: row.last_heartbeat,
     registered_at: row.registered_at,
     capabilities: facts.capabilities,
@@ -46,9 +49,24 @@ export function toNode(row: NodeRow, now: number): Node {
   };
 }
 
-function nodeStatus(lastHeartbeat: number | null, now: number): Node['status'] {
-  if (lastHeartbeat === null) return 'unknown';
-  return now - lastHeartbeat <= ONLINE_WITHIN_MS ? 'online' : 'offline';
+/** How a node stands. @param now the control plane's clock, epoch ms */
+export function standingOf(
+  row: Pick<NodeRow, 'id' | 'facts' | 'last_heartbeat' | 'drained_at'>,
+  now: number,
+): NodeStanding {
+  const { facts } = row;
+  return decideStanding(
+    {
+      id: row.id,
+      lastHeartbeat: row.last_heartbeat,
+      drained: row.drained_at !== null,
+      dryrun: facts.dryrun,
+      capabilities: facts.capabilities,
+      sandbox: facts.task_sandbox ?? null,
+      work: facts.work ?? null,
+    },
+    now,
+  );
 }
 
 /** What a space is, without its nodes. */

@@ -1,7 +1,9 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowClient, isGrpcServiceError } from '@temporalio/client';
+import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { SEARCH_ATTRIBUTES } from '../contract/workflows.ts';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
+import { KnownAttributes, attributeInterceptors, waitUntilAccepted } from './known-attributes.ts';
 
 /** Where Temporal is. */
 export interface EngineAddress {
@@ -30,7 +32,11 @@ export async function connectEngine(address: EngineAddress): Promise<Engine> {
       address: address.address,
       connectTimeout: CONNECT_TIMEOUT_MS,
     });
-    const client = new Client({ connection, namespace: address.namespace });
+    const client = new Client({
+      connection,
+      namespace: address.namespace,
+      interceptors: attributeInterceptors(new KnownAttributes()),
+    });
     return { client, address, close: () => connection.close() };
   } catch (cause) {
     throw new MembridgeError(
@@ -41,24 +47,64 @@ export async function connectEngine(address: EngineAddress): Promise<Engine> {
   }
 }
 
+/** What became of the search attributes in the engine's namespace. */
+export interface SearchAttributes {
+  /** Those that the namespace does not have, and why Temporal did not add them; null when it has them all. */
+  readonly absent: { readonly names: readonly string[]; readonly reason: string } | null;
+}
+
 /**
- * Registers the search attributes that workflows set, in the engine's namespace. Those that exist are left alone,
- * so any number of control planes may call it.
+ * Registers the search attributes that workflows set, in the engine's namespace, and waits until Temporal accepts a start with them.
+ * Those that exist are left alone, so any number of control planes may call it. A namespace without room for all that are missing gets
+ * none of them: its last places belong to others, too.
+ * @param report receives what is waited for
+ * @throws ServiceError when Temporal does not answer, or still refuses what was registered after a minute
  */
-export async function registerSearchAttributes(engine: Engine): Promise<void> {
+export async function prepareSearchAttributes(
+  engine: Engine,
+  report: (reason: string) => void,
+): Promise<SearchAttributes> {
   const { operatorService } = engine.client.connection as Connection;
   const namespace = engine.address.namespace;
-  const existing = await operatorService.listSearchAttributes({ namespace });
-  const missing = SEARCH_ATTRIBUTES.filter((name) => !(name in existing.customAttributes));
-  if (missing.length === 0) return;
-  const keyword = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
+  const list = async (): Promise<string[]> =>
+    Object.keys((await operatorService.listSearchAttributes({ namespace })).customAttributes);
+  let existing: string[] = [];
+  let refusal = '';
   try {
-    await operatorService.addSearchAttributes({
-      namespace,
-      searchAttributes: Object.fromEntries(missing.map((name) => [name, keyword])),
-    });
+    existing = await list();
+    const missing = SEARCH_ATTRIBUTES.filter((name) => !existing.includes(name));
+    if (missing.length > 0) {
+      await operatorService.addSearchAttributes({
+        namespace,
+        searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
+      });
+      existing = [...existing, ...missing];
+    }
   } catch (error) {
     // Another control plane that starts at the same moment may have been first.
-    if (!/already exist/i.test(errorMessage(error))) throw error;
+    if (/already exist/i.test(errorMessage(error))) existing = await list();
+    else if (isRefusal(error)) refusal = error.details;
+    else throw error;
   }
+  const names = SEARCH_ATTRIBUTES.filter((name) => existing.includes(name));
+  const probe = new WorkflowClient({ connection: engine.client.connection, namespace });
+  const pairs = names.map((name) => ({
+    key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD),
+    value: 'probe',
+  }));
+  await waitUntilAccepted(probe, new TypedSearchAttributes(pairs), report);
+  const absent = SEARCH_ATTRIBUTES.filter((name) => !existing.includes(name));
+  return { absent: absent.length === 0 ? null : { names: absent, reason: refusal } };
+}
+
+const KEYWORD = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
+
+/**
+ * gRPC statuses of a namespace that has no room, and of a Temporal that lets clients register no attributes, as Temporal Cloud does:
+ * INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED.
+ */
+const REFUSALS = new Set([3, 7, 9, 12]);
+
+function isRefusal(error: unknown): error is Error & { code: number; details: string } {
+  return isGrpcServiceError(error) && REFUSALS.has(error.code);
 }

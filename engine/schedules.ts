@@ -12,6 +12,7 @@ import {
   updateScheduleId,
   type PropagateInput,
 } from '../contract/workflows.ts';
+import { unknownAttribute } from './known-attributes.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /** How many clones ask their remote at once when a schedule has them. */
@@ -71,9 +72,17 @@ export async function setSchedule(
     await client.schedule.create({ scheduleId, spec, action, policies });
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-    await client.schedule
-      .getHandle(scheduleId)
-      .update((was) => ({ ...was, spec, action: { ...was.action, ...action }, policies }));
+    const update = async (changed: Partial<typeof action>): Promise<void> =>
+      await client.schedule
+        .getHandle(scheduleId)
+        .update((was) => ({ ...was, spec, action: { ...was.action, ...changed }, policies }));
+    try {
+      await update(action);
+    } catch (refusal) {
+      if (unknownAttribute(refusal) === null) throw refusal;
+      const { typedSearchAttributes: _unknown, ...rest } = action;
+      await update(rest);
+    }
   }
 }
 

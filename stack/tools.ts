@@ -123,54 +123,59 @@ async function isChromium(file: string): Promise<boolean> {
   return /chrom(e|ium)/i.test(await versionOf(file));
 }
 
-/** What Debian asks before it starts the service of a package that is being installed; 101 says that it must not. */
-const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
+/** A program of a Debian package. */
+interface DebianProgram {
+  /** Its file. */
+  readonly name: string;
+  /** The package that has it. */
+  readonly package: string;
+  /** What it is, for the message that it is absent. */
+  readonly what: string;
+}
+
+/** What tests use besides what Membridge needs. */
+export const debianPrograms = {
+  sshd: { name: 'sshd', package: 'openssh-server', what: 'ssh server' },
+  bubblewrap: { name: 'bwrap', package: 'bubblewrap', what: 'bubblewrap' },
+  openssl: { name: 'openssl', package: 'openssl', what: 'OpenSSL' },
+  pgbouncer: { name: 'pgbouncer', package: 'pgbouncer', what: 'PgBouncer' },
+  python: { name: 'python3', package: 'python3', what: 'Python' },
+} as const satisfies Record<string, DebianProgram>;
 
 /**
- * Finds an ssh server, for tests, which start it on a port of their own; else installs one, without having it started.
+ * Finds a program that Debian has a package of, for tests, which start it on a port of their own; else installs it, without having a
+ * service started.
  * @returns the program's full path, as sshd wants to be called
  * @throws when it is not there and cannot be installed
  */
-export function findSshd(log: (line: string) => void): string {
+export function findDebianProgram(name: keyof typeof debianPrograms, log: (line: string) => void): string {
+  const program: DebianProgram = debianPrograms[name];
   const find = (): string | undefined =>
-    findOnPath('sshd', `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin:/sbin`)[0];
+    findOnPath(program.name, `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin:/sbin`)[0];
   const installed = find();
   if (installed !== undefined) return installed;
   if (hasAptGet()) {
-    log('installing openssh-server with apt-get ...');
-    const hasPolicy = existsSync(SERVICE_POLICY);
-    if (!hasPolicy) writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-    try {
-      installWithAptGet('openssh-server');
-    } finally {
-      if (!hasPolicy) rmSync(SERVICE_POLICY);
-    }
+    log(`installing ${program.package} with apt-get ...`);
+    installWithoutStarting(program.package);
   }
   const found = find();
   if (found !== undefined) return found;
   throw new Error(
-    `No ssh server (sshd) was found or could be installed. Run ${installHint(['openssh-server'])}.`,
+    `No ${program.what} (${program.name}) was found or could be installed. Run ${installHint([program.package])}.`,
   );
 }
 
-/**
- * Finds bubblewrap, for tests of the sandbox that tasks run in; else installs it.
- * @returns the full path of `bwrap`
- * @throws when it is not there and cannot be installed
- */
-export function findBubblewrap(log: (line: string) => void): string {
-  const find = (): string | undefined => findOnPath('bwrap')[0];
-  const installed = find();
-  if (installed !== undefined) return installed;
-  if (hasAptGet()) {
-    log('installing bubblewrap with apt-get ...');
-    installWithAptGet('bubblewrap');
+/** What Debian asks before it starts the service of a package that is being installed; 101 says that it must not. */
+const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
+
+function installWithoutStarting(name: string): void {
+  const hasPolicy = existsSync(SERVICE_POLICY);
+  if (!hasPolicy) writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    installWithAptGet(name);
+  } finally {
+    if (!hasPolicy) rmSync(SERVICE_POLICY);
   }
-  const found = find();
-  if (found !== undefined) return found;
-  throw new Error(
-    `No bubblewrap (bwrap) was found or could be installed. Run ${installHint(['bubblewrap'])}.`,
-  );
 }
 
 /** Whether packages can be installed here without a question. */

@@ -41,10 +41,13 @@ const FILES = [
   ['.claude-mem-minio/bin/sqlite_minio_sync.py', 'print("the original")\n'],
 ] as const;
 
-/** Makes a machine with a claude-mem database and starts its agent. */
+/**
+ * Makes a machine with a claude-mem database and starts its agent.
+ * @param options.root the checkout whose agent it is; this one, unless another is named
+ */
 export async function startTestMachine(
-  test: TestPlane,
-  options: { folder: string; id: string; observations?: number; env?: Record<string, string> },
+  test: Pick<TestPlane, 'call'> & { plane: { url: string } },
+  options: { folder: string; id: string; observations?: number; env?: Record<string, string>; root?: string },
 ): Promise<TestMachine> {
   const { folder, id } = options;
   const home = join(folder, id);
@@ -76,7 +79,7 @@ export async function startTestMachine(
   };
   const service = await startNodeProcess({
     name: `agent-${id}`,
-    script: join(root, 'agent', 'main.ts'),
+    script: join(options.root ?? root, 'agent', 'main.ts'),
     dataDir: folder,
     env: environment,
     ready: { url: `${url}/health` },

@@ -93,7 +93,8 @@ export async function startTestPlane(
   };
 }
 
-async function callApi(
+/** Sends a request to a control plane; see TestPlane. */
+export async function callApi(
   url: string,
   method: string,
   path: string,

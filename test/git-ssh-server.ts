@@ -5,7 +5,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../stack/ports.ts';
-import { findSshd } from '../stack/tools.ts';
+import { findDebianProgram } from '../stack/tools.ts';
 
 /** A real sshd on loopback, whose only account is the user that the test runs as. */
 export interface GitSshServer {
@@ -22,7 +22,7 @@ export interface GitSshServer {
 
 /** Starts sshd with a host key, a configuration and accounts of its own. @throws when there is none and none can be installed */
 export async function startGitSshServer(): Promise<GitSshServer> {
-  const sshd = findSshd((line) => process.stderr.write(`${line}\n`));
+  const sshd = findDebianProgram('sshd', (line) => process.stderr.write(`${line}\n`));
   const folder = mkdtempSync(join(tmpdir(), 'membridge-sshd-'));
   const port = await freePort();
   const host = makeKey(folder, 'host');

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { elapsed } from '../stack/machine.mjs';
 import { errorMessage } from '../contract/errors.ts';
-import { findBubblewrap, findChromium, findSshd, findTool } from '../stack/tools.ts';
+import { debianPrograms, findChromium, findDebianProgram, findTool } from '../stack/tools.ts';
 import { unpinnedDependencies } from './pinned.ts';
 
 const USAGE = `npm test [-- FILTER ...]
@@ -134,9 +134,9 @@ async function main(): Promise<number> {
   if (isOnServer || isSmoked) await findTool('temporal-server', log);
   await findTool('minio', log);
   await findChromium(log);
-  for (const find of [findSshd, findBubblewrap]) {
+  for (const name of Object.keys(debianPrograms) as (keyof typeof debianPrograms)[]) {
     try {
-      find(log);
+      findDebianProgram(name, log);
     } catch (error) {
       // Where nothing may be installed, its tests are skipped or fail, and CI takes neither.
       log(errorMessage(error));

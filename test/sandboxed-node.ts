@@ -6,7 +6,7 @@ import { readAgentConfig } from '../agent/config.ts';
 import { sandboxOptions } from '../agent/tasks/sandbox.ts';
 import { runProgram, type RunOutcome } from '../runner/run.ts';
 import { openSandbox, type Sandbox } from '../runner/sandbox/sandbox.ts';
-import { findBubblewrap } from '../stack/tools.ts';
+import { findDebianProgram } from '../stack/tools.ts';
 import { makeSpec } from './runner-node.ts';
 
 /** A machine of a test with secrets in many places, and tasks that run in the sandbox which its agent's settings make. */
@@ -34,7 +34,7 @@ export function makeSandboxedNode(
   settings: Readonly<Record<string, string>> = {},
   runner: 'sh' | 'claude' = 'sh',
 ): SandboxedNode {
-  findBubblewrap((line) => process.stderr.write(`${line}\n`));
+  findDebianProgram('bubblewrap', (line) => process.stderr.write(`${line}\n`));
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'membridge-sandbox-')));
   const home = join(folder, 'home');
   const dataDir = join(folder, 'server', 'agent');

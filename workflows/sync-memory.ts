@@ -91,7 +91,7 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
     error: null,
     ms: 0,
   };
-  upsertSearchAttributes({ MembridgeStatus: ['running'] });
+  showStatus('running');
   await recorded(control.recordRoundStarted(round));
   try {
     if (requests.some(({ action }) => action !== 'pull')) {
@@ -117,9 +117,18 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
   }
   result.ms = Date.now() - startedAt;
   await recorded(control.recordRoundFinished({ ...round, result, finishedAt: Date.now() }));
-  upsertSearchAttributes({ MembridgeStatus: [result.error === null ? 'completed' : 'failed'] });
+  showStatus(result.error === null ? 'completed' : 'failed');
   setCurrentDetails(detailsOf(result));
   return result;
+}
+
+/**
+ * Sets the status that people search by in Temporal. A namespace without our search attributes refuses it, and the workflow would
+ * never get on; one that has them started this run with its project's.
+ */
+function showStatus(status: 'running' | 'completed' | 'failed'): void {
+  if (workflowInfo().typedSearchAttributes.getAll().length === 0) return;
+  upsertSearchAttributes({ MembridgeStatus: [status] });
 }
 
 /** Waits for a status to be written. One that cannot be written must not stop the memories. */

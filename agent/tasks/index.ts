@@ -2,8 +2,11 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../contract/errors.ts';
+import { nodeQueue } from '../../contract/names.ts';
+import type { NodeWork } from '../../contract/node-standing.ts';
 import type { AgentHeartbeat } from '../../contract/nodes.ts';
 import { connectEngine, type Engine } from '../../engine/connect.ts';
+import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { openGuard, sweepGroups } from '../../runner/guard.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import type { AgentConfig } from '../config.ts';
@@ -13,59 +16,122 @@ import type { AgentState } from '../state.ts';
 import { sweepLogs } from './output.ts';
 import { sweepContexts } from './contexts.ts';
 import { LeaseKeeper } from './keeper.ts';
+import { Readiness } from './readiness.ts';
 import type { ChosenSandbox } from './sandbox.ts';
 import { TaskSlots } from './slots.ts';
 import { TaskRunner } from './task-runner.ts';
-import { startTaskWorkers } from './workers.ts';
+import { startTaskWorkers, type TaskWorker } from './workers.ts';
 
 /** A node's part in tasks. */
 export interface NodeTasks {
   /** The leases that it holds. */
   leases(): AgentHeartbeat['leases'];
+  /** What it found when it last looked whether it can work. */
+  work(): NodeWork;
   setDrained(drained: boolean): void;
   stop(): Promise<void>;
 }
 
 /** How often old folders of contexts are looked for, in milliseconds. */
 const SWEEP_MS = 24 * 3_600_000;
+/** How long the result of a run waits for the object store, in milliseconds. */
+const STORE_WAIT_MS = 30 * 60_000;
 
-const NO_TASKS: NodeTasks = {
-  leases: () => [],
-  setDrained: () => undefined,
-  stop: () => Promise.resolve(),
-};
+/** What stands around a node's tasks. */
+interface Surroundings {
+  /** The worker of the node's own queue. */
+  readonly worker: Pick<KeptWorker, 'isPolling'>;
+  /** How far this machine's clock is ahead of the control plane's, in milliseconds; null while unknown. */
+  readonly clockAheadMs: () => number | null;
+  /** Hears that a run began or ended, or that what the node can do changed. */
+  readonly changed: () => void;
+  /** Hears that leases can no longer be kept. */
+  readonly died: (error: Error) => void;
+}
 
 /**
- * Takes tasks from now on; a node without a program to run them takes none, nor does one that should have a sandbox and has none.
- * @param hears.changed a run began or ended; hears.died leases can no longer be kept
+ * Takes tasks from now on, while the node can work: the program that works on them may be installed later, and Temporal, the object store or
+ * the clock may fail in between. A node that should have a sandbox and has none takes none.
  */
 export function startTasks(
   config: AgentConfig,
   state: AgentState,
-  { sandbox, told }: ChosenSandbox,
+  chosen: ChosenSandbox,
   log: Logger,
-  hears: { changed(): void; died(error: Error): void },
+  around: Surroundings,
 ): NodeTasks {
+  const { enrolment } = state;
+  const slots = new TaskSlots(config.maxConcurrency);
+  let running: RunningTasks | null = null;
+  const readiness = new Readiness({
+    node: enrolment.node_id,
+    engine: enrolment.temporal,
+    store: enrolment.store,
+    command: config.runner,
+    everyMs: config.heartbeatMs,
+    clockAheadMs: around.clockAheadMs,
+    queues: () => [
+      ...(around.worker.isPolling() ? [nodeQueue(enrolment.node_id)] : []),
+      ...(running?.queues() ?? []),
+    ],
+    waits: () => running?.waits() ?? [],
+    changed: () => {
+      slots.setUnable(!readiness.isReady);
+      beginWhenPossible();
+      around.changed();
+    },
+    log,
+  });
+  const mayBegin = !config.dryrun && !chosen.told.refuses;
+  if (chosen.told.refuses) log.error({ reason: chosen.told.detail }, 'no tasks are taken');
+  const beginWhenPossible = (): void => {
+    if (!mayBegin || running !== null || !programExists(config.runner.program)) return;
+    running = runTasks({ config, state, chosen, log, around, slots, readiness });
+  };
+  beginWhenPossible();
+  if (mayBegin && running === null) {
+    const { program } = config.runner;
+    log.info({ program }, 'the program that works on tasks is not here; tasks are taken once it is');
+  }
+  readiness.start();
+  return {
+    leases: () => running?.leases() ?? [],
+    work: () => readiness.work,
+    setDrained: (drained) => slots.setDrained(drained),
+    stop: async () => {
+      await readiness.stop();
+      await running?.stop();
+    },
+  };
+}
+
+/** Tasks of a node that has the program for them. */
+interface RunningTasks {
+  leases(): AgentHeartbeat['leases'];
+  /** The task queues that are polled. */
+  queues(): string[];
+  waits(): string[];
+  stop(): Promise<void>;
+}
+
+function runTasks(given: {
+  config: AgentConfig;
+  state: AgentState;
+  chosen: ChosenSandbox;
+  log: Logger;
+  around: Surroundings;
+  slots: TaskSlots;
+  readiness: Readiness;
+}): RunningTasks {
+  const { config, state, log, around, slots, readiness } = given;
+  const { sandbox, told } = given.chosen;
   const { enrolment, server_url: serverUrl } = state;
-  if (config.dryrun) return NO_TASKS;
-  if (!programExists(config.runner.program)) {
-    log.info(
-      { program: config.runner.program },
-      'the program that works on tasks is not here; none are taken',
-    );
-    return NO_TASKS;
-  }
-  if (told.refuses) {
-    log.error({ reason: told.detail }, 'no tasks are taken');
-    return NO_TASKS;
-  }
   if (told.detail === null) log.info('tasks run in a sandbox');
   else log.warn({ reason: told.detail }, 'tasks run without a sandbox');
   const node = enrolment.node_id;
   const dir = join(config.dataDir, 'tasks');
   const identity = `agent ${node} (pid ${process.pid})`;
-  const slots = new TaskSlots(config.maxConcurrency);
-  const keeper = new LeaseKeeper({ ...enrolment.temporal, identity }, (error) => hears.died(error));
+  const keeper = new LeaseKeeper({ ...enrolment.temporal, identity }, (error) => around.died(error));
   const guard = openGuard(dir);
   const store = openObjectStore(enrolment.store);
   let engine: Promise<Engine> | null = null;
@@ -75,6 +141,7 @@ export function startTasks(
     keeper,
     guard,
     store,
+    storeWaitMs: STORE_WAIT_MS,
     command: config.runner,
     variables: config.taskVariables,
     sandbox,
@@ -92,13 +159,32 @@ export function startTasks(
     },
     sendOutput: async (taskId, epoch, chunks) =>
       await sendTaskOutput(serverUrl, enrolment.agent_key, taskId, { epoch, chunks: [...chunks] }),
-    changed: () => hears.changed(),
+    obstacles: async () => {
+      const found = await readiness.obstacles();
+      slots.setUnable(found.length > 0);
+      return found;
+    },
+    ended: (error) => readiness.ended(error),
+    changed: () => around.changed(),
     log,
   });
   // What a former agent left running works under a lease that is lost, or is about to be.
-  const workers = sweepAll(dir, config.dataDir, log).then(() =>
-    startTaskWorkers({ engine: enrolment.temporal, node, labels: config.labels, slots, runner, log }),
-  );
+  let workers: TaskWorker[] = [];
+  let stopping = false;
+  const begin = async (): Promise<void> => {
+    await sweepAll(dir, config.dataDir, log);
+    if (stopping) return;
+    workers = startTaskWorkers({
+      engine: enrolment.temporal,
+      node,
+      labels: config.labels,
+      slots,
+      runner,
+      log,
+      polls: () => around.changed(),
+    });
+  };
+  const started = begin();
   const sweeping = setInterval(() => {
     sweepContexts(config.dataDir).catch((error: unknown) =>
       log.warn({ reason: errorMessage(error) }, 'old folders of contexts could not be removed'),
@@ -106,10 +192,13 @@ export function startTasks(
   }, SWEEP_MS);
   return {
     leases: () => runner.leases(),
-    setDrained: (drained) => slots.setDrained(drained),
+    queues: () => workers.filter(({ worker }) => worker.isPolling()).map(({ queue }) => queue),
+    waits: () => runner.waits(),
     stop: async () => {
       clearInterval(sweeping);
-      await Promise.all((await workers).map((worker) => worker.stop()));
+      stopping = true;
+      await started;
+      await Promise.all(workers.map(({ worker }) => worker.stop()));
       await guard.close();
       await keeper.close();
       store.close();

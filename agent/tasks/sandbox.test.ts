@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { findBubblewrap } from '../../stack/tools.ts';
+import { findDebianProgram } from '../../stack/tools.ts';
 import { readAgentConfig } from '../config.ts';
 import { chooseSandbox, type ChosenSandbox } from './sandbox.ts';
 
@@ -51,7 +51,7 @@ const REFUSED = '#!/bin/sh\necho "bwrap: No permissions to create a new namespac
 
 describe('the choice of a sandbox', () => {
   it('is bubblewrap where a trial succeeds', () => {
-    findBubblewrap(() => undefined);
+    findDebianProgram('bubblewrap', () => undefined);
     for (const setting of ['auto', 'bubblewrap', '']) {
       const { sandbox, told } = choose(setting);
       expect(told).toEqual({ mode: 'bubblewrap', refuses: false, detail: null });

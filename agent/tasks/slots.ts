@@ -10,6 +10,7 @@ export class TaskSlots {
   readonly total: number;
   #used = 0;
   #drained = false;
+  #unable = false;
   readonly #waiting: Waiting[] = [];
   readonly #watching = new Set<() => void>();
 
@@ -24,14 +25,29 @@ export class TaskSlots {
 
   /** Whether there is room beside so many that are spoken for. */
   hasRoom(spokenFor = 0): boolean {
-    return !this.#drained && this.#used + this.#waiting.length + spokenFor < this.total;
+    return !this.#isClosed && this.#used + this.#waiting.length + spokenFor < this.total;
   }
 
   /** While a node is drained no task begins; those that run go on. */
   setDrained(drained: boolean): void {
     this.#drained = drained;
-    // Elsewhere they may find one.
-    if (drained) for (const { refuse } of this.#waiting.splice(0)) refuse();
+    this.#refuseWaiting();
+  }
+
+  /** While a node cannot work no task begins, as while it is drained. */
+  setUnable(unable: boolean): void {
+    if (unable === this.#unable) return;
+    this.#unable = unable;
+    this.#refuseWaiting();
+  }
+
+  get #isClosed(): boolean {
+    return this.#drained || this.#unable;
+  }
+
+  #refuseWaiting(): void {
+    // Other nodes may have a slot for them.
+    if (this.#isClosed) for (const { refuse } of this.#waiting.splice(0)) refuse();
     this.changed();
   }
 
@@ -49,7 +65,7 @@ export class TaskSlots {
   async take(priority: number, ms: number, signal: AbortSignal): Promise<(() => void) | null> {
     signal.throwIfAborted();
     const free = this.tryTake();
-    if (free !== null || this.#drained) return free;
+    if (free !== null || this.#isClosed) return free;
     const { promise, resolve, reject } = Promise.withResolvers<(() => void) | null>();
     const waiting: Waiting = { priority, give: () => resolve(this.#take()), refuse: () => resolve(null) };
     const behind = this.#waiting.findIndex((other) => other.priority > priority);
@@ -95,7 +111,7 @@ export class TaskSlots {
 
   /** Gives free slots to who waits, and tells who watches. */
   changed(): void {
-    while (!this.#drained && this.#used < this.total) {
+    while (!this.#isClosed && this.#used < this.total) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       next.give();

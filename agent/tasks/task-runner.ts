@@ -42,12 +42,18 @@ export interface TaskRunnerOptions {
   /** A client of the engine, connected when it is needed. */
   readonly client: () => Promise<Client>;
   readonly store: ObjectStore;
+  /** How long the result of a run waits for the store, in milliseconds. */
+  readonly storeWaitMs: number;
   readonly reposBase: string;
   /** The agent's own folder. */
   readonly dataDir: string;
   readonly databasePath: string;
   /** Shows what programs write; see TaskOutput. */
   readonly sendOutput: (taskId: string, epoch: number, chunks: readonly OutputChunk[]) => Promise<boolean>;
+  /** Says why no task may begin here now; see Readiness. */
+  readonly obstacles: () => Promise<string[]>;
+  /** Learns how a run ended. */
+  readonly ended: (error: RunError | null) => void;
   /** Hears that a run began or ended. */
   readonly changed: () => void;
   readonly log: Logger;
@@ -63,6 +69,8 @@ interface Held {
 export class TaskRunner {
   readonly #options: TaskRunnerOptions;
   readonly #held = new Map<string, Held>();
+  /** Tasks whose results wait for the object store. */
+  readonly #waits = new Set<string>();
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
@@ -74,6 +82,11 @@ export class TaskRunner {
       lease_id: leaseId,
       confirmed_at: confirmedAt(),
     }));
+  }
+
+  /** Tasks that have ended and whose results wait for the object store. */
+  waits(): string[] {
+    return [...this.#waits];
   }
 
   /** @param arrived tells the queue that it came from that it takes a slot of the node's now */
@@ -118,6 +131,7 @@ export class TaskRunner {
   async #run(spec: RunSpec, signal: AbortSignal, lease: ReturnType<LeaseKeeper['keep']>): Promise<RunReport> {
     const { guard, store, dataDir, log } = this.#options;
     const key = `${spec.taskId}-${spec.epoch}`;
+    await this.#needAbility(spec);
     const cwd = await this.#workingFolder(spec);
     const prompt =
       'text' in spec.prompt ? spec.prompt.text : (await getBlob(store, spec.prompt.blob)).toString();
@@ -149,15 +163,28 @@ export class TaskRunner {
           lease.group(group, false);
         },
       });
+      this.#options.ended(outcome.error);
       const report = await this.#report(spec, outcome, output, signal);
       const { durationMs, error } = report;
       log.info({ task: spec.taskId, ms: Math.round(durationMs), error: error?.code ?? null }, 'a task ended');
       return report;
     } finally {
       this.#held.delete(key);
+      this.#waits.delete(spec.taskId);
       this.#options.changed();
       await output.remove();
     }
+  }
+
+  /**
+   * Looks before the claim whether the result could be told: a task that began here could else neither end here nor begin at another
+   * node without being paid for twice.
+   */
+  async #needAbility(spec: RunSpec): Promise<void> {
+    const obstacles = await this.#options.obstacles();
+    if (obstacles.length === 0) return;
+    this.#options.log.warn({ task: spec.taskId, obstacles }, 'a task is given back: this node cannot work');
+    throw refusal('no_slot', `the node cannot work: ${obstacles.join('; ')}`);
   }
 
   /** The clone of the task's project, or a folder that belongs to the context: programs find their sessions by it. */
@@ -201,8 +228,8 @@ export class TaskRunner {
     const { exitCode, durationMs, usage, answer, notes } = outcome;
     const error = outcome.error ?? badProposal(spec, answer);
     const [answered, log] = await Promise.all([
-      this.#keep(answer === null ? null : Buffer.from(answer), signal),
-      output.end().then(async (bytes) => await this.#keep(bytes, signal)),
+      this.#keep(spec.taskId, answer === null ? null : Buffer.from(answer), signal),
+      output.end().then(async (bytes) => await this.#keep(spec.taskId, bytes, signal)),
     ]);
     return {
       worker: this.#options.node,
@@ -216,18 +243,40 @@ export class TaskRunner {
     };
   }
 
-  /** Stores bytes, for as long as the lease lives should the store be away. */
-  async #keep(bytes: Buffer | null, signal: AbortSignal): Promise<Blob | null> {
+  /**
+   * Stores bytes. While the store is away it tries again, for as long as the lease lives but no longer than `storeWaitMs`; the node's
+   * standing shows the wait.
+   * @throws ApplicationFailure store_unavailable, which is not tried again: the program has done its work, and would be paid for twice
+   */
+  async #keep(taskId: string, bytes: Buffer | null, signal: AbortSignal): Promise<Blob | null> {
     if (bytes === null || bytes.length === 0) return null;
+    const giveUpAt = Date.now() + this.#options.storeWaitMs;
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await putBlob(this.#options.store, bytes);
+        const blob = await putBlob(this.#options.store, bytes);
+        this.#wait(taskId, false);
+        return blob;
       } catch (error) {
-        if (error instanceof MembridgeError && !error.retryable) throw error;
+        const isFinal = error instanceof MembridgeError && !error.retryable;
+        if (isFinal || Date.now() > giveUpAt) {
+          this.#wait(taskId, false);
+          throw refusal(
+            'store_unavailable',
+            `The program has ended, but its result could not be stored: ${errorMessage(error)}. Mend that, and queue the task again to run it once more.`,
+          );
+        }
+        this.#wait(taskId, true);
         await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
       }
     }
+  }
+
+  #wait(taskId: string, waits: boolean): void {
+    if (waits === this.#waits.has(taskId)) return;
+    if (waits) this.#waits.add(taskId);
+    else this.#waits.delete(taskId);
+    this.#options.changed();
   }
 }
 

@@ -18,6 +18,12 @@ const SHUTDOWN_GRACE = '100 milliseconds';
 const SHUTDOWN_FORCE = '8 seconds';
 const HEARTBEAT_THROTTLE = '500 milliseconds';
 
+/** The worker of one task queue. */
+export interface TaskWorker {
+  readonly queue: string;
+  readonly worker: KeptWorker;
+}
+
 /** Polls the queues of a node's pools while it has free slots, and its own queue of tasks always. */
 export function startTaskWorkers(options: {
   engine: EngineAddress;
@@ -26,7 +32,9 @@ export function startTaskWorkers(options: {
   slots: TaskSlots;
   runner: TaskRunner;
   log: Logger;
-}): KeptWorker[] {
+  /** Hears that a worker begins to poll. */
+  polls: () => void;
+}): TaskWorker[] {
   const { engine, node, labels, slots, runner, log } = options;
   const common = {
     identity: `agent ${node} (pid ${process.pid})`,
@@ -36,7 +44,10 @@ export function startTaskWorkers(options: {
     shutdownForceTime: SHUTDOWN_FORCE,
   } as const;
   const hears = (taskQueue: string) => ({
-    polls: () => log.info({ queue: taskQueue }, 'worker polls'),
+    polls: () => {
+      log.info({ queue: taskQueue }, 'worker polls');
+      options.polls();
+    },
     ended: (reason: unknown) =>
       log.warn({ queue: taskQueue, reason: errorMessage(reason) }, 'worker ended; it starts again'),
   });
@@ -44,7 +55,7 @@ export function startTaskWorkers(options: {
     const taskQueue = poolQueue(name);
     const pool = poolSlots(slots);
     const one = { type: 'fixed-size', numSlots: 1 } as const;
-    return keepWorker(
+    const worker = keepWorker(
       engine,
       {
         ...common,
@@ -60,6 +71,7 @@ export function startTaskWorkers(options: {
       },
       hears(taskQueue),
     );
+    return { queue: taskQueue, worker };
   });
   const taskQueue = nodeTaskQueue(node);
   const own = keepWorker(
@@ -73,5 +85,5 @@ export function startTaskWorkers(options: {
     },
     hears(taskQueue),
   );
-  return [...pools, own];
+  return [...pools, { queue: taskQueue, worker: own }];
 }

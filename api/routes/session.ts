@@ -1,5 +1,3 @@
-import { stringifySetCookie } from 'cookie';
-import type { Request } from 'express';
 import { z } from 'zod';
 import { Session, SignIn, SignedInBrowser } from '../../contract/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
@@ -8,33 +6,15 @@ import { deleteSessions } from '../../db/queries/delete-session.ts';
 import { findSession } from '../../db/queries/find-session.ts';
 import { listSessions, sessionId } from '../../db/queries/list-sessions.ts';
 import type { Config } from '../config.ts';
-import {
-  SESSION_COOKIE,
-  countFailures,
-  keysHash,
-  needOwnOrigin,
-  sessionHash,
-  sessionHashOf,
-} from '../auth.ts';
+import { countFailures, keysHash, needOwnOrigin, sessionHash, sessionHashOf } from '../auth.ts';
 import { byOf } from '../named.ts';
 import { notFound } from '../not-found.ts';
 import { defineRoute } from '../route.ts';
 import { randomSecret, sameSecret } from '../secrets.ts';
+import { sessionCookie } from '../session-cookie.ts';
 
 /** How long a browser stays signed in: 7 days in seconds. */
 const SESSION_SECONDS = 7 * 86_400;
-
-function cookie(req: Request, value: string, maxAge: number): string {
-  return stringifySetCookie({
-    name: SESSION_COOKIE,
-    value,
-    maxAge,
-    path: '/',
-    httpOnly: true,
-    sameSite: 'strict',
-    secure: req.secure,
-  });
-}
 
 /** @throws MembridgeError unauthorized */
 function needPersonsKey(given: string, { runtimeKey, adminKey }: Config): void {
@@ -77,7 +57,7 @@ export const sessionRoutes = [
         now,
         expiresAt,
       });
-      res.append('Set-Cookie', cookie(req, secret, SESSION_SECONDS));
+      res.append('Set-Cookie', sessionCookie(req, config, secret, SESSION_SECONDS));
       return { signed_in: true, expires_at: expiresAt };
     },
   }),
@@ -111,7 +91,7 @@ export const sessionRoutes = [
         const by = byOf({ kind: 'browser' });
         await deleteSessions(deps.db, { which: { idHash }, by, now: deps.now() });
       }
-      res.append('Set-Cookie', cookie(req, '', 0));
+      res.append('Set-Cookie', sessionCookie(req, deps.config, '', 0));
       return { signed_in: false, expires_at: null };
     },
   }),

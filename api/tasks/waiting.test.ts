@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import type { TaskSpec } from '../../contract/task-workflow.ts';
+import { findRoute } from '../../db/queries/find-route.ts';
 import { beat, taskCalls, type TaskCalls } from '../../test/task-calls.ts';
 
 const HOUR = 3_600_000;
@@ -110,6 +112,35 @@ describe('a task that waits says why', () => {
     });
     await test.call('DELETE', `/api/runtime/projects/${String(project.body['id'])}`);
     await tasks.becomes(id, { status: 'failed', error_code: 'project_deleted' }, 45_000);
+  });
+
+  it('names both the pool and the clone where a task asks for both, and goes to a node that has both', async () => {
+    const { body: project } = await test.call('POST', '/api/runtime/projects', {
+      body: { name: 'orchard', repo_url: 'https://git.example.org/o' },
+    });
+    const projectId = String(project['id']);
+    const join = async (node: string, labels: string[], hasClone: boolean): Promise<void> => {
+      const { agent_key: key } = await enrolNode(test, node, false);
+      await beat(test, key, { labels });
+      const cloned = `insert into project_node_status (id, project_id, node_id, clone_status, updated_at, workflow_id, run_id)
+        values ($2, $1, $2, 'cloned', 1, 'w', 'r')
+        on conflict (project_id, node_id) do update set clone_status = 'cloned'`;
+      if (hasClone) await test.plane.deps.db.pool.query(cloned, [projectId, node]);
+    };
+    await join('only-clone', [], true);
+    await join('only-label', ['tpu'], false);
+    const id = await waits({ project_id: projectId, pool: 'tpu' });
+    expect(await reasonOf(id)).toEqual({
+      reason: 'no node of pool tpu with a clone of orchard is online and takes tasks',
+      position: null,
+    });
+    const asked = { projectId, pool: 'tpu', contextId: 'c', dependsOn: [] } as unknown as TaskSpec;
+    const route = () =>
+      test.plane.deps.db.run((sql) => findRoute(sql, { spec: asked, worker: null, now: Date.now() }));
+    expect((await route()).project?.nodes).toEqual([]);
+    await join('both', ['tpu'], true);
+    expect((await route()).project?.nodes).toEqual(['both']);
+    await tasks.post(id, 'cancel', {});
   });
 
   it('other tasks come first', async () => {

@@ -9,6 +9,7 @@ import { Heartbeat } from '../../agent/heartbeat.ts';
 import { SyncRequests } from '../../agent/sync-requests.ts';
 import { startNodeWorker } from '../../agent/worker.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
+import { nodeQueue } from '../../contract/names.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { generateNodeKey } from '../../memory/signing.ts';
 import type { FromAgents, ToAgents } from './messages.ts';
@@ -79,6 +80,14 @@ async function addAgent(
     tasks: TASKS,
     sandbox: { mode: 'none', refuses: true, detail: 'no tasks are run in this bench' },
     leases: () => [],
+    work: () => ({
+      queues: [nodeQueue(id)],
+      engine: null,
+      store: null,
+      clock_ahead_ms: 0,
+      program: null,
+      waits: [],
+    }),
     log,
   });
   const memory = {

@@ -1,9 +1,10 @@
 import { and, count, eq, inArray, sql } from 'drizzle-orm';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import type { NodeStanding } from '../../contract/node-standing.ts';
 import { DEFAULT_POOL, type Waiting } from '../../contract/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { leases, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';
+import { standingOf } from '../to-contract.ts';
 import { hasLabel } from './pool-of-node.ts';
 
 /**
@@ -82,19 +83,29 @@ interface Candidates {
 
 /** Nodes that could take a task now, or why none can. */
 async function listCandidates(executor: Executor, task: TaskRow, now: number): Promise<Candidates> {
-  const rows = await executor
+  const found = await executor
     .select({
       id: nodes.id,
-      online: sql<boolean>`coalesce(${nodes.last_heartbeat} >= ${now - ONLINE_WITHIN_MS}, false)`,
-      drained: sql<boolean>`${nodes.drained_at} is not null`,
+      facts: nodes.facts,
+      last_heartbeat: nodes.last_heartbeat,
+      drained_at: nodes.drained_at,
       fits: sql<boolean>`coalesce(${hasLabel(task.pool)}, false)`,
-      runs: sql<boolean>`coalesce((${nodes.facts}->'capabilities'->>'claude_cli')::boolean, false)`,
-      slots: sql<number>`(${nodes.facts}->'capabilities'->>'max_concurrency')::int`,
       // In what a query of one table selects, the ORM leaves tables' names out: `id` alone would be the lease's.
       busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = "nodes"."id" and ${leases.status} = 'active')::int`,
     })
     .from(nodes);
-  const takes = rows.filter(({ online, drained }) => online && !drained);
+  const rows = found.map((row) => {
+    const standing = standingOf(row, now);
+    return {
+      ...row,
+      standing,
+      online: standing.presence === 'online',
+      drained: row.drained_at !== null,
+      runs: row.facts.capabilities.claude_cli,
+      slots: row.facts.capabilities.max_concurrency,
+    };
+  });
+  const takes = rows.filter(({ standing }) => standing.takes_tasks);
   const worker = task.requested_worker_id;
   if (worker !== null) {
     const node = rows.find(({ id }) => id === worker);
@@ -105,8 +116,10 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
           ? `node ${worker} is offline`
           : node.drained
             ? `node ${worker} is drained`
-            : `node ${worker} has no program to run it with`;
-    return { nodes: takes.filter(({ id, runs }) => id === worker && runs), what: `node ${worker}`, none };
+            : node.runs
+              ? cannot(node)
+              : `node ${worker} has no program to run it with`;
+    return { nodes: takes.filter(({ id }) => id === worker), what: `node ${worker}`, none };
   }
   if (task.project_id !== null) {
     const clones = await executor
@@ -122,25 +135,34 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
       .where(eq(managedProjects.id, task.project_id));
     const name = clones[0]?.name ?? task.project_id;
     const has = new Set(clones.map(({ node }) => node));
-    const what = `the nodes with a clone of ${name}`;
+    const unable = rows.find(({ id, fits, online, drained }) => has.has(id) && fits && online && !drained);
+    const label = task.pool === DEFAULT_POOL ? '' : `of pool ${task.pool} `;
+    const what = `the nodes ${label}with a clone of ${name}`;
     return {
-      nodes: takes.filter(({ id, runs }) => has.has(id) && runs),
+      nodes: takes.filter(({ id, fits }) => has.has(id) && fits),
       what,
-      none: `no node with a clone of ${name} is online and takes tasks`,
+      none: `no node ${label}with a clone of ${name} is online and takes tasks${unable === undefined ? '' : `: ${cannot(unable)}`}`,
     };
   }
   const fitting = rows.filter(({ fits }) => fits);
   const pool = task.pool === DEFAULT_POOL ? 'the fleet' : `pool ${task.pool}`;
+  const unable = fitting.find(({ online, drained }) => online && !drained);
   const none =
     fitting.length === 0
       ? task.pool === DEFAULT_POOL
         ? 'no node has a program to run tasks with (the claude CLI)'
         : `no node has the label ${task.pool}`
-      : fitting.some(({ online }) => online)
-        ? `every node of ${pool} that is online is drained`
-        : `no node of ${pool} is online`;
+      : unable !== undefined
+        ? `no node of ${pool} takes tasks: ${cannot(unable)}`
+        : fitting.some(({ online }) => online)
+          ? `every node of ${pool} that is online is drained`
+          : `no node of ${pool} is online`;
   return { nodes: takes.filter(({ fits }) => fits), what: pool, none };
 }
+
+/** Says why a node that is there takes no tasks. */
+const cannot = ({ id, standing }: { id: string; standing: NodeStanding }): string =>
+  `node ${id} is ${standing.sentence}`;
 
 /** A task's place among those that wait in the same line, from 1. */
 async function positionOf(executor: Executor, task: TaskRow): Promise<number> {

@@ -5,6 +5,7 @@ import type { Route, TaskSpec } from '../../contract/task-workflow.ts';
 import type { TaskStatus } from '../../contract/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { leases, llmResults, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
+import { standingOf } from '../to-contract.ts';
 import { hasLabel } from './pool-of-node.ts';
 import { recentTaskSettings } from './task-settings.ts';
 
@@ -16,9 +17,17 @@ interface RouteInput {
   readonly now: number;
 }
 
-/** SQL that is true for a node that is there and takes tasks. */
-const takesTasks = (now: number) =>
+/** SQL that is true for a node that is there and not drained; whether it can work is decided by its standing. */
+const isThere = (now: number) =>
   and(gte(nodes.last_heartbeat, now - ONLINE_WITHIN_MS), isNull(nodes.drained_at));
+
+/** What its standing is decided by. */
+const REPORT = {
+  id: nodes.id,
+  facts: nodes.facts,
+  last_heartbeat: nodes.last_heartbeat,
+  drained_at: nodes.drained_at,
+};
 
 /** Where a queued task is to go: what it waits for, who has its context, who has its clone, and whether it may run at all. */
 export async function findRoute(tx: Executor, { spec, worker, now }: RouteInput): Promise<Route> {
@@ -29,7 +38,7 @@ export async function findRoute(tx: Executor, { spec, worker, now }: RouteInput)
   if (dependencies.refuse !== null || dependencies.unmet.length > 0) return { ...base, ...dependencies };
   const sticky = worker === null ? await findSticky(tx, spec, now) : null;
   if (spec.projectId === null) return { ...base, sticky };
-  const project = await findProject(tx, spec.projectId, now, sticky);
+  const project = await findProject(tx, { projectId: spec.projectId, pool: spec.pool, now, sticky });
   if (project !== null) return { ...base, sticky, project };
   return {
     ...base,
@@ -70,19 +79,18 @@ async function findSticky(tx: Executor, spec: TaskSpec, now: number): Promise<st
     .limit(1);
   if (last === undefined || last.status === 'expired') return null;
   const [there] = await tx
-    .select({ id: nodes.id })
+    .select(REPORT)
     .from(nodes)
-    .where(and(eq(nodes.id, last.worker), takesTasks(now), hasLabel(spec.pool)));
-  return there?.id ?? null;
+    .where(and(eq(nodes.id, last.worker), isThere(now), hasLabel(spec.pool)));
+  return there !== undefined && standingOf(there, now).takes_tasks ? there.id : null;
 }
 
-/** Nodes that have a project's clone and take tasks: the context's own first, then those with the fewest leases. */
+/** Nodes of a pool that have a project's clone and take tasks: the context's own first, then those with the fewest leases. */
 async function findProject(
   tx: Executor,
-  projectId: string,
-  now: number,
-  sticky: string | null,
+  wanted: { projectId: string; pool: string; now: number; sticky: string | null },
 ): Promise<Route['project']> {
+  const { projectId, pool, now, sticky } = wanted;
   const [project] = await tx
     .select({ name: managedProjects.name, targetPath: managedProjects.target_path })
     .from(managedProjects)
@@ -90,18 +98,20 @@ async function findProject(
   if (project === undefined) return null;
   const busy = sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = ${nodes.id} and ${leases.status} = 'active')`;
   const rows = await tx
-    .select({ id: nodes.id })
+    .select(REPORT)
     .from(projectNodeStatus)
     .innerJoin(nodes, eq(nodes.id, projectNodeStatus.node_id))
     .where(
       and(
         eq(projectNodeStatus.project_id, projectId),
         eq(projectNodeStatus.clone_status, 'cloned'),
-        takesTasks(now),
+        isThere(now),
+        hasLabel(pool),
       ),
     )
     .orderBy(asc(sql`case when ${nodes.id} = ${sticky ?? ''} then 0 else 1 end`), busy, asc(nodes.id));
-  return { ...project, nodes: rows.map((row) => row.id) };
+  const able = rows.filter((row) => standingOf(row, now).takes_tasks);
+  return { ...project, nodes: able.map((row) => row.id) };
 }
 
 /** A refusal when what the context or the project may cost has been spent; else null. */

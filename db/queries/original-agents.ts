@@ -1,5 +1,6 @@
 import { and, asc, eq, notExists, sql } from 'drizzle-orm';
-import { ORIGINAL_WITHIN_MS, type Node, type NodeCapabilities } from '../../contract/nodes.ts';
+import { standingOfOriginal } from '../../contract/node-standing.ts';
+import type { Node, NodeCapabilities } from '../../contract/nodes.ts';
 import type { Database, Executor } from '../connect.ts';
 import { nodes, originalAgents, originalNodes } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
@@ -31,15 +32,16 @@ const isNotEnrolled = (sqlOf: Executor) =>
   notExists(sqlOf.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, originalAgents.name)));
 
 function toOriginalNode(row: Row, now: number): Node {
-  const heard = row.last_seen;
+  const standing = standingOfOriginal(row.last_seen, now);
   return {
     id: row.name,
     node_id: row.name,
     kind: 'original',
     hostname: row.name,
     url: row.url,
-    status: heard === null ? 'unknown' : now - heard <= ORIGINAL_WITHIN_MS ? 'online' : 'offline',
-    last_heartbeat: heard,
+    status: standing.presence,
+    standing,
+    last_heartbeat: row.last_seen,
     registered_at: row.registered_at,
     capabilities: row.capabilities,
     ip_addrs: row.ip_addrs,

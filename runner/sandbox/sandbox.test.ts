@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findBubblewrap } from '../../stack/tools.ts';
+import { findDebianProgram } from '../../stack/tools.ts';
 import { makeRunnerNode, type RunnerNode } from '../../test/runner-node.ts';
 import { openSandbox, trySandbox, type Sandbox } from './sandbox.ts';
 import type { SandboxOptions } from './view.ts';
@@ -13,7 +13,7 @@ beforeEach(() => {
 afterEach(() => node.remove());
 
 const optionsFor = (program: string, more: Partial<SandboxOptions> = {}): SandboxOptions => ({
-  bwrap: findBubblewrap(() => undefined),
+  bwrap: findDebianProgram('bubblewrap', () => undefined),
   home: join(node.folder, 'home'),
   command: { kind: 'other', program, args: [] },
   paths: [],

@@ -5,8 +5,10 @@ import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
 let fleet: Fleet;
 let visitor: Visitor;
+/** A name under which a browser does not trust plain HTTP, as it does under localhost. */
+const PLAIN = 'plain.test';
 beforeAll(async () => {
-  [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
+  [fleet, visitor] = await Promise.all([startFleet(), startVisitor({ loopback: [PLAIN] })]);
 });
 afterEach(() => visitor.check());
 afterAll(async () => {
@@ -35,6 +37,36 @@ test('the form refuses a wrong key in words, takes the right one, and leads to t
   await see(page, 'page-nodes');
   await see(page, 'nodes-empty');
   expect(new URL(page.url()).pathname).toBe('/nodes');
+});
+
+test('the form says what to do when the browser does not keep the cookie', async () => {
+  // Chromium says of a plain address that it ignores headers which need a trustworthy one.
+  visitor.expectProblem(/Cross-Origin-Opener-Policy|Origin-Agent-Cluster/);
+  const behindProxy = await startFleet({ MEMBRIDGE_PUBLIC_URL: 'https://fleet.example.org' });
+  try {
+    const { port } = new URL(behindProxy.url);
+    const page = await visitor.open(`http://${PLAIN}:${port}/signin`);
+    await page.getByTestId('signin-key').fill(RUNTIME_KEY);
+    await click(page, 'signin-submit');
+    await see(page, 'signin-error', 'did not keep the sign-in cookie');
+    await see(page, 'signin-error', 'https address');
+  } finally {
+    await behindProxy.stop();
+  }
+});
+
+test('two servers on one host keep a browser signed in at both', async () => {
+  const second = await startFleet();
+  try {
+    const page = await visitor.open(fleet.signInLink);
+    await see(page, 'page-membridge');
+    await page.goto(second.signInLink);
+    await see(page, 'page-membridge');
+    await page.goto(`${fleet.url}/nodes`);
+    await see(page, 'page-nodes');
+  } finally {
+    await second.stop();
+  }
 });
 
 test('signing out ends the session for every tab', async () => {

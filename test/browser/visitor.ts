@@ -19,12 +19,22 @@ export interface Visitor {
 /** How long the page may take to show what a test waits for, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** Starts the machine's Chromium; a machine without one, and on which none can be installed, fails the test. */
-export async function startVisitor(): Promise<Visitor> {
+/**
+ * Starts the machine's Chromium; a machine without one, and on which none can be installed, fails the test.
+ * @param hosts.loopback names that this browser finds at 127.0.0.1, and does not take for localhost
+ */
+export async function startVisitor(hosts: { loopback?: readonly string[] } = {}): Promise<Visitor> {
+  const rules = (hosts.loopback ?? []).map((name) => `MAP ${name} 127.0.0.1`).join(', ');
   const profile = mkdtempSync(join(tmpdir(), 'membridge-chromium-'));
   const browser = await chromium.launch({
     executablePath: await findChromium((line) => process.stderr.write(`${line}\n`)),
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      `--host-resolver-rules=${rules}`,
+    ],
     env: { ...withoutUndefined(process.env), HOME: profile },
   });
   let contexts: BrowserContext[] = [];

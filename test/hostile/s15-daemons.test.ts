@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findBubblewrap } from '../../stack/tools.ts';
+import { findDebianProgram } from '../../stack/tools.ts';
 import { startTestMachine, type TestMachine } from '../agent-machine.ts';
 import { startTestPlane, type TestPlane } from '../control-plane.ts';
 import { processesWith } from '../sandboxed-node.ts';
@@ -19,7 +19,7 @@ const machines = new Map<string, TestMachine>();
 
 /** Two machines whose tasks are shell scripts; the agent of one of them runs them without a sandbox. */
 beforeAll(async () => {
-  findBubblewrap((line) => process.stderr.write(`${line}\n`));
+  findDebianProgram('bubblewrap', (line) => process.stderr.write(`${line}\n`));
   test = await startTestPlane({ env: { MEMBRIDGE_REQUESTS_PER_MINUTE: '100000' } });
   tasks = taskCalls(test);
   folder = mkdtempSync(join(tmpdir(), 'membridge-daemons-'));

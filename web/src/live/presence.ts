@@ -16,12 +16,7 @@ export function presenceOf(
   return now - node.last_heartbeat <= within ? 'online' : 'offline';
 }
 
-/** Whether a node could be given a task now: it is there, has the program, and is not drained. The original's agents get none. */
+/** Whether a node could be given a task now: it is there, and nothing keeps it from tasks. */
 export function takesTasks(node: Node, now: number): boolean {
-  return (
-    node.kind !== 'original' &&
-    node.capabilities.claude_cli &&
-    !node.drained &&
-    presenceOf(node, now) === 'online'
-  );
+  return node.standing.takes_tasks && presenceOf(node, now) === 'online';
 }

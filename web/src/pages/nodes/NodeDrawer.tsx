@@ -51,6 +51,9 @@ const mono = (text: string) =>
 function agentFacts(node: Node): Fact[] {
   return [
     { name: 'Status', value: <NodeStatus node={node} /> },
+    ...(node.standing.presence === 'online'
+      ? [{ name: 'Work', value: node.standing.sentence, testId: 'node-work' }]
+      : []),
     {
       name: 'Last heartbeat',
       value: node.last_heartbeat === null ? 'never' : absoluteTime(node.last_heartbeat),

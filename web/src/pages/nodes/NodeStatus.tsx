@@ -19,15 +19,24 @@ export function NodeStatus({ node }: { node: Node }) {
       </>
     );
   }
-  const at = node.last_heartbeat;
+  const { last_heartbeat: at, standing } = node;
   return (
     <span title={`last heartbeat ${absoluteTime(at)}`} style={{ whiteSpace: 'nowrap' }}>
-      <Status tone={presence === 'online' ? 'good' : 'quiet'} testId={testId}>
+      <Status tone={presence !== 'online' ? 'quiet' : standing.takes_work ? 'good' : 'bad'} testId={testId}>
         {presence === 'online' ? 'Online' : 'Offline'}
       </Status>
       <span className="second-line" data-testid={`node-age-${node.id}`}>
         {presence === 'online' ? ago(at, now) : `for ${span(now - at)}`}
       </span>
+      {presence === 'online' && !standing.takes_work && (
+        <span
+          className="second-line"
+          style={{ whiteSpace: 'normal' }}
+          data-testid={`node-standing-${node.id}`}
+        >
+          {standing.sentence}
+        </span>
+      )}
     </span>
   );
 }

@@ -23,6 +23,8 @@ export function SignInPage() {
     mutationFn: async (typed: string) => {
       if (typed === '') throw new ApiProblem({ status: 0, code: 'empty', detail: 'Enter the API key.' });
       await api.signIn(typed);
+      const { signed_in: isKept } = await api.session();
+      if (!isKept) throw new ApiProblem({ status: 0, code: 'cookie_lost', detail: cookieAdvice() });
     },
     onSuccess: async () => {
       setKey('');
@@ -78,6 +80,15 @@ export function SignInPage() {
       </form>
     </main>
   );
+}
+
+/** What to do when the browser did not keep the cookie that the server set. */
+function cookieAdvice(): string {
+  const byPlainHttp =
+    window.location.protocol === 'http:'
+      ? ' If this server has an https address (MEMBRIDGE_PUBLIC_URL), open the page there: its cookie is for https alone.'
+      : '';
+  return `The key is right, but this browser did not keep the sign-in cookie. Allow cookies for ${window.location.host} and sign in again.${byPlainHttp}`;
 }
 
 function refusal(error: Error): string {

@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { refusalOfAgent, refusalOfServer } from '../contract/protocol.ts';
+import { ControlPlaneError, askConnection } from './control-plane.ts';
+
+let server: Server;
+let url: string;
+let answer: (response: ServerResponse) => void;
+beforeAll(async () => {
+  server = createServer((_request, response) => answer(response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => void server.close());
+
+const connection = {
+  temporal: { address: 'temporal:7233', namespace: 'default' },
+  store: { endpoint: 'http://store', region: 'r', bucket: 'b', access_key: 'a', secret_key: 's' },
+};
+const says =
+  (status: number, type: string, text: string, headers: Record<string, string> = {}) =>
+  (response: ServerResponse): void =>
+    void response.writeHead(status, { 'Content-Type': type, ...headers }).end(text);
+async function refused(): Promise<ControlPlaneError> {
+  const error: unknown = await askConnection(url, 'key').catch((reason: unknown) => reason);
+  if (error instanceof ControlPlaneError) return error;
+  throw new Error(`it was answered ${JSON.stringify(error)}`);
+}
+
+test('an answer of a newer control plane is read without the fields that are new', async () => {
+  const newer = {
+    ...connection,
+    added: 1,
+    store: { ...connection.store, tier: 'cold' },
+    temporal: { ...connection.temporal, tls: { on: true } },
+  };
+  answer = says(200, 'application/json', JSON.stringify(newer), { 'X-MEMBRIDGE-PROTOCOL': '99' });
+  expect(await askConnection(url, 'key')).toEqual(connection);
+});
+
+test.each([
+  [200, 'text/html', '<html>Sign in to this network</html>'],
+  [401, 'text/html', '<html>Proxy authentication</html>'],
+  [511, 'text/html', '<html>Network authentication required</html>'],
+  [200, 'application/json', '<html>'],
+  [200, 'text/plain', ''],
+  [502, 'text/html', '<html>Bad gateway</html>'],
+])('an answer %i of %s that is not JSON counts as none: %j', async (status, type, text) => {
+  answer = says(status, type, text);
+  const error = await refused();
+  expect(error.status).toBe(0);
+  expect(error.message).toContain(`${url} does not answer`);
+  expect(error.message).toContain(String(status));
+});
+
+test('JSON of something else is refused with the setting that names the server', async () => {
+  answer = says(200, 'application/json', '{"hello":"world"}');
+  const error = await refused();
+  expect([error.status, error.message]).toEqual([0, expect.stringContaining('MEMBRIDGE_SERVER_URL')]);
+});
+
+test('an answer that breaks off counts as none', async () => {
+  answer = (response) => {
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' });
+    response.write('{"temporal":');
+    setImmediate(() => response.destroy());
+  };
+  expect((await refused()).status).toBe(0);
+});
+
+test('a refusal by the control plane itself keeps its status and its words', async () => {
+  answer = says(401, 'application/problem+json', '{"detail":"the key is wrong"}');
+  const error = await refused();
+  expect([error.status, error.message]).toEqual([401, expect.stringContaining('the key is wrong')]);
+});
+
+test('a control plane whose protocol is too old is refused with what to do', async () => {
+  answer = says(200, 'application/json', JSON.stringify(connection), { 'X-MEMBRIDGE-PROTOCOL': '0' });
+  const error = await refused();
+  expect([error.status, error.message]).toEqual([
+    0,
+    expect.stringMatching(/speaks protocol 0.*Upgrade the control plane first/),
+  ]);
+});
+
+test('only the protocol that the other side is too old for is refused', () => {
+  expect([refusalOfAgent(2, 2), refusalOfAgent(3, 2), refusalOfServer(5, url, 5)]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+  expect(refusalOfAgent(1, 2)).toContain('Upgrade Membridge on this machine');
+  expect(refusalOfServer(4, url, 5)).toContain(url);
+});

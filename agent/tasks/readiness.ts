@@ -1,0 +1,202 @@
+import { stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { errorMessage } from '../../contract/errors.ts';
+import { MAX_WORKING_CLOCK_OFF_MS, clockSentence, type NodeWork } from '../../contract/node-standing.ts';
+import type { StoreAccess } from '../../contract/nodes.ts';
+import { connectEngine, type Engine, type EngineAddress } from '../../engine/connect.ts';
+import type { RunnerCommand } from '../../runner/command.ts';
+import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
+import { programExists } from '../facts.ts';
+
+/** How long a part may take to answer, in milliseconds. */
+const PART_DEADLINE_MS = 3_000;
+/** How old a look may be for a task to be claimed on it, in milliseconds. */
+const FRESH_MS = 2_000;
+/** While all is well the looks are this much rarer than heartbeats. */
+const RARER_WHEN_WELL = 3;
+/** How long a program that said that it is not signed in is left alone, unless its credentials change before, in milliseconds. */
+const SIGNED_OUT_MS = 10 * 60_000;
+/** How long a sentence may be; the contract takes 500 characters. */
+const MAX_SENTENCE_CHARS = 400;
+/** Nothing is kept under this key: that the store says so is the answer. */
+const PROBE_KEY = 'membridge-health/probe';
+
+interface ReadinessOptions {
+  readonly node: string;
+  readonly engine: EngineAddress;
+  readonly store: StoreAccess;
+  readonly command: RunnerCommand;
+  /** Between two looks while something is wrong, in milliseconds. */
+  readonly everyMs: number;
+  /** How far this machine's clock is ahead of the control plane's, in milliseconds; null while unknown. */
+  readonly clockAheadMs: () => number | null;
+  /** The task queues that workers of this node poll, while Temporal answers. */
+  readonly queues: () => string[];
+  /** Tasks whose results wait for the object store. */
+  readonly waits: () => string[];
+  /** Hears that a look found something else than the one before. */
+  readonly changed: () => void;
+  readonly log: Logger;
+}
+
+/** Looks, again and again, whether this node can work: whether Temporal, the object store and its program are there, and its clock is right. */
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  readonly #store: ObjectStore;
+  #engine: Promise<Engine> | null = null;
+  #engineProblem: string | null = null;
+  #storeProblem: string | null = null;
+  #lookedAt = 0;
+  /** What was found at the last look, as text. */
+  #told = '';
+  #looking: Promise<void> | null = null;
+  /** When the program said that it is not signed in (epoch ms), and what it said. */
+  #signedOut: { at: number; said: string } | null = null;
+  readonly #stopped = new AbortController();
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+    this.#store = openObjectStore(options.store, { deadlineMs: PART_DEADLINE_MS });
+  }
+
+  /** Begins to look. */
+  start(): void {
+    void this.#keepLooking();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#looking;
+    this.#store.close();
+    await this.#engine?.then((engine) => engine.close()).catch(() => undefined);
+  }
+
+  /** What was found at the last look. */
+  get work(): NodeWork {
+    return {
+      queues: this.#engineProblem === null ? this.#options.queues() : [],
+      engine: this.#engineProblem,
+      store: this.#storeProblem,
+      clock_ahead_ms: roughly(this.#options.clockAheadMs()),
+      program: this.#programProblem(),
+      waits: this.#options.waits(),
+    };
+  }
+
+  /**
+   * Says why no task may begin here now, looking again when the last look is not fresh.
+   * @returns sentences for people; none when a task may begin
+   */
+  async obstacles(): Promise<string[]> {
+    if (Date.now() - this.#lookedAt > FRESH_MS) await this.#look();
+    return this.#obstacles();
+  }
+
+  /** Whether tasks are to be polled for, by the last look. */
+  get isReady(): boolean {
+    return this.#obstacles().length === 0;
+  }
+
+  /** Learns how a run ended: a program that is not signed in would fail every task that it gets. */
+  ended(error: { code: string; message: string } | null): void {
+    const said = error?.code === 'runner_refused' ? error.message : null;
+    const before = this.#signedOut;
+    this.#signedOut = said === null ? null : { at: Date.now(), said };
+    if ((before === null) !== (said === null)) this.#options.changed();
+  }
+
+  #obstacles(): string[] {
+    const ahead = this.#options.clockAheadMs() ?? 0;
+    const clock =
+      Math.abs(ahead) > MAX_WORKING_CLOCK_OFF_MS ? clockSentence(this.#options.node, ahead) : null;
+    return [clock, this.#storeProblem, this.#programProblem()].filter((problem) => problem !== null);
+  }
+
+  #programProblem(): string | null {
+    const { program } = this.#options.command;
+    if (!programExists(program)) return shortened(`the program ${program} is not installed on it`);
+    return this.#signedOut === null ? null : shortened(`${program} refuses to work: ${this.#signedOut.said}`);
+  }
+
+  async #keepLooking(): Promise<void> {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      await this.#look();
+      const isWell = this.#engineProblem === null && this.isReady;
+      const ms = this.#options.everyMs * (isWell ? RARER_WHEN_WELL : 1);
+      await sleep(ms, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Looks once; those who ask meanwhile share the look. */
+  async #look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = null;
+    });
+    await this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const [engine, store] = await Promise.all([
+      problemOf(() => this.#askEngine()),
+      problemOf(() => this.#store.get(PROBE_KEY)),
+      this.#lookAtCredentials(),
+    ]);
+    this.#engineProblem = engine;
+    this.#storeProblem = store;
+    this.#lookedAt = Date.now();
+    // Compared with what the last look told: a program may have been installed in between.
+    const found = JSON.stringify(this.work);
+    if (this.#stopped.signal.aborted || found === this.#told) return;
+    this.#told = found;
+    this.#options.log.info(this.work, 'what this node can do has changed');
+    this.#options.changed();
+  }
+
+  async #askEngine(): Promise<void> {
+    this.#engine ??= connectEngine(this.#options.engine);
+    try {
+      const { client } = await this.#engine;
+      await client.withDeadline(Date.now() + PART_DEADLINE_MS, () =>
+        client.workflowService.getSystemInfo({}),
+      );
+    } catch (error) {
+      const engine = this.#engine;
+      this.#engine = null;
+      void engine.then((connected) => connected.close()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** A program that said that it is not signed in may have been signed in since. */
+  async #lookAtCredentials(): Promise<void> {
+    const signedOut = this.#signedOut;
+    if (signedOut === null) return;
+    const folder = process.env['CLAUDE_CONFIG_DIR'] ?? join(homedir(), '.claude');
+    const changedAt = await stat(join(folder, '.credentials.json')).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
+    const isOver = changedAt > signedOut.at || Date.now() - signedOut.at > SIGNED_OUT_MS;
+    if (isOver && this.#signedOut === signedOut) this.#signedOut = null;
+  }
+}
+
+async function problemOf(ask: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await ask();
+    return null;
+  } catch (error) {
+    return shortened(errorMessage(error));
+  }
+}
+
+/** A steady clock must say the same every time: each change is told to every browser. In steps of ten seconds. */
+const roughly = (ms: number | null): number | null =>
+  ms === null ? null : Math.round(ms / 10_000) * 10_000 + 0;
+
+const shortened = (text: string): string =>
+  text.length <= MAX_SENTENCE_CHARS ? text : `${text.slice(0, MAX_SENTENCE_CHARS)}…`;

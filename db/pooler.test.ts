@@ -1,0 +1,144 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TLSSocket, createSecureContext } from 'node:tls';
+import { sql } from 'drizzle-orm';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { openEventHub } from '../api/event-hub.ts';
+import { freshDatabase, startTestPlane } from '../test/control-plane.ts';
+import { openCutLine } from '../test/cut-line.ts';
+import { startPgBouncer } from '../test/pgbouncer.ts';
+import { findDebianProgram } from '../stack/tools.ts';
+import type { Service } from '../stack/service.ts';
+import { connectDatabase, type Database } from './connect.ts';
+import { migrateDatabase } from './migrate.ts';
+import { emitEvents } from './queries/emit-events.ts';
+
+const quiet = pino({ level: 'silent' });
+const onIdleError = (): void => undefined;
+let fresh: Awaited<ReturnType<typeof freshDatabase>>;
+let bouncer: Service & { url: string };
+beforeAll(async () => {
+  fresh = await freshDatabase(inject('parts').databaseUrl);
+  bouncer = await startPgBouncer(fresh.url);
+});
+afterAll(async () => {
+  await bouncer?.stop();
+  await fresh.drop();
+});
+
+const limitOf = async (db: Database): Promise<string | undefined> => {
+  const shown = await db.run((executor) =>
+    executor.execute<{ statement_timeout: string }>(sql`show statement_timeout`),
+  );
+  return shown.rows[0]?.statement_timeout;
+};
+
+describe('PgBouncer in transaction mode', () => {
+  it('serves a whole control plane that listens by a direct address', async () => {
+    const test = await startTestPlane({
+      databaseUrl: bouncer.url,
+      env: { DATABASE_URL: bouncer.url, DATABASE_DIRECT_URL: fresh.url },
+    });
+    try {
+      const heard: string[] = [];
+      test.plane.deps.events.subscribe(({ event }) => heard.push(event.type));
+      const made = await test.call('POST', '/api/membridge/spaces', { body: { name: 'pooled' } });
+      expect(made.status).toBe(201);
+      await expect.poll(() => heard, { timeout: 20_000 }).toContain('space');
+    } finally {
+      await test.stop();
+    }
+  });
+
+  it('is refused with the name of the setting where LISTEN would go through it', async () => {
+    const env = { DATABASE_URL: bouncer.url };
+    await expect(startTestPlane({ databaseUrl: bouncer.url, env })).rejects.toThrow(/DATABASE_DIRECT_URL/);
+  });
+
+  it('gets no time limit that would hold for others, and PostgreSQL itself does', async () => {
+    const pooled = connectDatabase(bouncer.url, { onIdleError });
+    const direct = connectDatabase(fresh.url, { onIdleError });
+    try {
+      expect([await limitOf(pooled), await limitOf(direct)]).toEqual(['0', '15s']);
+    } finally {
+      await Promise.all([pooled.close(), direct.close()]);
+    }
+  });
+});
+
+it('a listening connection whose other end vanished without a word is opened again, and nothing is lost', async () => {
+  const own = await freshDatabase(inject('parts').databaseUrl);
+  const db = connectDatabase(own.url, { onIdleError });
+  await migrateDatabase(db);
+  const line = await openCutLine(new URL(own.url).host);
+  const url = new URL(own.url);
+  url.host = line.address;
+  const hub = await openEventHub(url.href, db, quiet, 100);
+  try {
+    const heard: number[] = [];
+    hub.subscribe(({ seq }) => heard.push(seq));
+    line.silence();
+    await db.transaction((tx) => emitEvents(tx, [{ type: 'node-removed', id: 'x' }], 1));
+    await expect.poll(() => heard.length, { timeout: 30_000 }).toBe(1);
+  } finally {
+    await hub.close();
+    line.stop();
+    await db.close();
+    await own.drop();
+  }
+}, 60_000);
+
+it('a connection to a server that has become read-only is closed, and the next write reaches one that takes it', async () => {
+  const db = connectDatabase(fresh.url, { onIdleError, max: 1 });
+  const write = () => db.transaction((tx) => tx.execute(sql`create table if not exists written (id int)`));
+  try {
+    // As every connection to a former primary is after a failover.
+    await db.run((executor) => executor.execute(sql`set session characteristics as transaction read only`));
+    await expect(write()).rejects.toMatchObject({
+      code: 'database_unavailable',
+      message: expect.stringContaining('takes no writes') as string,
+    });
+    await write();
+  } finally {
+    await db.close();
+  }
+});
+
+it('a server whose certificate is of an unknown CA is refused with what to set', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'membridge-ca-'));
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
+  execFileSync(
+    findDebianProgram('openssl', () => undefined),
+    [...request, '-keyout', key, '-out', certificate],
+    { stdio: 'ignore' },
+  );
+  const secureContext = createSecureContext({ key: readFileSync(key), cert: readFileSync(certificate) });
+  // Answers PostgreSQL's request for TLS as the server does, and then with its certificate.
+  const server = createServer((socket: Socket) => {
+    socket.once('data', () => {
+      socket.write('S');
+      new TLSSocket(socket, { isServer: true, secureContext }).on('error', () => socket.destroy());
+    });
+    socket.on('error', () => undefined);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const db = connectDatabase(`postgresql://a:b@127.0.0.1:${port}/c?sslmode=require`, { onIdleError });
+  try {
+    await expect(db.run((executor) => executor.execute(sql`select 1`))).rejects.toMatchObject({
+      code: 'database_unavailable',
+      message: expect.stringMatching(/does not trust.*sslrootcert=/) as string,
+    });
+  } finally {
+    await db.close();
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+
+/** A line to a server that a test can cut. */
+export interface CutLine {
+  /** host:port of this end. */
+  readonly address: string;
+  /** Breaks every connection, and lets none through until it is mended. */
+  cut(): void;
+  /** Lets nothing through that is open now, without a word to either end; new connections go through. */
+  silence(): void;
+  mend(): void;
+  stop(): void;
+}
+
+/** Opens a line to a server on TCP. @param target host:port */
+export async function openCutLine(target: string): Promise<CutLine> {
+  const { hostname, port } = new URL(`tcp://${target}`);
+  const open = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((near) => {
+    if (isCut) return void near.destroy();
+    const far = connect(Number(port), hostname);
+    for (const [end, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(end);
+      end.on('error', () => end.destroy());
+      end.on('close', () => {
+        open.delete(end);
+        other.destroy();
+      });
+    }
+    near.pipe(far).pipe(near);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const cut = (): void => {
+    isCut = true;
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut,
+    silence: () => {
+      for (const socket of open) socket.unpipe().pause();
+    },
+    mend: () => {
+      isCut = false;
+    },
+    stop: () => {
+      cut();
+      server.close();
+    },
+  };
+}
