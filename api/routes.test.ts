@@ -226,10 +226,14 @@ test('keeps what a space covers when the calls of the original name it later', a
   expect((await api.call('GET', `/api/membridge/spaces/${cid}`)).body).toMatchObject({ projects: [name] });
 });
 
-test('POST /agents tells how a machine enrols', async () => {
-  const answer = await api.call('POST', '/agents', { headers: admin, body: { name: 'n', url: 'http://n' } });
-  expect(answer.status).toBe(409);
-  expect(answer.body['error']).toContain('/api/runtime/enrolment-tokens');
+test('POST /agents names a machine on the original’s agent once, and its name is taken from then on', async () => {
+  const name = { headers: admin, body: { name: 'n', url: 'http://n/' } };
+  const first = await api.call('POST', '/agents', name);
+  expect(first.status).toBe(201);
+  expect(first.body).toMatchObject({ name: 'n', url: 'http://n', status: 'unknown', last_seen: null });
+  const second = await api.call('POST', '/agents', name);
+  expect(second.status).toBe(409);
+  expect(second.body['error']).toContain('An agent named n is registered already.');
 });
 
 test('health asks the real parts', async () => {

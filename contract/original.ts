@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Job } from './memory.ts';
-import { NOT_STORABLE, ReportedId, isStorable } from './primitives.ts';
+import { NOT_STORABLE, ONE_LINE, ReportedId, isStorable } from './primitives.ts';
 
 /**
  * More bodies of the original's control plane, beside those of api.ts: its field names and limits. As there, fields that it
@@ -53,8 +53,9 @@ export const OriginalHeartbeat = z.object({
   project_id: z
     .string()
     .max(512)
-    .regex(/^[^\x00-\x1f\x7f-\x9f]*$/, 'must not contain control characters')
+    .regex(ONE_LINE, 'must not contain control characters')
     .refine(isStorable, NOT_STORABLE)
+    .or(z.literal(''))
     .nullish(),
   agent_version: z.string().max(64).nullish(),
 });

@@ -45,9 +45,10 @@ export const ReportedId = z
 export const LedId = z
   .string()
   .regex(
-    /^(?!\.{1,2}$)[A-Za-z0-9_. -]{1,128}$/,
+    /^[A-Za-z0-9_. -]{1,128}$/,
     'must be 16 hex digits, or 1 to 128 letters, digits, spaces, "_", "." or "-"',
-  );
+  )
+  .refine((id) => id !== '.' && id !== '..', 'must not be "." or ".."');
 
 /** A project's name as people write it (the original allowed 1 to 128 characters). */
 export const ProjectName = z.string().min(1).max(128).regex(ONE_LINE, 'must not contain control characters');
