@@ -185,8 +185,7 @@ describe('a worker over HTTP', () => {
     const lease = await tasks.lease(id);
     for (const wrong of [
       { status: 'maybe' },
-      { status: 'success', colour: 1 },
-      { status: 'success', artifact_type: 'small' },
+      { status: 'success', artifact_type: 'a\nb' },
       { status: 'success', artifact_tags: ['a\0b'] },
       { status: 'success', metrics: { duration_ms: -1 } },
       { status: 'success', metrics: { tokens_used: 1.5 } },
@@ -198,7 +197,7 @@ describe('a worker over HTTP', () => {
         400,
       ]);
     }
-    for (const ttl_seconds of [4, 3_601]) {
+    for (const ttl_seconds of [-1, 86_401]) {
       expect((await tasks.post(id, 'lease', { worker_id: 'w', ttl_seconds })).status).toBe(400);
     }
     const metrics = { duration_ms: 1e12, tokens_used: Number.MAX_SAFE_INTEGER, cost_usd: 1_000_000 };

@@ -95,14 +95,9 @@ describe('the list of tasks', () => {
     }
   });
 
-  it('refuses what is no filter, no limit or no cursor of its own', async () => {
+  it('refuses what is no filter or no cursor of its own', async () => {
     const cursor = (text: string): string => `cursor=${Buffer.from(text).toString('base64url')}`;
     for (const query of [
-      'status=lost',
-      'limit=0',
-      'limit=201',
-      'limit=x',
-      'colour=blue',
       'cursor=nonsense',
       cursor('1 '),
       cursor("1 '; drop table llm_tasks"),
