@@ -88,7 +88,7 @@ test('browsers get the whole node when it returns', async () => {
   expect(await told(before)).toMatchObject([{ type: 'node', node: { id: 'node-b', status: 'online' } }]);
 });
 
-test('a heartbeat of a newer agent is taken without the fields that are new, and the answer names the protocol', async () => {
+test('the control plane takes a newer agent’s heartbeat without the new fields, and its answer names the protocol', async () => {
   const beat = heartbeat('node-a');
   const capabilities = { ...beat.facts.capabilities, gpus: 2 };
   const body = { ...beat, mood: 'fine', facts: { ...beat.facts, added: { deep: true }, capabilities } };

@@ -104,7 +104,7 @@ describe('a remote that rewrote its history', () => {
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
   };
 
-  it('is told apart from local work, also on the second look and when it rewrote twice', async () => {
+  it('does not count as local work, also on the second look and when it rewrote twice', async () => {
     await node.clone(spec());
     repository.push({ x: '1' });
     await node.clone(spec());

@@ -90,7 +90,7 @@ describe('a submodule', () => {
     }
   });
 
-  it('that a person fetched, although the project has none, does not keep the clone back', async () => {
+  it('does not keep the clone back when a person fetched it and the project has none', async () => {
     await node.clone({ ...spec(), submodules: false });
     git(app, 'config', 'submodule.inner.url', inner.folder);
     git(app, 'submodule', '--quiet', 'update', '--init');
@@ -108,7 +108,7 @@ describe('a submodule', () => {
     expect(await node.clone({ ...spec(), submodules: false })).toMatchObject({ outcome: 'kept' });
   });
 
-  it('that was replaced by another repository is left alone', async () => {
+  it('is left alone when another repository took its place', async () => {
     await node.clone(spec());
     renameSync(join(app, 'inner'), join(node.folder, 'other'));
     git(app, 'init', '--quiet', 'inner');

@@ -54,7 +54,7 @@ describe('a task', () => {
     expect(after(state, claim(4))).toMatchObject({ status: 'running', epoch: 4 });
   });
 
-  it('that was dispatched for one attempt fails at its first failure, and waits after a requeue', () => {
+  it('fails at its first failure when it was dispatched for one attempt, and waits after a requeue', () => {
     const dispatch: TaskEvent = { type: 'dispatch', by: 'api', worker: null, ttlMs: null, once: true };
     const state = after(fresh({ dispatched: false }), dispatch, claim(1), failed(1, true));
     expect(state).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'program_failed' } });
@@ -63,7 +63,7 @@ describe('a task', () => {
     expect(transition(again, claim(2), NOW).ok).toBe(false);
   });
 
-  it('that was dispatched for one attempt is tried again when its lease runs out', () => {
+  it('is tried again when its lease runs out, also when it was dispatched for one attempt', () => {
     const dispatch: TaskEvent = { type: 'dispatch', by: 'api', worker: null, ttlMs: null, once: true };
     const state = after(fresh({ dispatched: false }), dispatch, claim(1), { type: 'expire', epoch: 1 });
     expect(state).toMatchObject({ status: 'queued', attempts: 1, dispatched: true });

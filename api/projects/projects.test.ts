@@ -393,7 +393,7 @@ describe('leadership', () => {
     expect(await of(String(again['canonical_id']))).toMatchObject({ primary_node_id: 'a', epoch: 5 });
   });
 
-  it('of a project or node that is not there yet is taken, as in the original', async () => {
+  it('takes a project and a node that are not there yet, as the original did', async () => {
     expect((await select('0123456789abcdef', 'a')).body).toMatchObject({ epoch: 1, primary_node_id: 'a' });
     const { canonical_id } = await create();
     expect((await select(String(canonical_id), 'nobody')).body).toMatchObject({
@@ -402,7 +402,7 @@ describe('leadership', () => {
     });
   });
 
-  it('of ten seconds or more is taken, and of an id that could lead out of its folder is refused', async () => {
+  it('takes a lease of ten seconds or more, and refuses an id that could lead out of its folder', async () => {
     const { canonical_id } = await create();
     expect((await select(String(canonical_id), 'a', 10)).body).toMatchObject({ lease_seconds: 10 });
     expect((await select(String(canonical_id), 'a', 9)).status).toBe(400);
