@@ -135,6 +135,37 @@ test('the output of a task goes on after a lost connection, with nothing missing
     .toEqual(['before the cut', expect.stringMatching(/err\s+during the cut/i)]);
 });
 
+/** Puts a tab into the background or to the front: a headless browser shows all of its tabs, so the tab is told as by the browser. */
+async function setHidden(page: Page, hidden: boolean): Promise<void> {
+  await page.evaluate((isHidden) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+}
+
+test('a tab works beside six in the background, and one of these that comes to the front has missed nothing', async () => {
+  // Streams that end on purpose are failed requests to Chromium.
+  const first = await openNodes();
+  const context = first.context();
+  const others: Page[] = [];
+  for (let n = 0; n < 5; n += 1) {
+    await setHidden(others.at(-1) ?? first, true);
+    const tab = await context.newPage();
+    await tab.goto(`${address}/nodes`);
+    await see(tab, 'page-nodes');
+    others.push(tab);
+  }
+  await setHidden(others.at(-1) ?? first, true);
+  const seventh = await context.newPage();
+  await seventh.goto(`${address}/nodes`);
+  await see(seventh, 'live-state', 'Live');
+  await enrolNode(fleet.test, 'behind-the-back');
+  await see(seventh, 'node-status-behind-the-back', 'Online');
+  await setHidden(first, false);
+  await see(first, 'node-status-behind-the-back', 'Online');
+  await fleet.test.call('DELETE', '/api/runtime/workers/behind-the-back');
+});
+
 test('a control plane that restarts finds the page signed in and live again, with what the new one tells', async () => {
   visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
   const page = await openNodes();

@@ -96,12 +96,18 @@ export class LiveStream {
     this.#lastId = '';
   }
 
-  /** Opens the stream anew from where it was: for a connection that seems open but is dead. */
-  restart(): void {
+  /** Closes the stream and keeps its position: `start` goes on from there. */
+  pause(): void {
     const lastId = this.#lastId;
     this.#flush();
     this.stop();
     this.#lastId = lastId;
+  }
+
+  /** Opens the stream again from where it was: for a connection that seems open but is dead. Does nothing while it is closed. */
+  restart(): void {
+    if (!this.#wanted) return;
+    this.pause();
     setLiveState('reconnecting');
     this.start();
   }

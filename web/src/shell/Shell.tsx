@@ -7,6 +7,7 @@ import { markSignedOut } from '../cache.ts';
 import { setLiveState } from '../live/live-state.ts';
 import { LiveStream } from '../live/stream.ts';
 import { usePollRemote } from '../live/use-poll-remote.ts';
+import { useTabSeen } from '../live/use-tab-seen.ts';
 import styles from './Shell.module.css';
 import { sayReloaded } from './update-reload.ts';
 import { TopBar } from './TopBar.tsx';
@@ -19,10 +20,12 @@ export function Shell() {
   const session = useQuery(sessionQuery).data;
   const health = useQuery(healthQuery);
 
+  const isSeen = useTabSeen();
   useEffect(() => {
-    stream.start();
-    return () => stream.stop();
-  }, [stream]);
+    if (isSeen) stream.start();
+    else stream.pause();
+  }, [stream, isSeen]);
+  useEffect(() => () => stream.stop(), [stream]);
 
   const signedOut = session?.signed_in === false;
   useEffect(() => {

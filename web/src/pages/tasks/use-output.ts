@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { OutputChunk } from '../../../../contract/runs.ts';
 import { outputAddress } from '../../api/task-calls.ts';
+import { useTabSeen } from '../../live/use-tab-seen.ts';
 import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';
 
 /** Pieces are drawn together this often, in milliseconds. */
@@ -12,7 +13,7 @@ const RETRY_MS = 3_000;
 export type OutputState = 'connecting' | 'live' | 'reconnecting' | 'ended';
 
 /**
- * What one attempt at a task writes, as it comes. The caller gives another attempt another instance, by a key.
+ * What one attempt at a task writes, as it comes while somebody looks at the tab. The caller gives another attempt another instance, by a key.
  * @returns what is shown, how the connection is, and whether there are lines before the first that came
  */
 export function useOutput(
@@ -22,7 +23,9 @@ export function useOutput(
   const [view, setView] = useState<OutputView>(NO_OUTPUT);
   const [isSkipped, setSkipped] = useState(false);
   const [state, setState] = useState<OutputState>('connecting');
+  const isSeen = useTabSeen();
   useEffect(() => {
+    if (!isSeen) return;
     let source: EventSource | null = null;
     let waiting: OutputChunk[] = [];
     let batch: ReturnType<typeof setTimeout> | null = null;
@@ -41,8 +44,11 @@ export function useOutput(
         waiting.push(OutputChunk.parse(JSON.parse(data)));
         batch ??= setTimeout(flush, BATCH_MS);
       });
-      // There are lines before those that it begins with.
-      opened.addEventListener('skipped', () => setSkipped(true));
+      // There are lines before those that it begins with; what is shown must not end before them.
+      opened.addEventListener('skipped', () => {
+        setSkipped(true);
+        setView(NO_OUTPUT);
+      });
       opened.addEventListener('end', () => {
         // Else the browser would come back, and be told the same again.
         opened.close();
@@ -59,6 +65,6 @@ export function useOutput(
       if (batch !== null) clearTimeout(batch);
       if (retry !== null) clearTimeout(retry);
     };
-  }, [task, epoch]);
+  }, [task, epoch, isSeen]);
   return { view, state, isSkipped };
 }

@@ -1,0 +1,27 @@
+import { useEffect, useState } from 'react';
+
+/** A tab that nobody looks at for so long closes its streams, in milliseconds. */
+const UNSEEN_AFTER_MS = 5_000;
+
+/**
+ * Whether somebody looks at this tab, or did a moment ago. A browser opens six connections to a server over HTTP/1.1, and each stream
+ * holds one: six tabs in the background would leave none for the one in front.
+ */
+export function useTabSeen(): boolean {
+  const [isSeen, setSeen] = useState(true);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = () => {
+      clearTimeout(timer);
+      if (document.hidden) timer = setTimeout(() => setSeen(false), UNSEEN_AFTER_MS);
+      else setSeen(true);
+    };
+    look();
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, []);
+  return isSeen;
+}
