@@ -9,7 +9,7 @@ import { isRunPath } from '../../contract/review-marks.ts';
 import type { ShownProposal } from '../../contract/proposals.ts';
 import { keepWorker, type KeptWorker } from '../../engine/keep-worker.ts';
 import { getBlob } from '../../storage/blobs.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../control-plane.ts';
+import { enrolNode, keepOnline, startTestPlane, type TestPlane } from '../control-plane.ts';
 import { makeGitNode, type GitNode } from '../git-node.ts';
 import { git, startGitServers, type GitServers, type ServedRepository } from '../git-servers.ts';
 import { fileOutput, propose } from '../proposals.ts';
@@ -23,11 +23,12 @@ let folder: GitNode;
 let worker: KeptWorker;
 let projectId: string;
 let repository: ServedRepository;
+let endReports: () => void;
 
 beforeAll(async () => {
   [test, servers] = await Promise.all([startTestPlane(), startGitServers()]);
   folder = makeGitNode();
-  await enrolNode(test, NODE);
+  endReports = keepOnline(test, NODE, (await enrolNode(test, NODE)).agent_key);
   worker = keepWorker(
     test.plane.deps.engine.address,
     {
@@ -59,6 +60,7 @@ beforeAll(async () => {
   projectId = String(body['id']);
 });
 afterAll(async () => {
+  endReports();
   await worker.stop();
   folder.remove();
   await servers.stop();
