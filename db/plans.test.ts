@@ -112,7 +112,9 @@ async function plansOf(
   };
 }
 
-const tasks = (query: Record<string, unknown>) => () => listTasks(db, ListTasks.parse(query));
+/** As the page asks: a page of fifty. A thousand of a small project are read and sorted. */
+const tasks = (query: Record<string, unknown>) => () =>
+  listTasks(db, ListTasks.parse({ limit: '50', ...query }));
 
 test.each([
   ['the newest jobs', () => listJobs(db, { limit: 50 }), 'jobs_newest'],
