@@ -29,7 +29,7 @@ async function refused(): Promise<ControlPlaneError> {
   throw new Error(`it was answered ${JSON.stringify(error)}`);
 }
 
-test('an answer of a newer control plane is read without the fields that are new', async () => {
+test('the agent ignores fields that only a newer control plane knows', async () => {
   const newer = {
     ...connection,
     added: 1,
@@ -55,13 +55,13 @@ test.each([
   expect(error.message).toContain(String(status));
 });
 
-test('JSON of something else is refused with the setting that names the server', async () => {
+test('the agent refuses JSON of another server, and names the setting that holds the address', async () => {
   answer = says(200, 'application/json', '{"hello":"world"}');
   const error = await refused();
   expect([error.status, error.message]).toEqual([0, expect.stringContaining('MEMBRIDGE_SERVER_URL')]);
 });
 
-test('an answer that breaks off counts as none', async () => {
+test('the agent treats an answer that breaks off as no answer', async () => {
   answer = (response) => {
     response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' });
     response.write('{"temporal":');
@@ -70,13 +70,13 @@ test('an answer that breaks off counts as none', async () => {
   expect((await refused()).status).toBe(0);
 });
 
-test('a refusal by the control plane itself keeps its status and its words', async () => {
+test('the agent reports the status and the words of a refusal', async () => {
   answer = says(401, 'application/problem+json', '{"detail":"the key is wrong"}');
   const error = await refused();
   expect([error.status, error.message]).toEqual([401, expect.stringContaining('the key is wrong')]);
 });
 
-test('a control plane whose protocol is too old is refused with what to do', async () => {
+test('the agent refuses a control plane whose protocol is too old, and says what to do', async () => {
   answer = says(200, 'application/json', JSON.stringify(connection), { 'X-MEMBRIDGE-PROTOCOL': '0' });
   const error = await refused();
   expect([error.status, error.message]).toEqual([
@@ -85,7 +85,7 @@ test('a control plane whose protocol is too old is refused with what to do', asy
   ]);
 });
 
-test('only the protocol that the other side is too old for is refused', () => {
+test('each side refuses only a protocol that is too old for it', () => {
   expect([refusalOfAgent(2, 2), refusalOfAgent(3, 2), refusalOfServer(5, url, 5)]).toEqual([
     null,
     null,

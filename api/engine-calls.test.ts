@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-test('a workflow with ten updates under way makes more of them busy, while Temporal is there', async () => {
+test('the API answers that Temporal is busy when a workflow has ten updates under way', async () => {
   const { engine } = api.plane.deps;
   const space = { cid: '0123456789abcdef', projectId: 'p', projects: ['*'] };
   const ask = async (number: number): Promise<unknown> =>
@@ -33,7 +33,7 @@ test('a workflow with ten updates under way makes more of them busy, while Tempo
   expect(new Set(codes)).toEqual(new Set(['engine_busy']));
 });
 
-test('a Temporal that does not answer is unavailable', async () => {
+test('the API answers that Temporal is unavailable when it does not answer', async () => {
   const { engine } = api.plane.deps;
   const address = { address: '127.0.0.1:9', namespace: 'default' };
   const gone = { ...engine, address, client: new Client({ connection: Connection.lazy(address) }) };

@@ -99,14 +99,14 @@ test('the control plane takes a newer agent’s heartbeat without the new fields
   expect(JSON.stringify(nodes)).not.toMatch(/gpus|mood|added/);
 });
 
-test('an agent whose protocol is too old is refused, with what to do', async () => {
+test('the control plane refuses an agent whose protocol is too old, and says what to do', async () => {
   const headers = { 'X-MEMBRIDGE-AGENT': keys.get('node-a') ?? '', 'X-MEMBRIDGE-PROTOCOL': '0' };
   const answer = await api.call('POST', '/api/agent/heartbeat', { headers, body: heartbeat('node-a') });
   expect([answer.status, answer.body['code']]).toEqual([426, 'protocol_unsupported']);
   expect(answer.body['detail']).toContain('Upgrade Membridge on this machine');
 });
 
-test('a misspelt field of a person is still refused', async () => {
+test('the control plane still refuses a field that a person misspelled', async () => {
   const answer = await api.call('POST', '/api/runtime/enrolment-tokens', { body: { node: 'x' } });
   expect(answer.status).toBe(400);
 });

@@ -27,7 +27,7 @@ const ORIGINAL_RUNTIME: ReadonlySet<string> = new Set([
   'post /api/membridge/projects/:cid/leadership/select',
 ]);
 
-/** Whether a route drops what it does not know, as the original did. */
+/** Whether a route ignores unknown fields, as the original's routes do. */
 export function isTolerant({ method, path }: Pick<Route, 'method' | 'path'>): boolean {
   return ORIGINAL_RUNTIME.has(`${method} ${path}`);
 }

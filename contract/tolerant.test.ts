@@ -32,7 +32,7 @@ test.each([
   expect(ignored).toEqual(['query.limit']);
 });
 
-test('a body with a limit of its own is not moved', () => {
+test('the API leaves a limit in a body as it is', () => {
   const { parsed } = parseTolerantly('body', z.strictObject({ limit: z.number().max(5) }), { limit: 9 });
   expect(parsed.success).toBe(false);
 });

@@ -102,7 +102,7 @@ function toFacts(row: ManagedProjectRow) {
 }
 
 /**
- * What a node is told of a project: everything but its secret.
+ * What a node gets of a project: everything but its secret.
  * @param hosts that git may ask, as MEMBRIDGE_GIT_HOSTS has them; empty: all
  */
 export function toCloneSpec(

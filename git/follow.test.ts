@@ -1,39 +1,26 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
-import {
-  git,
-  startGitServers,
-  startGitSshServer,
-  type GitServers,
-  type GitSshServer,
-  type ServedRepository,
-} from '../test/git-servers.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { useGit } from '../test/git-fixture.ts';
+import { git, startGitSshServer, type GitSshServer, type ServedRepository } from '../test/git-servers.ts';
 
-let servers: GitServers;
+const made = useGit();
 let ssh: GitSshServer;
-let node: GitNode;
 let repository: ServedRepository;
 let app: string;
-let number = 0;
 
 beforeAll(async () => {
-  servers = await startGitServers();
   ssh = await startGitSshServer();
 });
 afterAll(async () => {
-  await servers.stop();
   await ssh.stop();
 });
 beforeEach(() => {
-  node = makeGitNode();
-  repository = servers.create(`f${(number += 1)}`);
-  app = join(node.base, 'app');
+  repository = made.servers.create(`f${made.number}`);
+  app = join(made.node.base, 'app');
 });
-afterEach(() => node.remove());
 
-const spec = (): { repoUrl: string } => ({ repoUrl: `${servers.open.url}/${repository.name}.git` });
+const spec = (): { repoUrl: string } => ({ repoUrl: `${made.servers.open.url}/${repository.name}.git` });
 const access = () => ({
   credential: {
     credential: { kind: 'ssh-key' as const, private_key: ssh.goodKey },
@@ -53,11 +40,11 @@ describe('the default branch of the remote', () => {
   it.each(['http', 'ssh'] as const)('is followed over %s when it was renamed', async (protocol) => {
     const [given, more] =
       protocol === 'http' ? [spec(), {}] : [{ repoUrl: `${ssh.url}${repository.folder}` }, access()];
-    await node.clone(given, more);
+    await made.node.clone(given, more);
     writeFileSync(join(app, 'notes'), 'mine');
     const before = git(app, 'rev-parse', 'main');
     const commit = rename('main', 'trunk');
-    expect(await node.clone(given, more)).toMatchObject({
+    expect(await made.node.clone(given, more)).toMatchObject({
       outcome: 'updated',
       commit,
       branch: 'trunk',
@@ -66,16 +53,19 @@ describe('the default branch of the remote', () => {
     });
     expect(git(app, 'rev-parse', 'main')).toBe(before);
     const next = repository.push({ more: '1' }, { branch: 'trunk' });
-    expect(await node.clone(given, more)).toMatchObject({ outcome: 'updated', commit: next });
-    expect(await node.clone(given, more)).toMatchObject({ outcome: 'unchanged', branch: 'trunk' });
+    expect(await made.node.clone(given, more)).toMatchObject({ outcome: 'updated', commit: next });
+    expect(await made.node.clone(given, more)).toMatchObject({ outcome: 'unchanged', branch: 'trunk' });
   });
 
   it('is followed in a clone of one branch alone', async () => {
-    await node.clone({ ...spec(), depth: 1 });
+    await made.node.clone({ ...spec(), depth: 1 });
     rename('main', 'trunk');
-    expect(await node.clone({ ...spec(), depth: 1 })).toMatchObject({ outcome: 'updated', branch: 'trunk' });
+    expect(await made.node.clone({ ...spec(), depth: 1 })).toMatchObject({
+      outcome: 'updated',
+      branch: 'trunk',
+    });
     const commit = repository.push({ more: '1' }, { branch: 'trunk' });
-    expect(await node.clone({ ...spec(), depth: 1 })).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.clone({ ...spec(), depth: 1 })).toMatchObject({ outcome: 'updated', commit });
     expect(git(app, 'config', '--get-all', 'remote.origin.fetch')).toBe(
       '+refs/heads/trunk:refs/remotes/origin/trunk',
     );
@@ -83,35 +73,35 @@ describe('the default branch of the remote', () => {
 
   it('is followed when HEAD moves to a branch that has been there, even one at the same commit', async () => {
     push('main:develop');
-    await node.clone(spec());
+    await made.node.clone(spec());
     git(repository.folder, 'symbolic-ref', 'HEAD', 'refs/heads/develop');
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'develop' });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'develop' });
     git(repository.folder, 'symbolic-ref', 'HEAD', 'refs/heads/main');
     const commit = repository.push({ more: '1' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'main', commit });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'main', commit });
   });
 
   it('is not followed over local work, and is as soon as that is gone', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     rename('main', 'trunk');
     writeFileSync(join(app, 'README.md'), 'mine');
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      expect(await node.clone(spec())).toMatchObject({
+      expect(await made.node.clone(spec())).toMatchObject({
         outcome: 'kept',
         branch: 'main',
         detail: expect.stringMatching(/default branch is trunk now, no longer main, and 1 file differ/),
       });
     }
     git(app, 'checkout', '--', 'README.md');
-    expect(await node.fetch(spec())).toMatchObject({ outcome: 'fetched', branch: 'main' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'trunk' });
+    expect(await made.node.fetch(spec())).toMatchObject({ outcome: 'fetched', branch: 'main' });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'trunk' });
   });
 
   it('is not followed by a clone that somebody put on a branch of their own', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     git(app, 'switch', '--quiet', '--create', 'mine');
     rename('main', 'trunk');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'kept',
       branch: 'mine',
       detail: expect.stringContaining("branch mine is checked out, the project's is trunk"),
@@ -119,12 +109,12 @@ describe('the default branch of the remote', () => {
   });
 
   it('is not followed over an ignored file that is in the way', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     writeFileSync(join(app, '.git', 'info', 'exclude'), '.env\n');
     writeFileSync(join(app, '.env'), 'SECRET=mine');
     rename('main', 'trunk');
     repository.push({ '.env': 'SECRET=theirs' }, { branch: 'trunk' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'kept', branch: 'main' });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'kept', branch: 'main' });
     expect(readFileSync(join(app, '.env'), 'utf8')).toBe('SECRET=mine');
   });
 
@@ -132,9 +122,9 @@ describe('the default branch of the remote', () => {
     'is missed with git_not_found when there is none any more: %j',
     async (more) => {
       push('main:other');
-      await node.clone({ ...spec(), ...more });
+      await made.node.clone({ ...spec(), ...more });
       git(repository.folder, 'update-ref', '-d', 'refs/heads/main');
-      expect(await node.failure({ ...spec(), ...more })).toMatchObject({
+      expect(await made.node.failure({ ...spec(), ...more })).toMatchObject({
         code: 'git_not_found',
         message: expect.stringContaining('There is no branch main'),
       });
@@ -146,27 +136,27 @@ describe('a branch that the project names', () => {
   it.each([{}, { depth: 1 }])('is missed with git_not_found once it was deleted: %j', async (more) => {
     repository.push({ x: '1' }, { branch: 'release' });
     const given = { ...spec(), ...more, branch: 'release' };
-    await node.clone(given);
+    await made.node.clone(given);
     push('--delete', 'release');
-    expect(await node.failure(given)).toMatchObject({ code: 'git_not_found' });
-    await expect(node.fetch(given)).rejects.toMatchObject({ code: 'git_not_found' });
+    expect(await made.node.failure(given)).toMatchObject({ code: 'git_not_found' });
+    await expect(made.node.fetch(given)).rejects.toMatchObject({ code: 'git_not_found' });
     const commit = repository.push({ x: '2' }, { branch: 'release' });
-    expect(await node.clone(given)).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.clone(given)).toMatchObject({ outcome: 'updated', commit });
   });
 });
 
 describe('names that are in the way of each other', () => {
   it('are taken when a branch becomes a folder of branches, and back', async () => {
     repository.push({ x: '1' }, { branch: 'feature' });
-    await node.clone(spec());
+    await made.node.clone(spec());
     push('feature:refs/heads/keep', ':feature');
     push('feature:refs/heads/feature/one');
     const commit = repository.push({ y: '1' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
     expect(git(app, 'rev-parse', 'origin/feature/one')).toBe(git(app, 'rev-parse', 'origin/keep'));
     push('--delete', 'feature/one');
     push('feature:refs/heads/feature');
-    expect(await node.fetch(spec())).toMatchObject({ outcome: 'fetched' });
+    expect(await made.node.fetch(spec())).toMatchObject({ outcome: 'fetched' });
     expect(git(app, 'for-each-ref', '--format=%(refname)', 'refs/remotes/origin/feature')).toBe(
       'refs/remotes/origin/feature',
     );
@@ -174,11 +164,11 @@ describe('names that are in the way of each other', () => {
 
   it('do not stop an update when they are tags', async () => {
     push('main:refs/tags/v1');
-    await node.clone(spec());
+    await made.node.clone(spec());
     push('--delete', 'v1');
     const commit = repository.push({ y: '1' });
     push(`${commit}:refs/tags/v1/final`);
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
     expect(git(app, 'tag')).toBe('v1');
   });
 });
@@ -187,33 +177,33 @@ describe('another git in the same clone', () => {
   const lock = (): string => join(app, '.git', 'refs', 'remotes', 'origin', 'main.lock');
 
   it('is waited for while it holds a lock for two seconds', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     const commit = repository.push({ x: '1' });
     mkdirSync(join(lock(), '..'), { recursive: true });
     writeFileSync(lock(), '');
     setTimeout(() => rmSync(lock(), { force: true }), 2_000);
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
   });
 
   it('is named with git_busy, which is tried again, when it keeps the lock', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     const commit = repository.push({ x: '1' });
     mkdirSync(join(lock(), '..'), { recursive: true });
     writeFileSync(lock(), '');
-    expect(await node.failure(spec())).toMatchObject({
+    expect(await made.node.failure(spec())).toMatchObject({
       code: 'git_busy',
       retryable: true,
       message: expect.stringMatching(/Another git .*main\.lock/),
     });
     rmSync(lock());
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
   });
 });
 
 describe('a clone is known as one of the project', () => {
   /** Runs with settings of the machine's user, as a file of their own. */
   async function withUserSettings<T>(lines: string, work: () => Promise<T>): Promise<T> {
-    const file = join(node.folder, 'gitconfig');
+    const file = join(made.node.folder, 'gitconfig');
     writeFileSync(file, lines);
     const before = process.env['GIT_CONFIG_GLOBAL'];
     process.env['GIT_CONFIG_GLOBAL'] = file;
@@ -227,23 +217,23 @@ describe('a clone is known as one of the project', () => {
 
   it('whose address the settings of the user rewrite', async () => {
     const repoUrl = `https://git.example.test/${repository.name}.git`;
-    const settings = `[url "${servers.open.url}/"]\n\tinsteadOf = https://git.example.test/\n`;
+    const settings = `[url "${made.servers.open.url}/"]\n\tinsteadOf = https://git.example.test/\n`;
     await withUserSettings(settings, async () => {
-      expect(await node.clone({ repoUrl })).toMatchObject({ outcome: 'cloned' });
+      expect(await made.node.clone({ repoUrl })).toMatchObject({ outcome: 'cloned' });
       const commit = repository.push({ x: '1' });
-      expect(await node.clone({ repoUrl })).toMatchObject({ outcome: 'updated', commit });
+      expect(await made.node.clone({ repoUrl })).toMatchObject({ outcome: 'updated', commit });
       // A clone that was made by the address that the rewriting leads to, or by a shorthand of the user.
-      expect(await node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
+      expect(await made.node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
     });
-    const shorthand = `[url "${servers.open.url}/"]\n\tinsteadOf = forge:\n`;
+    const shorthand = `[url "${made.servers.open.url}/"]\n\tinsteadOf = forge:\n`;
     git(app, 'config', 'remote.origin.url', `forge:${repository.name}`);
     await withUserSettings(shorthand, async () => {
-      expect(await node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
+      expect(await made.node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
     });
   });
 
   it('although the port of ssh is written out in one address, and letters differ in case', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     const user = ssh.url.replace(/:\d+$/, '');
     for (const [origin, repoUrl] of [
       ['ssh://git@Git.Example.test:22/Owner/App.git', 'git@git.example.test:owner/app'],
@@ -252,7 +242,7 @@ describe('a clone is known as one of the project', () => {
     ] as const) {
       git(app, 'config', 'remote.origin.url', origin);
       // It is known, and so the server is asked, which is not there.
-      const error = await node.failure({ repoUrl }, { timeoutMs: 20_000 });
+      const error = await made.node.failure({ repoUrl }, { timeoutMs: 20_000 });
       expect(error.code, origin).not.toBe('clone_refused');
     }
   });

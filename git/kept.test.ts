@@ -1,33 +1,21 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useGit } from '../test/git-fixture.ts';
+import { git, type ServedRepository } from '../test/git-servers.ts';
 
-let servers: GitServers;
-let node: GitNode;
+const made = useGit();
 let repository: ServedRepository;
 let app: string;
-let number = 0;
 
-beforeAll(async () => {
-  servers = await startGitServers();
-});
-afterAll(async () => {
-  await servers.stop();
-});
 beforeEach(async () => {
-  node = makeGitNode();
-  repository = servers.create(`r${(number += 1)}`);
+  repository = made.servers.create(`r${made.number}`);
   repository.push({ tracked: 'one', '.gitignore': '.env\n' });
-  app = join(node.base, 'app');
-  await node.clone(spec());
-});
-afterEach(() => {
-  node.remove();
+  app = join(made.node.base, 'app');
+  await made.node.clone(spec());
 });
 
-const spec = (): { repoUrl: string } => ({ repoUrl: `${servers.open.url}/${repository.name}.git` });
+const spec = (): { repoUrl: string } => ({ repoUrl: `${made.servers.open.url}/${repository.name}.git` });
 const write = (file: string, text: string): void => writeFileSync(join(app, file), text);
 const commit = (message: string): string => {
   git(app, 'add', '--all');
@@ -137,7 +125,7 @@ describe('what is only in the clone is never lost', () => {
     repository.push(theirs);
     const before = everything();
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      const result = await node.clone(spec());
+      const result = await made.node.clone(spec());
       expect(result.outcome).toBe('kept');
       expect(result.detail).toMatch(why);
       expect(everything()).toEqual(before);
@@ -150,7 +138,7 @@ describe('what is only in the clone is never lost', () => {
     write('notes', 'mine');
     write('.env', 'SECRET=mine');
     const commit = repository.push({ tracked: 'two' });
-    const result = await node.clone(spec());
+    const result = await made.node.clone(spec());
     expect(result).toMatchObject({
       outcome: 'updated',
       commit,
@@ -164,7 +152,7 @@ describe('what is only in the clone is never lost', () => {
 
   it('commits of its own while the remote has nothing new', async () => {
     const mine = commit('mine');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'unchanged',
       commit: mine,
       detail: 'main has all that the remote has, and 1 commit of its own',
@@ -177,7 +165,7 @@ describe('what is only in the clone is never lost', () => {
     repository.push({ x: '1' }, { branch: 'side' });
     git(app, 'config', 'remote.origin.fetch', '+refs/heads/*:refs/heads/*');
     const side = git(app, 'rev-parse', 'side');
-    await node.clone(spec());
+    await made.node.clone(spec());
     expect(git(app, 'rev-parse', 'refs/heads/side')).toBe(side);
   });
 
@@ -185,7 +173,7 @@ describe('what is only in the clone is never lost', () => {
     const mine = git(app, 'rev-parse', 'HEAD');
     git(repository.elsewhere, 'commit', '--quiet', '--amend', '--message', 'rewritten');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'kept',
       commit: mine,
       drift: { behind: 1, ahead: 1 },
@@ -195,7 +183,7 @@ describe('what is only in the clone is never lost', () => {
   it('anything at all when the remote is only asked', async () => {
     repository.push({ new: '1' });
     const before = everything();
-    expect(await node.fetch(spec())).toMatchObject({
+    expect(await made.node.fetch(spec())).toMatchObject({
       outcome: 'fetched',
       drift: { behind: 1, ahead: 0, dirty: 0 },
     });
@@ -204,10 +192,10 @@ describe('what is only in the clone is never lost', () => {
 
   it('and no program of the repository or of its settings is run', async () => {
     const hook = join(app, '.git', 'hooks', 'post-merge');
-    writeFileSync(hook, `#!/bin/sh\ntouch ${join(node.folder, 'ran')}\n`, { mode: 0o755 });
-    git(app, 'config', 'core.fsmonitor', `touch ${join(node.folder, 'ran')}; false`);
+    writeFileSync(hook, `#!/bin/sh\ntouch ${join(made.node.folder, 'ran')}\n`, { mode: 0o755 });
+    git(app, 'config', 'core.fsmonitor', `touch ${join(made.node.folder, 'ran')}; false`);
     repository.push({ new: '1' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated' });
-    expect(() => readFileSync(join(node.folder, 'ran'))).toThrow();
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated' });
+    expect(() => readFileSync(join(made.node.folder, 'ran'))).toThrow();
   });
 });

@@ -1,37 +1,27 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useGit } from '../test/git-fixture.ts';
+import { git, type ServedRepository } from '../test/git-servers.ts';
 
-let servers: GitServers;
-let node: GitNode;
+const made = useGit();
 let repository: ServedRepository;
 let app: string;
-let number = 0;
 
-beforeAll(async () => {
-  servers = await startGitServers();
-});
-afterAll(async () => {
-  await servers.stop();
-});
 beforeEach(async () => {
-  node = makeGitNode();
-  repository = servers.create(`m${(number += 1)}`);
+  repository = made.servers.create(`m${made.number}`);
   repository.push({ tracked: 'one', '.gitignore': '.env\ncache\nbuild\n' });
-  app = join(node.base, 'app');
-  await node.clone(spec());
+  app = join(made.node.base, 'app');
+  await made.node.clone(spec());
 });
-afterEach(() => node.remove());
 
-const spec = () => ({ repoUrl: `${servers.open.url}/${repository.name}.git` });
+const spec = () => ({ repoUrl: `${made.servers.open.url}/${repository.name}.git` });
 const write = (file: string, text: string): void => writeFileSync(join(app, file), text);
 const head = (): string => git(app, 'rev-parse', 'HEAD');
 const kept = (): string => git(app, 'for-each-ref', '--format=%(refname:short)', 'refs/heads/kept');
 const show = (file: string): string => git(app, 'show', `${kept()}:${file}`);
 const failure = async (expected: string) =>
-  await node.reset(spec(), expected).catch((error: unknown) => error);
+  await made.node.reset(spec(), expected).catch((error: unknown) => error);
 
 describe('making a clone as the remote', () => {
   it('keeps commits, changed, staged and untracked files, and ignored ones in the way on a branch', async () => {
@@ -49,7 +39,7 @@ describe('making a clone as the remote', () => {
     repository.push({ '.env': 'SECRET=theirs', build: 'a file', new: '1' });
     const before = head();
     const commit = git(repository.folder, 'rev-parse', 'main');
-    expect(await node.reset(spec(), before)).toMatchObject({
+    expect(await made.node.reset(spec(), before)).toMatchObject({
       outcome: 'updated',
       commit,
       branch: 'main',
@@ -70,20 +60,20 @@ describe('making a clone as the remote', () => {
     // Ignored and in nobody's way.
     expect(readFileSync(join(app, 'cache'), 'utf8')).toBe('ignored');
     expect(existsSync(join(app, 'notes'))).toBe(false);
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
   });
 
   it('keeps, after the remote rewrote its history, the commits that it took back', async () => {
     git(repository.elsewhere, 'commit', '--quiet', '--amend', '--message', 'rewritten');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
     const before = head();
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'kept' });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'kept' });
     const commit = git(repository.folder, 'rev-parse', 'main');
-    expect(await node.reset(spec(), before)).toMatchObject({ outcome: 'updated', commit });
+    expect(await made.node.reset(spec(), before)).toMatchObject({ outcome: 'updated', commit });
     expect(git(app, 'rev-parse', kept())).toBe(before);
-    expect(await node.reset(spec(), before)).toMatchObject({ outcome: 'unchanged', commit });
+    expect(await made.node.reset(spec(), before)).toMatchObject({ outcome: 'unchanged', commit });
     const next = repository.push({ more: '1' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit: next });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit: next });
   });
 
   it('keeps what its own main had when another branch or none is checked out', async () => {
@@ -95,7 +85,7 @@ describe('making a clone as the remote', () => {
     git(app, 'switch', '--quiet', '--detach');
     git(app, 'commit', '--quiet', '--allow-empty', '--message', 'on nothing');
     const detached = head();
-    expect(await node.reset(spec(), detached)).toMatchObject({ outcome: 'updated', branch: 'main' });
+    expect(await made.node.reset(spec(), detached)).toMatchObject({ outcome: 'updated', branch: 'main' });
     expect(git(app, 'rev-parse', 'mine')).toBe(mine);
     expect(
       kept()
@@ -107,7 +97,7 @@ describe('making a clone as the remote', () => {
 
   it('makes no branch where nothing was only in it', async () => {
     const commit = repository.push({ new: '1' });
-    expect(await node.reset(spec(), head())).toMatchObject({
+    expect(await made.node.reset(spec(), head())).toMatchObject({
       commit,
       detail: expect.stringContaining('nothing was only in the clone'),
     });
@@ -118,7 +108,7 @@ describe('making a clone as the remote', () => {
     git(app, 'init', '--quiet', 'nested');
     write('nested/file', 'mine');
     write('tracked', 'mine');
-    await node.reset(spec(), head());
+    await made.node.reset(spec(), head());
     expect(readFileSync(join(app, 'nested', 'file'), 'utf8')).toBe('mine');
     expect(show('tracked')).toBe('mine');
     repository.push({ 'nested/file': 'theirs' });
@@ -150,13 +140,13 @@ describe('making a clone as the remote is refused', () => {
   });
 
   it('while a submodule has work in it', async () => {
-    const inner = servers.create(`inner${number}`);
-    const url = `${servers.open.url}/${inner.name}.git`;
+    const inner = made.servers.create(`inner${made.number}`);
+    const url = `${made.servers.open.url}/${inner.name}.git`;
     repository.push({}, { submodules: { inner: { folder: inner.folder, url } } });
     const given = { ...spec(), submodules: true };
-    await node.clone(given);
+    await made.node.clone(given);
     write('inner/README.md', 'mine');
-    await expect(node.reset(given, head())).rejects.toMatchObject({
+    await expect(made.node.reset(given, head())).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringMatching(/submodule inner has work in it/),
     });

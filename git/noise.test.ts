@@ -1,30 +1,20 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useGit } from '../test/git-fixture.ts';
+import { git, type ServedRepository } from '../test/git-servers.ts';
 
-let servers: GitServers;
-let node: GitNode;
+const made = useGit();
 let repository: ServedRepository;
 let app: string;
-let number = 0;
 
-beforeAll(async () => {
-  servers = await startGitServers();
-});
-afterAll(async () => {
-  await servers.stop();
-});
 beforeEach(() => {
-  node = makeGitNode();
-  repository = servers.create(`n${(number += 1)}`);
-  app = join(node.base, 'app');
+  repository = made.servers.create(`n${made.number}`);
+  app = join(made.node.base, 'app');
 });
-afterEach(() => node.remove());
 
-const spec = (): { repoUrl: string } => ({ repoUrl: `${servers.open.url}/${repository.name}.git` });
+const spec = (): { repoUrl: string } => ({ repoUrl: `${made.servers.open.url}/${repository.name}.git` });
 const dirty = (): string =>
   execFileSync('git', ['status', '--porcelain'], { cwd: app, encoding: 'utf8' }).trimEnd();
 
@@ -45,7 +35,7 @@ describe('a fresh clone that git calls dirty at once', () => {
 
   it('by line endings moves forward, and keeps what somebody really changed', async () => {
     pushCrlf();
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'cloned', drift: { dirty: 0 } });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'cloned', drift: { dirty: 0 } });
     writeFileSync(join(app, 'a.txt'), readFileSync(join(app, 'a.txt')));
     expect(dirty()).toContain(' M a.txt');
     const elsewhere = (file: string, text: string): string => {
@@ -53,12 +43,12 @@ describe('a fresh clone that git calls dirty at once', () => {
       return repository.push({});
     };
     const commit = elsewhere('a.txt', 'two\n');
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit, drift: { dirty: 0 } });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit, drift: { dirty: 0 } });
     expect(readFileSync(join(app, 'a.txt'), 'utf8')).toBe('two\r\n');
     expect(readFileSync(join(app, 'b.txt'), 'utf8')).toBe('one\r\n');
     writeFileSync(join(app, 'b.txt'), 'mine\r\n');
     elsewhere('b.txt', 'theirs\n');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'kept',
       detail: expect.stringContaining('1 file differ'),
       drift: { dirty: 1 },
@@ -68,29 +58,29 @@ describe('a fresh clone that git calls dirty at once', () => {
 
   it('by two names that are one on a disk without letter case moves forward', async () => {
     repository.push({ 'Notes.md': 'upper\n', 'notes.md': 'lower\n' });
-    await node.clone(spec());
+    await made.node.clone(spec());
     // What such a disk shows: one file by both names.
     writeFileSync(join(app, 'Notes.md'), 'lower\n');
     const commit = repository.push({ other: '1' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'updated', commit, drift: { dirty: 0 } });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit, drift: { dirty: 0 } });
     writeFileSync(join(app, 'Notes.md'), 'mine\n');
     repository.push({ other: '2' });
-    expect(await node.clone(spec())).toMatchObject({ outcome: 'kept', drift: { dirty: 1 } });
+    expect(await made.node.clone(spec())).toMatchObject({ outcome: 'kept', drift: { dirty: 1 } });
   });
 
   it('for want of git-lfs is refused with what to install', async () => {
     repository.push({ '.gitattributes': '*.bin filter=lfs -text\n', 'x.bin': 'version 1\n' });
-    const settings = join(node.folder, 'gitconfig');
+    const settings = join(made.node.folder, 'gitconfig');
     const lfs = '\tprocess = git-lfs-that-is-missing filter-process\n\trequired = true\n';
     writeFileSync(settings, `[filter "lfs"]\n\tsmudge = git-lfs-that-is-missing smudge -- %f\n${lfs}`);
     const before = process.env['GIT_CONFIG_GLOBAL'];
     process.env['GIT_CONFIG_GLOBAL'] = settings;
     try {
-      expect(await node.failure(spec())).toMatchObject({
+      expect(await made.node.failure(spec())).toMatchObject({
         code: 'git_missing',
         message: expect.stringMatching(/Git LFS/),
       });
-      expect(node.files()).toEqual([]);
+      expect(made.node.files()).toEqual([]);
     } finally {
       if (before === undefined) delete process.env['GIT_CONFIG_GLOBAL'];
       else process.env['GIT_CONFIG_GLOBAL'] = before;
@@ -105,13 +95,13 @@ describe('a remote that rewrote its history', () => {
   };
 
   it('does not count as local work, also on the second look and when it rewrote twice', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     repository.push({ x: '1' });
-    await node.clone(spec());
+    await made.node.clone(spec());
     for (let times = 0; times < 2; times += 1) {
       rewrite();
       for (let looks = 0; looks < 2; looks += 1) {
-        expect(await node.clone(spec())).toMatchObject({
+        expect(await made.node.clone(spec())).toMatchObject({
           outcome: 'kept',
           detail: expect.stringMatching(
             /the remote rewrote its history: 1 commit of main is no longer in it, none made here; it lacks 1 commit/,
@@ -120,7 +110,7 @@ describe('a remote that rewrote its history', () => {
       }
     }
     git(app, 'commit', '--quiet', '--allow-empty', '--message', 'mine');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'kept',
       detail: expect.stringMatching(
         /main has 1 commit of its own, besides 1 that the remote took back, and lacks 1/,
@@ -130,21 +120,21 @@ describe('a remote that rewrote its history', () => {
 
   it('by taking a commit back is not called up to date', async () => {
     repository.push({ x: '1' });
-    await node.clone(spec());
+    await made.node.clone(spec());
     git(repository.elsewhere, 'reset', '--quiet', '--hard', 'HEAD~');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'kept',
       detail: expect.stringMatching(/1 commit of main is no longer in it, none made here$/),
     });
   });
 
   it('by beginning again says that there is no commit in common', async () => {
-    await node.clone(spec());
+    await made.node.clone(spec());
     git(repository.elsewhere, 'checkout', '--quiet', '--orphan', 'again');
     git(repository.elsewhere, 'commit', '--quiet', '--message', 'again');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'again:main');
-    expect(await node.clone(spec())).toMatchObject({
+    expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'kept',
       detail: expect.stringContaining('it has no commit in common with main'),
     });

@@ -1,28 +1,19 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode, type SpecInput } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useGit } from '../test/git-fixture.ts';
+import type { SpecInput } from '../test/git-node.ts';
+import { git, type ServedRepository } from '../test/git-servers.ts';
 import { CHANGES, STATES, expectedMove, tableRows, type Change, type State } from '../test/remote-changes.ts';
 import type { KeepReason } from './decide-move.ts';
 
-let servers: GitServers;
-let node: GitNode;
+const made = useGit();
 let inner: ServedRepository;
 let outer: ServedRepository;
-let number = 0;
 
-beforeAll(async () => {
-  servers = await startGitServers();
-});
-afterAll(async () => {
-  await servers.stop();
-});
 beforeEach(() => {
-  node = makeGitNode();
-  number += 1;
-  inner = servers.create(`inner${number}`);
-  outer = servers.create(`outer${number}`);
+  inner = made.servers.create(`inner${made.number}`);
+  outer = made.servers.create(`outer${made.number}`);
   outer.push(
     { 'text.txt': 'one\r\n' },
     { submodules: { inner: { folder: inner.folder, url: address(inner.name) } } },
@@ -31,9 +22,8 @@ beforeEach(() => {
   outer.push({ x: '1' });
   push('main:refs/tags/v1');
 });
-afterEach(() => node.remove());
 
-const address = (name: string): string => `${servers.open.url}/${name}.git`;
+const address = (name: string): string => `${made.servers.open.url}/${name}.git`;
 const push = (...args: string[]): string =>
   git(outer.elsewhere, 'push', '--quiet', '--force', 'origin', ...args);
 
@@ -69,7 +59,14 @@ const DO: Record<Change, () => void> = {
     const moved = inner.folder.replace('inner', 'moved');
     cpSync(inner.folder, moved, { recursive: true });
     rmSync(inner.folder, { recursive: true });
-    git(outer.elsewhere, 'config', '--file', '.gitmodules', 'submodule.inner.url', address(`moved${number}`));
+    git(
+      outer.elsewhere,
+      'config',
+      '--file',
+      '.gitmodules',
+      'submodule.inner.url',
+      address(`moved${made.number}`),
+    );
     outer.push({});
   },
   'attributes changed': () => void outer.push({ '.gitattributes': '*.txt text eol=crlf\n' }),
@@ -113,11 +110,11 @@ describe('somebody changes the remote while a node holds a clone', () => {
 
   it.each(changes)('leaves every state of the clone as the table says: %s', async (change) => {
     const specs = new Map(states.map((state, at) => [state, specOf(state, change, `c${at}`)]));
-    const pathOf = (state: State): string => join(node.base, specs.get(state)?.name ?? '');
-    await node.clone(specOf('clean', change, 'base'));
+    const pathOf = (state: State): string => join(made.node.base, specs.get(state)?.name ?? '');
+    await made.node.clone(specOf('clean', change, 'base'));
     for (const state of states) {
-      if (state === 'shallow' || state === 'submodules') await node.clone(specs.get(state) ?? never());
-      else cpSync(join(node.base, 'base'), pathOf(state), { recursive: true });
+      if (state === 'shallow' || state === 'submodules') await made.node.clone(specs.get(state) ?? never());
+      else cpSync(join(made.node.base, 'base'), pathOf(state), { recursive: true });
       PUT[state](pathOf(state));
     }
     const before = new Map(states.map((state) => [state, git(pathOf(state), 'rev-parse', 'HEAD')]));
@@ -127,15 +124,17 @@ describe('somebody changes the remote while a node holds a clone', () => {
       const what = `${change}, ${state}`;
       const path = pathOf(state);
       if (move.act === 'missing') {
-        expect((await node.failure(specs.get(state) ?? never())).code, what).toBe('git_not_found');
+        expect((await made.node.failure(specs.get(state) ?? never())).code, what).toBe('git_not_found');
       } else {
-        const result = await node.clone(specs.get(state) ?? never());
+        const result = await made.node.clone(specs.get(state) ?? never());
         expect(result.outcome, `${what}: ${result.detail}`).toBe(move.act === 'keep' ? 'kept' : 'updated');
         if (move.act === 'keep') expect(result.detail, what).toMatch(WORDS[move.reason]);
         else {
           expect(result.commit, what).toBe(git(outer.folder, 'rev-parse', 'HEAD'));
           expect(result.drift, what).toEqual({ behind: 0, ahead: 0, dirty: 0 });
-          expect(await node.clone(specs.get(state) ?? never()), what).toMatchObject({ outcome: 'unchanged' });
+          expect(await made.node.clone(specs.get(state) ?? never()), what).toMatchObject({
+            outcome: 'unchanged',
+          });
         }
       }
       if (move.act === 'missing' || move.act === 'keep')

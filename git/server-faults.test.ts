@@ -1,29 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
+import { describe, expect, it } from 'vitest';
+import { useGit } from '../test/git-fixture.ts';
 import type { Trouble } from '../test/git-http-server.ts';
-import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
+import { git } from '../test/git-servers.ts';
 
-let servers: GitServers;
-let node: GitNode;
-let number = 0;
-
-beforeAll(async () => {
-  servers = await startGitServers();
-});
-afterAll(async () => {
-  await servers.stop();
-});
-beforeEach(() => {
-  node = makeGitNode();
-  number += 1;
-});
-afterEach(() => {
-  servers.open.trouble = { kind: 'none' };
-  node.remove();
-});
+const made = useGit();
 
 /** What a server does wrong, and what the error says. */
 const FAULTS: [string, Trouble, { code: string; message: RegExp }][] = [
@@ -53,26 +36,26 @@ describe('a server that does wrong', () => {
   it.each(FAULTS)(
     'leaves nothing half done when it %s, and the next try works',
     async (_what, trouble, error) => {
-      const theirs = servers.create(`fault${number}`, { bytes: 600_000 });
-      const spec = { repoUrl: `${servers.open.url}/${theirs.name}.git` };
-      servers.open.trouble = trouble;
-      const failed = await node.failure(spec);
+      const theirs = made.servers.create(`fault${made.number}`, { bytes: 600_000 });
+      const spec = { repoUrl: `${made.servers.open.url}/${theirs.name}.git` };
+      made.servers.open.trouble = trouble;
+      const failed = await made.node.failure(spec);
       expect([failed.code, failed.retryable], failed.message).toEqual([error.code, true]);
       expect(failed.message).toMatch(error.message);
-      expect(node.files()).toEqual([]);
-      servers.open.trouble = { kind: 'none' };
-      await node.clone(spec);
-      const app = join(node.base, 'app');
+      expect(made.node.files()).toEqual([]);
+      made.servers.open.trouble = { kind: 'none' };
+      await made.node.clone(spec);
+      const app = join(made.node.base, 'app');
       const before = git(app, 'for-each-ref');
       const packs = readdirSync(join(app, '.git', 'objects', 'pack'));
       git(app, 'config', 'fetch.unpackLimit', '1');
       const commit = theirs.push({ more: randomBytes(600_000) });
-      servers.open.trouble = trouble;
-      expect(await node.failure(spec)).toMatchObject({ code: error.code });
+      made.servers.open.trouble = trouble;
+      expect(await made.node.failure(spec)).toMatchObject({ code: error.code });
       expect(git(app, 'for-each-ref')).toBe(before);
       expect(readdirSync(join(app, '.git', 'objects', 'pack'))).toEqual(packs);
-      servers.open.trouble = { kind: 'none' };
-      expect(await node.clone(spec)).toMatchObject({ outcome: 'updated', commit });
+      made.servers.open.trouble = { kind: 'none' };
+      expect(await made.node.clone(spec)).toMatchObject({ outcome: 'updated', commit });
     },
   );
 });

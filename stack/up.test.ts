@@ -223,7 +223,7 @@ describe('addresses in the environment', () => {
   });
 });
 
-test('a Temporal that is neither the development nor the production server is refused by name', async () => {
+test('the stack refuses a Temporal that is neither the development nor the production server', async () => {
   const starting = up(newDataDir(), { env: { MEMBRIDGE_TEMPORAL_ENGINE: 'sqlite' } });
   await expect(starting).rejects.toThrow(
     'MEMBRIDGE_TEMPORAL_ENGINE is "sqlite"; it must be "development" or "server".',

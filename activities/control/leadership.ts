@@ -35,7 +35,7 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       const lease = leaseOf(state);
       await store.put(leaseKey(state.cid), Buffer.from(`${JSON.stringify(lease, null, 2)}\n`));
       const time = new Date(state.issuedAt).toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
-      // A machine of the original has any name.
+      // The original let people type a machine's name, and not every character may stand in an object's key.
       const primary = (state.primary ?? 'nobody').replaceAll(/[^A-Za-z0-9_.-]/g, '_');
       const name = `${time}-${primary}-${state.epoch}`;
       const entry = Buffer.from(JSON.stringify({ ...lease, event: 'lease_written' }));

@@ -6,8 +6,8 @@ import { isLoopbackAddress } from '../../contract/own-host.ts';
 const PASSED_ON = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
 
 /**
- * Whether a program of this machine sent a request. One that a proxy passed on came from elsewhere; one with an Origin was caused by a
- * page in a browser here.
+ * Whether a program on this machine sent a request. A proxy passes on requests of other machines, and a browser sets Origin where a page
+ * makes the request, so neither counts.
  */
 export function isFromThisMachine(request: Request): boolean {
   const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');

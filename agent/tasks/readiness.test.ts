@@ -32,7 +32,7 @@ afterEach(async () => {
 
 const refused = { code: 'runner_refused', message: 'Not logged in · Please run /login' };
 
-test('a program that refused a run as not signed in gets no further task until a run succeeds', async () => {
+test('the node takes no further task after its program says that it is not signed in, until a run succeeds', async () => {
   expect(await readiness.obstacles()).toEqual([]);
   readiness.ended(refused);
   expect(await readiness.obstacles()).toEqual([
@@ -43,7 +43,7 @@ test('a program that refused a run as not signed in gets no further task until a
   expect([await readiness.obstacles(), readiness.work.program]).toEqual([[], null]);
 });
 
-test('a program that refused a run is used again once somebody signed in', async () => {
+test('the node uses its program again after somebody signs in', async () => {
   readiness.ended(refused);
   expect(readiness.isReady).toBe(false);
   const credentials = join(folder, '.credentials.json');

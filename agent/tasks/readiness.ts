@@ -194,7 +194,7 @@ async function problemOf(ask: () => Promise<unknown>): Promise<string | null> {
   }
 }
 
-/** A steady clock must say the same every time: each change is told to every browser. In steps of ten seconds. */
+/** Rounds to ten seconds. Each change of the offset goes to every browser, so a clock that keeps time must give the same figure each time. */
 const roughly = (ms: number | null): number | null =>
   ms === null ? null : Math.round(ms / 10_000) * 10_000 + 0;
 

@@ -393,7 +393,7 @@ describe('leadership', () => {
     expect(await of(String(again['canonical_id']))).toMatchObject({ primary_node_id: 'a', epoch: 5 });
   });
 
-  it('takes a project and a node that are not there yet, as the original did', async () => {
+  it('takes a project and a node that do not exist yet, as the original does', async () => {
     expect((await select('0123456789abcdef', 'a')).body).toMatchObject({ epoch: 1, primary_node_id: 'a' });
     const { canonical_id } = await create();
     expect((await select(String(canonical_id), 'nobody')).body).toMatchObject({

@@ -30,7 +30,7 @@ const ACCEPTED = 202;
 
 /**
  * Clones on one node, and waits for the end as the original did.
- * @throws ProblemError with the code of what went wrong on the node; clone_timeout when it goes on
+ * @throws ProblemError with the code of what went wrong on the node; clone_timeout when the work has not ended in time
  */
 export async function clone(
   deps: Deps,
@@ -45,7 +45,7 @@ export async function clone(
 
 /**
  * Makes one node's clone as its remote, and waits for the end.
- * @throws ProblemError with the code of what went wrong on the node; clone_timeout when it goes on
+ * @throws ProblemError with the code of what went wrong on the node; clone_timeout when the work has not ended in time
  */
 export async function reset(
   deps: Deps,
@@ -78,7 +78,7 @@ async function answer(
   if (status === null && wait) {
     throw new ProblemError(
       'clone_timeout',
-      `The clone of ${project.name} on ${node} has not ended after ${deps.syncWaitMs / 1_000} s and goes on; look at GET /api/runtime/projects/${project.id}.`,
+      `The clone of ${project.name} on ${node} has not ended after ${deps.syncWaitMs / 1_000} s. It continues; look at GET /api/runtime/projects/${project.id}.`,
       { workflow_id: workflowId, node },
     );
   }

@@ -19,7 +19,7 @@ async function sync(
   if (job === null) {
     throw new ProblemError(
       'sync_timeout',
-      `The ${action} of ${body.project} on ${body.agent} has not ended after ${deps.syncWaitMs / 1_000} s and goes on; look at GET /jobs/${jobId}.`,
+      `The ${action} of ${body.project} on ${body.agent} has not ended after ${deps.syncWaitMs / 1_000} s. It continues; look at GET /jobs/${jobId}.`,
       { job_id: jobId },
     );
   }
@@ -54,7 +54,7 @@ export const originalSyncRoutes = (['push', 'pull'] as const).map((action) =>
     errors: {
       404: 'There is no such project or agent',
       502: 'The sync failed; job_id names its job',
-      504: 'The sync has not ended after 60 s and goes on; job_id names its job',
+      504: 'The sync has not ended after 60 s and continues; job_id names its job',
     },
     handle: async ({ body, caller }, deps) => await sync(deps, action, body, caller),
   }),

@@ -63,7 +63,7 @@ export const projectMemoryRoutes = [
       404: 'There is no such project or node',
       409: 'The project has no memory space, or no node is online',
       502: 'The sync failed; job_id names its job',
-      504: 'The sync has not ended after 60 s and goes on; job_id names its job',
+      504: 'The sync has not ended after 60 s and continues; job_id names its job',
     },
     handle: async ({ params, body, caller, res }, deps) => {
       const project = await needManagedProject(deps, params.id);
@@ -84,7 +84,7 @@ export const projectMemoryRoutes = [
         throw new ProblemError(
           job === null ? 'sync_timeout' : 'sync_failed',
           job === null
-            ? `The ${direction} of ${space.name} on ${first.node} has not ended after ${deps.syncWaitMs / 1_000} s and goes on.`
+            ? `The ${direction} of ${space.name} on ${first.node} has not ended after ${deps.syncWaitMs / 1_000} s. It continues.`
             : `The ${direction} of ${space.name} on ${first.node} failed: ${job.detail}`,
           { job_id: first.jobId },
         );

@@ -32,7 +32,7 @@ const missing = { 404: 'There is no such project' } as const;
 const waits = {
   404: 'There is no such project or node',
   502: 'git failed; the message says why',
-  504: 'It has not ended after 60 s and goes on',
+  504: 'It has not ended after 60 s and continues',
 } as const;
 
 export const projectRoutes = [

@@ -32,6 +32,18 @@ export async function listLeases(
   return rows.map(toLease);
 }
 
+/** A task as lists show it, and what an attempt at it came to. */
+function toOutcome(row: {
+  task: typeof llmTasks.$inferSelect;
+  result: typeof llmResults.$inferSelect | null;
+}) {
+  return {
+    ...toTask(row.task, 'short'),
+    task_status: row.task.status,
+    result: row.result === null ? null : toResult(row.result),
+  };
+}
+
 /** Attempts with what they came to, the newest first. */
 export async function listRuns(db: Database, input: { limit: number }): Promise<Run[]> {
   const rows = await db.run((executor) =>
@@ -43,12 +55,7 @@ export async function listRuns(db: Database, input: { limit: number }): Promise<
       .orderBy(desc(leases.started_at), desc(leases.id))
       .limit(input.limit),
   );
-  return rows.map(({ lease, task, result }) => ({
-    ...toTask(task, 'short'),
-    lease: toLease(lease),
-    task_status: task.status,
-    result: result === null ? null : toResult(result),
-  }));
+  return rows.map(({ lease, ...row }) => ({ ...toOutcome(row), lease: toLease(lease) }));
 }
 
 /** The newest tasks, each with its last attempt and what that came to. */
@@ -62,11 +69,9 @@ export async function listTaskRuns(db: Database, input: { limit: number }): Prom
       .orderBy(desc(llmTasks.created_at), desc(llmTasks.id))
       .limit(input.limit),
   );
-  return rows.map(({ lease, task, result }) => ({
-    ...toTask(task, 'short'),
+  return rows.map(({ lease, ...row }) => ({
+    ...toOutcome(row),
     lease: lease === null ? null : toLease(lease),
-    task_status: task.status,
-    result: result === null ? null : toResult(result),
   }));
 }
 

@@ -58,7 +58,7 @@ export async function listProjectsOf(db: Database, input: { cid: string }): Prom
   );
 }
 
-/** What a node is told of a project, without how its clones stand; null when there is no such project. */
+/** What a node gets of a project, without how its clones stand; null when there is no such project. */
 export async function getCloneSpec(
   db: Database,
   input: { id: string; hosts: readonly string[] },

@@ -143,7 +143,7 @@ async function setHidden(page: Page, hidden: boolean): Promise<void> {
   }, hidden);
 }
 
-test('a tab works beside six in the background, and one of these that comes to the front has missed nothing', async () => {
+test('a tab works beside six in the background, and a background tab catches up when somebody returns to it', async () => {
   // Streams that end on purpose are failed requests to Chromium.
   const first = await openNodes();
   const context = first.context();
