@@ -1,7 +1,6 @@
 import { MembridgeError } from '../contract/errors.ts';
 import type { Space } from '../contract/memory.ts';
 import type { PublishMirror } from '../contract/mirror.ts';
-import { leadershipId } from '../contract/names.ts';
 import { recordMirrorRequested } from '../db/queries/record-mirror-requested.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
 import { requestMirror } from '../engine/leadership-workflows.ts';
@@ -38,14 +37,14 @@ export async function publishMirror(
     );
   }
   const jobId = newJobId();
-  await callEngine(deps.engine, (client) => requestMirror(client, known, { ...agreed, jobId }));
+  const ref = await callEngine(deps.engine, (client) => requestMirror(client, known, { ...agreed, jobId }));
   await recordMirrorRequested(deps.db, {
     cid,
     project: name,
     node,
     jobId,
     trigger: caller.kind === 'browser' ? 'button' : 'api',
-    workflowId: leadershipId(cid),
+    ...ref,
     agreed,
     by: byOf(caller),
     now: deps.now(),

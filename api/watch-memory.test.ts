@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { leadershipId, memorySpaceId, syncMemoryId } from '../contract/workflows.ts';
 import { until } from '../demo/fleet.ts';
+import { howItEnded } from '../engine/how-it-ended.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 import { watchMemory } from './watch-memory.ts';
 
@@ -26,6 +27,26 @@ async function makeSpace(name: string): Promise<string> {
   const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name, projects: ['*'] } });
   return String(body['canonical_id']);
 }
+
+/** Asks for a sync of a node. @returns the job's id */
+async function askSync(cid: string, node: string): Promise<string> {
+  const { body } = await test.call('POST', `/api/membridge/spaces/${cid}/sync`, { body: { node_id: node } });
+  const [asked] = body['jobs'] as { job_id: string }[];
+  return asked?.job_id ?? '';
+}
+/** Ends the workflow of a node's sync and asks for another one. @returns the job's id */
+async function askSyncAfterEnd(cid: string, node: string): Promise<string> {
+  await handle(syncMemoryId(cid, node)).terminate();
+  return await askSync(cid, node);
+}
+/** Has every job be a minute older, since a young one is not looked at. */
+const ageJobs = () =>
+  test.plane.deps.db.run((sql) => sql.execute('update jobs set created_at = created_at - 60000'));
+const untilFailed = (job: string) =>
+  until('the job has failed', 20, async () => {
+    const { body: shown } = await test.call('GET', `/api/membridge/jobs/${job}`);
+    return shown['status'] === 'failed' && String(shown['detail']).includes('ended as terminated');
+  });
 
 it('starts the workflow of a space again that was terminated, and says so in the audit log', async () => {
   const cid = await makeSpace('terminated');
@@ -67,20 +88,56 @@ it('lets the workflow of a deleted space rest', async () => {
   expect(await isRunning(memorySpaceId(cid))).toBe(false);
 });
 
-it('shows a sync as failed whose workflow was terminated', async () => {
+it('shows a sync as failed whose workflow was terminated, although a sync that was asked for later runs', async () => {
   await enrolNode(test, 'away');
   const cid = await makeSpace('lost');
-  const { body } = await test.call('POST', `/api/membridge/spaces/${cid}/sync`, {
-    body: { node_id: 'away' },
-  });
-  const [asked] = body['jobs'] as { job_id: string }[];
-  const job = asked?.job_id ?? '';
-  await handle(syncMemoryId(cid, 'away')).terminate();
-  await test.plane.deps.db.run((sql) => sql.execute('update jobs set created_at = created_at - 60000'));
-  await until('the job has failed', 20, async () => {
+  const [lost, later] = [await askSync(cid, 'away'), await askSyncAfterEnd(cid, 'away')];
+  await ageJobs();
+  await untilFailed(lost);
+  const { body: shown } = await test.call('GET', `/api/membridge/jobs/${later}`);
+  expect(shown['status']).not.toBe('failed');
+});
+
+it('shows a sync as waiting whose run somebody reset in Temporal', async () => {
+  await enrolNode(test, 'reset');
+  const cid = await makeSpace('reset-space');
+  const job = await askSync(cid, 'reset');
+  const workflow = handle(syncMemoryId(cid, 'reset'));
+  await until('the round has begun', 20, async () => {
     const { body: shown } = await test.call('GET', `/api/membridge/jobs/${job}`);
-    return shown['status'] === 'failed' && String(shown['detail']).includes('ended as terminated');
+    return shown['status'] === 'running';
   });
+  const { runId, raw } = await workflow.describe();
+  const { client } = test.plane.deps.engine;
+  const { events } = await workflow.fetchHistory();
+  const first = events?.find((event) => event.workflowTaskCompletedEventAttributes != null);
+  await client.workflowService.resetWorkflowExecution({
+    namespace: client.options.namespace,
+    workflowExecution: raw.workflowExecutionInfo?.execution ?? null,
+    reason: 'a test',
+    requestId: 'reset-once',
+    workflowTaskFinishEventId: first?.eventId ?? null,
+  });
+  expect((await workflow.describe()).runId).not.toBe(runId);
+  expect(await howItEnded(client, { workflowId: workflow.workflowId, runId })).toBeNull();
+});
+
+it('shows a publication as failed whose workflow was terminated and started again', async () => {
+  const { agent_key: key } = await enrolNode(test, 'publisher');
+  const cid = await makeSpace('published');
+  await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
+  await test.call('POST', `/projects/${cid}/leadership/select`, {
+    headers: { 'X-MEMBRIDGE-ADMIN': 'admin-key-for-tests', 'X-MEMBRIDGE-AGENT': key },
+    body: { primary_node_id: 'publisher' },
+  });
+  const { status, body: asked } = await test.call('POST', `/api/membridge/spaces/${cid}/mirror`, {
+    body: {},
+  });
+  expect([status, asked]).toMatchObject([202, { node_id: 'publisher' }]);
+  await handle(leadershipId(cid)).terminate();
+  await until('it runs again', 20, () => isRunning(leadershipId(cid)));
+  await ageJobs();
+  await untilFailed(String(asked['job_id']));
 });
 
 it('refuses another sync of a node while 500 wait for it', async () => {

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { errorMessage } from '../contract/errors.ts';
 import { leadershipId, memorySpaceId } from '../contract/workflows.ts';
 import { listSpaceConfigs } from '../db/queries/list-space-configs.ts';
-import { listOpenJobs, recordLostJob } from '../db/queries/open-jobs.ts';
+import { listOpenJobs, recordLostJob, type OpenJob } from '../db/queries/open-jobs.ts';
 import { byEngine, entryAbout, recordAudit, spaceEntry, type NewAudit } from '../db/queries/record-audit.ts';
 import { listLeaderships } from '../db/queries/record-leadership.ts';
 import { howItEnded } from '../engine/how-it-ended.ts';
@@ -116,9 +116,15 @@ async function listRunning(deps: Deps, type: string): Promise<Set<string>> {
 /** Looks at some syncs that have not ended. @returns where the next look begins */
 async function endLostJobs(deps: Deps, after: string): Promise<string> {
   const open = await listOpenJobs(deps.db, { after, before: deps.now() - SILENT_MS, limit: JOBS });
-  const byWorkflow = Map.groupBy(open, ({ workflow_id }) => workflow_id);
-  for (const [workflowId, jobs] of byWorkflow) {
-    const how = await callEngine(deps.engine, (client) => howItEnded(client, { workflowId }), DESCRIBE_MS);
+  const byRun = Map.groupBy(open, ({ workflow_id, run_id }) => `${workflow_id} ${run_id}`);
+  for (const jobs of byRun.values()) {
+    const [{ workflow_id: workflowId, run_id: runId }] = jobs as [OpenJob, ...OpenJob[]];
+    // A sync that was asked for since has the same workflow id, and would hide the one that is lost.
+    const how = await callEngine(
+      deps.engine,
+      (client) => howItEnded(client, { workflowId, runId }),
+      DESCRIBE_MS,
+    );
     if (how === null) continue;
     for (const job of jobs) {
       if (await recordLostJob(deps.db, { job, how, now: deps.now() })) {

@@ -10,6 +10,7 @@ import {
   type SelectRequest,
 } from '../contract/workflows.ts';
 import { searchAttributes } from './search-attributes.ts';
+import type { WorkflowRef } from './memory-workflows.ts';
 import { tellWorkflow } from './tell.ts';
 
 function optionsOf(cid: string, known: Leadership | null) {
@@ -62,18 +63,22 @@ export async function selectPrimary(
   );
 }
 
-/** Asks the primary of a space to publish its mirror now. */
+/**
+ * Asks the primary of a space to publish its mirror now.
+ * @returns the run that was asked
+ */
 export async function requestMirror(
   client: Client,
   known: Leadership,
   request: MirrorRequest,
-): Promise<void> {
-  await client.workflow.signalWithStart('leadership', {
+): Promise<WorkflowRef> {
+  const handle = await client.workflow.signalWithStart('leadership', {
     ...optionsOf(known.canonical_id, known),
     workflowIdConflictPolicy: 'USE_EXISTING',
     signal: MESSAGES.publishMirror,
     signalArgs: [request],
   });
+  return { workflowId: handle.workflowId, runId: handle.signaledRunId };
 }
 
 /** Makes sure that the workflow of a leadership runs. */

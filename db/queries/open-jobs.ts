@@ -6,7 +6,10 @@ import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaceNodes } from './find-spaces.ts';
 
 /** A sync that has not ended as far as PostgreSQL knows. */
-export type OpenJob = Pick<typeof jobs.$inferSelect, 'id' | 'agent' | 'canonical_id' | 'workflow_id'>;
+export type OpenJob = Pick<
+  typeof jobs.$inferSelect,
+  'id' | 'agent' | 'canonical_id' | 'workflow_id' | 'run_id'
+>;
 
 /**
  * Syncs that have not ended, by id.
@@ -17,10 +20,10 @@ export async function listOpenJobs(
   db: Database,
   input: { after: string; before: number; limit: number },
 ): Promise<OpenJob[]> {
-  const { id, agent, canonical_id, workflow_id, status, created_at } = jobs;
+  const { id, agent, canonical_id, workflow_id, run_id, status, created_at } = jobs;
   return await db.run((sql) =>
     sql
-      .select({ id, agent, canonical_id, workflow_id })
+      .select({ id, agent, canonical_id, workflow_id, run_id })
       .from(jobs)
       .where(and(inArray(status, ['pending', 'running']), gt(id, input.after), lt(created_at, input.before)))
       .orderBy(asc(id))

@@ -16,6 +16,7 @@ export async function recordMirrorRequested(
     jobId: string;
     trigger: SyncTrigger;
     workflowId: string;
+    runId: string;
     agreed: PublishMirror;
     by: AuditBy;
     now: number;
@@ -35,7 +36,7 @@ export async function recordMirrorRequested(
         status: 'pending',
         detail: 'mirror: waits for its turn',
         workflow_id: input.workflowId,
-        run_id: '',
+        run_id: input.runId,
         created_at: now,
       })
       .onConflictDoNothing()
