@@ -6,7 +6,10 @@ import type { Database } from '../db/connect.ts';
 import { EVENTS_CHANNEL } from '../db/queries/emit-events.ts';
 import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
 
-/** Told of each event, in order, none left out from the moment of subscribing. */
+/**
+ * Told of each event, in order, none left out from the moment of subscribing. After a failover to a server that lacks events which were
+ * told, it hears `reset` under the number from which things go on there.
+ */
 export type EventListener = (event: NumberedEvent) => void;
 
 /** Hands the events of all control planes to the browsers of this one. */
@@ -56,7 +59,8 @@ class PostgresEventHub implements EventHub {
   #closed = false;
   #reading: Promise<void> | null = null;
   #again = false;
-  position = 0;
+  /** The last event that listeners were told of, as the table had it; null while there was none. */
+  #last: NumberedEvent | null = null;
 
   constructor(url: string, db: Database, logger: Logger, checkEveryMs: number) {
     this.#checkEveryMs = checkEveryMs;
@@ -65,8 +69,12 @@ class PostgresEventHub implements EventHub {
     this.#logger = logger;
   }
 
+  get position(): number {
+    return this.#last?.seq ?? 0;
+  }
+
   async open(): Promise<void> {
-    this.position = (await readEventRange(this.#db)).last ?? 0;
+    this.#last = await this.#newest();
     await this.#connect();
     if (this.#client !== null) await this.#needHearing(this.#client);
   }
@@ -138,8 +146,10 @@ class PostgresEventHub implements EventHub {
         () => true as const,
         () => true as const,
       );
-      if (await inTime(answered)) this.#checkLater(client, onLost);
-      else onLost(`no answer within ${CHECK_DEADLINE_MS / 1_000} s`);
+      if (!(await inTime(answered))) return onLost(`no answer within ${CHECK_DEADLINE_MS / 1_000} s`);
+      // After a failover the connection may lead to the former primary, which lives and announces nothing.
+      this.#catchUp();
+      this.#checkLater(client, onLost);
     };
     this.#check = setTimeout(() => void check(), this.#checkEveryMs);
     this.#check.unref();
@@ -165,8 +175,14 @@ class PostgresEventHub implements EventHub {
       while (this.#again && !this.#closed) {
         this.#again = false;
         for (;;) {
-          const batch = await readEvents(this.#db, { after: this.position, limit: BATCH });
-          for (const event of batch) this.#tell(event);
+          const last = this.#last;
+          const batch = await readEvents(this.#db, { after: (last?.seq ?? 1) - 1, limit: BATCH });
+          // A standby that became the primary may lack what its predecessor had committed last, and give the numbers out again.
+          if (last !== null && !isSame(batch[0], last)) {
+            await this.#beginAgain();
+            continue;
+          }
+          for (const event of last === null ? batch : batch.slice(1)) this.#tell(event);
           if (batch.length < BATCH) break;
         }
       }
@@ -177,10 +193,30 @@ class PostgresEventHub implements EventHub {
   }
 
   #tell(event: NumberedEvent): void {
-    this.position = event.seq;
+    this.#last = event;
     for (const listener of this.#listeners) listener(event);
   }
+
+  /** Has listeners load everything again: what they were told last is not in the table. */
+  async #beginAgain(): Promise<void> {
+    this.#last = await this.#newest();
+    this.#logger.warn(
+      { position: this.position },
+      'events that browsers were told of are not in PostgreSQL, as after a failover; they load everything again',
+    );
+    for (const listener of this.#listeners) listener({ seq: this.position, event: { type: 'reset' } });
+  }
+
+  async #newest(): Promise<NumberedEvent | null> {
+    const { last } = await readEventRange(this.#db);
+    if (last === null) return null;
+    const [newest = null] = await readEvents(this.#db, { after: last - 1, limit: 1 });
+    return newest;
+  }
 }
+
+const isSame = (found: NumberedEvent | undefined, told: NumberedEvent): boolean =>
+  found?.seq === told.seq && JSON.stringify(found.event) === JSON.stringify(told.event);
 
 /** Whether something comes within the deadline of a check. */
 async function inTime(coming: Promise<true>): Promise<boolean> {

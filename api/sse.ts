@@ -43,7 +43,7 @@ export async function streamEvents(
   let live = false;
   let sent = deps.events.position;
   const send = (event: NumberedEvent): void => {
-    if (event.seq <= sent || res.writableEnded) return;
+    if (res.writableEnded || (event.seq <= sent && event.event.type !== 'reset')) return;
     sent = event.seq;
     writeEvent(res, event.seq, withUrls(event.event, deps));
     if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();

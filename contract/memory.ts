@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Uncovered } from './uncovered.ts';
-import { CanonicalId, EpochMs, NodeId, SyncAction, SyncTrigger } from './primitives.ts';
+import { CanonicalId, EpochMs, NodeId, SyncAction, SyncTrigger, openEnum } from './primitives.ts';
 
 /** What a node does with the memories of another: merge them, keep them aside until told, or not even fetch them. */
 export const Trust = z.enum(['accept', 'hold', 'ignore']);
@@ -26,8 +26,8 @@ export const SpaceConfig = z.strictObject({
   encrypted: z.boolean().optional(),
   /** Nodes that may read the space, where it is encrypted; all that published a key where nothing is said. */
   members: z.array(NodeId).optional(),
-  /** What this node does with others' memories; `accept` where nothing is said. */
-  trust: z.record(NodeId, Trust).optional(),
+  /** What this node does with others' memories; `accept` where nothing is said. What a newer control plane may ask for is held back. */
+  trust: z.record(NodeId, openEnum(Trust, 'hold')).optional(),
 });
 export type SpaceConfig = z.infer<typeof SpaceConfig>;
 
@@ -145,10 +145,7 @@ export const MemoryState = z.enum([
 export const MemoryStatus = z.object({
   path: z.string(),
   /** A state that this version does not know is no good one: a newer agent has a reason to say it. */
-  state: z.preprocess(
-    (said) => (typeof said === 'string' && !MemoryState.safeParse(said).success ? 'failing' : said),
-    MemoryState,
-  ),
+  state: openEnum(MemoryState, 'failing'),
   /** One sentence: why the state is not `ready`. */
   detail: z.string().nullable(),
   schema: z.string().nullable(),

@@ -2,7 +2,7 @@ import { Membership } from './membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from './memory.ts';
 import { NodeStanding, NodeWork } from './node-standing.ts';
-import { EpochMs, NodeId, ReportedId } from './primitives.ts';
+import { EpochMs, NodeId, ReportedId, openEnum } from './primitives.ts';
 
 export { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS } from './node-standing.ts';
 
@@ -15,7 +15,7 @@ export type NodeCapabilities = z.infer<typeof NodeCapabilities>;
 
 /** How a node keeps the programs of tasks apart from the rest of the machine. */
 export const TaskSandbox = z.strictObject({
-  mode: z.enum(['bubblewrap', 'none']),
+  mode: openEnum(z.enum(['bubblewrap', 'none']), 'none'),
   /** Whether the node takes no tasks for the want of a sandbox. */
   refuses: z.boolean(),
   /** Why it is so and what to do, for people; null where nothing is to be done. */

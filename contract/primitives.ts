@@ -19,6 +19,17 @@ export const NOT_STORABLE = 'must not contain U+0000 or half of a surrogate pair
 // oxlint-disable-next-line no-control-regex -- control characters are what it refuses
 export const ONE_LINE = /^[^\x00-\x1f\x7f-\x9f]+$/;
 
+/**
+ * One of some words, where another version of Membridge may say a word that this one does not know.
+ * @param careful what an unknown word is read as: the one that promises least
+ */
+export function openEnum<Word extends string>(words: z.ZodType<Word>, careful: Word) {
+  return z.preprocess(
+    (said) => (typeof said === 'string' && !words.safeParse(said).success ? careful : said),
+    words,
+  );
+}
+
 /** The original's canonical id: the first 16 hex digits of SHA-256 of the project id. */
 export const CanonicalId = z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits');
 

@@ -28,3 +28,33 @@ it('a connection that breaks between two statements of a transaction fails the t
   await expect(work).rejects.toMatchObject({ code: 'database_unavailable' });
   expect((await db.run((again) => again.execute(sql`select 1`))).rowCount).toBe(1);
 });
+
+it('a server that cannot do its work now is named, with the reason, and the call may be repeated', async () => {
+  const raise = (code: string, message: string) =>
+    sql.raw(`do $$ begin raise exception using errcode = '${code}', message = '${message}'; end $$`);
+  const full = db.run((executor) => executor.execute(raise('53100', 'could not extend file "base/1/2"')));
+  await expect(full).rejects.toMatchObject({
+    code: 'database_unavailable',
+    message: expect.stringMatching(/has no room left on its disk.*could not extend file/) as string,
+  });
+  const slow = db.transaction(async (tx) => {
+    await tx.execute(sql`set local statement_timeout = 20`);
+    await tx.execute(sql`select pg_sleep(5)`);
+  });
+  await expect(slow).rejects.toMatchObject({
+    code: 'database_unavailable',
+    message: expect.stringContaining('ended a statement that took too long') as string,
+  });
+  // Two transactions that each hold what the other one wants.
+  await db.run((executor) => executor.execute(sql`create table held as select generate_series(1, 2) as id`));
+  const take = (first: number, second: number) =>
+    db.transaction(async (tx) => {
+      await tx.execute(sql`set local deadlock_timeout = 50`);
+      await tx.execute(sql`select 1 from held where id = ${first} for update`);
+      await tx.execute(sql`select pg_sleep(0.3)`);
+      await tx.execute(sql`select 1 from held where id = ${second} for update`);
+    });
+  const ends = await Promise.allSettled([take(1, 2), take(2, 1)]);
+  const refused = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+  expect(refused).toEqual([expect.objectContaining({ code: 'database_unavailable' })]);
+});

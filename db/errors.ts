@@ -11,6 +11,20 @@ const READ_ONLY = '25006';
 const UNTRUSTED_CODES =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_HAS_EXPIRED|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
+/**
+ * What PostgreSQL says when it is there and cannot do its work, by code: a full disk, no memory, a statement that took too long (by its
+ * own time limit, or waiting for a lock), and two transactions that stood in each other's way.
+ */
+const BUSY: Readonly<Record<string, string>> = {
+  '53100': 'has no room left on its disk: free some there',
+  '53200': 'has no memory left',
+  '53400': 'has reached a limit of its configuration',
+  '57014': 'ended a statement that took too long',
+  '55P03': 'waited too long for a lock',
+  '40001': 'had to end a transaction for the sake of another one',
+  '40P01': 'had to end a transaction for the sake of another one',
+};
+
 /** PostgreSQL's codes for a text that it cannot hold: its text and jsonb have no NUL character. */
 const NUL_CODES = new Set(['22021', '22P05']);
 
@@ -19,8 +33,8 @@ const GONE_MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|connection error and is not queryable|Client was closed|Query read timeout/i;
 
 /**
- * Turns an error of the driver into MembridgeError database_unavailable when it means that the server is gone; gives
- * any other error back as it is, without the ORM's wrapper.
+ * Turns an error of the driver into MembridgeError database_unavailable when it means that the server is gone or cannot do its work now;
+ * gives any other error back as it is, without the ORM's wrapper.
  * @param where the server's address, for the message
  */
 export function translateDatabaseError(error: unknown, where: string): unknown {
@@ -46,6 +60,14 @@ export function translateDatabaseError(error: unknown, where: string): unknown {
     return new MembridgeError(
       'database_unavailable',
       `PostgreSQL at ${where} (DATABASE_URL) takes no writes: it is a standby, as a former primary is after a failover. The connection was closed; the call may be repeated.`,
+      { cause },
+    );
+  }
+  const busy = BUSY[codeOf(cause)];
+  if (busy !== undefined) {
+    return new MembridgeError(
+      'database_unavailable',
+      `PostgreSQL at ${where} (DATABASE_URL) ${busy} (${errorMessage(cause)}). The call may be repeated.`,
       { cause },
     );
   }

@@ -11,17 +11,19 @@ export interface CutLine {
   /** Lets nothing through that is open now, without a word to either end; new connections go through. */
   silence(): void;
   mend(): void;
+  /** Has connections that are opened from now on lead to another server, as an address that moves does. @param target host:port */
+  turnTo(target: string): void;
   stop(): void;
 }
 
 /** Opens a line to a server on TCP. @param target host:port */
 export async function openCutLine(target: string): Promise<CutLine> {
-  const { hostname, port } = new URL(`tcp://${target}`);
+  let to = new URL(`tcp://${target}`);
   const open = new Set<Socket>();
   let isCut = false;
   const server = createServer((near) => {
     if (isCut) return void near.destroy();
-    const far = connect(Number(port), hostname);
+    const far = connect(Number(to.port), to.hostname);
     for (const [end, other] of [
       [near, far],
       [far, near],
@@ -48,6 +50,9 @@ export async function openCutLine(target: string): Promise<CutLine> {
     },
     mend: () => {
       isCut = false;
+    },
+    turnTo: (target) => {
+      to = new URL(`tcp://${target}`);
     },
     stop: () => {
       cut();

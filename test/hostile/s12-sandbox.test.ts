@@ -61,7 +61,8 @@ describe('S12: the sandbox of a task', () => {
     bystander = spawn('sleep', ['60'], { env: { PATH: process.env['PATH'], KEY: SECRET }, stdio: 'ignore' });
     await once(bystander, 'spawn');
     const { pid = 0 } = bystander;
-    expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).toContain(SECRET);
+    // The kernel shows the new environment a moment after the program has begun.
+    await expect.poll(() => readFileSync(`/proc/${pid}/environ`, 'utf8')).toContain(SECRET);
     const read = await node.attack(`cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'`);
     expect(read).toContain('MEMBRIDGE_TASK_ID=t1');
     expect(read).not.toContain(SECRET);
