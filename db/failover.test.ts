@@ -88,16 +88,16 @@ function listen(): { readonly heard: string[]; close(): void } {
 
 describe('a failover to a standby', () => {
   it('loses no listener, which loads everything again when the standby lacked the last changes', async () => {
-    const { heard, close } = listen();
+    const stream = listen();
     expect((await makeSpace('before')).status).toBe(201);
-    await expect.poll(() => heard.join('')).toContain('"before"');
+    await expect.poll(() => stream.heard.join('')).toContain('"before"');
     await expect.poll(() => ask(standby, `select count(*) from spaces where name = 'before'`)).toBe('1');
     // The standby falls behind: what follows is committed on the primary alone.
     await ask(standby, `alter system set primary_conninfo = ''`);
     await ask(standby, 'select pg_reload_conf()');
     await expect.poll(() => ask(primary, 'select count(*) from pg_stat_replication')).toBe('0');
     for (let n = 0; n < 40; n += 1) expect((await makeSpace(`lost-${n}`)).status).toBe(201);
-    await expect.poll(() => heard.join('')).toContain('"lost-39"');
+    await expect.poll(() => stream.heard.join('')).toContain('"lost-39"');
 
     await primary.kill();
     line.cut();
@@ -107,9 +107,9 @@ describe('a failover to a standby', () => {
     line.mend();
 
     await expect.poll(async () => (await makeSpace('after')).status, { timeout: 30_000 }).toBe(201);
-    await expect.poll(() => heard.join(''), { timeout: 30_000 }).toContain('"reset"');
+    await expect.poll(() => stream.heard.join(''), { timeout: 30_000 }).toContain('"reset"');
     expect((await makeSpace('later')).status).toBe(201);
-    await expect.poll(() => heard.join(''), { timeout: 30_000 }).toMatch(/"reset"[^]*"later"/);
+    await expect.poll(() => stream.heard.join(''), { timeout: 30_000 }).toMatch(/"reset"[^]*"later"/);
     const { body } = await test.call('GET', '/api/membridge/spaces');
     const names = JSON.stringify(body);
     expect(['"before"', '"after"', '"lost-'].map((name) => names.includes(name))).toEqual([
@@ -117,7 +117,7 @@ describe('a failover to a standby', () => {
       true,
       false,
     ]);
-    close();
+    stream.close();
   });
 });
 
@@ -140,16 +140,16 @@ describe('a PostgreSQL that has trouble', () => {
   });
 
   it('is killed ten times: every listener hears of what is written after each', async () => {
-    const { heard, close } = listen();
-    await expect.poll(() => heard.join('')).toContain('id:');
+    const stream = listen();
+    await expect.poll(() => stream.heard.join('')).toContain('id:');
     for (let time = 1; time <= 10; time += 1) {
       await standby.kill();
       await standby.restart();
       const name = `after-kill-${time}`;
       await expect.poll(async () => (await makeSpace(name)).status, { timeout: 30_000 }).toBe(201);
-      await expect.poll(() => heard.join(''), { timeout: 30_000 }).toContain(`"${name}"`);
+      await expect.poll(() => stream.heard.join(''), { timeout: 30_000 }).toContain(`"${name}"`);
     }
-    expect(heard.join('')).not.toContain('"reset"');
-    close();
+    expect(stream.heard.join('')).not.toContain('"reset"');
+    stream.close();
   }, 180_000);
 });
