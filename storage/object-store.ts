@@ -219,7 +219,7 @@ export function codeOf(error: unknown): string {
 /** What an error of the client means: store_refused for good, or store_unavailable. */
 export function storeError(verb: string, target: string, cause: unknown): MembridgeError {
   const code = codeOf(cause);
-  const reason = errorMessage(cause) || code;
+  const reason = `${errorMessage(cause) || code}${code === 'RequestTimeTooSkewed' ? ' Set the clock of this machine.' : ''}`;
   return REFUSALS.has(code)
     ? new MembridgeError('store_refused', `The object store refused to ${verb} ${target}: ${reason}`, {
         cause,

@@ -55,7 +55,7 @@ const node = async (id: string): Promise<Node> => {
   if (found === undefined) throw new Error(`no node ${id}`);
   return found;
 };
-const expectStanding = async (id: string, sentence: string | RegExp): Promise<void> => {
+const expectStanding = async (id: string, sentence: RegExp): Promise<void> => {
   await expect
     .poll(async () => (await node(id)).standing.sentence, SOON)
     .toEqual(expect.stringMatching(sentence));
@@ -99,22 +99,30 @@ describe('a node that cannot work', () => {
     await expectStanding('a', /^online, takes work$/);
   }, 180_000);
 
-  it('has a clock that is 16 minutes off, which everybody reads, and is given nothing', async () => {
-    const shift = 'const now = Date.now; Date.now = () => now() + 16 * 60_000;';
-    const real =
-      'const Real = Date; globalThis.Date = class extends Real { constructor(...a) { super(...(a.length ? a : [Real.now()])); } };';
-    const file = join(folder, 'clock.mjs');
-    writeFileSync(file, `${shift}\n${real}\n`);
-    await start('late', { ...program.settings, NODE_OPTIONS: `--import=${file}` });
-    const sentence = /^online, does not take work: the clock of node late is 16 minutes off \(ahead\)$/;
-    await expectStanding('late', sentence);
-    const id = await make('say late', 'late');
-    await expect
-      .poll(async () => (await tasks.get(id)).waiting?.reason, SOON)
-      .toContain('the clock of node late is 16 minutes off');
-    expect(program.starts(id)).toEqual([]);
-    await tasks.post(id, 'cancel', {});
-  }, 180_000);
+  it.each([
+    { id: 'early', minutes: 16, way: 'ahead' },
+    { id: 'late', minutes: -20, way: 'behind' },
+  ])(
+    'has a clock that is $minutes minutes off, which everybody reads, and is given nothing',
+    async ({ id: name, minutes, way }) => {
+      const shift = `const now = Date.now; Date.now = () => now() + ${minutes} * 60_000;`;
+      const real =
+        'const Real = Date; globalThis.Date = class extends Real { constructor(...a) { super(...(a.length ? a : [Real.now()])); } };';
+      const file = join(folder, `clock-${name}.mjs`);
+      writeFileSync(file, `${shift}\n${real}\n`);
+      await start(name, { ...program.settings, NODE_OPTIONS: `--import=${file}` });
+      const words = `the clock of node ${name} is ${Math.abs(minutes)} minutes off (${way})`;
+      await expectStanding(
+        name,
+        new RegExp(`^online, does not take work: ${words.replaceAll(/[()]/g, '\\$&')}$`),
+      );
+      const id = await make(`say ${name}`, name);
+      await expect.poll(async () => (await tasks.get(id)).waiting?.reason, SOON).toContain(words);
+      expect(program.starts(id)).toEqual([]);
+      await tasks.post(id, 'cancel', {});
+    },
+    180_000,
+  );
 });
 
 describe('a program that is installed after the agent started', () => {
