@@ -19,6 +19,7 @@ import { firstSegment, webRouter } from './web.ts';
 /** The HTTP side of the control plane. Nothing listens yet. */
 export function createApp(deps: Deps): Express {
   const app = express();
+  const { basePath } = deps.config;
   app.disable('x-powered-by');
   app.set('trust proxy', deps.config.trustProxy);
   app.set('query parser', 'simple');
@@ -41,11 +42,12 @@ export function createApp(deps: Deps): Express {
     app.use(temporalPageRouter(deps.config.temporalUiOrigin, deps));
   }
   app.use(compress);
-  app.use(docsRouter());
+  app.use(docsRouter(basePath));
   if (deps.config.roles.has('runtime')) {
-    app.use(webRouter(deps.config.webDir, new Set(ROUTES.map((route) => firstSegment(route.path)))));
+    const apiRoots = new Set(ROUTES.map((route) => firstSegment(route.path)));
+    app.use(webRouter({ webDir: deps.config.webDir, apiRoots, basePath }));
   }
-  app.use(unknownPath);
+  app.use(unknownPath(basePath));
   app.use(errorHandler(deps.logger));
   return app;
 }

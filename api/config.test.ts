@@ -65,3 +65,23 @@ test('a runtime alone needs no admin key, and takes the address of its control p
     parseConfig({ ...rest, MEMBRIDGE_ROLES: 'runtime', MEMBRIDGE_SERVER_URL: 'plane:8000' }),
   ).toThrow(/MEMBRIDGE_SERVER_URL must be/);
 });
+
+test('the public address gives the base path, without a slash at its end', () => {
+  const given = (MEMBRIDGE_PUBLIC_URL: string) => parseConfig({ ...env, MEMBRIDGE_PUBLIC_URL });
+  expect(given('https://h.example/a/b/')).toMatchObject({
+    publicUrl: 'https://h.example/a/b',
+    basePath: '/a/b',
+  });
+  expect(given('https://h.example/')).toMatchObject({ publicUrl: 'https://h.example', basePath: '' });
+  expect(given('')).toMatchObject({ publicUrl: null, basePath: '' });
+});
+
+test.each([
+  'h.example',
+  'ftp://h.example',
+  'https://me@h.example',
+  'https://h.example/?a=1',
+  'https://h/api',
+])('MEMBRIDGE_PUBLIC_URL %s is refused', (MEMBRIDGE_PUBLIC_URL) => {
+  expect(() => parseConfig({ ...env, MEMBRIDGE_PUBLIC_URL })).toThrow(/MEMBRIDGE_PUBLIC_URL (must|has)/);
+});

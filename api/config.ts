@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { StoreAccess } from '../contract/nodes.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
+import { basePathOf, objectToBasePath } from './base-path.ts';
 import { parseBaseUrl } from './remote/base-url.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
@@ -33,7 +34,10 @@ export interface Config {
   readonly controlPlaneUrl: string | null;
   /** Ed25519; signs the certificates of nodes, and seals the secrets that the database keeps. */
   readonly signingKey: KeyObject;
+  /** The address that browsers use, without a slash at its end; null where no proxy is named. */
   readonly publicUrl: string | null;
+  /** The path of `publicUrl`, below which browsers find everything: `/membridge`, or '' at the root of the host. */
+  readonly basePath: string;
   /** What agents are told at enrolment. */
   readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
@@ -71,6 +75,16 @@ const roles = z.string().transform((value, context) => {
   context.addIssue({ code: 'custom', message: 'must be "control", "runtime" or "control,runtime"' });
   return z.NEVER;
 });
+const publicUrl = z.string().transform((value, context) => {
+  const url = parseBaseUrl(value);
+  const objection =
+    url === null
+      ? 'must be an http(s) URL without a user name, query or fragment'
+      : objectToBasePath(basePathOf(url));
+  if (url !== null && objection === null) return url;
+  context.addIssue({ code: 'custom', message: objection ?? 'cannot be used' });
+  return z.NEVER;
+});
 const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true');
 
 const Environment = z.object({
@@ -97,7 +111,7 @@ const Environment = z.object({
   RUNTIME_API_KEY: required,
   MEMBRIDGE_AGENT_KEY: optional(z.string()),
   MEMBRIDGE_SIGNING_KEY: required.transform(parseSigningKey),
-  MEMBRIDGE_PUBLIC_URL: optional(httpUrl),
+  MEMBRIDGE_PUBLIC_URL: optional(publicUrl),
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
@@ -152,6 +166,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     controlPlaneUrl: alone ? parseBaseUrl(data.MEMBRIDGE_SERVER_URL ?? '') : null,
     signingKey: data.MEMBRIDGE_SIGNING_KEY,
     publicUrl: data.MEMBRIDGE_PUBLIC_URL ?? null,
+    basePath: basePathOf(data.MEMBRIDGE_PUBLIC_URL ?? null),
     agents: Object.freeze({
       temporalAddress: data.MEMBRIDGE_AGENT_TEMPORAL_ADDRESS ?? data.TEMPORAL_ADDRESS,
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
@@ -170,7 +185,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
 /** Temporal's page: behind our own sign-in where we know where it is, else where the setting says. */
 function temporalUiOf(data: z.infer<typeof Environment>): string | null {
   if (data.TEMPORAL_UI_ORIGIN === undefined) return data.TEMPORAL_UI_URL ?? null;
-  return `${(data.MEMBRIDGE_PUBLIC_URL ?? '').replace(/\/+$/, '')}${TEMPORAL_PAGE}`;
+  return `${data.MEMBRIDGE_PUBLIC_URL ?? ''}${TEMPORAL_PAGE}`;
 }
 
 /** A list of names with commas or spaces between them. */

@@ -15,6 +15,7 @@ import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
 import { watchAudit } from './audit/chain.ts';
 import { recordFailedKeys } from './audit/failed-keys.ts';
 import { createApp } from './app.ts';
+import { withoutBasePath } from './base-path.ts';
 import type { Config } from './config.ts';
 import { startControlWorker } from './control-worker.ts';
 import type { Deps } from './deps.ts';
@@ -38,8 +39,8 @@ import { retryAtStart } from './retry-at-start.ts';
 import { Starting, createStartingApp } from './starting.ts';
 import { endStreams } from './sse.ts';
 
-/** How long an idle connection stays open, in milliseconds: longer than the 60 s that proxies keep theirs. */
-const KEEP_ALIVE_MS = 75_000;
+/** How long an idle connection stays open, in milliseconds: longer than the 60 s of nginx and the two minutes of Caddy. */
+const KEEP_ALIVE_MS = 130_000;
 
 /** A control plane that serves. */
 export interface ControlPlane {
@@ -75,7 +76,10 @@ export async function startControlPlane(
   };
   const starting = new Starting();
   let answer: RequestListener = createStartingApp(config, logger, starting);
-  const server = createServer((req, res) => answer(req, res));
+  const server = createServer((req, res) => {
+    req.url = withoutBasePath(req.url ?? '/', config.basePath, req.headers.accept ?? '');
+    answer(req, res);
+  });
   // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5_000;

@@ -3,38 +3,43 @@ import { dirname } from 'node:path';
 import express, { Router } from 'express';
 import { openApiDocument } from './openapi.ts';
 
-const PAGE = `<!doctype html>
+const page = (basePath: string): string => `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>Membridge API</title>
     <link rel="icon" href="data:," />
-    <link rel="stylesheet" href="/docs/swagger-ui.css" />
+    <link rel="stylesheet" href="${basePath}/docs/swagger-ui.css" />
   </head>
   <body>
     <div id="swagger-ui"></div>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
+    <script src="${basePath}/docs/swagger-ui-bundle.js"></script>
+    <script src="${basePath}/docs/start.js"></script>
   </body>
 </html>
 `;
 
-const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', validatorUrl: null, deepLinking: true, displayRequestDuration: true, tagsSorter: 'alpha' });
+const start = (
+  basePath: string,
+): string => `SwaggerUIBundle({ url: '${basePath}/openapi.json', dom_id: '#swagger-ui', validatorUrl: null, deepLinking: true, displayRequestDuration: true, tagsSorter: 'alpha' });
 `;
 
-/** The description of the API at /openapi.json, and a page to read and try it at /docs: all served from here, no CDN. */
-export function docsRouter(): Router {
+/**
+ * Serves the description of the API at /openapi.json, and a page to read and try it at /docs: all from here, no CDN.
+ * @param basePath the path below which browsers find everything, or ''
+ */
+export function docsRouter(basePath: string): Router {
   const router = Router();
-  const document = JSON.stringify(openApiDocument());
+  const document = JSON.stringify(openApiDocument(basePath));
   router.get('/openapi.json', (_req, res) => {
     res.type('application/json').set('Cache-Control', 'no-cache').send(document);
   });
   router.get('/docs', (_req, res) => {
-    res.type('html').set('Cache-Control', 'no-cache').send(PAGE);
+    res.type('html').set('Cache-Control', 'no-cache').send(page(basePath));
   });
   router.get('/docs/start.js', (_req, res) => {
-    res.type('js').send(START);
+    res.type('js').send(start(basePath));
   });
   const files = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {

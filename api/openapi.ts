@@ -67,8 +67,11 @@ const SECURITY: Readonly<Record<RouteAuth, readonly string[]>> = {
   heartbeat: ['NodeKey', 'AdminKey'],
 };
 
-/** Makes the OpenAPI 3.1 document of all routes. */
-export function openApiDocument(): ReturnType<OpenApiGeneratorV31['generateDocument']> {
+/**
+ * Makes the OpenAPI 3.1 document of all routes.
+ * @param basePath the path below which callers find them behind a proxy, or ''
+ */
+export function openApiDocument(basePath = ''): ReturnType<OpenApiGeneratorV31['generateDocument']> {
   const registry = new OpenAPIRegistry();
   const scheme = (name: string, value: Parameters<typeof registry.registerComponent<'securitySchemes'>>[2]) =>
     registry.registerComponent('securitySchemes', name, value);
@@ -86,6 +89,7 @@ export function openApiDocument(): ReturnType<OpenApiGeneratorV31['generateDocum
   for (const route of ROUTES) registerRoute(registry, route);
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
     openapi: '3.1.0',
+    ...(basePath === '' ? {} : { servers: [{ url: basePath }] }),
     info: {
       title: 'Membridge control plane',
       version: VERSION,

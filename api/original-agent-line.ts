@@ -9,7 +9,7 @@ import type { Deps } from './deps.ts';
 export function moveLine(name: string, { config }: Pick<Deps, 'config'>): string {
   const id = name.replaceAll(/[^A-Za-z0-9_.-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
   const settings = [
-    `MEMBRIDGE_SERVER_URL=${config.publicUrl === null ? 'ADDRESS' : config.publicUrl.replace(/\/$/, '')}`,
+    `MEMBRIDGE_SERVER_URL=${config.publicUrl ?? 'ADDRESS'}`,
     'MEMBRIDGE_ENROL_TOKEN=TOKEN',
     ...(id === '' ? [] : [`MEMBRIDGE_NODE_ID=${id}`]),
   ];

@@ -56,13 +56,13 @@ export function invalidInput(
   return new MembridgeError(code, `The ${where} is not valid. ${said}`, { fields });
 }
 
-/** Answers what no route took. */
-export const unknownPath: RequestHandler = (req, res) => {
-  sendProblem(
-    res,
-    new MembridgeError('not_found', `There is no ${req.method} ${req.path}. GET /docs lists what there is.`),
-  );
-};
+/** Answers what no route took. @param basePath the path below which callers find everything, or '' */
+export const unknownPath =
+  (basePath: string): RequestHandler =>
+  (req, res) => {
+    const detail = `There is no ${req.method} ${basePath}${req.path}. GET ${basePath}/docs lists what there is.`;
+    sendProblem(res, new MembridgeError('not_found', detail));
+  };
 
 /** The last handler. Every error becomes a problem; one that is none of the error table is logged whole and told as internal. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {

@@ -4,7 +4,7 @@ import type { Request } from 'express';
 import type { Config } from './config.ts';
 
 /** What of the settings decides about cookies. */
-type CookieConfig = Pick<Config, 'publicUrl' | 'signingKey'>;
+type CookieConfig = Pick<Config, 'publicUrl' | 'basePath' | 'signingKey'>;
 
 /**
  * Whether the cookie is for https alone: by the address that browsers use, where MEMBRIDGE_PUBLIC_URL names it, since a proxy in front may
@@ -17,11 +17,13 @@ function isForHttps(req: Request, { publicUrl }: CookieConfig): boolean {
 /**
  * Names the session's cookie. A browser sends a cookie to every port of a host, so each instance has a name of its own: two of
  * them on one machine would otherwise sign each other out. And a plain page cannot replace a cookie that an https page set, so
- * the two differ; the prefix __Host- makes the browser itself refuse what is not from this host by https.
+ * the two differ; the prefix __Host- makes the browser itself refuse what is not from this host by https. That prefix demands the
+ * path `/`: below a base path the cookie goes to this server alone and not to its neighbours on the host, and __Secure- demands https.
  */
 export function sessionCookieName(req: Request, config: CookieConfig): string {
   const name = `membridge_session_${instanceId(config)}`;
-  return isForHttps(req, config) ? `__Host-${name}` : name;
+  if (!isForHttps(req, config)) return name;
+  return config.basePath === '' ? `__Host-${name}` : `__Secure-${name}`;
 }
 
 /** Eight hex digits that every process of one control plane shares and no other has: a hash of its public signing key. */
@@ -42,7 +44,7 @@ export function sessionCookie(req: Request, config: CookieConfig, value: string,
     name: sessionCookieName(req, config),
     value,
     maxAge,
-    path: '/',
+    path: config.basePath === '' ? '/' : config.basePath,
     httpOnly: true,
     sameSite: 'strict',
     secure: isForHttps(req, config),

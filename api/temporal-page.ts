@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { buffer } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { Router, type Request, type Response } from 'express';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
@@ -30,7 +30,7 @@ export function temporalPageRouter(upstream: string, deps: Deps): Router {
     } catch (error) {
       const isPage = req.accepts(['application/json', 'text/html']) === 'text/html';
       if (!isPage || !(error instanceof MembridgeError) || error.code !== 'unauthorized') throw error;
-      res.redirect(303, '/signin');
+      res.redirect(303, `${deps.config.basePath}/signin`);
       return;
     }
     if (req.method !== 'GET' && req.method !== 'HEAD') {
@@ -39,13 +39,13 @@ export function temporalPageRouter(upstream: string, deps: Deps): Router {
         'Temporal’s page is for reading here. Change workflows with Membridge, or with the temporal program on the server.',
       );
     }
-    await forward(upstream, req, res);
+    await forward(upstream, deps.config.basePath, req, res);
   });
   return router;
 }
 
 /** @throws MembridgeError engine_unavailable when Temporal's page does not answer */
-async function forward(upstream: string, req: Request, res: Response): Promise<void> {
+async function forward(upstream: string, basePath: string, req: Request, res: Response): Promise<void> {
   const answer = await ask(upstream, req).catch((cause: unknown) => {
     throw new MembridgeError(
       'engine_unavailable',
@@ -58,16 +58,25 @@ async function forward(upstream: string, req: Request, res: Response): Promise<v
   res.status(answer.statusCode ?? 502).set('Cache-Control', 'no-store');
   for (const name of RETURNED) {
     const value = answer.headers[name];
-    if (typeof value === 'string') res.set(name, value);
+    if (typeof value === 'string') res.set(name, name === 'location' ? below(basePath, value) : value);
   }
   if (answer.headers['content-type']?.startsWith('text/html') !== true) {
     // A reader that leaves in the middle ends the answer; nobody is left to tell.
     await pipeline(answer, res).catch(() => undefined);
     return;
   }
-  const html = await buffer(answer);
-  res.set('Content-Security-Policy', policyFor(html.toString()));
-  res.set('Content-Length', String(html.length)).end(html);
+  const html = (await text(answer))
+    // Temporal's page takes every address of its own from these.
+    .replaceAll(/"(\/[^"]*)"/g, (_, path: string) => `"${below(basePath, path)}"`)
+    // It names no icon. Browsers would ask the host for one, which may be another program's.
+    .replace(/<head\b[^>]*>/, `$&<link rel="icon" href="${basePath}/favicon.svg" />`);
+  res.set('Content-Security-Policy', policyFor(html));
+  res.set('Content-Length', String(Buffer.byteLength(html))).end(html);
+}
+
+/** An address of Temporal's page as browsers find it: it knows no base path. */
+function below(basePath: string, path: string): string {
+  return /^\/temporal(\/|$)/.test(path) ? `${basePath}${path}` : path;
 }
 
 async function ask(upstream: string, req: Request): Promise<IncomingMessage> {

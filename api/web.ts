@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import express, { Router, type Request, type RequestHandler, type Response } from 'express';
 
 /** The page's own addresses: the page itself decides what each shows. */
-const PAGES = ['/', '/signin', '/runtime', '/membridge', '/nodes'];
+const PAGES = ['/', '/index.html', '/signin', '/runtime', '/membridge', '/nodes'];
 
 const NOT_BUILT =
   'The web page is not built. Run `npm run build:web`, then reload. The API works without it; its description is at /docs.\n';
@@ -11,28 +11,30 @@ const NOT_BUILT =
 /**
  * Serves the built page. A browser that asks for an address which nothing has gets the page too, with status 404: it
  * says so in its own words.
- * @param webDir where Vite put it; MEMBRIDGE_WEB_DIR
- * @param apiRoots first segments of the API's paths; below them an unknown address is an error of the API
+ * @param options.webDir where Vite put it; MEMBRIDGE_WEB_DIR
+ * @param options.apiRoots first segments of the API's paths; below them an unknown address is an error of the API
+ * @param options.basePath the path below which browsers find everything, or ''
  */
-export function webRouter(webDir: string, apiRoots: ReadonlySet<string>): Router {
+export function webRouter(options: {
+  webDir: string;
+  apiRoots: ReadonlySet<string>;
+  basePath: string;
+}): Router {
+  const { webDir, apiRoots, basePath } = options;
   const router = Router();
   const index = join(webDir, 'index.html');
-  const send = (res: Response, next: (error: Error) => void, status: number): void => {
-    // Looked at on each request, so that a page built later appears without a restart.
-    if (!existsSync(index)) {
+  const send = async (res: Response, status: number): Promise<void> => {
+    // Read on each request, so that a page built later appears without a restart.
+    const html = await readFile(index, 'utf8').catch(() => null);
+    if (html === null) {
       res.status(503).type('text/plain').send(NOT_BUILT);
       return;
     }
     // The page names its assets by content, so it alone must always be fresh.
-    res
-      .status(status)
-      .set('Cache-Control', 'no-cache')
-      .sendFile(index, (error) => {
-        if (error !== undefined && !res.headersSent) next(error);
-      });
+    res.status(status).type('html').set('Cache-Control', 'no-cache').send(withBasePath(html, basePath));
   };
-  const page: RequestHandler = (_req, res, next) => send(res, next, 200);
-  router.get('/ui', (_req, res) => res.redirect(307, '/membridge'));
+  const page: RequestHandler = async (_req, res) => await send(res, 200);
+  router.get('/ui', (_req, res) => res.redirect(307, `${basePath}/membridge`));
   router.get(PAGES, page);
   router.get(['/runtime/*rest', '/membridge/*rest', '/nodes/*rest'], page);
   // An asset's name holds a hash of its content: a browser never has to ask for it again.
@@ -43,11 +45,18 @@ export function webRouter(webDir: string, apiRoots: ReadonlySet<string>): Router
     res.status(404).type('text/plain').set('Cache-Control', 'no-store').send('There is no such file.\n');
   });
   router.use(compressedFiles(webDir, { maxAge: '1h' }));
-  router.get('/*rest', (req, res, next) => {
+  router.get('/*rest', async (req, res, next) => {
     if (apiRoots.has(firstSegment(req.path)) || !prefersHtml(req)) next();
-    else send(res, next, 404);
+    else await send(res, 404);
   });
   return router;
+}
+
+/** Tells the page its base path. Vite names its files relative to the page, which is at many addresses: they become whole paths. */
+function withBasePath(html: string, basePath: string): string {
+  return html
+    .replaceAll(/\b(href|src)="\.\//g, `$1="${basePath}/`)
+    .replace('name="membridge-base-path" content=""', `name="membridge-base-path" content="${basePath}"`);
 }
 
 /** What the build writes beside each file, the smallest first: encoding and extension. */

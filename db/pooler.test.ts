@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
@@ -11,9 +10,9 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openEventHub } from '../api/event-hub.ts';
 import { freshDatabase, startTestPlane } from '../test/control-plane.ts';
+import { makeCertificate } from '../test/certificate.ts';
 import { openCutLine } from '../test/cut-line.ts';
 import { startPgBouncer } from '../test/pgbouncer.ts';
-import { findDebianProgram } from '../stack/tools.ts';
 import type { Service } from '../stack/service.ts';
 import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';
@@ -112,13 +111,7 @@ it('a connection to a server that has become read-only is closed, and the next w
 
 it('a server whose certificate is of an unknown CA is refused with what to set', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'membridge-ca-'));
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
-  execFileSync(
-    findDebianProgram('openssl', () => undefined),
-    [...request, '-keyout', key, '-out', certificate],
-    { stdio: 'ignore' },
-  );
+  const { key, certificate } = makeCertificate(folder);
   const secureContext = createSecureContext({ key: readFileSync(key), cert: readFileSync(certificate) });
   // Answers PostgreSQL's request for TLS as the server does, and then with its certificate.
   const server = createServer((socket: Socket) => {

@@ -30,7 +30,7 @@ const questions = {
 async function health(url, services) {
   let response;
   try {
-    response = await fetch(new URL('/health', url), { signal: AbortSignal.timeout(DEADLINE_MS) });
+    response = await fetch(`${url.replace(/\/+$/, '')}/health`, { signal: AbortSignal.timeout(DEADLINE_MS) });
   } catch (error) {
     return `${url} does not answer: ${error.cause?.message || error.cause?.code || error.message}`;
   }

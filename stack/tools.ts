@@ -138,6 +138,8 @@ export const debianPrograms = {
   sshd: { name: 'sshd', package: 'openssh-server', what: 'ssh server' },
   bubblewrap: { name: 'bwrap', package: 'bubblewrap', what: 'bubblewrap' },
   openssl: { name: 'openssl', package: 'openssl', what: 'OpenSSL' },
+  nginx: { name: 'nginx', package: 'nginx', what: 'nginx' },
+  caddy: { name: 'caddy', package: 'caddy', what: 'Caddy' },
   pgbouncer: { name: 'pgbouncer', package: 'pgbouncer', what: 'PgBouncer' },
   python: { name: 'python3', package: 'python3', what: 'Python' },
 } as const satisfies Record<string, DebianProgram>;

@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net';
 export interface CutLine {
   /** host:port of this end. */
   readonly address: string;
+  /** How many connections came so far. */
+  readonly opened: number;
   /** Breaks every connection, and lets none through until it is mended. */
   cut(): void;
   /** Lets nothing through that is open now, without a word to either end; new connections go through. */
@@ -21,7 +23,9 @@ export async function openCutLine(target: string): Promise<CutLine> {
   let to = new URL(`tcp://${target}`);
   const open = new Set<Socket>();
   let isCut = false;
+  let opened = 0;
   const server = createServer((near) => {
+    opened += 1;
     if (isCut) return void near.destroy();
     const far = connect(Number(to.port), to.hostname);
     for (const [end, other] of [
@@ -44,6 +48,9 @@ export async function openCutLine(target: string): Promise<CutLine> {
   };
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get opened() {
+      return opened;
+    },
     cut,
     silence: () => {
       for (const socket of open) socket.unpipe().pause();

@@ -44,7 +44,7 @@ export async function makePushWebhook(
     throw notFound('project', project.id);
   const path = `/api/runtime/projects/${project.id}/push`;
   const { publicUrl } = deps.config;
-  return { path, url: publicUrl === null ? null : new URL(path, publicUrl).href, secret, made_at };
+  return { path, url: publicUrl === null ? null : `${publicUrl}${path}`, secret, made_at };
 }
 
 /** Takes a project's push webhook away: calls of forges are refused from now on. */

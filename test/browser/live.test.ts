@@ -6,7 +6,7 @@ import { startControlPlane, type ControlPlane } from '../../api/control-plane.ts
 import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { startTaskWorker } from './task-worker.ts';
-import { see, startVisitor, type Visitor } from './visitor.ts';
+import { see, setHidden, startVisitor, type Visitor } from './visitor.ts';
 
 /** A wire between browser and control plane that a test can cut. */
 class Wire {
@@ -134,14 +134,6 @@ test('the output of a task goes on after a lost connection, with nothing missing
     .poll(() => page.getByTestId('output').locator('> div').allInnerTexts())
     .toEqual(['before the cut', expect.stringMatching(/err\s+during the cut/i)]);
 });
-
-/** Puts a tab into the background or to the front: a headless browser shows all of its tabs, so the tab is told as by the browser. */
-async function setHidden(page: Page, hidden: boolean): Promise<void> {
-  await page.evaluate((isHidden) => {
-    Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
-    document.dispatchEvent(new Event('visibilitychange'));
-  }, hidden);
-}
 
 test('a tab works beside six in the background, and a background tab catches up when somebody returns to it', async () => {
   // Streams that end on purpose are failed requests to Chromium.

@@ -101,6 +101,14 @@ export async function click(page: Page, testId: string): Promise<void> {
   await page.getByTestId(testId).click();
 }
 
+/** Puts a tab into the background or to the front: a headless browser shows all of its tabs, so the tab is told as by the browser. */
+export async function setHidden(page: Page, hidden: boolean): Promise<void> {
+  await page.evaluate((isHidden) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+}
+
 function withoutUndefined(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),

@@ -8,6 +8,7 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { isBelowBasePath, withBasePath } from './api/base-path.ts';
 import { cache } from './cache.ts';
 import { takeKeyFromAddress } from './pages/signin/key-in-address.ts';
 import { router } from './router.tsx';
@@ -19,13 +20,18 @@ takeKeyFromAddress();
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element with the id "root".');
 
-createRoot(root).render(
-  <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
-      <QueryClientProvider client={cache}>
-        <Notifications position="bottom-right" limit={4} autoClose={6_000} />
-        <RouterProvider router={router} />
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-);
+const { pathname, search, hash } = window.location;
+if (isBelowBasePath(pathname)) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <QueryClientProvider client={cache}>
+          <Notifications position="bottom-right" limit={4} autoClose={6_000} />
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+} else {
+  window.location.replace(`${withBasePath(pathname)}${search}${hash}`);
+}

@@ -7,6 +7,7 @@ import {
 } from '@tanstack/react-router';
 import { z } from 'zod';
 import { ProposalStatus } from '../../contract/proposals.ts';
+import { basePath } from './api/base-path.ts';
 import { sessionQuery } from './api/queries.ts';
 import { cache } from './cache.ts';
 import { Loading } from './components/Notice.tsx';
@@ -135,6 +136,7 @@ const nodes = createRoute({
 
 /** The page's addresses. Search parameters stay plain text: a canonical id may look like a number. */
 export const router = createRouter({
+  basepath: basePath() || '/',
   routeTree: root.addChildren([
     home,
     signIn,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withBasePath } from './base-path.ts';
 import { parseTolerantly } from './parse.ts';
 import { ApiProblem, problemOf } from './problem.ts';
 
@@ -11,7 +12,7 @@ interface RequestOptions {
 
 /**
  * Calls the API on the page's own origin, with the session cookie.
- * @param path the path with its query
+ * @param path the path with its query, as at the root of a host
  * @param schema the contract's shape of the answer
  * @returns the parsed answer
  * @throws ApiProblem when there is no answer, the answer is an error, or its shape is not the contract's
@@ -72,7 +73,7 @@ async function exchange(
     headers['content-type'] = 'application/json';
     init.body = JSON.stringify(body);
   }
-  const response = await fetch(path, init).catch((error: unknown) => {
+  const response = await fetch(withBasePath(path), init).catch((error: unknown) => {
     if (signal?.aborted === true) throw error;
     const detail = navigator.onLine
       ? 'Membridge does not answer. Check that it is running and that this machine can reach it.'

@@ -12,6 +12,7 @@ import {
   type CreateTaskSchedule,
 } from '../../../contract/tasks.ts';
 import { WebhookSecret } from '../../../contract/webhooks.ts';
+import { withBasePath } from './base-path.ts';
 import { queryOf, type AuditFilter, type TaskFilter } from './filters.ts';
 import { request, requestPage, send } from './request.ts';
 
@@ -36,17 +37,17 @@ const OutputPage = z.object({ chunks: z.array(OutputChunk) });
 
 /** Where the live output of one attempt at a task is, from its last lines on. */
 export function outputAddress(id: string, epoch: number): string {
-  return pathOf(id, `/output/stream?epoch=${epoch}&tail=${LINES_FROM_END}`);
+  return withBasePath(pathOf(id, `/output/stream?epoch=${epoch}&tail=${LINES_FROM_END}`));
 }
 
 /** Where the bytes of an artifact are. */
 export function contentAddress(id: string): string {
-  return `/api/runtime/artifacts/${encode(id)}/content`;
+  return withBasePath(`/api/runtime/artifacts/${encode(id)}/content`);
 }
 
 /** Where the audit log is as a file. */
 export function exportAddress(filter: AuditFilter, format: 'jsonl' | 'csv'): string {
-  return `/api/runtime/audit/export${queryOf({ ...filter, format })}`;
+  return withBasePath(`/api/runtime/audit/export${queryOf({ ...filter, format })}`);
 }
 
 /** The calls of the pages of tasks, one function each. All throw ApiProblem. */

@@ -4,6 +4,7 @@ import type { Leadership } from '../../../contract/leadership.ts';
 import type { Job, SpaceSummary } from '../../../contract/memory.ts';
 import type { Node } from '../../../contract/nodes.ts';
 import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
+import { withBasePath } from '../api/base-path.ts';
 import { api } from '../api/calls.ts';
 import { parseTolerantly } from '../api/parse.ts';
 import { keys } from '../api/keys.ts';
@@ -64,7 +65,7 @@ export class LiveStream {
     this.#wanted = true;
     if (this.#source !== null) return;
     const query = this.#lastId === '' ? '' : `?last_event_id=${encodeURIComponent(this.#lastId)}`;
-    const source = new EventSource(`/api/events${query}`);
+    const source = new EventSource(withBasePath(`/api/events${query}`));
     this.#source = source;
     source.addEventListener('open', () => {
       setLiveState('live');

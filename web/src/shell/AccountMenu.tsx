@@ -2,6 +2,7 @@ import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { IconBook, IconDeviceDesktop, IconDots, IconHierarchy2, IconLogout } from '@tabler/icons-react';
+import { withBasePath } from '../api/base-path.ts';
 import { api } from '../api/calls.ts';
 import { notifyFailure } from '../components/notify.ts';
 
@@ -28,7 +29,7 @@ export function AccountMenu({ temporalUi }: { temporalUi: string | null }) {
       <Menu.Dropdown>
         <Menu.Item
           component="a"
-          href="/docs"
+          href={withBasePath('/docs')}
           target="_blank"
           rel="noopener"
           leftSection={<IconBook size={14} />}

@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { IconArrowUpRight } from '@tabler/icons-react';
+import { withBasePath } from '../api/base-path.ts';
 import { Mark } from '../components/Mark.tsx';
 import { AccountMenu } from './AccountMenu.tsx';
 import { LiveLight } from './LiveLight.tsx';
@@ -29,7 +30,13 @@ export function TopBar({ temporalUi }: { temporalUi: string | null }) {
       </nav>
       <div className={styles.side}>
         <LiveLight />
-        <a className={styles.out} href="/docs" target="_blank" rel="noopener" data-testid="link-docs">
+        <a
+          className={styles.out}
+          href={withBasePath('/docs')}
+          target="_blank"
+          rel="noopener"
+          data-testid="link-docs"
+        >
           API docs
           <IconArrowUpRight size={13} aria-hidden />
         </a>

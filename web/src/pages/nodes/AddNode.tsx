@@ -2,6 +2,7 @@ import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { NodeId } from '../../../../contract/primitives.ts';
+import { basePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
 import { wordsOf } from '../../api/problem.ts';
 import { Copy } from '../../components/Copy.tsx';
@@ -54,7 +55,7 @@ export function AddNode() {
 function TokenResult({ token }: { token: Awaited<ReturnType<typeof api.createToken>> }) {
   const now = useNow();
   const left = token.expires_at - now;
-  const command = enrolCommand(window.location.origin, token);
+  const command = enrolCommand(`${window.location.origin}${basePath()}`, token);
   return (
     <div className={styles.result} data-testid="add-node-result" role="status">
       <div className={styles.token}>

@@ -1,11 +1,11 @@
 /**
  * What to run on a machine that joins, in a checkout of Membridge.
- * @param origin the control plane's address as this browser reaches it
+ * @param address the control plane's address as this browser reaches it
  * @param token a token bound to a node's name makes the agent take that name
  */
-export function enrolCommand(origin: string, token: { token: string; node_id: string | null }): string {
+export function enrolCommand(address: string, token: { token: string; node_id: string | null }): string {
   const settings = [
-    `MEMBRIDGE_SERVER_URL=${origin}`,
+    `MEMBRIDGE_SERVER_URL=${address}`,
     `MEMBRIDGE_ENROL_TOKEN=${token.token}`,
     ...(token.node_id === null ? [] : [`MEMBRIDGE_NODE_ID=${token.node_id}`]),
   ];

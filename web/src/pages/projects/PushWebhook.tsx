@@ -1,6 +1,7 @@
 import { Button, Modal } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import type { ProjectSummary } from '../../../../contract/projects.ts';
+import { withBasePath } from '../../api/base-path.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Copy } from '../../components/Copy.tsx';
@@ -61,7 +62,7 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
               Enter both at GitHub, GitLab, Gitea or Forgejo, for push events, with content type JSON. The
               secret is not shown again.
             </p>
-            <Line what="address" text={make.data.url ?? new URL(make.data.path, window.location.href).href} />
+            <Line what="address" text={make.data.url ?? `${window.location.origin}${withBasePath(make.data.path)}`} />
             <Line what="secret" text={make.data.secret} />
             <Button onClick={make.reset} data-testid="push-webhook-close">
               Close

@@ -1,4 +1,5 @@
 import type { RuntimeHealth } from '../../../../contract/api.ts';
+import { withBasePath } from '../../api/base-path.ts';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { absoluteTime, longSpan } from '../../format/time.ts';
@@ -45,8 +46,8 @@ export function About({ health }: { health: RuntimeHealth }) {
           {
             name: 'API',
             value: (
-              <a className="link" href="/docs" target="_blank" rel="noopener">
-                {window.location.origin}/docs
+              <a className="link" href={withBasePath('/docs')} target="_blank" rel="noopener">
+                {`${window.location.origin}${withBasePath('/docs')}`}
               </a>
             ),
           },

@@ -2,6 +2,7 @@ import { Button, PasswordInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRouter, useSearch } from '@tanstack/react-router';
 import { useCallback, useEffect, useState, type FormEvent } from 'react';
+import { withBasePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { ApiProblem, isSignedOut, wordsOf } from '../../api/problem.ts';
@@ -29,7 +30,7 @@ export function SignInPage() {
     onSuccess: async () => {
       setKey('');
       await cache.resetQueries({ queryKey: keys.session });
-      router.history.replace(nextPage(from));
+      router.history.replace(withBasePath(nextPage(from)));
     },
   });
 

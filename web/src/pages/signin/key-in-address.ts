@@ -1,3 +1,5 @@
+import { withBasePath } from '../../api/base-path.ts';
+
 let taken: string | null = null;
 
 /**
@@ -17,11 +19,12 @@ export function keyInFragment(fragment: string): string | null {
 
 /** Moves the key out of the address at once; the entry in the browser's history no longer holds it. */
 export function takeKeyFromAddress(): void {
-  if (window.location.pathname !== '/signin') return;
+  const address = withBasePath('/signin');
+  if (window.location.pathname !== address) return;
   const key = keyInFragment(window.location.hash);
   if (key === null) return;
   taken = key;
-  window.history.replaceState(window.history.state, '', `/signin${window.location.search}`);
+  window.history.replaceState(window.history.state, '', `${address}${window.location.search}`);
 }
 
 /** Gives the key that was taken from the address, once. */
