@@ -82,7 +82,10 @@ test('what is wrong stands beside its field; a token in the address becomes the 
     .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))
     .toBe('project-repo');
 
+  // A problem goes with what it was about; those of other fields stay.
   await page.getByTestId('project-branch').fill('');
+  await form.getByText('Must be a branch name as git takes it').waitFor({ state: 'detached' });
+  await form.getByText('Must be letters, digits').waitFor();
   await page.getByTestId('project-name-field').fill('');
   await page.getByTestId('project-repo').fill(`https://me:${TOKEN}@git.example.org/team/shop.git`);
   await expect.poll(() => page.getByTestId('project-name-field').inputValue()).toBe('shop');

@@ -81,6 +81,35 @@ export function restOf(error: Error | null, shown: readonly string[]): Error | n
   return new Error('Not accepted yet: see the marked fields.');
 }
 
+/** What a form sends, under the names of the API's fields; a field within another one is in an object there. */
+export type FormValues = Readonly<Record<string, unknown>>;
+
+/**
+ * An error without the fields that were changed since it came. A refusal that names no field is about all of them.
+ * @param refused what was sent
+ * @param now what would be sent now
+ * @returns null where nothing is left of it
+ */
+export function withoutChanged(error: Error | null, refused: FormValues, now: FormValues): Error | null {
+  if (!(error instanceof ApiProblem)) return error;
+  if (error.fields.length === 0) {
+    const isRefusal = error.status >= 400 && error.status < 500;
+    return isRefusal && JSON.stringify(refused) !== JSON.stringify(now) ? null : error;
+  }
+  const fields = error.fields.filter(({ field }) => valueAt(refused, field) === valueAt(now, field));
+  if (fields.length === error.fields.length) return error;
+  if (fields.length === 0) return null;
+  const { status, code, requestId, message } = error;
+  return new ApiProblem({ status, code, detail: message, requestId, fields });
+}
+
+/** The value of a field such as `task.tags.0`, as text. */
+function valueAt(values: FormValues, field: string): string | undefined {
+  const at = (holder: unknown, step: string): unknown =>
+    typeof holder === 'object' && holder !== null ? (holder as FormValues)[step] : undefined;
+  return JSON.stringify(field.split('.').reduce(at, values));
+}
+
 /** An error in the API's form for what a form itself finds wrong, before anything is sent. */
 export function notAccepted(fields: readonly FieldProblem[]): ApiProblem {
   return new ApiProblem({ status: 0, code: 'bad_request', detail: 'Not accepted yet.', fields });

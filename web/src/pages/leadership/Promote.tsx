@@ -9,6 +9,7 @@ import { projectApi } from '../../api/project-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import { byName } from '../../format/order.ts';
 import { serverNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
@@ -42,6 +43,8 @@ export function Promote(props: {
       onClose();
     },
   });
+  const values = { primary_node_id: node, lease_seconds: lease };
+  const { form, error } = useFormError(select.error, values);
   const away = fleet.some(
     ({ id, last_heartbeat }) => id === node && presenceOf({ last_heartbeat }, serverNow()) !== 'online',
   );
@@ -57,13 +60,13 @@ export function Promote(props: {
       title={<strong>Primary of {name}</strong>}
       attributes={dialogAttributes('promote-dialog')}
     >
-      <form className={styles.form} onSubmit={submit}>
+      <form ref={form} className={styles.form} onSubmit={submit}>
         <Select
           label="Node"
           data={choices.map(({ value, label }) => ({ value, label }))}
           value={node}
           onChange={setNode}
-          error={fieldProblem(select.error, 'primary_node_id')}
+          error={fieldProblem(error, 'primary_node_id')}
           allowDeselect={false}
           searchable={choices.length > 12}
           limit={100}
@@ -76,7 +79,7 @@ export function Promote(props: {
           data={[...LEASES]}
           value={lease}
           onChange={(value) => setLease(value ?? '3600')}
-          error={fieldProblem(select.error, 'lease_seconds')}
+          error={fieldProblem(error, 'lease_seconds')}
           allowDeselect={false}
           data-testid="promote-lease"
         />
@@ -88,7 +91,7 @@ export function Promote(props: {
         )}
         <FormEnd
           prefix="promote"
-          error={restOf(select.error, ['primary_node_id', 'lease_seconds'])}
+          error={restOf(error, ['primary_node_id', 'lease_seconds'])}
           onCancel={onClose}
           submit={{
             label: node === null ? 'Promote' : `Promote ${node}`,

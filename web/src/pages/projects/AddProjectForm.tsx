@@ -6,6 +6,7 @@ import type { ProjectFacts } from '../../../../contract/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
+import { useFormError } from '../../components/use-form-error.ts';
 import {
   CREDENTIAL_FIELDS,
   credentialOf,
@@ -25,7 +26,6 @@ import {
   type ProjectDraft,
 } from './project-draft.ts';
 import { ProjectFields } from './ProjectFields.tsx';
-import { useInvalidFocus } from './use-invalid-focus.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 const ACCESS = [
@@ -73,7 +73,7 @@ export function AddProjectForm(props: {
       props.onAdded(project);
     },
   });
-  const form = useInvalidFocus(add.error);
+  const { form, error } = useFormError(add.error, { ...bodyOf(draft), ...credentialOf(secret, kind) });
   const found = secretIn(draft.repoUrl);
 
   const submit = (event: FormEvent) => {
@@ -93,12 +93,12 @@ export function AddProjectForm(props: {
       <ProjectFields
         draft={draft}
         onChange={change}
-        error={add.error}
+        error={error}
         fleet={props.fleet}
         nameNote="Also the name of its folder. Its canonical id is made from it."
         unfolded={false}
       >
-        {found !== null && fieldProblem(add.error, 'repo_url') !== null && (
+        {found !== null && fieldProblem(error, 'repo_url') !== null && (
           <div className={styles.way} data-testid="secret-in-address">
             <p>The secret can be taken out of the address and kept as the project’s credential, sealed.</p>
             <Button variant="default" size="xs" onClick={moveSecret} data-testid="secret-move">
@@ -122,7 +122,7 @@ export function AddProjectForm(props: {
             kind={kind}
             draft={secret}
             onChange={(part) => setSecret((before) => ({ ...before, ...part }))}
-            error={add.error}
+            error={error}
           />
         )}
       </ProjectFields>
@@ -133,7 +133,7 @@ export function AddProjectForm(props: {
       )}
       <FormEnd
         prefix="add-project"
-        error={restOf(add.error, [...DRAFT_FIELDS, ...CREDENTIAL_FIELDS])}
+        error={restOf(error, [...DRAFT_FIELDS, ...CREDENTIAL_FIELDS])}
         onCancel={props.onCancel}
         submit={{
           label: 'Add project',

@@ -8,11 +8,11 @@ import { Ago } from '../../components/Ago.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import { CREDENTIAL_FIELDS, credentialOf, EMPTY_CREDENTIAL, isFilled } from './credential-draft.ts';
 import { CredentialFields } from './CredentialFields.tsx';
 import styles from './Forms.module.css';
 import { credentialKind } from './project-draft.ts';
-import { useInvalidFocus } from './use-invalid-focus.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 /** The form for the secret that a project's repository asks for: set it, put another in its place, or forget it. */
@@ -49,7 +49,8 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
     },
     onError: (error) => notifyFailure(`The credential of ${project.name} is still there`, error),
   });
-  const form = useInvalidFocus(save.error);
+  const values = { ...credentialOf(draft, kind), known_hosts: hosts };
+  const { form, error } = useFormError(save.error, values);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -83,11 +84,11 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
           kind={kind}
           draft={draft}
           onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
-          error={save.error}
+          error={error}
         />
         <FormEnd
           prefix="credential"
-          error={restOf(save.error, CREDENTIAL_FIELDS)}
+          error={restOf(error, CREDENTIAL_FIELDS)}
           onCancel={onClose}
           submit={{
             label: project.credential === null ? 'Save' : 'Replace',

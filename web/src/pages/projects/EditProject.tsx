@@ -9,10 +9,10 @@ import { projectApi } from '../../api/project-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import styles from './Forms.module.css';
-import { changesOf, DRAFT_FIELDS, draftOf } from './project-draft.ts';
+import { bodyOf, changesOf, DRAFT_FIELDS, draftOf } from './project-draft.ts';
 import { ProjectFields } from './ProjectFields.tsx';
-import { useInvalidFocus } from './use-invalid-focus.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 /** The form for a project's settings. */
@@ -31,7 +31,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
       props.onClose();
     },
   });
-  const form = useInvalidFocus(save.error);
+  const { form, error } = useFormError(save.error, bodyOf(draft));
   const drops = before.credential !== null && isElsewhere(before.repo_url, draft.repoUrl);
 
   const submit = (event: FormEvent) => {
@@ -50,7 +50,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
         <ProjectFields
           draft={draft}
           onChange={(part) => setDraft((now) => ({ ...now, ...part }))}
-          error={save.error}
+          error={error}
           fleet={props.fleet}
           nameNote="A new name gives it a new canonical id; the present one stays as an alias. Clones stay where they are."
           unfolded
@@ -64,7 +64,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
         </ProjectFields>
         <FormEnd
           prefix="edit-project"
-          error={restOf(save.error, DRAFT_FIELDS)}
+          error={restOf(error, DRAFT_FIELDS)}
           onCancel={props.onClose}
           submit={{
             label: 'Save',

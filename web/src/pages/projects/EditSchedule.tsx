@@ -7,10 +7,10 @@ import { projectApi } from '../../api/project-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import { readCron } from '../../format/cron-words.ts';
 import styles from './Forms.module.css';
 import { PRESETS, SCHEDULES, type ScheduleKind } from './schedule-kinds.ts';
-import { useInvalidFocus } from './use-invalid-focus.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
 const OWN = 'own';
@@ -35,7 +35,7 @@ export function EditSchedule(props: {
       props.onClose();
     },
   });
-  const form = useInvalidFocus(save.error);
+  const { form, error } = useFormError(save.error, { [field]: { cron } });
   const reading = readCron(cron);
   const preset = PRESETS.find(({ value }) => value === cron)?.value ?? OWN;
 
@@ -70,7 +70,7 @@ export function EditSchedule(props: {
           description="Minute, hour, day of month, month, day of week; in UTC."
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
-          error={fieldProblem(save.error, field)}
+          error={fieldProblem(error, field)}
           required
           maxLength={128}
           spellCheck={false}
@@ -88,7 +88,7 @@ export function EditSchedule(props: {
         </p>
         <FormEnd
           prefix="schedule"
-          error={restOf(save.error, [field])}
+          error={restOf(error, [field])}
           onCancel={props.onClose}
           submit={{
             label: 'Save',

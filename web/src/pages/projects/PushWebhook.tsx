@@ -62,7 +62,10 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
               Enter both at GitHub, GitLab, Gitea or Forgejo, for push events, with content type JSON. The
               secret is not shown again.
             </p>
-            <Line what="address" text={make.data.url ?? `${window.location.origin}${withBasePath(make.data.path)}`} />
+            <Line
+              what="address"
+              text={make.data.url ?? `${window.location.origin}${withBasePath(make.data.path)}`}
+            />
             <Line what="secret" text={make.data.secret} />
             <Button onClick={make.reset} data-testid="push-webhook-close">
               Close

@@ -10,7 +10,7 @@ import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyFailure } from '../../components/notify.ts';
-import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import styles from './Proposals.module.css';
 
 /** The two ways to decide, each after asking. What failed may be approved again. */
@@ -76,7 +76,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
       onClose();
     },
   });
-  const form = useInvalidFocus(approve.error);
+  const { form, error } = useFormError(approve.error, { expected_version: version.trim() });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     approve.mutate();
@@ -100,7 +100,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
           placeholder="whatever it is at"
           value={version}
           onChange={(event) => setVersion(event.currentTarget.value)}
-          error={fieldProblem(approve.error, 'expected_version')}
+          error={fieldProblem(error, 'expected_version')}
           maxLength={64}
           spellCheck={false}
           classNames={{ input: 'mono' }}
@@ -108,7 +108,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
         />
         <FormEnd
           prefix="approve"
-          error={restOf(approve.error, ['expected_version'])}
+          error={restOf(error, ['expected_version'])}
           onCancel={onClose}
           submit={{
             label: 'Approve and commit',

@@ -9,7 +9,7 @@ import { taskSettingsQuery } from '../../api/task-queries.ts';
 import { Failure, Loading } from '../../components/Notice.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { Panel } from '../../components/Panel.tsx';
-import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import styles from './TaskSettings.module.css';
 
 const FIELDS = [
@@ -74,9 +74,9 @@ function SettingsForm({ settings }: { settings: TaskSettings }) {
       notifyDone('The settings of tasks were saved');
     },
   });
-  const form = useInvalidFocus(save.error);
+  const { form, error } = useFormError(save.error, { ...wanted });
   const rest = restOf(
-    save.error,
+    error,
     FIELDS.map(({ name }) => name),
   );
   const submit = (event: FormEvent) => {
@@ -95,7 +95,7 @@ function SettingsForm({ settings }: { settings: TaskSettings }) {
             {...look}
             value={valueOf(name)}
             onChange={(value) => setTyped((before) => ({ ...before, [name]: value }))}
-            error={fieldProblem(save.error, name)}
+            error={fieldProblem(error, name)}
             allowNegative={false}
             allowDecimal={name.endsWith('usd')}
             thousandSeparator=","

@@ -9,9 +9,9 @@ import { taskApi } from '../../api/task-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import { readCron } from '../../format/cron-words.ts';
 import { PRESETS } from '../projects/schedule-kinds.ts';
-import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
 import { bodyOf, EMPTY_TASK, problemsOf, type TaskDraft } from '../tasks/task-draft.ts';
 import { TaskFields } from '../tasks/TaskFields.tsx';
 import form from '../tasks/TaskForm.module.css';
@@ -59,7 +59,7 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
       onClose();
     },
   });
-  const ref = useInvalidFocus(create.error);
+  const { form: ref, error } = useFormError(create.error, { name: name.trim(), cron, task: bodyOf(draft) });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!create.isPending) create.mutate();
@@ -71,7 +71,7 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
         placeholder="nightly review"
         value={name}
         onChange={(event) => setName(event.currentTarget.value)}
-        error={fieldProblem(create.error, 'name')}
+        error={fieldProblem(error, 'name')}
         required
         maxLength={128}
         data-autofocus
@@ -90,7 +90,7 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
         description="Minute, hour, day of month, month, day of week; in UTC."
         value={typed}
         onChange={(event) => setTyped(event.currentTarget.value)}
-        error={fieldProblem(create.error, 'cron')}
+        error={fieldProblem(error, 'cron')}
         required
         maxLength={128}
         spellCheck={false}
@@ -108,13 +108,13 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
       <TaskFields
         draft={draft}
         onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
-        error={create.error}
+        error={error}
         prefix="task."
       />
       <div className={form.end}>
         <FormEnd
           prefix="schedule"
-          error={restOf(create.error, ['name', 'cron', 'task'])}
+          error={restOf(error, ['name', 'cron', 'task'])}
           onCancel={onClose}
           submit={{
             label: 'Create schedule',

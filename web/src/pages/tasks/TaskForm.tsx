@@ -8,9 +8,9 @@ import { taskApi } from '../../api/task-calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useAbortable } from '../../components/use-abortable.ts';
+import { useFormError } from '../../components/use-form-error.ts';
 import { useNow } from '../../live/clock.ts';
 import { takesTasks } from '../../live/presence.ts';
-import { useInvalidFocus } from '../projects/use-invalid-focus.ts';
 import { newKey, type Making } from './making.ts';
 import { bodyOf, problemsOf, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
 import { TaskFields } from './TaskFields.tsx';
@@ -40,7 +40,7 @@ export function TaskForm(props: {
       if (madeBefore(error) !== null) props.onChange((before) => ({ ...before, key: newKey() }));
     },
   });
-  const form = useInvalidFocus(create.error);
+  const { form, error } = useFormError(create.error, bodyOf(draft));
   const made = madeBefore(create.error);
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -51,7 +51,7 @@ export function TaskForm(props: {
       <TaskFields
         draft={draft}
         onChange={(part) => props.onChange((before) => ({ ...before, draft: { ...before.draft, ...part } }))}
-        error={create.error}
+        error={error}
         prefix=""
       />
       <WaitNotice draft={draft} />
@@ -67,7 +67,7 @@ export function TaskForm(props: {
       <div className={styles.end}>
         <FormEnd
           prefix="task"
-          error={made === null ? restOf(create.error, TASK_FIELDS) : null}
+          error={made === null ? restOf(error, TASK_FIELDS) : null}
           onCancel={props.onCancel}
           submit={{
             label: draft.autoDispatch ? 'Create and dispatch' : 'Create task',
