@@ -181,6 +181,43 @@ test('a project is added, chosen nodes are asked, and the question of deleting i
   await see(page, 'project-name', 'by-keys');
 });
 
+test('a dialog that Esc closes gives the focus back to what opened it, also to the button of a menu', async () => {
+  const page = await visitor.open(fleet.signInLink);
+  const closeByEsc = async (dialog: string, opener: string): Promise<void> => {
+    await see(page, dialog);
+    await page.keyboard.press('Escape');
+    await page.getByTestId(dialog).waitFor({ state: 'detached' });
+    await expect.poll(() => focused(page)).toBe(opener);
+  };
+  await see(page, 'space-name', 'everything');
+  for (const [opener, dialog] of [
+    ['space-settings-open', 'space-settings-dialog'],
+    ['promote-open', 'promote-dialog'],
+  ] as const) {
+    await tabTo(page, opener);
+    await page.keyboard.press('Enter');
+    await closeByEsc(dialog, opener);
+  }
+  await page.goto(`${fleet.url}/membridge/projects/${canonicalId('garden')}`);
+  await see(page, 'project-name', 'garden');
+  await tabTo(page, 'project-settings-open');
+  await page.keyboard.press('Enter');
+  await closeByEsc('edit-project-dialog', 'project-settings-open');
+  for (const [entry, dialog] of [
+    ['project-edit', 'edit-project-dialog'],
+    ['project-credential', 'credential-dialog'],
+    ['project-delete', 'confirm-dialog'],
+  ] as const) {
+    await tabTo(page, 'project-menu');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => focused(page)).toBe('project-edit');
+    for (let step = 0; step < 3 && (await focused(page)) !== entry; step += 1)
+      await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await closeByEsc(dialog, 'project-menu');
+  }
+});
+
 test('a task is made, found and cancelled without a mouse', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'live-state', 'Live');

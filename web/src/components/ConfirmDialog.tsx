@@ -1,6 +1,6 @@
-import { Button, Group, Modal } from '@mantine/core';
+import { Button, Group } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { dialogAttributes } from './dialog-attributes.ts';
+import { Dialog } from './Dialog.tsx';
 
 /** Asks before something is removed or ended. Stays open while the request runs. `decline` is the harmless answer. */
 export function ConfirmDialog(props: {
@@ -13,14 +13,9 @@ export function ConfirmDialog(props: {
   onCancel: () => void;
   children: ReactNode;
 }) {
+  if (!props.opened) return null;
   return (
-    <Modal
-      opened={props.opened}
-      onClose={props.onCancel}
-      title={<strong>{props.title}</strong>}
-      withCloseButton={false}
-      attributes={dialogAttributes('confirm-dialog')}
-    >
+    <Dialog title={props.title} testId="confirm-dialog" onClose={props.onCancel} withCloseButton={false}>
       <div className="dim">{props.children}</div>
       <Group justify="flex-end" mt="lg" gap="xs">
         <Button variant="default" onClick={props.onCancel} data-autofocus data-testid="confirm-cancel">
@@ -30,6 +25,6 @@ export function ConfirmDialog(props: {
           {props.confirm}
         </Button>
       </Group>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-import { Modal, Select } from '@mantine/core';
+import { Select } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { Leadership } from '../../../../contract/leadership.ts';
@@ -6,7 +6,7 @@ import type { Node } from '../../../../contract/nodes.ts';
 import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
@@ -54,12 +54,7 @@ export function Promote(props: {
     if (node !== null) select.mutate(node);
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={<strong>Primary of {name}</strong>}
-      attributes={dialogAttributes('promote-dialog')}
-    >
+    <Dialog title={`Primary of ${name}`} testId="promote-dialog" onClose={onClose}>
       <form ref={form} className={styles.form} onSubmit={submit}>
         <Select
           label="Node"
@@ -101,7 +96,7 @@ export function Promote(props: {
           }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

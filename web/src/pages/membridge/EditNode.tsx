@@ -1,4 +1,3 @@
-import { Modal } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { PutNodeSettings } from '../../../../contract/api.ts';
@@ -7,7 +6,7 @@ import { api } from '../../api/calls.ts';
 import { enrolledNodesQuery, spaceQuery } from '../../api/queries.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { Failure, Loading } from '../../components/Notice.tsx';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { byName } from '../../format/order.ts';
 import { AllowHeldBack } from './AllowHeldBack.tsx';
 import { NamesField, namesOf, pairsOf } from './NamesField.tsx';
@@ -20,23 +19,18 @@ export function EditNode(props: { space: SpaceFacts; node: string; onClose: () =
   const { node } = props;
   const space = useQuery(spaceQuery(props.space.canonical_id));
   return (
-    <Modal
-      opened
-      onClose={props.onClose}
-      title={
-        <strong>
-          {node} in {props.space.name}
-        </strong>
-      }
+    <Dialog
+      title={`${node} in ${props.space.name}`}
+      testId="node-settings-dialog"
       size="lg"
-      attributes={dialogAttributes('node-settings-dialog')}
+      onClose={props.onClose}
     >
       {space.isPending && <Loading what="the settings" />}
       {space.data === undefined && space.error !== null && (
         <Failure what="The settings" error={space.error} retry={space.refetch} />
       )}
       {space.data !== undefined && <NodeForm space={space.data} node={node} onClose={props.onClose} />}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,10 +1,10 @@
-import { Modal, Switch, Textarea, TextInput } from '@mantine/core';
+import { Switch, Textarea, TextInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import type { UpdateSpace } from '../../../../contract/api.ts';
 import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { CoverageField, useCoverage } from './CoverageField.tsx';
 import { namesIn } from './project-lines.ts';
 import styles from './Settings.module.css';
@@ -54,12 +54,11 @@ export function EditSpace(props: {
   };
 
   return (
-    <Modal
-      opened
-      onClose={props.onClose}
-      title={<strong>Settings of {space.name}</strong>}
+    <Dialog
+      title={`Settings of ${space.name}`}
+      testId="space-settings-dialog"
       size="lg"
-      attributes={dialogAttributes('space-settings-dialog')}
+      onClose={props.onClose}
     >
       <form className={styles.form} onSubmit={submit}>
         <TextInput
@@ -132,6 +131,6 @@ export function EditSpace(props: {
           }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Modal, NumberInput, Switch } from '@mantine/core';
+import { Button, NumberInput, Switch } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { IconUpload } from '@tabler/icons-react';
@@ -7,7 +7,7 @@ import type { SpaceFacts } from '../../../../contract/memory.ts';
 import { api } from '../../api/calls.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { leadershipQuery } from '../../api/project-queries.ts';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './Settings.module.css';
@@ -26,12 +26,12 @@ export function PublishMirror({ space }: { space: SpaceFacts }) {
       >
         Publish mirror
       </Button>
-      {opened && <Dialog space={space} onClose={close} />}
+      {opened && <PublishDialog space={space} onClose={close} />}
     </>
   );
 }
 
-function Dialog({ space, onClose }: { space: SpaceFacts; onClose: () => void }) {
+function PublishDialog({ space, onClose }: { space: SpaceFacts; onClose: () => void }) {
   const { data: leadership } = useQuery(leadershipQuery(space.canonical_id));
   const [fewer, setFewer] = useState<number | string>('');
   const [force, setForce] = useState(false);
@@ -51,13 +51,7 @@ function Dialog({ space, onClose }: { space: SpaceFacts; onClose: () => void }) 
     publish.mutate();
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={<strong>Publish the mirror of {space.name}</strong>}
-      size="lg"
-      attributes={dialogAttributes('mirror-dialog')}
-    >
+    <Dialog title={`Publish the mirror of ${space.name}`} testId="mirror-dialog" size="lg" onClose={onClose}>
       <form className={styles.form} onSubmit={submit}>
         <p className="dim">
           The primary imports what machines on the original’s scripts pushed, then publishes. These machines
@@ -89,6 +83,6 @@ function Dialog({ space, onClose }: { space: SpaceFacts; onClose: () => void }) 
           submit={{ label: 'Publish', id: 'publish', isPending: publish.isPending, disabled: false }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }

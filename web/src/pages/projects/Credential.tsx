@@ -1,11 +1,11 @@
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { CredentialInfo, ManagedProject, ProjectSummary } from '../../../../contract/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
@@ -57,12 +57,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
     save.mutate();
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={<strong>Credential of {project.name}</strong>}
-      attributes={dialogAttributes('credential-dialog')}
-    >
+    <Dialog title={`Credential of ${project.name}`} testId="credential-dialog" onClose={onClose}>
       <form ref={form} className={styles.form} onSubmit={submit}>
         {project.credential !== null && (
           <div className={styles.way}>
@@ -98,7 +93,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
           }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,3 @@
-import { Modal } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { originOf } from '../../../../contract/git-url.ts';
@@ -6,7 +5,7 @@ import type { Node } from '../../../../contract/nodes.ts';
 import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
@@ -39,12 +38,11 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
     save.mutate();
   };
   return (
-    <Modal
-      opened
-      onClose={props.onClose}
-      title={<strong>Settings of {before.name}</strong>}
+    <Dialog
+      title={`Settings of ${before.name}`}
+      testId="edit-project-dialog"
       size="lg"
-      attributes={dialogAttributes('edit-project-dialog')}
+      onClose={props.onClose}
     >
       <form ref={form} className={styles.form} onSubmit={submit}>
         <ProjectFields
@@ -74,7 +72,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
           }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

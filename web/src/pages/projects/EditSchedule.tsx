@@ -1,10 +1,10 @@
-import { Modal, SegmentedControl, TextInput } from '@mantine/core';
+import { SegmentedControl, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { ProjectSummary } from '../../../../contract/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
@@ -44,16 +44,7 @@ export function EditSchedule(props: {
     save.mutate();
   };
   return (
-    <Modal
-      opened
-      onClose={props.onClose}
-      title={
-        <strong>
-          {title}: when for {project.name}
-        </strong>
-      }
-      attributes={dialogAttributes('schedule-dialog')}
-    >
+    <Dialog title={`${title}: when for ${project.name}`} testId="schedule-dialog" onClose={props.onClose}>
       <form ref={form} className={styles.form} onSubmit={submit}>
         <SegmentedControl
           data={[...PRESETS, { value: OWN, label: 'Other' }]}
@@ -98,6 +89,6 @@ export function EditSchedule(props: {
           }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }

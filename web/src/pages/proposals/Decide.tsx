@@ -1,4 +1,4 @@
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconCheck, IconX } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
@@ -6,7 +6,7 @@ import type { Proposal, ShownProposal } from '../../../../contract/proposals.ts'
 import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';
-import { dialogAttributes } from '../../components/dialog-attributes.ts';
+import { Dialog } from '../../components/Dialog.tsx';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyFailure } from '../../components/notify.ts';
@@ -82,12 +82,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
     approve.mutate();
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={<strong>Approve this proposal?</strong>}
-      attributes={dialogAttributes('approve-dialog')}
-    >
+    <Dialog title="Approve this proposal?" testId="approve-dialog" onClose={onClose}>
       <form ref={form} className={styles.question} onSubmit={submit}>
         <p className="dim">
           {tree === null
@@ -118,7 +113,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
           }}
         />
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
