@@ -1,5 +1,6 @@
 import { Button, Group, Modal } from '@mantine/core';
 import type { ReactNode } from 'react';
+import styles from './ConfirmDialog.module.css';
 import { dialogAttributes } from './dialog-attributes.ts';
 
 /** Asks before something is removed or ended. Stays open while the request runs. `decline` is the harmless answer. */
@@ -21,7 +22,7 @@ export function ConfirmDialog(props: {
       withCloseButton={false}
       attributes={dialogAttributes('confirm-dialog')}
     >
-      <div className="dim">{props.children}</div>
+      <div className={styles.body}>{props.children}</div>
       <Group justify="flex-end" mt="lg" gap="xs">
         <Button variant="default" onClick={props.onCancel} data-autofocus data-testid="confirm-cancel">
           {props.decline ?? 'Cancel'}
