@@ -261,6 +261,14 @@ test('a push webhook shows its address and secret once', async () => {
   await see(page, 'push-webhook-address', `/api/runtime/projects/${id}/push`);
   const secret = (await page.getByTestId('push-webhook-secret').textContent()) ?? '';
   expect(secret.length).toBeGreaterThan(40);
+  // The address is long: it must break rather than push its copy button out of the dialog.
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    const over = await page
+      .getByTestId('push-webhook-dialog')
+      .evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth);
+    expect([width, over]).toEqual([width, 0]);
+  }
   await click(page, 'push-webhook-close');
   await see(page, 'fact-push-webhook', 'secret made');
   expect(await page.content()).not.toContain(secret);

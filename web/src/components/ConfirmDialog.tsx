@@ -1,6 +1,7 @@
 import { Button, Group } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Dialog } from './Dialog.tsx';
+import styles from './ConfirmDialog.module.css';
 
 /** Asks before something is removed or ended. Stays open while the request runs. `decline` is the harmless answer. */
 export function ConfirmDialog(props: {
@@ -16,7 +17,7 @@ export function ConfirmDialog(props: {
   if (!props.opened) return null;
   return (
     <Dialog title={props.title} testId="confirm-dialog" onClose={props.onCancel} withCloseButton={false}>
-      <div className="dim">{props.children}</div>
+      <div className={styles.body}>{props.children}</div>
       <Group justify="flex-end" mt="lg" gap="xs">
         <Button variant="default" onClick={props.onCancel} data-autofocus data-testid="confirm-cancel">
           {props.decline ?? 'Cancel'}

@@ -64,7 +64,7 @@ function agentFacts(node: Node): Fact[] {
     { name: 'Addresses', value: node.ip_addrs.map((ip) => <div key={ip}>{mono(ip)}</div>) },
     ...(node.url === '' ? [] : [{ name: 'URL', value: mono(node.url) }]),
     { name: 'Enrolled', value: absoluteTime(node.registered_at) },
-    { name: 'Installed by', value: node.install_method },
+    { name: 'Install method', value: node.install_method },
     { name: 'Dry run', value: node.dryrun ? 'yes: it changes nothing' : 'no' },
   ];
 }

@@ -30,7 +30,7 @@ export function NodesPage() {
     <div className="page" data-testid="page-nodes">
       <PageHead
         title="Nodes"
-        note="The machines whose agents report here. Status comes from the last heartbeat alone."
+        note="The machines whose agents report here. An online node reported a moment ago; one that cannot work says why."
       />
       {nodes.data !== undefined && <FleetFigures nodes={nodes.data} />}
       {nodes.isPending && <Loading what="the nodes" />}

@@ -7,7 +7,8 @@ import { Ago } from '../../components/Ago.tsx';
 import { Copy } from '../../components/Copy.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
-import styles from './Forms.module.css';
+import formStyles from './Forms.module.css';
+import styles from './PushWebhook.module.css';
 
 /** The push webhook of a project: whether it has one, and the ways to make one, to give it a new secret, and to take it away. */
 export function PushWebhook({ project }: { project: ProjectSummary }) {
@@ -22,14 +23,14 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
     onError: (error) => notifyFailure('The push webhook is still there', error),
   });
   return (
-    <span className={styles.way}>
+    <span className={styles.state}>
       {webhook === null ? (
         <span className="dim">none: clones do not hear of pushes</span>
       ) : (
         <span>
           secret made <Ago at={webhook.made_at} />
         </span>
-      )}{' '}
+      )}
       <Button
         variant="default"
         size="compact-xs"
@@ -38,7 +39,7 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
         data-testid="push-webhook-make"
       >
         {webhook === null ? 'Make one' : 'New secret'}
-      </Button>{' '}
+      </Button>
       {webhook !== null && (
         <Button
           variant="default"
@@ -57,7 +58,7 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
         attributes={dialogAttributes('push-webhook-dialog')}
       >
         {make.data !== undefined && (
-          <div className={styles.form}>
+          <div className={formStyles.form}>
             <p>
               Enter both at GitHub, GitLab, Gitea or Forgejo, for push events, with content type JSON. The
               secret is not shown again.
@@ -79,9 +80,10 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
 
 function Line({ what, text }: { what: 'address' | 'secret'; text: string }) {
   return (
-    <p>
-      {what}: <code data-testid={`push-webhook-${what}`}>{text}</code>{' '}
+    <div className={styles.line}>
+      <span className="dim">{what === 'address' ? 'Address' : 'Secret'}</span>
+      <code data-testid={`push-webhook-${what}`}>{text}</code>
       <Copy text={text} what={`the ${what}`} testId={`push-webhook-copy-${what}`} />
-    </p>
+    </div>
   );
 }

@@ -48,7 +48,10 @@ export function ResetClone(props: {
         onConfirm={() => seen !== null && reset.mutate(seen)}
         onCancel={() => setSeen(null)}
       >
-        <p data-testid={`clone-reset-why-${node}`}>{clone.detail}.</p>
+        <p data-testid={`clone-reset-why-${node}`}>
+          {clone.detail.charAt(0).toUpperCase()}
+          {clone.detail.slice(1)}.
+        </p>
         <p>
           A new branch <code>kept/…</code> in the clone takes what is only there:
         </p>
