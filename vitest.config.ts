@@ -7,6 +7,8 @@ export default defineConfig({
     exclude: ['node_modules/**', 'dist/**', '.membridge/**'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Vitest waits one second unless told: real servers on a busy machine take longer, and nothing is measured by it.
+    expect: { poll: { timeout: 20_000 } },
     // Two cores: more workers than that only make the real servers slower.
     maxWorkers: 2,
     passWithNoTests: false,
