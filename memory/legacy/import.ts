@@ -26,7 +26,7 @@ import {
   statedDigest,
   withScratch,
 } from './snapshot.ts';
-import { LegacyStore } from './transfer.ts';
+import type { LegacyStore } from './transfer.ts';
 
 /** Where a snapshot of the original is: in a store, at the space's own names, or in a file. */
 export type LegacySource = { readonly access: StoreAccess } | { readonly file: string };
@@ -50,7 +50,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
       await mergeSnapshot(context, snapshot, result);
       return;
     }
-    const store = new LegacyStore(source.access, session.signal);
+    const store = context.openStore(source.access, session.signal);
     // A renamed project may have left its snapshot under its old canonical id.
     for (const cid of [config.cid, ...(config.aliases ?? [])]) {
       const stated = await statedDigest(store, cid);

@@ -18,7 +18,7 @@ import { fileSnapshot, noteMerged } from './origin.ts';
 import { refuseFewer } from './refuse-fewer.ts';
 import { fileDigest, withScratch } from './snapshot.ts';
 import { StoredSnapshot } from './stored-snapshot.ts';
-import { LegacyStore } from './transfer.ts';
+import type { LegacyStore } from './transfer.ts';
 
 /** Where to publish, and how. */
 export interface LegacyTarget {
@@ -129,7 +129,7 @@ class Publication {
     this.#context = context;
     this.#target = target;
     this.#folder = folder;
-    this.#store = new LegacyStore(target.access, context.session.signal);
+    this.#store = context.openStore(target.access, context.session.signal);
     this.#host = target.hostname ?? hostname();
     this.#stored = new StoredSnapshot(context, this.#store, folder, {
       overwrite: target.overwrite === true,
