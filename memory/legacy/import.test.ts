@@ -327,6 +327,25 @@ describe('a snapshot', () => {
     expect([a.count('user_prompts'), b.count('user_prompts')]).toEqual([1, 1]);
   });
 
+  it('does not stand in for what a clean-up kept before it came in', async () => {
+    observe(a, 'one');
+    const said = { memorySessionId: 'mem-one', project: 'garden', narrative: 'n' };
+    a.write.observation({ ...said, title: 'two', createdAt: JANUARY + 2 });
+    await settle(fleet.space, [a, b]);
+    const old = original('13.25.3');
+    observe(old, 'one');
+    old.write.observation({ ...said, title: 'three', createdAt: JANUARY + 3 });
+    await old.push();
+    // The same clean-up by session on two machines, each of which keeps another one.
+    a.db.exec(`DELETE FROM observations WHERE title = 'one'`);
+    b.db.exec(`DELETE FROM observations WHERE title = 'two'`);
+    await imported(a);
+    await imported(b);
+    await settle(fleet.space, [a, b]);
+    expect(titles(a)).toEqual(titles(b));
+    expect(titles(a)).toHaveLength(2);
+  });
+
   it('says of each memory where it came from', async () => {
     const old = original('13.25.3', 'ada-laptop');
     observe(old, 'first');

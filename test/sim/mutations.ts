@@ -236,6 +236,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (fewer >= 0) return fewer;',
   },
   {
+    breaks: 'no mirror shrinks by another number than a person agreed to',
+    file: 'legacy/refuse-fewer.ts',
+    find: 'if (fewer === 0 || fewer === confirmed) return fewer;',
+    replace: 'if (fewer === 0 || confirmed !== undefined) return fewer;',
+  },
+  {
     breaks: 'what is excluded is in no mirror',
     file: 'legacy/copy.ts',
     find: 'if (!this.#coverage.has(row)) {',

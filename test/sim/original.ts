@@ -22,6 +22,8 @@ const WRITES = [
   'manual',
   'odd-text',
   'observer',
+  'observer',
+  'observer',
   'update',
   'finish',
   'rewrite-memory-id',

@@ -233,8 +233,8 @@ function drawMirrorStep(dice: Dice, machine: number): Step {
     meanwhile: dice.chance(0.15) ? { at: dice.between(1, 12), write: dice.pick(WRITES) } : null,
     mirror: {
       space: dice.below(4),
-      agrees: dice.chance(0.5),
-      slip: dice.chance(0.4) ? dice.pick([-1, 1]) : 0,
+      agrees: dice.chance(0.7),
+      slip: dice.chance(0.4) ? dice.pick([-1, -1, 1]) : 0,
       overwrite,
       force: dice.chance(0.8),
       pushAt: dice.chance(0.2) ? dice.between(1, 12) : null,
