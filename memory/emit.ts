@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../contract/memory.ts';
-import type { MemoryRow, RowReader } from './claude-mem/read.ts';
+import { isInMadeUpSession, type MemoryRow, type RowReader } from './claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import { KINDS, UNITS } from './kinds.ts';
@@ -144,10 +144,8 @@ class Collector {
   #isToBeSent(row: MemoryRow): boolean {
     const exclusion = this.#outgoing.exclusionOf(row);
     if (exclusion !== null) this.#withheld.push(exclusion);
-    // A session that another sync made up is not the one that the prompt was written in: its own machine tells of it.
-    const isMadeUp = 'session' in row.of && row.of.session === row.mem;
-    if (row.kind === 'prompt' && row.isReplica && isMadeUp) return false;
-    return this.#belongs(row);
+    // Its own machine tells of it.
+    return !isInMadeUpSession(row) && this.#belongs(row);
   }
 
   /** Whether a row is the space's: by its projects, or as a prompt of a session that is there. */

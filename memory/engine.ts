@@ -24,6 +24,7 @@ import { importSnapshots, type LegacySource } from './legacy/import.ts';
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { refuseDeposed } from './leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
+import { openS3LegacyStore, type OpenLegacyStore } from './legacy/transfer.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { Members } from './members.ts';
 import { withMerging } from './merge/batches.ts';
@@ -74,6 +75,8 @@ export interface EngineOptions {
   readonly log?: (message: string) => void;
   /** The rules by which secrets are taken out, where a node is to do as an earlier release did. */
   readonly ruleSet?: number;
+  /** How the original's snapshots are reached; over S3 when absent. */
+  readonly openLegacyStore?: OpenLegacyStore;
 }
 
 export interface SyncCall {
@@ -469,7 +472,6 @@ export class MemoryEngine {
     }
   }
 
-  /** Ends every connection; the engine opens them again when it is next used. */
   /**
    * Takes what the control plane says of the members; the next push or pull goes by it, also after a restart.
    * @throws Error when the control plane did not sign it
@@ -478,6 +480,7 @@ export class MemoryEngine {
     this.#members.take(membership);
   }
 
+  /** Ends every connection; the engine opens them again when it is next used. */
   async close(): Promise<void> {
     await this.#turn.catch(() => undefined);
     this.#files.close();
@@ -486,14 +489,7 @@ export class MemoryEngine {
 
   async #fetchAndApply(session: SyncSession, config: SpaceConfig, full: boolean, call: SyncCall) {
     const { cid } = config;
-    const total: Applied = {
-      operations: 0,
-      inserted: 0,
-      updated: 0,
-      deleted: 0,
-      waiting: 0,
-      problems: [],
-    };
+    const total: Applied = { operations: 0, inserted: 0, updated: 0, deleted: 0, waiting: 0, problems: [] };
     await settleRestore(session, () => this.#scan(session));
     const fetched = await withMerging(session, config, async (merging) => {
       const apply = async (): Promise<void> => {
@@ -521,7 +517,8 @@ export class MemoryEngine {
 
   #forLegacy(config: SpaceConfig, { signal, progress }: SyncCall): ImportContext {
     const session = this.#session({ signal, progress });
-    return { session, config, ledgerPath: this.#options.ledgerPath, progress };
+    const { ledgerPath, openLegacyStore: openStore = openS3LegacyStore } = this.#options;
+    return { session, config, ledgerPath, openStore, progress };
   }
 
   /** Tells what this node has used. That it could not be told costs collection a delay, never a sync. */

@@ -53,7 +53,8 @@ export function revoke(
   const db = openForMerging(session.path, session.inode);
   const reader = new RowReader(db, session.schema);
   const writer = new RowWriter(db);
-  const sessions = new Sessions({ db, ledger, writer, reader, schema: session.schema, now: session.now });
+  const { schema, now } = session;
+  const sessions = new Sessions({ db, ledger, writer, reader, schema, now, changes });
 
   const takeMemory = (key: Buffer): void => {
     const entity = ledger.entities.byKey(key);

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import type { Changes } from './changes.ts';
 import type { RowReader } from './claude-mem/read.ts';
 import type { ClaudeMemSchema } from './claude-mem/schema.ts';
 import type { RowWriter } from './claude-mem/write.ts';
@@ -54,6 +55,7 @@ export class Sessions {
   readonly #reader: RowReader;
   readonly #schema: ClaudeMemSchema;
   readonly #now: () => number;
+  readonly #changes: Pick<Changes, 'bury'>;
   readonly #selects = new Map<string, Database.Statement<(string | number)[], RawSession>>();
   /** Sessions that peers began and any row may go into, by name, as they were after so many writes of sessions. */
   readonly #ready = new Map<string, LocalSession>();
@@ -66,7 +68,9 @@ export class Sessions {
     reader: RowReader;
     schema: ClaudeMemSchema;
     now: () => number;
+    changes: Pick<Changes, 'bury'>;
   }) {
+    this.#changes = context.changes;
     this.#db = context.db;
     this.#ledger = context.ledger;
     this.#writer = context.writer;
@@ -229,6 +233,9 @@ export class Sessions {
     const name: SessionName =
       of !== null && 'session' in of ? of : { platform: DEFAULT_PLATFORM, session: lost ?? 'membridge-lost' };
     const key = sessionKey(name);
+    const before = this.#ledger.entities.byKey(key);
+    // It was deleted here a moment ago. The stub must not hide that: peers are to hear of it.
+    if (before?.dead === false && before.row !== null) this.#changes.bury('session', before.row);
     const memorySessionId = lost ?? this.memoryIdFor(key, this.#ledger.inbox.memoryOf(key));
     const row: Record<string, Value> = {
       content_session_id: name.session,

@@ -230,6 +230,14 @@ function sessionRef(raw: RawRow): SessionRef {
   return session === null ? { memory: text(raw['#mem']) ?? '' } : { platform, session };
 }
 
+/**
+ * Whether another sync put a prompt into a session that it made up, under a memory id for its name: not the one that the prompt was
+ * written in.
+ */
+export function isInMadeUpSession({ kind, isReplica, of, mem }: MemoryRow): boolean {
+  return kind === 'prompt' && isReplica && 'session' in of && of.session === mem;
+}
+
 /** The name of a session, when the reference is one. */
 export function nameOf(ref: SessionRef): SessionName | null {
   return 'session' in ref ? ref : null;

@@ -5,12 +5,15 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
 import { canonicalDigests, countRows } from '../canonical.ts';
 import { shadowOldTables } from '../claude-mem/form.ts';
+import { findFullTextProblems, type FullTextProblem } from '../claude-mem/full-text.ts';
+import { mendFullText } from '../claude-mem/mend-full-text.ts';
 import { openForReading } from '../claude-mem/open.ts';
-import { RowReader, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, isInMadeUpSession, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { RowWriter } from '../claude-mem/write.ts';
 import { differingColumns } from '../fold.ts';
 import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import { SpaceProjects } from '../names.ts';
 import { redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
@@ -99,7 +102,8 @@ async function narrow(
     rows.pragma('foreign_keys = OFF');
     triggers = dropTriggers(rows);
     shadowOldTables(rows);
-    changed = await new Narrowing(rows, detectSchema(rows, whole), config).run(session.signal, progress);
+    const schema = detectSchema(rows, whole);
+    changed = await new Narrowing(rows, schema, config, session.ledger).run(session.signal, progress);
   } finally {
     rows.close();
   }
@@ -108,10 +112,17 @@ async function narrow(
   try {
     tables.pragma('foreign_keys = OFF');
     for (const table of foreignTables(tables)) tables.exec(`DELETE FROM ${quote(table)}`);
-    if (changed) rebuildFullTexts(tables);
-    for (const sql of triggers) tables.exec(sql);
   } finally {
     tables.close();
+  }
+  // A damaged index in the snapshot would keep claude-mem from saving anything wherever it is pulled.
+  mendFullTexts(whole);
+  const indexes = new Database(whole);
+  try {
+    if (changed) rebuildFullTexts(indexes);
+    for (const sql of triggers) indexes.exec(sql);
+  } finally {
+    indexes.close();
   }
 }
 
@@ -124,8 +135,11 @@ class Narrowing {
   readonly #config: SpaceConfig;
   readonly #names: SpaceProjects;
   readonly #schema: ClaudeMemSchema;
+  readonly #ledger: Ledger;
 
-  constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig) {
+  /** @param ledger says which rows of the database, by their ids, are memories of their own */
+  constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig, ledger: Ledger) {
+    this.#ledger = ledger;
     this.#db = db;
     this.#schema = schema;
     this.#reader = new RowReader(db, schema);
@@ -155,7 +169,13 @@ class Narrowing {
 
   #page(kind: Kind, rows: readonly MemoryRow[]): boolean {
     let changed = false;
-    for (const row of rows) {
+    for (const each of rows) {
+      const row = each.isReplica ? this.#settleReplica(each) : each;
+      if (row === null) {
+        this.#writer.remove(kind, each.id);
+        changed = true;
+        continue;
+      }
       if (this.#coverage.hasNameOf(row)) {
         this.#writer.update(kind, row.id, nameless(row));
         changed = true;
@@ -181,6 +201,23 @@ class Narrowing {
       changed = true;
     }
     return changed;
+  }
+
+  /**
+   * What the fleet knows a row as that another sync put here: null for a copy of a memory that is here in another row. A prompt
+   * whose machine told of it goes back into its own session.
+   */
+  #settleReplica(row: MemoryRow): MemoryRow | null {
+    const entity = this.#ledger.entities.byRow(row.kind, row.id);
+    if (entity === null) return null;
+    if (!isInMadeUpSession(row)) return row;
+    const { changes } = this.#db
+      .prepare(
+        `UPDATE user_prompts SET session_db_id = own.id FROM sdk_sessions own
+         WHERE user_prompts.id = ? AND own.content_session_id = user_prompts.content_session_id`,
+      )
+      .run(row.id);
+    return entity.version.counter === 0 || changes === 0 ? null : this.#reader.byId(row.kind, row.id);
   }
 }
 
@@ -219,6 +256,18 @@ function foreignTables(db: Database.Database): string[] {
     .filter(({ schema, type }) => schema === 'main' && type === 'table')
     .map(({ name }) => name)
     .filter((name) => !name.startsWith('sqlite_') && !memories.has(name) && !KEPT.has(name));
+}
+
+/** Mends what is damaged of claude-mem's full-text indexes. */
+function mendFullTexts(path: string): void {
+  const db = new Database(path);
+  let problems: FullTextProblem[];
+  try {
+    problems = findFullTextProblems(db, { thorough: false });
+  } finally {
+    db.close();
+  }
+  for (const problem of problems) mendFullText(path, problem, []);
 }
 
 function rebuildFullTexts(db: Database.Database): void {

@@ -8,6 +8,7 @@ import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../tes
 import { originalMachine, type OriginalMachine } from '../../test/original.ts';
 import { expectSound } from '../../test/sound.ts';
 import type { LegacyImport } from './merge-snapshot.ts';
+import { openS3LegacyStore } from './transfer.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
@@ -290,6 +291,59 @@ describe('a snapshot', () => {
         'its own words',
       ]);
     }
+  });
+
+  it('tells the fleet of a session that is deleted while rows of it come in', async () => {
+    observe(a, 'one', { session: 'shared' });
+    await settle(fleet.space, [a, b]);
+    const old = original('13.25.3');
+    observe(old, 'one', { session: 'shared' });
+    old.write.prompt({ contentSessionId: 's-shared', number: 2, text: 'do more', createdAt: JANUARY + 2 });
+    await old.push();
+    await b.engine.close();
+    // claude-mem deletes the session after the audit, and before the first row is merged.
+    const engine = fleet.reopen(b, {
+      openLegacyStore: (access, signal) => {
+        const real = openS3LegacyStore(access, signal);
+        const download = real.download.bind(real);
+        real.download = async (key, path) => {
+          const got = await download(key, path);
+          b.db.exec('DELETE FROM sdk_sessions');
+          return got;
+        };
+        return real;
+      },
+    });
+    expect(await engine.importLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({
+      inserted: 1,
+    });
+    await settle(fleet.space, [{ ...b, engine }, a]);
+    await engine.close();
+    const sessions = [a, b].map(({ db }) =>
+      db.prepare('SELECT project, user_prompt FROM sdk_sessions').all(),
+    );
+    expect(sessions[0]).toEqual(sessions[1]);
+    expect([a.count('observations'), b.count('observations')]).toEqual([0, 0]);
+    expect([a.count('user_prompts'), b.count('user_prompts')]).toEqual([1, 1]);
+  });
+
+  it('does not stand in for what a clean-up kept before it came in', async () => {
+    observe(a, 'one');
+    const said = { memorySessionId: 'mem-one', project: 'garden', narrative: 'n' };
+    a.write.observation({ ...said, title: 'two', createdAt: JANUARY + 2 });
+    await settle(fleet.space, [a, b]);
+    const old = original('13.25.3');
+    observe(old, 'one');
+    old.write.observation({ ...said, title: 'three', createdAt: JANUARY + 3 });
+    await old.push();
+    // The same clean-up by session on two machines, each of which keeps another one.
+    a.db.exec(`DELETE FROM observations WHERE title = 'one'`);
+    b.db.exec(`DELETE FROM observations WHERE title = 'two'`);
+    await imported(a);
+    await imported(b);
+    await settle(fleet.space, [a, b]);
+    expect(titles(a)).toEqual(titles(b));
+    expect(titles(a)).toHaveLength(2);
   });
 
   it('says of each memory where it came from', async () => {

@@ -5,6 +5,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { parseOperation } from '../operation.ts';
+import { auditChanged } from '../audit.ts';
 import { scanNewRows } from '../scan.ts';
 import { MergeBatches } from '../merge/batches.ts';
 import type { Merger } from '../merge/merger.ts';
@@ -26,7 +27,7 @@ import {
   statedDigest,
   withScratch,
 } from './snapshot.ts';
-import { LegacyStore } from './transfer.ts';
+import type { LegacyStore } from './transfer.ts';
 
 /** Where a snapshot of the original is: in a store, at the space's own names, or in a file. */
 export type LegacySource = { readonly access: StoreAccess } | { readonly file: string };
@@ -41,7 +42,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
   const { session, config, ledgerPath } = context;
   const began = performance.now();
   const result = emptyImport();
-  await nameRows(context);
+  await noticeRows(context);
   await withScratch(ledgerPath, async (folder) => {
     if ('file' in source) {
       const path = copySnapshot(source.file, session.path, folder);
@@ -50,7 +51,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
       await mergeSnapshot(context, snapshot, result);
       return;
     }
-    const store = new LegacyStore(source.access, session.signal);
+    const store = context.openStore(source.access, session.signal);
     // A renamed project may have left its snapshot under its old canonical id.
     for (const cid of [config.cid, ...(config.aliases ?? [])]) {
       const stated = await statedDigest(store, cid);
@@ -223,8 +224,12 @@ async function withBatches<T>(
   }
 }
 
-/** Sees to it that the space is known here and that every row of this database has its name. */
-export async function nameRows({ session, config }: ImportContext): Promise<void> {
+/**
+ * Sees to it that the space is known here, that every row of this database has its name, and that the fleet hears of rows that changed
+ * or are gone: what a clean-up kept is to be told before rows come in that are like it.
+ */
+export async function noticeRows({ session, config }: ImportContext): Promise<void> {
   session.ledger.spaces.configure(config);
   await scanNewRows(session);
+  await auditChanged(session, session.signal);
 }

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory.ts';
-import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, isInMadeUpSession, nameOf, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { memoryKey } from '../keys.ts';
@@ -12,12 +12,13 @@ import { SpaceProjects } from '../names.ts';
 import type { FullOperation } from '../operation.ts';
 import { publishedForms, redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
-import type { Row, Value } from '../values.ts';
+import { sameValue, type Row, type Value } from '../values.ts';
 import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
 import { NO_MEMORIES, type Holding, type MemoryCounts } from './holding.ts';
 import { legacyNode } from './objects.ts';
 import type { MergeBatches } from '../merge/batches.ts';
+import type { OpenLegacyStore } from './transfer.ts';
 
 /** What an import found and did, in memories. */
 export interface LegacyImport {
@@ -41,6 +42,7 @@ export interface ImportContext {
   readonly session: SyncSession;
   readonly config: SpaceConfig;
   readonly ledgerPath: string;
+  readonly openStore: OpenLegacyStore;
   readonly progress: (text: string) => void;
 }
 
@@ -107,6 +109,7 @@ export class SnapshotMerge {
         last = rows.at(-1)?.id ?? last;
         const operations: FullOperation[] = [];
         for (const row of rows) {
+          if (isEcho(reader, row)) continue;
           const isCovered = coverage.has(row);
           const table = row.project === EXCLUDED_PROJECT ? undefined : COUNTED_AS[kind];
           if (table !== undefined) {
@@ -204,6 +207,26 @@ export class SnapshotMerge {
       .all() as Value[];
     return new Set(times);
   }
+}
+
+/**
+ * Whether another sync put the row there and it is no memory of its own: the same one lies in another row, or its own machine tells of
+ * it. The same rules hold for rows that are here (scan.ts, emit.ts).
+ */
+function isEcho(reader: RowReader, row: MemoryRow): boolean {
+  if (!row.isReplica) return false;
+  if (isInMadeUpSession(row)) return true;
+  const { kind, id, set } = row;
+  const at = set['created_at_epoch'];
+  if (typeof at !== 'number') return false;
+  const key = memoryKey(kind, set, nameOf(row.of));
+  return reader.writtenAt(kind, at).some((other) => {
+    const found = other === id ? null : reader.byId(kind, other);
+    // Of two copies, the first one counts.
+    if (found === null || (found.isReplica && other > id)) return false;
+    if (kind === 'prompt') return sameValue(found.set['prompt_text'] ?? null, set['prompt_text'] ?? null);
+    return memoryKey(kind, found.set, nameOf(found.of)).equals(key);
+  });
 }
 
 /** Whether a memory has a row of its own here; a session that was only made up here is still to come. */

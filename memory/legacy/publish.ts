@@ -6,11 +6,10 @@ import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
-import { auditChanged } from '../audit.ts';
 import { refuseWhileHeld } from '../guard.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
 import { NO_MEMORIES, noteHolding, notePublished, readPublished, type MemoryCounts } from './holding.ts';
-import { nameRows, termsOf } from './import.ts';
+import { noticeRows, termsOf } from './import.ts';
 import type { ImportContext } from './merge-snapshot.ts';
 import { LOCK_SECONDS, takeLock } from './lock.ts';
 import { formatDigest, legacyKeys, type LegacyManifest, type SnapshotCounts } from './objects.ts';
@@ -18,7 +17,7 @@ import { fileSnapshot, noteMerged } from './origin.ts';
 import { refuseFewer } from './refuse-fewer.ts';
 import { fileDigest, withScratch } from './snapshot.ts';
 import { StoredSnapshot } from './stored-snapshot.ts';
-import { LegacyStore } from './transfer.ts';
+import type { LegacyStore } from './transfer.ts';
 
 /** Where to publish, and how. */
 export interface LegacyTarget {
@@ -95,8 +94,7 @@ export async function publishSnapshot(
         'To publish it all the same, turn the encryption of the space off.',
     );
   }
-  await nameRows(context);
-  await auditChanged(context.session, context.session.signal);
+  await noticeRows(context);
   refuseWhileHeld(context.session, context.session.path);
   return await withScratch(context.ledgerPath, async (folder) => {
     const publication = new Publication(context, target, folder);
@@ -129,7 +127,7 @@ class Publication {
     this.#context = context;
     this.#target = target;
     this.#folder = folder;
-    this.#store = new LegacyStore(target.access, context.session.signal);
+    this.#store = context.openStore(target.access, context.session.signal);
     this.#host = target.hostname ?? hostname();
     this.#stored = new StoredSnapshot(context, this.#store, folder, {
       overwrite: target.overwrite === true,

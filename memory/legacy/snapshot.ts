@@ -152,9 +152,23 @@ export function openSnapshot(path: string, place: string): Database.Database {
 
 /** What SQLite finds wrong with a database, null for nothing. Full-text indexes are made of the rows and do not count. */
 export function integrityProblem(db: Database.Database): string | null {
-  const found = db.pragma('integrity_check') as { integrity_check: string }[];
-  const problem = found.find(({ integrity_check: line }) => line !== 'ok' && !line.includes('FTS5'));
-  return problem?.integrity_check ?? null;
+  const found = checkIntegrity(db);
+  return found.find((line) => line !== 'ok' && !/fts5/i.test(line)) ?? null;
+}
+
+function checkIntegrity(db: Database.Database): string[] {
+  const check = (what: string): string[] =>
+    (db.pragma(what) as { integrity_check: string }[]).map(({ integrity_check: line }) => line);
+  try {
+    return check('main.integrity_check');
+  } catch (error) {
+    // An index that has lost its own tables cannot even be opened: then the others are looked at one by one.
+    if (!errorMessage(error).startsWith('vtable constructor failed')) throw error;
+    const tables = db.pragma('main.table_list') as { schema: string; name: string; type: string }[];
+    return tables
+      .filter(({ schema, type }) => schema === 'main' && type === 'table')
+      .flatMap(({ name }) => check(`main.integrity_check("${name.replaceAll('"', '""')}")`));
+  }
 }
 
 function refused(key: string, problem: string, cause?: unknown): MembridgeError {

@@ -11,10 +11,35 @@ const IDLE_MS = 60_000;
 const UPLOAD_IDLE_MS = 300_000;
 
 /**
- * The original's objects. Unlike segments they may be of any size, so they go from and to files in pieces; and unlike
- * segments they are written over and, the lock, removed.
+ * The original's objects. Unlike segments they may be of any size, so they go from and to files; and unlike segments they
+ * are written over and, the lock, removed. Every call throws MembridgeError store_unavailable or store_refused.
  */
-export class LegacyStore {
+export interface LegacyStore {
+  /** The same store for work that must be done although the call was called off: for so many milliseconds. */
+  detached(ms: number): LegacyStore;
+  /** Requests and bytes so far. */
+  readonly traffic: Traffic;
+  /** A small object as text, or null when there is none. */
+  text(key: string): Promise<string | null>;
+  /** The ETag of an object, or null when there is none. */
+  etag(key: string): Promise<string | null>;
+  /** Fetches an object into a file. @returns its size and SHA-256 in hex, or null when there is none */
+  download(key: string, path: string): Promise<{ size: number; sha: string } | null>;
+  /** Puts a file in the place of an object and checks that the store holds all of it. @returns the new ETag */
+  upload(key: string, path: string): Promise<string>;
+  /** Puts a small object. */
+  put(key: string, text: string): Promise<void>;
+  remove(key: string): Promise<void>;
+}
+
+/** Opens the store of the original's objects for one call. @param signal ends what is under way */
+export type OpenLegacyStore = (access: StoreAccess, signal: AbortSignal) => LegacyStore;
+
+/** The original's objects in S3. */
+export const openS3LegacyStore: OpenLegacyStore = (access, signal) => new S3LegacyStore(access, signal);
+
+/** Each call has connections of its own, and large objects go in pieces. */
+class S3LegacyStore implements LegacyStore {
   readonly #access: StoreAccess;
   readonly #signal: AbortSignal;
   readonly #traffic: Traffic;
@@ -30,20 +55,14 @@ export class LegacyStore {
     this.#traffic = traffic;
   }
 
-  /** The same store for work that must be done although the call was called off. */
-  detached(ms: number): LegacyStore {
-    return new LegacyStore(this.#access, AbortSignal.timeout(ms), this.#traffic);
+  detached(ms: number): S3LegacyStore {
+    return new S3LegacyStore(this.#access, AbortSignal.timeout(ms), this.#traffic);
   }
 
-  /** Requests and bytes so far. */
   get traffic(): Traffic {
     return { ...this.#traffic };
   }
 
-  /**
-   * A small object as text, or null when there is none.
-   * @throws MembridgeError store_unavailable or store_refused, as every call here
-   */
   async text(key: string): Promise<string | null> {
     return await this.#orNull(key, async (client, beat) => {
       const chunks: Buffer[] = [];
@@ -56,7 +75,6 @@ export class LegacyStore {
     });
   }
 
-  /** The ETag of an object, or null when there is none. */
   async etag(key: string): Promise<string | null> {
     return await this.#orNull(
       key,
@@ -64,7 +82,6 @@ export class LegacyStore {
     );
   }
 
-  /** Fetches an object into a file. @returns its size and SHA-256 in hex, or null when there is none */
   async download(key: string, path: string): Promise<{ size: number; sha: string } | null> {
     return await this.#orNull(key, async (client, beat) => {
       const hash = createHash('sha256');
@@ -80,7 +97,6 @@ export class LegacyStore {
     });
   }
 
-  /** Puts a file in the place of an object and checks that the store holds all of it. @returns the new ETag */
   async upload(key: string, path: string): Promise<string> {
     const { size } = statSync(path);
     return await this.#call('put', key, UPLOAD_IDLE_MS, async (client, beat) => {
@@ -103,7 +119,6 @@ export class LegacyStore {
     });
   }
 
-  /** Puts a small object. */
   async put(key: string, text: string): Promise<void> {
     const bytes = Buffer.from(text, 'utf8');
     this.#traffic.bytesUp += bytes.length;

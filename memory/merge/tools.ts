@@ -57,8 +57,9 @@ export class MergeTools {
     this.ledger = context.ledger;
     this.reader = new RowReader(context.db, context.schema);
     this.writer = new RowWriter(context.db);
-    this.sessions = new Sessions({ ...context, writer: this.writer, reader: this.reader });
     this.changes = new Changes(context);
+    const { writer, reader, changes } = this;
+    this.sessions = new Sessions({ ...context, writer, reader, changes });
     this.names = new SpaceProjects(context.config);
   }
 

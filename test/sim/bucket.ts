@@ -70,6 +70,10 @@ export class Bucket {
     return this.#objects.get(key)?.bytes ?? null;
   }
 
+  etag(key: string): string | null {
+    return this.#objects.get(key)?.etag ?? null;
+  }
+
   get writes(): number {
     return this.#writes;
   }
@@ -175,8 +179,19 @@ function isReadable(bytes: Buffer): boolean {
 /** The node whose segment lies there; null for other objects. */
 const writerOf = (key: string): string | null => /\/seg\/([^/]+)\//.exec(key)?.[1] ?? null;
 
-const unavailable = (what: string): MembridgeError =>
+export const unavailable = (what: string): MembridgeError =>
   new MembridgeError('store_unavailable', `The simulated store could not ${what}.`);
+
+/** What arrives of an object when a fault strikes its body. */
+export function damageBody(bytes: Buffer, fault: CallFault | null, dice: Dice): Buffer {
+  if (fault === 'truncated-body') return Buffer.from(bytes.subarray(0, dice.below(bytes.length)));
+  const copy = Buffer.from(bytes);
+  if (fault === 'flipped-body' && copy.length > 0) {
+    const at = dice.below(copy.length);
+    copy[at] = (copy[at] ?? 0) ^ (1 << dice.below(8));
+  }
+  return copy;
+}
 
 /** One machine's way to the bucket: the object store that its engine uses, with the faults that are planned for it. */
 export class SimStore implements ObjectStore {
@@ -198,6 +213,11 @@ export class SimStore implements ObjectStore {
     this.#process = process;
   }
 
+  /** Decides what a planned fault does. */
+  get dice(): Dice {
+    return this.#dice;
+  }
+
   /** Plans the faults of the calls to come. */
   plan(faults: readonly PlannedFault[], seed: number): void {
     this.#plan = faults;
@@ -206,7 +226,7 @@ export class SimStore implements ObjectStore {
   }
 
   async put(key: string, bytes: Buffer): Promise<void> {
-    const fault = await this.#call(['unavailable', 'lost-answer', 'refused-own-write', 'torn-put', 'slow']);
+    const fault = await this.begin(['unavailable', 'lost-answer', 'refused-own-write', 'torn-put', 'slow']);
     this.#traffic.bytesUp += bytes.length;
     if (fault === 'unavailable') throw unavailable(`store ${key}`);
     if (fault === 'torn-put') {
@@ -227,18 +247,12 @@ export class SimStore implements ObjectStore {
 
   async get(key: string): Promise<Buffer | null> {
     const faults = ['unavailable', 'truncated-body', 'flipped-body', 'slow', 'missing-object'] as const;
-    const fault = await this.#call(faults);
+    const fault = await this.begin(faults);
     if (fault === 'unavailable') throw unavailable(`read ${key}`);
     const bytes = this.#bucket.get(key);
     if (bytes === null || fault === 'missing-object') return null;
     this.#traffic.bytesDown += bytes.length;
-    if (fault === 'truncated-body') return Buffer.from(bytes.subarray(0, this.#dice.below(bytes.length)));
-    const copy = Buffer.from(bytes);
-    if (fault === 'flipped-body' && copy.length > 0) {
-      const at = this.#dice.below(copy.length);
-      copy[at] = (copy[at] ?? 0) ^ (1 << this.#dice.below(8));
-    }
-    return copy;
+    return damageBody(bytes, fault, this.#dice);
   }
 
   async list(prefix: string, startAfter = ''): Promise<ListedObject[]> {
@@ -250,7 +264,7 @@ export class SimStore implements ObjectStore {
       'repeated-list',
       'reordered-list',
     ] as const;
-    const fault = await this.#call(faults);
+    const fault = await this.begin(faults);
     if (fault === 'unavailable') throw unavailable(`list ${prefix}`);
     const since = fault === 'stale-list' ? this.#bucket.writes - this.#dice.between(1, 6) : undefined;
     const listed = this.#bucket.list(prefix, startAfter, since);
@@ -261,7 +275,7 @@ export class SimStore implements ObjectStore {
   }
 
   async remove(key: string): Promise<void> {
-    await this.#call([]);
+    await this.begin([]);
     this.#bucket.violations.push(`${this.#node} deleted ${key}: an engine deletes nothing`);
     this.#bucket.remove(key);
   }
@@ -277,7 +291,7 @@ export class SimStore implements ObjectStore {
   }
 
   /** Counts a call, lets others have their turn, and tells which of the faults that fit it strikes. */
-  async #call(fitting: readonly CallFault[]): Promise<CallFault | null> {
+  async begin(fitting: readonly CallFault[]): Promise<CallFault | null> {
     this.#process.step();
     this.#traffic.requests += 1;
     this.#calls += 1;

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
+import type { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { canonicalId } from '../../contract/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
@@ -13,11 +14,12 @@ import { copyRows } from './copy-rows.ts';
 import { Intruder } from './intruder.ts';
 import { Machine, identityOf, x25519Der, type EngineClass, type World } from './machine.ts';
 import { beginEncryption, publishMembership } from './membership.ts';
+import { Mirrors } from './mirrors.ts';
 import { Model } from './model.ts';
 import { OtherSync } from './other-sync.ts';
 import { EXCLUDED } from './projects.ts';
 import { Crash, forgetProcesses, openOutside } from './process.ts';
-import { drawSkew, type Call, type Fault, type Plan, type Step } from './steps.ts';
+import { drawSkew, isOfMirror, type Call, type Fault, type Plan, type Step } from './steps.ts';
 import { setTrust } from './trust.ts';
 import { upgradeMachine } from './upgrade.ts';
 import { settleAndJudge, type Verdict } from './verdict.ts';
@@ -58,7 +60,7 @@ export interface Outcome extends Verdict {
 /** Runs one history from its plan to its verdict. Same plan and seed: same history. */
 export async function runHistory(plan: Plan, seed: number, options: HistoryOptions): Promise<Outcome> {
   const folder = mkdtempSync(join(options.root, 'history-'));
-  const restore = fixRandomBytes(seed);
+  const restore = fixChance(seed);
   const history = new History(folder, plan, options);
   try {
     return await history.run(plan.steps);
@@ -76,16 +78,23 @@ export async function runHistory(plan: Plan, seed: number, options: HistoryOptio
 /** A call in which nothing goes wrong. */
 const NOTHING = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
 
+/** Waits of this many ms and more end at once: nothing that an engine waits for changes in them. */
+const LONG_WAIT_MS = 1_000;
+
 /**
  * Has node:crypto give bytes and keys from the seed: names of incarnations are random, and decide what is listed first; so are those of
- * encrypted segments.
+ * encrypted segments. Long waits end at once.
  */
-function fixRandomBytes(seed: number): () => void {
+function fixChance(seed: number): () => void {
   const crypto = createRequire(import.meta.url)('node:crypto') as {
     randomBytes: (size: number) => Buffer;
     generateKeyPairSync: (type: string) => { privateKey: KeyObject; publicKey: KeyObject };
   };
+  const timers = createRequire(import.meta.url)('node:timers/promises') as { setTimeout: typeof sleep };
   const { randomBytes, generateKeyPairSync } = crypto;
+  const wait = timers.setTimeout;
+  timers.setTimeout = async (ms, value, options) =>
+    await wait(ms !== undefined && ms >= LONG_WAIT_MS ? 0 : ms, value, options);
   const dice = new Dice(seed ^ 0x5eed);
   crypto.randomBytes = (size) => Buffer.from(Array.from({ length: size }, () => dice.below(256)));
   crypto.generateKeyPairSync = () => {
@@ -96,6 +105,7 @@ function fixRandomBytes(seed: number): () => void {
   syncBuiltinESMExports();
   return () => {
     Object.assign(crypto, { randomBytes, generateKeyPairSync });
+    timers.setTimeout = wait;
     syncBuiltinESMExports();
   };
 }
@@ -109,6 +119,7 @@ class History {
   readonly #faults = new Map<string, number>();
   readonly #intruder: Intruder;
   readonly #otherSync = new OtherSync(this.#model);
+  readonly #mirrors: Mirrors | null;
   readonly #trace: (line: string) => void;
   /** Whether the store holds, or lacks, what no engine can help: some problems may then be told for ever. */
   #storeHarmed = false;
@@ -123,7 +134,11 @@ class History {
       now: BEGIN,
       membership: null,
       spaces: plan.second ? [SPACE, SECOND] : [SPACE],
+      onMirror: (machine, key, bytes) => this.#mirrors?.judge(machine, key, bytes),
     };
+    this.#mirrors = plan.steps.some(isOfMirror)
+      ? new Mirrors(this.#world, this.#model, this.#workload, plan.releases[0] ?? '')
+      : null;
     this.#world.bucket.now = () => this.#world.now;
     this.#intruder = new Intruder(this.#world.bucket, identityOf);
     if (plan.hostile) {
@@ -165,6 +180,7 @@ class History {
       world: this.#world,
       machines: this.#machines,
       model: this.#model,
+      mirrors: this.#mirrors,
       problemsMayStay: this.#storeHarmed,
       trace: this.#trace,
     });
@@ -177,6 +193,7 @@ class History {
 
   close(): void {
     for (const machine of this.#machines) machine.close();
+    this.#mirrors?.close();
   }
 
   async #do(step: Step): Promise<void> {
@@ -220,6 +237,9 @@ class History {
         if (copied > 0) this.#count('other-sync', copied);
         return;
       }
+      case 'original':
+        if (this.#mirrors?.act(step.act, new Dice(step.seed)) === true) this.#count(`original-${step.act}`);
+        return;
       case 'attack': {
         const dice = new Dice(step.seed);
         const { cid } = dice.pick(this.#world.spaces);
@@ -261,7 +281,8 @@ class History {
     if (!machine.isIndexDamaged) this.#workload.write(machine, write, dice);
   }
 
-  async #call(call: Call, seed: number): Promise<void> {
+  /** @param isTruncated nobody can read the machine's database */
+  async #call(call: Call, seed: number, isTruncated = false): Promise<void> {
     const machine = this.#machine(call.machine);
     const dice = new Dice(seed);
     const cancel = new AbortController();
@@ -276,15 +297,18 @@ class History {
     };
     machine.store.onCall = (at) => {
       if (at === call.lockedUntil) unlock();
+      if (at === call.mirror?.pushAt) this.#mirrors?.pushBetween(call.mirror.space, dice);
       if (at === call.cancelledAt) cancel.abort(new Error('cancelled by the simulation'));
       if (at === call.meanwhile?.at && locker === null) this.#write(machine, call.meanwhile.write, dice);
     };
     const pending = new Map(machine.pending);
-    const before = call.dieAfter === null ? null : machine.counts();
+    const isWatched = call.dieAfter !== null || (this.#mirrors !== null && !isTruncated);
+    const before = isWatched ? machine.counts() : new Map<string, number>();
     try {
       const said = await this.#ask(machine, call, cancel.signal);
       this.#trace(`  ${machine.name} ${call.what}: ${said}`);
       if (call.what !== 'notice') machine.unnamed.clear();
+      if (isWatched && call.what.endsWith('pull')) noteGone(machine, before);
       if (call.what === 'push') {
         this.#model.sent(pending);
         machine.knowsNothing = false;
@@ -306,8 +330,9 @@ class History {
         this.#count('kill -9');
         machine.kill();
         for (const identity of machine.counts().keys())
-          if (before?.has(identity) !== true) machine.unnamed.add(identity);
+          if (!before.has(identity)) machine.unnamed.add(identity);
       }
+      if (call.mirror !== undefined) this.#mirrors?.fileNewcomers(machine, before);
       machine.process.dieAfter(null);
       machine.process.setFull(null);
       machine.store.plan([], 0);
@@ -344,6 +369,10 @@ class History {
         const { changed, deleted } = await machine.engine.audit(sync, { deep: true });
         return `found ${changed} changed, ${deleted} deleted`;
       }
+      case 'publish':
+      case 'import':
+        if (this.#mirrors === null || call.mirror === undefined) throw new Error('a mirror needs an order');
+        return await this.#mirrors[call.what](machine, call.mirror, sync);
       case 'notice':
         return `noticed ${(await machine.engine.notice(machine.spaces, signal)).length} spaces`;
     }
@@ -476,7 +505,7 @@ class History {
     const thrownAway = machine.pending;
     const call = { machine: this.#machines.indexOf(machine), dieAfter: null, faults: [], full: null };
     const plain = { ...call, lockedUntil: null, cancelledAt: null, meanwhile: null };
-    for (const what of ['push', 'pull'] as const) await this.#call({ ...plain, what }, dice.seed());
+    for (const what of ['push', 'pull'] as const) await this.#call({ ...plain, what }, dice.seed(), true);
     await machine.stop();
     const kept = machine.pickDatabase((number) => (dice.chance(0.7) ? number - 1 : dice.below(number)));
     this.#replaceDatabase(machine, kept);
@@ -528,6 +557,12 @@ function isExpected(error: unknown, signal: AbortSignal): boolean {
 function isIndexMistaken(machine: Machine, call: Call, error: unknown): boolean {
   if (!machine.isIndexDamaged || !(error instanceof MembridgeError)) return false;
   return error.code === 'memory_corrupt' || (call.what === 'push' && error.code === 'memory_index_damaged');
+}
+
+/** Notes what a pull deleted. */
+function noteGone(machine: Machine, before: ReadonlyMap<string, number>): void {
+  const now = machine.counts();
+  for (const identity of before.keys()) if (!now.has(identity)) machine.takenOut.add(identity);
 }
 
 const codeOf = (error: Error): string => ('code' in error ? String(error.code) : error.name);

@@ -19,6 +19,7 @@ import {
   type Found,
   type RowKind,
 } from './inventory.ts';
+import { SimMirrorStore } from './mirror-store.ts';
 import type { Pending } from './model.ts';
 import { NAMES } from './projects.ts';
 import { openOutside, SimProcess } from './process.ts';
@@ -90,6 +91,8 @@ export interface World {
   membership: Membership | null;
   /** The first holds every project; a second one, if there is one, some of them. */
   spaces: readonly SpaceConfig[];
+  /** Hears of every object of a mirror before a machine's engine puts it into the bucket. */
+  onMirror: (machine: Machine, key: string, bytes: Buffer) => void;
 }
 
 /** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
@@ -122,6 +125,8 @@ export class Machine {
   copies = new Set<string>();
   /** Prompts that another sync put into a session of its own making: whoever wrote them tells of them, not this machine. */
   madeUp = new Set<string>();
+  /** Memories that somebody deleted and that its ledger knew, by its own database or by a pull. */
+  takenOut = new Set<string>();
   /** A full-text index is damaged: claude-mem can save nothing, and nothing can be merged. */
   isIndexDamaged = false;
   /** What it does with what other nodes write, where it is not to take it. */
@@ -155,6 +160,7 @@ export class Machine {
       this.orphans = new Set(from.orphans);
       this.copies = new Set(from.copies);
       this.madeUp = new Set(from.madeUp);
+      this.takenOut = new Set(from.takenOut);
       this.isIndexDamaged = from.isIndexDamaged;
       for (const [node, trust] of from.trust) this.trust.set(node, trust);
       for (const [node, had] of from.hadBefore) this.hadBefore.set(node, had);
@@ -183,6 +189,16 @@ export class Machine {
       lockDirectory: join(this.process.folder, 'locks'),
       identity: identityOf(this.node),
       store: this.store,
+      openLegacyStore: (_access, signal) =>
+        new SimMirrorStore(
+          {
+            bucket: this.#world.bucket,
+            store: this.store,
+            process: this.process,
+            onPut: (key, bytes) => this.#world.onMirror(this, key, bytes),
+          },
+          signal,
+        ),
       now: this.now,
     });
     this.hearMembership();

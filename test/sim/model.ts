@@ -1,4 +1,5 @@
 import { readable } from './inventory.ts';
+import { ORIGINAL } from './original.ts';
 
 /** What the model knows of one memory that somebody wrote. */
 interface Written {
@@ -38,9 +39,11 @@ export class Model {
   /** A row was written on a node's machine and is now there `count` times; what never travels stays at that node. */
   wrote(identity: string, count: number, node: string, stays: boolean): void {
     const known = this.#written.get(identity);
+    // No engine looks after that machine: nobody need have what only it wrote before a mirror was taken in.
+    const required = node === ORIGINAL ? 0 : count;
     if (known === undefined) {
       this.#written.set(identity, {
-        required: count,
+        required,
         allowed: count,
         staysAt: stays ? node : null,
         like: new Set(),
@@ -55,7 +58,16 @@ export class Model {
     known.allowed = Math.max(known.allowed, count);
     // Written again after a deletion, or beside one: which came last is for the versions to say.
     if (known.deleted) known.mayReturn = true;
-    else known.required = Math.max(known.required, count);
+    else known.required = Math.max(known.required, required);
+  }
+
+  /** A machine took a mirror in, with how often each memory is there: what the original's machine wrote of it is safe now. */
+  tookIn(counts: ReadonlyMap<string, number>): void {
+    for (const [identity, count] of counts) {
+      const known = this.#written.get(identity);
+      if (known === undefined || known.deleted || known.staysAt !== null) continue;
+      if (known.writers.has(ORIGINAL)) known.required = Math.max(known.required, count);
+    }
   }
 
   /** A node may tell of memories as its own from now on: its ledger does not know, or no longer knows, whose they are. */
@@ -162,6 +174,12 @@ export class Model {
 
   wasDeleted(identity: string): boolean {
     return this.#written.get(identity)?.deleted === true;
+  }
+
+  /** Whether a memory was deleted for good: nobody may show it who knows. */
+  isGone(identity: string): boolean {
+    const known = this.#written.get(identity);
+    return known !== undefined && known.deleted && !known.mayReturn && !this.#mayStay(known);
   }
 
   isExcluded(identity: string): boolean {

@@ -229,4 +229,58 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'for (const { version, up, link } of updates.values()) {',
     replace: 'for (const { version, up, link } of [...updates.values()].slice(1)) {',
   },
+  {
+    breaks: 'no mirror shrinks unasked',
+    file: 'legacy/refuse-fewer.ts',
+    find: 'if (fewer === 0 || fewer === confirmed) return fewer;',
+    replace: 'if (fewer >= 0) return fewer;',
+  },
+  {
+    breaks: 'no mirror shrinks by another number than a person agreed to',
+    file: 'legacy/refuse-fewer.ts',
+    find: 'if (fewer === 0 || fewer === confirmed) return fewer;',
+    replace: 'if (fewer === 0 || confirmed !== undefined) return fewer;',
+  },
+  {
+    breaks: 'what is excluded is in no mirror',
+    file: 'legacy/copy.ts',
+    find: 'if (!this.#coverage.has(row)) {',
+    replace: 'if (!this.#coverage.has(row) && row.id < 0) {',
+  },
+  {
+    breaks: 'what was deleted is in no mirror that a machine publishes which knows',
+    file: 'legacy/merge-snapshot.ts',
+    find: 'if (known.some((entity) => entity?.dead === true)) {',
+    replace: `for (const each of known) if (each?.dead === true) entities.forget(each.key);
+    if (known.length === 0) {`,
+  },
+  {
+    breaks: 'what the machine with the original scripts pushed, and a publication took in, is everywhere',
+    file: 'legacy/merge-snapshot.ts',
+    find: 'if (operation !== null) operations.push(operation);',
+    replace: 'if (operation !== null && row.id % 2 === 0) operations.push(operation);',
+  },
+  {
+    breaks: 'a mirror can be pulled: its digest is the one of its database',
+    file: 'legacy/publish.ts',
+    find: 'await this.#putSurely(keys.digest, formatDigest(sha));',
+    replace: 'await this.#putSurely(keys.digest, formatDigest(content));',
+  },
+  {
+    breaks: 'another sync doubles nothing by way of a mirror',
+    file: 'legacy/copy.ts',
+    find: 'if (entity === null) return null;',
+    replace: 'if (entity === null) return row;',
+    also: {
+      file: 'legacy/merge-snapshot.ts',
+      find: 'if (isEcho(reader, row)) continue;',
+      replace: '',
+    },
+  },
+  {
+    breaks: 'of an encrypted space no mirror is published',
+    file: 'legacy/publish.ts',
+    find: 'if (context.config.encrypted === true) {',
+    replace: "if (context.config.cid === '') {",
+  },
 ];

@@ -2,6 +2,8 @@ import type { Trust } from '../../contract/memory.ts';
 import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
 import { ATTACKS, type Attack } from './intruder.ts';
 import { Dice } from './dice.ts';
+import type { MirrorOrder } from './mirrors.ts';
+import type { OriginalAct } from './original.ts';
 import type { FullFile } from './process.ts';
 import { TRUSTS } from './trust.ts';
 import { WRITES, type WriteKind } from './workload.ts';
@@ -9,7 +11,7 @@ import { WRITES, type WriteKind } from './workload.ts';
 /** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
 export interface Call {
   readonly machine: number;
-  readonly what: 'push' | 'pull' | 'full-pull' | 'notice' | 'audit';
+  readonly what: 'push' | 'pull' | 'full-pull' | 'notice' | 'audit' | 'publish' | 'import';
   /** The process dies at this step of its own (a store call or an SQL statement); null: it lives. */
   readonly dieAfter: number | null;
   readonly faults: readonly PlannedFault[];
@@ -21,6 +23,8 @@ export interface Call {
   readonly cancelledAt: number | null;
   /** claude-mem writes at this store call. */
   readonly meanwhile: { readonly at: number; readonly write: WriteKind } | null;
+  /** What a person says to a publication or an import of a mirror. */
+  readonly mirror?: MirrorOrder;
 }
 
 /** Faults of the store as a whole, and of machines. */
@@ -63,6 +67,8 @@ export type Step =
   | { readonly do: 'encrypt' }
   /** A full-text index of claude-mem is damaged, or a person mends what is damaged. */
   | { readonly do: 'damage' | 'mend'; readonly machine: number; readonly seed: number }
+  /** The machine with the original's scripts does something. */
+  | { readonly do: 'original'; readonly act: OriginalAct; readonly seed: number }
   /** A removed machine writes into the store. */
   | { readonly do: 'attack'; readonly attack: Attack; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
@@ -183,7 +189,59 @@ const INSERTED: readonly Inserted[] = [
       },
     ],
   },
+  {
+    salt: 0x1e9a,
+    share: 0.2,
+    rate: 0.4,
+    draw: (dice, machines) => [drawMirrorStep(dice, dice.below(machines))],
+  },
 ];
+
+/** Whether a step has to do with the mirrors of the original's scripts. */
+export const isOfMirror = (step: Step): boolean =>
+  step.do === 'original' || (step.do === 'sync' && step.calls.some(({ mirror }) => mirror !== undefined));
+
+function drawMirrorStep(dice: Dice, machine: number): Step {
+  const what = dice.weighted([
+    [5, 'original'],
+    [5, 'publish'],
+    [1, 'import'],
+  ] as const);
+  if (what === 'original') {
+    const act = dice.weighted([
+      [5, 'write'],
+      [4, 'push'],
+      [1, 'push-half'],
+      [1, 'push-damaged'],
+      [3, 'pull'],
+    ] as const);
+    return { do: 'original', act, seed: dice.seed() };
+  }
+  const hit = dice.chance(0.4);
+  const overwrite = dice.chance(0.5);
+  // What arrives damaged looks like what is damaged there, which a person may have overwritten.
+  const fitting = CALL_FAULTS.filter((fault) => !overwrite || !fault.endsWith('-body'));
+  const count = hit && dice.chance(0.6) ? dice.between(1, 3) : 0;
+  const call: Call = {
+    machine,
+    what,
+    dieAfter: hit && dice.chance(0.5) ? 1 + dice.below(22) ** 2 : null,
+    faults: Array.from({ length: count }, () => ({ at: dice.between(1, 16), fault: dice.pick(fitting) })),
+    full: hit && dice.chance(0.1) ? dice.pick(['ledger.db', 'claude-mem.db'] as const) : null,
+    lockedUntil: hit && dice.chance(0.1) ? dice.between(1, 6) : null,
+    cancelledAt: hit && dice.chance(0.1) ? dice.between(1, 14) : null,
+    meanwhile: dice.chance(0.15) ? { at: dice.between(1, 12), write: dice.pick(WRITES) } : null,
+    mirror: {
+      space: dice.below(4),
+      agrees: dice.chance(0.7),
+      slip: dice.chance(0.4) ? dice.pick([-1, -1, 1]) : 0,
+      overwrite,
+      force: dice.chance(0.8),
+      pushAt: dice.chance(0.2) ? dice.between(1, 12) : null,
+    },
+  };
+  return { do: 'sync', calls: [call], seed: dice.seed() };
+}
 
 function drawHonestPlan(seed: number): Plan {
   const dice = new Dice(seed);

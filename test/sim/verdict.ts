@@ -5,6 +5,7 @@ import type { MemoryEngine } from '../../memory/engine.ts';
 import { mendIndexes } from './damage.ts';
 import { countByIdentity, readable, type Found } from './inventory.ts';
 import { Machine, type World } from './machine.ts';
+import type { Mirrors } from './mirrors.ts';
 import type { Model } from './model.ts';
 import { openOutside } from './process.ts';
 import { spaceName } from './projects.ts';
@@ -31,6 +32,8 @@ interface Settling {
   readonly world: World;
   readonly machines: readonly Machine[];
   readonly model: Model;
+  /** Null where the history has none. */
+  readonly mirrors: Mirrors | null;
   readonly problemsMayStay: boolean;
   readonly trace: (line: string) => void;
 }
@@ -67,6 +70,9 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   const before = new Map(machines.map((machine) => [machine, machine.ids()]));
   const fleet = [...machines];
   try {
+    // What the original's machine pushed last comes in, and has the same rounds as everything else to reach everybody.
+    settling.mirrors?.finishPush();
+    for (const machine of machines) await publishLast(machine, settling, verdict);
     await settle(fleet, settling, verdict);
     // A machine that joins late has nothing but what the store holds.
     const newcomer = new Machine(world, 'newcomer', '13.25.3');
@@ -80,6 +86,7 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
     for (const { engine, spaces } of machines)
       for (const space of spaces) await engine.pull(space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
+    if (verdict.broken.length === 0) await judgeMirrors(fleet, settling, verdict);
     const told = newcomer.counts();
     const memories = new Map(fleet.map((machine) => [machine, machine.memories(told)]));
     for (const [machine, found] of memories)
@@ -93,6 +100,41 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   } finally {
     for (const machine of fleet) if (!machines.includes(machine)) machine.close();
   }
+}
+
+/** @returns how many memories came in */
+async function publishLast(
+  machine: Machine | undefined,
+  { mirrors }: Settling,
+  verdict: Verdict,
+): Promise<number> {
+  if (mirrors === null || machine === undefined) return 0;
+  try {
+    return await mirrors.publishSurely(machine);
+  } catch (error) {
+    verdict.broken.push(
+      `last publication, ${machine.name}: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
+    );
+    return 0;
+  }
+}
+
+/** A settled fleet takes nothing from its own mirror, and the original's machine gets from it all that it had pushed. */
+async function judgeMirrors(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
+  const { mirrors, model } = settling;
+  const imported = await publishLast(fleet.at(-1), settling, verdict);
+  if (imported > 0) verdict.broken.push(`a settled fleet took ${imported} memories from its own mirror`);
+  const pulled = mirrors?.pullLast() ?? null;
+  if (pulled === null) return;
+  // Sessions that say nothing are not worth a new mirror.
+  for (const { identity, kind, state } of fleet.at(-1)?.memories() ?? []) {
+    const isQuiet = kind === 'session' && state['user_prompt'] === 'NULL' && state['custom_title'] === 'NULL';
+    if (isQuiet && !pulled.has(identity)) pulled.set(identity, 1);
+  }
+  const judged = model.judge({ name: 'the last mirror', node: 'mirror' }, pulled);
+  verdict.lost.push(...judged.lost);
+  verdict.duplicated.push(...judged.duplicated);
+  verdict.invented.push(...judged.invented);
 }
 
 async function settle(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {

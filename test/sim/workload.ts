@@ -332,6 +332,7 @@ export class Workload {
       !machine.unnamed.has(identity) &&
       !machine.madeUp.has(identity);
     machine.pending.delete(identity);
+    if (isKnown) machine.takenOut.add(identity);
     this.#model.deleted(identity, isKnown, isCleanUp);
   }
 

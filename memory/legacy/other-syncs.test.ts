@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import type Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { originalMachine, originalPull, type OriginalMachine } from '../../test/original.ts';
+
+const JANUARY = Date.UTC(2026, 0, 5, 9);
+let fleet: TestFleet;
+let store: ObjectStore;
+let a: TestNode;
+let b: TestNode;
+let old: OriginalMachine;
+beforeEach(async () => {
+  fleet = await newFleet();
+  store = openObjectStore(fleet.access);
+  a = fleet.add('a', '13.25.3');
+  b = fleet.add('b', '13.25.3');
+  const { projectId: project } = fleet.space;
+  const folder = join(fleet.folder, 'originals');
+  old = originalMachine(folder, { host: 'old-laptop', release: '13.25.3', project, store });
+});
+afterEach(async () => {
+  old.close();
+  store.close();
+  await fleet.close();
+});
+
+/** A session with a prompt and an observation. */
+function talk({ write }: Pick<TestNode, 'write'>): void {
+  const memorySessionId = 'mem-a';
+  write.session({ contentSessionId: 'chat', memorySessionId, project: 'garden', startedAt: JANUARY });
+  write.prompt({ contentSessionId: 'chat', number: 1, text: 'water the roses', createdAt: JANUARY });
+  const said = { title: 'Roses', narrative: 'They drink much.', createdAt: JANUARY + 1 };
+  write.observation({ memorySessionId, project: 'garden', ...said });
+}
+
+/** claude-mem's cloud sync, or a hub of its protocol, puts the same rows there again. */
+function copyRows(db: Database.Database): void {
+  const prompt =
+    'session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch';
+  db.exec(`INSERT INTO user_prompts (${prompt}, origin_device_id, origin_local_id)
+    SELECT ${prompt}, 'device-a', id FROM user_prompts`);
+  const observation =
+    'memory_session_id, project, type, title, subtitle, narrative, facts, created_at, created_at_epoch';
+  db.exec(`INSERT INTO observations (${observation}, content_hash, origin_device_id, origin_local_id)
+    SELECT ${observation}, 'of-the-copy', 'device-a', id FROM observations`);
+}
+
+async function mirrored(sql: string): Promise<unknown[]> {
+  const { db } = await originalPull(fleet.folder, { project: fleet.space.projectId, store });
+  try {
+    return db.prepare(sql).pluck().all();
+  } finally {
+    db.close();
+  }
+}
+const counts = (node: TestNode): number[] => [node.count('user_prompts'), node.count('observations')];
+
+describe('rows that another sync put beside the same memories', () => {
+  it('stay out of a published snapshot', async () => {
+    talk(a);
+    copyRows(a.db);
+    await a.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+    expect(await mirrored('SELECT title FROM observations')).toEqual(['Roses']);
+    expect(await mirrored('SELECT prompt_text FROM user_prompts')).toEqual(['water the roses']);
+    expect(counts(a)).toEqual([2, 2]);
+  });
+
+  it('come in once from a pushed snapshot, and nobody need agree to that', async () => {
+    talk(old);
+    copyRows(old.db);
+    await old.push();
+    await b.engine.importLegacy(fleet.space, { access: fleet.access }, CALL);
+    expect(counts(b)).toEqual([1, 1]);
+    const published = await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+    expect(published).toMatchObject({ state: 'published', counts: { prompts: 1, observations: 1 } });
+  });
+});
+
+it('publishes a prompt in its own session, though another sync put it into one that it made up', async () => {
+  b.write.session({
+    contentSessionId: 'mem-a',
+    memorySessionId: 'mem-a',
+    project: 'garden',
+    startedAt: JANUARY,
+  });
+  b.db.exec(`INSERT INTO user_prompts
+    (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch, origin_device_id, origin_local_id)
+    VALUES (1, 'chat', 1, 'water the roses', '2026-01-05', ${JANUARY}, 'device-a', '1')`);
+  await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+  // Only the machine that wrote it tells of it.
+  expect(await mirrored('SELECT prompt_text FROM user_prompts')).toEqual([]);
+  talk(a);
+  await settle(fleet.space, [a, b]);
+  await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+  const session =
+    'SELECT s.content_session_id FROM user_prompts p JOIN sdk_sessions s ON s.id = p.session_db_id';
+  expect(await mirrored(session)).toEqual(['chat']);
+  expect(b.db.prepare(session).pluck().all()).toEqual(['mem-a']);
+  expect(await a.engine.importLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({
+    inserted: 0,
+  });
+  expect(counts(a)).toEqual([1, 1]);
+});
