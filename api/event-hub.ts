@@ -7,8 +7,8 @@ import { EVENTS_CHANNEL } from '../db/queries/emit-events.ts';
 import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
 
 /**
- * Told of each event, in order, none left out from the moment of subscribing. After a failover to a server that lacks events which were
- * told, it hears `reset` under the number from which things go on there.
+ * Receives every event after it subscribed, in order. After a failover the new server may lack events that a listener has received: the
+ * listener then receives `reset`, numbered as the newest event of the new server.
  */
 export type EventListener = (event: NumberedEvent) => void;
 
@@ -59,7 +59,7 @@ class PostgresEventHub implements EventHub {
   #closed = false;
   #reading: Promise<void> | null = null;
   #again = false;
-  /** The last event that listeners were told of, as the table had it; null while there was none. */
+  /** The last event that listeners received, as it was in the table; null before the first one. */
   #last: NumberedEvent | null = null;
 
   constructor(url: string, db: Database, logger: Logger, checkEveryMs: number) {
@@ -147,7 +147,7 @@ class PostgresEventHub implements EventHub {
         () => true as const,
       );
       if (!(await inTime(answered))) return onLost(`no answer within ${CHECK_DEADLINE_MS / 1_000} s`);
-      // After a failover the connection may lead to the former primary, which lives and announces nothing.
+      // After a failover this connection may still lead to the old primary, which announces nothing.
       this.#catchUp();
       this.#checkLater(client, onLost);
     };
@@ -177,7 +177,7 @@ class PostgresEventHub implements EventHub {
         for (;;) {
           const last = this.#last;
           const batch = await readEvents(this.#db, { after: (last?.seq ?? 1) - 1, limit: BATCH });
-          // A standby that became the primary may lack what its predecessor had committed last, and give the numbers out again.
+          // A standby that became primary may lack the last commits of the old primary, and may give their numbers to other events.
           if (last !== null && !isSame(batch[0], last)) {
             await this.#beginAgain();
             continue;
@@ -197,12 +197,12 @@ class PostgresEventHub implements EventHub {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** Has listeners load everything again: what they were told last is not in the table. */
+  /** Makes listeners load everything again, because the table lacks the last event that they received. */
   async #beginAgain(): Promise<void> {
     this.#last = await this.#newest();
     this.#logger.warn(
       { position: this.position },
-      'events that browsers were told of are not in PostgreSQL, as after a failover; they load everything again',
+      'PostgreSQL lacks events that browsers have received, as after a failover; the browsers load everything again',
     );
     for (const listener of this.#listeners) listener({ seq: this.position, event: { type: 'reset' } });
   }

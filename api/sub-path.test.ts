@@ -17,7 +17,7 @@ async function askBoth(path: string, init: RequestInit = {}): Promise<[Response,
   return [await ask(path), await ask(`/tools/m${path}`)];
 }
 
-test('an answer is the same with and without the base path', async () => {
+test('the server gives the same answer with and without the base path', async () => {
   for (const path of ['/health', '/docs', '/openapi.json', '/api/session', '/no/such/path']) {
     const [without, withIt] = await askBoth(path);
     expect([path, withIt.status, withIt.headers.get('Content-Type')]).toEqual([

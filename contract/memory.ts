@@ -26,7 +26,7 @@ export const SpaceConfig = z.strictObject({
   encrypted: z.boolean().optional(),
   /** Nodes that may read the space, where it is encrypted; all that published a key where nothing is said. */
   members: z.array(NodeId).optional(),
-  /** What this node does with others' memories; `accept` where nothing is said. What a newer control plane may ask for is held back. */
+  /** What this node does with others' memories; `accept` where nothing is said. An unknown value means `hold`. */
   trust: z.record(NodeId, openEnum(Trust, 'hold')).optional(),
 });
 export type SpaceConfig = z.infer<typeof SpaceConfig>;

@@ -8,10 +8,7 @@ import {
   EnrolResponse,
 } from './nodes.ts';
 
-/**
- * Paths of the enumerations in a schema, as its JSON Schema has them, that refuse a word which they do not know. A step before an
- * enumeration (`openEnum`) reads such words.
- */
+/** Lists the enumerations of a schema that refuse unknown words, as paths in its JSON Schema. `openEnum` makes none of these. */
 function closedEnums(schema: z.ZodType): string[] {
   const closed: string[] = [];
   const look = (part: unknown, path: string): void => {
@@ -29,18 +26,18 @@ function closedEnums(schema: z.ZodType): string[] {
   return closed;
 }
 
-it('finds an enumeration wherever it is', () => {
+it('closedEnums finds an enumeration at every depth', () => {
   const nested = z.strictObject({ a: z.array(z.record(z.string(), z.enum(['x']).nullable())).optional() });
   expect(closedEnums(nested)).toEqual(['/properties/a/items/additionalProperties/anyOf/0']);
 });
 
-it('reads a word that another version may add, in everything that agents and control planes tell each other regularly', () => {
+it('every message between agents and control planes accepts unknown words in its enumerations', () => {
   const messages = { AgentConnection, AgentHeartbeat, AgentHeartbeatResponse, EnrolRequest, EnrolResponse };
   for (const [name, schema] of Object.entries(messages))
     expect([name, closedEnums(schema)]).toEqual([name, []]);
 });
 
-it('reads an unknown word as the one that promises least', () => {
+it('a heartbeat answer with an unknown trust means hold', () => {
   const space = { cid: '0123456789abcdef', projectId: 'p', projects: ['*'], trust: { a: 'quarantine' } };
   const answer = AgentHeartbeatResponse.parse({ ok: true, now: 1, spaces: [space] });
   expect(answer.spaces[0]?.trust).toEqual({ a: 'hold' });

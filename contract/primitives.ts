@@ -20,8 +20,8 @@ export const NOT_STORABLE = 'must not contain U+0000 or half of a surrogate pair
 export const ONE_LINE = /^[^\x00-\x1f\x7f-\x9f]+$/;
 
 /**
- * One of some words, where another version of Membridge may say a word that this one does not know.
- * @param careful what an unknown word is read as: the one that promises least
+ * Reads an enumeration to which another version of Membridge may have added words.
+ * @param careful the value that stands for an unknown word: the one that promises least
  */
 export function openEnum<Word extends string>(words: z.ZodType<Word>, careful: Word) {
   return z.preprocess(

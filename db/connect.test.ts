@@ -29,7 +29,7 @@ it('a connection that breaks between two statements of a transaction fails the t
   expect((await db.run((again) => again.execute(sql`select 1`))).rowCount).toBe(1);
 });
 
-it('a server that cannot do its work now is named, with the reason, and the call may be repeated', async () => {
+it('the database reports why PostgreSQL cannot work now, and that the caller may try again', async () => {
   const raise = (code: string, message: string) =>
     sql.raw(`do $$ begin raise exception using errcode = '${code}', message = '${message}'; end $$`);
   const full = db.run((executor) => executor.execute(raise('53100', 'could not extend file "base/1/2"')));

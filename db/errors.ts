@@ -11,18 +11,15 @@ const READ_ONLY = '25006';
 const UNTRUSTED_CODES =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_HAS_EXPIRED|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
-/**
- * What PostgreSQL says when it is there and cannot do its work, by code: a full disk, no memory, a statement that took too long (by its
- * own time limit, or waiting for a lock), and two transactions that stood in each other's way.
- */
+/** Why PostgreSQL answers and cannot work now, by its error code. */
 const BUSY: Readonly<Record<string, string>> = {
   '53100': 'has no room left on its disk: free some there',
   '53200': 'has no memory left',
   '53400': 'has reached a limit of its configuration',
   '57014': 'ended a statement that took too long',
   '55P03': 'waited too long for a lock',
-  '40001': 'had to end a transaction for the sake of another one',
-  '40P01': 'had to end a transaction for the sake of another one',
+  '40001': 'ended a transaction that conflicted with another one',
+  '40P01': 'ended a transaction that conflicted with another one',
 };
 
 /** PostgreSQL's codes for a text that it cannot hold: its text and jsonb have no NUL character. */

@@ -21,7 +21,7 @@ const log = (): void => undefined;
 const start = (dataDir: string): Promise<Postgres> =>
   startPostgres({ dataDir, port: 0, password: PASSWORD, log });
 
-/** Two servers, of which one follows the other by streaming replication, and a control plane at an address that can move. */
+/** Starts a primary, a standby that follows it, and a control plane that reaches PostgreSQL by an address that can move. */
 beforeAll(async () => {
   const [first, second] = [newFolder(), newFolder()];
   primary = await start(first);
@@ -87,7 +87,7 @@ function listen(): { readonly heard: string[]; close(): void } {
 }
 
 describe('a failover to a standby', () => {
-  it('loses no listener, which loads everything again when the standby lacked the last changes', async () => {
+  it('makes every listener load everything again when the standby lacks the last changes', async () => {
     const stream = listen();
     expect((await makeSpace('before')).status).toBe(201);
     await expect.poll(() => stream.heard.join('')).toContain('"before"');
@@ -121,8 +121,8 @@ describe('a failover to a standby', () => {
   });
 });
 
-describe('a PostgreSQL that has trouble', () => {
-  it('takes no writes: requests say so, reading works, and writing works once it takes them again', async () => {
+describe('the control plane', () => {
+  it('answers reads and refuses writes while PostgreSQL is read-only, and writes again afterwards', async () => {
     const setReadOnly = async (on: boolean): Promise<void> => {
       await ask(standby, `alter system set default_transaction_read_only = ${on ? 'on' : 'off'}`);
       await ask(standby, 'select pg_reload_conf()');
@@ -139,7 +139,7 @@ describe('a PostgreSQL that has trouble', () => {
     await expect.poll(async () => (await makeSpace('taken')).status).toBe(201);
   });
 
-  it('is killed ten times: every listener hears of what is written after each', async () => {
+  it('sends its listeners every event after each of ten kills of PostgreSQL', async () => {
     const stream = listen();
     await expect.poll(() => stream.heard.join('')).toContain('id:');
     for (let time = 1; time <= 10; time += 1) {

@@ -31,7 +31,9 @@ function fill(path: string): number {
   }
 }
 
-it('says that the disk of PostgreSQL is full, and serves again once there is room', async ({ skip }) => {
+it('the control plane refuses writes while the disk of PostgreSQL is full, and serves again when there is room', async ({
+  skip,
+}) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-full-'));
   const { folder, user } = await findPostgresHome(dataDir, log);
   try {

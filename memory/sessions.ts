@@ -234,7 +234,7 @@ export class Sessions {
       of !== null && 'session' in of ? of : { platform: DEFAULT_PLATFORM, session: lost ?? 'membridge-lost' };
     const key = sessionKey(name);
     const before = this.#ledger.entities.byKey(key);
-    // It was deleted here a moment ago. The stub must not hide that: peers are to hear of it.
+    // claude-mem deleted the session a moment ago. The stub must not hide the deletion from peers.
     if (before?.dead === false && before.row !== null) this.#changes.bury('session', before.row);
     const memorySessionId = lost ?? this.memoryIdFor(key, this.#ledger.inbox.memoryOf(key));
     const row: Record<string, Value> = {

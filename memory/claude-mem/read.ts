@@ -231,8 +231,8 @@ function sessionRef(raw: RawRow): SessionRef {
 }
 
 /**
- * Whether another sync put a prompt into a session that it made up, under a memory id for its name: not the one that the prompt was
- * written in.
+ * Whether another sync put a prompt into a session that it made up. Such a session has a memory id as its name. The prompt was written
+ * in another session.
  */
 export function isInMadeUpSession({ kind, isReplica, of, mem }: MemoryRow): boolean {
   return kind === 'prompt' && isReplica && 'session' in of && of.session === mem;

@@ -204,8 +204,8 @@ class Narrowing {
   }
 
   /**
-   * What the fleet knows a row as that another sync put here: null for a copy of a memory that is here in another row. A prompt
-   * whose machine told of it goes back into its own session.
+   * Decides what becomes of a row that another sync put here. A copy of a memory that has a row of its own is left out (null). A prompt
+   * returns to its own session when the machine that wrote it has sent it.
    */
   #settleReplica(row: MemoryRow): MemoryRow | null {
     const entity = this.#ledger.entities.byRow(row.kind, row.id);

@@ -336,7 +336,7 @@ describe('a snapshot', () => {
     observe(old, 'one');
     old.write.observation({ ...said, title: 'three', createdAt: JANUARY + 3 });
     await old.push();
-    // The same clean-up by session on two machines, each of which keeps another one.
+    // Two machines clean up the same sessions, and each keeps a different one.
     a.db.exec(`DELETE FROM observations WHERE title = 'one'`);
     b.db.exec(`DELETE FROM observations WHERE title = 'two'`);
     await imported(a);

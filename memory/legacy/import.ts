@@ -225,8 +225,8 @@ async function withBatches<T>(
 }
 
 /**
- * Sees to it that the space is known here, that every row of this database has its name, and that the fleet hears of rows that changed
- * or are gone: what a clean-up kept is to be told before rows come in that are like it.
+ * Prepares an import: configures the space, names every row, and records changed and deleted rows. Deletions come first, because a
+ * similar row that comes in later must not stand in for the row that a clean-up kept.
  */
 export async function noticeRows({ session, config }: ImportContext): Promise<void> {
   session.ledger.spaces.configure(config);

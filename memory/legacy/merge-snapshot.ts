@@ -210,8 +210,8 @@ export class SnapshotMerge {
 }
 
 /**
- * Whether another sync put the row there and it is no memory of its own: the same one lies in another row, or its own machine tells of
- * it. The same rules hold for rows that are here (scan.ts, emit.ts).
+ * Whether a row is another sync's copy: the same memory has a row of its own, or the machine that wrote it sends it. scan.ts and emit.ts
+ * apply the same rules to rows of this database.
  */
 function isEcho(reader: RowReader, row: MemoryRow): boolean {
   if (!row.isReplica) return false;

@@ -1,29 +1,24 @@
-import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { originalMachine, originalPull, type OriginalMachine } from '../../test/original.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { newLegacyFleet, type LegacyFleet } from '../../test/legacy-fleet.ts';
+import { CALL, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { originalPull, type OriginalMachine } from '../../test/original.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
+let legacy: LegacyFleet;
 let fleet: TestFleet;
 let store: ObjectStore;
 let a: TestNode;
 let b: TestNode;
 let old: OriginalMachine;
 beforeEach(async () => {
-  fleet = await newFleet();
-  store = openObjectStore(fleet.access);
-  a = fleet.add('a', '13.25.3');
+  legacy = await newLegacyFleet();
+  ({ fleet, store, a, old } = legacy);
   b = fleet.add('b', '13.25.3');
-  const { projectId: project } = fleet.space;
-  const folder = join(fleet.folder, 'originals');
-  old = originalMachine(folder, { host: 'old-laptop', release: '13.25.3', project, store });
 });
 afterEach(async () => {
-  old.close();
-  store.close();
-  await fleet.close();
+  await legacy.close();
 });
 
 /** A session with a prompt and an observation. */

@@ -181,7 +181,7 @@ test('a project is added, chosen nodes are asked, and the question of deleting i
   await see(page, 'project-name', 'by-keys');
 });
 
-test('a dialog that Esc closes gives the focus back to what opened it, also to the button of a menu', async () => {
+test('Esc closes a dialog and returns the focus to the button or menu that opened it', async () => {
   const page = await visitor.open(fleet.signInLink);
   const closeByEsc = async (dialog: string, opener: string): Promise<void> => {
     await see(page, dialog);

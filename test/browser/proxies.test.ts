@@ -123,7 +123,7 @@ async function signIn(page: Page): Promise<void> {
   await click(page, 'signin-submit');
 }
 
-/** Waits until what the control plane wrote is shown. */
+/** Opens the page of a running task and waits for the first line of its output. @returns the task's id */
 async function watchTask(page: Page, address: string, worker: TaskWorker): Promise<string> {
   const { id } = await worker.make();
   await worker.lease(id);
@@ -197,7 +197,7 @@ async function openLinks(page: Page, address: string, namespace: string): Promis
   expect(absent).toEqual([]);
 }
 
-test('an agent joins by an address with a path, and the page shows the command with that path', async () => {
+test('an agent joins at an address with a path, by the command that the page shows', async () => {
   const { fleet } = fleetOf(plain);
   const address = siteUrl(siteOf('nginx', 'http', plain, true));
   const script = new URL('../../deploy/look.mjs', import.meta.url).pathname;
@@ -213,14 +213,14 @@ test('an agent joins by an address with a path, and the page shows the command w
   await see(page, 'node-status-laptop', 'Online');
 });
 
-test('a page that was opened round the proxy goes below its base path', async () => {
+test('the page moves below its base path when a browser opens it without the proxy', async () => {
   const { fleet } = fleetOf(plain);
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'page-membridge');
   expect(page.url()).toBe(`${fleet.url}${plain}/membridge`);
 });
 
-test('six tabs behind nginx leave a connection for the seventh, three of them with the output of a task', async () => {
+test('a seventh tab loads behind nginx beside six others, three of which show the output of a task', async () => {
   const { fleet, worker } = fleetOf(root);
   const address = siteUrl(siteOf('nginx', 'http', root, false));
   const first = await visitor.open(`${address}/signin#key=${RUNTIME_KEY}`);
@@ -246,7 +246,7 @@ test('six tabs behind nginx leave a connection for the seventh, three of them wi
   await see(seventh, 'node-status-late', 'Online');
 });
 
-test('a sign-in by https leaves the plain address of the same host usable, and signed in by itself', async () => {
+test('a browser can sign in by https and by http on one host, and stays signed in to both', async () => {
   const https = siteUrl(siteOf(...NGINX_BY_HTTPS));
   const http = siteUrl(siteOf('nginx', 'http', root, false));
   const page = await visitor.open(`${https}/signin#key=${RUNTIME_KEY}`, { ignoreHTTPSErrors: true });
@@ -259,6 +259,6 @@ test('a sign-in by https leaves the plain address of the same host usable, and s
   await see(page, 'page-nodes');
 });
 
-test('a proxy uses the same connection again after a pause', async () => {
+test('nginx and Caddy reuse their connection to the control plane after a pause', async () => {
   expect(Object.fromEntries(await afterPause)).toEqual({ nginx: 1, caddy: 1 });
 });

@@ -101,7 +101,7 @@ export async function click(page: Page, testId: string): Promise<void> {
   await page.getByTestId(testId).click();
 }
 
-/** Puts a tab into the background or to the front: a headless browser shows all of its tabs, so the tab is told as by the browser. */
+/** Puts a tab into the background or to the front. A headless browser keeps all tabs visible, so this sends the event that a browser would send. */
 export async function setHidden(page: Page, hidden: boolean): Promise<void> {
   await page.evaluate((isHidden) => {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });

@@ -1,3 +1,4 @@
+import type Database from 'better-sqlite3';
 import { findFullTextProblems } from '../../memory/claude-mem/full-text.ts';
 import { mendFullText } from '../../memory/claude-mem/mend-full-text.ts';
 import type { Dice } from './dice.ts';
@@ -17,14 +18,8 @@ const DAMAGES: readonly ((index: string) => string)[] = [
   (index) => `DROP TABLE ${index}_config`,
 ];
 
-/**
- * Damages one full-text index of a machine. From then on its claude-mem can save nothing.
- * @returns whether there was a sound one
- */
-export function damageIndex(machine: Machine, dice: Dice): boolean {
-  if (machine.isIndexDamaged) return false;
-  const sql = dice.pick(DAMAGES)(dice.pick(INDEXES));
-  const db = openOutside(machine.path);
+/** Runs SQL that SQLite itself would refuse, such as dropping a table of an index, and closes the connection. */
+export function writeDamage(db: Database.Database, sql: string): void {
   try {
     db.unsafeMode(true);
     db.pragma('writable_schema = ON');
@@ -32,6 +27,16 @@ export function damageIndex(machine: Machine, dice: Dice): boolean {
   } finally {
     db.close();
   }
+}
+
+/**
+ * Damages one full-text index of a machine. From then on its claude-mem can save nothing.
+ * @returns whether there was a sound one
+ */
+export function damageIndex(machine: Machine, dice: Dice): boolean {
+  if (machine.isIndexDamaged) return false;
+  const sql = dice.pick(DAMAGES)(dice.pick(INDEXES));
+  writeDamage(openOutside(machine.path), sql);
   machine.isIndexDamaged = true;
   return true;
 }
