@@ -1,12 +1,14 @@
 import { errorMessage } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
+import { freeBytes } from './free.ts';
 import { KINDS, UNITS } from './kinds.ts';
 import { parseSegmentName } from './layout.ts';
 import { KEPT } from './merge/deletions.ts';
 import { judgeSegment } from './incoming-guard.ts';
 import { letsThrough } from './membership.ts';
 import { latestUpdates } from './merge/latest-updates.ts';
-import type { Merging } from './merge/batches.ts';
+import type { StagedSegment } from './ledger/inbox.ts';
+import { readAlready, type Merged, type Merging, type Stretch } from './merge/batches.ts';
 import type { Merger } from './merge/merger.ts';
 import type { Outcome } from './merge/tools.ts';
 import { parseOperation, type Operation } from './operation.ts';
@@ -60,64 +62,26 @@ export async function applyStaged(
   if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
 
   const batches = merging.batches();
-  const merged = (outcomes: readonly Outcome[], refused: number): void => {
+  const merged: Merged = (outcomes, refused) => {
     const count = (of: Outcome): number => outcomes.filter((outcome) => outcome === of).length;
     applied.inserted += count('inserted') - refused;
     applied.updated += count('updated');
     applied.deleted += count('deleted');
     progress(`merged ${applied.operations} rows`);
   };
-  for (
-    let staged = ledger.inbox.nextStaged(space.id);
-    staged !== null;
-    staged = ledger.inbox.nextStaged(space.id)
-  ) {
-    const { id } = staged;
-    let read: ReturnType<typeof readOperations>;
-    try {
-      read = readOperations(staged.bytes, session.identity.sealingKeys);
-    } catch (error) {
-      ledger.inbox.markUnreadable(id, errorMessage(error));
-      continue;
-    }
-    const { problems } = read;
-    if (problems.length > 0) {
-      const problem = `${problems.length} operations of segment ${staged.seq} could not be read (${problems[0]})`;
-      applied.problems.push({ node: staged.node, problem });
-      ledger.inbox.noteUnreadable(id, problem);
-    }
-    const place = { space: space.id, cid: config.cid };
-    const isOwn = staged.node === session.identity.node;
-    const reason = isOwn ? null : judgeSegment(session, place, staged, read);
-    if (reason !== null) {
-      ledger.inbox.guard(id, reason);
-      continue;
-    }
-    // Sessions first, whatever the order in the segment: children need them.
-    // One that an earlier version began is finished as it was begun.
-    const operations = [...(staged.done > 0 ? read.operations : latestUpdates(read.operations))];
-    operations.sort((a, b) => rank(a) - rank(b));
-    const before = staged.done;
+  const mergedNew: Merged = (outcomes, refused) => {
+    applied.operations += outcomes.length;
+    merged(outcomes, refused);
+  };
+  const apply = (merger: Merger, { operation, staged }: StagedOperation): Outcome => {
+    clock.hear(operation.version.hlc);
+    const outcome = merger.apply(operation, staged.id, false);
     // A snapshot tells of everybody's writes under one signature, which proves nothing of who wrote what.
-    const isSigned = !isOwn && !staged.epoch.startsWith('snap');
-    const apply = (merger: Merger, operation: Operation): Outcome => {
-      clock.hear(operation.version.hlc);
-      const outcome = merger.apply(operation, id, false);
-      if (isSigned) fileSigner(ledger, operation, staged);
-      return outcome;
-    };
-    await batches.run(operations.slice(before), apply, {
-      filed: (done) => ledger.inbox.setDone(id, before + done),
-      merged: (outcomes, refused) => {
-        applied.operations += outcomes.length;
-        merged(outcomes, refused);
-      },
-    });
-    ledger.atomically(() => {
-      ledger.inbox.markApplied(id, staged.node === session.identity.node);
-      for (const name of read.header.heals ?? []) ledger.inbox.markHealed(space.id, parseSegmentName(name));
-    });
-  }
+    const isSigned = staged.node !== session.identity.node && !staged.epoch.startsWith('snap');
+    if (isSigned) fileSigner(ledger, operation, staged);
+    return outcome;
+  };
+  await batches.run(readStaged(session, config.cid, applied.problems), apply, mergedNew);
 
   // Retries are no new operations; what still waits is counted once, from the ledger.
   const waiting = ledger.inbox
@@ -132,7 +96,65 @@ export async function applyStaged(
     if (entity !== null) session.changes.claim(entity, COURSE);
     return outcome;
   };
-  await batches.run(waiting, retry, { merged });
+  await batches.run(readAlready(waiting), retry, merged);
   applied.waiting = ledger.inbox.waitingCount(space.id);
   return applied;
+}
+
+/** An operation and the segment that brought it. */
+interface StagedOperation {
+  readonly operation: Operation;
+  readonly staged: StagedSegment;
+}
+
+/**
+ * Reads the staged segments of a space one after another, each when it is asked for: the one before it is applied by then.
+ * Sets those aside that cannot be read or must wait for a person.
+ * @param problems takes what is wrong with segments that are applied all the same
+ */
+function* readStaged(
+  session: SyncSession,
+  cid: string,
+  problems: Applied['problems'],
+): Generator<Stretch<StagedOperation>> {
+  const { ledger, identity } = session;
+  const { inbox } = ledger;
+  const space = ledger.spaces.get(cid).id;
+  for (let staged = inbox.nextStaged(space); staged !== null; staged = inbox.nextStaged(space)) {
+    const { id, node, done: before } = staged;
+    let read: ReturnType<typeof readOperations>;
+    try {
+      read = readOperations(staged.bytes, identity.sealingKeys);
+    } catch (error) {
+      inbox.markUnreadable(id, errorMessage(error));
+      continue;
+    } finally {
+      freeBytes(staged.bytes);
+    }
+    if (read.problems.length > 0) {
+      const problem = `${read.problems.length} operations of segment ${staged.seq} could not be read (${read.problems[0]})`;
+      problems.push({ node, problem });
+      inbox.noteUnreadable(id, problem);
+    }
+    const isOwn = node === identity.node;
+    const reason = isOwn ? null : judgeSegment(session, { space, cid }, staged, read);
+    if (reason !== null) {
+      inbox.guard(id, reason);
+      continue;
+    }
+    // Sessions first, whatever the order in the segment: children need them.
+    // One that an earlier version began is finished as it was begun.
+    const operations = [...(before > 0 ? read.operations : latestUpdates(read.operations))];
+    operations.sort((a, b) => rank(a) - rank(b));
+    const of = staged;
+    yield {
+      items: operations.slice(before).map((operation) => ({ operation, staged: of })),
+      filed: (done) => inbox.setDone(id, before + done),
+      end: () =>
+        ledger.atomically(() => {
+          inbox.markApplied(id, isOwn);
+          for (const name of read.header.heals ?? []) inbox.markHealed(space, parseSegmentName(name));
+        }),
+    };
+  }
 }

@@ -20,6 +20,9 @@ import { publicKeyOf } from './signing.ts';
 import { objectionTo } from './membership.ts';
 import { trustIn } from './trust.ts';
 
+/** Segments that are fetched at the same time, and staged before they are merged together. */
+export const STAGED_TOGETHER = 4;
+
 /** What a fetch found. */
 export interface Fetched {
   segments: number;
@@ -31,7 +34,7 @@ export interface Fetched {
  * Fetches, verifies and stages the segments that this node has not got. One listing of heads/ tells whether there are
  * any; heads are hints, so `full` lists every segment instead, of the space's older names too, and puts back what of this
  * node's own the store has lost. A node whose objects cannot be had stops nobody else.
- * @param onStaged called after each staged segment, so that it can be applied before the next is fetched
+ * @param onStaged called when some segments are staged, so that they can be applied before the next are fetched
  * @throws MembridgeError store_unavailable or store_refused when nothing at all could be had; what was staged stays
  */
 export async function fetchSegments(
@@ -113,19 +116,22 @@ async function fetchFrom(
     refusedAt.add(placeOf(name));
   };
 
-  // The next segment is fetched while the present one is merged.
-  let ahead: { name: SegmentName; bytes: Promise<Buffer | null> } | null = null;
-  const get = (name: SegmentName): Promise<Buffer | null> => {
-    const bytes = ahead?.name === name ? ahead.bytes : store.get(segmentKey(cid, name));
-    ahead = null;
+  // The next segments are fetched while the present ones are merged.
+  const ahead = new Map<SegmentName, Promise<Buffer | null>>();
+  const get = (index: number): Promise<Buffer | null> => {
+    const [name, ...later] = names.slice(index, index + STAGED_TOGETHER);
+    if (name === undefined) throw new Error(`no segment ${index} is listed`);
+    for (const each of [name, ...later]) {
+      if (ahead.has(each)) continue;
+      const bytes = store.get(segmentKey(cid, each));
+      // Without this, a failed fetch that nobody awaits would end the process.
+      bytes.catch(() => undefined);
+      ahead.set(each, bytes);
+    }
+    const bytes = ahead.get(name);
+    ahead.delete(name);
+    if (bytes === undefined) throw new Error(`segment ${name.seq} was not asked for`);
     return bytes;
-  };
-  const getAhead = (name: SegmentName | undefined): void => {
-    if (name === undefined) return;
-    const bytes = store.get(segmentKey(cid, name));
-    // Without this, a failed fetch that nobody awaits would end the process.
-    bytes.catch(() => undefined);
-    ahead = { name, bytes };
   };
 
   for (const [index, name] of names.entries()) {
@@ -136,7 +142,7 @@ async function fetchFrom(
       refuse(name);
       continue;
     }
-    const bytes = await get(name);
+    const bytes = await get(index);
     if (bytes === null) return `segment ${name.seq} is listed but not there`;
     let prevSha: string;
     try {
@@ -176,8 +182,7 @@ async function fetchFrom(
     if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).epoch) {
       ledger.spaces.beginEpoch(space.cid, session.now());
     }
-    getAhead(names[index + 1]);
-    await onStaged();
+    if (fetched.segments % STAGED_TOGETHER === 0) await onStaged();
   }
   return problem;
 }

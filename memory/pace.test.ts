@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,12 +11,15 @@ import { Pace } from './pace.ts';
 let folder: string;
 let path: string;
 let db: Database.Database;
+let child: ChildProcess | null = null;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'membridge-pace-'));
   path = join(folder, 'claude-mem.db');
   db = buildDatabase(path, '13.25.3');
 });
 afterEach(() => {
+  child?.kill('SIGKILL');
+  child = null;
   db.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -25,22 +28,23 @@ describe('a merge', () => {
   it('holds the lock for long only while nobody else has the database open', async () => {
     expect(new Pace(path, db).hold()).toBeGreaterThan(100);
     // Like a worker that has it open and does nothing.
-    const child = spawn('sh', ['-c', 'exec 3<"$1"; echo open; exec sleep 600', 'sh', path], {
+    const holder = spawn('sh', ['-c', 'exec 3<"$1"; echo open; exec sleep 600', 'sh', path], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await once(child.stdout, 'data');
-    expect(new Pace(path, db).hold()).toBe(50);
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    child = holder;
+    await once(holder.stdout, 'data');
+    expect(new Pace(path, db).hold()).toBe(40);
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
     expect(new Pace(path, db).hold()).toBeGreaterThan(100);
     const others = [new Database(path), new Database(path)];
-    expect(new Pace(path, db).hold()).toBe(50);
+    expect(new Pace(path, db).hold()).toBe(40);
     for (const other of others) other.close();
   });
 
   it('gives way to a worker by its worker.pid, and to whoever wrote just now', () => {
     writeFileSync(join(folder, 'worker.pid'), JSON.stringify({ pid: process.ppid, port: 1 }));
-    expect(new Pace(path, db).hold()).toBe(50);
+    expect(new Pace(path, db).hold()).toBe(40);
     rmSync(join(folder, 'worker.pid'));
     const pace = new Pace(path, db);
     expect(pace.hold()).toBeGreaterThan(100);
@@ -48,6 +52,6 @@ describe('a merge', () => {
     other.exec(`INSERT INTO sdk_sessions (content_session_id, project, started_at, started_at_epoch, status)
       VALUES ('s', 'p', '', 1, 'active')`);
     other.close();
-    expect(pace.hold()).toBe(50);
+    expect(pace.hold()).toBe(40);
   });
 });

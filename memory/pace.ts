@@ -6,10 +6,10 @@ import { canSeeHolders, holdersOf, timesOpenHere } from './claude-mem/holders.ts
  * Longest hold of claude-mem's write lock, in milliseconds, while somebody else uses the database. Its worker waits 5 s for
  * the lock and then loses a memory; with holds of this length and pauses as long, its own writes stay below 350 ms.
  */
-const HOLD_MS = 50;
+const HOLD_MS = 40;
 
 /** The same while nobody does: a worker that starts at that moment still finds the lock free soon enough. */
-const HOLD_ALONE_MS = 400;
+const HOLD_ALONE_MS = 1_000;
 
 /** So many operations are applied within the shorter hold. */
 const FEW = 100;

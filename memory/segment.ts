@@ -2,6 +2,7 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib';
 import { z } from 'zod';
 import { canonicalJson } from './canonical-json.ts';
+import { freeBytes } from './free.ts';
 import { parseOperation, type Operation } from './operation.ts';
 import { nameHash, type SegmentName } from './layout.ts';
 import { SealLine, seal, unseal, type SealingKey, type SealingPublicKey } from './sealing.ts';
@@ -67,9 +68,9 @@ export function sealSegment(
   key: NodeKey,
   options: { recipients?: readonly SealingPublicKey[] | null; heals?: readonly string[] } = {},
 ): SealedSegment {
-  const packed = zstdCompressSync(Buffer.from(`${lines.join('\n')}\n`, 'utf8'), {
-    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
-  });
+  const text = Buffer.from(`${lines.join('\n')}\n`, 'utf8');
+  const packed = zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
+  freeBytes(text);
   const { recipients = null, heals = [] } = options;
   const sealed = recipients === null ? null : seal(packed, recipients);
   const body = sealed?.body ?? packed;
@@ -175,7 +176,10 @@ export function readLines(
   if (count !== header.operations) {
     throw new Error(`it holds ${count} operations where ${header.operations} were signed`);
   }
-  return { header, lines: text.toString('utf8').trimEnd().split('\n'), bytes: text.length };
+  const lines = text.toString('utf8').trimEnd().split('\n');
+  const unpacked = text.length;
+  freeBytes(text);
+  return { header, lines, bytes: unpacked };
 }
 
 /** Every line ends with a newline. */

@@ -53,7 +53,9 @@ function needPrograms(names) {
 /** The environment for a child: `node` on PATH is the Node given. */
 function environment(node) {
   // glibc keeps memory apart for every thread, 8 per core: an agent with its threads takes 40 MB less with two.
-  const variables = { MALLOC_ARENA_MAX: '2', ...process.env };
+  // Node keeps what it compiles: a process starts sooner, and takes 20 MB less for reading TypeScript.
+  const compiled = join(cacheDir(), 'compiled');
+  const variables = { MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: compiled, ...process.env };
   if (findOnPath('node')[0] === node) return variables;
   return { ...variables, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
 }

@@ -1,5 +1,6 @@
 import { createHash, hash } from 'node:crypto';
 import type Database from 'better-sqlite3';
+import { freeBytes } from '../free.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
 import { DEFAULT_PLATFORM, keyColumns } from '../keys.ts';
 import { hashDetails, hashLink, hashUnit, likenessFrom, markOf, writeMark } from '../marks.ts';
@@ -90,7 +91,9 @@ export class AuditReader {
     const { bytes, content } = this.#plans[kind];
     if ((bytes.get(after, to) ?? 0) > MAX_CONTENT_BYTES) return { rows: 0, digest: null };
     const [rows, text] = content.get(after, to) ?? [0, null];
-    return { rows, digest: digestOf(rows, text ?? '') };
+    const digest = digestOf(rows, text ?? '');
+    if (text !== null) freeBytes(text);
+    return { rows, digest };
   }
 
   #toMark(kind: Kind, row: SqliteValue[], madeOf?: FullOperation): MarkedRow {

@@ -7,6 +7,9 @@ import { settleUpgrade } from './settle-upgrade.ts';
 
 export { toMembridgeError } from './failures.ts';
 
+/** Page cache of a connection that reads, in KiB: it reads most rows once, and the system keeps their pages. */
+const READING_CACHE_KIB = 4 * 1024;
+
 /**
  * Opens the claude-mem database for reading. Nothing is ever created: a missing file stays missing. Tables of older
  * releases are seen under their newest column names.
@@ -59,6 +62,7 @@ function open(path: string, readonly: boolean): Database.Database {
   return guarded(path, () => {
     const db = new Database(path, { readonly, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
     try {
+      if (readonly) db.pragma(`cache_size = -${READING_CACHE_KIB}`);
       // The first read tells whether the file is a database at all.
       shadowOldTables(db);
     } catch (error) {

@@ -111,8 +111,8 @@ const LEDGER_VERSION = 5;
 /** Tables that later versions added, by version. */
 const ADDED: Readonly<Record<number, readonly string[]>> = { 4: ['block', 'witness'], 5: ['signer'] };
 
-/** Page cache in KiB: key lookups are random, and an agent is to stay below 250 MB. */
-const CACHE_KIB = 48 * 1024;
+/** Page cache in KiB. 48 MiB made no sync of 300,000 rows faster, and an agent is to stay below 250 MB. */
+const CACHE_KIB = 16 * 1024;
 
 /**
  * Opens the ledger, making it when it is not there.

@@ -7,7 +7,7 @@ import { canonicalJson } from '../canonical-json.ts';
 import { parseOperation } from '../operation.ts';
 import { auditChanged } from '../audit.ts';
 import { scanNewRows } from '../scan.ts';
-import { MergeBatches } from '../merge/batches.ts';
+import { MergeBatches, readAlready } from '../merge/batches.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/tools.ts';
 import { countReadable, noteHolding, readHolding, NO_MEMORIES, type Holding } from './holding.ts';
@@ -202,10 +202,8 @@ async function retryWaiting(context: ImportContext, cid: string, result: LegacyI
       if (outcome === 'inserted') result.inserted += 1;
       return outcome;
     };
-    await batches.run(waiting, retry, {
-      merged: (_outcomes, refused) => {
-        result.inserted -= refused;
-      },
+    await batches.run(readAlready(waiting), retry, (_outcomes, refused) => {
+      result.inserted -= refused;
     });
   });
   result.waiting += waitingFrom(ledger, cid).length;

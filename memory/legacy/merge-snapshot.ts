@@ -17,7 +17,7 @@ import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
 import { NO_MEMORIES, type Holding, type MemoryCounts } from './holding.ts';
 import { legacyNode } from './objects.ts';
-import type { MergeBatches } from '../merge/batches.ts';
+import { readAlready, type MergeBatches } from '../merge/batches.ts';
 import type { OpenLegacyStore } from './transfer.ts';
 
 /** What an import found and did, in memories. */
@@ -126,11 +126,13 @@ export class SnapshotMerge {
           const operation = this.#missing(row, shared);
           if (operation !== null) operations.push(operation);
         }
-        await this.#batches.run(operations, (merger, operation) => this.#apply(merger, operation), {
-          merged: (_outcomes, refused) => {
+        await this.#batches.run(
+          readAlready(operations),
+          (merger, operation) => this.#apply(merger, operation),
+          (_outcomes, refused) => {
             this.#result.inserted -= refused;
           },
-        });
+        );
         progress(`imported ${this.#result.inserted} memories`);
         if (rows.length < PAGE) break;
       }

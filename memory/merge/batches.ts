@@ -10,12 +10,25 @@ import { Merger } from './merger.ts';
 import { Newcomers } from './newcomers.ts';
 import type { Outcome } from './tools.ts';
 
-/** What hears of the batches of a merge. */
-export interface BatchListener {
-  /** In the ledger's transaction, at its end: how many items are done since the beginning. */
+/** Items that are read at once, as the operations of one segment, and merged in order. */
+export interface Stretch<T> {
+  readonly items: readonly T[];
+  /** Files how many of the items are merged. Runs in the ledger's transaction. */
   filed?(done: number): void;
-  /** After the commits: what became of each item, and how many rows to be inserted this claude-mem refused, so that they wait. */
-  merged?(outcomes: readonly Outcome[], refused: number): void;
+  /** Files that all of them are merged. Runs in the ledger's transaction. */
+  end?(): void;
+}
+
+/** Items that are read already. */
+export const readAlready = <T>(items: readonly T[]): Stretch<T>[] => (items.length === 0 ? [] : [{ items }]);
+
+/** Hears after each commit what became of each item, and how many rows claude-mem refused, so that they wait. */
+export type Merged = (outcomes: readonly Outcome[], refused: number) => void;
+
+/** A stretch, and how many of its items are merged. */
+interface Course<T> {
+  readonly stretch: Stretch<T>;
+  done: number;
 }
 
 /** Pages in the log after which SQLite writes them into the database: its default, and while nobody else uses the database. */
@@ -43,16 +56,30 @@ export class MergeBatches {
   }
 
   /**
+   * Merges items in transactions of both files.
+   * @param stretches read one after another: between two transactions while others use the database. While nobody does, one
+   *   transaction merges several stretches, because each commit writes again the index pages that the one before it wrote.
+   * @param work merges one item
    * @throws SqliteError of either file: the engine gives it its meaning, which may need a look at the database (search-index.ts).
    *   What was merged before stays.
    */
   async run<T>(
-    items: readonly T[],
+    stretches: Iterable<Stretch<T>>,
     work: (merger: Merger, item: T) => Outcome,
-    listener: BatchListener = {},
+    merged: Merged,
   ): Promise<void> {
+    const reading = stretches[Symbol.iterator]();
+    const read = (): Course<T> | null => {
+      const next = reading.next();
+      return next.done === true ? null : { stretch: next.value, done: 0 };
+    };
     try {
-      await this.#runAll(items, work, listener);
+      for (let course = read(); course !== null;) {
+        this.#session.signal.throwIfAborted();
+        const { rest, held } = this.#merge(course, read, work, merged);
+        course = rest ?? read();
+        if (course !== null) await this.#pace.pause(held);
+      }
     } catch (error) {
       this.#hasFailed = true;
       throw error;
@@ -64,42 +91,52 @@ export class MergeBatches {
     return this.#hasFailed;
   }
 
-  async #runAll<T>(
-    items: readonly T[],
+  /**
+   * Merges as much as one transaction may.
+   * @returns the stretch that it left unfinished, null for none, and how long it held claude-mem's lock, in milliseconds
+   */
+  #merge<T>(
+    first: Course<T>,
+    read: () => Course<T> | null,
     work: (merger: Merger, item: T) => Outcome,
-    listener: BatchListener,
-  ): Promise<void> {
+    merged: Merged,
+  ): { rest: Course<T> | null; held: number } {
     const { session, merger } = { session: this.#session, merger: this.#merger };
-    for (let next = 0; next < items.length;) {
-      session.signal.throwIfAborted();
-      const hold = this.#pace.hold(items.length - next);
-      this.#checkpointEvery(this.#pace.isAlone ? CHECKPOINT_PAGES_ALONE : CHECKPOINT_PAGES);
-      let held = 0;
-      let refused = 0;
-      const outcomes: Outcome[] = [];
-      let before: WalPosition | null = null;
-      session.ledger.atomically(() => {
-        const began = performance.now();
-        const batch = this.#db.transaction(() => {
-          before = session.watch.position();
-          merger.begin();
-          this.#newcomers.name();
-          for (const item of items.slice(next)) {
+    const hold = this.#pace.hold(first.stretch.items.length - first.done);
+    const { isAlone } = this.#pace;
+    this.#checkpointEvery(isAlone ? CHECKPOINT_PAGES_ALONE : CHECKPOINT_PAGES);
+    let held = 0;
+    let refused = 0;
+    const outcomes: Outcome[] = [];
+    let before: WalPosition | null = null;
+    let course: Course<T> | null = first;
+    session.ledger.atomically(() => {
+      const began = performance.now();
+      const isOver = (): boolean => performance.now() - began + merger.flushMs >= hold;
+      const batch = this.#db.transaction(() => {
+        before = session.watch.position();
+        merger.begin();
+        this.#newcomers.name();
+        for (let present: Course<T> | null = first; present !== null; present = course) {
+          for (const item of present.stretch.items.slice(present.done)) {
             outcomes.push(work(merger, item));
-            if (performance.now() - began + merger.flushMs >= hold) break;
+            present.done += 1;
+            if (isOver()) break;
           }
-          refused = merger.flush();
-          this.#newcomers.pass();
-        });
-        batch.immediate();
-        held = performance.now() - began;
-        listener.filed?.(next + outcomes.length);
+          refused += merger.flush();
+          if (present.done < present.stretch.items.length) break;
+          present.stretch.end?.();
+          course = isAlone && !isOver() ? read() : null;
+        }
+        this.#newcomers.pass();
       });
-      session.watch.passOver(before);
-      next += outcomes.length;
-      listener.merged?.(outcomes, refused);
-      if (next < items.length) await this.#pace.pause(held);
-    }
+      batch.immediate();
+      held = performance.now() - began;
+      course?.stretch.filed?.(course.done);
+    });
+    session.watch.passOver(before);
+    merged(outcomes, refused);
+    return { rest: course, held };
   }
 
   close(): void {

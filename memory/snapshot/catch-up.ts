@@ -1,6 +1,6 @@
 import { errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory.ts';
-import { listAll, verifyFetched } from '../fetch.ts';
+import { STAGED_TOGETHER, listAll, verifyFetched } from '../fetch.ts';
 import { segmentKey, type ListedSegment, type SegmentName } from '../layout.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import type { Operation } from '../operation.ts';
@@ -105,6 +105,7 @@ async function usePartsOf(
 ): Promise<number> {
   const { ledger } = session;
   let fetched = 0;
+  let staged: SegmentName[] = [];
   for (const index of manifest.parts.keys()) {
     session.signal.throwIfAborted();
     const name = partName(manifest, index);
@@ -113,9 +114,14 @@ async function usePartsOf(
       ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now()));
       fetched += 1;
     }
+    staged.push(name);
+    if (staged.length < STAGED_TOGETHER && index < manifest.parts.length - 1) continue;
     await apply();
-    const problem = ledger.inbox.problemOf(space.id, name);
-    if (problem !== null) throw new Error(problem);
+    for (const each of staged) {
+      const problem = ledger.inbox.problemOf(space.id, each);
+      if (problem !== null) throw new Error(problem);
+    }
+    staged = [];
   }
   return fetched;
 }
