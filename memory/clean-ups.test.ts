@@ -92,6 +92,22 @@ describe('the same clean-up on two machines before they sync', () => {
     expect(new Set([a, b, c].map((node) => node.hash())).size).toBe(1);
   });
 
+  it('leaves one where the text of what was kept of the session is also in another session', async () => {
+    write(a.db, ['one', 'two'], (n) => `said ${n}`);
+    a.db
+      .exec(`INSERT INTO sdk_sessions (content_session_id, memory_session_id, project, started_at, started_at_epoch, status)
+      VALUES ('other', 'mem-other', 'garden', '2026-06-02', ${JUNE}, 'completed');
+      INSERT INTO observations (memory_session_id, project, type, title, narrative, content_hash, created_at, created_at_epoch)
+      SELECT 'mem-other', project, type, title, narrative, 'other', created_at, created_at_epoch + 1000
+      FROM observations WHERE title = 'two'`);
+    await settle(fleet.space, [a, b]);
+    a.db.exec(`DELETE FROM observations WHERE title = 'two' AND memory_session_id = 'mem-chat'`);
+    b.db.exec(`DELETE FROM observations WHERE title = 'one'`);
+    await settle(fleet.space, [a, b]);
+    expect(titles(a)).toEqual(['one', 'two']);
+    expect(b.hash()).toBe(a.hash());
+  });
+
   it('leaves one of each where the store loses everything before they sync, and both tell it again', async () => {
     write(a.db, ['one', 'two']);
     write(b.db, ['one', 'two']);
@@ -181,7 +197,7 @@ describe('what a deletion that names what was kept comes to', () => {
           return { state: 'dead' as const, kept: to === null ? null : key(to) };
         };
         const survivors = kept.flatMap((to, from) =>
-          to !== null && judgeDeletion(key(from), key(to), fateOf) === 'survives' ? [from] : [],
+          to !== null && judgeDeletion(key(from), key(to), fateOf, () => true) === 'survives' ? [from] : [],
         );
         // Follow each to where it goes round, if it does.
         const circles = new Set<string>();

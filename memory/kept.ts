@@ -65,6 +65,20 @@ export function findKept(
   return kept;
 }
 
+/**
+ * Whether two rows that are here are alike: in their text, their title or their session, as findKept sees it. Rows of which the
+ * ledger knows too little count as alike.
+ */
+export function areAlike(marks: Ledger['marks'], kind: Kind, a: number, b: number): boolean {
+  const [first, second] = [a, b].map((row) => {
+    const mark = marks.get(kind, row);
+    const likeness = mark === null ? null : likenessOf(kind, mark);
+    return mark === null || likeness === null ? null : signatureOf(likeness, linkOf(kind, mark));
+  });
+  if (!first || !second) return true;
+  return WAYS.some((way) => first[way] !== 0 && first[way] === second[way]);
+}
+
 const signatureOf = ({ body, head }: Likeness, link: number): Signature => ({ body, head, link });
 
 /** The key of a memory that peers know and whose row is here; null without. */

@@ -210,10 +210,12 @@ export async function recipientsOf(
   for (const { key, etag } of await store.list(certificatesPrefix(config.cid))) {
     const node = basename(key, '.json');
     const before = known[node];
-    if (before?.etag === etag) fresh[node] = before;
+    if (before?.etag === etag && before.key !== null) fresh[node] = before;
     else {
       const { sealing } = await readKeys(store, config.cid, node, identity.controlPublicKey);
-      fresh[node] = { etag, key: sealing?.publicKey ?? null };
+      // A listed object that cannot be read now says nothing: it is read again next time, and until then the key before counts.
+      if (sealing !== null) fresh[node] = { etag, key: sealing.publicKey };
+      else if (before !== undefined) fresh[node] = before;
     }
   }
   const text = JSON.stringify(fresh);

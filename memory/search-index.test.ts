@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MembridgeError } from '../contract/errors.ts';
 import { compare, takeInventory } from '../demo/inventory.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
+import { indexDamageBehind } from './claude-mem/search-index.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
@@ -14,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => fleet.close());
 
 /** Changes internal tables of an index, as a crash or a bad disk does: SQLite itself would refuse that. */
-function damage({ path }: TestNode, sql: string): void {
+function damage({ path }: Pick<TestNode, 'path'>, sql: string): void {
   const db = new Database(path);
   db.unsafeMode(true);
   db.pragma('writable_schema = ON');
@@ -131,6 +132,16 @@ describe('a damaged search index', () => {
     await failureOf(b.engine.pull(fleet.space, false, CALL));
     const [sync] = (await b.engine.status()).syncs ?? [];
     expect(sync).toMatchObject({ staged: 1, waiting: 0 });
+  });
+
+  test('does not blame the database while another program locks it', async () => {
+    const { path, db } = fleet.add('a', '13.25.3');
+    damage({ path }, 'DROP TABLE observations_fts_idx');
+    const refused = new Database.SqliteError('database disk image is malformed', 'SQLITE_CORRUPT');
+    db.exec('BEGIN IMMEDIATE');
+    expect(indexDamageBehind(path, refused)).toMatchObject({ code: 'memory_locked' });
+    db.exec('ROLLBACK');
+    expect(indexDamageBehind(path, refused)).toMatchObject({ code: 'memory_index_damaged' });
   });
 
   test('names a trigger that writes to a table that does not exist', async () => {

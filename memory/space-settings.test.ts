@@ -283,6 +283,32 @@ describe('an encrypted space', () => {
     await again.close();
   });
 
+  it('is sealed for a member whose key could not be read at the push before', async () => {
+    await b.engine.push(sealed(), CALL);
+    await a.engine.close();
+    let isKeyReadable = false;
+    const real = openObjectStore(fleet.access);
+    const get = (key: string) =>
+      key.endsWith('keys/b.json') && !isKeyReadable ? Promise.resolve(null) : real.get(key);
+    const again = fleet.reopen(a, { store: changedStore(real, { get }) });
+    observe(a, 'garden', 'first');
+    await again.push(sealed(), CALL);
+    isKeyReadable = true;
+    observe(a, 'garden', 'second');
+    await again.push(sealed(), CALL);
+    const { problems } = await b.engine.pull(sealed(), true, CALL);
+    expect(problems).toMatchObject([{ node: 'a', problem: expect.stringContaining('segment 1') as string }]);
+    // What b could not read, a sends again.
+    await again.pull(sealed(), true, CALL);
+    await again.push(sealed(), CALL);
+    await b.engine.pull(sealed(), true, CALL);
+    expect(titles(b)).toEqual([
+      ['garden', 'first'],
+      ['garden', 'second'],
+    ]);
+    await again.close();
+  });
+
   it('stays readable after a node took a new key', async () => {
     await b.engine.push(sealed(), CALL);
     observe(a, 'garden', 'before');

@@ -92,8 +92,8 @@ export function damagedIndexError(
 /**
  * Looks for damaged indexes behind an error of a write to claude-mem's tables.
  * @param path claude-mem's database; no connection of the caller may hold a transaction on it
- * @returns memory_index_damaged, naming the indexes and the statements that repair them; null when none is damaged, or when the
- *   search itself fails, say for a lock
+ * @returns memory_index_damaged, naming the indexes and the statements that repair them; memory_locked where another program's lock
+ *   hides what is damaged; null when no index is, or when the search fails in another way
  */
 export function indexDamageBehind(path: string, error: unknown): MembridgeError | null {
   if (!mayBeIndexDamage(error)) return null;
@@ -105,8 +105,15 @@ export function indexDamageBehind(path: string, error: unknown): MembridgeError 
     } finally {
       db.close();
     }
-  } catch {
-    return null;
+  } catch (failure) {
+    const isLocked = failure instanceof Database.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(failure.code);
+    return isLocked
+      ? new MembridgeError(
+          'memory_locked',
+          `${path} refused a row (${errorMessage(error)}), and another program locked it before Membridge could find out why; the sync tries again.`,
+          { cause: error },
+        )
+      : null;
   }
 }
 

@@ -19,6 +19,7 @@ import { redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row } from '../values.ts';
 import { Coverage } from './coverage.ts';
+import { findEchoes, rowName } from './echoes.ts';
 import type { SnapshotCounts } from './objects.ts';
 import { integrityProblem } from './snapshot.ts';
 
@@ -136,6 +137,7 @@ class Narrowing {
   readonly #names: SpaceProjects;
   readonly #schema: ClaudeMemSchema;
   readonly #ledger: Ledger;
+  #echoes: ReadonlySet<string> = new Set();
 
   /** @param ledger says which rows of the database, by their ids, are memories of their own */
   constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig, ledger: Ledger) {
@@ -152,6 +154,8 @@ class Narrowing {
   /** @returns whether any row went or was changed */
   async run(signal: AbortSignal, progress: (text: string) => void): Promise<boolean> {
     let changed = false;
+    // Before any row is changed: a memory whose secrets are taken out is no longer like its copy.
+    this.#echoes = findEchoes(this.#reader, signal);
     // A row is judged by its session, so sessions go last.
     for (const kind of KINDS.toReversed()) {
       for (let last = 0; ;) {
@@ -210,7 +214,7 @@ class Narrowing {
   #settleReplica(row: MemoryRow): MemoryRow | null {
     const entity = this.#ledger.entities.byRow(row.kind, row.id);
     if (entity === null) return null;
-    if (!isInMadeUpSession(row)) return row;
+    if (!isInMadeUpSession(row)) return this.#echoes.has(rowName(row)) ? null : row;
     const { changes } = this.#db
       .prepare(
         `UPDATE user_prompts SET session_db_id = own.id FROM sdk_sessions own

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory.ts';
-import { RowReader, isInMadeUpSession, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../kinds.ts';
 import { memoryKey } from '../keys.ts';
@@ -12,9 +12,10 @@ import { SpaceProjects } from '../names.ts';
 import type { FullOperation } from '../operation.ts';
 import { publishedForms, redactRow } from '../redact.ts';
 import type { SyncSession } from '../session.ts';
-import { sameValue, type Row, type Value } from '../values.ts';
+import type { Row, Value } from '../values.ts';
 import type { Version } from '../versions.ts';
 import { Coverage } from './coverage.ts';
+import { isEcho } from './echoes.ts';
 import { NO_MEMORIES, type Holding, type MemoryCounts } from './holding.ts';
 import { legacyNode } from './objects.ts';
 import { readAlready, type MergeBatches } from '../merge/batches.ts';
@@ -209,26 +210,6 @@ export class SnapshotMerge {
       .all() as Value[];
     return new Set(times);
   }
-}
-
-/**
- * Whether a row is another sync's copy: the same memory has a row of its own, or the machine that wrote it sends it. scan.ts and emit.ts
- * apply the same rules to rows of this database.
- */
-function isEcho(reader: RowReader, row: MemoryRow): boolean {
-  if (!row.isReplica) return false;
-  if (isInMadeUpSession(row)) return true;
-  const { kind, id, set } = row;
-  const at = set['created_at_epoch'];
-  if (typeof at !== 'number') return false;
-  const key = memoryKey(kind, set, nameOf(row.of));
-  return reader.writtenAt(kind, at).some((other) => {
-    const found = other === id ? null : reader.byId(kind, other);
-    // Of two copies, the first one counts.
-    if (found === null || (found.isReplica && other > id)) return false;
-    if (kind === 'prompt') return sameValue(found.set['prompt_text'] ?? null, set['prompt_text'] ?? null);
-    return memoryKey(kind, found.set, nameOf(found.of)).equals(key);
-  });
 }
 
 /** Whether a memory has a row of its own here; a session that was only made up here is still to come. */

@@ -62,6 +62,20 @@ describe('rows that another sync put beside the same memories', () => {
     expect(counts(a)).toEqual([2, 2]);
   });
 
+  it('stay out of a published snapshot, also where the ledger names the copy', async () => {
+    talk(a);
+    a.db.exec(`UPDATE observations SET origin_device_id = 'device-x', origin_local_id = '1'`);
+    await a.engine.push(fleet.space, CALL);
+    const columns =
+      'memory_session_id, project, type, title, subtitle, narrative, facts, created_at, created_at_epoch';
+    a.db.exec(
+      `INSERT INTO observations (${columns}, content_hash) SELECT ${columns}, 'own' FROM observations`,
+    );
+    const published = await a.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+    expect(published).toMatchObject({ counts: { observations: 1 } });
+    expect(await mirrored('SELECT title FROM observations')).toEqual(['Roses']);
+  });
+
   it('come in once from a pushed snapshot, and nobody need agree to that', async () => {
     talk(old);
     copyRows(old.db);

@@ -4,7 +4,8 @@ import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import type { DeleteOperation } from '../operation.ts';
 import { redactRow } from '../redact.ts';
 import { UNVERSIONED, compareVersions } from '../versions.ts';
-import { judgeDeletion } from './clean-up.ts';
+import { areAlike } from '../kept.ts';
+import { judgeDeletion, type Fate } from './clean-up.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
 /**
@@ -56,7 +57,7 @@ export class Deletions {
           return 'same';
         }
       }
-      const judged = this.#judge(operation, stub);
+      const judged = this.#judge(operation, row, stub);
       if (judged === 'waits')
         return this.#tools.wait(operation, origin, 'what was kept in its place is not here');
       if (judged === 'survives') {
@@ -82,19 +83,24 @@ export class Deletions {
   }
 
   /**
-   * Whether a memory that is here goes. One that waited long enough goes where what was kept never came, and stays where it
+   * Whether a memory that is here, in the row `row`, goes. One that waited long enough goes where what was kept never came, and stays where it
    * is the last of its circle that anybody still has.
    */
-  #judge({ key, kept }: DeleteOperation, waited: boolean): 'holds' | 'survives' | 'waits' {
+  #judge({ kind, key, kept }: DeleteOperation, row: number, waited: boolean): 'holds' | 'survives' | 'waits' {
     if (kept === null) return 'holds';
-    const { entities } = this.#tools.ledger;
-    const judgment = judgeDeletion(key, kept, (each) => {
+    const { entities, marks } = this.#tools.ledger;
+    const fateOf = (each: Buffer): Fate => {
       const entity = entities.byKey(each);
       if (entity?.dead === true) return { state: 'dead', kept: entities.keptFor(each) };
-      const row = entity?.row ?? null;
-      const isHere = entity !== null && row !== null && this.#tools.reader.byId(entity.kind, row) !== null;
+      const at = entity?.row ?? null;
+      const isHere = entity !== null && at !== null && this.#tools.reader.byId(entity.kind, at) !== null;
       return { state: isHere ? 'here' : 'absent', kept: null };
-    });
+    };
+    const isLike = (each: Buffer): boolean => {
+      const at = entities.byKey(each)?.row ?? null;
+      return at !== null && areAlike(marks, kind, row, at);
+    };
+    const judgment = judgeDeletion(key, kept, fateOf, isLike);
     switch (judgment) {
       case 'holds':
       case 'survives':

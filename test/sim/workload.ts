@@ -146,9 +146,11 @@ export class Workload {
 
   #append(machine: Machine, dice: Dice, text: 'plain' | 'odd'): void {
     const { content, memory } = sessionColumns(machine.worker);
+    // Nobody talks in a session that Membridge or another sync made up.
     const sessions = machine.worker
       .prepare(
-        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions WHERE ${memory} IS NOT NULL AND ${content} NOT LIKE '${MADE_UP}%' ORDER BY id`,
+        `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions
+         WHERE ${memory} IS NOT NULL AND ${content} NOT LIKE '${MADE_UP}%' AND instr(${content}, '${CONVERSATION_MARK}') = 0 ORDER BY id`,
       )
       .all() as { content: string; memory: string; project: string }[];
     if (sessions.length === 0)
@@ -443,10 +445,13 @@ export class Workload {
       .length;
   }
 
+  /** Whether a prompt is of a session that stays; the link of older releases is the conversation's name. */
   #isStayingPrompt(machine: Machine, row: Columns): boolean {
-    const session = row['session_db_id'];
-    if (session === undefined || session === null) return false;
-    const found = machine.worker.prepare('SELECT project FROM sdk_sessions WHERE id = ?').get(session);
+    const { content } = sessionColumns(machine.worker);
+    const [column, link] = 'session_db_id' in row ? ['id', row['session_db_id']] : [content, row[content]];
+    const found = machine.worker
+      .prepare(`SELECT project FROM sdk_sessions WHERE ${column} = ?`)
+      .get(link ?? null);
     return isStaying((found as { project: string } | undefined)?.project ?? '');
   }
 

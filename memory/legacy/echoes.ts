@@ -1,0 +1,45 @@
+import { isInMadeUpSession, nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import { KINDS } from '../kinds.ts';
+import { memoryKey } from '../keys.ts';
+import { sameValue } from '../values.ts';
+
+/**
+ * Whether a row is another sync's copy: the same memory has a row of its own, or the machine that wrote it sends it. scan.ts and emit.ts
+ * apply the same rules to rows of this database.
+ */
+export function isEcho(reader: RowReader, row: MemoryRow): boolean {
+  if (!row.isReplica) return false;
+  if (isInMadeUpSession(row)) return true;
+  const { kind, id, set } = row;
+  const at = set['created_at_epoch'];
+  if (typeof at !== 'number') return false;
+  const key = memoryKey(kind, set, nameOf(row.of));
+  return reader.writtenAt(kind, at).some((other) => {
+    const found = other === id ? null : reader.byId(kind, other);
+    // Of two copies, the first one counts.
+    if (found === null || (found.isReplica && other > id)) return false;
+    if (kind === 'prompt') return sameValue(found.set['prompt_text'] ?? null, set['prompt_text'] ?? null);
+    return memoryKey(kind, found.set, nameOf(found.of)).equals(key);
+  });
+}
+
+/** Rows looked at per step. */
+const PAGE = 500;
+
+/** A row by its kind and local id. */
+export const rowName = ({ kind, id }: Pick<MemoryRow, 'kind' | 'id'>): string => `${kind}/${id}`;
+
+/** Finds the rows of a database that importers take for copies of others. @returns their names */
+export function findEchoes(reader: RowReader, signal: AbortSignal): Set<string> {
+  const echoes = new Set<string>();
+  for (const kind of KINDS.filter((each) => reader.hasReplicas(each))) {
+    for (let last = 0, isMore = true; isMore;) {
+      signal.throwIfAborted();
+      const rows = reader.after(kind, last, PAGE);
+      for (const row of rows) if (isEcho(reader, row)) echoes.add(rowName(row));
+      last = rows.at(-1)?.id ?? last;
+      isMore = rows.length === PAGE;
+    }
+  }
+  return echoes;
+}
