@@ -71,7 +71,8 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
 
 /**
  * Merges the snapshot of one canonical id, unless it was merged before.
- * @param etag the database object's ETag where it was asked for: another one than noted is fetched whatever its digest says
+ * @param etag the database object's ETag where it was asked for, null without such an object: another one than noted is fetched
+ *   whatever its digest says
  * @returns what the snapshot holds
  */
 export async function importFrom(
@@ -81,7 +82,7 @@ export async function importFrom(
   stated: string,
   folder: string,
   result: LegacyImport,
-  etag?: string,
+  etag?: string | null,
 ): Promise<Holding> {
   const { session, progress } = context;
   const terms = termsOf(context.config);

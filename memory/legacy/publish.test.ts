@@ -116,6 +116,19 @@ describe('a published snapshot', () => {
     );
   });
 
+  it('is not called unchanged where another push was cut off behind its database', async () => {
+    observe(a, 'garden', 'mine');
+    await published(a);
+    observe(old, 'garden', 'theirs');
+    await old.push({ stop: 'after-database' });
+    await expect(published(a)).rejects.toMatchObject({ code: 'segment_invalid' });
+    expect(await published(a, fleet.space, { overwrite: true })).toMatchObject({ state: 'published' });
+    expect(all((await pulled()).db, 'SELECT title FROM observations ORDER BY title')).toEqual([
+      'mine',
+      'theirs',
+    ]);
+  });
+
   it('is written once: nothing is sent while nothing changed, by whichever node', async () => {
     writeHistory(a.db, { name: 'mine', seed: 8, observations: 24, from: JANUARY });
     const b = fleet.add('b', '10.6.3');
@@ -123,13 +136,13 @@ describe('a published snapshot', () => {
     await published(a);
     const stand = await etags();
     const again = await published(a);
-    expect(again).toMatchObject({ state: 'unchanged', traffic: { requests: 1, bytesUp: 0 } });
+    expect(again).toMatchObject({ state: 'unchanged', traffic: { requests: 2, bytesUp: 0 } });
     // A new process looks at the content, and so does another node with another claude-mem.
     await a.engine.close();
     const restarted = fleet.reopen(a, {});
     expect(await restarted.publishLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({
       state: 'unchanged',
-      traffic: { requests: 2, bytesUp: 0 },
+      traffic: { requests: 3, bytesUp: 0 },
     });
     await restarted.close();
     expect(await published(b)).toMatchObject({ state: 'unchanged', imported: 0, traffic: { bytesUp: 0 } });

@@ -68,7 +68,7 @@ const underWay = (cid: string): string => `legacy:publishing:${cid}`;
 
 /**
  * What was last seen to be published, by connection and canonical id: while neither the database nor the store changes,
- * one small request tells that there is nothing to do.
+ * two small requests tell that there is nothing to do.
  */
 const standing = new WeakMap<Database.Database, Map<string, string>>();
 
@@ -143,7 +143,7 @@ class Publication {
   async run(): Promise<LegacyPublication> {
     const began = performance.now();
     const { session, config, progress } = this.#context;
-    const found = await this.#stored.takeIn('quick');
+    const found = await this.#stored.takeIn('with aliases');
     if (found !== null && this.#stands(found)) return this.#result(began, found, null);
     const first = await this.#copy();
     if (found !== null && (await this.#isSame(found, first.content))) {
@@ -179,7 +179,7 @@ class Publication {
   async #settle(copy: Copy): Promise<{ copy: Copy; fewer: number }> {
     const { session, config } = this.#context;
     const before = this.#stored.imported;
-    await this.#stored.takeIn('thorough');
+    await this.#stored.takeIn('alone');
     const next = this.#stored.imported > before ? await this.#copy() : copy;
     const known = {
       holding: this.#stored.holding,

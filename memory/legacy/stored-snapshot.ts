@@ -35,19 +35,20 @@ export class StoredSnapshot {
   }
 
   /**
-   * Imports what is in the store unless it was before.
-   * @param how quick believes the digest; thorough also sees a database that somebody put there without one
+   * Imports what is in the store unless it was before. Two small requests tell that: the digest, and the ETag of the database, which
+   * another machine may have written without its digest.
+   * @param aliases whether to look under the older names of the space, too
    * @returns the digest of what was imported, null when there is none
    */
-  async takeIn(how: 'quick' | 'thorough'): Promise<string | null> {
+  async takeIn(aliases: 'with aliases' | 'alone'): Promise<string | null> {
     const { config } = this.#context;
     const result = emptyImport();
     try {
-      if (how === 'quick') await this.#takeInOlder(result);
+      if (aliases === 'with aliases') await this.#takeInOlder(result);
       const stated = await statedDigest(this.#store, config.cid);
-      const etag = how === 'quick' && stated !== null ? undefined : await this.#foreignEtag();
+      const etag = await this.#foreignEtag();
       if (stated === null) {
-        if (etag !== undefined) throw this.#withoutDigest();
+        if (typeof etag === 'string') throw this.#withoutDigest();
         this.holding = null;
         return null;
       }
@@ -94,14 +95,15 @@ export class StoredSnapshot {
   }
 
   /**
-   * The ETag of the database in the store; undefined when there is none, or when this node put it there: then it holds
-   * nothing new, also where the node was interrupted before the digest.
+   * The ETag of the database in the store, null when there is none; undefined when this node put it there: then it holds nothing new,
+   * also where the node was interrupted before the digest.
    */
-  async #foreignEtag(): Promise<string | undefined> {
+  async #foreignEtag(): Promise<string | null | undefined> {
     const { session, config } = this.#context;
     const etag = await this.#store.etag(legacyKeys(config.cid).database);
     const own = readPublished(session.ledger, config.cid);
-    if (etag === null || etag === own?.etag) return undefined;
+    if (etag === null) return null;
+    if (etag === own?.etag) return undefined;
     if (own?.etag !== null || !(await this.#hasDigest(own.sha))) return etag;
     notePublished(session.ledger, config.cid, { ...own, etag });
     return undefined;

@@ -218,16 +218,6 @@ export class Mirrors {
   }
 
   /**
-   * The original's machine pushes once more where its last push, or an upload, was cut off: an engine that has nothing to publish
-   * believes the digest, and looks at the database only when it has.
-   */
-  finishPush(): void {
-    const [space] = this.#world.spaces;
-    if (space === undefined || this.#original === null || this.#wholeMirror(space) !== null) return;
-    this.#original.push('push', new Dice(0), true);
-  }
-
-  /**
    * Publishes every mirror at the end of a history, with whatever a person has to agree to. In encrypted spaces nothing is.
    * @returns how many memories came in
    */

@@ -71,7 +71,6 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   const fleet = [...machines];
   try {
     // What the original's machine pushed last comes in, and has the same rounds as everything else to reach everybody.
-    settling.mirrors?.finishPush();
     for (const machine of machines) await publishLast(machine, settling, verdict);
     await settle(fleet, settling, verdict);
     // A machine that joins late has nothing but what the store holds.
