@@ -87,6 +87,19 @@ describe('rows that another sync put beside the same memories', () => {
   });
 });
 
+it('sends an old text that another sync brought back, though a publication saw it together with the edit', async () => {
+  talk(a);
+  await settle(fleet.space, [a, b]);
+  copyRows(a.db);
+  a.db.exec(`UPDATE observations SET narrative = 'They drink little.' WHERE origin_device_id IS NULL`);
+  await a.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+  await settle(fleet.space, [a, b]);
+  const texts = ({ db }: TestNode): unknown[] =>
+    db.prepare('SELECT narrative FROM observations ORDER BY 1').pluck().all();
+  expect(texts(b)).toEqual(['They drink little.', 'They drink much.']);
+  expect(texts(b)).toEqual(texts(a));
+});
+
 it('publishes a prompt in its own session, though another sync put it into one that it made up', async () => {
   b.write.session({
     contentSessionId: 'mem-a',

@@ -255,9 +255,12 @@ function compareMachines(
 ): void {
   const fleet = [...memories.keys()];
   const states = [...memories].map(([machine, found]) => ({
+    machine,
     name: machine.name,
     states: statesOf(found, model),
   }));
+  const isOnlyMadeUp = (identity: string): boolean =>
+    states.every(({ machine, states: held }) => !held.has(identity) || machine.madeUp.has(identity));
   const [first, ...others] = states;
   if (first === undefined) return;
   for (const other of others) {
@@ -265,6 +268,7 @@ function compareMachines(
       const [a, b] = [first.states.get(identity), other.states.get(identity)];
       // Nobody tells of a prompt in a session that another sync made up: who wrote it may have lost it since.
       if (model.wasDeleted(identity) && fleet.some(({ madeUp }) => madeUp.has(identity))) continue;
+      if (isOnlyMadeUp(identity)) continue;
       const difference = a === undefined || b === undefined ? 'is on one only' : differing(a, b);
       if (difference !== null)
         verdict.diverged.push(`${first.name} and ${other.name}: ${readable(identity)} ${difference}`);
