@@ -108,6 +108,17 @@ describe('findFullTextProblems', () => {
 });
 
 describe('mendFullText', () => {
+  it('finds a blanked record 10 also where all rows of the index were deleted', () => {
+    const db = build();
+    db.exec('DELETE FROM user_prompts');
+    expect(problems(true)).toEqual([]);
+    db.unsafeMode(true);
+    db.exec(`UPDATE user_prompts_fts_data SET block = zeroblob(length(block)) WHERE id = 10`);
+    db.close();
+    const [found] = problems();
+    expect(found).toMatchObject({ index: 'user_prompts_fts', mend: 'rebuild' });
+  });
+
   it.each(DAMAGES)(
     'finds and mends an index with %s, while the worker has the database open',
     (_name, sql, mend) => {

@@ -77,15 +77,19 @@ function examine(db: Database.Database, index: string, content: string, thorough
   const record = db.prepare(`SELECT block FROM main.${index}_data WHERE id = ?`).pluck();
   const averages = record.get(1) as Buffer | undefined;
   if (averages === undefined) return 'its record 1 is gone';
-  if (record.get(10) === undefined) return 'its record 10 is gone';
-  const counted = firstVarint(averages);
+  const structure = record.get(10) as Buffer | undefined;
+  if (structure === undefined) return 'its record 10 is gone';
+  const segments = count(db, `(SELECT DISTINCT segid FROM main.${index}_idx)`);
+  const named = segmentsIn(structure);
+  // FTS5 would give a new segment the number of one that is there, and could save no row.
+  if (named < BigInt(segments)) return `its record 10 names ${named} segments where there are ${segments}`;
+  const [counted = 0n] = varintsAt(averages, 0, 1);
   const missing = count(db, `main.${content} WHERE id NOT IN (SELECT id FROM main.${index}_docsize)`);
   if (missing > 0) return `${missing} of ${rows} rows are not in it`;
   const ghosts = count(db, `main.${index}_docsize WHERE id NOT IN (SELECT id FROM main.${content})`);
   if (ghosts > 0) return `it holds ${ghosts} rows that are no longer there`;
   if (counted !== BigInt(indexed)) return `its record 1 counts ${counted} rows where there are ${indexed}`;
-  if (rows === 0) return null;
-  const unfound = countUnfound(db, index, content);
+  const unfound = rows === 0 ? { rows: 0, of: 0 } : countUnfound(db, index, content);
   if (unfound.rows > 0)
     return `${unfound.rows} of ${unfound.of} rows that were looked for are not found by their own words`;
   if (!thorough && rows > CHECK_ROWS) return null;
@@ -158,12 +162,28 @@ function isFilledByTriggers(db: Database.Database, index: string): boolean {
 const count = (db: Database.Database, from: string): number =>
   db.prepare(`SELECT count(*) FROM ${from}`).pluck().get() as number;
 
-/** The first number of a record: SQLite's varint, seven bits a byte. */
-function firstVarint(record: Buffer): bigint {
+/** Begins the list of levels where FTS5 writes the newer form of the structure record. */
+const NEWER_STRUCTURE = Buffer.from([0xff, 0, 0, 1]);
+
+/** How many segments FTS5's structure record names: behind a cookie of four bytes stand the numbers of levels and of segments. */
+function segmentsIn(structure: Buffer): bigint {
+  const begin = structure.subarray(4, 8).equals(NEWER_STRUCTURE) ? 8 : 4;
+  return varintsAt(structure, begin, 2)[1] ?? 0n;
+}
+
+/** Numbers of a record: SQLite's varints, seven bits a byte, nine bytes at most; fewer where the record ends. */
+function varintsAt(record: Buffer, at: number, most: number): bigint[] {
+  const values: bigint[] = [];
   let value = 0n;
-  for (const byte of record.subarray(0, 9)) {
+  let bytes = 0;
+  for (const byte of record.subarray(at)) {
     value = (value << 7n) | BigInt(byte & 0x7f);
-    if (byte < 0x80) break;
+    bytes += 1;
+    if (byte >= 0x80 && bytes < 9) continue;
+    values.push(value);
+    if (values.length === most) break;
+    value = 0n;
+    bytes = 0;
   }
-  return value;
+  return values;
 }

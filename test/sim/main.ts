@@ -11,6 +11,7 @@ import { failed, KINDS_OF_FAILURE, type Verdict } from './verdict.ts';
 
 const USAGE = `npm run sim [-- OPTIONS]
   --histories N   how many (10000)
+  --first N       number of the first (0): a long run may be cut into parts
   --seed S        which (1)
   --history N     only this one, told step by step, and shortened when it fails
   --workers N     processes (one for each core)
@@ -70,6 +71,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       histories: { type: 'string', default: '10000' },
+      first: { type: 'string', default: '0' },
       seed: { type: 'string', default: '1' },
       history: { type: 'string' },
       workers: { type: 'string' },
@@ -88,6 +90,7 @@ async function main(): Promise<number> {
   let told = Date.now();
   const report = await runMany({
     seed,
+    first: Number(values.first),
     histories: Number(values.histories),
     ...(values.workers === undefined ? {} : { workers: Number(values.workers) }),
     progress: (done, failures) => {

@@ -4,7 +4,7 @@ import type { SpaceConfig } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
 import type { SyncCall } from '../../memory/engine.ts';
 import type { LegacyPublication, LegacyTarget } from '../../memory/legacy/publish.ts';
-import { Dice } from './dice.ts';
+import type { Dice } from './dice.ts';
 import { countByIdentity, readable } from './inventory.ts';
 import type { Machine, World } from './machine.ts';
 import { COUNTED, isCovered, manifestCounts, readDatabase, type Counts } from './mirror-contents.ts';
