@@ -1,5 +1,4 @@
 /** `npm test`: every check there is, in one command. The last line says how many passed and failed. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,12 +7,13 @@ import { z } from 'zod';
 import { elapsed } from '../stack/machine.mjs';
 import { errorMessage } from '../contract/errors.ts';
 import { debianPrograms, findChromium, findDebianProgram, findTool } from '../stack/tools.ts';
-import { unpinnedDependencies } from './pinned.ts';
+import { run, runChecks, say, step, type Tally } from './checks.ts';
 
 const USAGE = `npm test [-- FILTER ...]
   Without FILTER: format, lint with import walls, types, pinned dependencies, dead code, then every test;
     where CI=true also a short run on Temporal's production server.
   With FILTER: only the tests whose path contains it.
+  --changed         only the tests that reach a file which differs from the last commit
   --engine server   on Temporal's production server with PostgreSQL instead of its development server:
                     FILTER, or without one what needs an engine most, the demo, and two minutes of chaos.`;
 
@@ -31,39 +31,7 @@ const VitestReport = z.object({
   numFailedTestSuites: z.number(),
 });
 
-interface Tally {
-  passed: number;
-  failed: number;
-}
-
 const began = Date.now();
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
-
-/** Runs a program of node_modules/.bin with our own streams. @returns whether it exited with 0 */
-async function run(
-  program: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<boolean> {
-  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
-  return await new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code) => resolve(code === 0));
-  });
-}
-
-async function step(name: string, tally: Tally, work: () => Promise<boolean>): Promise<void> {
-  const start = Date.now();
-  const ok = await work();
-  tally[ok ? 'passed' : 'failed'] += 1;
-  say(`${ok ? 'ok    ' : 'FAILED'}  ${name} (${elapsed(start)})`);
-}
-
-async function checkPinned(): Promise<boolean> {
-  const loose = unpinnedDependencies(JSON.parse(readFileSync('package.json', 'utf8')));
-  for (const dependency of loose) say(`  ${dependency} is not pinned to one version`);
-  return await Promise.resolve(loose.length === 0);
-}
 
 /** Runs vitest and adds its figures. A skipped test counts as failed in CI: nothing may be left out there. */
 async function runTests(
@@ -87,14 +55,6 @@ async function runTests(
   }
 }
 
-async function runChecks(tally: Tally): Promise<void> {
-  await step('format', tally, () => run('prettier', ['--check', '--log-level', 'warn', '.']));
-  await step('lint and import walls', tally, () => run('oxlint', ['--type-aware', '--deny-warnings']));
-  await step('types', tally, () => run('tsc', ['-p', 'tsconfig.json']));
-  await step('pinned dependencies', tally, checkPinned);
-  await step('dead code', tally, () => run('knip', []));
-}
-
 /** Runs tests on Temporal's production server; without a choice those that need an engine most, the demo, and two minutes of chaos. */
 async function runOnServer(filters: readonly string[], tally: Tally): Promise<void> {
   const env = { ...process.env, MEMBRIDGE_TEMPORAL_ENGINE: 'server' };
@@ -114,6 +74,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       engine: { type: 'string', default: 'development' },
+      changed: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -129,7 +90,8 @@ async function main(): Promise<number> {
   const tally: Tally = { passed: 0, failed: 0 };
   // What has to be built or installed comes first, so that nothing fails half-way for want of it.
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
-  const isSmoked = positionals.length === 0 && process.env['CI'] === 'true';
+  const isWhole = positionals.length === 0 && !values.changed;
+  const isSmoked = isWhole && process.env['CI'] === 'true';
   if (!isOnServer) await findTool('temporal', log);
   if (isOnServer || isSmoked) await findTool('temporal-server', log);
   await findTool('minio', log);
@@ -145,8 +107,8 @@ async function main(): Promise<number> {
   if (isOnServer) {
     await runOnServer(positionals, tally);
   } else {
-    if (positionals.length === 0) await runChecks(tally);
-    await runTests(positionals, tally);
+    if (isWhole) await runChecks(tally);
+    await runTests(values.changed ? ['--changed', ...positionals] : positionals, tally);
     if (isSmoked) await runOnServer(SMOKE_TESTS, tally);
   }
   say(`\nin ${elapsed(began)}`);
