@@ -148,3 +148,36 @@ it('what a node healed is healed for the node itself, too', async () => {
   await b.engine.pull(fleet.space, true, CALL);
   expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
 });
+
+it('heals what its last answer healed, where that answer is damaged too', async () => {
+  await rot(a);
+  await b.engine.pull(fleet.space, true, CALL);
+  await a.engine.pull(fleet.space, true, CALL);
+  await a.engine.push(fleet.space, CALL);
+  // The answer rots before anybody has read it.
+  await rot(a);
+  expect((await b.engine.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
+  await a.engine.pull(fleet.space, true, CALL);
+  await a.engine.push(fleet.space, CALL);
+  await b.engine.pull(fleet.space, true, CALL);
+  expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+  expect(b.hash()).toBe(a.hash());
+});
+
+it('answers again where the store lost its answer', async () => {
+  await rot(a);
+  await b.engine.pull(fleet.space, true, CALL);
+  await a.engine.pull(fleet.space, true, CALL);
+  await a.engine.push(fleet.space, CALL);
+  const { store } = a.options;
+  const answer = (await store.list(segmentPrefix(fleet.space.cid, 'a'))).at(-1);
+  await store.remove(answer?.key ?? '');
+  for (let round = 0; round < 3; round += 1) {
+    for (const { engine } of [a, b]) {
+      await engine.pull(fleet.space, true, CALL);
+      await engine.push(fleet.space, CALL);
+    }
+  }
+  expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
+  expect(b.hash()).toBe(a.hash());
+});

@@ -43,13 +43,14 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
       // A segment that this node never heard of is no reason to send anything.
       if (name === null || answered.has(report) || !ledger.inbox.hasPlace(space.id, name)) continue;
       if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
-      const keys = await keysOf(session, space, name);
-      if (keys.length === 0) continue;
+      const held = await contentsOf(session, space, name, ack);
+      if (held.keys.length === 0) continue;
+      const heals = new Set([...healsNext(session, cid), damaged, ...held.heals]);
       ledger.atomically(() => {
-        for (const key of keys) ledger.dirty.mark(space.id, key, WHOLE);
+        for (const key of held.keys) ledger.dirty.mark(space.id, key, WHOLE);
         answered.add(report);
         ledger.setMeta(answeredName(cid), JSON.stringify([...answered]));
-        ledger.setMeta(healsName(cid), JSON.stringify([...new Set([...healsNext(session, cid), damaged])]));
+        ledger.setMeta(healsName(cid), JSON.stringify([...heals]));
       });
     }
   }
@@ -87,24 +88,42 @@ function healerOf(
   return others.sort()[0] ?? null;
 }
 
-/** The memories that a segment told of, as far as this node has them. */
-async function keysOf(session: SyncSession, space: LedgerSpace, name: SegmentName): Promise<Buffer[]> {
+/** What a segment told of that has to be sent again, as far as this node has it. */
+interface Contents {
+  readonly keys: Buffer[];
+  /** Segments that it healed in turn: who could not use it could not use them either, and was answered about them before. */
+  readonly heals: readonly string[];
+}
+
+/** @param ack the report of the node that could not use the segment */
+async function contentsOf(
+  session: SyncSession,
+  space: LedgerSpace,
+  name: SegmentName,
+  ack: Ack,
+): Promise<Contents> {
   const { ledger, identity } = session;
-  const read = await keysIn(session, space.cid, name);
-  const keys = read ?? ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node);
-  return keys.filter((key) => {
+  const read = await readContents(session, space.cid, name);
+  const { keys, heals } = read ?? {
+    // Everything that its node told of is sent again, whatever else of it is damaged there.
+    keys: ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node),
+    heals: ack.damaged.filter((each) => parseSegmentName(each)?.node === name.node),
+  };
+  const known = keys.filter((key) => {
     const entity = ledger.entities.byKey(key);
     return entity !== null && isKnownIn(entity, space.id);
   });
+  return { keys: known, heals };
 }
 
-/** The keys in a segment that this node can read, or null when it cannot. */
-async function keysIn(session: SyncSession, cid: string, name: SegmentName): Promise<Buffer[] | null> {
+/** What is in a segment that this node can read, or null when it cannot. */
+async function readContents(session: SyncSession, cid: string, name: SegmentName): Promise<Contents | null> {
   const bytes = await session.store.get(segmentKey(cid, name));
   if (bytes === null) return null;
   try {
     openSegment(bytes, name);
-    return readOperations(bytes, session.identity.sealingKeys).operations.map(({ key }) => key);
+    const { header, operations } = readOperations(bytes, session.identity.sealingKeys);
+    return { keys: operations.map(({ key }) => key), heals: header.heals ?? [] };
   } catch (error) {
     if (error instanceof MembridgeError) throw error;
     return null;

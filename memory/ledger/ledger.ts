@@ -128,6 +128,12 @@ export class Ledger {
   forgetSpace(space: number): void {
     this.entities.forgetSpace(space);
     this.inbox.forgetSpace(space);
+    // What was sent in answer to peers' damage (heal.ts) may be lost as well.
+    for (const answers of ['heals:', 'healed:']) {
+      this.db
+        .prepare('DELETE FROM meta WHERE name = ? || (SELECT cid FROM space WHERE id = ?)')
+        .run(answers, space);
+    }
     this.db.prepare('DELETE FROM emitted WHERE space = ?').run(space);
     for (const key of this.entities.deadKeys()) this.dirty.mark(space, key, DEATH);
   }
