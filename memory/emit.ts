@@ -144,13 +144,16 @@ class Collector {
   #isToBeSent(row: MemoryRow): boolean {
     const exclusion = this.#outgoing.exclusionOf(row);
     if (exclusion !== null) this.#withheld.push(exclusion);
-    // Its own machine tells of it.
-    return !isInMadeUpSession(row) && this.#belongs(row);
+    return this.#belongs(row);
   }
 
-  /** Whether a row is the space's: by its projects, or as a prompt of a session that is there. */
+  /**
+   * Whether a row is this node's to send: the space's by its projects, or a prompt of a session that is there. A prompt that another
+   * sync put into a session that it made up is sent by the machine that wrote it.
+   */
   #belongs(row: MemoryRow): boolean {
     const { kind, sessionId } = row;
+    if (isInMadeUpSession(row)) return false;
     if (this.#outgoing.isExcluded(row)) return false;
     if (this.#outgoing.covers(row)) return true;
     if (kind !== 'prompt' || sessionId === null) return false;

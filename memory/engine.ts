@@ -20,7 +20,7 @@ import { approveDeletions, checkDeletions, heldDeletions, isLetThrough, refuseWh
 import type { Kind } from './kinds.ts';
 import { lockDatabase } from './ledger/open.ts';
 import { healDamaged } from './heal.ts';
-import { importSnapshots, type LegacySource } from './legacy/import.ts';
+import { importSnapshots, retryImported, type LegacySource } from './legacy/import.ts';
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { refuseDeposed } from './leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
@@ -509,6 +509,7 @@ export class MemoryEngine {
       found.problems.push(...caught.problems);
       return found;
     });
+    await retryImported({ session, config });
     const { ledger } = session;
     if (full) ledger.spaces.setLastFullList(ledger.spaces.get(cid).id, this.#now());
     ledger.setMeta('hlc', session.clock.last);

@@ -260,6 +260,21 @@ describe('a snapshot', () => {
     expect(titles(b)).toEqual(['resumed elsewhere']);
   });
 
+  it('merges with a pull what waited, also where no import follows', async () => {
+    const now = Date.now();
+    const session = { contentSessionId: 's-live', project: 'garden', startedAt: now, userPrompt: 'now' };
+    a.write.session({ ...session, memorySessionId: null, status: 'active' });
+    const old = original('13.25.3');
+    old.write.session({ ...session, memorySessionId: 'mem-live', status: 'active' });
+    const memory = { memorySessionId: 'mem-live', project: 'garden', narrative: 'n', createdAt: now };
+    old.write.observation({ ...memory, title: 'resumed' });
+    await old.push();
+    expect(await imported(a)).toMatchObject({ waiting: 1 });
+    a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mem-own', status = 'completed'`);
+    await a.engine.pull(fleet.space, false, CALL);
+    expect(titles(a)).toEqual(['resumed']);
+  });
+
   it('gives a session that was made up here its own content, and the fleet too', async () => {
     const lone = {
       memorySessionId: 'mem-first',

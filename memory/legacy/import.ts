@@ -90,7 +90,7 @@ export async function importFrom(
   const held = readHolding(session.ledger, cid, stated, terms);
   const isStill = held !== null && (etag === undefined || etag === held.etag);
   if (isStill && isMerged(session.ledger, cid, stated, terms)) {
-    await retryWaiting(context, cid, result);
+    addRetried(result, await retryWaiting(context, cid));
     result.snapshots.push({ place: legacyKeys(cid).database, host: null, sha: stated, state: 'unchanged' });
     return held;
   }
@@ -155,6 +155,8 @@ export function termsOf({ projects, excluded, names, redact }: SpaceConfig): str
   return hash('sha256', canonicalJson(terms)).slice(0, 16);
 }
 
+type MergeContext = Pick<ImportContext, 'session' | 'config'>;
+
 interface Snapshot {
   /** Whether it is the store's: then the same one is not fetched again. */
   readonly kept: boolean;
@@ -185,33 +187,53 @@ async function mergeSnapshot(
   } finally {
     source.close();
   }
-  await retryWaiting(context, snapshot.cid, result);
+  addRetried(result, await retryWaiting(context, snapshot.cid));
   const { place, host, sha } = snapshot;
   result.snapshots.push({ place, host, sha, state: 'merged' });
   return tally;
 }
 
-/** Tries again what of a snapshot could not be merged; most have nothing that waits. */
-async function retryWaiting(context: ImportContext, cid: string, result: LegacyImport): Promise<void> {
+/**
+ * Tries again what of imported snapshots could not be merged, say because its session was in use; most have nothing that waits. A pull
+ * does so as well: where a space was encrypted since, no import follows.
+ */
+export async function retryImported({ session, config }: MergeContext): Promise<void> {
+  for (const cid of [config.cid, ...(config.aliases ?? [])]) await retryWaiting({ session, config }, cid);
+}
+
+/** @returns how many of one canonical id's memories came in, and how many still wait */
+async function retryWaiting(
+  context: MergeContext,
+  cid: string,
+): Promise<{ inserted: number; waiting: number }> {
   const { ledger } = context.session;
   const waiting = waitingFrom(ledger, cid);
-  if (waiting.length === 0) return;
+  let inserted = 0;
+  if (waiting.length === 0) return { inserted, waiting: 0 };
   await withBatches(context, async (batches) => {
     const retry = (merger: Merger, { line, origin, key, version }: (typeof waiting)[number]): Outcome => {
       const outcome = merger.apply(parseOperation(line), origin, true);
       if (outcome !== 'waiting') ledger.inbox.stopWaiting(IMPORT_BIT, key, version);
-      if (outcome === 'inserted') result.inserted += 1;
+      if (outcome === 'inserted') inserted += 1;
       return outcome;
     };
     await batches.run(readAlready(waiting), retry, (_outcomes, refused) => {
-      result.inserted -= refused;
+      inserted -= refused;
     });
   });
-  result.waiting += waitingFrom(ledger, cid).length;
+  return { inserted, waiting: waitingFrom(ledger, cid).length };
+}
+
+function addRetried(
+  result: LegacyImport,
+  { inserted, waiting }: { inserted: number; waiting: number },
+): void {
+  result.inserted += inserted;
+  result.waiting += waiting;
 }
 
 async function withBatches<T>(
-  { session, config }: ImportContext,
+  { session, config }: MergeContext,
   work: (batches: MergeBatches) => Promise<T>,
 ): Promise<T> {
   const space = { ...session.ledger.spaces.get(config.cid), id: IMPORT_BIT };
