@@ -88,7 +88,7 @@ function healerOf(
   return others.sort()[0] ?? null;
 }
 
-/** What a segment told of that has to be sent again, as far as this node has it. */
+/** The memories of a segment that have to be sent again, as far as this node has them. */
 interface Contents {
   readonly keys: Buffer[];
   /** Segments that it healed in turn: who could not use it could not use them either, and was answered about them before. */
@@ -105,7 +105,7 @@ async function contentsOf(
   const { ledger, identity } = session;
   const read = await readContents(session, space.cid, name);
   const { keys, heals } = read ?? {
-    // Everything that its node told of is sent again, whatever else of it is damaged there.
+    // All memories of its node are sent again, so that every damaged segment of that node is healed.
     keys: ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node),
     heals: ack.damaged.filter((each) => parseSegmentName(each)?.node === name.node),
   };

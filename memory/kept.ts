@@ -66,8 +66,8 @@ export function findKept(
 }
 
 /**
- * Whether two rows that are here are alike: in their text, their title or their session, as findKept sees it. Rows of which the
- * ledger knows too little count as alike.
+ * Whether two rows that are here are alike: in their text, their title or their session, as findKept sees it. Rows count as
+ * alike where the ledger knows too little of them.
  */
 export function areAlike(marks: Ledger['marks'], kind: Kind, a: number, b: number): boolean {
   const [first, second] = [a, b].map((row) => {

@@ -243,15 +243,25 @@ describe('a snapshot', () => {
     expectSound(c.path, 'c');
   });
 
-  it('waits with what a session in use here has no room for yet, and tries it again', async () => {
+  /** Has the original push an observation of a session that is in use on a under another memory id. */
+  async function pushIntoUse(title: string): Promise<void> {
     const now = Date.now();
     const session = { contentSessionId: 's-live', project: 'garden', startedAt: now, userPrompt: 'now' };
     a.write.session({ ...session, memorySessionId: null, status: 'active' });
     const old = original('13.25.3');
     old.write.session({ ...session, memorySessionId: 'mem-live', status: 'active' });
-    const memory = { memorySessionId: 'mem-live', project: 'garden', narrative: 'n', createdAt: now };
-    old.write.observation({ ...memory, title: 'resumed elsewhere' });
+    old.write.observation({
+      memorySessionId: 'mem-live',
+      project: 'garden',
+      title,
+      narrative: 'n',
+      createdAt: now,
+    });
     await old.push();
+  }
+
+  it('waits with what a session in use here has no room for yet, and tries it again', async () => {
+    await pushIntoUse('resumed elsewhere');
     expect(await imported(a)).toMatchObject({ inserted: 0, present: 1, waiting: 1 });
     expect(await imported(a)).toMatchObject({ inserted: 0, waiting: 1, snapshots: [{ state: 'unchanged' }] });
     a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mem-own', status = 'completed'`);
@@ -261,14 +271,7 @@ describe('a snapshot', () => {
   });
 
   it('merges with a pull what waited, also where no import follows', async () => {
-    const now = Date.now();
-    const session = { contentSessionId: 's-live', project: 'garden', startedAt: now, userPrompt: 'now' };
-    a.write.session({ ...session, memorySessionId: null, status: 'active' });
-    const old = original('13.25.3');
-    old.write.session({ ...session, memorySessionId: 'mem-live', status: 'active' });
-    const memory = { memorySessionId: 'mem-live', project: 'garden', narrative: 'n', createdAt: now };
-    old.write.observation({ ...memory, title: 'resumed' });
-    await old.push();
+    await pushIntoUse('resumed');
     expect(await imported(a)).toMatchObject({ waiting: 1 });
     a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mem-own', status = 'completed'`);
     await a.engine.pull(fleet.space, false, CALL);
