@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { pino } from 'pino';
 import { inject } from 'vitest';
 import { parseConfig } from '../api/config.ts';
-import { startControlPlane, type ControlPlane } from '../api/control-plane.ts';
+import { startControlPlane, type ControlPlane, type StartOptions } from '../api/control-plane.ts';
 import type { AgentHeartbeat, EnrolResponse } from '../contract/nodes.ts';
 import type { Parts } from './global-setup.ts';
 import { freshNamespace } from './namespace.ts';
@@ -71,7 +71,7 @@ export interface Answer {
 
 /** Starts a control plane on a fresh database, bucket and Temporal namespace. `syncWaitMs` is how long /sync/* waits. */
 export async function startTestPlane(
-  options: { databaseUrl?: string; syncWaitMs?: number; env?: Record<string, string> } = {},
+  options: { databaseUrl?: string; env?: Record<string, string> } & StartOptions = {},
 ): Promise<TestPlane> {
   const parts = inject('parts');
   const database = options.databaseUrl === undefined ? await freshDatabase(parts.databaseUrl) : null;
@@ -80,8 +80,7 @@ export async function startTestPlane(
     TEMPORAL_NAMESPACE: await freshNamespace(parts.temporal.address),
   };
   const config = parseConfig({ ...env, ...options.env });
-  const wait = options.syncWaitMs === undefined ? {} : { syncWaitMs: options.syncWaitMs };
-  const plane = await startControlPlane(config, pino({ level: 'silent' }), wait);
+  const plane = await startControlPlane(config, pino({ level: 'silent' }), options);
   return {
     plane,
     call: (method, path, callOptions) => callApi(plane.url, method, path, callOptions),
