@@ -10,6 +10,9 @@ export const SHA256_HEADER = 'X-MEMBRIDGE-SHA256';
 /** The request header by which a primary names the leadership epoch that it acts in. */
 export const LEADERSHIP_EPOCH_HEADER = 'X-MEMBRIDGE-LEADERSHIP-EPOCH';
 
+/** The header of the answer that says that there is no such object. Other answers of 404 do not carry it. */
+export const NO_OBJECT_HEADER = 'X-MEMBRIDGE-NO-OBJECT';
+
 /** Objects of one page at most, as in S3. */
 export const STORE_PAGE_OBJECTS = 1_000;
 

@@ -131,15 +131,7 @@ class MinioStore implements ObjectStore {
     this.#traffic.requests += 1;
     try {
       const bytes = await this.#call('get', key, async () => {
-        const stream = await this.#client.getObject(this.#access.bucket, key);
-        const chunks: Buffer[] = [];
-        let size = 0;
-        for await (const chunk of stream as AsyncIterable<Buffer>) {
-          size += chunk.length;
-          if (size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES / 2 ** 20} MiB`);
-          chunks.push(chunk);
-        }
-        return Buffer.concat(chunks);
+        return await readBounded(await this.#client.getObject(this.#access.bucket, key));
       });
       this.#traffic.bytesDown += bytes.length;
       return bytes;
@@ -192,6 +184,18 @@ class MinioStore implements ObjectStore {
       throw storeError(verb, `${key} in bucket ${this.#access.bucket} at ${this.#access.endpoint}`, error);
     }
   }
+}
+
+/** All bytes of a stream. @throws Error when they are more than any object of ours has */
+export async function readBounded(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES / 2 ** 20} MiB`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** Codes with which a store refuses for good; anything else (network, 5xx, slow down) may pass. */

@@ -148,18 +148,27 @@ export function newPublicKey(): string {
 }
 
 /** The body with which a machine enrols itself. */
-export function enrolment(nodeId: string, token: string): Record<string, unknown> {
-  return { token, node_id: nodeId, public_key: newPublicKey(), facts: heartbeat(nodeId).facts };
+export function enrolment(
+  nodeId: string,
+  token: string,
+  publicKey = newPublicKey(),
+): Record<string, unknown> {
+  return { token, node_id: nodeId, public_key: publicKey, facts: heartbeat(nodeId).facts };
 }
 
 /** Enrols a node with a token of its own, and reports once when `online`. Gives its key. */
-export async function enrolNode(test: TestPlane, nodeId: string, online = true): Promise<EnrolResponse> {
+export async function enrolNode(
+  test: TestPlane,
+  nodeId: string,
+  online = true,
+  publicKey?: string,
+): Promise<EnrolResponse> {
   const { body: made } = await test.call('POST', '/api/runtime/enrolment-tokens', {
     body: { node_id: nodeId },
   });
   const { status, body } = await test.call('POST', '/api/agent/enrol', {
     headers: {},
-    body: enrolment(nodeId, String(made['token'])),
+    body: enrolment(nodeId, String(made['token']), publicKey),
   });
   if (status !== 201) throw new Error(`enrolling ${nodeId}: ${JSON.stringify(body)}`);
   const enrolled = body as unknown as EnrolResponse;

@@ -1,5 +1,5 @@
 import { MembridgeError } from '../../contract/errors.ts';
-import { findNodeAndBlob, findNodeInSpace } from '../../db/queries/node-store-facts.ts';
+import { findNodeInSpace, findOutputLimit, isBlobNamed } from '../../db/queries/node-store-facts.ts';
 import type { Deps } from '../deps.ts';
 import { mayList, mayTouch, type StoreFacts, type StoreRequest, type StoreVerdict } from './may-touch.ts';
 import { parseObjectKey, spaceOfKey, type ObjectKind } from './object-kind.ts';
@@ -22,7 +22,8 @@ export async function allowObject(
   deps: FactDeps,
 ): Promise<AllowedRequest> {
   const kind = parseObjectKey(request.key);
-  const facts = await readFacts(node, kind, deps);
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  const facts = await readFacts(node, kind, isRead, deps);
   return { kind: needAllowed(mayTouch(facts, request)), facts };
 }
 
@@ -36,7 +37,7 @@ export async function allowList(
   deps: FactDeps,
 ): Promise<void> {
   const cid = spaceOfKey(prefix);
-  const facts = await readFacts(node, cid === null ? null : { kind: 'space', cid }, deps);
+  const facts = await readFacts(node, cid === null ? null : { kind: 'space', cid }, true, deps);
   needAllowed(mayList(facts, prefix, startAfter));
 }
 
@@ -46,7 +47,12 @@ function needAllowed(verdict: StoreVerdict): ObjectKind {
 }
 
 /** What the rule needs to know for one kind of object. What has no bearing on it is not looked up. */
-async function readFacts(node: string, kind: ObjectKind | null, { db, now }: FactDeps): Promise<StoreFacts> {
+async function readFacts(
+  node: string,
+  kind: ObjectKind | null,
+  isRead: boolean,
+  { db, now }: FactDeps,
+): Promise<StoreFacts> {
   const nothing: StoreFacts = {
     node,
     spaces: new Set(),
@@ -56,8 +62,9 @@ async function readFacts(node: string, kind: ObjectKind | null, { db, now }: Fac
   };
   if (kind === null || kind.kind === 'probe') return nothing;
   if (kind.kind === 'blob') {
-    const { outputBytes, isNamed } = await findNodeAndBlob(db, { node, sha256: kind.sha256 });
-    return { ...nothing, outputBytes, namedBlobs: new Set(isNamed ? [kind.sha256] : []) };
+    const { sha256 } = kind;
+    if (!isRead) return { ...nothing, outputBytes: await findOutputLimit(db, { node }) };
+    return { ...nothing, namedBlobs: new Set((await isBlobNamed(db, { node, sha256 })) ? [sha256] : []) };
   }
   const { takesPart, primaryEpoch } = await findNodeInSpace(db, { node, cid: kind.cid, now: now() });
   return {

@@ -11,7 +11,7 @@ export interface StoreFacts {
   readonly primaryOf: ReadonlyMap<string, number>;
   /** Bytes that one output of a task may have, by the leases that the node holds; 0 while it holds none. */
   readonly outputBytes: number;
-  /** SHA-256 of blobs that its tasks and the proposals of its clones name. */
+  /** SHA-256 of blobs that its tasks, those that it may be given, and the proposals of its clones name. */
   readonly namedBlobs: ReadonlySet<string>;
 }
 

@@ -2,7 +2,12 @@ import type { Request, Response } from 'express';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
-import { LEADERSHIP_EPOCH_HEADER, SHA256_HEADER, STORE_OBJECTS_PATH } from '../../contract/agent-store.ts';
+import {
+  LEADERSHIP_EPOCH_HEADER,
+  NO_OBJECT_HEADER,
+  SHA256_HEADER,
+  STORE_OBJECTS_PATH,
+} from '../../contract/agent-store.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { findNodeByKey } from '../../db/queries/find-node-by-key.ts';
 import { nameHash } from '../../memory/layout.ts';
@@ -35,7 +40,10 @@ export async function sendObject({ node, req, res }: Exchange, deps: Deps): Prom
   const { kind } = await allowObject(node, { method: 'GET', key }, deps);
   const { objects, transfers } = deps.agentStore;
   const found = req.method === 'HEAD' ? await objects.stat(key) : await objects.read(key);
-  if (found === null) throw notFound('object', key);
+  if (found === null) {
+    res.set(NO_OBJECT_HEADER, '1');
+    throw notFound('object', key);
+  }
   res.set({ 'Content-Type': 'application/octet-stream', 'Content-Length': String(found.size) });
   res.set('ETag', `"${found.etag}"`);
   const { body } = found;

@@ -8,7 +8,7 @@ export interface TransferLimits {
   readonly idleMs: number;
 }
 
-export const TRANSFER_LIMITS: TransferLimits = { atOnce: 64, idleMs: 20_000 };
+export const TRANSFER_LIMITS: TransferLimits = { atOnce: 64, idleMs: 30_000 };
 
 /** How often a running transfer looks whether its node's key still counts, in milliseconds. */
 const KEY_CHECK_MS = 1_000;
