@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { inject } from 'vitest';
 import { parseConfig } from '../api/config.ts';
 import { startControlPlane, type ControlPlane, type StartOptions } from '../api/control-plane.ts';
@@ -71,7 +71,7 @@ export interface Answer {
 
 /** Starts a control plane on a fresh database, bucket and Temporal namespace. `syncWaitMs` is how long /sync/* waits. */
 export async function startTestPlane(
-  options: { databaseUrl?: string; env?: Record<string, string> } & StartOptions = {},
+  options: { databaseUrl?: string; env?: Record<string, string>; logger?: Logger } & StartOptions = {},
 ): Promise<TestPlane> {
   const parts = inject('parts');
   const database = options.databaseUrl === undefined ? await freshDatabase(parts.databaseUrl) : null;
@@ -80,7 +80,8 @@ export async function startTestPlane(
     TEMPORAL_NAMESPACE: await freshNamespace(parts.temporal.address),
   };
   const config = parseConfig({ ...env, ...options.env });
-  const plane = await startControlPlane(config, pino({ level: 'silent' }), options);
+  const logger = options.logger ?? pino({ level: 'silent' });
+  const plane = await startControlPlane(config, logger, options);
   return {
     plane,
     call: (method, path, callOptions) => callApi(plane.url, method, path, callOptions),
@@ -158,7 +159,7 @@ export function enrolment(
 
 /** Enrols a node with a token of its own, and reports once when `online`. Gives its key. */
 export async function enrolNode(
-  test: TestPlane,
+  test: Pick<TestPlane, 'call'>,
   nodeId: string,
   online = true,
   publicKey?: string,

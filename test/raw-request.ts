@@ -36,14 +36,19 @@ export async function sendRaw(
     });
   });
   outgoing.on('error', reject);
-  const settled = promise.catch(() => undefined);
+  let isOver = false;
+  const settled = promise
+    .catch(() => undefined)
+    .finally(() => {
+      isOver = true;
+    });
   for (const piece of pieces) {
-    if (outgoing.destroyed) break;
+    if (isOver) break;
     if (!outgoing.write(piece)) {
       await Promise.race([new Promise((drained) => outgoing.once('drain', drained)), settled]);
     }
     if (pauseMs > 0) await Promise.race([sleep(pauseMs), settled]);
   }
-  if (!outgoing.destroyed) outgoing.end();
+  if (!isOver) outgoing.end();
   return await promise;
 }

@@ -26,7 +26,10 @@ export interface StoreNode {
 }
 
 /** Enrols a node that takes part in every space. */
-export async function enrolStoreNode(test: TestPlane, id: string): Promise<StoreNode> {
+export async function enrolStoreNode(
+  test: Pick<TestPlane, 'call'> & { plane: { url: string } },
+  id: string,
+): Promise<StoreNode> {
   const enrolled = await enrolNode(test, id);
   const url = test.plane.url;
   const own = { 'X-MEMBRIDGE-AGENT': enrolled.agent_key };

@@ -172,9 +172,12 @@ function discardRest({ req, res }: Exchange): void {
   if (req.complete) return;
   req.unpipe();
   req.resume();
+  // Node would close the connection right behind the answer where the sender asked for that, and the sender would lose the answer.
+  const { shouldKeepAlive } = res;
+  res.shouldKeepAlive = true;
   res.once('finish', () => {
     const close = setTimeout(() => {
-      if (!req.complete) req.socket.destroy();
+      if (!req.complete || !shouldKeepAlive) req.socket.destroy();
     }, LINGER_MS);
     close.unref();
   });
