@@ -30,7 +30,7 @@ export async function findNodeInSpace(
   const [row] = await db.run((executor) =>
     executor
       .select({
-        facts: nodes.facts,
+        allowed: sql<string[] | null>`${nodes.facts}->'spaces'`,
         name: spaces.name,
         primary: leaderships.primary_node_id,
         epoch: leaderships.epoch,
@@ -44,7 +44,7 @@ export async function findNodeInSpace(
   if (row === undefined) return { takesPart: false, primaryEpoch: null };
   const isPrimary = row.primary === node && (row.expiresAt ?? 0) > now;
   return {
-    takesPart: takesPart(row.facts.spaces, { cid, name: row.name }),
+    takesPart: takesPart(row.allowed ?? undefined, { cid, name: row.name }),
     primaryEpoch: isPrimary ? row.epoch : null,
   };
 }
