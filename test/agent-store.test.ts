@@ -19,16 +19,15 @@ let program: TaskProgram;
 let a: TestMachine;
 let b: TestMachine;
 
-/** Nobody listens where agents are told that the object store is: what reaches it went through the control plane. */
+/** The control plane tells agents neither address nor keys of the store. */
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'membridge-agent-store-'));
   program = writeTaskProgram(join(folder, 'program'));
-  test = await startTestPlane({ env: { MEMBRIDGE_AGENT_MINIO_ENDPOINT: 'http://127.0.0.1:9' } });
+  test = await startTestPlane({ env: { MEMBRIDGE_AGENT_STORE: 'control-plane' } });
   await test.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
   const env = {
     ...program.settings,
     MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: '1',
-    MEMBRIDGE_AGENT_STORE: 'control-plane',
     MEMBRIDGE_CONFIG_ENV: join(folder, 'none'),
   };
   [a, b] = await Promise.all([
@@ -87,10 +86,32 @@ describe('agents that reach the object store through the control plane', () => {
     expect(body).toMatchObject({ primary_node_id: 'a', last_error: null });
   });
 
-  it('never log the secret key of the store', () => {
+  it('hold no address and no key of the store', () => {
     const { store } = test.plane.deps.config;
-    for (const machine of [a, b]) {
-      expect(readFileSync(machine.service.logFile, 'utf8')).not.toContain(store.secret_key);
+    for (const { home, service } of [a, b]) {
+      const kept = readFileSync(join(home, '.membridge', 'agent.json'), 'utf8');
+      for (const text of [kept, readFileSync(service.logFile, 'utf8')]) {
+        expect(text).not.toContain(store.secret_key);
+        expect(text).not.toContain(store.endpoint);
+      }
+    }
+  });
+});
+
+describe('an agent that is set to', () => {
+  it('reaches it through the control plane although that would tell it the keys', async () => {
+    // Nobody listens where it is told that the store is.
+    const open = await startTestPlane({ env: { MEMBRIDGE_AGENT_MINIO_ENDPOINT: 'http://127.0.0.1:9' } });
+    await open.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
+    const env = { MEMBRIDGE_AGENT_STORE: 'control-plane', MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: '1' };
+    const c = await startTestMachine(open, { folder, id: 'c', observations: 4, env });
+    try {
+      const heads = async () => (await open.plane.deps.store.list(headPrefix(CID))).map(({ key }) => key);
+      await expect.poll(heads, SOON).toEqual([`${headPrefix(CID)}c`]);
+    } finally {
+      await c.service.stop();
+      c.db.close();
+      await open.stop();
     }
   });
 });

@@ -20,7 +20,7 @@ import { maxBytes } from './may-touch.ts';
 import { needOwnKeys } from './own-keys.ts';
 import type { Transfer } from './transfers.ts';
 
-/** How long one transfer may take in all, in milliseconds; a mirror may have gigabytes. */
+/** How long one transfer may take in all, in milliseconds; a mirror may have gigabytes. Node ends an upload after 300 s in any case. */
 const TOTAL_MS = 300_000;
 const MIRROR_TOTAL_MS = 3_600_000;
 
