@@ -39,17 +39,19 @@ export async function sendObject({ node, req, res }: Exchange, deps: Deps): Prom
   const key = keyOf(req);
   const { kind } = await allowObject(node, { method: 'GET', key }, deps);
   const { objects, transfers } = deps.agentStore;
-  const found = req.method === 'HEAD' ? await objects.stat(key) : await objects.read(key);
-  if (found === null) {
-    res.set(NO_OBJECT_HEADER, '1');
-    throw notFound('object', key);
-  }
-  res.set({ 'Content-Type': 'application/octet-stream', 'Content-Length': String(found.size) });
-  res.set('ETag', `"${found.etag}"`);
-  const { body } = found;
-  if (body === null) return void res.end();
   await transfers.run(transferOf(node, key, kind, { req, deps }), async ({ ending, moved }) => {
-    const stop = (): void => void body.destroy(ending.signal.reason as Error);
+    const found = req.method === 'HEAD' ? await objects.stat(key) : await objects.read(key);
+    if (found === null) {
+      res.set(NO_OBJECT_HEADER, '1');
+      throw notFound('object', key);
+    }
+    const { body, size, etag } = found;
+    const stop = (): void => void body?.destroy(ending.signal.reason as Error);
+    // It may have ended while the store was asked.
+    if (ending.signal.aborted) return stop();
+    res.set({ 'Content-Type': 'application/octet-stream', 'Content-Length': String(size) });
+    res.set('ETag', `"${etag}"`);
+    if (body === null) return void res.end();
     ending.signal.addEventListener('abort', stop, { once: true });
     body.on('data', (piece: Buffer) => {
       moved();
