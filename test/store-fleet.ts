@@ -13,6 +13,8 @@ export interface StoreFleets {
   readonly test: TestPlane;
   /** A fleet in a new space of the control plane; its machines have the names that were enrolled. */
   newFleet(): Promise<TestFleet>;
+  /** The key of a machine for the control plane. */
+  agentKey(name: string): string;
   stop(): Promise<void>;
 }
 
@@ -26,9 +28,13 @@ export async function startStoreFleets(names: readonly string[]): Promise<StoreF
   }
   let fleets = 0;
 
-  const optionsOf = (name: string): Pick<EngineOptions, 'identity' | 'store'> => {
+  const find = (name: string): { key: NodeKey; enrolment: EnrolResponse } => {
     const found = enrolled.get(name);
     if (found === undefined) throw new Error(`${name} was not enrolled`);
+    return found;
+  };
+  const optionsOf = (name: string): Pick<EngineOptions, 'identity' | 'store'> => {
+    const found = find(name);
     const { certificate, control_public_key: controlPublicKey, agent_key: agentKey } = found.enrolment;
     const sealingKeys = [generateSealingKey().key];
     return {
@@ -53,6 +59,7 @@ export async function startStoreFleets(names: readonly string[]): Promise<StoreF
           new MemoryEngine({ ...node.options, store: optionsOf(node.name).store, ...overrides }),
       };
     },
+    agentKey: (name) => find(name).enrolment.agent_key,
     stop: () => test.stop(),
   };
 }
