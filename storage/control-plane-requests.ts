@@ -108,7 +108,10 @@ export class ControlPlaneRequests {
     const { server_url: serverUrl } = this.#access;
     const status = answer.statusCode ?? 0;
     if (!isOfControlPlane(answer)) {
-      const reason = `something else answered ${status}: a proxy, or a control plane that is older than this agent or still starts`;
+      const reason =
+        status === 413
+          ? 'a proxy in between takes no body of this size; raise its limit (nginx: client_max_body_size 0)'
+          : `something else answered ${status}: a proxy, or a control plane that is older than this agent or still starts`;
       return this.#failure('store_unavailable', call, reason);
     }
     const tooOld = refusalOfServer(readProtocol(protocolOf(answer)), serverUrl);

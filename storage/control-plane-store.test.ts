@@ -119,6 +119,7 @@ describe('something that is no control plane', () => {
     ['a server without these paths', 404, {}],
     ['a control plane that does not serve these paths', 404, { [PROTOCOL_HEADER]: '1' }],
     ['a proxy whose server is away', 502, {}],
+    ['a proxy that takes no large bodies', 413, {}],
   ])('is never taken for an object or its absence: %s', async (_what, status, headers) => {
     await play((_request, response) => void response.writeHead(status, headers).end('<html>'));
     const key = headKey(CID, 'me');

@@ -13,7 +13,7 @@ interface ObjectFacts {
 }
 
 /**
- * The object store for whoever passes objects on: bytes stream, and none of them are kept in memory. Every call throws MembridgeError
+ * The object store for a server that passes objects on: bytes stream, and none of them are kept in memory. Every call throws MembridgeError
  * store_unavailable or store_refused, as those of ObjectStore do.
  */
 export interface StreamedObjects {

@@ -100,7 +100,7 @@ describe('agents that reach the object store through the control plane', () => {
 
 describe('an agent that is set to', () => {
   it('reaches it through the control plane although that would tell it the keys', async () => {
-    // Nobody listens where it is told that the store is.
+    // Nothing listens at the address of the store that this control plane gives to agents.
     const open = await startTestPlane({ env: { MEMBRIDGE_AGENT_MINIO_ENDPOINT: 'http://127.0.0.1:9' } });
     await open.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
     const env = { MEMBRIDGE_AGENT_STORE: 'control-plane', MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: '1' };

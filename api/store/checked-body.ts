@@ -9,8 +9,8 @@ export interface PromisedBody {
 }
 
 /**
- * Passes a body on and holds it against what was promised. The last piece passes only once length and digest fit, so that whoever reads
- * never gets a whole body that is another one. It fails with bad_request.
+ * Passes a body on and holds it against what was promised. The last piece passes only once length and digest fit, so that a
+ * reader never gets a whole body that is another one. It fails with bad_request.
  */
 export class CheckedBody extends Transform {
   readonly #promised: PromisedBody;

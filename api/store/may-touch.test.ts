@@ -43,7 +43,7 @@ const part = (cid: string, node: string): string => snapshotPartKey(cid, snapsho
 const manifest = (cid: string, node: string): string => manifestKey(cid, snapshot(node));
 const mirror = (cid: string) => legacyKeys(cid);
 
-/** What GET, PUT and DELETE of a key come to: `y` allowed, `n` forbidden, `?` no key at all. */
+/** Asks the rule for GET, PUT and DELETE of a key: `y` allowed, `n` forbidden, `?` no key at all. */
 function verdicts(facts: StoreFacts, key: string, epoch: number | null = null): string {
   const methods: StoreRequest['method'][] = ['GET', 'PUT', 'DELETE'];
   return methods

@@ -56,7 +56,7 @@ export function mayList(facts: StoreFacts, prefix: string, startAfter: string): 
     : { allowed: false, code: 'forbidden', reason };
 }
 
-/** The largest body that a kind of object may have, in bytes: what its readers accept, and no more. */
+/** Returns the largest body that a kind of object may have, in bytes, by what its writers write and its readers accept. */
 export function maxBytes(kind: ObjectKind, facts: StoreFacts): number {
   switch (kind.kind) {
     case 'segment':
@@ -75,7 +75,7 @@ export function maxBytes(kind: ObjectKind, facts: StoreFacts): number {
     case 'mirror-lock':
       return MIB / 16;
     case 'mirror-database':
-      // S3 takes no more in one request.
+      // The limit of S3 for one request.
       return 5 * 1024 * MIB;
     case 'blob':
       // The log of an attempt escapes each byte into at most six and adds times.

@@ -79,7 +79,7 @@ function memoryKind(key: string, cid: string): ObjectKind | null {
   );
 }
 
-/** An object of which each node has one. */
+/** Reads the key of an object that each node has once. */
 function ownKind(
   kind: 'head' | 'keys' | 'ack',
   key: string,
