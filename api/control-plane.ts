@@ -17,6 +17,7 @@ import { watchAudit } from './audit/chain.ts';
 import { recordFailedKeys } from './audit/failed-keys.ts';
 import { createApp } from './app.ts';
 import { withoutBasePath } from './base-path.ts';
+import { limitBodyTime } from './body-time.ts';
 import type { Config } from './config.ts';
 import { startControlWorker } from './control-worker.ts';
 import type { Deps } from './deps.ts';
@@ -87,11 +88,14 @@ export async function startControlPlane(
   let answer: RequestListener = createStartingApp(config, logger, starting);
   const server = createServer((req, res) => {
     req.url = withoutBasePath(req.url ?? '/', config.basePath, req.headers.accept ?? '');
+    limitBodyTime(req, res);
     answer(req, res);
   });
   // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5_000;
+  // In its place: limitBodyTime.
+  server.requestTimeout = 0;
   try {
     await listen(server, config);
     closers.push(() => closeServer(server));

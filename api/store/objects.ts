@@ -20,12 +20,9 @@ import { maxBytes } from './may-touch.ts';
 import { needOwnKeys } from './own-keys.ts';
 import type { Transfer } from './transfers.ts';
 
-/** How long one transfer may take in all, in milliseconds; a mirror may have gigabytes. Node ends an upload after 300 s in any case. */
+/** How long one transfer may take in all, in milliseconds; a mirror may have gigabytes. */
 const TOTAL_MS = 300_000;
 const MIRROR_TOTAL_MS = 3_600_000;
-
-/** How long the rest of a refused body is read and thrown away, in milliseconds, so that its sender gets to read why. */
-const LINGER_MS = 2_000;
 
 /** An exchange about one object, with the node whose key let it in. */
 interface Exchange {
@@ -169,7 +166,7 @@ function transferOf(
   };
 }
 
-/** Throws away what is still sent of a refused body for a moment, and then closes the connection. */
+/** Has the rest of a refused body thrown away, so that its sender gets to read why. api/body-time.ts ends it soon. */
 function discardRest({ req, res }: Exchange): void {
   if (req.complete) return;
   req.unpipe();
@@ -177,10 +174,5 @@ function discardRest({ req, res }: Exchange): void {
   // Node would close the connection right behind the answer where the sender asked for that, and the sender would lose the answer.
   const { shouldKeepAlive } = res;
   res.shouldKeepAlive = true;
-  res.once('finish', () => {
-    const close = setTimeout(() => {
-      if (!req.complete || !shouldKeepAlive) req.socket.destroy();
-    }, LINGER_MS);
-    close.unref();
-  });
+  if (!shouldKeepAlive) req.once('close', () => void req.socket.end());
 }
