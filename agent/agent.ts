@@ -13,6 +13,7 @@ import { MemoryHost } from './memory-host.ts';
 import { projectOptions, sweepProjects } from './projects.ts';
 import { ReportedProjects } from './reported-projects.ts';
 import { readSealingKeys, rotateSealingKey, type AgentState } from './state.ts';
+import { chooseStoreRoute } from './store-route.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { startTasks } from './tasks/index.ts';
 import { chooseSandbox, type ChosenSandbox } from './tasks/sandbox.ts';
@@ -67,7 +68,7 @@ export function startAgent(
       certificate: enrolment.certificate,
       controlPublicKey: enrolment.control_public_key,
       sealingKeys: readSealingKeys(config.dataDir),
-      store: enrolment.store,
+      store: chooseStoreRoute(config, state),
       orphanWaitMs: config.orphanWaitMs,
       configEnv: config.configEnv,
       mirrorEveryMs: config.mirrorEveryMs,

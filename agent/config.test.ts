@@ -151,3 +151,17 @@ describe('the spaces that a node takes part in', () => {
     expect(readAgentConfig(env as Record<string, string>).spaces).toEqual(spaces);
   });
 });
+
+describe('the way to the object store', () => {
+  it.each([
+    [{}, 'direct'],
+    [{ MEMBRIDGE_AGENT_STORE: '' }, 'direct'],
+    [{ MEMBRIDGE_AGENT_STORE: 'control-plane' }, 'control-plane'],
+  ])('follows MEMBRIDGE_AGENT_STORE: %j', (env, store) => {
+    expect(readAgentConfig(env as Record<string, string>).store).toBe(store);
+  });
+
+  it('refuses a word that it does not know', () => {
+    expect(() => readAgentConfig({ MEMBRIDGE_AGENT_STORE: 'minio' })).toThrow('MEMBRIDGE_AGENT_STORE');
+  });
+});

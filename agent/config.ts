@@ -2,6 +2,7 @@ import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errorMessage } from '../contract/errors.ts';
+import { AgentStoreWay } from '../contract/nodes.ts';
 import { NodeId } from '../contract/primitives.ts';
 import { Label } from '../contract/tasks.ts';
 import { findLiveDatabase, typedPath, type LiveDatabase } from '../memory/claude-mem/data-folder.ts';
@@ -42,6 +43,8 @@ export interface AgentConfig {
   readonly labels: readonly string[];
   /** Names or canonical ids of the spaces that the node takes part in; undefined: all. */
   readonly spaces: readonly string[] | undefined;
+  /** How this node reaches the object store, unless the control plane gives it no other way than through itself. */
+  readonly store: AgentStoreWay;
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
   readonly orphanWaitMs: number;
@@ -97,6 +100,7 @@ const Environment = z.object({
   MEMBRIDGE_MAX_CONCURRENCY: z.coerce.number().int().min(1).max(32).default(1),
   MEMBRIDGE_LABELS: Labels.optional(),
   MEMBRIDGE_SPACES: SpaceNames.optional(),
+  MEMBRIDGE_AGENT_STORE: AgentStoreWay.default('direct'),
   MEMBRIDGE_TASK_ENV: VariableNames.optional(),
   MEMBRIDGE_TASK_SANDBOX: z.enum(['auto', 'bubblewrap', 'none']).default('auto'),
   MEMBRIDGE_TASK_PATHS: Paths.optional(),
@@ -143,6 +147,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     maxConcurrency: settings.MEMBRIDGE_MAX_CONCURRENCY,
     labels: settings.MEMBRIDGE_LABELS ?? [],
     spaces: settings.MEMBRIDGE_SPACES,
+    store: settings.MEMBRIDGE_AGENT_STORE,
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
     mirrorEveryMs: Math.round(settings.MEMBRIDGE_MIRROR_MINUTES * 60_000),

@@ -1,9 +1,18 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refusalOfAgent, refusalOfServer } from '../contract/protocol.ts';
+import { NO_STORE_ACCESS } from '../contract/nodes.ts';
+import { readAgentConfig } from './config.ts';
 import { ControlPlaneError, askConnection } from './control-plane.ts';
+import { refreshConnection } from './enrol.ts';
+import { readState, type AgentState } from './state.ts';
+import { chooseStoreRoute } from './store-route.ts';
 
 let server: Server;
 let url: string;
@@ -93,4 +102,29 @@ test('each side refuses only a protocol that is too old for it', () => {
   ]);
   expect(refusalOfAgent(1, 2)).toContain('Upgrade Membridge on this machine');
   expect(refusalOfServer(4, url, 5)).toContain(url);
+});
+
+test('the agent forgets the keys of the store when it is to go through the control plane, and returns when not', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'membridge-way-'));
+  const config = readAgentConfig({ MEMBRIDGE_AGENT_DATA_DIR: folder });
+  const certificate = {
+    format: 'membridge-certificate/1' as const,
+    node: 'n',
+    key_id: 'k',
+    public_key: 'p',
+    issued_at: 1,
+    signature: 's',
+  };
+  const own = { node_id: 'n', agent_key: 'own', certificate, control_public_key: 'c' };
+  let state: AgentState = { server_url: url, private_key: 'p', enrolment: { ...own, ...connection } };
+  const refresh = async (told: object): Promise<void> => {
+    answer = says(200, 'application/json', JSON.stringify(told), { 'X-MEMBRIDGE-PROTOCOL': '1' });
+    state = await refreshConnection(config, state, pino({ level: 'silent' }));
+  };
+  await refresh({ ...connection, store: NO_STORE_ACCESS, store_way: 'control-plane' });
+  expect(chooseStoreRoute(config, state)).toEqual({ server_url: url, agent_key: 'own' });
+  expect(JSON.stringify(readState(folder))).not.toContain(connection.store.endpoint);
+  await refresh(connection);
+  expect(chooseStoreRoute(config, state)).toEqual(connection.store);
+  rmSync(folder, { recursive: true });
 });

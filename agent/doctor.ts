@@ -1,10 +1,11 @@
 import { statfsSync } from 'node:fs';
-import { errorMessage } from '../contract/errors.ts';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { headPrefix } from '../memory/layout.ts';
-import { openObjectStore } from '../storage/object-store.ts';
 import { probeConditionalWrites, type ConditionFinding } from '../storage/probe-conditional-writes.ts';
+import { isThroughControlPlane, openRoutedStore, routeTarget } from '../storage/store-route.ts';
 import type { Agent } from './agent.ts';
 import { readStoreReport, writeStoreReport } from './state.ts';
+import { chooseStoreRoute } from './store-route.ts';
 import { uncoveredSentence } from '../contract/uncovered.ts';
 import { coverage, type CoverageAnswer } from './calls/coverage.ts';
 import { deletes } from './calls/deletes.ts';
@@ -140,13 +141,14 @@ export async function examine(agent: Agent): Promise<Check[]> {
 
   checks.push(examineSandbox(agent));
 
-  const store = openObjectStore(state.enrolment.store, { deadlineMs: 5_000 });
+  const route = chooseStoreRoute(config, state);
+  const store = openRoutedStore(route, { deadlineMs: 5_000 });
   try {
     const heads = await Promise.all(agent.spaces().map((space) => store.list(headPrefix(space.cid))));
     add(
       'object store',
       true,
-      `${state.enrolment.store.endpoint}: ${heads.flat().length} heads in ${heads.length} spaces`,
+      `${routeTarget(route)}: ${heads.flat().length} heads in ${heads.length} spaces`,
     );
   } catch (error) {
     add('object store', false, errorMessage(error));
@@ -155,7 +157,7 @@ export async function examine(agent: Agent): Promise<Check[]> {
   }
 
   const report = readStoreReport(config.dataDir);
-  if (report !== null && report.endpoint === state.enrolment.store.endpoint) {
+  if (report !== null && report.endpoint === routeTarget(route)) {
     const on = new Date(report.at).toISOString().slice(0, 10);
     add(
       'conditional writes',
@@ -174,10 +176,16 @@ export async function examine(agent: Agent): Promise<Check[]> {
 /**
  * Races the object store and records what it promises of conditional writes. Correctness never depends on them: objects
  * are named by their content and each node writes under its own name.
- * @throws MembridgeError store_unavailable or store_refused
+ * @throws MembridgeError store_unavailable or store_refused; conflict where the node does not reach the store itself
  */
 export async function examineStore(agent: Agent, signal: AbortSignal): Promise<Check[]> {
-  const access = agent.state.enrolment.store;
+  const access = chooseStoreRoute(agent.config, agent.state);
+  if (isThroughControlPlane(access)) {
+    throw new MembridgeError(
+      'conflict',
+      'This node reaches the object store through the control plane (MEMBRIDGE_AGENT_STORE), which makes no conditional writes. Try the store on a machine that reaches it directly.',
+    );
+  }
   const { ifNoneMatch, ifMatch, writers } = await probeConditionalWrites(access, { signal });
   const { endpoint } = access;
   const found = { ifNoneMatch: ifNoneMatch.promise, ifMatch: ifMatch.promise };

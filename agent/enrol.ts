@@ -48,7 +48,9 @@ export async function refreshConnection(
   const kept = { ...state, server_url: serverUrl };
   try {
     const connection = await askConnection(serverUrl, state.enrolment.agent_key);
-    const fresh: AgentState = { ...kept, enrolment: { ...state.enrolment, ...connection } };
+    // An answer without a way means the direct one, whatever was kept.
+    const { store_way: _former, ...enrolment } = state.enrolment;
+    const fresh: AgentState = { ...kept, enrolment: { ...enrolment, ...connection } };
     if (JSON.stringify(fresh) !== JSON.stringify(state)) writeState(config.dataDir, fresh);
     return fresh;
   } catch (error) {

@@ -2,7 +2,8 @@ import type { ErrorCode } from '../contract/errors.ts';
 import type { SpaceConfig } from '../contract/memory.ts';
 import type { PublishMirror } from '../contract/mirror.ts';
 import type { Membership } from '../contract/membership.ts';
-import type { NodeCertificate, StoreAccess } from '../contract/nodes.ts';
+import type { NodeCertificate } from '../contract/nodes.ts';
+import type { StoreRoute } from '../storage/store-route.ts';
 
 /** What the memory thread is started with. */
 export interface ThreadOptions {
@@ -15,7 +16,7 @@ export interface ThreadOptions {
   readonly controlPublicKey: string;
   /** X25519 private keys in PEM, the present one first. */
   readonly sealingKeys: readonly string[];
-  readonly store: StoreAccess;
+  readonly store: StoreRoute;
   readonly orphanWaitMs: number;
   readonly configEnv: string;
   /** How long a primary waits between two publications of a mirror, in milliseconds. */

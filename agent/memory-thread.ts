@@ -12,7 +12,7 @@ import { MemoryEngine, type SyncCall } from '../memory/engine.ts';
 import type { Membership } from '../contract/membership.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import { loadNodeKey } from '../memory/signing.ts';
-import { openObjectStore } from '../storage/object-store.ts';
+import { isThroughControlPlane, openRoutedStore, type StoreRoute } from '../storage/store-route.ts';
 import { engineCall } from './calls/index.ts';
 import { sweepTrials } from './calls/restore.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
@@ -53,7 +53,7 @@ function openEngine(sealingKeys: readonly string[]): MemoryEngine {
       controlPublicKey: options.controlPublicKey,
       sealingKeys: sealingKeys.map(loadSealingKey),
     },
-    store: openObjectStore(options.store),
+    store: openRoutedStore(options.store),
     orphanWaitMs: options.orphanWaitMs,
     log: (message) => reply({ type: 'log', message }),
   });
@@ -131,7 +131,7 @@ async function mirror(
 ): Promise<MirrorOutcome> {
   const original = existsSync(options.configEnv)
     ? readConfigEnv(options.configEnv)
-    : { access: options.store, force: process.env['FORCE_PUSH'] === '1' };
+    : { access: mirrorRoute(epoch), force: process.env['FORCE_PUSH'] === '1' };
   const target = { ...original, ...agreed, force: agreed.force === true || original.force };
   try {
     const done = await engine.publishLegacy(space, target, call, epoch);
@@ -149,6 +149,11 @@ async function mirror(
     // What came in is for the fleet, also when nothing was published.
     engine.forgetNotice();
   }
+}
+
+/** The fleet's own store. Through the control plane a mirror is written in the name of an epoch. */
+function mirrorRoute(epoch: number): StoreRoute {
+  return isThroughControlPlane(options.store) ? { ...options.store, epoch } : options.store;
 }
 
 /** Before the spaces are known, nothing can be said of their syncs: the memory is not ready yet. */

@@ -19,10 +19,11 @@ import { sweepPartials } from '../git/partials.ts';
 import { listRepositories } from '../git/repositories.ts';
 import { getBlob } from '../storage/blobs.ts';
 import { registerProject } from './registry.ts';
-import { openObjectStore } from '../storage/object-store.ts';
+import { openRoutedStore } from '../storage/store-route.ts';
 import type { AgentConfig } from './config.ts';
 import { ControlPlaneError, askCredential } from './control-plane.ts';
 import type { AgentState } from './state.ts';
+import { chooseStoreRoute } from './store-route.ts';
 
 /** A clone over HTTP may take this long, in milliseconds (the original's limit). */
 const CLONE_MS = 300_000;
@@ -48,7 +49,7 @@ export function projectOptions(config: AgentConfig, state: AgentState): Proposal
     dryrun: config.dryrun,
     credentialOf: async (spec) => await credentialOf(state.server_url, agentKey, spec),
     contentOf: async (blob) => {
-      const store = openObjectStore(state.enrolment.store);
+      const store = openRoutedStore(chooseStoreRoute(config, state));
       try {
         return await getBlob(store, blob);
       } finally {

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { StoreAccess } from '../contract/nodes.ts';
+import { AgentStoreWay, type StoreAccess } from '../contract/nodes.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { basePathOf, objectToBasePath } from './base-path.ts';
@@ -39,7 +39,11 @@ export interface Config {
   /** The path of `publicUrl`, below which browsers find everything: `/membridge`, or '' at the root of the host. */
   readonly basePath: string;
   /** What agents are told at enrolment. */
-  readonly agents: { readonly temporalAddress: string; readonly storeEndpoint: string };
+  readonly agents: {
+    readonly temporalAddress: string;
+    readonly storeEndpoint: string;
+    readonly storeWay: AgentStoreWay;
+  };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
   readonly trustProxy: number;
   /** For how long browsers are to use https alone for this host name, in seconds; 0: they are not asked to. */
@@ -114,6 +118,7 @@ const Environment = z.object({
   MEMBRIDGE_PUBLIC_URL: optional(publicUrl),
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
+  MEMBRIDGE_AGENT_STORE: withDefault(AgentStoreWay, 'direct'),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
   MEMBRIDGE_HSTS_SECONDS: withDefault(z.coerce.number().int().min(0).max(63_072_000), '0'),
   MEMBRIDGE_REQUESTS_PER_MINUTE: withDefault(z.coerce.number().int().min(60).max(10_000_000), '1200'),
@@ -170,6 +175,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     agents: Object.freeze({
       temporalAddress: data.MEMBRIDGE_AGENT_TEMPORAL_ADDRESS ?? data.TEMPORAL_ADDRESS,
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
+      storeWay: data.MEMBRIDGE_AGENT_STORE,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
     hstsSeconds: data.MEMBRIDGE_HSTS_SECONDS,

@@ -12,10 +12,12 @@ import { listLeaderships } from '../db/queries/record-leadership.ts';
 import { ensureLeadership } from '../engine/leadership-workflows.ts';
 import { ensureMemorySpace, moveToWaves } from '../engine/memory-workflows.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
+import { openStreamedObjects } from '../storage/streamed-objects.ts';
 import { watchAudit } from './audit/chain.ts';
 import { recordFailedKeys } from './audit/failed-keys.ts';
 import { createApp } from './app.ts';
 import { withoutBasePath } from './base-path.ts';
+import { limitBodyTime } from './body-time.ts';
 import type { Config } from './config.ts';
 import { startControlWorker } from './control-worker.ts';
 import type { Deps } from './deps.ts';
@@ -33,6 +35,7 @@ import { watchRemote } from './remote/watch.ts';
 import { readWebhookSecret } from './webhook-secret.ts';
 import { listTaskSchedules } from '../db/queries/task-schedules.ts';
 import { applyTaskSchedule } from './tasks/schedules.ts';
+import { TRANSFER_LIMITS, Transfers, type TransferLimits } from './store/transfers.ts';
 import { watchMemory } from './watch-memory.ts';
 import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
@@ -58,6 +61,13 @@ const STOP_GRACE_MS = 10_000;
 /** How long `POST /sync/push|pull` waits, in milliseconds: the original's time-out. */
 const SYNC_WAIT_MS = 60_000;
 
+/** What tests set otherwise. */
+export interface StartOptions {
+  /** How long `POST /sync/push|pull` waits, in milliseconds. */
+  readonly syncWaitMs?: number;
+  readonly transferLimits?: TransferLimits;
+}
+
 /**
  * Starts a control plane: schema, engine, bucket, worker, the workflow of every space, then the API. Its port is open from the
  * beginning; until all of that is there, every request gets 503 with what is waited for.
@@ -66,7 +76,7 @@ const SYNC_WAIT_MS = 60_000;
 export async function startControlPlane(
   config: Config,
   logger: Logger,
-  options: { syncWaitMs?: number } = {},
+  options: StartOptions = {},
 ): Promise<ControlPlane> {
   const closers: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
@@ -78,15 +88,18 @@ export async function startControlPlane(
   let answer: RequestListener = createStartingApp(config, logger, starting);
   const server = createServer((req, res) => {
     req.url = withoutBasePath(req.url ?? '/', config.basePath, req.headers.accept ?? '');
+    limitBodyTime(req, res);
     answer(req, res);
   });
   // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5_000;
+  // In its place: limitBodyTime.
+  server.requestTimeout = 0;
   try {
     await listen(server, config);
     closers.push(() => closeServer(server));
-    const deps = await openDeps(config, { logger, starting }, options.syncWaitMs ?? SYNC_WAIT_MS, closers);
+    const deps = await openDeps(config, { logger, starting }, options, closers);
     const { db, engine, store } = deps;
     const worker = await startControlWorker({
       db,
@@ -134,7 +147,7 @@ export async function startControlPlane(
 async function openDeps(
   config: Config,
   waiting: { logger: Logger; starting: Starting },
-  syncWaitMs: number,
+  { syncWaitMs = SYNC_WAIT_MS, transferLimits = TRANSFER_LIMITS }: StartOptions,
   closers: (() => unknown)[],
 ): Promise<Deps> {
   const { logger, starting } = waiting;
@@ -166,6 +179,9 @@ async function openDeps(
   await retryAtStart('The object store (MINIO_ENDPOINT)', waiting, () => ensureBucket(config.store));
   const store = openObjectStore(config.store);
   closers.push(() => store.close());
+  const objects = openStreamedObjects(config.store);
+  closers.push(() => objects.close());
+  const agentStore = { objects, transfers: new Transfers(transferLimits) };
   const events = await openEventHub(config.databaseDirectUrl ?? config.databaseUrl, db, logger);
   closers.push(() => events.close());
   const now = Date.now;
@@ -175,7 +191,21 @@ async function openDeps(
   const metrics = createMetrics(db, logger, config.workerMetricsAddress);
   const failures = new FailedSignIns(config, recordFailedKeys({ db, logger, now }));
   closers.push(() => failures.stop());
-  return { config, db, engine, store, logger, events, failures, health, metrics, remote, now, syncWaitMs };
+  return {
+    config,
+    db,
+    engine,
+    store,
+    agentStore,
+    logger,
+    events,
+    failures,
+    health,
+    metrics,
+    remote,
+    now,
+    syncWaitMs,
+  };
 }
 
 function warnOfAttributes(

@@ -2,12 +2,14 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/connect.ts';
 import type { Engine } from '../engine/connect.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import type { StreamedObjects } from '../storage/streamed-objects.ts';
 import type { Config } from './config.ts';
 import type { EventHub } from './event-hub.ts';
 import type { FailedSignIns } from './failed-sign-ins.ts';
 import type { HealthCheck } from './health.ts';
 import type { Metrics } from './metrics.ts';
 import type { RemoteClient } from './remote/client.ts';
+import type { Transfers } from './store/transfers.ts';
 
 /** What routes work with. */
 export interface Deps {
@@ -15,6 +17,8 @@ export interface Deps {
   readonly db: Database;
   readonly engine: Engine;
   readonly store: ObjectStore;
+  /** What nodes read and write through this control plane. */
+  readonly agentStore: { readonly objects: StreamedObjects; readonly transfers: Transfers };
   readonly logger: Logger;
   readonly events: EventHub;
   readonly failures: FailedSignIns;

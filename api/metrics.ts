@@ -12,6 +12,9 @@ import { statesOf } from './space-states.ts';
 export interface Metrics {
   readonly httpSeconds: Histogram<'method' | 'route' | 'status'>;
   readonly sseClients: Gauge;
+  /** Bytes of objects that nodes sent (`up`) and got (`down`). */
+  readonly agentStoreBytes: Counter<'node' | 'direction'>;
+  readonly agentStoreRequests: Counter<'node' | 'method' | 'outcome'>;
   /** All metrics as Prometheus text, the Temporal worker's own included when its address is known. */
   render(): Promise<string>;
 }
@@ -32,6 +35,18 @@ export function createMetrics(db: Database, logger: Logger, workerMetricsAddress
     registers,
   });
   const sseClients = new Gauge({ name: 'membridge_sse_clients', help: 'Open event streams', registers });
+  const agentStoreBytes = new Counter({
+    name: 'membridge_agent_store_bytes_total',
+    help: 'Bytes of objects that nodes sent (up) and got (down) through the control plane',
+    labelNames: ['node', 'direction'] as const,
+    registers,
+  });
+  const agentStoreRequests = new Counter({
+    name: 'membridge_agent_store_requests_total',
+    help: 'Requests of nodes for objects, by how they ended: ok, or the code of the error',
+    labelNames: ['node', 'method', 'outcome'] as const,
+    registers,
+  });
   const failures = new Counter({
     name: 'membridge_metrics_source_failures_total',
     help: 'Times that a source of metrics could not be read',
@@ -79,6 +94,8 @@ export function createMetrics(db: Database, logger: Logger, workerMetricsAddress
   return {
     httpSeconds,
     sseClients,
+    agentStoreBytes,
+    agentStoreRequests,
     render: async () => {
       jobs.reset();
       const counts = await countJobsByStatus(db).catch((error: unknown) => {

@@ -102,7 +102,7 @@ export function openApiDocument(basePath = ''): ReturnType<OpenApiGeneratorV31['
 function registerRoute(registry: OpenAPIRegistry, route: Route): void {
   registry.registerPath({
     method: route.method,
-    path: route.path.replaceAll(/:(\w+)/g, '{$1}'),
+    path: route.path.replaceAll(/[:*](\w+)/g, '{$1}'),
     tags: [route.tag],
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
@@ -113,6 +113,9 @@ function registerRoute(registry: OpenAPIRegistry, route: Route): void {
       ...(route.body === undefined
         ? {}
         : { body: { required: true, content: { 'application/json': { schema: route.body } } } }),
+      ...(route.bodyContent === undefined
+        ? {}
+        : { body: { required: true, content: { [route.bodyContent]: { schema: z.string() } } } }),
     },
     responses: {
       [route.status]: success(route),

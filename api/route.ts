@@ -41,6 +41,8 @@ export interface Route {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /** The type of a body that is not JSON; the handler reads it itself. */
+  readonly bodyContent?: string;
   /** The status of success. */
   readonly status: number;
   /** When it answers 202 instead, with the same body: the work goes on. */

@@ -80,10 +80,29 @@ export const StoreAccess = z.strictObject({
 });
 export type StoreAccess = z.infer<typeof StoreAccess>;
 
-/** What an agent connects to; asked for anew at each start, since addresses and keys of these may change. */
+/** How agents reach objects: at the store with its keys, or through the control plane with their own. */
+export const AgentStoreWay = z.enum(['direct', 'control-plane']);
+export type AgentStoreWay = z.infer<typeof AgentStoreWay>;
+
+/**
+ * What an agent gets as the store's address where it reaches objects through the control plane. Agents before 0.5 know no other way:
+ * their errors then name what to do.
+ */
+export const NO_STORE_ACCESS: StoreAccess = {
+  endpoint: 'http://update-this-agent.invalid',
+  region: '',
+  bucket: 'none',
+  access_key: 'none',
+  secret_key: 'none',
+};
+
+/** What an agent connects to; it asks at each start, because addresses and keys of these may change. */
 export const AgentConnection = z.strictObject({
   temporal: z.strictObject({ address: z.string(), namespace: z.string() }),
+  /** NO_STORE_ACCESS where `store_way` is `control-plane`. */
   store: StoreAccess,
+  /** Absent: `direct`. */
+  store_way: openEnum(AgentStoreWay, 'direct').optional(),
 });
 export type AgentConnection = z.infer<typeof AgentConnection>;
 

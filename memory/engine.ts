@@ -24,7 +24,7 @@ import { importSnapshots, retryImported, type LegacySource } from './legacy/impo
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { refuseDeposed } from './leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
-import { openS3LegacyStore, type OpenLegacyStore } from './legacy/transfer.ts';
+import { openLegacyStore, type OpenLegacyStore } from './legacy/transfer.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { Members } from './members.ts';
 import { withMerging } from './merge/batches.ts';
@@ -518,7 +518,7 @@ export class MemoryEngine {
 
   #forLegacy(config: SpaceConfig, { signal, progress }: SyncCall): ImportContext {
     const session = this.#session({ signal, progress });
-    const { ledgerPath, openLegacyStore: openStore = openS3LegacyStore } = this.#options;
+    const { ledgerPath, openLegacyStore: openStore = openLegacyStore } = this.#options;
     return { session, config, ledgerPath, openStore, progress };
   }
 

@@ -1,14 +1,15 @@
-import { NodeId } from '../contract/primitives.ts';
 /** Names of objects in the store. Every object is content-named and immutable, but for heads and keys. */
+import { NodeId } from '../contract/primitives.ts';
 
-const root = (cid: string): string => `projects/${cid}/memory/v1/`;
+/** Everything of a space's memory lies below this prefix. */
+export const memoryPrefix = (cid: string): string => `projects/${cid}/memory/v1/`;
 
-export const spaceKey = (cid: string): string => `${root(cid)}space.json`;
-export const headPrefix = (cid: string): string => `${root(cid)}heads/`;
+export const spaceKey = (cid: string): string => `${memoryPrefix(cid)}space.json`;
+export const headPrefix = (cid: string): string => `${memoryPrefix(cid)}heads/`;
 export const headKey = (cid: string, node: string): string => `${headPrefix(cid)}${node}`;
-export const certificatesPrefix = (cid: string): string => `${root(cid)}keys/`;
+export const certificatesPrefix = (cid: string): string => `${memoryPrefix(cid)}keys/`;
 export const certificateKey = (cid: string, node: string): string => `${certificatesPrefix(cid)}${node}.json`;
-export const segmentsPrefix = (cid: string): string => `${root(cid)}seg/`;
+export const segmentsPrefix = (cid: string): string => `${memoryPrefix(cid)}seg/`;
 export const segmentPrefix = (cid: string, node: string): string => `${segmentsPrefix(cid)}${node}/`;
 
 const SEQ_DIGITS = 12;
@@ -61,9 +62,9 @@ export function parseSegmentKey(cid: string, key: string): SegmentName | null {
 /** The part of a SHA-256 in hex that names an object. */
 export const nameHash = (sha256Hex: string): string => sha256Hex.slice(0, NAME_HASH_DIGITS);
 
-export const acksPrefix = (cid: string): string => `${root(cid)}acks/`;
+export const acksPrefix = (cid: string): string => `${memoryPrefix(cid)}acks/`;
 export const ackKey = (cid: string, node: string): string => `${acksPrefix(cid)}${node}`;
-export const snapshotsPrefix = (cid: string): string => `${root(cid)}snap/`;
+export const snapshotsPrefix = (cid: string): string => `${memoryPrefix(cid)}snap/`;
 
 /** Where a snapshot lies: who wrote it, and when. */
 export interface SnapshotName {

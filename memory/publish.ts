@@ -2,34 +2,16 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { z } from 'zod';
 import type { SpaceConfig } from '../contract/memory.ts';
-import { NodeCertificate } from '../contract/nodes.ts';
+import type { NodeCertificate } from '../contract/nodes.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { certificateKey, certificatesPrefix, headKey } from './layout.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { parseKeys, type KeysObject } from './keys-object.ts';
 import type { SyncSession } from './session.ts';
 import { sealingPublicKey, type SealingPublicKey } from './sealing.ts';
 import { certificateIsValid, publicKeyOf, signBytes, verifyBytes } from './signing.ts';
-
-/** A node's sealing key, signed with the node's certified key. */
-const SealingKeyLine = z.strictObject({
-  /** X25519, SPKI DER in base64. */
-  public_key: z.string(),
-  /** The Ed25519 key that signed. */
-  signed_by: z.string(),
-  signature: z.string(),
-});
-
-/**
- * `keys/<node>.json`: every certificate a node ever had, so that old segments stay verifiable, and the key that segments
- * are encrypted for it with.
- */
-const KeysObject = z.strictObject({
-  format: z.literal('membridge-keys/1'),
-  certificates: z.array(NodeCertificate),
-  sealing: SealingKeyLine.optional(),
-});
 
 /** What a node published of its keys, as far as it proved true. */
 export interface PublishedKeys {
@@ -76,7 +58,7 @@ export async function publishCertificate(session: SyncSession, cid: string): Pro
   const former = await readKeys(store, cid, identity.node, identity.controlPublicKey);
   const known = former.unreadable ? ledger.inbox.certificatesOf(identity.node) : former.certificates;
   const others = known.filter((certificate) => certificate.key_id !== identity.certificate.key_id);
-  const object: z.infer<typeof KeysObject> = {
+  const object: KeysObject = {
     format: 'membridge-keys/1',
     certificates: [...others, identity.certificate],
   };
@@ -157,18 +139,10 @@ export async function findCertificate(
   return { certificate, unreadable };
 }
 
-function parseKeys(bytes: Buffer): z.infer<typeof KeysObject> | null {
-  try {
-    return KeysObject.parse(JSON.parse(bytes.toString('utf8')));
-  } catch {
-    return null;
-  }
-}
-
 function provenSealing(
   node: string,
   certificates: readonly NodeCertificate[],
-  line: z.infer<typeof SealingKeyLine> | undefined,
+  line: KeysObject['sealing'],
 ): SealingPublicKey | null {
   if (line === undefined) return null;
   const signer = certificates.find((certificate) => certificate.key_id === line.signed_by);

@@ -5,6 +5,7 @@ import { Client, type ClientOptions } from 'minio';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { Traffic } from '../contract/memory.ts';
 import type { StoreAccess } from '../contract/nodes.ts';
+import { within } from './within.ts';
 
 /** One object as a listing shows it. The ETag changes whenever the content does. */
 export interface ListedObject {
@@ -63,15 +64,19 @@ export async function ensureBucket(access: StoreAccess): Promise<void> {
   }
 }
 
-/** A client of the store with connections of its own; destroy the agent when done. It has no deadline of its own. */
+/**
+ * A client of the store with connections of its own; destroy the agent when done. It has no deadline of its own.
+ * @param maxSockets connections at once
+ */
 export function connect(
   access: StoreAccess,
   deadlineMs: number,
+  maxSockets = 8,
 ): { client: Client; agent: HttpAgent | HttpsAgent } {
   const url = new URL(access.endpoint);
   const useSSL = url.protocol === 'https:';
   // The minio client has no time-out of its own; the socket's idle time-out bounds a peer that went silent.
-  const agentOptions = { keepAlive: true, maxSockets: 8, timeout: deadlineMs };
+  const agentOptions = { keepAlive: true, maxSockets, timeout: deadlineMs };
   const agent = useSSL ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
   const options: ClientOptions = {
     endPoint: url.hostname,
@@ -126,15 +131,7 @@ class MinioStore implements ObjectStore {
     this.#traffic.requests += 1;
     try {
       const bytes = await this.#call('get', key, async () => {
-        const stream = await this.#client.getObject(this.#access.bucket, key);
-        const chunks: Buffer[] = [];
-        let size = 0;
-        for await (const chunk of stream as AsyncIterable<Buffer>) {
-          size += chunk.length;
-          if (size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES / 2 ** 20} MiB`);
-          chunks.push(chunk);
-        }
-        return Buffer.concat(chunks);
+        return await readBounded(await this.#client.getObject(this.#access.bucket, key));
       });
       this.#traffic.bytesDown += bytes.length;
       return bytes;
@@ -181,21 +178,24 @@ class MinioStore implements ObjectStore {
   }
 
   async #call<T>(verb: string, key: string, work: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`no answer within ${this.#deadlineMs / 1_000} s`)),
-        this.#deadlineMs,
-      );
-    });
     try {
-      return await Promise.race([work(), deadline]);
+      return await within(this.#deadlineMs, work());
     } catch (error) {
       throw storeError(verb, `${key} in bucket ${this.#access.bucket} at ${this.#access.endpoint}`, error);
-    } finally {
-      clearTimeout(timer);
     }
   }
+}
+
+/** All bytes of a stream. @throws Error when they are more than any object of ours has */
+export async function readBounded(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES / 2 ** 20} MiB`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** Codes with which a store refuses for good; anything else (network, 5xx, slow down) may pass. */

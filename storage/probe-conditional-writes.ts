@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'minio';
 import type { StoreAccess } from '../contract/nodes.ts';
 import { DEADLINE_MS, codeOf, connect, storeError } from './object-store.ts';
+import { within } from './within.ts';
 
 /**
  * What a store makes of a conditional write.
@@ -207,20 +207,5 @@ class ProbedKeys {
 
   #target(key: string): string {
     return `${key} in bucket ${this.#access.bucket} at ${this.#access.endpoint}`;
-  }
-}
-
-/** @throws Error when the work takes longer than that many milliseconds */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const done = new AbortController();
-  try {
-    return await Promise.race([
-      work,
-      sleep(ms, undefined, { signal: done.signal }).then(() => {
-        throw new Error(`no answer within ${ms / 1_000} s`);
-      }),
-    ]);
-  } finally {
-    done.abort();
   }
 }

@@ -1,9 +1,9 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { inject } from 'vitest';
 import { parseConfig } from '../api/config.ts';
-import { startControlPlane, type ControlPlane } from '../api/control-plane.ts';
+import { startControlPlane, type ControlPlane, type StartOptions } from '../api/control-plane.ts';
 import type { AgentHeartbeat, EnrolResponse } from '../contract/nodes.ts';
 import type { Parts } from './global-setup.ts';
 import { freshNamespace } from './namespace.ts';
@@ -71,7 +71,7 @@ export interface Answer {
 
 /** Starts a control plane on a fresh database, bucket and Temporal namespace. `syncWaitMs` is how long /sync/* waits. */
 export async function startTestPlane(
-  options: { databaseUrl?: string; syncWaitMs?: number; env?: Record<string, string> } = {},
+  options: { databaseUrl?: string; env?: Record<string, string>; logger?: Logger } & StartOptions = {},
 ): Promise<TestPlane> {
   const parts = inject('parts');
   const database = options.databaseUrl === undefined ? await freshDatabase(parts.databaseUrl) : null;
@@ -80,8 +80,8 @@ export async function startTestPlane(
     TEMPORAL_NAMESPACE: await freshNamespace(parts.temporal.address),
   };
   const config = parseConfig({ ...env, ...options.env });
-  const wait = options.syncWaitMs === undefined ? {} : { syncWaitMs: options.syncWaitMs };
-  const plane = await startControlPlane(config, pino({ level: 'silent' }), wait);
+  const logger = options.logger ?? pino({ level: 'silent' });
+  const plane = await startControlPlane(config, logger, options);
   return {
     plane,
     call: (method, path, callOptions) => callApi(plane.url, method, path, callOptions),
@@ -149,18 +149,27 @@ export function newPublicKey(): string {
 }
 
 /** The body with which a machine enrols itself. */
-export function enrolment(nodeId: string, token: string): Record<string, unknown> {
-  return { token, node_id: nodeId, public_key: newPublicKey(), facts: heartbeat(nodeId).facts };
+export function enrolment(
+  nodeId: string,
+  token: string,
+  publicKey = newPublicKey(),
+): Record<string, unknown> {
+  return { token, node_id: nodeId, public_key: publicKey, facts: heartbeat(nodeId).facts };
 }
 
 /** Enrols a node with a token of its own, and reports once when `online`. Gives its key. */
-export async function enrolNode(test: TestPlane, nodeId: string, online = true): Promise<EnrolResponse> {
+export async function enrolNode(
+  test: Pick<TestPlane, 'call'>,
+  nodeId: string,
+  online = true,
+  publicKey?: string,
+): Promise<EnrolResponse> {
   const { body: made } = await test.call('POST', '/api/runtime/enrolment-tokens', {
     body: { node_id: nodeId },
   });
   const { status, body } = await test.call('POST', '/api/agent/enrol', {
     headers: {},
-    body: enrolment(nodeId, String(made['token'])),
+    body: enrolment(nodeId, String(made['token']), publicKey),
   });
   if (status !== 201) throw new Error(`enrolling ${nodeId}: ${JSON.stringify(body)}`);
   const enrolled = body as unknown as EnrolResponse;

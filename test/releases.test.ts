@@ -1,13 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startNodeProcess } from '../stack/node-process.ts';
-import { freePort } from '../stack/ports.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestMachine, type TestMachine } from './agent-machine.ts';
-import { callApi, freshDatabase, planeEnvironment, type TestPlane } from './control-plane.ts';
 import { startGitServers, type GitServers } from './git-servers.ts';
-import { freshNamespace } from './namespace.ts';
+import { startPlaneProcess, type PlaneProcess } from './plane-process.ts';
 import { taskCalls } from './task-calls.ts';
 import { writeTaskProgram, type TaskProgram } from './task-program.ts';
 import { FORMER, formerRelease } from './upgrade/former.ts';
@@ -33,37 +30,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Plane = Pick<TestPlane, 'call'> & { plane: { url: string }; stop(): Promise<void> };
-
-/** Starts the control plane of a checkout as a process. */
-async function startPlane(root: string, name: string): Promise<Plane> {
-  const parts = inject('parts');
-  const database = await freshDatabase(parts.databaseUrl);
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const service = await startNodeProcess({
-    name,
-    script: join(root, 'api', 'main.ts'),
-    dataDir: folder,
-    env: {
-      PATH: process.env['PATH'],
-      HOME: folder,
-      ...planeEnvironment(database.url, parts),
-      TEMPORAL_NAMESPACE: await freshNamespace(parts.temporal.address),
-      MEMBRIDGE_PORT: String(port),
-      MEMBRIDGE_REQUESTS_PER_MINUTE: '100000',
-    },
-    ready: { url: `${url}/health` },
-  });
-  return {
-    plane: { url },
-    call: (method, path, options) => callApi(url, method, path, options),
-    stop: async () => {
-      await service.stop();
-      await database.drop();
-    },
-  };
-}
+type Plane = Pick<PlaneProcess, 'call' | 'plane' | 'stop'>;
 
 /** Has a node send its memories, clone a project and do a task. */
 async function expectWork(test: Plane, node: string): Promise<void> {
@@ -99,7 +66,7 @@ describe.each([
   let test: Plane;
   let machine: TestMachine;
   beforeAll(async () => {
-    test = await startPlane(rootOf(plane), `plane-of-${id}`);
+    test = await startPlaneProcess({ root: rootOf(plane), name: `plane-of-${id}`, folder });
     const { MEMBRIDGE_RUNNER, MEMBRIDGE_TASK_SANDBOX } = program.settings;
     const sandbox = agent === 'today' ? { MEMBRIDGE_TASK_SANDBOX } : {};
     const env = { MEMBRIDGE_RUNNER, ...sandbox };

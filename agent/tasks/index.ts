@@ -8,11 +8,12 @@ import type { AgentHeartbeat } from '../../contract/nodes.ts';
 import { connectEngine, type Engine } from '../../engine/connect.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { openGuard, sweepGroups } from '../../runner/guard.ts';
-import { openObjectStore } from '../../storage/object-store.ts';
+import { openRoutedStore } from '../../storage/store-route.ts';
 import type { AgentConfig } from '../config.ts';
 import { sendTaskOutput } from '../control-plane.ts';
 import { programExists } from '../facts.ts';
 import type { AgentState } from '../state.ts';
+import { chooseStoreRoute } from '../store-route.ts';
 import { sweepLogs } from './output.ts';
 import { sweepContexts } from './contexts.ts';
 import { LeaseKeeper } from './keeper.ts';
@@ -66,7 +67,7 @@ export function startTasks(
   const readiness = new Readiness({
     node: enrolment.node_id,
     engine: enrolment.temporal,
-    store: enrolment.store,
+    store: chooseStoreRoute(config, state),
     command: config.runner,
     everyMs: config.heartbeatMs,
     clockAheadMs: around.clockAheadMs,
@@ -133,7 +134,7 @@ function runTasks(given: {
   const identity = `agent ${node} (pid ${process.pid})`;
   const keeper = new LeaseKeeper({ ...enrolment.temporal, identity }, (error) => around.died(error));
   const guard = openGuard(dir);
-  const store = openObjectStore(enrolment.store);
+  const store = openRoutedStore(chooseStoreRoute(config, state));
   let engine: Promise<Engine> | null = null;
   const runner = new TaskRunner({
     node,

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../contract/errors.ts';
 import { MAX_WORKING_CLOCK_OFF_MS, clockSentence, type NodeWork } from '../../contract/node-standing.ts';
-import type { StoreAccess } from '../../contract/nodes.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../../engine/connect.ts';
 import type { RunnerCommand } from '../../runner/command.ts';
-import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { openRoutedStore, type StoreRoute } from '../../storage/store-route.ts';
 import { programExists } from '../facts.ts';
 
 /** How long a part may take to answer, in milliseconds. */
@@ -27,7 +27,7 @@ const PROBE_KEY = 'membridge-health/probe';
 interface ReadinessOptions {
   readonly node: string;
   readonly engine: EngineAddress;
-  readonly store: StoreAccess;
+  readonly store: StoreRoute;
   readonly command: RunnerCommand;
   /** Between two looks while something is wrong, in milliseconds. */
   readonly everyMs: number;
@@ -59,7 +59,7 @@ export class Readiness {
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
-    this.#store = openObjectStore(options.store, { deadlineMs: PART_DEADLINE_MS });
+    this.#store = openRoutedStore(options.store, { deadlineMs: PART_DEADLINE_MS });
   }
 
   /** Begins to look. */

@@ -6,6 +6,7 @@ import {
   AgentHeartbeatResponse,
   EnrolRequest,
   EnrolResponse,
+  NO_STORE_ACCESS,
 } from '../../contract/nodes.ts';
 import { enrolNode } from '../../db/queries/enrol-node.ts';
 import { touchLeases } from '../../db/queries/find-leases.ts';
@@ -32,10 +33,10 @@ function sealingKeysOf(req: Request): string[] | undefined {
 
 /** What agents are told to connect to. */
 function connectionOf({ agents, engine, store }: Config): AgentConnection {
-  return {
-    temporal: { address: agents.temporalAddress, namespace: engine.namespace },
-    store: { ...store, endpoint: agents.storeEndpoint },
-  };
+  const temporal = { address: agents.temporalAddress, namespace: engine.namespace };
+  return agents.storeWay === 'direct'
+    ? { temporal, store: { ...store, endpoint: agents.storeEndpoint } }
+    : { temporal, store: NO_STORE_ACCESS, store_way: agents.storeWay };
 }
 
 export const agentRoutes = [

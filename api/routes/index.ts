@@ -1,5 +1,6 @@
 import type { Route } from '../route.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
+import { agentStoreRoutes } from './agent-store.ts';
 import { agentRoutes } from './agent.ts';
 import { auditRoutes } from './audit.ts';
 import { healthRoutes } from './health.ts';
@@ -43,6 +44,7 @@ export const ROUTES: readonly Route[] = [
   ...streamRoutes,
   ...agentRoutes,
   ...agentTaskRoutes,
+  ...agentStoreRoutes,
   ...originalProjectRoutes,
   ...originalAgentRoutes,
   ...originalSyncRoutes,

@@ -9,3 +9,11 @@ export async function findNodeByKey(db: Database, input: { keyHash: string }): P
   );
   return row?.id ?? null;
 }
+
+/** The public key that a node enrolled with (SPKI DER in base64), or null when there is no such node. */
+export async function findNodePublicKey(db: Database, input: { node: string }): Promise<string | null> {
+  const [row] = await db.run((sql) =>
+    sql.select({ publicKey: nodes.public_key }).from(nodes).where(eq(nodes.id, input.node)),
+  );
+  return row?.publicKey ?? null;
+}

@@ -8,7 +8,7 @@ import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../tes
 import { originalMachine, type OriginalMachine } from '../../test/original.ts';
 import { expectSound } from '../../test/sound.ts';
 import type { LegacyImport } from './merge-snapshot.ts';
-import { openS3LegacyStore } from './transfer.ts';
+import { openLegacyStore } from './transfer.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
@@ -322,7 +322,7 @@ describe('a snapshot', () => {
     // claude-mem deletes the session after the audit, and before the first row is merged.
     const engine = fleet.reopen(b, {
       openLegacyStore: (access, signal) => {
-        const real = openS3LegacyStore(access, signal);
+        const real = openLegacyStore(access, signal);
         const download = real.download.bind(real);
         real.download = async (key, path) => {
           const got = await download(key, path);

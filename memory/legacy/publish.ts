@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Traffic } from '../../contract/memory.ts';
-import type { StoreAccess } from '../../contract/nodes.ts';
+import type { StoreRoute } from '../../storage/store-route.ts';
 import { refuseWhileHeld } from '../guard.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
 import { NO_MEMORIES, noteHolding, notePublished, readPublished, type MemoryCounts } from './holding.ts';
@@ -21,7 +21,7 @@ import type { LegacyStore } from './transfer.ts';
 
 /** Where to publish, and how. */
 export interface LegacyTarget {
-  readonly access: StoreAccess;
+  readonly access: StoreRoute;
   /** This machine's name for the manifest and the lock; the host's unless said otherwise. */
   readonly hostname?: string;
   /** How long another host's lock counts, in seconds: from config.env, or the original's 7,260. */

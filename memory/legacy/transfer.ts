@@ -5,6 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import type { Traffic } from '../../contract/memory.ts';
 import type { StoreAccess } from '../../contract/nodes.ts';
 import { codeOf, connect, storeError } from '../../storage/object-store.ts';
+import { isThroughControlPlane, type StoreRoute } from '../../storage/store-route.ts';
+import { ControlPlaneLegacyStore } from './control-plane-transfer.ts';
 
 /** How long nothing may move before a call is given up, in milliseconds; a part of an upload is up to 64 MiB. */
 const IDLE_MS = 60_000;
@@ -33,10 +35,13 @@ export interface LegacyStore {
 }
 
 /** Opens the store of the original's objects for one call. @param signal ends what is under way */
-export type OpenLegacyStore = (access: StoreAccess, signal: AbortSignal) => LegacyStore;
+export type OpenLegacyStore = (access: StoreRoute, signal: AbortSignal) => LegacyStore;
 
-/** The original's objects in S3. */
-export const openS3LegacyStore: OpenLegacyStore = (access, signal) => new S3LegacyStore(access, signal);
+/** The original's objects in S3, or behind the control plane. */
+export const openLegacyStore: OpenLegacyStore = (access, signal) =>
+  isThroughControlPlane(access)
+    ? new ControlPlaneLegacyStore(access, signal)
+    : new S3LegacyStore(access, signal);
 
 /** Each call has connections of its own, and large objects go in pieces. */
 class S3LegacyStore implements LegacyStore {

@@ -1,0 +1,155 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { LEADERSHIP_EPOCH_HEADER, NO_OBJECT_HEADER, SHA256_HEADER } from '../contract/agent-store.ts';
+import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
+import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../contract/protocol.ts';
+
+/** How an agent reaches objects through the control plane. */
+export interface ControlPlaneAccess {
+  /** Without a slash at its end. */
+  readonly server_url: string;
+  /** The node's own key. */
+  readonly agent_key: string;
+  /** The leadership epoch in which a primary writes a mirror. */
+  readonly epoch?: number;
+}
+
+/** A body to upload; `sha256` is lower-case hex. */
+export interface Upload {
+  readonly content: Buffer | Readable;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** One request about a key or prefix. */
+interface StoreCall {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
+  readonly path: string;
+  /** What is done with what, for messages: "put", "projects/…". */
+  readonly verb: string;
+  readonly target: string;
+  /** Ends the request, also while the answer is read. */
+  readonly signal: AbortSignal;
+  readonly upload?: Upload;
+}
+
+/** Requests for objects to a control plane, on connections of their own. */
+export class ControlPlaneRequests {
+  readonly #access: ControlPlaneAccess;
+  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #isHttps: boolean;
+
+  /** @param maxSockets connections at once */
+  constructor(access: ControlPlaneAccess, maxSockets = 8) {
+    this.#access = access;
+    this.#isHttps = new URL(access.server_url).protocol === 'https:';
+    const options = { keepAlive: true, maxSockets };
+    this.#agent = this.#isHttps ? new HttpsAgent(options) : new HttpAgent(options);
+  }
+
+  /**
+   * Sends a request and reads its answer.
+   * @param read takes the body of a success; what it throws counts as a broken connection
+   * @returns null when the control plane says that the object does not exist
+   * @throws MembridgeError store_unavailable for the network, a deadline, a 5xx, and what no control plane answered; store_refused for
+   *   anything else it said no to
+   */
+  async send<T>(call: StoreCall, read: (answer: IncomingMessage) => Promise<T>): Promise<T | null> {
+    try {
+      const answer = await this.#exchange(call);
+      const status = answer.statusCode ?? 0;
+      if (status >= 200 && status < 300 && isOfControlPlane(answer)) return await read(answer);
+      const said = call.method === 'HEAD' ? '' : await text(answer);
+      if (status === 404 && answer.headers[NO_OBJECT_HEADER.toLowerCase()] !== undefined) return null;
+      throw this.#refusal(call, answer, said);
+    } catch (error) {
+      if (error instanceof MembridgeError) throw error;
+      const reason = call.signal.aborted ? errorMessage(call.signal.reason) : errorMessage(error);
+      throw this.#failure('store_unavailable', call, reason, error);
+    }
+  }
+
+  /** Ends open connections. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #exchange({ method, path, signal, upload }: StoreCall): Promise<IncomingMessage> {
+    const { server_url: serverUrl, agent_key: agentKey, epoch } = this.#access;
+    const headers: Record<string, string> = {
+      'X-MEMBRIDGE-AGENT': agentKey,
+      [PROTOCOL_HEADER]: String(PROTOCOL),
+      ...(epoch === undefined ? {} : { [LEADERSHIP_EPOCH_HEADER]: String(epoch) }),
+    };
+    if (upload !== undefined) {
+      headers['Content-Type'] = 'application/octet-stream';
+      headers['Content-Length'] = String(upload.size);
+      headers[SHA256_HEADER] = upload.sha256;
+    }
+    const send = this.#isHttps ? httpsRequest : httpRequest;
+    const outgoing = send(`${serverUrl}${path}`, { method, headers, agent: this.#agent, signal });
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      // A refusal may come before all of the body is sent.
+      outgoing.once('response', resolve);
+      outgoing.on('error', reject);
+    });
+    if (upload === undefined || Buffer.isBuffer(upload.content)) outgoing.end(upload?.content);
+    else {
+      const sending = pipeline(upload.content, outgoing);
+      return await Promise.race([answered, sending.then(() => answered)]);
+    }
+    return await answered;
+  }
+
+  #refusal(call: StoreCall, answer: IncomingMessage, said: string): MembridgeError {
+    const { server_url: serverUrl } = this.#access;
+    const status = answer.statusCode ?? 0;
+    if (!isOfControlPlane(answer)) {
+      const reason =
+        status === 413
+          ? 'a proxy in between takes no body of this size; raise its limit (nginx: client_max_body_size 0)'
+          : `something else answered ${status}: a proxy, or a control plane that is older than this agent or still starts`;
+      return this.#failure('store_unavailable', call, reason);
+    }
+    const tooOld = refusalOfServer(readProtocol(protocolOf(answer)), serverUrl);
+    if (tooOld !== null) return this.#failure('store_unavailable', call, tooOld);
+    const { code, detail } = problemOf(said);
+    const isPassing = Object.hasOwn(ERRORS, code)
+      ? ERRORS[code as keyof typeof ERRORS].retryable
+      : status >= 500 || status === 429;
+    const reason = detail === '' ? `it answered ${status}` : detail;
+    return this.#failure(isPassing ? 'store_unavailable' : 'store_refused', call, reason);
+  }
+
+  #failure(
+    code: 'store_unavailable' | 'store_refused',
+    { verb, target }: StoreCall,
+    reason: string,
+    cause?: unknown,
+  ): MembridgeError {
+    const where = `the control plane at ${this.#access.server_url}`;
+    const what = code === 'store_refused' ? 'refused to' : 'could not';
+    return new MembridgeError(code, `The object store behind ${where} ${what} ${verb} ${target}: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+/** Only a control plane names its protocol on these paths: a proxy's page must not pass for an object. */
+const isOfControlPlane = (answer: IncomingMessage): boolean => protocolOf(answer) !== undefined;
+
+function protocolOf({ headers }: IncomingMessage): string | undefined {
+  return headers[PROTOCOL_HEADER.toLowerCase()]?.toString();
+}
+
+function problemOf(said: string): { code: string; detail: string } {
+  try {
+    const { code, detail } = JSON.parse(said) as { code?: unknown; detail?: unknown };
+    return { code: String(code), detail: typeof detail === 'string' ? detail : '' };
+  } catch {
+    return { code: '', detail: '' };
+  }
+}

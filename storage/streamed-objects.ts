@@ -1,0 +1,115 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { MembridgeError } from '../contract/errors.ts';
+import type { StoreAccess } from '../contract/nodes.ts';
+import { DEADLINE_MS, codeOf, connect, storeError, type ListedObject } from './object-store.ts';
+import { within } from './within.ts';
+
+/** What the store says of an object besides its bytes. */
+interface ObjectFacts {
+  readonly size: number;
+  /** Without quotes. */
+  readonly etag: string;
+}
+
+/**
+ * The object store for a server that passes objects on: bytes stream, and none of them are kept in memory. Every call throws MembridgeError
+ * store_unavailable or store_refused, as those of ObjectStore do.
+ */
+export interface StreamedObjects {
+  /** Begins to read an object; null when it does not exist. Destroy `body` to stop. */
+  read(key: string): Promise<(ObjectFacts & { readonly body: Readable }) | null>;
+  /** What the store says of an object; null when it does not exist. */
+  stat(key: string): Promise<(ObjectFacts & { readonly body: null }) | null>;
+  /**
+   * Stores an object whole. The object appears once all bytes arrived; a body that ends early or fails leaves what was there.
+   * @param promised what the store is to hold the body against; `sha256` is lower-case hex
+   * @returns the ETag. @throws besides, whatever `body` was destroyed with, when that is a MembridgeError
+   */
+  write(key: string, body: Readable, promised: { size: number; sha256: string }): Promise<string>;
+  remove(key: string): Promise<void>;
+  /** Objects below a prefix in key order, from the first key after `startAfter`; `more` when there are others. */
+  page(
+    prefix: string,
+    startAfter: string,
+    limit: number,
+  ): Promise<{ objects: ListedObject[]; more: boolean }>;
+  /** Ends open connections. */
+  close(): void;
+}
+
+/** Opens the objects of one bucket. Nothing is contacted until the first call. */
+export function openStreamedObjects(access: StoreAccess): StreamedObjects {
+  // Callers bound their own number; a limit here would let slow readers shut the others out.
+  const { client, agent } = connect(access, DEADLINE_MS, Infinity);
+  const { bucket, endpoint, region } = access;
+
+  const call = async <T>(verb: string, key: string, work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof MembridgeError) throw error;
+      throw storeError(verb, `${key} in bucket ${bucket} at ${endpoint}`, error);
+    }
+  };
+  const orNull = async <T>(work: Promise<T>): Promise<T | null> => {
+    try {
+      return await work;
+    } catch (error) {
+      // An answer without a body says NotFound.
+      if (['NoSuchKey', 'NotFound'].includes(codeOf(error))) return null;
+      throw error;
+    }
+  };
+
+  return {
+    read: async (key) =>
+      await call(
+        'get',
+        key,
+        within(
+          DEADLINE_MS,
+          orNull(
+            client.getObject(bucket, key).then((body) => {
+              const { headers } = body as IncomingMessage;
+              return { body, size: Number(headers['content-length']), etag: unquoted(headers.etag) };
+            }),
+          ),
+        ),
+      ),
+    stat: async (key) => {
+      const work = client.statObject(bucket, key).then(({ size, etag }) => ({ size, etag, body: null }));
+      return await call('get', key, within(DEADLINE_MS, orNull(work)));
+    },
+    write: async (key, body, { size, sha256 }) => {
+      const options = {
+        method: 'PUT',
+        bucketName: bucket,
+        objectName: key,
+        headers: { 'content-length': String(size) },
+      };
+      // The client signs a digest over plain HTTP alone.
+      const signed = client.enableSHA256 ? sha256 : '';
+      const work = client.makeRequestStreamAsync(options, body, signed, [200], region);
+      const answer = await call('put', key, work);
+      answer.resume();
+      return unquoted(answer.headers.etag);
+    },
+    remove: async (key) => await call('remove', key, within(DEADLINE_MS, client.removeObject(bucket, key))),
+    page: async (prefix, startAfter, limit) => {
+      const work = client.listObjectsV2Query(bucket, prefix, '', '', limit, startAfter);
+      const { objects, isTruncated } = await call('list', prefix, within(DEADLINE_MS, work));
+      return {
+        objects: objects.flatMap(({ name, size, etag, lastModified }) =>
+          name === undefined
+            ? []
+            : [{ key: name, size, etag, modified: lastModified?.getTime() ?? Date.now() }],
+        ),
+        more: isTruncated,
+      };
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+const unquoted = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
