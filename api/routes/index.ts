@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { agentEngineRoutes } from './agent-engine.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
 import { agentRoutes } from './agent.ts';
 import { auditRoutes } from './audit.ts';
@@ -43,6 +44,7 @@ export const ROUTES: readonly Route[] = [
   ...streamRoutes,
   ...agentRoutes,
   ...agentTaskRoutes,
+  ...agentEngineRoutes,
   ...originalProjectRoutes,
   ...originalAgentRoutes,
   ...originalSyncRoutes,
