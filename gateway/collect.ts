@@ -15,17 +15,18 @@ export async function collect(
   const pieces: Buffer[] = [];
   let size = 0;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  stream.on('data', (piece: Buffer) => {
+  const add = (piece: Buffer): void => {
     size += piece.length;
     try {
       if (size > maxBytes) throw tooLarge(size);
       onBytes(piece.length);
       pieces.push(piece);
     } catch (error) {
-      stream.pause();
+      stream.off('data', add).pause();
       reject(error);
     }
-  });
+  };
+  stream.on('data', add);
   stream.once('error', reject);
   stream.once('aborted', () => reject(new Error('the call broke off')));
   stream.once('close', () => reject(new Error('the call broke off')));

@@ -45,8 +45,7 @@ export function frameMessage(message: Uint8Array): Buffer {
 }
 
 /**
- * Makes the error of a message that is too large. The SDK knows Temporal's own sentence: it then fails the activity, and does not send the
- * message again and again.
+ * Makes the error of a message that is too large, with Temporal's own sentence: by it the SDK knows not to send the message again.
  * @param bytes its size, or null for a compressed message that grows beyond the limit
  */
 export function tooLarge(bytes: number | null): MembridgeError {

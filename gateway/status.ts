@@ -11,6 +11,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   unauthorized: 16,
 };
 const INTERNAL = 13;
+/** How long the rest of a refused call may take to arrive, in milliseconds. */
+const DRAIN_MS = 2_000;
 
 /** Answers a call with an error, in headers that are the trailers too. */
 export function refuseCall(stream: ServerHttp2Stream, error: unknown): void {
@@ -26,6 +28,9 @@ export function refuseCall(stream: ServerHttp2Stream, error: unknown): void {
     },
     { endStream: true },
   );
-  // What the agent still sends of a refused call is not wanted.
-  setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  // What the agent still sends of a refused call is dropped. A reset at once could overtake the answer.
+  stream.resume();
+  const late = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), DRAIN_MS);
+  late.unref();
+  stream.once('close', () => clearTimeout(late));
 }

@@ -2,8 +2,7 @@ import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import { createWebSocketStream, type WebSocket } from 'ws';
 import { TUNNEL_CLOSE } from '../contract/engine-tunnel.ts';
 import { endWhenSilent } from '../engine/watch-socket.ts';
-import type { CallContext } from './serve-call.ts';
-import { serveCall } from './serve-call.ts';
+import { serveCall, type CallContext } from './serve-call.ts';
 
 /** How long a new tunnel may take to speak HTTP/2, in milliseconds. */
 const SPEAK_WITHIN_MS = 10_000;
@@ -25,15 +24,9 @@ export interface Tunnel {
 
 /**
  * Speaks HTTP/2 with the agent at the other end of a WebSocket, and serves its calls.
- * @param onClose hears once that the tunnel is gone
- * @param speakWithinMs how long the agent may take to begin
+ * @param onClose hears that the tunnel is gone
  */
-export function openTunnel(
-  socket: WebSocket,
-  context: Omit<CallContext, 'closed'>,
-  onClose: () => void,
-  speakWithinMs: number = SPEAK_WITHIN_MS,
-): Tunnel {
+export function openTunnel(socket: WebSocket, context: CallContext, onClose: () => void): Tunnel {
   endWhenSilent(socket);
   const duplex = createWebSocketStream(socket);
   const session: ServerHttp2Session = performServerHandshake(duplex, {
@@ -51,7 +44,7 @@ export function openTunnel(
     setTimeout(() => socket.terminate(), CLOSE_WITHIN_MS).unref();
   };
 
-  const silent = setTimeout(() => close(TUNNEL_CLOSE.notSpoken, 'no HTTP/2 in time'), speakWithinMs);
+  const silent = setTimeout(() => close(TUNNEL_CLOSE.notSpoken, 'no HTTP/2 in time'), SPEAK_WITHIN_MS);
   session.once('remoteSettings', () => clearTimeout(silent));
   session.on('stream', (stream, headers) => void serveCall(stream, headers, context));
   // Bytes that are not HTTP/2, or a connection that broke: the reason is the peer's affair.

@@ -23,6 +23,8 @@ export interface CallEnd {
 export interface TunnelClient {
   readonly socket: WebSocket;
   readonly session: ClientHttp2Session;
+  /** What every call must carry. */
+  readonly authorization: string;
   /** Calls a method of WorkflowService, or a path that begins with a slash. */
   call(method: string, message: Uint8Array, headers?: OutgoingHttpHeaders): Promise<CallEnd>;
   /** Sends a body as it is. */
@@ -53,6 +55,7 @@ export function openSocket(
 /** Opens a tunnel with a node's key. */
 export async function openTunnelClient(serverUrl: string, key: string): Promise<TunnelClient> {
   const secret = randomBytes(32).toString('base64url');
+  const authorization = `Bearer ${secret}`;
   const socket = openSocket(serverUrl, key, secret);
   // Made before the socket opens: the gateway speaks first, and may do so with the same packet.
   const duplex = createWebSocketStream(socket);
@@ -66,7 +69,7 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
       ':path': method.startsWith('/') ? method : `${SERVICE}${method}`,
       'content-type': 'application/grpc',
       te: 'trailers',
-      authorization: `Bearer ${secret}`,
+      authorization,
       ...headers,
     });
     const received: IncomingHttpHeaders = {};
@@ -76,7 +79,8 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
     stream.on('data', (piece: Buffer) => pieces.push(piece));
     stream.on('error', () => undefined);
     stream.end(body);
-    await new Promise((resolve) => stream.once('close', resolve));
+    // A refused call gets its answer while its body may still wait to be sent.
+    await new Promise((resolve) => stream.once('end', resolve).once('close', resolve));
     const status = received['grpc-status'];
     return {
       status: status === undefined ? null : Number(status),
@@ -87,6 +91,7 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
   return {
     socket,
     session,
+    authorization,
     send,
     call: async (method, message, headers) => await send(method, frame(message), headers),
     close: () => socket.terminate(),
