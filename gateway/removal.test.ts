@@ -1,8 +1,7 @@
 import { once } from 'node:events';
-import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { WebSocket } from 'ws';
-import { agentIdentity, poolQueue } from '../contract/names.ts';
+import { poolQueue } from '../contract/names.ts';
 import {
   enrolNode,
   freshDatabase,
@@ -12,7 +11,7 @@ import {
   type TestPlane,
 } from '../test/control-plane.ts';
 import { freshNamespace } from '../test/namespace.ts';
-import { openSocket, openTunnelClient, type TunnelClient } from '../test/tunnel-client.ts';
+import { openSocket, openTunnelClient, pollRequest, type TunnelClient } from '../test/tunnel-client.ts';
 
 const REVOKED = 4_401;
 const PERMISSION_DENIED = 7;
@@ -88,11 +87,7 @@ describe('open tunnels', () => {
     const { agent_key: key } = await enrolNode(first, 'labelled');
     const client = await openTunnelClient(second.plane.url, key);
     const { namespace } = second.plane.deps.engine.address;
-    const request = proto.temporal.api.workflowservice.v1.PollActivityTaskQueueRequest.encode({
-      namespace,
-      identity: agentIdentity('labelled', 1),
-      taskQueue: { name: poolQueue('gpu') },
-    }).finish();
+    const request = pollRequest(namespace, 'labelled', poolQueue('gpu'));
     const poll = async (): Promise<number | null> =>
       (await client.call('PollActivityTaskQueue', request, { 'grpc-timeout': '500m' })).status;
     const report = async (labels: string[]): Promise<void> => {

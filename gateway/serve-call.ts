@@ -148,13 +148,16 @@ function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
 }
 
 function respond(stream: ServerHttp2Stream, { headers, trailers }: Answer, body: Buffer): void {
-  if (stream.destroyed) return;
+  if (stream.closed || stream.destroyed) return;
   if (body.length === 0) {
     stream.respond({ ':status': 200, ...metadata(headers), ...metadata(trailers) }, { endStream: true });
     return;
   }
   stream.respond({ ':status': 200, ...metadata(headers) }, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers(metadata(trailers)));
+  stream.on('wantTrailers', () => {
+    // The agent may have given the call up since.
+    if (!stream.closed && !stream.destroyed) stream.sendTrailers(metadata(trailers));
+  });
   stream.end(body);
 }
 

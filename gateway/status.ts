@@ -16,7 +16,7 @@ const DRAIN_MS = 2_000;
 
 /** Answers a call with an error, in headers that are the trailers too. */
 export function refuseCall(stream: ServerHttp2Stream, error: unknown): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (stream.closed || stream.destroyed || stream.headersSent) return;
   const isOurs = error instanceof MembridgeError;
   stream.respond(
     {

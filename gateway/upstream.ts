@@ -34,7 +34,10 @@ const MAX_SESSION_MB = 512;
 /** Sends calls to Temporal's frontend over one HTTP/2 connection, opened again whenever it broke. */
 export class Upstream {
   readonly #address: string;
+  /** The one that new calls take. */
   #session: ClientHttp2Session | null = null;
+  /** That one, and those whose calls still run after Temporal asked for a new one. */
+  readonly #open = new Set<ClientHttp2Session>();
   #closed = false;
 
   /** @param address host:port of Temporal's frontend */
@@ -81,7 +84,7 @@ export class Upstream {
   /** Ends the connection; calls that run fail. */
   close(): void {
     this.#closed = true;
-    this.#session?.destroy();
+    for (const session of this.#open) session.destroy();
   }
 
   async #answerOf(stream: ClientHttp2Stream): Promise<Answer> {
@@ -116,6 +119,7 @@ export class Upstream {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
     });
     this.#session = session;
+    this.#open.add(session);
     const late = setTimeout(() => session.destroy(new Error('no connection in time')), CONNECT_MS);
     session.once('connect', (_session, socket) => {
       clearTimeout(late);
@@ -129,6 +133,7 @@ export class Upstream {
     session.once('close', () => {
       clearTimeout(late);
       clearInterval(pings);
+      this.#open.delete(session);
       if (this.#session === session) this.#session = null;
     });
     return session;

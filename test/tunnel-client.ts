@@ -6,8 +6,10 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2';
+import proto from '@temporalio/proto';
 import { WebSocket, createWebSocketStream } from 'ws';
 import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../contract/engine-tunnel.ts';
+import { agentIdentity } from '../contract/names.ts';
 
 const SERVICE = '/temporal.api.workflowservice.v1.WorkflowService/';
 
@@ -38,6 +40,12 @@ export function frame(message: Uint8Array, isCompressed = false, length = messag
   header.writeUInt8(isCompressed ? 1 : 0, 0);
   header.writeUInt32BE(length, 1);
   return Buffer.concat([header, message]);
+}
+
+/** Encodes a poll of a queue for activities. @param rest fields that differ from those of an agent */
+export function pollRequest(namespace: string, node: string, queue: string, rest: object = {}): Uint8Array {
+  const request = { namespace, identity: agentIdentity(node, 1), taskQueue: { name: queue }, ...rest };
+  return proto.temporal.api.workflowservice.v1.PollActivityTaskQueueRequest.encode(request).finish();
 }
 
 /** Opens the WebSocket of a tunnel alone. */

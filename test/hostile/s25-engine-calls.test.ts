@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { agentIdentity, nodeQueue } from '../../contract/names.ts';
 import { startActivityRunner, type ActivityRunner } from '../activity-runner.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../control-plane.ts';
-import { openTunnelClient, type CallEnd, type TunnelClient } from '../tunnel-client.ts';
+import { openTunnelClient, pollRequest, type CallEnd, type TunnelClient } from '../tunnel-client.ts';
 import { workflowServiceMethods } from '../../gateway/refusals.ts';
 
 const wire = proto.temporal.api.workflowservice.v1;
@@ -62,14 +62,8 @@ const named = (node: string) => ({ namespace, identity: agentIdentity(node, 1) }
 
 /** Polls a queue under a node's name. */
 async function poll(client: TunnelClient, node: string, queue: string, rest: object = {}): Promise<CallEnd> {
-  const request = { ...named(node), taskQueue: { name: queue }, ...rest };
-  return await client.call(
-    'PollActivityTaskQueue',
-    wire.PollActivityTaskQueueRequest.encode(request).finish(),
-    {
-      'grpc-timeout': '10S',
-    },
-  );
+  const request = pollRequest(namespace, node, queue, rest);
+  return await client.call('PollActivityTaskQueue', request, { 'grpc-timeout': '10S' });
 }
 
 /** Starts a workflow whose activity waits on a node's queue, and has the node take it. Gives the token as the node received it. */
