@@ -22,6 +22,6 @@ export const MAX_MISSED_PINGS = 2;
 export const TUNNEL_CLOSE = {
   /** The node was removed, or enrolled again with another key. */
   revoked: 4_401,
-  /** The tunnel did not speak HTTP/2, or not soon enough. */
-  notSpoken: 4_408,
+  /** The tunnel carried no call with the agent's secret in time, or no HTTP/2 at all. */
+  unused: 4_408,
 } as const;

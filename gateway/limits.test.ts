@@ -106,10 +106,12 @@ describe('a tunnel', () => {
     await closed(socket);
   });
 
-  it('ends when it says nothing for 10 seconds, and a call that is not sent whole ends after 30', async () => {
+  it('ends without a call of its agent for 10 seconds, and a call that is not sent whole ends after 30', async () => {
     const started = performance.now();
     const socket = openSocket(test.plane.url, key);
     await once(socket, 'open');
+    const stranger = await openTunnelClient(test.plane.url, key);
+    await stranger.call('GetSystemInfo', new Uint8Array(), { authorization: 'Bearer of somebody else' });
     const half = client.session.request({
       ':method': 'POST',
       ':path': PATH,
@@ -118,7 +120,7 @@ describe('a tunnel', () => {
     });
     half.write(Buffer.from([0, 0]));
     const halfEnds = closed(half);
-    await closed(socket);
+    await Promise.all([closed(socket), closed(stranger.socket)]);
     expect(performance.now() - started).toBeLessThan(15_000);
     await halfEnds;
     expect(performance.now() - started).toBeLessThan(40_000);

@@ -4,8 +4,8 @@ import { TUNNEL_CLOSE } from '../contract/engine-tunnel.ts';
 import { endWhenSilent } from '../engine/watch-socket.ts';
 import { serveCall, type CallContext } from './serve-call.ts';
 
-/** How long a new tunnel may take to speak HTTP/2, in milliseconds. */
-const SPEAK_WITHIN_MS = 10_000;
+/** How long a new tunnel may take to carry a call with the agent's secret, in milliseconds. */
+const CALL_WITHIN_MS = 10_000;
 /** How long a peer may take to answer a close, in milliseconds. */
 const CLOSE_WITHIN_MS = 1_000;
 /** Calls at once: an agent runs 200 activities, and each may report while polls are open. */
@@ -44,16 +44,21 @@ export function openTunnel(socket: WebSocket, context: CallContext, onClose: () 
     setTimeout(() => socket.terminate(), CLOSE_WITHIN_MS).unref();
   };
 
-  const silent = setTimeout(() => close(TUNNEL_CLOSE.notSpoken, 'no HTTP/2 in time'), SPEAK_WITHIN_MS);
-  session.once('remoteSettings', () => clearTimeout(silent));
-  session.on('stream', (stream, headers) => void serveCall(stream, headers, context));
+  // Somebody else on the agent's machine may connect to its port, and would otherwise take the places of its workers.
+  const unused = setTimeout(() => close(TUNNEL_CLOSE.unused, 'no call in time'), CALL_WITHIN_MS);
+  const isAuthorized = (given: string | undefined): boolean => {
+    const isAgent = context.isAuthorized(given);
+    if (isAgent) clearTimeout(unused);
+    return isAgent;
+  };
+  session.on('stream', (stream, headers) => void serveCall(stream, headers, { ...context, isAuthorized }));
   // Bytes that are not HTTP/2, or a connection that broke: the reason is the peer's affair.
-  session.on('error', () => close(TUNNEL_CLOSE.notSpoken, 'no HTTP/2'));
+  session.on('error', () => close(TUNNEL_CLOSE.unused, 'no HTTP/2'));
   session.once('close', () => close(1_000, 'the session ended'));
   duplex.on('error', () => socket.terminate());
   socket.on('error', () => socket.terminate());
   socket.once('close', () => {
-    clearTimeout(silent);
+    clearTimeout(unused);
     session.destroy();
     onClose();
   });
