@@ -5,16 +5,13 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, createWebSocketStream } from 'ws';
-import {
-  ENGINE_TUNNEL_PATH,
-  MAX_TUNNEL_MESSAGE_BYTES,
-  TUNNEL_SECRET_HEADER,
-} from '../../contract/engine-tunnel.ts';
+import { MAX_TUNNEL_MESSAGE_BYTES, TUNNEL_SECRET_HEADER } from '../../contract/engine-tunnel.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
 import { endWhenSilent } from '../../engine/watch-socket.ts';
 import { pauseBeforeTry } from './pause.ts';
 import { readRefusal } from './refusal.ts';
+import { tunnelUrl } from './tunnel-url.ts';
 
 /** How long the control plane may take to open a WebSocket, in milliseconds. */
 const OPEN_WITHIN_MS = 10_000;
@@ -78,7 +75,7 @@ class Carrier {
 
   constructor(options: TunnelOptions, secret: string) {
     this.#options = options;
-    this.#url = `${options.serverUrl.replace(/^http/, 'ws').replace(/\/+$/, '')}${ENGINE_TUNNEL_PATH}`;
+    this.#url = tunnelUrl(options.serverUrl);
     this.#headers = {
       'X-MEMBRIDGE-AGENT': options.agentKey,
       [TUNNEL_SECRET_HEADER]: secret,
