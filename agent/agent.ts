@@ -8,6 +8,7 @@ import { takesPart } from '../contract/taking-part.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
 import { loadSealingKey } from '../memory/sealing.ts';
 import type { AgentConfig } from './config.ts';
+import type { WorkerEngine } from './engine.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MemoryHost } from './memory-host.ts';
 import { projectOptions, sweepProjects } from './projects.ts';
@@ -42,12 +43,14 @@ export interface Agent {
 
 /**
  * Starts everything an enrolled agent does, but for its HTTP.
+ * @param engine how its workers reach Temporal; closed with the agent
  * @param url where the agent's HTTP listens, told to the control plane
  * @param onFatal hears of an error after which only a restart helps
  */
 export function startAgent(
   config: AgentConfig,
   state: AgentState,
+  engine: WorkerEngine,
   url: string,
   log: Logger,
   onFatal: (error: Error) => void,
@@ -150,7 +153,7 @@ export function startAgent(
   };
   if (!config.dryrun) void sweepProjects(config, log);
   const worker = startNodeWorker({
-    engine: enrolment.temporal,
+    engine: engine.address,
     node,
     memory: observed,
     primary,
@@ -160,7 +163,7 @@ export function startAgent(
     log,
   });
   const reported = config.dryrun ? null : new ReportedProjects(config, state, log);
-  const tasks = startTasks(config, state, sandbox, log, {
+  const tasks = startTasks(config, state, engine, sandbox, log, {
     worker,
     clockAheadMs: () => heartbeat.state.clockAheadMs,
     changed: () => heartbeat.soon(),
@@ -191,6 +194,7 @@ export function startAgent(
       await Promise.all([worker.stop(), tasks.stop()]);
       await memory.close();
       await requests.close();
+      engine.close();
     },
   };
 }

@@ -45,6 +45,8 @@ export interface AgentConfig {
   readonly spaces: readonly string[] | undefined;
   /** How this node reaches the object store, unless the control plane gives it no other way than through itself. */
   readonly store: AgentStoreWay;
+  /** How workers reach Temporal: straight, or through the control plane. */
+  readonly engine: 'direct' | 'tunnel';
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
   readonly orphanWaitMs: number;
@@ -89,6 +91,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_PORT: z.coerce.number().int().min(0).max(65_535).default(8_001),
   MEMBRIDGE_AGENT_DATA_DIR: z.string().optional(),
   MEMBRIDGE_AGENT_DRYRUN: flag,
+  MEMBRIDGE_AGENT_ENGINE: z.enum(['direct', 'tunnel']).default('direct'),
   MEMBRIDGE_ALLOW_PROCESS_CONTROL: flag,
   MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce.number().min(0.1).max(20).default(10),
   MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),
@@ -148,6 +151,7 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
     labels: settings.MEMBRIDGE_LABELS ?? [],
     spaces: settings.MEMBRIDGE_SPACES,
     store: settings.MEMBRIDGE_AGENT_STORE,
+    engine: settings.MEMBRIDGE_AGENT_ENGINE,
     heartbeatMs: settings.MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS * 1_000,
     orphanWaitMs: settings.MEMBRIDGE_ORPHAN_WAIT_SECONDS * 1_000,
     mirrorEveryMs: Math.round(settings.MEMBRIDGE_MIRROR_MINUTES * 60_000),

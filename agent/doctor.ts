@@ -126,14 +126,15 @@ export async function examine(agent: Agent): Promise<Check[]> {
   }
 
   const { address } = state.enrolment.temporal;
+  const way = config.engine === 'tunnel' ? ' through the control plane' : '';
   try {
     await requests.check();
     add(
       'temporal',
       worker.isPolling(),
       worker.isPolling()
-        ? `${address}: this node polls its queue`
-        : `${address} answers, but this node does not poll yet`,
+        ? `${address}: this node polls its queue${way}`
+        : `${address} answers, but this node does not poll yet${way}`,
     );
   } catch (error) {
     add('temporal', false, errorMessage(error));

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import { startAgent } from './agent.ts';
 import { readAgentConfig } from './config.ts';
+import { openWorkerEngine } from './engine.ts';
 import { ensureEnrolled, refreshConnection } from './enrol.ts';
 import { createAgentApp, listen } from './http.ts';
 import { writeRunning } from './state.ts';
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const state = await refreshConnection(config, await ensureEnrolled(config), log);
   const { server, url } = await listen(config.host, config.port);
+  const engine = await openWorkerEngine(config, state, log);
 
   const stop = async (code: number): Promise<void> => {
     setTimeout(() => process.exit(1), STOP_MS).unref();
@@ -28,7 +30,7 @@ async function main(): Promise<void> {
     await agent.stop();
     process.exit(code);
   };
-  const agent = startAgent(config, state, url, log, (error) => {
+  const agent = startAgent(config, state, engine, url, log, (error) => {
     log.fatal(
       { reason: errorMessage(error) },
       'the memory thread died; the agent ends so that it is started again',

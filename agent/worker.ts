@@ -4,7 +4,7 @@ import { createPrimaryActivities, type PrimaryPort } from '../activities/node/pr
 import { createProjectActivities } from '../activities/node/projects.ts';
 import { createProposalActivities, type ProposalActivityOptions } from '../activities/node/proposals.ts';
 import { errorMessage } from '../contract/errors.ts';
-import { nodeQueue } from '../contract/workflows.ts';
+import { agentIdentity, nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 
@@ -44,7 +44,7 @@ export function startNodeWorker(options: {
     engine,
     {
       taskQueue,
-      identity: `agent ${node} (pid ${process.pid})`,
+      identity: agentIdentity(node, process.pid),
       activities: {
         ...createMemoryActivities(options),
         ...createPrimaryActivities(options),

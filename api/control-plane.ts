@@ -24,6 +24,7 @@ import type { Deps } from './deps.ts';
 import { callEngine } from './engine-calls.ts';
 import { listProjects } from '../db/queries/list-projects.ts';
 import { applySchedules } from './projects/change.ts';
+import { openGateway } from './engine-gateway.ts';
 import { openEventHub } from './event-hub.ts';
 import { FailedSignIns } from './failed-sign-ins.ts';
 import { createHealthCheck } from './health.ts';
@@ -41,6 +42,7 @@ import { watchTasks } from './tasks/watch.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { Starting, createStartingApp } from './starting.ts';
 import { endStreams } from './sse.ts';
+import { answerUpgrade, isWebSocket } from './upgrades.ts';
 
 /** How long an idle connection stays open, in milliseconds: longer than the 60 s of nginx and the two minutes of Caddy. */
 const KEEP_ALIVE_MS = 130_000;
@@ -86,11 +88,14 @@ export async function startControlPlane(
   };
   const starting = new Starting();
   let answer: RequestListener = createStartingApp(config, logger, starting);
-  const server = createServer((req, res) => {
+  const listener: RequestListener = (req, res) => {
     req.url = withoutBasePath(req.url ?? '/', config.basePath, req.headers.accept ?? '');
     limitBodyTime(req, res);
     answer(req, res);
-  });
+  };
+  // Other upgrades are offers that HTTP lets a server pass over, such as curl's to speak HTTP/2.
+  const server = createServer({ shouldUpgradeCallback: isWebSocket }, listener);
+  server.on('upgrade', (req, socket, head) => answerUpgrade(listener, req, socket, head));
   // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5_000;
@@ -131,6 +136,7 @@ export async function startControlPlane(
       watchMemory(deps),
       () => {
         endStreams(deps.events);
+        deps.gateway.close();
         return closeServer(server);
       },
       () => clearInterval(watch),
@@ -191,6 +197,8 @@ async function openDeps(
   const metrics = createMetrics(db, logger, config.workerMetricsAddress);
   const failures = new FailedSignIns(config, recordFailedKeys({ db, logger, now }));
   closers.push(() => failures.stop());
+  const gateway = openGateway({ config, db, events, logger, now });
+  closers.push(() => gateway.close());
   return {
     config,
     db,
@@ -200,6 +208,7 @@ async function openDeps(
     logger,
     events,
     failures,
+    gateway,
     health,
     metrics,
     remote,

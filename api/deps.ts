@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Database } from '../db/connect.ts';
 import type { Engine } from '../engine/connect.ts';
+import type { EngineGateway } from '../gateway/gateway.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StreamedObjects } from '../storage/streamed-objects.ts';
 import type { Config } from './config.ts';
@@ -22,6 +23,8 @@ export interface Deps {
   readonly logger: Logger;
   readonly events: EventHub;
   readonly failures: FailedSignIns;
+  /** Serves the engine tunnels of agents. */
+  readonly gateway: EngineGateway;
   readonly health: HealthCheck;
   readonly metrics: Metrics;
   /** Asks a control plane elsewhere, where one is set. */

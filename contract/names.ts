@@ -7,10 +7,16 @@ export const CONTROL_QUEUE = 'control';
 export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
 
 /** The task queue of a pool: agents that have a free slot, and its label, poll it. */
-export const poolQueue = (pool: string): string => `llm:${pool}`;
+export const poolQueue = (pool: string): string => `${POOL_PREFIX}${pool}`;
+
+/** How the queues of all pools begin. */
+export const POOL_PREFIX = 'llm:';
 
 /** The task queue of tasks for one node: sticky ones, and those that only it may have. */
 export const nodeTaskQueue = (nodeId: string): string => `node:${nodeId}:tasks`;
+
+/** The identity with which a node's agent polls and answers. The gateway refuses a node that names another. */
+export const agentIdentity = (nodeId: string, pid: number): string => `agent ${nodeId} (pid ${pid})`;
 
 export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
 export const memorySpaceId = (cid: string): string => `memory-space:${cid}`;

@@ -10,6 +10,16 @@ export interface EngineAddress {
   /** host:port of the frontend. */
   readonly address: string;
   readonly namespace: string;
+  /** Sent as a bearer token with every call; the engine tunnel asks for it. */
+  readonly secret?: string;
+}
+
+/** How to connect to an engine: options of the SDK's client and of its worker alike. */
+export function connectionOptions({ address, secret }: Pick<EngineAddress, 'address' | 'secret'>): {
+  address: string;
+  metadata?: Record<string, string>;
+} {
+  return secret === undefined ? { address } : { address, metadata: { authorization: `Bearer ${secret}` } };
 }
 
 /** A connected Temporal client, and the way to end it. */
@@ -29,7 +39,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export async function connectEngine(address: EngineAddress): Promise<Engine> {
   try {
     const connection = await Connection.connect({
-      address: address.address,
+      ...connectionOptions(address),
       connectTimeout: CONNECT_TIMEOUT_MS,
     });
     const client = new Client({

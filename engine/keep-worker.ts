@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import type { EngineAddress } from './connect.ts';
+import { connectionOptions, type EngineAddress } from './connect.ts';
 
 /** A worker that polls until it is stopped. */
 export interface KeptWorker {
@@ -27,7 +27,7 @@ export function keepWorker(
   const stopped = new AbortController();
 
   const runOnce = async (): Promise<void> => {
-    const connection = await NativeConnection.connect({ address: engine.address });
+    const connection = await NativeConnection.connect(connectionOptions(engine));
     try {
       current = await Worker.create({ ...options, connection, namespace: engine.namespace });
       if (stopping) return;

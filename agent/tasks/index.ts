@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../contract/errors.ts';
-import { nodeQueue } from '../../contract/names.ts';
+import { agentIdentity, nodeQueue } from '../../contract/names.ts';
 import type { NodeWork } from '../../contract/node-standing.ts';
 import type { AgentHeartbeat } from '../../contract/nodes.ts';
 import { connectEngine, type Engine } from '../../engine/connect.ts';
@@ -12,6 +12,7 @@ import { openRoutedStore } from '../../storage/store-route.ts';
 import type { AgentConfig } from '../config.ts';
 import { sendTaskOutput } from '../control-plane.ts';
 import { programExists } from '../facts.ts';
+import type { WorkerEngine } from '../engine.ts';
 import type { AgentState } from '../state.ts';
 import { chooseStoreRoute } from '../store-route.ts';
 import { sweepLogs } from './output.ts';
@@ -57,6 +58,7 @@ interface Surroundings {
 export function startTasks(
   config: AgentConfig,
   state: AgentState,
+  engine: WorkerEngine,
   chosen: ChosenSandbox,
   log: Logger,
   around: Surroundings,
@@ -87,7 +89,7 @@ export function startTasks(
   if (chosen.told.refuses) log.error({ reason: chosen.told.detail }, 'no tasks are taken');
   const beginWhenPossible = (): void => {
     if (!mayBegin || running !== null || !programExists(config.runner.program)) return;
-    running = runTasks({ config, state, chosen, log, around, slots, readiness });
+    running = runTasks({ config, state, engine, chosen, log, around, slots, readiness });
   };
   beginWhenPossible();
   if (mayBegin && running === null) {
@@ -118,6 +120,7 @@ interface RunningTasks {
 function runTasks(given: {
   config: AgentConfig;
   state: AgentState;
+  engine: WorkerEngine;
   chosen: ChosenSandbox;
   log: Logger;
   around: Surroundings;
@@ -131,8 +134,9 @@ function runTasks(given: {
   else log.warn({ reason: told.detail }, 'tasks run without a sandbox');
   const node = enrolment.node_id;
   const dir = join(config.dataDir, 'tasks');
-  const identity = `agent ${node} (pid ${process.pid})`;
-  const keeper = new LeaseKeeper({ ...enrolment.temporal, identity }, (error) => around.died(error));
+  const identity = agentIdentity(node, process.pid);
+  const { address, tunnel } = given.engine;
+  const keeper = new LeaseKeeper({ ...address, tunnel, identity }, (error) => around.died(error));
   const guard = openGuard(dir);
   const store = openRoutedStore(chooseStoreRoute(config, state));
   let engine: Promise<Engine> | null = null;
@@ -176,7 +180,7 @@ function runTasks(given: {
     await sweepAll(dir, config.dataDir, log);
     if (stopping) return;
     workers = startTaskWorkers({
-      engine: enrolment.temporal,
+      engine: address,
       node,
       labels: config.labels,
       slots,

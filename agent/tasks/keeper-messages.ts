@@ -1,7 +1,12 @@
+import type { WorkerEngine } from '../engine.ts';
+
 /** What the thread that keeps leases is made with. */
 export interface KeeperOptions {
+  /** host:port of Temporal; not used with a tunnel. */
   readonly address: string;
   readonly namespace: string;
+  /** The thread opens its own: one that the main thread carried would wait for that thread. */
+  readonly tunnel: WorkerEngine['tunnel'];
   readonly identity: string;
 }
 

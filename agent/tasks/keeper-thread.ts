@@ -5,6 +5,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Connection } from '@temporalio/client';
+import { connectionOptions } from '../../engine/connect.ts';
+import { openEngineTunnel } from '../tunnel/engine-tunnel.ts';
 import type { FromKeeper, KeeperOptions, Lost, ToKeeper } from './keeper-messages.ts';
 
 /** How often it looks what is due, in milliseconds. */
@@ -39,7 +41,10 @@ const port = parentPort;
 if (port === null) throw new Error('this is a thread of the agent');
 const kept = new Map<number, Kept>();
 const say = (message: FromKeeper): void => port.postMessage(message);
-const connection = Connection.lazy({ address: options.address });
+const { tunnel } = options;
+// The agent's main thread reports what is wrong with a tunnel; this one leads to the same place.
+const engine = tunnel === null ? options : await openEngineTunnel({ ...tunnel, report: () => undefined });
+const connection = Connection.lazy(connectionOptions(engine));
 
 port.on('message', (message: ToKeeper) => {
   switch (message.type) {

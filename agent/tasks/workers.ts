@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { createTaskActivities } from '../../activities/node/tasks.ts';
 import { errorMessage } from '../../contract/errors.ts';
-import { nodeTaskQueue, poolQueue } from '../../contract/names.ts';
+import { agentIdentity, nodeTaskQueue, poolQueue } from '../../contract/names.ts';
 import { DEFAULT_POOL } from '../../contract/tasks.ts';
 import type { EngineAddress } from '../../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../../engine/keep-worker.ts';
@@ -37,7 +37,7 @@ export function startTaskWorkers(options: {
 }): TaskWorker[] {
   const { engine, node, labels, slots, runner, log } = options;
   const common = {
-    identity: `agent ${node} (pid ${process.pid})`,
+    identity: agentIdentity(node, process.pid),
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     shutdownGraceTime: SHUTDOWN_GRACE,

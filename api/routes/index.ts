@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { agentEngineRoutes } from './agent-engine.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
 import { agentStoreRoutes } from './agent-store.ts';
 import { agentRoutes } from './agent.ts';
@@ -45,6 +46,7 @@ export const ROUTES: readonly Route[] = [
   ...agentRoutes,
   ...agentTaskRoutes,
   ...agentStoreRoutes,
+  ...agentEngineRoutes,
   ...originalProjectRoutes,
   ...originalAgentRoutes,
   ...originalSyncRoutes,

@@ -1,0 +1,38 @@
+import type { Logger } from 'pino';
+import type { EngineAddress } from '../engine/connect.ts';
+import type { AgentConfig } from './config.ts';
+import type { AgentState } from './state.ts';
+import { openEngineTunnel } from './tunnel/engine-tunnel.ts';
+
+/** How the workers of this agent reach Temporal. */
+export interface WorkerEngine {
+  /** What they connect to. */
+  readonly address: EngineAddress;
+  /** How a thread of this agent opens a tunnel of its own; null where the address leads straight to Temporal. */
+  readonly tunnel: { readonly serverUrl: string; readonly agentKey: string } | null;
+  close(): void;
+}
+
+/** Opens the engine tunnel where MEMBRIDGE_AGENT_ENGINE asks for it; otherwise workers take the address that enrolment gave. */
+export async function openWorkerEngine(
+  config: Pick<AgentConfig, 'engine'>,
+  { server_url: serverUrl, enrolment }: AgentState,
+  log: Logger,
+): Promise<WorkerEngine> {
+  const direct = enrolment.temporal;
+  if (config.engine === 'direct') return { address: direct, tunnel: null, close: () => undefined };
+  const by = { serverUrl, agentKey: enrolment.agent_key };
+  const tunnel = await openEngineTunnel({
+    ...by,
+    report: (problem) => {
+      if (problem === null) log.info('the engine tunnel works again');
+      else log.warn({ reason: problem }, 'the engine tunnel does not work; it is opened again');
+    },
+  });
+  log.info({ address: tunnel.address }, 'workers reach Temporal through the control plane');
+  return {
+    address: { address: tunnel.address, namespace: direct.namespace, secret: tunnel.secret },
+    tunnel: by,
+    close: () => tunnel.close(),
+  };
+}

@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestMachine, type TestMachine } from '../../test/agent-machine.ts';
+import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { openCutLine, type CutLine } from '../../test/cut-line.ts';
+import { writeTaskProgram, type TaskProgram } from '../../test/task-program.ts';
+
+/** How long a lease lives without a renewal, in seconds. */
+const LEASE_SECONDS = 10;
+
+let test: TestPlane;
+let line: CutLine;
+let folder: string;
+let program: TaskProgram;
+let machine: TestMachine;
+
+beforeAll(async () => {
+  test = await startTestPlane();
+  line = await openCutLine(new URL(test.plane.url).host);
+  folder = mkdtempSync(join(tmpdir(), 'membridge-tunnel-'));
+  program = writeTaskProgram(join(folder, 'program'));
+  await test.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });
+  machine = await startTestMachine(test, {
+    folder,
+    id: 'a',
+    env: {
+      ...program.settings,
+      MEMBRIDGE_AGENT_ENGINE: 'tunnel',
+      MEMBRIDGE_SERVER_URL: `http://${line.address}`,
+    },
+  });
+});
+afterAll(async () => {
+  await machine.service.stop();
+  machine.db.close();
+  await test.stop();
+  line.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Makes a task, and gives its id. */
+async function make(prompt: string): Promise<string> {
+  const { body } = await test.call('POST', '/api/runtime/llm-tasks', {
+    body: { prompt, auto_dispatch: true, lease_ttl_seconds: LEASE_SECONDS },
+  });
+  return String(body['id']);
+}
+const task = async (id: string) => (await test.call('GET', `/api/runtime/llm-tasks/${id}`)).body;
+
+describe('an agent behind the tunnel', () => {
+  it('syncs, and says how it reaches Temporal', async () => {
+    await expect.poll(async () => (await machine.cli('sync')).code).toBe(0);
+    // One for its own queue, one each for the tasks of the node and of the default pool, one for its leases.
+    await expect.poll(() => test.plane.deps.gateway.tunnels).toBeGreaterThanOrEqual(3);
+    const { stdout } = await machine.cli('doctor');
+    expect(stdout).toMatch(/ok {6}temporal: .* this node polls its queue through the control plane/);
+  });
+
+  it('keeps the lease of a task for longer than it would live alone, also over a cut', async () => {
+    const id = await make('hold long');
+    await program.started(id);
+    await sleep(2_000);
+    line.cut();
+    await sleep(500);
+    line.mend();
+    await sleep(LEASE_SECONDS * 1_000);
+    program.go('long');
+    await expect.poll(() => task(id)).toMatchObject({ status: 'completed', attempts: 1 });
+  });
+
+  it('ends a task that is cancelled', async () => {
+    const id = await make('hold never');
+    await program.started(id);
+    await test.call('POST', `/api/runtime/llm-tasks/${id}/cancel`, { body: {} });
+    await expect.poll(() => task(id)).toMatchObject({ status: 'cancelled' });
+  });
+});

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { pipeline } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket, createWebSocketStream } from 'ws';
+import { MAX_TUNNEL_MESSAGE_BYTES, TUNNEL_SECRET_HEADER } from '../../contract/engine-tunnel.ts';
+import { errorMessage } from '../../contract/errors.ts';
+import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/protocol.ts';
+import { endWhenSilent } from '../../engine/watch-socket.ts';
+import { pauseBeforeTry } from './pause.ts';
+import { readRefusal } from './refusal.ts';
+import { tunnelUrl } from './tunnel-url.ts';
+
+/** How long the control plane may take to open a WebSocket, in milliseconds. */
+const OPEN_WITHIN_MS = 10_000;
+/** Local connections at once; the gateway takes no more of one node. */
+const MAX_CONNECTIONS = 64;
+
+/** What a tunnel is opened with. */
+export interface TunnelOptions {
+  /** The control plane's URL, perhaps with a path. */
+  readonly serverUrl: string;
+  /** The node's own key. */
+  readonly agentKey: string;
+  /** Hears why the tunnel does not work, and null once it works again. */
+  readonly report: (problem: string | null) => void;
+}
+
+/** A way to Temporal through the control plane. */
+export interface EngineTunnel {
+  /** host:port on loopback, where Temporal seems to listen. */
+  readonly address: string;
+  /** Every call must carry it as a bearer token: other users of this machine reach the port too. */
+  readonly secret: string;
+  /** Ends every connection. */
+  close(): void;
+}
+
+/**
+ * Listens on a free port of loopback, and carries each connection to the control plane in a WebSocket of its own. A connection that is made
+ * while the control plane is away waits a little, then ends; the SDK makes another.
+ */
+export async function openEngineTunnel(options: TunnelOptions): Promise<EngineTunnel> {
+  const secret = randomBytes(32).toString('base64url');
+  const carrier = new Carrier(options, secret);
+  const server = createServer(
+    { noDelay: true, pauseOnConnect: true },
+    (socket) => void carrier.carry(socket),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    secret,
+    close: () => {
+      server.close();
+      carrier.close();
+    },
+  };
+}
+
+/** Carries local connections, and knows whether the control plane was there of late. */
+class Carrier {
+  readonly #options: TunnelOptions;
+  readonly #url: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #sockets = new Set<Socket>();
+  readonly #closed = new AbortController();
+  /** When tries began to fail, by the monotonic clock in milliseconds; null while they work. */
+  #failingSince: number | null = null;
+  #problem: string | null = null;
+
+  constructor(options: TunnelOptions, secret: string) {
+    this.#options = options;
+    this.#url = tunnelUrl(options.serverUrl);
+    this.#headers = {
+      'X-MEMBRIDGE-AGENT': options.agentKey,
+      [TUNNEL_SECRET_HEADER]: secret,
+      [PROTOCOL_HEADER]: String(PROTOCOL),
+    };
+  }
+
+  async carry(local: Socket): Promise<void> {
+    this.#sockets.add(local);
+    local.on('error', () => local.destroy());
+    local.once('close', () => this.#sockets.delete(local));
+    const outage = this.#failingSince === null ? null : performance.now() - this.#failingSince;
+    const pause = pauseBeforeTry(outage, Math.random());
+    await sleep(pause, undefined, { signal: this.#closed.signal }).catch(() => undefined);
+    if (local.destroyed || this.#closed.signal.aborted) return void local.destroy();
+    const remote = new WebSocket(this.#url, {
+      headers: this.#headers,
+      handshakeTimeout: OPEN_WITHIN_MS,
+      maxPayload: MAX_TUNNEL_MESSAGE_BYTES,
+      perMessageDeflate: false,
+    });
+    // The worker ends connections as it likes; only what ends on the other side is a failure.
+    let isOver = false;
+    local.once('close', () => {
+      isOver = true;
+      remote.terminate();
+    });
+    const failed = (problem: string): void => {
+      if (!isOver) this.#failed(problem);
+      local.destroy();
+    };
+    remote.once('unexpected-response', (_request, response: IncomingMessage) => {
+      void readRefusal(response, this.#options.serverUrl).then(failed);
+    });
+    remote.on('error', (error) =>
+      failed(`The control plane at ${this.#options.serverUrl} does not answer: ${errorMessage(error)}`),
+    );
+    remote.once('open', () => {
+      this.#worked();
+      endWhenSilent(remote);
+      const duplex = createWebSocketStream(remote);
+      pipeline(local, duplex, local, () => local.destroy());
+    });
+    remote.once('close', (code, reason) =>
+      failed(`The control plane closed the engine tunnel (${code} ${reason.toString()}).`),
+    );
+  }
+
+  close(): void {
+    this.#closed.abort();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #worked(): void {
+    this.#failingSince = null;
+    if (this.#problem === null) return;
+    this.#problem = null;
+    this.#options.report(null);
+  }
+
+  #failed(problem: string): void {
+    if (this.#closed.signal.aborted) return;
+    this.#failingSince ??= performance.now();
+    if (this.#problem !== null) return;
+    this.#problem = problem;
+    this.#options.report(problem);
+  }
+}

@@ -1,0 +1,43 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Characters of an answer that are looked at. */
+const MAX_ANSWER_CHARS = 4_096;
+/** How long an answer may take, in milliseconds. */
+const ANSWER_WITHIN_MS = 5_000;
+
+/** Says why the control plane, or something before it, opened no WebSocket. */
+export async function readRefusal(response: IncomingMessage, serverUrl: string): Promise<string> {
+  const status = response.statusCode ?? 0;
+  const detail = detailOf(await readStart(response));
+  if (detail === null) {
+    return `Something between this machine and ${serverUrl} answered ${status} in place of a WebSocket. Have the proxy pass WebSockets on.`;
+  }
+  if (status === 404) {
+    return `The control plane at ${serverUrl} has no engine tunnel: it is older than this agent. Upgrade it, or set MEMBRIDGE_AGENT_ENGINE=direct.`;
+  }
+  return `The control plane at ${serverUrl} refused the engine tunnel with ${status}: ${detail}`;
+}
+
+async function readStart(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setTimeout(ANSWER_WITHIN_MS, () => response.destroy());
+  try {
+    for await (const piece of response.setEncoding('utf8')) {
+      text += String(piece);
+      if (text.length > MAX_ANSWER_CHARS) break;
+    }
+  } catch {
+    // What came before the break may still say why.
+  }
+  return text;
+}
+
+/** The sentence in an answer of the control plane; null when something else answered. */
+function detailOf(text: string): string | null {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown };
+    return typeof detail === 'string' ? detail : null;
+  } catch {
+    return null;
+  }
+}

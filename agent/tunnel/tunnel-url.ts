@@ -1,0 +1,9 @@
+import { ENGINE_TUNNEL_PATH } from '../../contract/engine-tunnel.ts';
+
+/**
+ * Returns where the WebSocket of the tunnel opens.
+ * @param serverUrl the control plane's http(s) URL, perhaps with a path
+ */
+export function tunnelUrl(serverUrl: string): string {
+  return `${serverUrl.replace(/^http/i, 'ws').replace(/\/+$/, '')}${ENGINE_TUNNEL_PATH}`;
+}

@@ -1,0 +1,15 @@
+import { eq } from 'drizzle-orm';
+import type { Database } from '../connect.ts';
+import { nodes } from '../schema.ts';
+
+/** The node whose key has this SHA-256 (hex), and the pools that it serves besides the default one; null when no node has it. */
+export async function findNodeAccess(
+  db: Database,
+  input: { keyHash: string },
+): Promise<{ node: string; labels: string[] } | null> {
+  const [row] = await db.run((sql) =>
+    sql.select({ id: nodes.id, facts: nodes.facts }).from(nodes).where(eq(nodes.key_hash, input.keyHash)),
+  );
+  if (row === undefined) return null;
+  return { node: row.id, labels: row.facts.capabilities.labels };
+}

@@ -1,0 +1,61 @@
+import { constants } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { nodeQueue } from '../contract/names.ts';
+import { startActivityRunner, type ActivityRunner } from '../test/activity-runner.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { frame, openTunnelClient, pollRequest, type TunnelClient } from '../test/tunnel-client.ts';
+
+const PATH = '/temporal.api.workflowservice.v1.WorkflowService/PollActivityTaskQueue';
+
+let test: TestPlane;
+let runner: ActivityRunner;
+let key: string;
+let request: Uint8Array;
+
+beforeAll(async () => {
+  test = await startTestPlane();
+  key = (await enrolNode(test, 'ada')).agent_key;
+  runner = await startActivityRunner(test.plane.deps.engine, nodeQueue('ada'));
+  request = pollRequest(test.plane.deps.engine.address.namespace, 'ada', nodeQueue('ada'));
+});
+afterAll(async () => {
+  await runner.stop();
+  await test.stop();
+});
+
+/** How a poll is given up: its call alone, or the whole tunnel. */
+const WAYS: [string, (client: TunnelClient, poll: ReturnType<TunnelClient['session']['request']>) => void][] =
+  [
+    ['call is cancelled', (_client, poll) => poll.close(constants.NGHTTP2_CANCEL)],
+    ['session is closed', ({ session }) => session.destroy()],
+    ['connection breaks', ({ socket }) => socket.terminate()],
+  ];
+
+it.each(WAYS)(
+  'ends a poll at Temporal, too, when its %s: the next poll gets the task',
+  async (_how, giveUp) => {
+    const second = await openTunnelClient(test.plane.url, key);
+    for (let times = 0; times < 4; times += 1) {
+      const client = await openTunnelClient(test.plane.url, key);
+      const poll = client.session.request({
+        ':method': 'POST',
+        ':path': PATH,
+        'content-type': 'application/grpc',
+        authorization: client.authorization,
+      });
+      poll.on('error', () => undefined);
+      poll.end(frame(request));
+      await sleep(100);
+      giveUp(client, poll);
+      await sleep(100);
+      await runner.start('anything');
+      const end = await second.call('PollActivityTaskQueue', request, { 'grpc-timeout': '10S' });
+      // A poll without a task ends with a short answer, or with the deadline.
+      expect([times, end.status]).toEqual([times, 0]);
+      expect(end.body.length).toBeGreaterThan(100);
+      client.close();
+    }
+    second.close();
+  },
+);

@@ -1,0 +1,59 @@
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
+
+/** Bytes before each message: whether it is compressed, and its length. */
+const HEADER_BYTES = 5;
+/** Bytes of one message at most, compressed or not: Temporal's own limit. */
+export const MAX_MESSAGE_BYTES = 4_194_304;
+/** Bytes of a request's body at most: one frame. */
+export const MAX_BODY_BYTES = HEADER_BYTES + MAX_MESSAGE_BYTES;
+
+const inflate = promisify(gunzip);
+
+/**
+ * Takes the one message out of the body of a unary call.
+ * @param encoding the call's `grpc-encoding`
+ * @throws MembridgeError bad_request when the body is not exactly one frame; too_large
+ */
+export async function readMessage(body: Buffer, encoding: string | undefined): Promise<Buffer> {
+  if (body.length < HEADER_BYTES) throw malformed('it ends within the header of its frame');
+  const flag = body.readUInt8(0);
+  const length = body.readUInt32BE(1);
+  if (length > MAX_MESSAGE_BYTES) throw tooLarge(length);
+  if (body.length !== HEADER_BYTES + length) {
+    throw malformed(`its frame announces ${length} bytes and has ${body.length - HEADER_BYTES}`);
+  }
+  const message = body.subarray(HEADER_BYTES);
+  if (flag === 0) return message;
+  if (flag !== 1 || encoding !== 'gzip') throw malformed('it is compressed by something other than gzip');
+  try {
+    return await inflate(message, { maxOutputLength: MAX_MESSAGE_BYTES });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(null);
+    throw malformed(errorMessage(error));
+  }
+}
+
+/** Puts a message into an uncompressed frame. */
+export function frameMessage(message: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + message.length);
+  frame.writeUInt8(0, 0);
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, HEADER_BYTES);
+  return frame;
+}
+
+/**
+ * Makes the error of a message that is too large, with Temporal's own sentence: by it the SDK knows not to send the message again.
+ * @param bytes its size, or null for a compressed message that grows beyond the limit
+ */
+export function tooLarge(bytes: number | null): MembridgeError {
+  const size = bytes === null ? 'more' : String(bytes);
+  const kind = bytes === null ? 'received message after decompression' : 'received message';
+  return new MembridgeError('too_large', `grpc: ${kind} larger than max (${size} vs. ${MAX_MESSAGE_BYTES})`);
+}
+
+function malformed(why: string): MembridgeError {
+  return new MembridgeError('bad_request', `The call is not one whole gRPC message: ${why}.`);
+}

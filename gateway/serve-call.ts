@@ -1,0 +1,170 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { MembridgeError, errorMessage } from '../contract/errors.ts';
+import { ALLOWED, type AllowedMethod } from './allow-list.ts';
+import type { ByteBudget } from './byte-budget.ts';
+import { collect } from './collect.ts';
+import { MAX_BODY_BYTES, frameMessage, readMessage } from './frame.ts';
+import type { Rights } from './rights.ts';
+import { refuseCall } from './status.ts';
+import type { TaskTokens } from './task-tokens.ts';
+import type { Answer, Upstream } from './upstream.ts';
+
+/** What a call through a tunnel is judged by and sent on with. */
+export interface CallContext {
+  /** What the tunnel's node may do at this moment. */
+  readonly rights: () => Rights;
+  /** Whether a call's `authorization` is the one that the agent named for this tunnel. */
+  readonly isAuthorized: (authorization: string | undefined) => boolean;
+  readonly tokens: TaskTokens;
+  readonly upstream: Upstream;
+  readonly budget: ByteBudget;
+  /** Hears of a call that was refused, with the reason. */
+  readonly refused: (path: string, reason: string) => void;
+}
+
+/** How long an agent may take to send one request, in milliseconds. */
+const REQUEST_WITHIN_MS = 30_000;
+
+/** Headers of a call that Temporal receives. Everything else stays here, the agent's secret above all. */
+const PASSED_ON = [
+  'client-name',
+  'client-version',
+  'grpc-timeout',
+  'supported-features',
+  'supported-server-versions',
+  'user-agent',
+] as const;
+
+/** Reads one unary call, judges it, sends it on to Temporal and gives the answer back. */
+export async function serveCall(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  context: CallContext,
+): Promise<void> {
+  const gone = new AbortController();
+  const held = context.budget.open();
+  // A poll that the agent gave up is given up at Temporal too: a task must not go to nobody.
+  stream.once('close', () => {
+    held.release();
+    gone.abort();
+  });
+  stream.on('error', () => undefined);
+  try {
+    const path = headers[':path'] ?? '';
+    const method = admit(path, headers, context);
+    const body = await readBody(stream, (bytes) => held.take(bytes));
+    const message = await readMessage(body, single(headers['grpc-encoding']));
+    held.take(message.length);
+    const request = judge(path, method, message, context);
+    const answer = await context.upstream.call(
+      path,
+      { ...passedOn(headers), 'temporal-namespace': context.rights().namespace },
+      frameMessage(request),
+      gone.signal,
+    );
+    held.take(answer.body.length);
+    const task = method.task;
+    respond(stream, answer, task === undefined ? answer.body : await bindToken(answer, task, context));
+  } catch (error) {
+    refuseCall(stream, error);
+  }
+}
+
+/** @throws MembridgeError unauthorized, forbidden */
+function admit(path: string, headers: IncomingHttpHeaders, context: CallContext): AllowedMethod {
+  const { node } = context.rights();
+  if (!context.isAuthorized(headers.authorization)) {
+    context.refused(path, "it did not carry the secret of the agent's tunnel");
+    throw new MembridgeError(
+      'unauthorized',
+      `The tunnel of node ${node} takes calls of its agent alone; this one does not carry the agent's secret.`,
+    );
+  }
+  const method = ALLOWED.get(path);
+  if (method === undefined || headers[':method'] !== 'POST')
+    throw refusal(path, 'nodes may not call it', context);
+  return method;
+}
+
+/**
+ * Returns the request as Temporal gets it: encoded from what was judged, so that nothing else comes through, with its own token.
+ * @throws MembridgeError bad_request, forbidden
+ */
+function judge(path: string, method: AllowedMethod, message: Buffer, context: CallContext): Uint8Array {
+  const rights = context.rights();
+  let request: unknown;
+  try {
+    request = method.request.decode(message);
+  } catch (cause) {
+    const why = `The message of ${path} cannot be read: ${errorMessage(cause)}.`;
+    throw new MembridgeError('bad_request', why, { cause });
+  }
+  const objection = method.objection(request, rights);
+  if (objection !== null) throw refusal(path, objection, context);
+  if (method.needsToken === true) {
+    const named = request as { taskToken?: Uint8Array | null };
+    const token = context.tokens.release(rights.node, named.taskToken ?? new Uint8Array());
+    if (token === null) throw refusal(path, 'it names a task that this node did not receive', context);
+    named.taskToken = token;
+  }
+  return method.request.encode(request).finish();
+}
+
+async function bindToken(
+  answer: Answer,
+  type: NonNullable<AllowedMethod['task']>,
+  context: CallContext,
+): Promise<Buffer> {
+  if (answer.body.length === 0) return answer.body;
+  const task = type.decode(await readMessage(answer.body, undefined));
+  // A poll that ended without a task has no token.
+  if (task.taskToken == null || task.taskToken.length === 0) return answer.body;
+  task.taskToken = context.tokens.bind(context.rights().node, task.taskToken);
+  return frameMessage(type.encode(task).finish());
+}
+
+function refusal(path: string, reason: string, context: CallContext): MembridgeError {
+  context.refused(path, reason);
+  return new MembridgeError('forbidden', `Node ${context.rights().node} may not call ${path}: ${reason}.`);
+}
+
+async function readBody(stream: ServerHttp2Stream, onBytes: (bytes: number) => void): Promise<Buffer> {
+  const late = setTimeout(() => {
+    stream.destroy(new MembridgeError('bad_request', 'The call was not sent in time.'));
+  }, REQUEST_WITHIN_MS);
+  try {
+    return await collect(stream, MAX_BODY_BYTES, onBytes);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+const single = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value;
+
+function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const known = PASSED_ON.map((name) => [name, headers[name]] as const);
+  return Object.fromEntries(known.filter(([, value]) => value !== undefined));
+}
+
+function respond(stream: ServerHttp2Stream, { headers, trailers }: Answer, body: Buffer): void {
+  if (stream.closed || stream.destroyed) return;
+  if (body.length === 0) {
+    stream.respond({ ':status': 200, ...metadata(headers), ...metadata(trailers) }, { endStream: true });
+    return;
+  }
+  stream.respond({ ':status': 200, ...metadata(headers) }, { waitForTrailers: true });
+  stream.on('wantTrailers', () => {
+    // The agent may have given the call up since.
+    if (!stream.closed && !stream.destroyed) stream.sendTrailers(metadata(trailers));
+  });
+  stream.end(body);
+}
+
+/** Headers without those of HTTP/2 itself, and without the encoding: what comes from here is not compressed. */
+function metadata(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const own = Object.entries(headers).filter(
+    ([name]) => !name.startsWith(':') && name !== 'content-length' && name !== 'grpc-encoding',
+  );
+  return Object.fromEntries(own);
+}
