@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { ClientHttp2Stream } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../contract/engine-tunnel.ts';
@@ -11,7 +13,6 @@ import { MAX_MESSAGE_BYTES } from './frame.ts';
 
 const INVALID_ARGUMENT = 3;
 const RESOURCE_EXHAUSTED = 8;
-const PATH = '/temporal.api.workflowservice.v1.WorkflowService/GetSystemInfo';
 
 let test: TestPlane;
 let key: string;
@@ -26,6 +27,30 @@ afterAll(async () => {
   client.close();
   await test.stop();
 });
+
+/** The type of HTTP/2's settings frame. */
+const SETTINGS = 4;
+
+/** Frames of HTTP/2 with any type, flags and stream, whose length is not always that of their content. */
+const http2Frames = fc.array(
+  fc
+    .record({
+      length: fc.option(fc.nat(2 ** 24 - 1)),
+      type: fc.nat(12),
+      flags: fc.nat(255),
+      stream: fc.nat(9),
+      content: fc.uint8Array({ maxLength: 64 }),
+    })
+    .map(({ length, type, flags, stream, content }) => {
+      const header = Buffer.alloc(9);
+      header.writeUIntBE(length ?? content.length, 0, 3);
+      header.writeUInt8(type, 3);
+      header.writeUInt8(flags, 4);
+      header.writeUInt32BE(stream, 5);
+      return Buffer.concat([header, content]);
+    }),
+  { maxLength: 12 },
+);
 
 /** Waits until something closes. Its errors are its own. */
 async function closed(thing: WebSocket | ClientHttp2Stream): Promise<void> {
@@ -99,6 +124,23 @@ describe('a tunnel', () => {
     await closed(socket);
   });
 
+  it('ends at, or lives with, any bytes after a proper beginning, and others are served', async () => {
+    const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(9)]);
+    preface.writeUInt8(SETTINGS, preface.length - 6);
+    await fc.assert(
+      fc.asyncProperty(http2Frames, async (frames) => {
+        const socket = openSocket(test.plane.url, key);
+        await once(socket, 'open');
+        socket.on('error', () => undefined);
+        for (const bytes of [preface, ...frames]) socket.send(bytes, () => undefined);
+        await sleep(5);
+        socket.terminate();
+      }),
+      { numRuns: 200 },
+    );
+    expect(await client.call('GetSystemInfo', new Uint8Array())).toMatchObject({ status: 0 });
+  });
+
   it('ends at a WebSocket message of more than 1 MiB', async () => {
     const socket = openSocket(test.plane.url, key);
     await once(socket, 'open');
@@ -112,12 +154,7 @@ describe('a tunnel', () => {
     await once(socket, 'open');
     const stranger = await openTunnelClient(test.plane.url, key);
     await stranger.call('GetSystemInfo', new Uint8Array(), { authorization: 'Bearer of somebody else' });
-    const half = client.session.request({
-      ':method': 'POST',
-      ':path': PATH,
-      'content-type': 'application/grpc',
-      authorization: client.authorization,
-    });
+    const half = client.begin('GetSystemInfo');
     half.write(Buffer.from([0, 0]));
     const halfEnds = closed(half);
     await Promise.all([closed(socket), closed(stranger.socket)]);

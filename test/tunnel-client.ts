@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   connect,
   type ClientHttp2Session,
+  type ClientHttp2Stream,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2';
@@ -25,8 +26,8 @@ export interface CallEnd {
 export interface TunnelClient {
   readonly socket: WebSocket;
   readonly session: ClientHttp2Session;
-  /** What every call must carry. */
-  readonly authorization: string;
+  /** Begins a call without its body. */
+  begin(method: string, headers?: OutgoingHttpHeaders): ClientHttp2Stream;
   /** Calls a method of WorkflowService, or a path that begins with a slash. */
   call(method: string, message: Uint8Array, headers?: OutgoingHttpHeaders): Promise<CallEnd>;
   /** Sends a body as it is. */
@@ -71,7 +72,7 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
   await once(socket, 'open');
   const session = connect('http://tunnel', { createConnection: () => duplex });
   session.on('error', () => undefined);
-  const send: TunnelClient['send'] = async (method, body, headers = {}) => {
+  const begin: TunnelClient['begin'] = (method, headers = {}) => {
     const stream = session.request({
       ':method': 'POST',
       ':path': method.startsWith('/') ? method : `${SERVICE}${method}`,
@@ -80,12 +81,16 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
       authorization,
       ...headers,
     });
+    stream.on('error', () => undefined);
+    return stream;
+  };
+  const send: TunnelClient['send'] = async (method, body, headers) => {
+    const stream = begin(method, headers);
     const received: IncomingHttpHeaders = {};
     const pieces: Buffer[] = [];
     stream.on('response', (answered) => Object.assign(received, answered));
     stream.on('trailers', (trailers) => Object.assign(received, trailers));
     stream.on('data', (piece: Buffer) => pieces.push(piece));
-    stream.on('error', () => undefined);
     stream.end(body);
     // A refused call gets its answer while its body may still wait to be sent.
     await new Promise((resolve) => stream.once('end', resolve).once('close', resolve));
@@ -99,7 +104,7 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
   return {
     socket,
     session,
-    authorization,
+    begin,
     send,
     call: async (method, message, headers) => await send(method, frame(message), headers),
     close: () => socket.terminate(),
