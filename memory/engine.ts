@@ -225,7 +225,7 @@ export class MemoryEngine {
   async audit(call: SyncCall, options: { deep: boolean }): Promise<Audited> {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
-      await this.#scan(session);
+      await this.#look(session);
       return options.deep ? await auditAll(session, call.signal) : auditRecent(session);
     });
   }
@@ -279,7 +279,7 @@ export class MemoryEngine {
       const mayFinish = this.#asPrimary(session, config, epoch);
       await mayFinish();
       session.ledger.spaces.configure(config);
-      await this.#scan(session);
+      await this.#look(session);
       await this.#fetchAndApply(session, config, true, call);
       await auditAll(session, call.signal);
       refuseWhileHeld(session, session.path);
@@ -320,7 +320,7 @@ export class MemoryEngine {
       if (inPlace) refuseWhileUsed(real);
       else refuseExisting(out.path);
       session.ledger.spaces.configure(config);
-      await this.#scan(session);
+      await this.#look(session);
       await this.#fetchAndApply(session, config, true, call);
       await auditAll(session, call.signal);
       if (inPlace) beginRestore(session);
@@ -380,7 +380,7 @@ export class MemoryEngine {
     return await this.#exclusively(async () => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
-      await this.#scan(session);
+      await this.#look(session);
       await this.#fetchAndApply(session, config, true, call);
       this.#told = null;
       return revoke(session, config, target);
@@ -532,6 +532,7 @@ export class MemoryEngine {
     }
   }
 
+  /** Names new rows. To be called after a look for edits: another sync may bring back the text that a person took out. */
   async #scan(session: SyncSession): Promise<void> {
     await scanNewRows(session);
     settleSessionNames(session);
