@@ -5,6 +5,9 @@ import type { Duplex } from 'node:stream';
 /** How long the caller of a refused upgrade may take to read the answer, in milliseconds. */
 const REFUSAL_MS = 5_000;
 
+/** How long the guards of a request may take, in milliseconds: they ask PostgreSQL for the key. */
+const DECIDE_MS = 10_000;
+
 /** What an upgrade request left behind for the route that takes it. */
 interface WaitingUpgrade {
   readonly socket: Duplex;
@@ -45,9 +48,6 @@ export function answerUpgrade(
   waiting.set(req, { socket, head, res, late });
   listener(req, res);
 }
-
-/** How long the guards of a request may take, in milliseconds: PostgreSQL is asked for the key. */
-const DECIDE_MS = 10_000;
 
 /** Hands over the connection of an upgrade request, which then gets no other answer; null for a plain request. */
 export function takeUpgrade(req: IncomingMessage): { socket: Duplex; head: Buffer } | null {

@@ -6,6 +6,8 @@ import { MembridgeError, errorMessage } from '../contract/errors.ts';
 const HEADER_BYTES = 5;
 /** Bytes of one message at most, compressed or not: Temporal's own limit. */
 export const MAX_MESSAGE_BYTES = 4_194_304;
+/** Bytes of an answer at most. Temporal may send more than it takes: a task brings its input and the details of its last heartbeat. */
+export const MAX_ANSWER_BYTES = 33_554_432;
 /** Bytes of a request's body at most: one frame. */
 export const MAX_BODY_BYTES = HEADER_BYTES + MAX_MESSAGE_BYTES;
 
@@ -14,13 +16,18 @@ const inflate = promisify(gunzip);
 /**
  * Takes the one message out of the body of a unary call.
  * @param encoding the call's `grpc-encoding`
+ * @param maxBytes of the message, compressed or not
  * @throws MembridgeError bad_request when the body is not exactly one frame; too_large
  */
-export async function readMessage(body: Buffer, encoding: string | undefined): Promise<Buffer> {
+export async function readMessage(
+  body: Buffer,
+  encoding: string | undefined,
+  maxBytes: number = MAX_MESSAGE_BYTES,
+): Promise<Buffer> {
   if (body.length < HEADER_BYTES) throw malformed('it ends within the header of its frame');
   const flag = body.readUInt8(0);
   const length = body.readUInt32BE(1);
-  if (length > MAX_MESSAGE_BYTES) throw tooLarge(length);
+  if (length > maxBytes) throw tooLarge(length);
   if (body.length !== HEADER_BYTES + length) {
     throw malformed(`its frame announces ${length} bytes and has ${body.length - HEADER_BYTES}`);
   }
@@ -28,7 +35,7 @@ export async function readMessage(body: Buffer, encoding: string | undefined): P
   if (flag === 0) return message;
   if (flag !== 1 || encoding !== 'gzip') throw malformed('it is compressed by something other than gzip');
   try {
-    return await inflate(message, { maxOutputLength: MAX_MESSAGE_BYTES });
+    return await inflate(message, { maxOutputLength: maxBytes });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(null);
     throw malformed(errorMessage(error));

@@ -116,7 +116,7 @@ export class EngineGateway {
     if ((this.#nodes.get(node)?.open.size ?? 0) < MAX_TUNNELS) return digest(`Bearer ${secret}`);
     throw new MembridgeError(
       'too_many_requests',
-      `Node ${node} has ${MAX_TUNNELS} open engine tunnels, and may have no more. Look for a second agent with the same key.`,
+      `Node ${node} has ${MAX_TUNNELS} open engine tunnels, which is the limit. Look for a second agent with the same key.`,
     );
   }
 

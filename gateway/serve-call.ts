@@ -3,7 +3,7 @@ import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { ALLOWED, type AllowedMethod } from './allow-list.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { collect } from './collect.ts';
-import { MAX_BODY_BYTES, frameMessage, readMessage } from './frame.ts';
+import { MAX_ANSWER_BYTES, MAX_BODY_BYTES, frameMessage, readMessage } from './frame.ts';
 import type { Rights } from './rights.ts';
 import { refuseCall } from './status.ts';
 import type { TaskTokens } from './task-tokens.ts';
@@ -116,7 +116,7 @@ async function bindToken(
   context: CallContext,
 ): Promise<Buffer> {
   if (answer.body.length === 0) return answer.body;
-  const task = type.decode(await readMessage(answer.body, undefined));
+  const task = type.decode(await readMessage(answer.body, undefined, MAX_ANSWER_BYTES));
   // A poll that ended without a task has no token.
   if (task.taskToken == null || task.taskToken.length === 0) return answer.body;
   task.taskToken = context.tokens.bind(context.rights().node, task.taskToken);

@@ -23,7 +23,7 @@ describe('task tokens', () => {
     ['of another control plane', 'ada', foreign().bind('ada', token)],
     ['that is nothing but a code', 'ada', tokens.bind('ada', new Uint8Array())],
     ['that is empty', 'ada', new Uint8Array()],
-    ['whose node and token are cut elsewhere', 'ada\0a', tokens.bind('ada', Buffer.from('a\0 token'))],
+    ['whose node and token are cut at another place', 'ada\0a', tokens.bind('ada', Buffer.from('a\0 token'))],
   ])('refuses a token %s', (_what, node, given) => {
     expect(tokens.release(node, given)).toBeNull();
   });

@@ -9,6 +9,7 @@ import {
 } from 'node:http2';
 import { MembridgeError } from '../contract/errors.ts';
 import { collect } from './collect.ts';
+import { MAX_ANSWER_BYTES } from './frame.ts';
 
 /** What Temporal answered to one call. */
 export interface Answer {
@@ -23,8 +24,6 @@ const CONNECT_MS = 5_000;
 /** How often an idle connection is asked whether it lives, and how long it may take to say so, in milliseconds. */
 const PING_EVERY_MS = 30_000;
 const PING_DEADLINE_MS = 10_000;
-/** Bytes of an answer at most. Temporal's own limits keep a task far below this. */
-const MAX_ANSWER_BYTES = 33_554_432;
 /** Bytes that Temporal may send before it waits, for one call and for all: polls of the whole fleet share the connection. */
 const STREAM_WINDOW = 1_048_576;
 const SESSION_WINDOW = 16_777_216;

@@ -15,7 +15,7 @@ import { tunnelUrl } from './tunnel-url.ts';
 
 /** How long the control plane may take to open a WebSocket, in milliseconds. */
 const OPEN_WITHIN_MS = 10_000;
-/** Local connections at once; the gateway takes no more of one node. */
+/** Local connections at once; the gateway takes as many of one node. */
 const MAX_CONNECTIONS = 64;
 
 /** What a tunnel is opened with. */
