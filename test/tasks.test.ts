@@ -79,6 +79,14 @@ describe('a task on an agent', () => {
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'dead', epoch: 4 });
   });
 
+  it('keeps its lease for as long as its program runs', async () => {
+    const id = await make('wait 14000', { lease_ttl_seconds: 5 });
+    await expect
+      .poll(() => get(id), { timeout: 40_000, interval: 200 })
+      .toMatchObject({ status: 'completed', attempts: 1 });
+    expect(await list(`llm-tasks/${id}/leases`)).toHaveLength(1);
+  });
+
   it('is cancelled when its program is dead', async () => {
     const id = await make('wait 60000');
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'running' });
