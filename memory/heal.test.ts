@@ -181,3 +181,28 @@ it('answers again where the store lost its answer', async () => {
   expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
   expect(b.hash()).toBe(a.hash());
 });
+
+it('heals a segment of its own whose predecessor the store lost', async () => {
+  const space = { ...fleet.space, encrypted: true };
+  a.write.session({
+    contentSessionId: 'later',
+    memorySessionId: 'later',
+    project: 'garden',
+    startedAt: JANUARY,
+  });
+  await a.engine.push(space, CALL);
+  const late = fleet.add('late', '13.25.3');
+  // It was sealed before this node had a key.
+  expect((await late.engine.pull(space, true, CALL)).problems).toHaveLength(1);
+  const { store } = a.options;
+  const [first] = await store.list(segmentPrefix(fleet.space.cid, 'a'));
+  await store.remove(first?.key ?? '');
+  for (let round = 0; round < 3; round += 1) {
+    for (const { engine } of [a, late]) {
+      await engine.pull(space, true, CALL);
+      await engine.push(space, CALL);
+    }
+  }
+  expect((await late.engine.pull(space, true, CALL)).problems).toEqual([]);
+  expect(late.hash()).toBe(a.hash());
+});

@@ -6,8 +6,9 @@ import { parseSegmentName, segmentKey, segmentName, type SegmentName } from './l
 import { WHOLE } from './ledger/dirty.ts';
 import { isKnownIn } from './ledger/entities.ts';
 import type { LedgerSpace } from './ledger/spaces.ts';
-import { openSegment, readOperations } from './segment.ts';
+import { isSignedAs, openSegment, readOperations } from './segment.ts';
 import type { SyncSession } from './session.ts';
+import { publicKeyOf } from './signing.ts';
 import { trustIn } from './trust.ts';
 
 /** A node that wrote no ack for this long is away: others heal its segments (two days, in milliseconds). */
@@ -41,7 +42,8 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
       const name = parseSegmentName(damaged);
       const report = `${damaged} ${ack.node}`;
       // A segment that this node never heard of is no reason to send anything.
-      if (name === null || answered.has(report) || !ledger.inbox.hasPlace(space.id, name)) continue;
+      if (name === null || answered.has(report)) continue;
+      if (!ledger.inbox.hasPlace(space.id, name) && !(await isOwnFormer(session, cid, name))) continue;
       if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
       const held = await contentsOf(session, space, name, ack);
       if (held.keys.length === 0) continue;
@@ -54,6 +56,17 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
       });
     }
   }
+}
+
+/** Whether this node wrote a segment with a ledger that it had before, of which the store has lost what came before that segment. */
+async function isOwnFormer(
+  { identity, store }: SyncSession,
+  cid: string,
+  name: SegmentName,
+): Promise<boolean> {
+  if (name.node !== identity.node) return false;
+  const bytes = await store.get(segmentKey(cid, name));
+  return bytes !== null && isSignedAs(name, bytes, publicKeyOf(identity.certificate.public_key));
 }
 
 /** Segments that the next push heals. */

@@ -114,6 +114,18 @@ function splitSegment(bytes: Buffer): {
   };
 }
 
+/** Whether the header of an object says that it is the segment of this name, and was signed with this key; its body may be damaged. */
+export function isSignedAs(name: SegmentName, bytes: Buffer, publicKey: KeyObject): boolean {
+  try {
+    const { header, headerLine, signature } = splitSegment(bytes);
+    const { node, epoch, seq } = header;
+    const isNamed = node === name.node && epoch === name.epoch && seq === name.seq;
+    return isNamed && verifyBytes(publicKey, headerLine, signature);
+  } catch {
+    return false;
+  }
+}
+
 /** Whether the body of a segment is encrypted. @throws Error when it is no segment */
 export function isSealed(bytes: Buffer): boolean {
   return splitSegment(bytes).header.seal !== undefined;
