@@ -58,7 +58,7 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
   }
 }
 
-/** Whether this node wrote a segment with a ledger that it had before, of which the store has lost what came before that segment. */
+/** Whether this node wrote a segment with an earlier ledger, and the store has lost what came before that segment. */
 async function isOwnFormer(
   { identity, store }: SyncSession,
   cid: string,

@@ -261,13 +261,13 @@ describe('a snapshot', () => {
   }
 
   it('waits with what a session in use here has no room for yet, and tries it again', async () => {
-    await pushIntoUse('resumed elsewhere');
+    await pushIntoUse('resumed on another machine');
     expect(await imported(a)).toMatchObject({ inserted: 0, present: 1, waiting: 1 });
     expect(await imported(a)).toMatchObject({ inserted: 0, waiting: 1, snapshots: [{ state: 'unchanged' }] });
     a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mem-own', status = 'completed'`);
     expect(await imported(a)).toMatchObject({ inserted: 1, waiting: 0, snapshots: [{ state: 'unchanged' }] });
     await settle(fleet.space, [a, b]);
-    expect(titles(b)).toEqual(['resumed elsewhere']);
+    expect(titles(b)).toEqual(['resumed on another machine']);
   });
 
   it('merges with a pull what waited, also where no import follows', async () => {
