@@ -24,7 +24,7 @@ export function isWebSocket({ headers }: Pick<IncomingMessage, 'headers'>): bool
 }
 
 /**
- * Answers an upgrade request as any other, so that it passes the same guards, keys and limits. A route takes the connection with
+ * Answers an upgrade request like a plain one, so that the same guards, keys and limits apply. A route takes the connection with
  * `takeUpgrade`; every other answer, such as a refusal, is written to the connection, which then ends.
  */
 export function answerUpgrade(

@@ -13,6 +13,9 @@ export const LEADERSHIP_EPOCH_HEADER = 'X-MEMBRIDGE-LEADERSHIP-EPOCH';
 /** The header of the answer that says that there is no such object. Other answers of 404 do not carry it. */
 export const NO_OBJECT_HEADER = 'X-MEMBRIDGE-NO-OBJECT';
 
+/** The key by which an agent sees whether the store answers. Nothing is stored under it. */
+export const STORE_PROBE_KEY = 'membridge-health/probe';
+
 /** Objects of one page at most, as in S3. */
 export const STORE_PAGE_OBJECTS = 1_000;
 

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { STORE_PROBE_KEY } from '../../contract/agent-store.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { MAX_WORKING_CLOCK_OFF_MS, clockSentence, type NodeWork } from '../../contract/node-standing.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../../engine/connect.ts';
@@ -21,8 +22,6 @@ const RARER_WHEN_WELL = 3;
 const SIGNED_OUT_MS = 10 * 60_000;
 /** How long a sentence may be; the contract takes 500 characters. */
 const MAX_SENTENCE_CHARS = 400;
-/** Nothing is kept under this key: that the store says so is the answer. */
-const PROBE_KEY = 'membridge-health/probe';
 
 interface ReadinessOptions {
   readonly node: string;
@@ -142,7 +141,7 @@ export class Readiness {
   async #lookOnce(): Promise<void> {
     const [engine, store] = await Promise.all([
       problemOf(() => this.#askEngine()),
-      problemOf(() => this.#store.get(PROBE_KEY)),
+      problemOf(() => this.#store.get(STORE_PROBE_KEY)),
       this.#lookAtCredentials(),
     ]);
     this.#engineProblem = engine;

@@ -1,3 +1,4 @@
+import { STORE_PROBE_KEY } from '../../contract/agent-store.ts';
 import { leaseKey } from '../../contract/leadership.ts';
 import { CanonicalId, NodeId } from '../../contract/primitives.ts';
 import {
@@ -28,9 +29,6 @@ export type ObjectKind =
   /** Nothing is stored there: agents ask for it to see whether the store answers. */
   | { readonly kind: 'probe' };
 
-/** The key that agents ask for to see whether the store answers. */
-const PROBE_KEY = 'membridge-health/probe';
-
 /** S3 takes keys of at most 1,024 bytes. */
 const MAX_KEY_CHARS = 1_024;
 
@@ -46,7 +44,7 @@ export function isPlainKey(text: string): boolean {
 /** Reads a key of the object store; null when no part of Membridge that a node may know of writes such a key. */
 export function parseObjectKey(key: string): ObjectKind | null {
   if (!isPlainKey(key)) return null;
-  if (key === PROBE_KEY) return { kind: 'probe' };
+  if (key === STORE_PROBE_KEY) return { kind: 'probe' };
   const [, sha256] = /^blobs\/[0-9a-f]{2}\/([0-9a-f]{64})$/.exec(key) ?? [];
   if (sha256 !== undefined) return key === blobKey(sha256) ? { kind: 'blob', sha256 } : null;
   const cid = spaceOfKey(key);
