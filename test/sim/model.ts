@@ -139,6 +139,12 @@ export class Model {
     if (!counts || known.allowed > 1) known.mayReturn = true;
   }
 
+  /** A person deleted some of a memory's true twins with their session; `left` of them stay on that machine. */
+  deletedTwin(identity: string, left: number): void {
+    const known = this.#written.get(identity);
+    if (known !== undefined) known.required = Math.min(known.required, left);
+  }
+
   /** Somebody is about to delete a memory where others that are like it stay. */
   mayHaveKept(identity: string, like: readonly string[]): void {
     for (const other of like) this.#written.get(identity)?.like.add(other);

@@ -308,7 +308,12 @@ export class Workload {
     machine.worker.prepare('DELETE FROM sdk_sessions WHERE id = ?').run(id);
     const after = machine.counts();
     for (const identity of new Set(before.map((found) => found.identity))) {
-      if (after.has(identity)) continue;
+      const left = after.get(identity) ?? 0;
+      if (left > 0) {
+        if (left < before.filter((found) => found.identity === identity).length)
+          this.#model.deletedTwin(identity, left);
+        continue;
+      }
       this.#model.mayHaveKept(
         identity,
         (like.get(identity) ?? []).filter((other) => after.has(other)),
