@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { until } from '../demo/fleet.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';

@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
-import type { Job } from '../contract/memory.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
+import type { Job } from '../contract/memory/memory.ts';
 import { until } from '../demo/fleet.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
-import { certificateKey } from '../memory/layout.ts';
-import { sealingPublicKey } from '../memory/sealing.ts';
+import { certificateKey } from '../memory/format/layout.ts';
+import { sealingPublicKey } from '../memory/format/sealing.ts';
 import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
 import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
 

@@ -2,9 +2,9 @@ import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errorMessage } from '../contract/errors.ts';
-import { AgentStoreWay } from '../contract/nodes.ts';
-import { NodeId } from '../contract/primitives.ts';
-import { Label } from '../contract/tasks.ts';
+import { AgentStoreWay } from '../contract/nodes/nodes.ts';
+import { NodeId } from '../contract/http/primitives.ts';
+import { Label } from '../contract/tasks/tasks.ts';
 import { findLiveDatabase, typedPath, type LiveDatabase } from '../memory/claude-mem/data-folder.ts';
 import { parseRunnerCommand, type RunnerCommand } from '../runner/command.ts';
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { EngineAddress } from '../engine/connect.ts';
 import type { AgentConfig } from './config.ts';
-import type { AgentState } from './state.ts';
+import type { AgentState } from './control-plane/state.ts';
 import { openEngineTunnel } from './tunnel/engine-tunnel.ts';
 
 /** How the workers of this agent reach Temporal. */

@@ -1,8 +1,8 @@
 import { accessSync, constants } from 'node:fs';
 import { arch, hostname, networkInterfaces, release, type } from 'node:os';
 import { delimiter, join } from 'node:path';
-import type { NodeWork } from '../contract/node-standing.ts';
-import type { NodeFacts, TaskSandbox } from '../contract/nodes.ts';
+import type { NodeWork } from '../contract/nodes/node-standing.ts';
+import type { NodeFacts, TaskSandbox } from '../contract/nodes/nodes.ts';
 import type { AgentConfig } from './config.ts';
 import packageJson from '../package.json' with { type: 'json' };
 

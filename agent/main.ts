@@ -4,9 +4,9 @@ import { errorMessage } from '../contract/errors.ts';
 import { startAgent } from './agent.ts';
 import { readAgentConfig } from './config.ts';
 import { openWorkerEngine } from './engine.ts';
-import { ensureEnrolled, refreshConnection } from './enrol.ts';
-import { createAgentApp, listen } from './http.ts';
-import { writeRunning } from './state.ts';
+import { ensureEnrolled, refreshConnection } from './control-plane/enrol.ts';
+import { createAgentApp, listen } from './local/http.ts';
+import { writeRunning } from './control-plane/state.ts';
 
 /** The exit code of an agent that wants to be started again. */
 const RESTART_CODE = 75;

@@ -1,10 +1,10 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { AgentStoreWay, type StoreAccess } from '../contract/nodes.ts';
+import { AgentStoreWay, type StoreAccess } from '../contract/nodes/nodes.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
-import { basePathOf, objectToBasePath } from './base-path.ts';
+import { basePathOf, objectToBasePath } from './http/base-path.ts';
 import { parseBaseUrl } from './remote/base-url.ts';
 import { unknownSettings } from './unknown-settings.ts';
 

@@ -6,9 +6,9 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import type { StreamedObjects } from '../storage/streamed-objects.ts';
 import type { Config } from './config.ts';
 import type { EventHub } from './event-hub.ts';
-import type { FailedSignIns } from './failed-sign-ins.ts';
-import type { HealthCheck } from './health.ts';
-import type { Metrics } from './metrics.ts';
+import type { FailedSignIns } from './auth/failed-sign-ins.ts';
+import type { HealthCheck } from './health/health.ts';
+import type { Metrics } from './health/metrics.ts';
 import type { RemoteClient } from './remote/client.ts';
 import type { Transfers } from './store/transfers.ts';
 

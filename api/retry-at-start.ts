@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Starting } from './starting.ts';
+import type { Starting } from './http/starting.ts';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 
 /** How long a part may be absent at start, in milliseconds. */

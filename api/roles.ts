@@ -1,7 +1,7 @@
 import { MembridgeError } from '../contract/errors.ts';
 import type { Role } from '../contract/roles.ts';
 import { forwarded } from './remote/forward.ts';
-import type { Route } from './route.ts';
+import type { Route } from './http/route.ts';
 
 /** Paths that any process serves: how it is, who is signed in, what changes. */
 const ALWAYS = [

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { recordRoundFinished } from '../db/queries/record-round-finished.ts';
 import { recordRoundStarted } from '../db/queries/record-round-started.ts';
 import { getJob } from '../db/queries/get-job.ts';
@@ -11,7 +11,7 @@ import {
   startTestPlane,
   type TestPlane,
 } from '../test/control-plane.ts';
-import { openApiDocument } from './openapi.ts';
+import { openApiDocument } from './http/openapi.ts';
 
 let api: TestPlane;
 const admin = { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY };

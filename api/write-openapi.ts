@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { openApiDocument } from './openapi.ts';
+import { openApiDocument } from './http/openapi.ts';
 
 /** Writes docs/openapi.json: `node api/write-openapi.ts`. */
 const text = `${JSON.stringify(openApiDocument(), null, 2)}\n`;

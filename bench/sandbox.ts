@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readAgentConfig } from '../agent/config.ts';
 import { sandboxOptions } from '../agent/tasks/sandbox.ts';
-import type { RunSpec } from '../contract/runs.ts';
+import type { RunSpec } from '../contract/tasks/runs.ts';
 import { runProgram } from '../runner/run.ts';
 import { openSandbox, type Sandbox } from '../runner/sandbox/sandbox.ts';
 import { findDebianProgram } from '../stack/tools.ts';

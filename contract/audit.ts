@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs } from './primitives.ts';
+import { EpochMs } from './http/primitives.ts';
 
 /** What an entry of the audit log tells of. The original's kinds, and ours. */
 export const AuditEntity = z.enum([

@@ -1,6 +1,6 @@
 /**
  * Every error a person or script can meet, in one table: its HTTP status, and whether the same call may succeed later.
- * Mapped once to RFC 9457 problem+json (api/problems.ts) and once to Temporal's ApplicationFailure (activities/failures.ts).
+ * Mapped once to RFC 9457 problem+json (api/http/problems.ts) and once to Temporal's ApplicationFailure (activities/failures.ts).
  */
 export const ERRORS = {
   unauthorized: { status: 401, retryable: false, title: 'Unauthorized' },

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { Leadership } from './leadership.ts';
-import { Job, SpaceFacts, SpaceNode } from './memory.ts';
-import { Node } from './nodes.ts';
-import { EpochMs, NodeId } from './primitives.ts';
-import { Lease } from './leases.ts';
-import { CloneCounts, ProjectCloneStatus, ProjectNodeStatus, ProjectSummary } from './projects.ts';
-import { Task } from './tasks.ts';
-import { Proposal } from './proposals.ts';
+import { Leadership } from './memory/leadership.ts';
+import { Job, SpaceFacts, SpaceNode } from './memory/memory.ts';
+import { Node } from './nodes/nodes.ts';
+import { EpochMs, NodeId } from './http/primitives.ts';
+import { Lease } from './tasks/leases.ts';
+import { CloneCounts, ProjectCloneStatus, ProjectNodeStatus, ProjectSummary } from './projects/projects.ts';
+import { Task } from './tasks/tasks.ts';
+import { Proposal } from './projects/proposals.ts';
 
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs } from './primitives.ts';
+import { EpochMs } from './http/primitives.ts';
 
 /** What a runtime knows of its connection to the control plane; the first four fields are the original's. */
 export const ControlPlaneConnection = z.strictObject({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { PullResult, PushResult, SpaceConfig } from './memory.ts';
-import { EpochMs, NodeId, ReportedId, SyncAction, SyncTrigger } from './primitives.ts';
-import { CloneAction, CloneSpec, CloneStatus, NodeCloneAction } from './projects.ts';
+import { PullResult, PushResult, SpaceConfig } from './memory/memory.ts';
+import { EpochMs, NodeId, ReportedId, SyncAction, SyncTrigger } from './http/primitives.ts';
+import { CloneAction, CloneSpec, CloneStatus, NodeCloneAction } from './projects/projects.ts';
 
 export * from './names.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
-import type { MirrorOutcome } from '../contract/mirror.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
+import type { MirrorOutcome } from '../contract/memory/mirror.ts';
 import { freshDatabase } from '../test/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { ListTasks } from '../contract/tasks.ts';
+import { ListTasks } from '../contract/tasks/tasks.ts';
 import { freshDatabase } from '../test/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';

@@ -8,7 +8,7 @@ import {
   type ProjectCloneStatus,
   type ProjectNodeStatus,
   type ProjectSummary,
-} from '../contract/projects.ts';
+} from '../contract/projects/projects.ts';
 import type { managedProjects, projectNodeStatus } from './schema.ts';
 
 export type ManagedProjectRow = InferSelectModel<typeof managedProjects>;

@@ -1,5 +1,5 @@
 import type { InferSelectModel } from 'drizzle-orm';
-import type { Proposal } from '../contract/proposals.ts';
+import type { Proposal } from '../contract/projects/proposals.ts';
 import type { proposals } from './schema.ts';
 
 export type ProposalRow = InferSelectModel<typeof proposals>;

@@ -1,4 +1,4 @@
-import type { SyncTrigger } from '../contract/primitives.ts';
+import type { SyncTrigger } from '../contract/http/primitives.ts';
 import type { SyncRequest, SyncRoundResult } from '../contract/workflows.ts';
 
 /** One request of a round, and when it was made (epoch ms). */

@@ -1,5 +1,5 @@
-import type { SyncAction } from '../contract/primitives.ts';
-import { uncoveredSentence } from '../contract/uncovered.ts';
+import type { SyncAction } from '../contract/http/primitives.ts';
+import { uncoveredSentence } from '../contract/memory/uncovered.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import { readable } from './readable.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
-import type { SyncTrigger } from '../contract/primitives.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
+import type { SyncTrigger } from '../contract/http/primitives.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import { freshDatabase, heartbeat } from '../test/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';

@@ -11,10 +11,15 @@ import {
   unique,
 } from 'drizzle-orm/pg-core';
 import type { ServerEvent } from '../contract/events.ts';
-import type { Job, MemoryStatus, SpaceNode, SpaceNodeSettings } from '../contract/memory.ts';
-import type { LeadershipEvent } from '../contract/leadership.ts';
-import type { NodeCapabilities, NodeFacts } from '../contract/nodes.ts';
-import type { CloneProgress, CloneStatus, CredentialInfo, Propagation } from '../contract/projects.ts';
+import type { Job, MemoryStatus, SpaceNode, SpaceNodeSettings } from '../contract/memory/memory.ts';
+import type { LeadershipEvent } from '../contract/memory/leadership.ts';
+import type { NodeCapabilities, NodeFacts } from '../contract/nodes/nodes.ts';
+import type {
+  CloneProgress,
+  CloneStatus,
+  CredentialInfo,
+  Propagation,
+} from '../contract/projects/projects.ts';
 
 /** A moment in epoch milliseconds (or a length of time in milliseconds); exact as a JavaScript number for 285,000 years. */
 const epochMs = (name: string) => bigint(name, { mode: 'number' });
@@ -247,13 +252,13 @@ export const managedProjects = pgTable('managed_projects', {
   /** Nodes that enrolled since then get a clone; null: only those that are asked to. */
   new_nodes_since: epochMs('new_nodes_since'),
   known_hosts: text('known_hosts'),
-  /** Sealed by api/sealed.ts; what may be shown of it is in credential_info. */
+  /** Sealed by api/auth/sealed.ts; what may be shown of it is in credential_info. */
   credential: text('credential'),
   credential_info: jsonb('credential_info').$type<CredentialInfo>(),
   memory_cron: text('memory_cron'),
   fetch_cron: text('fetch_cron'),
   update_cron: text('update_cron'),
-  /** Sealed by api/sealed.ts: what forges sign their calls with. */
+  /** Sealed by api/auth/sealed.ts: what forges sign their calls with. */
   push_secret: text('push_secret'),
   push_secret_at: epochMs('push_secret_at'),
   propagation: jsonb('propagation').$type<Omit<Propagation, 'history_url'>>(),

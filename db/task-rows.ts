@@ -1,7 +1,7 @@
 import type { InferSelectModel } from 'drizzle-orm';
-import type { Artifact } from '../contract/artifacts.ts';
-import type { Lease, TaskResult } from '../contract/leases.ts';
-import type { Task } from '../contract/tasks.ts';
+import type { Artifact } from '../contract/tasks/artifacts.ts';
+import type { Lease, TaskResult } from '../contract/tasks/leases.ts';
+import type { Task } from '../contract/tasks/tasks.ts';
 import type { leases, llmResults, llmTasks, runtimeArtifacts } from './schema.ts';
 
 export type TaskRow = InferSelectModel<typeof llmTasks>;

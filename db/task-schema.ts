@@ -13,10 +13,10 @@ import {
   text,
 } from 'drizzle-orm/pg-core';
 import type { AuditEntity } from '../contract/audit.ts';
-import type { ProposedFile } from '../contract/proposals.ts';
-import type { Usage } from '../contract/runs.ts';
-import type { CreateTask, TaskPolicy, TaskStatus } from '../contract/tasks.ts';
-import type { LeaseStatus } from '../contract/leases.ts';
+import type { ProposedFile } from '../contract/projects/proposals.ts';
+import type { Usage } from '../contract/tasks/runs.ts';
+import type { CreateTask, TaskPolicy, TaskStatus } from '../contract/tasks/tasks.ts';
+import type { LeaseStatus } from '../contract/tasks/leases.ts';
 
 const epochMs = (name: string) => bigint(name, { mode: 'number' });
 

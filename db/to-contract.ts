@@ -6,9 +6,9 @@ import type {
   SpaceFacts,
   SpaceNode,
   SpaceNodeSettings,
-} from '../contract/memory.ts';
-import { decideStanding, type NodeStanding } from '../contract/node-standing.ts';
-import type { Node } from '../contract/nodes.ts';
+} from '../contract/memory/memory.ts';
+import { decideStanding, type NodeStanding } from '../contract/nodes/node-standing.ts';
+import type { Node } from '../contract/nodes/nodes.ts';
 import type { jobs, nodes, spaceNodes, spaceNodeSettings, spaces } from './schema.ts';
 
 export type NodeRow = InferSelectModel<typeof nodes>;

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
-import { canonicalHash } from '../memory/canonical.ts';
+import { canonicalHash } from '../memory/detect/canonical-hash.ts';
 import { buildWeb } from '../stack/build-web.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';

@@ -112,7 +112,7 @@ test('what the images run needs no development dependency, which they leave out'
         packages.add(/^(@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
     }
   };
-  for (const file of ['api/main.ts', 'agent/main.ts', 'agent/memory-thread.ts', 'deploy/enrol.ts'])
+  for (const file of ['api/main.ts', 'agent/main.ts', 'agent/memory/memory-thread.ts', 'deploy/enrol.ts'])
     visit(file);
   expect(seen.size).toBeGreaterThan(60);
   expect(packages.size).toBeGreaterThan(10);

@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { parseEnv } from 'node:util';
 import { readAgentConfig } from '../agent/config.ts';
-import { DEFAULT_SERVER_URL, ensureEnrolled } from '../agent/enrol.ts';
-import { readState } from '../agent/state.ts';
+import { DEFAULT_SERVER_URL, ensureEnrolled } from '../agent/control-plane/enrol.ts';
+import { readState } from '../agent/control-plane/state.ts';
 import { errorMessage } from '../contract/errors.ts';
-import { EnrolmentToken } from '../contract/nodes.ts';
+import { EnrolmentToken } from '../contract/nodes/nodes.ts';
 
 /**
  * @param env the agent's settings, and RUNTIME_API_KEY where the token is to be asked for

@@ -1,6 +1,6 @@
 import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
-import type { Leadership } from '../contract/leadership.ts';
-import type { MirrorRequest } from '../contract/mirror.ts';
+import type { Leadership } from '../contract/memory/leadership.ts';
+import type { MirrorRequest } from '../contract/memory/mirror.ts';
 import {
   CONTROL_QUEUE,
   MESSAGES,

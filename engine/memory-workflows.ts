@@ -10,7 +10,7 @@ import {
   type SyncRequest,
   type SyncRoundResult,
 } from '../contract/workflows.ts';
-import type { SpaceConfig } from '../contract/memory.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { tellWorkflow } from './tell.ts';
 

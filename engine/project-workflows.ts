@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { CloneAction } from '../contract/projects.ts';
+import { CloneAction } from '../contract/projects/projects.ts';
 import {
   CONTROL_QUEUE,
   MESSAGES,

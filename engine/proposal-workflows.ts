@@ -1,6 +1,6 @@
 import { WithStartWorkflowOperation, type Client, type Workflow } from '@temporalio/client';
 import { CONTROL_QUEUE, MESSAGES, previewWorkflowId, proposalWorkflowId } from '../contract/names.ts';
-import type { ApplyProposalInput, Approval, ApprovalAnswer } from '../contract/proposals.ts';
+import type { ApplyProposalInput, Approval, ApprovalAnswer } from '../contract/projects/proposals.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /**

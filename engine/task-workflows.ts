@@ -13,7 +13,7 @@ import type {
   LeaseState,
   LlmTaskInput,
   TaskState,
-} from '../contract/task-workflow.ts';
+} from '../contract/tasks/task-workflow.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 function startOf(input: LlmTaskInput) {

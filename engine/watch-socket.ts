@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { MAX_MISSED_PINGS, TUNNEL_PING_MS } from '../contract/engine-tunnel.ts';
+import { MAX_MISSED_PINGS, TUNNEL_PING_MS } from '../contract/nodes/engine-tunnel.ts';
 
 /**
  * Ends a WebSocket whose other end is silent. A peer that lost its power or its network sends no FIN, so only pings notice it.

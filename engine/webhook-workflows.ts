@@ -1,6 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import { CONTROL_QUEUE, webhookId } from '../contract/names.ts';
-import type { DeliverWebhookInput } from '../contract/webhooks.ts';
+import type { DeliverWebhookInput } from '../contract/tasks/webhooks.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /**

@@ -7,7 +7,7 @@ import {
   TUNNEL_CLOSE,
   TUNNEL_SECRET,
   TUNNEL_SECRET_HEADER,
-} from '../contract/engine-tunnel.ts';
+} from '../contract/nodes/engine-tunnel.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { reportRefusals, type Refusal } from './refusals.ts';

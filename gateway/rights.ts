@@ -1,5 +1,5 @@
 import { nodeQueue, nodeTaskQueue, poolQueue } from '../contract/names.ts';
-import { DEFAULT_POOL } from '../contract/tasks.ts';
+import { DEFAULT_POOL } from '../contract/tasks/tasks.ts';
 
 /** What a node may do at the engine. */
 export interface Rights {

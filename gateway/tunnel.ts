@@ -1,6 +1,6 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import { createWebSocketStream, type WebSocket } from 'ws';
-import { TUNNEL_CLOSE } from '../contract/engine-tunnel.ts';
+import { TUNNEL_CLOSE } from '../contract/nodes/engine-tunnel.ts';
 import { endWhenSilent } from '../engine/watch-socket.ts';
 import { serveCall, type CallContext } from './serve-call.ts';
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { NodeCredential } from '../contract/projects.ts';
+import type { NodeCredential } from '../contract/projects/projects.ts';
 import { freePort } from '../stack/ports.ts';
 import { makeGitNode, type GitNode } from '../test/git-node.ts';
 import {

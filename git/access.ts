@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { NodeCredential } from '../contract/projects.ts';
+import type { NodeCredential } from '../contract/projects/projects.ts';
 import { gitEnvironment } from './environment.ts';
 import { redactor, type Redact } from './redact.ts';
 

@@ -1,7 +1,7 @@
 /** Makes one commit of an approved proposal on the project's branch: what it holds is exactly what a person approved. */
 import { MembridgeError } from '../contract/errors.ts';
-import type { ApplyResult, ApplySpec } from '../contract/proposals.ts';
-import { isReadable } from '../contract/review-marks.ts';
+import type { ApplyResult, ApplySpec } from '../contract/projects/proposals.ts';
+import { isReadable } from '../contract/projects/review-marks.ts';
 import type { GitContext } from './context.ts';
 import { tellingLine } from './failures.ts';
 import type { Git } from './git.ts';

@@ -3,7 +3,7 @@ import { mkdir, realpath, rename, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
-import { CloneSpec, type CloneResult } from '../contract/projects.ts';
+import { CloneSpec, type CloneResult } from '../contract/projects/projects.ts';
 import { openAccess } from './access.ts';
 import { oddSettings, whyOdd } from './clone-config.ts';
 import type { GitContext } from './context.ts';

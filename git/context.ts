@@ -1,4 +1,4 @@
-import type { CloneProgress, NodeCredential } from '../contract/projects.ts';
+import type { CloneProgress, NodeCredential } from '../contract/projects/projects.ts';
 
 /** What the git room is given besides the project: where it works, with which rights, and for how long. */
 export interface GitContext {

@@ -1,6 +1,6 @@
 import { MembridgeError, type ErrorCode } from '../contract/errors.ts';
-import { parseGitUrl } from '../contract/git-url.ts';
-import type { NodeCredential } from '../contract/projects.ts';
+import { parseGitUrl } from '../contract/projects/git-url.ts';
+import type { NodeCredential } from '../contract/projects/projects.ts';
 import { isLocked } from './locks.ts';
 import { isProgress } from './progress.ts';
 import { withoutUserinfo } from './redact.ts';

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
-import type { CloneProgress, CloneSpec } from '../contract/projects.ts';
+import type { CloneProgress, CloneSpec } from '../contract/projects/projects.ts';
 import type { Access } from './access.ts';
 import { STALL_MS, type GitContext } from './context.ts';
 import { GIT_SETTINGS } from './environment.ts';

@@ -2,7 +2,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, MembridgeError } from '../contract/errors.ts';
-import { isAllowedHost, parseGitUrl } from '../contract/git-url.ts';
+import { isAllowedHost, parseGitUrl } from '../contract/projects/git-url.ts';
 import type { Git } from './git.ts';
 import { withoutUserinfo } from './redact.ts';
 

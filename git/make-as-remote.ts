@@ -3,7 +3,7 @@ import { copyFile, lstat, rm, rmdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
-import type { CloneSpec } from '../contract/projects.ts';
+import type { CloneSpec } from '../contract/projects/projects.ts';
 import { count } from './decide-move.ts';
 import type { Git } from './git.ts';
 import { noteDefault, type RemoteNews } from './remote.ts';

@@ -1,4 +1,4 @@
-import type { CloneProgress } from '../contract/projects.ts';
+import type { CloneProgress } from '../contract/projects/projects.ts';
 
 /** `Receiving objects:  45% (450/1000), 1.20 MiB | 300.00 KiB/s`, or `remote: Counting objects: 12`. */
 const PROGRESS =

@@ -1,7 +1,7 @@
 /** Makes the tree of a proposal over a commit, shows it, and finds the commit that has it already. */
 import { gzipSync } from 'node:zlib';
 import { MembridgeError } from '../contract/errors.ts';
-import type { PreviewResult } from '../contract/proposals.ts';
+import type { PreviewResult } from '../contract/projects/proposals.ts';
 import type { GitContext } from './context.ts';
 import type { Git } from './git.ts';
 import { BASE, NEWEST, inProposalClone, type ProposalWork } from './proposal-clone.ts';

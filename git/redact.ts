@@ -1,4 +1,4 @@
-import type { NodeCredential } from '../contract/projects.ts';
+import type { NodeCredential } from '../contract/projects/projects.ts';
 
 /** Takes what must not be shown out of a text. */
 export type Redact = (text: string) => string;

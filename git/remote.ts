@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
-import { isSameRepository, parseGitUrl } from '../contract/git-url.ts';
-import type { CloneSpec, NodeCredential } from '../contract/projects.ts';
+import { isSameRepository, parseGitUrl } from '../contract/projects/git-url.ts';
+import type { CloneSpec, NodeCredential } from '../contract/projects/projects.ts';
 import { fetchApart, type Fetched } from './fetch-apart.ts';
 import type { Git } from './git.ts';
 import { refusePage } from './hosts.ts';

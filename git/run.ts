@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError } from '../contract/errors.ts';
-import type { CloneProgress } from '../contract/projects.ts';
+import type { CloneProgress } from '../contract/projects/projects.ts';
 import { folderSize } from './folder-size.ts';
 import { endGroup, groupLives } from './processes.ts';
 import { ProgressReader } from './progress.ts';

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
-import { pathProblem } from '../contract/proposal-content.ts';
+import { pathProblem } from '../contract/projects/proposal-content.ts';
 import { tellingLine } from './failures.ts';
 import type { Git } from './git.ts';
 import { readPatchNames } from './patch-names.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Drift } from '../contract/projects.ts';
+import type { Drift } from '../contract/projects/projects.ts';
 import { checkoutNoise } from './checkout-noise.ts';
 import type { Git } from './git.ts';
 

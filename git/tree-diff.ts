@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { devNull } from 'node:os';
 import { MembridgeError } from '../contract/errors.ts';
-import { diffSections, reviewMarks } from '../contract/review-marks.ts';
-import type { ProposedFile } from '../contract/proposals.ts';
+import { diffSections, reviewMarks } from '../contract/projects/review-marks.ts';
+import type { ProposedFile } from '../contract/projects/proposals.ts';
 import type { Git } from './git.ts';
 
 /** A change as people are to see it. */

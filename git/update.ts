@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CloneResult, CloneSpec } from '../contract/projects.ts';
+import type { CloneResult, CloneSpec } from '../contract/projects/projects.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import { count, decideMove, lacking, type Facts } from './decide-move.ts';
 import { codeOf, tellingLine } from './failures.ts';

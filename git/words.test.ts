@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CloneProgress } from '../contract/projects.ts';
+import type { CloneProgress } from '../contract/projects/projects.ts';
 import { codeOf, gitFailure } from './failures.ts';
 import { ProgressReader } from './progress.ts';
 import { redactor, withoutUserinfo } from './redact.ts';

@@ -1,40 +1,46 @@
 import { realpathSync, statSync } from 'node:fs';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
-import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
-import type { Membership } from '../contract/membership.ts';
-import type { Uncovered } from '../contract/uncovered.ts';
-import { memoryState } from '../contract/sync-state.ts';
+import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contract/memory/memory.ts';
+import type { Membership } from '../contract/memory/membership.ts';
+import type { Uncovered } from '../contract/memory/uncovered.ts';
+import { memoryState } from '../contract/memory/sync-state.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { writeAck } from './acks.ts';
-import { applyStaged, type Applied } from './apply.ts';
-import { adoptColumns } from './adopt.ts';
-import { auditAll, auditChanged, auditFor, auditRecent, type Audited } from './audit.ts';
-import { blame, type Blame } from './blame.ts';
+import { writeAck } from './pull/acks.ts';
+import { applyStaged, type Applied } from './pull/apply.ts';
+import { adoptColumns } from './pull/adopt-columns.ts';
+import { auditAll, auditChanged, auditFor, auditRecent, type Audited } from './detect/audit.ts';
+import { blame, type Blame } from './provenance/blame.ts';
 import { explainError } from './claude-mem/failures.ts';
-import { countRows } from './canonical.ts';
-import { collectOwn, type Collected, type CollectOptions } from './collect.ts';
-import { hasUnsent } from './emit.ts';
+import { countRows } from './detect/canonical-hash.ts';
+import { collectOwn, type Collected, type CollectOptions } from './snapshot/collect.ts';
+import { hasUnsent } from './push/emit.ts';
 import { REOPEN, STATES } from './error-effects.ts';
-import { fetchSegments } from './fetch.ts';
-import { approveDeletions, checkDeletions, heldDeletions, isLetThrough, refuseWhileHeld } from './guard.ts';
-import type { Kind } from './kinds.ts';
+import { fetchSegments } from './pull/fetch.ts';
+import {
+  approveDeletions,
+  checkDeletions,
+  heldDeletions,
+  isLetThrough,
+  refuseWhileHeld,
+} from './detect/guard.ts';
+import type { Kind } from './format/kinds.ts';
 import { lockDatabase } from './ledger/open.ts';
-import { healDamaged } from './heal.ts';
+import { healDamaged } from './pull/heal.ts';
 import { importSnapshots, retryImported, type LegacySource } from './legacy/import.ts';
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
-import { refuseDeposed } from './leader.ts';
+import { refuseDeposed } from './space/leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import { openLegacyStore, type OpenLegacyStore } from './legacy/transfer.ts';
 import type { Revocation } from './ledger/revocations.ts';
-import { Members } from './members.ts';
+import { Members } from './space/members.ts';
 import { withMerging } from './merge/batches.ts';
-import { sendUnsent } from './push.ts';
+import { sendUnsent } from './push/push.ts';
 import { OpenFiles } from './open-files.ts';
 import { Outcomes } from './outcomes.ts';
-import { tellNewNames } from './rename-projects.ts';
-import { revoke, undoRevocation, type RevokeResult } from './revoke.ts';
-import { scanNewRows } from './scan.ts';
-import { settleSessionNames } from './session-names.ts';
+import { tellNewNames } from './space/rename-projects.ts';
+import { revoke, undoRevocation, type RevokeResult } from './provenance/revoke.ts';
+import { scanNewRows } from './detect/scan.ts';
+import { settleSessionNames } from './merge/session-names.ts';
 import type { NodeIdentity, SyncSession } from './session.ts';
 import {
   announceRestore,
@@ -50,8 +56,8 @@ import {
 import { refuseWhileUsed, swapDatabase } from './restore/swap.ts';
 import { catchUp } from './snapshot/catch-up.ts';
 import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
-import { findUncovered } from './uncovered.ts';
-import { hasPassed } from './versions.ts';
+import { findUncovered } from './space/uncovered.ts';
+import { hasPassed } from './format/versions.ts';
 
 /** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
@@ -369,7 +375,7 @@ export class MemoryEngine {
   }
 
   /**
-   * Takes back everything that a node wrote in a space since a time (memory/revoke.ts). Fetches what there is first.
+   * Takes back everything that a node wrote in a space since a time (memory/provenance/revoke.ts). Fetches what there is first.
    * @throws MembridgeError memory_*, store_*
    */
   async revoke(

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../contract/errors.ts';
-import type { MemoryStatus } from '../contract/memory.ts';
+import type { MemoryStatus } from '../contract/memory/memory.ts';
 
 /** Failures of a merge that leave this node's own memories readable, so that they can still be sent. */
 export const MERGE_ONLY: ReadonlySet<ErrorCode> = new Set([

@@ -2,9 +2,9 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forgeSegment } from '../test/forge.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
-import { memoryKey } from './keys.ts';
-import { FIRST_PREV_SHA, readLines, sealSegment } from './segment.ts';
-import { generateNodeKey } from './signing.ts';
+import { memoryKey } from './format/keys.ts';
+import { FIRST_PREV_SHA, readLines, sealSegment } from './format/segment.ts';
+import { generateNodeKey } from './format/signing.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SpaceConfig } from '../contract/memory.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
-import { segmentsPrefix } from './layout.ts';
-import { readLines } from './segment.ts';
+import { segmentsPrefix } from './format/layout.ts';
+import { readLines } from './format/segment.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const TOKEN = `sk-ant-${'a'.repeat(40)}`;

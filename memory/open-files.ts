@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
-import { Changes } from './changes.ts';
+import { Changes } from './detect/changes.ts';
 import { AuditReader } from './claude-mem/audit-reader.ts';
 import { openForReading } from './claude-mem/open.ts';
 import { RowReader } from './claude-mem/read.ts';
@@ -10,11 +10,11 @@ import type { EngineOptions } from './engine.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
-import { READS } from './operation.ts';
+import { READS } from './format/operation.ts';
 import { isRestored } from './restore/restore.ts';
 import { fileAt } from './restore/swap.ts';
-import { ScannedRows } from './scanned-rows.ts';
-import { HybridClock } from './versions.ts';
+import { ScannedRows } from './detect/scanned-rows.ts';
+import { HybridClock } from './format/versions.ts';
 
 /** Where the ledger keeps which file it was last used with. */
 const FILE = 'file';

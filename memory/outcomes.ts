@@ -6,7 +6,7 @@ import {
   type PushResult,
   type SpaceConfig,
   type SpaceSync,
-} from '../contract/memory.ts';
+} from '../contract/memory/memory.ts';
 import { MERGE_ONLY } from './error-effects.ts';
 import type { Ledger } from './ledger/ledger.ts';
 

@@ -1,9 +1,9 @@
-import type { NodeCertificate } from '../contract/nodes.ts';
-import type { Membership } from '../contract/membership.ts';
+import type { NodeCertificate } from '../contract/nodes/nodes.ts';
+import type { Membership } from '../contract/memory/membership.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Opened } from './open-files.ts';
-import type { SealingKey } from './sealing.ts';
-import type { NodeKey } from './signing.ts';
+import type { SealingKey } from './format/sealing.ts';
+import type { NodeKey } from './format/signing.ts';
 
 /** Who this node is to its peers. */
 export interface NodeIdentity {

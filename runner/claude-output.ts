@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NO_USAGE, type RunError, type Usage } from '../contract/runs.ts';
+import { NO_USAGE, type RunError, type Usage } from '../contract/tasks/runs.ts';
 import { failure, type FailureCode } from './failures.ts';
 import { LineReader, shorten } from './lines.ts';
 

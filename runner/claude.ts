@@ -1,4 +1,4 @@
-import type { OutputChunk, RunError, RunLimits, RunSpec, Usage } from '../contract/runs.ts';
+import type { OutputChunk, RunError, RunLimits, RunSpec, Usage } from '../contract/tasks/runs.ts';
 import { ClaudeOutput, MESSAGE_LENGTH, codeOf } from './claude-output.ts';
 import { claudeArguments, type ClaudeOptions, type RunnerCommand } from './command.ts';
 import { failure } from './failures.ts';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
-import type { RunSpec } from '../contract/runs.ts';
+import type { RunSpec } from '../contract/tasks/runs.ts';
 
 /** The program that works on tasks: Claude Code, whose output is understood, or any other, whose output is the answer. */
 export type RunnerCommand =

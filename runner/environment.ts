@@ -1,4 +1,4 @@
-import type { RunSpec } from '../contract/runs.ts';
+import type { RunSpec } from '../contract/tasks/runs.ts';
 
 /**
  * What a program that works on a task finds in its environment: where things are, in what language, how the network is reached, and

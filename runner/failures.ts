@@ -1,4 +1,4 @@
-import type { RunError } from '../contract/runs.ts';
+import type { RunError } from '../contract/tasks/runs.ts';
 
 /** Every way in which a run can fail, and whether another attempt may help. */
 const RETRYABLE = {

@@ -1,4 +1,4 @@
-import { NO_USAGE, type RunError } from '../contract/runs.ts';
+import { NO_USAGE, type RunError } from '../contract/tasks/runs.ts';
 import { errorOf, readResult, usageOf } from './claude-output.ts';
 import { exitFailure, overBudget, type Done, type Work } from './claude.ts';
 import { otherArguments, type RunnerCommand } from './command.ts';

@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
-import type { OutputChunk, RunError, RunLimits } from '../contract/runs.ts';
+import type { OutputChunk, RunError, RunLimits } from '../contract/tasks/runs.ts';
 import { failure } from './failures.ts';
 import { Groups, type EnclosedGroup, type GroupListener } from './groups.ts';
 import { locateProgram } from './sandbox/program.ts';

@@ -1,5 +1,5 @@
 import { errorMessage } from '../contract/errors.ts';
-import type { OutputChunk, RunError, RunSpec, Usage } from '../contract/runs.ts';
+import type { OutputChunk, RunError, RunSpec, Usage } from '../contract/tasks/runs.ts';
 import { runClaude, type Done, type Work } from './claude.ts';
 import type { RunnerCommand } from './command.ts';
 import { runEnvironment } from './environment.ts';

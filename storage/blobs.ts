@@ -1,7 +1,7 @@
 /** Bytes in the object store that are named by their SHA-256: immutable, and stored once however often they are referred to. */
 import { createHash } from 'node:crypto';
 import { MembridgeError } from '../contract/errors.ts';
-import type { Blob } from '../contract/runs.ts';
+import type { Blob } from '../contract/tasks/runs.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /** Where the bytes of a SHA-256 (lower-case hex) lie in the bucket. */

@@ -3,9 +3,9 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { LEADERSHIP_EPOCH_HEADER, NO_OBJECT_HEADER, SHA256_HEADER } from '../contract/agent-store.ts';
+import { LEADERSHIP_EPOCH_HEADER, NO_OBJECT_HEADER, SHA256_HEADER } from '../contract/nodes/agent-store.ts';
 import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
-import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../contract/protocol.ts';
+import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../contract/nodes/protocol.ts';
 
 /** How an agent reaches objects through the control plane. */
 export interface ControlPlaneAccess {

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { json } from 'node:stream/consumers';
-import { STORE_LIST_PATH, STORE_OBJECTS_PATH, StoredObject, StoredObjects } from '../contract/agent-store.ts';
+import {
+  STORE_LIST_PATH,
+  STORE_OBJECTS_PATH,
+  StoredObject,
+  StoredObjects,
+} from '../contract/nodes/agent-store.ts';
 import { MembridgeError } from '../contract/errors.ts';
-import type { Traffic } from '../contract/memory.ts';
-import { parseLoosely } from '../contract/parse-loosely.ts';
+import type { Traffic } from '../contract/memory/memory.ts';
+import { parseLoosely } from '../contract/http/parse-loosely.ts';
 import { ControlPlaneRequests, type ControlPlaneAccess } from './control-plane-requests.ts';
 import { DEADLINE_MS, readBounded, type ListedObject, type ObjectStore } from './object-store.ts';
 

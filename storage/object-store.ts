@@ -3,8 +3,8 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { Client, type ClientOptions } from 'minio';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
-import type { Traffic } from '../contract/memory.ts';
-import type { StoreAccess } from '../contract/nodes.ts';
+import type { Traffic } from '../contract/memory/memory.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { within } from './within.ts';
 
 /** One object as a listing shows it. The ETag changes whenever the content does. */

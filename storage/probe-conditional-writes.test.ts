@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { StoreAccess } from '../contract/nodes.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { newBucket } from '../test/nodes.ts';
 import { openObjectStore } from './object-store.ts';
 import { probeConditionalWrites } from './probe-conditional-writes.ts';

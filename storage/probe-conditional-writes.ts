@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'minio';
-import type { StoreAccess } from '../contract/nodes.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { DEADLINE_MS, codeOf, connect, storeError } from './object-store.ts';
 import { within } from './within.ts';
 

@@ -1,4 +1,4 @@
-import type { StoreAccess } from '../contract/nodes.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import type { ControlPlaneAccess } from './control-plane-requests.ts';
 import { openControlPlaneStore } from './control-plane-store.ts';
 import { openObjectStore, type ObjectStore } from './object-store.ts';

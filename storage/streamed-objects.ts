@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { MembridgeError } from '../contract/errors.ts';
-import type { StoreAccess } from '../contract/nodes.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { DEADLINE_MS, codeOf, connect, storeError, type ListedObject } from './object-store.ts';
 import { within } from './within.ts';
 

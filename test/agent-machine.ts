@@ -10,7 +10,7 @@ import { startNodeProcess } from '../stack/node-process.ts';
 import { freePort } from '../stack/ports.ts';
 import type { Service } from '../stack/service.ts';
 import type { TestPlane } from './control-plane.ts';
-import { readState } from '../agent/state.ts';
+import { readState } from '../agent/control-plane/state.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const root = join(import.meta.dirname, '..');

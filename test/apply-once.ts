@@ -1,7 +1,7 @@
 /** Applies one proposal as an agent would, for tests that kill it meanwhile: argument 1 is the work and two folders as JSON. */
 import { z } from 'zod';
-import { CloneSpec } from '../contract/projects.ts';
-import { ApplySpec } from '../contract/proposals.ts';
+import { CloneSpec } from '../contract/projects/projects.ts';
+import { ApplySpec } from '../contract/projects/proposals.ts';
 import { applyProposal } from '../git/apply-proposal.ts';
 import { NO_CREDENTIAL } from '../git/context.ts';
 

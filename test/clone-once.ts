@@ -1,6 +1,6 @@
 /** Clones one project as an agent would, for tests that kill it meanwhile: argument 1 is a spec and two folders as JSON. */
 import { z } from 'zod';
-import { CloneSpec } from '../contract/projects.ts';
+import { CloneSpec } from '../contract/projects/projects.ts';
 import { cloneRepository } from '../git/clone.ts';
 import { NO_CREDENTIAL } from '../git/context.ts';
 

@@ -4,7 +4,7 @@ import { pino, type Logger } from 'pino';
 import { inject } from 'vitest';
 import { parseConfig } from '../api/config.ts';
 import { startControlPlane, type ControlPlane, type StartOptions } from '../api/control-plane.ts';
-import type { AgentHeartbeat, EnrolResponse } from '../contract/nodes.ts';
+import type { AgentHeartbeat, EnrolResponse } from '../contract/nodes/nodes.ts';
 import type { Parts } from './global-setup.ts';
 import { freshNamespace } from './namespace.ts';
 import { recordHistories } from './replay/record.ts';

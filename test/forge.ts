@@ -1,6 +1,6 @@
-import { canonicalJson } from '../memory/canonical-json.ts';
-import { headKey, nameHash, segmentKey } from '../memory/layout.ts';
-import { FIRST_PREV_SHA, sealSegment } from '../memory/segment.ts';
+import { canonicalJson } from '../memory/format/canonical-json.ts';
+import { headKey, nameHash, segmentKey } from '../memory/format/layout.ts';
+import { FIRST_PREV_SHA, sealSegment } from '../memory/format/segment.ts';
 import type { TestNode } from './nodes.ts';
 
 /** An epoch that no node has by chance. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, MembridgeError } from '../contract/errors.ts';
-import type { CloneOptions, CloneProgress, CloneResult, CloneSpec } from '../contract/projects.ts';
+import type { CloneOptions, CloneProgress, CloneResult, CloneSpec } from '../contract/projects/projects.ts';
 import { cloneRepository, fetchRepository, resetRepository } from '../git/clone.ts';
 import { NO_CREDENTIAL, type GitContext } from '../git/context.ts';
 

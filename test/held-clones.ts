@@ -1,5 +1,5 @@
 import { Context, CancelledFailure } from '@temporalio/activity';
-import type { CloneResult } from '../contract/projects.ts';
+import type { CloneResult } from '../contract/projects/projects.ts';
 import type { ProjectInput, ResetInput } from '../activities/node/projects.ts';
 import { nodeQueue } from '../contract/workflows.ts';
 import type { EngineAddress } from '../engine/connect.ts';

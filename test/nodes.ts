@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { inject } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
-import type { SpaceConfig } from '../contract/memory.ts';
-import type { Membership } from '../contract/membership.ts';
-import type { StoreAccess } from '../contract/nodes.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
+import type { Membership } from '../contract/memory/membership.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
-import { canonicalHash } from '../memory/canonical.ts';
+import { canonicalHash } from '../memory/detect/canonical-hash.ts';
 import { MemoryEngine, type EngineOptions, type SyncCall } from '../memory/engine.ts';
-import { generateSealingKey } from '../memory/sealing.ts';
-import { generateNodeKey, signCertificate, signMembership } from '../memory/signing.ts';
+import { generateSealingKey } from '../memory/format/sealing.ts';
+import { generateNodeKey, signCertificate, signMembership } from '../memory/format/signing.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
 
 /** A call that nobody cancels and nobody watches. */

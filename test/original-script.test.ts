@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { until } from '../demo/fleet.ts';
 import { startTestMachine, type TestMachine } from './agent-machine.ts';
 import { ADMIN_KEY, SHARED_AGENT_KEY, startTestPlane, type Answer, type TestPlane } from './control-plane.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { canonicalId } from '../contract/canonical-id.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import type { ObjectStore } from '../storage/object-store.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client as Postgres } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ManagedProject, type ProjectNodeStatus } from '../contract/projects.ts';
+import { ManagedProject, type ProjectNodeStatus } from '../contract/projects/projects.ts';
 import { cloneProjectId } from '../contract/workflows.ts';
 import { ControlPlane, startMachine } from '../demo/fleet.ts';
 import { connectDatabase } from '../db/connect.ts';

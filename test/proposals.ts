@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { recordPreview } from '../db/queries/proposal-previews.ts';
 import { runtimeArtifacts } from '../db/schema.ts';
 import { insertProposal, type NewProposal } from '../db/queries/insert-proposal.ts';
-import { readProposal } from '../contract/proposal-content.ts';
+import { readProposal } from '../contract/projects/proposal-content.ts';
 import { putBlob } from '../storage/blobs.ts';
 import type { Database } from '../db/connect.ts';
 import type { ObjectStore } from '../storage/object-store.ts';

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunSpec } from '../contract/runs.ts';
+import type { RunSpec } from '../contract/tasks/runs.ts';
 import type { RunnerCommand } from '../runner/command.ts';
 import { runProgram, type RunCall, type RunOutcome } from '../runner/run.ts';
 

@@ -1,11 +1,11 @@
 // One pull and one status of a memory engine in a process of its own, which may give up root first. Prints what came of both.
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../contract/errors.ts';
-import type { SpaceConfig } from '../contract/memory.ts';
-import type { StoreAccess } from '../contract/nodes.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
+import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { MemoryEngine, type EngineOptions } from '../memory/engine.ts';
 import type { NodeIdentity } from '../memory/session.ts';
-import { loadNodeKey } from '../memory/signing.ts';
+import { loadNodeKey } from '../memory/format/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 
 type Job = Omit<EngineOptions, 'store' | 'identity'> & {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
-import { segmentsPrefix } from '../memory/layout.ts';
+import { segmentsPrefix } from '../memory/format/layout.ts';
 import { openControlPlaneStore } from '../storage/control-plane-store.ts';
 import { changedStore } from './changed-store.ts';
 import { openCutLine, type CutLine } from './cut-line.ts';

@@ -1,9 +1,9 @@
-import { canonicalId } from '../contract/canonical-id.ts';
-import type { EnrolResponse } from '../contract/nodes.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
+import type { EnrolResponse } from '../contract/nodes/nodes.ts';
 import type { EngineOptions } from '../memory/engine.ts';
 import { MemoryEngine } from '../memory/engine.ts';
-import { generateSealingKey } from '../memory/sealing.ts';
-import { generateNodeKey, type NodeKey } from '../memory/signing.ts';
+import { generateSealingKey } from '../memory/format/sealing.ts';
+import { generateNodeKey, type NodeKey } from '../memory/format/signing.ts';
 import { openControlPlaneStore } from '../storage/control-plane-store.ts';
 import { enrolNode, startTestPlane, type TestPlane } from './control-plane.ts';
 import { newFleet, type TestFleet } from './nodes.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { openControlPlaneStore } from '../storage/control-plane-store.ts';
 import { startPlaneProcess, type PlaneProcess } from './plane-process.ts';
 import { enrolStoreNode, segmentKeyOf, type StoreNode } from './store-node.ts';

@@ -4,9 +4,9 @@ import {
   STORE_LIST_PATH,
   STORE_OBJECTS_PATH,
   type StoredObjects,
-} from '../contract/agent-store.ts';
-import type { EnrolResponse } from '../contract/nodes.ts';
-import { segmentKey } from '../memory/layout.ts';
+} from '../contract/nodes/agent-store.ts';
+import type { EnrolResponse } from '../contract/nodes/nodes.ts';
+import { segmentKey } from '../memory/format/layout.ts';
 import { enrolNode, type TestPlane } from './control-plane.ts';
 import { sendRaw, type RawAnswer } from './raw-request.ts';
 

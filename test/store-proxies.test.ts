@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
-import { canonicalId } from '../contract/canonical-id.ts';
-import { headPrefix } from '../memory/layout.ts';
+import { canonicalId } from '../contract/memory/canonical-id.ts';
+import { headPrefix } from '../memory/format/layout.ts';
 import { openControlPlaneStore } from '../storage/control-plane-store.ts';
 import { freePort } from '../stack/ports.ts';
 import { startTestPlane } from './control-plane.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { Node } from '../contract/nodes.ts';
+import type { Node } from '../contract/nodes/nodes.ts';
 import { startTestMachine, type TestMachine } from './agent-machine.ts';
 import { startTestPlane, type TestPlane } from './control-plane.ts';
 import { openCutLine, type CutLine } from './cut-line.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import type { Lease, TaskResult } from '../contract/leases.ts';
-import type { Task } from '../contract/tasks.ts';
-import type { AgentHeartbeat } from '../contract/nodes.ts';
+import type { Lease, TaskResult } from '../contract/tasks/leases.ts';
+import type { Task } from '../contract/tasks/tasks.ts';
+import type { AgentHeartbeat } from '../contract/nodes/nodes.ts';
 import { heartbeat, type Answer, type CallOptions, type TestPlane } from './control-plane.ts';
 
 /** Pause between looks, and the longest that something of a task may take, in milliseconds. */

@@ -9,7 +9,7 @@ import {
 } from 'node:http2';
 import proto from '@temporalio/proto';
 import { WebSocket, createWebSocketStream } from 'ws';
-import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../contract/engine-tunnel.ts';
+import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../contract/nodes/engine-tunnel.ts';
 import { agentIdentity } from '../contract/names.ts';
 
 const SERVICE = '/temporal.api.workflowservice.v1.WorkflowService/';

@@ -7,7 +7,7 @@ const api = { target: 'http://127.0.0.1:8000', changeOrigin: false };
 /** Builds the page into dist/web of the checkout; `vite -c web/vite.config.ts` serves it beside a local API. */
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  // The server writes the path that it is at into the page (api/web.ts); files that the page loads find each other.
+  // The server writes the path that it is at into the page (api/http/web.ts); files that the page loads find each other.
   base: './',
   plugins: [react()],
   build: {

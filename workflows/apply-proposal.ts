@@ -11,7 +11,12 @@ import {
 } from '@temporalio/workflow';
 import type { ApplyPlan } from '../activities/control/proposals.ts';
 import type { ProposalActivities } from '../activities/node/proposals.ts';
-import type { ApplyProposalInput, ApplyResult, Approval, ApprovalAnswer } from '../contract/proposals.ts';
+import type {
+  ApplyProposalInput,
+  ApplyResult,
+  Approval,
+  ApprovalAnswer,
+} from '../contract/projects/proposals.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ProjectActivities } from '../activities/node/projects.ts';
-import type { CloneResult, CloneStatus } from '../contract/projects.ts';
+import type { CloneResult, CloneStatus } from '../contract/projects/projects.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { CloneProjectInput, CloneRequest, NodeSettled } from '../contract/workflows.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';

@@ -1,6 +1,6 @@
 import { ApplicationFailure, isCancellation, proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
-import type { DeliverWebhookInput } from '../contract/webhooks.ts';
+import type { DeliverWebhookInput } from '../contract/tasks/webhooks.ts';
 import { control } from './control.ts';
 
 /** For how long it is tried: a receiver that is down for a day is told when it is back. */

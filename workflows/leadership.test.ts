@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApplicationFailure } from '@temporalio/common';
 import type { MirrorInput, PrimaryInput } from '../activities/node/primary.ts';
-import { leaseKey, type Leadership } from '../contract/leadership.ts';
-import type { Job } from '../contract/memory.ts';
-import type { MirrorOutcome } from '../contract/mirror.ts';
+import { leaseKey, type Leadership } from '../contract/memory/leadership.ts';
+import type { Job } from '../contract/memory/memory.ts';
+import type { MirrorOutcome } from '../contract/memory/mirror.ts';
 import { leadershipId, nodeQueue } from '../contract/workflows.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';

@@ -13,8 +13,8 @@ import {
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 import type { PrimaryActivities } from '../activities/node/primary.ts';
-import type { SpaceConfig } from '../contract/memory.ts';
-import type { MirrorOutcome, MirrorRequest } from '../contract/mirror.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
+import type { MirrorOutcome, MirrorRequest } from '../contract/memory/mirror.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { LeadershipInput, LeadershipState, SelectRequest } from '../contract/workflows.ts';
 import { failureOf } from './failure-of.ts';

@@ -12,7 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 import { ENDED, MESSAGES } from '../contract/names.ts';
-import type { Claimed } from '../contract/runs.ts';
+import type { Claimed } from '../contract/tasks/runs.ts';
 import type {
   ClaimRequest,
   FinishRequest,
@@ -21,7 +21,7 @@ import type {
   LeaseState,
   LlmTaskInput,
   TaskState,
-} from '../contract/task-workflow.ts';
+} from '../contract/tasks/task-workflow.ts';
 import { Attempt, scheduleRun } from './task-attempt.ts';
 import { TaskRecord } from './task-record.ts';
 import { control } from './control.ts';

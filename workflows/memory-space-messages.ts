@@ -1,5 +1,5 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { SpaceConfig } from '../contract/memory.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
 import { MESSAGES } from '../contract/names.ts';
 import type { NodePushed } from '../contract/workflows.ts';
 

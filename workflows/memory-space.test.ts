@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { startNodeWorker } from '../agent/worker.ts';
-import type { PullResult, PushResult, SpaceConfig } from '../contract/memory.ts';
+import type { PullResult, PushResult, SpaceConfig } from '../contract/memory/memory.ts';
 import { CONTROL_QUEUE, memorySpaceId } from '../contract/workflows.ts';
 import { until } from '../demo/fleet.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';

@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { MemoryActivities } from '../activities/node/memory.ts';
-import type { SpaceConfig } from '../contract/memory.ts';
+import type { SpaceConfig } from '../contract/memory/memory.ts';
 import { nodeQueue } from '../contract/names.ts';
 import type { MemorySpaceInput, WaveResult } from '../contract/workflows.ts';
 import { control } from './control.ts';

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { ManagedProject, ProjectNodeStatus } from '../contract/projects.ts';
+import type { ManagedProject, ProjectNodeStatus } from '../contract/projects/projects.ts';
 import { cloneProjectId, propagateProjectId } from '../contract/workflows.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
 import { CLONED, startHeldNode, type HeldNode } from '../test/held-clones.ts';

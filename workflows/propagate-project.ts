@@ -9,7 +9,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Propagation } from '../contract/projects.ts';
+import type { Propagation } from '../contract/projects/projects.ts';
 import { MESSAGES } from '../contract/names.ts';
 import type { NodeSettled, PropagateInput, PropagateResult } from '../contract/workflows.ts';
 import { control } from './control.ts';

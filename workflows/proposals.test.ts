@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createProposalActivities, type ProposalInput } from '../activities/node/proposals.ts';
 import { MembridgeError } from '../contract/errors.ts';
 import { nodeQueue, proposalWorkflowId } from '../contract/names.ts';
-import type { ApplyResult, Proposal } from '../contract/proposals.ts';
+import type { ApplyResult, Proposal } from '../contract/projects/proposals.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 import { sweepProposals } from '../api/proposals/sweep.ts';
 import { blobKey, getBlob } from '../storage/blobs.ts';

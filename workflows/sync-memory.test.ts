@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startNodeWorker } from '../agent/worker.ts';
-import type { PullResult, PushResult } from '../contract/memory.ts';
+import type { PullResult, PushResult } from '../contract/memory/memory.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
 import { requestSync, syncAndWait } from '../engine/memory-workflows.ts';

@@ -10,8 +10,8 @@ import {
 } from '@temporalio/workflow';
 import type { TaskActivities } from '../activities/node/tasks.ts';
 import { nodeTaskQueue, poolQueue } from '../contract/names.ts';
-import type { RunReport, RunSpec } from '../contract/runs.ts';
-import type { NewArtifact, Route, TaskSpec } from '../contract/task-workflow.ts';
+import type { RunReport, RunSpec } from '../contract/tasks/runs.ts';
+import type { NewArtifact, Route, TaskSpec } from '../contract/tasks/task-workflow.ts';
 import type { TaskRecord } from './task-record.ts';
 
 /** How long a node that is expected to be free may take to pick the task up: after that it goes to whoever is. */

@@ -1,6 +1,6 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
-import type { RunReport } from '../contract/runs.ts';
+import type { RunReport } from '../contract/tasks/runs.ts';
 import type {
   FinishRequest,
   LlmTaskInput,
@@ -10,9 +10,9 @@ import type {
   TaskChange,
   TaskEvent,
   TaskState,
-} from '../contract/task-workflow.ts';
+} from '../contract/tasks/task-workflow.ts';
 import { ENDED } from '../contract/names.ts';
-import type { TaskEnd } from '../contract/webhooks.ts';
+import type { TaskEnd } from '../contract/tasks/webhooks.ts';
 import { initialState, transition } from './task-state.ts';
 
 type Control = Pick<ControlActivities, 'recordTask' | 'routeTask' | 'tellDependents' | 'tellEnd'>;

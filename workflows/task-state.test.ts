@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENDED } from '../contract/tasks.ts';
-import type { TaskEvent, TaskState } from '../contract/task-workflow.ts';
+import { ENDED } from '../contract/tasks/tasks.ts';
+import type { TaskEvent, TaskState } from '../contract/tasks/task-workflow.ts';
 import { backoffMs, initialState, transition } from './task-state.ts';
 
 const FRESH = { maxAttempts: 3, dispatched: true, worker: null, ttlMs: 30_000, notBefore: null };

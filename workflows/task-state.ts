@@ -6,8 +6,8 @@ import type {
   LeaseState,
   TaskEvent,
   TaskState,
-} from '../contract/task-workflow.ts';
-import type { RunError } from '../contract/runs.ts';
+} from '../contract/tasks/task-workflow.ts';
+import type { RunError } from '../contract/tasks/runs.ts';
 
 /** What a transition made, or why there is none. */
 export type Transition =

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import type { SyncTrigger } from '../../contract/primitives.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
+import type { SyncTrigger } from '../../contract/http/primitives.ts';
 import type { SyncRequest, SyncRoundResult, WavePage } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';

@@ -1,6 +1,6 @@
-import { leaseAuditKey, leaseKey, type LeadershipEvent } from '../../contract/leadership.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS } from '../../contract/nodes.ts';
+import { leaseAuditKey, leaseKey, type LeadershipEvent } from '../../contract/memory/leadership.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import type { LeadershipState } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { getNode } from '../../db/queries/get-node.ts';

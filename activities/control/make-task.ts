@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { INLINE_BYTES, type PromptSource } from '../../contract/runs.ts';
-import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
-import type { LlmTaskInput, TaskSpec, TaskState } from '../../contract/task-workflow.ts';
-import type { CreateTask, TaskPolicy } from '../../contract/tasks.ts';
+import { INLINE_BYTES, type PromptSource } from '../../contract/tasks/runs.ts';
+import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
+import type { LlmTaskInput, TaskSpec, TaskState } from '../../contract/tasks/task-workflow.ts';
+import type { CreateTask, TaskPolicy } from '../../contract/tasks/tasks.ts';
 import { badField as badFieldOf, MembridgeError } from '../../contract/errors.ts';
 import type { Database } from '../../db/connect.ts';
 import { findExistingTasks, getTaskRow } from '../../db/queries/find-tasks.ts';

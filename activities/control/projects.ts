@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import type { CloneAction, NodeCloneAction, Propagation } from '../../contract/projects.ts';
+import { isAllowedHost, parseGitUrl } from '../../contract/projects/git-url.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
+import type { CloneAction, NodeCloneAction, Propagation } from '../../contract/projects/projects.ts';
 import { MESSAGES, type NodeSettled } from '../../contract/workflows.ts';
 import type { Database } from '../../db/connect.ts';
 import { listCloneTargets } from '../../db/queries/list-clone-targets.ts';

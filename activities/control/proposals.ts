@@ -1,9 +1,9 @@
-import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import type { CloneSpec, ManagedProject } from '../../contract/projects.ts';
-import { whyRefused } from '../../contract/proposal-state.ts';
-import type { ApplySpec, Approval, ApprovalAnswer } from '../../contract/proposals.ts';
-import type { Blob } from '../../contract/runs.ts';
+import { isAllowedHost, parseGitUrl } from '../../contract/projects/git-url.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
+import type { CloneSpec, ManagedProject } from '../../contract/projects/projects.ts';
+import { whyRefused } from '../../contract/projects/proposal-state.ts';
+import type { ApplySpec, Approval, ApprovalAnswer } from '../../contract/projects/proposals.ts';
+import type { Blob } from '../../contract/tasks/runs.ts';
 import type { Database } from '../../db/connect.ts';
 import { toCloneSpec } from '../../db/project-rows.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { ERRORS, MembridgeError } from '../../contract/errors.ts';
-import { CreateTask } from '../../contract/tasks.ts';
+import { CreateTask } from '../../contract/tasks/tasks.ts';
 import type { Database } from '../../db/connect.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { recordAudit } from '../../db/queries/record-audit.ts';

@@ -1,15 +1,15 @@
-import type { Blob } from '../../contract/runs.ts';
+import type { Blob } from '../../contract/tasks/runs.ts';
 import type { Client } from '@temporalio/client';
 import { MembridgeError } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
-import type { LlmTaskInput, Recorded, Route, TaskSpec } from '../../contract/task-workflow.ts';
+import type { LlmTaskInput, Recorded, Route, TaskSpec } from '../../contract/tasks/task-workflow.ts';
 import type { Database } from '../../db/connect.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
 import { recordTask, type TaskRecordInput } from '../../db/queries/record-task.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { getBlob, restoreBlob } from '../../storage/blobs.ts';
-import { readProposal, type ProposalContent } from '../../contract/proposal-content.ts';
-import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
+import { readProposal, type ProposalContent } from '../../contract/projects/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
 
 /** What happened to a task, as its workflow tells it. */

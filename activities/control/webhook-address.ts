@@ -1,6 +1,6 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { isAllowedHost } from '../../contract/git-url.ts';
+import { isAllowedHost } from '../../contract/projects/git-url.ts';
 
 type Network = readonly [network: string, bits: number];
 

@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { errorMessage } from '../../contract/errors.ts';
-import type { DeliverWebhookInput, TaskEnd, WebhookBody, WebhookOutcome } from '../../contract/webhooks.ts';
+import type {
+  DeliverWebhookInput,
+  TaskEnd,
+  WebhookBody,
+  WebhookOutcome,
+} from '../../contract/tasks/webhooks.ts';
 import type { Database } from '../../db/connect.ts';
 import { listResults } from '../../db/queries/find-leases.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';

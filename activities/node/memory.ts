@@ -1,4 +1,4 @@
-import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
+import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncCall } from '../../memory/engine.ts';
 import { runMemoryWork } from './run.ts';
 

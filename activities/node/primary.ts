@@ -1,5 +1,5 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
-import type { MirrorOutcome, PublishMirror } from '../../contract/mirror.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import type { MirrorOutcome, PublishMirror } from '../../contract/memory/mirror.ts';
 import type { SyncCall } from '../../memory/engine.ts';
 import { runMemoryWork } from './run.ts';
 

@@ -5,7 +5,7 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
-import type { CloneProgress, NodeCredential } from '../../contract/projects.ts';
+import type { CloneProgress, NodeCredential } from '../../contract/projects/projects.ts';
 import { makeGitNode, makeSpec, type GitNode, type SpecInput } from '../../test/git-node.ts';
 import { startGitServers, TOKEN, type GitServers } from '../../test/git-servers.ts';
 import { freshNamespace } from '../../test/namespace.ts';

@@ -1,6 +1,11 @@
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { CloneProgress, CloneResult, CloneSpec, NodeCredential } from '../../contract/projects.ts';
+import type {
+  CloneProgress,
+  CloneResult,
+  CloneSpec,
+  NodeCredential,
+} from '../../contract/projects/projects.ts';
 import { cloneRepository, fetchRepository, resetRepository } from '../../git/clone.ts';
 import { NO_CREDENTIAL } from '../../git/context.ts';
 import { Gate } from '../../git/turns.ts';

@@ -1,9 +1,9 @@
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { CloneProgress, CloneSpec } from '../../contract/projects.ts';
-import { readProposal } from '../../contract/proposal-content.ts';
-import type { ApplyResult, ApplySpec, PreviewResult } from '../../contract/proposals.ts';
-import type { Blob } from '../../contract/runs.ts';
+import type { CloneProgress, CloneSpec } from '../../contract/projects/projects.ts';
+import { readProposal } from '../../contract/projects/proposal-content.ts';
+import type { ApplyResult, ApplySpec, PreviewResult } from '../../contract/projects/proposals.ts';
+import type { Blob } from '../../contract/tasks/runs.ts';
 import { applyProposal } from '../../git/apply-proposal.ts';
 import { NO_CREDENTIAL, type GitContext } from '../../git/context.ts';
 import type { ProposalWork } from '../../git/proposal-clone.ts';

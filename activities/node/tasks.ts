@@ -1,6 +1,6 @@
 import { CancelledFailure } from '@temporalio/common';
 import { toFailure } from '../failures.ts';
-import type { RunReport, RunSpec } from '../../contract/runs.ts';
+import type { RunReport, RunSpec } from '../../contract/tasks/runs.ts';
 
 /** What an agent does with an attempt at a task; see agent/tasks/. */
 export interface TaskPort {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { KINDS } from '../../memory/kinds.ts';
+import { KINDS } from '../../memory/format/kinds.ts';
 import { UsageError, defineEngineCall } from './engine-call.ts';
 
 const Kind = z.enum(KINDS);

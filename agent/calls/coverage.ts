@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Uncovered, uncoveredSentence } from '../../contract/uncovered.ts';
+import { Uncovered, uncoveredSentence } from '../../contract/memory/uncovered.ts';
 import { defineEngineCall, noWords } from './engine-call.ts';
 
 const Output = z.strictObject({

@@ -1,6 +1,6 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
 import type { z } from 'zod';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { MemoryEngine, SyncCall } from '../../memory/engine.ts';
 
 /** What a call works with in the memory thread. */

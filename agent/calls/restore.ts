@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { EpochMs } from '../../contract/primitives.ts';
+import { EpochMs } from '../../contract/http/primitives.ts';
 import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';

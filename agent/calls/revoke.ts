@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EpochMs, NodeId } from '../../contract/primitives.ts';
+import { EpochMs, NodeId } from '../../contract/http/primitives.ts';
 import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';

@@ -1,4 +1,4 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 
 /**

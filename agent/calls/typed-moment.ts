@@ -1,4 +1,4 @@
-import { describeTime, machineZone, parsePastTime, TypedTimeError } from '../../contract/typed-time.ts';
+import { describeTime, machineZone, parsePastTime, TypedTimeError } from '../../contract/http/typed-time.ts';
 import { UsageError } from './engine-call.ts';
 
 /**

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { readAgentConfig } from '../config.ts';
-import { readRunning, readState } from '../state.ts';
+import { readRunning, readState } from '../control-plane/state.ts';
 
 /** A sync may take as long as the agent waits for it, and a little more (milliseconds). */
 const TIMEOUT_MS = 150_000;

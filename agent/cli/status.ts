@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { noWords } from '../calls/engine-call.ts';
-import { uncoveredSentence } from '../../contract/uncovered.ts';
+import { uncoveredSentence } from '../../contract/memory/uncovered.ts';
 import { coverage, type CoverageAnswer } from '../calls/coverage.ts';
 import { call } from './client.ts';
 import { print, type Command } from './command.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SyncAction } from '../../contract/primitives.ts';
+import type { SyncAction } from '../../contract/http/primitives.ts';
 import { noWords } from '../calls/engine-call.ts';
 import { call } from './client.ts';
 import { print, type Command } from './command.ts';

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import type { Agent } from '../agent.ts';
-import { examine } from '../doctor.ts';
+import { examine } from '../doctor/doctor.ts';
 
 /**
  * Examines this node, and answers as the original's `/doctor`.

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { MembridgeError } from '../../contract/errors.ts';
-import { isLoopbackAddress } from '../../contract/own-host.ts';
+import { isLoopbackAddress } from '../../contract/nodes/own-host.ts';
 
 /** What a proxy adds to the requests that it passes on. */
 const PASSED_ON = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
-import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/tolerant.ts';
+import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/http/tolerant.ts';
 
 /**
  * Reads the body of one of the original's paths: fields that nobody knows are dropped and named in a header, as on the control plane.

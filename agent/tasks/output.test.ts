@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { OutputChunk } from '../../contract/runs.ts';
+import type { OutputChunk } from '../../contract/tasks/runs.ts';
 import { TaskOutput } from './output.ts';
 
 let folder: string;

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OutputChunk } from '../../contract/runs.ts';
+import type { OutputChunk } from '../../contract/tasks/runs.ts';
 
 /** How often what was written is sent, in milliseconds. */
 const SEND_MS = 250;

@@ -3,9 +3,13 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { STORE_PROBE_KEY } from '../../contract/agent-store.ts';
+import { STORE_PROBE_KEY } from '../../contract/nodes/agent-store.ts';
 import { errorMessage } from '../../contract/errors.ts';
-import { MAX_WORKING_CLOCK_OFF_MS, clockSentence, type NodeWork } from '../../contract/node-standing.ts';
+import {
+  MAX_WORKING_CLOCK_OFF_MS,
+  clockSentence,
+  type NodeWork,
+} from '../../contract/nodes/node-standing.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../../engine/connect.ts';
 import type { RunnerCommand } from '../../runner/command.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';

@@ -1,7 +1,7 @@
 /** Where this node's tasks run: in a sandbox, without one, or not at all. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { TaskSandbox } from '../../contract/nodes.ts';
+import type { TaskSandbox } from '../../contract/nodes/nodes.ts';
 import { isSharedFolder, locateProgram } from '../../runner/sandbox/program.ts';
 import { openSandbox, trySandbox, type Sandbox } from '../../runner/sandbox/sandbox.ts';
 import type { SandboxOptions } from '../../runner/sandbox/view.ts';

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { createTaskActivities } from '../../activities/node/tasks.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { agentIdentity, nodeTaskQueue, poolQueue } from '../../contract/names.ts';
-import { DEFAULT_POOL } from '../../contract/tasks.ts';
+import { DEFAULT_POOL } from '../../contract/tasks/tasks.ts';
 import type { EngineAddress } from '../../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../../engine/keep-worker.ts';
 import { poolSlots } from './pool-slots.ts';

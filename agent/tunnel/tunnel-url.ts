@@ -1,4 +1,4 @@
-import { ENGINE_TUNNEL_PATH } from '../../contract/engine-tunnel.ts';
+import { ENGINE_TUNNEL_PATH } from '../../contract/nodes/engine-tunnel.ts';
 
 /**
  * Returns where the WebSocket of the tunnel opens.

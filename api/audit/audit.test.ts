@@ -3,7 +3,7 @@ import { get as httpGet, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import type { AuditLog } from '../../contract/audit.ts';
 import { recordAudit, type NewAudit } from '../../db/queries/record-audit.ts';
 import { recordCloneFinished, recordCloneWaiting } from '../../db/queries/record-clone.ts';

@@ -7,7 +7,7 @@ import {
   readAuditChain,
   type ChainLink,
 } from '../../db/queries/audit-chain.ts';
-import { publicKeyText } from '../certificates.ts';
+import { publicKeyText } from '../nodes/certificates.ts';
 import type { Deps } from '../deps.ts';
 
 /** How often new entries are chained, in milliseconds. */

@@ -1,7 +1,7 @@
 import { errorMessage } from '../../contract/errors.ts';
 import { newEventKey, recordAudit } from '../../db/queries/record-audit.ts';
 import type { Deps } from '../deps.ts';
-import { FAILURES_PER_ADDRESS, type KeyFailure } from '../failed-sign-ins.ts';
+import { FAILURES_PER_ADDRESS, type KeyFailure } from '../auth/failed-sign-ins.ts';
 
 /** Entries a minute at most: who has many addresses must not fill the log. */
 const ENTRIES_PER_MINUTE = 20;

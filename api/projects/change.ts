@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { badField, errorMessage } from '../../contract/errors.ts';
-import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
+import { isAllowedHost, parseGitUrl } from '../../contract/projects/git-url.ts';
 import type {
   CreateManagedProject,
   ManagedProject,
   ProjectFacts,
   UpdateManagedProject,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import { createProject } from '../../db/queries/create-project.ts';
 import { deleteProject } from '../../db/queries/delete-project.ts';
 import { byEngine } from '../../db/queries/record-audit.ts';
@@ -19,11 +19,11 @@ import { closeLeadership, ensureLeadership } from '../../engine/leadership-workf
 import { cancelClone, cancelPropagations } from '../../engine/project-workflows.ts';
 import { SCHEDULE_KINDS, setSchedule } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
-import { promote, release } from '../leadership.ts';
-import { byOf, nameOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
-import type { Caller } from '../route.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { promote, release } from '../spaces/leadership.ts';
+import { byOf, nameOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
+import type { Caller } from '../http/route.ts';
 
 /**
  * Makes a managed project. Nothing is cloned yet.

@@ -4,7 +4,7 @@ import {
   type ManagedProject,
   type ProjectNodeStatus,
   type ProjectSummary,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import { readEvents } from '../../db/queries/read-events.ts';
 import { recordCloneWaiting } from '../../db/queries/record-clone.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';

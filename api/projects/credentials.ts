@@ -1,19 +1,19 @@
 import { badField, MembridgeError, errorMessage } from '../../contract/errors.ts';
-import { originOf, parseGitUrl } from '../../contract/git-url.ts';
+import { originOf, parseGitUrl } from '../../contract/projects/git-url.ts';
 import {
   PutCredential,
   type CredentialInfo,
   type ManagedProject,
   type NodeCredential,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import { getSealedCredential } from '../../db/queries/get-credential.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
 import { recordAudit, type NewAudit } from '../../db/queries/record-audit.ts';
-import { byOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
-import type { Caller } from '../route.ts';
-import { seal, unseal } from '../sealed.ts';
+import { byOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
+import type { Caller } from '../http/route.ts';
+import { seal, unseal } from '../auth/sealed.ts';
 import { sshKeyFingerprint } from './ssh-key.ts';
 
 const contextOf = (projectId: string): string => `project:${projectId}:credential`;

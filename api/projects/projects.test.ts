@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import { countClones } from '../../contract/projects.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { countClones } from '../../contract/projects/projects.ts';
 import { selectPrimary } from '../../engine/leadership-workflows.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
 

@@ -4,15 +4,15 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Request } from 'express';
 import type { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { ManagedProject, PushAnswer, PushWebhook } from '../../contract/projects.ts';
+import type { ManagedProject, PushAnswer, PushWebhook } from '../../contract/projects/projects.ts';
 import { getPushSecret } from '../../db/queries/get-push-secret.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
-import { byOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
-import type { Caller } from '../route.ts';
-import { seal, unseal } from '../sealed.ts';
-import { randomSecret, sameSecret } from '../secrets.ts';
+import { byOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
+import type { Caller } from '../http/route.ts';
+import { seal, unseal } from '../auth/sealed.ts';
+import { randomSecret, sameSecret } from '../auth/secrets.ts';
 import { acceptPropagation, needManagedProject } from './requests.ts';
 
 /** What GitHub sends at most, in bytes. */

@@ -1,8 +1,8 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError } from '../../contract/errors.ts';
-import { isAllowedHost, parseGitUrl } from '../../contract/git-url.ts';
-import type { CloneAction, ManagedProject, ProjectNodeStatus } from '../../contract/projects.ts';
+import { isAllowedHost, parseGitUrl } from '../../contract/projects/git-url.ts';
+import type { CloneAction, ManagedProject, ProjectNodeStatus } from '../../contract/projects/projects.ts';
 import type { NodeSettled, PropagateResult } from '../../contract/workflows.ts';
 import { cloneProjectId } from '../../contract/workflows.ts';
 import { toCloneSpec } from '../../db/project-rows.ts';
@@ -18,8 +18,8 @@ import {
   requestPropagation,
 } from '../../engine/project-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine, translateEngineError } from '../engine-calls.ts';
-import { needNode, notFound } from '../not-found.ts';
+import { callEngine, translateEngineError } from '../engine/engine-calls.ts';
+import { needNode, notFound } from '../http/not-found.ts';
 
 /** A managed project by its id. @throws MembridgeError not_found */
 export async function needManagedProject(deps: Deps, id: string): Promise<ManagedProject> {

@@ -10,10 +10,10 @@ import type {
   PropagateProject,
   PropagateProjectResponse,
   ResetClone,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import type { Deps } from '../deps.ts';
-import type { Caller } from '../route.ts';
-import { ProblemError } from '../problems.ts';
+import type { Caller } from '../http/route.ts';
+import { ProblemError } from '../http/problems.ts';
 import {
   acceptClone,
   acceptReset,

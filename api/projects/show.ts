@@ -3,11 +3,11 @@ import type {
   ProjectNodeStatus,
   ProjectSchedules,
   ProjectSummary,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import { nextRun, type ScheduleKind } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
+import { callEngine } from '../engine/engine-calls.ts';
 
 /** How long Temporal may take to say when a schedule is due, in milliseconds: the project is shown without it then. */
 const SCHEDULE_DEADLINE_MS = 2_000;

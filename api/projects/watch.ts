@@ -1,7 +1,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { errorMessage } from '../../contract/errors.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import { CloneProgress, type ProjectNodeStatus } from '../../contract/projects.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
+import { CloneProgress, type ProjectNodeStatus } from '../../contract/projects/projects.ts';
 import { listMissingClones } from '../../db/queries/list-clone-targets.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { recordCloneFinished } from '../../db/queries/record-clone.ts';
@@ -13,8 +13,8 @@ import {
 import { listOpenPropagations, recordPropagation } from '../../db/queries/record-propagation.ts';
 import { tellFailed } from '../../engine/project-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
-import { describePending, nodeActivity } from '../pending-activity.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { describePending, nodeActivity } from '../engine/pending-activity.ts';
 import { joinNode } from './requests.ts';
 
 /** How often clones that are under way are looked at, in milliseconds: as often as an agent's heartbeat tells of them. */

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { MembridgeError } from '../../contract/errors.ts';
-import { whyRefused } from '../../contract/proposal-state.ts';
-import type { Proposal } from '../../contract/proposals.ts';
+import { whyRefused } from '../../contract/projects/proposal-state.ts';
+import type { Proposal } from '../../contract/projects/proposals.ts';
 import { getProject } from '../../db/queries/list-projects.ts';
 import { getProposal } from '../../db/queries/list-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';
 import { approveProposal } from '../../engine/proposal-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
-import { nameOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
-import type { Caller } from '../route.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { nameOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
+import type { Caller } from '../http/route.ts';
 
 /**
  * Approves a proposal: from here on its workflow has a node commit it.

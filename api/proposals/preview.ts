@@ -1,13 +1,13 @@
 import { gunzipSync } from 'node:zlib';
 import { errorMessage } from '../../contract/errors.ts';
-import type { Proposal, ProposalPreview, ShownProposal } from '../../contract/proposals.ts';
+import type { Proposal, ProposalPreview, ShownProposal } from '../../contract/projects/proposals.ts';
 import { getProject } from '../../db/queries/list-projects.ts';
 import { getProposal } from '../../db/queries/list-proposals.ts';
 import { getPreview } from '../../db/queries/proposal-previews.ts';
 import { requestPreview } from '../../engine/proposal-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
-import { notFound } from '../not-found.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { notFound } from '../http/not-found.ts';
 
 /** What failed is tried again when somebody looks, but not sooner than this, in milliseconds. */
 const RETRY_MS = 30_000;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PROPOSAL_WAIT_MS, type Proposal } from '../../contract/proposals.ts';
+import { PROPOSAL_WAIT_MS, type Proposal } from '../../contract/projects/proposals.ts';
 import { insertProposal } from '../../db/queries/insert-proposal.ts';
 import { expireProposals } from '../../db/queries/expire-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';

@@ -1,12 +1,12 @@
 import { MembridgeError } from '../../contract/errors.ts';
-import { readProposal } from '../../contract/proposal-content.ts';
-import type { Proposal, ShownProposal } from '../../contract/proposals.ts';
+import { readProposal } from '../../contract/projects/proposal-content.ts';
+import type { Proposal, ShownProposal } from '../../contract/projects/proposals.ts';
 import { getProposal } from '../../db/queries/list-proposals.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import { getBlob } from '../../storage/blobs.ts';
-import type { Blob } from '../../contract/runs.ts';
+import type { Blob } from '../../contract/tasks/runs.ts';
 import type { Deps } from '../deps.ts';
-import { notFound } from '../not-found.ts';
+import { notFound } from '../http/not-found.ts';
 import { showPreview } from './preview.ts';
 
 /** A proposal with the address of its history in the Temporal UI, once somebody approved it. */

@@ -1,11 +1,11 @@
 import { errorMessage } from '../../contract/errors.ts';
-import type { Proposal } from '../../contract/proposals.ts';
+import type { Proposal } from '../../contract/projects/proposals.ts';
 import { expireProposals } from '../../db/queries/expire-proposals.ts';
 import { listOpenProposals } from '../../db/queries/list-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';
 import { howItEnded } from '../../engine/how-it-ended.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
+import { callEngine } from '../engine/engine-calls.ts';
 
 /** How often, in milliseconds. */
 const SWEEP_MS = 60_000;

@@ -1,4 +1,4 @@
-import { assertNever } from '../../contract/primitives.ts';
+import { assertNever } from '../../contract/http/primitives.ts';
 
 /**
  * A circuit breaker as data: what is known of a server that may be away. `closed` lets every call through; `open` none

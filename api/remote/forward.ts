@@ -1,7 +1,7 @@
 import { ERRORS, MembridgeError } from '../../contract/errors.ts';
-import type { Problem } from '../../contract/api.ts';
+import type { Problem } from '../../contract/http/api.ts';
 import type { Deps } from '../deps.ts';
-import type { Call, Route } from '../route.ts';
+import type { Call, Route } from '../http/route.ts';
 import type { RemoteAnswer } from './attempt.ts';
 import { whenCallerGoes } from './caller-gone.ts';
 import { VIA } from './client.ts';

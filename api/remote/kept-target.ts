@@ -3,7 +3,7 @@ import { configEntry, type AuditBy } from '../../db/queries/record-audit.ts';
 import { readSettings } from '../../db/queries/read-settings.ts';
 import { writeSettings } from '../../db/queries/write-settings.ts';
 import type { Deps } from '../deps.ts';
-import { seal, unseal } from '../sealed.ts';
+import { seal, unseal } from '../auth/sealed.ts';
 import { parseBaseUrl } from './base-url.ts';
 import type { RemoteTarget } from './client.ts';
 

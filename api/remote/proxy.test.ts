@@ -1,7 +1,7 @@
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { readSettings } from '../../db/queries/read-settings.ts';
 import {
   ADMIN_KEY,

@@ -2,7 +2,7 @@ import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { ControlPlaneHealth, type TestConnectionResponse } from '../../contract/runtime-config.ts';
 import type { AuditBy } from '../../db/queries/record-audit.ts';
 import type { Deps } from '../deps.ts';
-import { ownHealth } from '../own-health.ts';
+import { ownHealth } from '../health/own-health.ts';
 import type { RemoteClient, RemoteTarget } from './client.ts';
 import { refused } from './errors.ts';
 import { needTarget, readTarget, saveTest } from './kept-target.ts';

@@ -1,9 +1,9 @@
 import { MembridgeError } from '../../contract/errors.ts';
-import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../../contract/engine-tunnel.ts';
+import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../../contract/nodes/engine-tunnel.ts';
 import { findNodeAccess } from '../../db/queries/find-node-access.ts';
-import { defineRoute } from '../route.ts';
-import { sha256Hex } from '../secrets.ts';
-import { takeUpgrade } from '../upgrades.ts';
+import { defineRoute } from '../http/route.ts';
+import { sha256Hex } from '../auth/secrets.ts';
+import { takeUpgrade } from '../http/upgrades.ts';
 
 export const agentEngineRoutes = [
   defineRoute({

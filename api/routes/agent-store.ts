@@ -5,8 +5,8 @@ import {
   STORE_PAGE_OBJECTS,
   StoredObject,
   StoredObjects,
-} from '../../contract/agent-store.ts';
-import { defineRoute } from '../route.ts';
+} from '../../contract/nodes/agent-store.ts';
+import { defineRoute } from '../http/route.ts';
 import { allowList } from '../store/allow.ts';
 import { countRequest } from '../store/count-request.ts';
 import { receiveObject, removeObject, sendObject } from '../store/objects.ts';

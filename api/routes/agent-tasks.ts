@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { Node } from '../../contract/nodes.ts';
-import { OutputChunk } from '../../contract/runs.ts';
+import { Node } from '../../contract/nodes/nodes.ts';
+import { OutputChunk } from '../../contract/tasks/runs.ts';
 import { drainNode } from '../../db/queries/drain-node.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
-import { notFound } from '../not-found.ts';
-import { defineRoute } from '../route.ts';
-import { nameOf } from '../named.ts';
+import { notFound } from '../http/not-found.ts';
+import { defineRoute } from '../http/route.ts';
+import { nameOf } from '../auth/actor.ts';
 
 const Id = z.strictObject({ id: z.string() });
 

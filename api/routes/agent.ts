@@ -7,19 +7,19 @@ import {
   EnrolRequest,
   EnrolResponse,
   NO_STORE_ACCESS,
-} from '../../contract/nodes.ts';
+} from '../../contract/nodes/nodes.ts';
 import { enrolNode } from '../../db/queries/enrol-node.ts';
 import { touchLeases } from '../../db/queries/find-leases.ts';
 import { listNodeSpaceConfigs } from '../../db/queries/node-space-configs.ts';
 import { recordHeartbeat } from '../../db/queries/record-heartbeat.ts';
-import { MEMBERSHIP_HEADER, SEALING_HEADER } from '../../contract/membership.ts';
-import { currentMembership } from '../membership.ts';
-import { countFailures } from '../auth.ts';
-import { issueCertificate, publicKeyText } from '../certificates.ts';
+import { MEMBERSHIP_HEADER, SEALING_HEADER } from '../../contract/memory/membership.ts';
+import { currentMembership } from '../spaces/membership.ts';
+import { countFailures } from '../auth/auth.ts';
+import { issueCertificate, publicKeyText } from '../nodes/certificates.ts';
 import type { Config } from '../config.ts';
-import { announceReturn } from '../node-returned.ts';
-import { defineRoute } from '../route.ts';
-import { randomSecret, sha256Hex } from '../secrets.ts';
+import { announceReturn } from '../nodes/node-returned.ts';
+import { defineRoute } from '../http/route.ts';
+import { randomSecret, sha256Hex } from '../auth/secrets.ts';
 
 const tag = 'Agent';
 

@@ -3,7 +3,7 @@ import { AuditLog, AuditProof, ExportAudit, ListAudit, ProveAudit } from '../../
 import { listAudit } from '../../db/queries/list-audit.ts';
 import { proveAudit } from '../audit/chain.ts';
 import { exportAudit } from '../audit/export.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = 'Audit';
 

@@ -1,6 +1,6 @@
-import { RuntimeHealth } from '../../contract/api.ts';
-import { OwnHealth, ownHealth } from '../own-health.ts';
-import { defineRoute } from '../route.ts';
+import { RuntimeHealth } from '../../contract/http/api.ts';
+import { OwnHealth, ownHealth } from '../health/own-health.ts';
+import { defineRoute } from '../http/route.ts';
 
 export const healthRoutes = [
   defineRoute({

@@ -1,4 +1,4 @@
-import type { Route } from '../route.ts';
+import type { Route } from '../http/route.ts';
 import { agentEngineRoutes } from './agent-engine.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
 import { agentStoreRoutes } from './agent-store.ts';

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { ListJobs } from '../../contract/api.ts';
-import { Job } from '../../contract/memory.ts';
-import { OriginalJob, OriginalListJobs } from '../../contract/original.ts';
+import { ListJobs } from '../../contract/http/api.ts';
+import { Job } from '../../contract/memory/memory.ts';
+import { OriginalJob, OriginalListJobs } from '../../contract/http/original.ts';
 import { getJob } from '../../db/queries/get-job.ts';
 import { listJobs } from '../../db/queries/list-jobs.ts';
 import type { Deps } from '../deps.ts';
-import { withHistoryUrl } from '../history-url.ts';
-import { withLiveDetail } from '../live-detail.ts';
-import { notFound } from '../not-found.ts';
-import { defineRoute } from '../route.ts';
+import { withHistoryUrl } from '../spaces/history-url.ts';
+import { withLiveDetail } from '../spaces/live-detail.ts';
+import { notFound } from '../http/not-found.ts';
+import { defineRoute } from '../http/route.ts';
 
 const originalTag = 'Sync (original paths)';
 const JobId = z.strictObject({ id: z.string() });

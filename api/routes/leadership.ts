@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { OriginalProjectNode } from '../../contract/api.ts';
-import { Leadership, SelectPrimary } from '../../contract/leadership.ts';
-import { LedId, ReportedId } from '../../contract/primitives.ts';
+import { OriginalProjectNode } from '../../contract/http/api.ts';
+import { Leadership, SelectPrimary } from '../../contract/memory/leadership.ts';
+import { LedId, ReportedId } from '../../contract/http/primitives.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
-import { leadershipOf, needLed, promote } from '../leadership.ts';
-import { defineRoute } from '../route.ts';
+import { leadershipOf, needLed, promote } from '../spaces/leadership.ts';
+import { defineRoute } from '../http/route.ts';
 
 const Cid = z.strictObject({ cid: LedId });
 

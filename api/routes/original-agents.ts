@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { OriginalAgent } from '../../contract/api.ts';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { OriginalAgent } from '../../contract/http/api.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import {
   OriginalHeartbeat,
   OriginalHeartbeatResponse,
   OriginalRegisterAgent,
   OriginalRegisterWorker,
-} from '../../contract/original.ts';
-import { ProjectName } from '../../contract/primitives.ts';
+} from '../../contract/http/original.ts';
+import { ProjectName } from '../../contract/http/primitives.ts';
 import { deleteNode } from '../../db/queries/delete-node.ts';
 import { getNode } from '../../db/queries/get-node.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
@@ -24,12 +24,12 @@ import {
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 import type { AuditBy } from '../../db/queries/record-audit.ts';
-import { byOf, nameOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
+import { byOf, nameOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
-import { roleOf } from '../original-role.ts';
-import { defineRoute } from '../route.ts';
-import { addOriginalSpace } from '../spaces.ts';
+import { roleOf } from '../original/original-role.ts';
+import { defineRoute } from '../http/route.ts';
+import { addOriginalSpace } from '../spaces/spaces.ts';
 import { giveBackTasks } from '../tasks/give-back.ts';
 
 const tag = 'Agents (original paths)';

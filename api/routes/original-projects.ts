@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import { OriginalCreateProject, OriginalProject, OriginalProjectNode } from '../../contract/api.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { OriginalCreateProject, OriginalProject, OriginalProjectNode } from '../../contract/http/api.ts';
 import { claimSpace } from '../../db/queries/claim-space.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
-import { needProject, notFound } from '../not-found.ts';
-import { byOf } from '../named.ts';
-import { defineRoute } from '../route.ts';
-import { addOriginalSpace, removeSpace } from '../spaces.ts';
+import { needProject, notFound } from '../http/not-found.ts';
+import { byOf } from '../auth/actor.ts';
+import { defineRoute } from '../http/route.ts';
+import { addOriginalSpace, removeSpace } from '../spaces/spaces.ts';
 
 const tag = 'Projects (original paths)';
 

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
-import { OriginalSync, OriginalSyncResponse } from '../../contract/api.ts';
+import { OriginalSync, OriginalSyncResponse } from '../../contract/http/api.ts';
 import type { Deps } from '../deps.ts';
-import { needNode, needProject } from '../not-found.ts';
-import { ProblemError } from '../problems.ts';
-import { defineRoute, type Caller } from '../route.ts';
-import { acceptSync, waitForJob } from '../sync-requests.ts';
+import { needNode, needProject } from '../http/not-found.ts';
+import { ProblemError } from '../http/problems.ts';
+import { defineRoute, type Caller } from '../http/route.ts';
+import { acceptSync, waitForJob } from '../spaces/sync-requests.ts';
 
 async function sync(
   deps: Deps,

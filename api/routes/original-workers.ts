@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
-import { Node } from '../../contract/nodes.ts';
-import { OriginalRegisterWorker } from '../../contract/original.ts';
+import { Node } from '../../contract/nodes/nodes.ts';
+import { OriginalRegisterWorker } from '../../contract/http/original.ts';
 import { getNode } from '../../db/queries/get-node.ts';
 import { getOriginalAgent, registerOriginalAgent } from '../../db/queries/original-agents.ts';
-import { byOf } from '../named.ts';
-import { needNode } from '../not-found.ts';
-import { defineRoute } from '../route.ts';
+import { byOf } from '../auth/actor.ts';
+import { needNode } from '../http/not-found.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = "Nodes (original's agents)";
 const WorkerId = z.strictObject({ id: z.string() });

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
-import { Job, type Space } from '../../contract/memory.ts';
-import { NodeId } from '../../contract/primitives.ts';
-import { SyncProjectMemory, type ManagedProject } from '../../contract/projects.ts';
+import { Job, type Space } from '../../contract/memory/memory.ts';
+import { NodeId } from '../../contract/http/primitives.ts';
+import { SyncProjectMemory, type ManagedProject } from '../../contract/projects/projects.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import type { Deps } from '../deps.ts';
-import { withHistoryUrl } from '../history-url.ts';
-import { ProblemError } from '../problems.ts';
+import { withHistoryUrl } from '../spaces/history-url.ts';
+import { ProblemError } from '../http/problems.ts';
 import { needManagedProject, needTargetNode } from '../projects/requests.ts';
-import { defineRoute } from '../route.ts';
-import { acceptSync, waitForJob } from '../sync-requests.ts';
+import { defineRoute } from '../http/route.ts';
+import { acceptSync, waitForJob } from '../spaces/sync-requests.ts';
 
 const Answer = z.strictObject({
   /** The original's: `ok`. With `wait: false`, or for all nodes: `syncing`. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RepoUrl } from '../../contract/git-url.ts';
+import { RepoUrl } from '../../contract/projects/git-url.ts';
 import {
   CancelProject,
   CloneProject,
@@ -16,15 +16,15 @@ import {
   PutCredential,
   ResetClone,
   UpdateManagedProject,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import { getCloneSpec, listClones, listProjects } from '../../db/queries/list-projects.ts';
-import { notFound } from '../not-found.ts';
+import { notFound } from '../http/not-found.ts';
 import { addProject, changeProject, removeProject } from '../projects/change.ts';
 import { credentialForNode, putCredential, removeCredential } from '../projects/credentials.ts';
 import { cancelProject, needManagedProject } from '../projects/requests.ts';
 import { clone, propagate, reset } from '../projects/run.ts';
 import { showClone, showProject, showProjectWhole, showSchedules, showSummary } from '../projects/show.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = 'Projects';
 const ProjectId = z.strictObject({ id: z.string() });

@@ -7,12 +7,12 @@ import {
   RejectProposal,
   RequestPreview,
   ShownProposal,
-} from '../../contract/proposals.ts';
+} from '../../contract/projects/proposals.ts';
 import { listProposals } from '../../db/queries/list-proposals.ts';
 import { approve, reject } from '../proposals/decide.ts';
 import { remakePreview } from '../proposals/preview.ts';
 import { showProposal, showProposalWhole } from '../proposals/show.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = 'Proposals';
 const ProposalId = z.strictObject({ id: z.string() });

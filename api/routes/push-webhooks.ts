@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { PushAnswer, PushWebhook } from '../../contract/projects.ts';
+import { PushAnswer, PushWebhook } from '../../contract/projects/projects.ts';
 import { makePushWebhook, removePushWebhook, takePush } from '../projects/push-webhook.ts';
 import { needManagedProject } from '../projects/requests.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = 'Projects';
 const path = '/api/runtime/projects/:id/push-webhook';

@@ -1,11 +1,11 @@
 import { RuntimeConfig, SaveRuntimeConfig, TestConnectionResponse } from '../../contract/runtime-config.ts';
 import type { Deps } from '../deps.ts';
-import { byOf } from '../named.ts';
+import { byOf } from '../auth/actor.ts';
 import { whenCallerGoes } from '../remote/caller-gone.ts';
 import { connectionOf } from '../remote/connection-of.ts';
 import { maskKey, readTarget, saveTarget } from '../remote/kept-target.ts';
 import { testConnection } from '../remote/test-connection.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = 'Runtime';
 

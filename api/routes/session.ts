@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { Session, SignIn, SignedInBrowser } from '../../contract/api.ts';
+import { Session, SignIn, SignedInBrowser } from '../../contract/http/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { createSession } from '../../db/queries/create-session.ts';
 import { deleteSessions } from '../../db/queries/delete-session.ts';
 import { findSession } from '../../db/queries/find-session.ts';
 import { listSessions, sessionId } from '../../db/queries/list-sessions.ts';
 import type { Config } from '../config.ts';
-import { countFailures, keysHash, needOwnOrigin, sessionHash, sessionHashOf } from '../auth.ts';
-import { byOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
-import { defineRoute } from '../route.ts';
-import { randomSecret, sameSecret } from '../secrets.ts';
-import { sessionCookie } from '../session-cookie.ts';
+import { countFailures, keysHash, needOwnOrigin, sessionHash, sessionHashOf } from '../auth/auth.ts';
+import { byOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
+import { defineRoute } from '../http/route.ts';
+import { randomSecret, sameSecret } from '../auth/secrets.ts';
+import { sessionCookie } from '../auth/session-cookie.ts';
 
 /** How long a browser stays signed in: 7 days in seconds. */
 const SESSION_SECONDS = 7 * 86_400;

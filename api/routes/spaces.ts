@@ -5,27 +5,27 @@ import {
   RequestSync,
   RequestSyncResponse,
   UpdateSpace,
-} from '../../contract/api.ts';
+} from '../../contract/http/api.ts';
 import { MembridgeError } from '../../contract/errors.ts';
-import { ListMembers, MembersPage, Space, SpaceSummary } from '../../contract/memory.ts';
-import { MoveRetirement, RetiredKey } from '../../contract/membership.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import { PublishMirror, PublishMirrorResponse } from '../../contract/mirror.ts';
-import { CanonicalId, NodeId } from '../../contract/primitives.ts';
+import { ListMembers, MembersPage, Space, SpaceSummary } from '../../contract/memory/memory.ts';
+import { MoveRetirement, RetiredKey } from '../../contract/memory/membership.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
+import { PublishMirror, PublishMirrorResponse } from '../../contract/memory/mirror.ts';
+import { CanonicalId, NodeId } from '../../contract/http/primitives.ts';
 import { allowDeletions } from '../../db/queries/allow-deletions.ts';
 import { listRetiredKeys, moveRetirement } from '../../db/queries/retire-key.ts';
 import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { publishMirror } from '../mirror.ts';
-import { byOf } from '../named.ts';
-import { needNode, needSpace, notFound } from '../not-found.ts';
-import { defineRoute } from '../route.ts';
-import { changeNodeSettings, changeSpace } from '../space-settings.ts';
-import { membersPage, spaceSummaries, withStates } from '../space-states.ts';
-import { addSpace, removeSpace } from '../spaces.ts';
-import { acceptSync } from '../sync-requests.ts';
+import { publishMirror } from '../spaces/mirror.ts';
+import { byOf } from '../auth/actor.ts';
+import { needNode, needSpace, notFound } from '../http/not-found.ts';
+import { defineRoute } from '../http/route.ts';
+import { changeNodeSettings, changeSpace } from '../spaces/space-settings.ts';
+import { membersPage, spaceSummaries, withStates } from '../spaces/space-states.ts';
+import { addSpace, removeSpace } from '../spaces/spaces.ts';
+import { acceptSync } from '../spaces/sync-requests.ts';
 
 const tag = 'Spaces';
 const Cid = z.strictObject({ cid: CanonicalId });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { stillAllowed } from '../auth.ts';
-import { defineRoute } from '../route.ts';
-import { streamEvents } from '../sse.ts';
+import { stillAllowed } from '../auth/auth.ts';
+import { defineRoute } from '../http/route.ts';
+import { streamEvents } from '../http/sse.ts';
 
 export const streamRoutes = [
   defineRoute({

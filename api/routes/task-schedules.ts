@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { CreateTaskSchedule, TaskSchedule, UpdateTaskSchedule } from '../../contract/tasks.ts';
+import { CreateTaskSchedule, TaskSchedule, UpdateTaskSchedule } from '../../contract/tasks/tasks.ts';
 import { listTaskSchedules } from '../../db/queries/task-schedules.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 import {
   addTaskSchedule,
   changeTaskSchedule,

@@ -7,23 +7,23 @@ import {
   LeaseTask,
   ReleaseTask,
   TaskResult,
-} from '../../contract/leases.ts';
+} from '../../contract/tasks/leases.ts';
 import { MembridgeError } from '../../contract/errors.ts';
-import { Artifact } from '../../contract/artifacts.ts';
-import { Node } from '../../contract/nodes.ts';
-import { EpochMs } from '../../contract/primitives.ts';
-import { CancelTask, CreateBatch, CreateTask, ListTasks, Task } from '../../contract/tasks.ts';
+import { Artifact } from '../../contract/tasks/artifacts.ts';
+import { Node } from '../../contract/nodes/nodes.ts';
+import { EpochMs } from '../../contract/http/primitives.ts';
+import { CancelTask, CreateBatch, CreateTask, ListTasks, Task } from '../../contract/tasks/tasks.ts';
 import { listTasks } from '../../db/queries/find-tasks.ts';
 import { requeueTask, updateTask } from '../../engine/task-workflows.ts';
 import { makeBatch } from '../tasks/batch.ts';
-import { nameOf } from '../named.ts';
+import { nameOf } from '../auth/actor.ts';
 import { askTask, fenceOf } from '../tasks/calls.ts';
 import { makeTask } from '../tasks/create.ts';
 import { resumedInput } from '../../activities/control/make-task.ts';
 import { idempotencyKey } from '../tasks/idempotency-key.ts';
 import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
 import { needTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
-import { defineRoute } from '../route.ts';
+import { defineRoute } from '../http/route.ts';
 
 const tag = 'Tasks';
 const TaskParams = z.strictObject({ id: z.string() });

@@ -1,7 +1,7 @@
-import { WebhookSecret } from '../../contract/webhooks.ts';
-import { byOf } from '../named.ts';
-import { defineRoute } from '../route.ts';
-import { readWebhookSecret, rotateWebhookSecret } from '../webhook-secret.ts';
+import { WebhookSecret } from '../../contract/tasks/webhooks.ts';
+import { byOf } from '../auth/actor.ts';
+import { defineRoute } from '../http/route.ts';
+import { readWebhookSecret, rotateWebhookSecret } from '../tasks/webhook-secret.ts';
 
 const tag = 'Tasks';
 const path = '/api/runtime/webhook-secret';

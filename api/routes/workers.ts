@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { RuntimeStats } from '../../contract/api.ts';
-import { Lease } from '../../contract/leases.ts';
-import { CreateEnrolmentToken, EnrolmentToken, Node } from '../../contract/nodes.ts';
+import { RuntimeStats } from '../../contract/http/api.ts';
+import { Lease } from '../../contract/tasks/leases.ts';
+import { CreateEnrolmentToken, EnrolmentToken, Node } from '../../contract/nodes/nodes.ts';
 import { createEnrolmentToken } from '../../db/queries/create-enrolment-token.ts';
 import { deleteNode } from '../../db/queries/delete-node.ts';
 import { listLeases } from '../../db/queries/find-leases.ts';
@@ -12,12 +12,12 @@ import {
   listOriginalAgents,
 } from '../../db/queries/original-agents.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
-import { byOf, nameOf } from '../named.ts';
-import { needNode, notFound } from '../not-found.ts';
+import { byOf, nameOf } from '../auth/actor.ts';
+import { needNode, notFound } from '../http/not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
-import { keptAnswer } from '../kept-answer.ts';
-import { defineRoute } from '../route.ts';
-import { randomSecret, sha256Hex } from '../secrets.ts';
+import { keptAnswer } from '../http/kept-answer.ts';
+import { defineRoute } from '../http/route.ts';
+import { randomSecret, sha256Hex } from '../auth/secrets.ts';
 import { giveBackTasks } from '../tasks/give-back.ts';
 import { originalWorkerRoutes } from './original-workers.ts';
 

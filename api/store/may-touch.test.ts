@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import { leaseAuditKey, leaseKey } from '../../contract/leadership.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { leaseAuditKey, leaseKey } from '../../contract/memory/leadership.ts';
 import {
   acksPrefix,
   ackKey,
@@ -16,7 +16,7 @@ import {
   snapshotPartKey,
   snapshotsPrefix,
   spaceKey,
-} from '../../memory/layout.ts';
+} from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { blobKey } from '../../storage/blobs.ts';
 import { maxBytes, mayList, mayTouch, type StoreFacts, type StoreRequest } from './may-touch.ts';

@@ -1,5 +1,5 @@
-import { assertNever } from '../../contract/primitives.ts';
-import { memoryPrefix } from '../../memory/layout.ts';
+import { assertNever } from '../../contract/http/primitives.ts';
+import { memoryPrefix } from '../../memory/format/layout.ts';
 import { isPlainKey, parseObjectKey, spaceOfKey, type ObjectKind } from './object-kind.ts';
 
 /** What the control plane knows of a node, as far as the rule needs it. */
@@ -61,7 +61,7 @@ export function maxBytes(kind: ObjectKind, facts: StoreFacts): number {
   switch (kind.kind) {
     case 'segment':
     case 'snapshot-part':
-      // Readers unpack at most 64 MiB (memory/segment.ts); one memory can be that large. The header adds less than 1 MiB.
+      // Readers unpack at most 64 MiB (memory/format/segment.ts); one memory can be that large. The header adds less than 1 MiB.
       return 65 * MIB;
     case 'snapshot-manifest':
       // Names every segment of the space in some 50 bytes each.

@@ -1,6 +1,6 @@
-import { STORE_PROBE_KEY } from '../../contract/agent-store.ts';
-import { leaseKey } from '../../contract/leadership.ts';
-import { CanonicalId, NodeId } from '../../contract/primitives.ts';
+import { STORE_PROBE_KEY } from '../../contract/nodes/agent-store.ts';
+import { leaseKey } from '../../contract/memory/leadership.ts';
+import { CanonicalId, NodeId } from '../../contract/http/primitives.ts';
 import {
   ackKey,
   acksPrefix,
@@ -12,7 +12,7 @@ import {
   parseSnapshotKey,
   segmentKey,
   spaceKey,
-} from '../../memory/layout.ts';
+} from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { blobKey } from '../../storage/blobs.ts';
 

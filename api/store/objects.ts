@@ -7,13 +7,13 @@ import {
   NO_OBJECT_HEADER,
   SHA256_HEADER,
   STORE_OBJECTS_PATH,
-} from '../../contract/agent-store.ts';
+} from '../../contract/nodes/agent-store.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { findNodeByKey } from '../../db/queries/find-node-by-key.ts';
-import { nameHash } from '../../memory/layout.ts';
+import { nameHash } from '../../memory/format/layout.ts';
 import type { Deps } from '../deps.ts';
-import { notFound } from '../not-found.ts';
-import { sha256Hex } from '../secrets.ts';
+import { notFound } from '../http/not-found.ts';
+import { sha256Hex } from '../auth/secrets.ts';
 import { allowObject, type AllowedRequest } from './allow.ts';
 import { CheckedBody, type PromisedBody } from './checked-body.ts';
 import { maxBytes } from './may-touch.ts';
@@ -166,7 +166,7 @@ function transferOf(
   };
 }
 
-/** Has the rest of a refused body thrown away, so that its sender gets to read why. api/body-time.ts ends it soon. */
+/** Has the rest of a refused body thrown away, so that its sender gets to read why. api/http/body-time.ts ends it soon. */
 function discardRest({ req, res }: Exchange): void {
   if (req.complete) return;
   req.unpipe();

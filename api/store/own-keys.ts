@@ -1,8 +1,8 @@
 import { createPublicKey } from 'node:crypto';
 import { MembridgeError } from '../../contract/errors.ts';
 import { findNodePublicKey } from '../../db/queries/find-node-by-key.ts';
-import { parseKeys } from '../../memory/keys-object.ts';
-import { certificateIsValid } from '../../memory/signing.ts';
+import { parseKeys } from '../../memory/format/keys-object.ts';
+import { certificateIsValid } from '../../memory/format/signing.ts';
 import type { Deps } from '../deps.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import { SHA256_HEADER, LEADERSHIP_EPOCH_HEADER } from '../../contract/agent-store.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { SHA256_HEADER, LEADERSHIP_EPOCH_HEADER } from '../../contract/nodes/agent-store.ts';
 import {
   certificateKey,
   headKey,
@@ -9,7 +9,7 @@ import {
   segmentPrefix,
   segmentsPrefix,
   spaceKey,
-} from '../../memory/layout.ts';
+} from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { heartbeat, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
 import { codeOf, enrolStoreNode, segmentKeyOf, type StoreNode } from '../../test/store-node.ts';

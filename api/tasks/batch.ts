@@ -1,10 +1,10 @@
 import { badField } from '../../contract/errors.ts';
 import { checkReferences, taskIdOfKey } from '../../activities/control/make-task.ts';
 import { randomBytes } from 'node:crypto';
-import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks.ts';
+import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks/tasks.ts';
 import { findExistingTasks } from '../../db/queries/find-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { invalidInput } from '../problems.ts';
+import { invalidInput } from '../http/problems.ts';
 import { makeTask, makingDeps } from './create.ts';
 
 /**

@@ -7,10 +7,10 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { Fence } from '../../contract/task-workflow.ts';
+import type { Fence } from '../../contract/tasks/task-workflow.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
+import { callEngine } from '../engine/engine-calls.ts';
 import { needTask } from './show.ts';
 
 /** gRPC's RESOURCE_EXHAUSTED: a workflow takes ten updates at a time. */

@@ -1,8 +1,8 @@
 import { makeTaskRow, type Making, type MakingDeps } from '../../activities/control/make-task.ts';
-import type { CreateTask, Task } from '../../contract/tasks.ts';
+import type { CreateTask, Task } from '../../contract/tasks/tasks.ts';
 import { acceptTask } from '../../engine/task-workflows.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
+import { callEngine } from '../engine/engine-calls.ts';
 import { showTask } from './show.ts';
 
 /** What making a task works with, here. */

@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 import { badField, MembridgeError } from '../../contract/errors.ts';
-import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/leases.ts';
-import type { Node } from '../../contract/nodes.ts';
-import { readProposal } from '../../contract/proposal-content.ts';
-import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
-import { NO_USAGE } from '../../contract/runs.ts';
-import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/task-workflow.ts';
-import { ENDED } from '../../contract/tasks.ts';
+import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/tasks/leases.ts';
+import type { Node } from '../../contract/nodes/nodes.ts';
+import { readProposal } from '../../contract/projects/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
+import { NO_USAGE } from '../../contract/tasks/runs.ts';
+import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/tasks/task-workflow.ts';
+import { ENDED } from '../../contract/tasks/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { countSessionMessages, listLeases, listResults } from '../../db/queries/find-leases.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
@@ -18,7 +18,7 @@ import { llmTaskId } from '../../contract/names.ts';
 import { updateTask } from '../../engine/task-workflows.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
-import { needNode } from '../not-found.ts';
+import { needNode } from '../http/not-found.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { needTask, showArtifact, showTaskWhole } from './show.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Task } from '../../contract/tasks.ts';
+import type { Task } from '../../contract/tasks/tasks.ts';
 import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
 import { taskCalls, type TaskCalls } from '../../test/task-calls.ts';
 

@@ -1,10 +1,10 @@
 import type { Request, Response } from 'express';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ENDED } from '../../contract/tasks.ts';
+import { ENDED } from '../../contract/tasks/tasks.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { readOutput, seqBeforeTail } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
-import { CHECK_MS, drained, openStream, trackStream } from '../sse.ts';
+import { CHECK_MS, drained, openStream, trackStream } from '../http/sse.ts';
 
 /** How often new output is looked for, in milliseconds, while somebody watches. */
 const LOOK_MS = 300;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { z } from 'zod';
 import { checkReferences } from '../../activities/control/make-task.ts';
 import { badField, errorMessage } from '../../contract/errors.ts';
-import type { CreateTaskSchedule, TaskSchedule, UpdateTaskSchedule } from '../../contract/tasks.ts';
+import type { CreateTaskSchedule, TaskSchedule, UpdateTaskSchedule } from '../../contract/tasks/tasks.ts';
 import { byEngine } from '../../db/queries/record-audit.ts';
 import {
   createTaskSchedule,
@@ -13,10 +13,10 @@ import {
 } from '../../db/queries/task-schedules.ts';
 import { nextTaskRun, removeTaskSchedule, setTaskSchedule } from '../../engine/task-schedules.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
-import { byOf } from '../named.ts';
-import { notFound } from '../not-found.ts';
-import type { Caller } from '../route.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { byOf } from '../auth/actor.ts';
+import { notFound } from '../http/not-found.ts';
+import type { Caller } from '../http/route.ts';
 import { makingDeps } from './create.ts';
 
 /** How long Temporal may take to say when a schedule is due. */

@@ -1,12 +1,12 @@
-import type { Artifact } from '../../contract/artifacts.ts';
-import type { Task } from '../../contract/tasks.ts';
+import type { Artifact } from '../../contract/tasks/artifacts.ts';
+import type { Task } from '../../contract/tasks/tasks.ts';
 import { explainWaiting } from '../../db/queries/explain-waiting.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { toArtifact, toTask, type ArtifactRow, type TaskRow } from '../../db/task-rows.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import { blobKey } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
-import { notFound } from '../not-found.ts';
+import { notFound } from '../http/not-found.ts';
 
 /** A task with the address of its history in the Temporal UI. */
 export function withTaskUrl({ config }: Pick<Deps, 'config'>, task: Task): Task {

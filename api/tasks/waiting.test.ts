@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import type { TaskSpec } from '../../contract/task-workflow.ts';
+import type { TaskSpec } from '../../contract/tasks/task-workflow.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
 import { beat, taskCalls, type TaskCalls } from '../../test/task-calls.ts';
 

@@ -2,12 +2,12 @@ import { tellEnd } from '../../activities/control/webhooks.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import { listOpenTasks, recordLostTask, type OpenTask } from '../../db/queries/record-lost-task.ts';
-import type { TaskEnd } from '../../contract/webhooks.ts';
+import type { TaskEnd } from '../../contract/tasks/webhooks.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import { howItEnded } from '../../engine/how-it-ended.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
 import type { Deps } from '../deps.ts';
-import { callEngine } from '../engine-calls.ts';
+import { callEngine } from '../engine/engine-calls.ts';
 import { retain } from './retention.ts';
 
 /** How often some tasks are looked at, in milliseconds. */

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { pino } from 'pino';
-import { enrol } from '../../agent/control-plane.ts';
+import { enrol } from '../../agent/control-plane/control-plane.ts';
 import { readFacts } from '../../agent/facts.ts';
-import { Heartbeat } from '../../agent/heartbeat.ts';
-import { SyncRequests } from '../../agent/sync-requests.ts';
+import { Heartbeat } from '../../agent/control-plane/heartbeat.ts';
+import { SyncRequests } from '../../agent/memory/sync-requests.ts';
 import { startNodeWorker } from '../../agent/worker.ts';
-import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
+import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
 import { nodeQueue } from '../../contract/names.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
-import { generateNodeKey } from '../../memory/signing.ts';
+import { generateNodeKey } from '../../memory/format/signing.ts';
 import type { FromAgents, ToAgents } from './messages.ts';
 
 /** Agents that join at the same time. */

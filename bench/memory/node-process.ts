@@ -1,10 +1,10 @@
 // One node under measure: an engine on a claude-mem database, in a process of its own.
 import { readFileSync } from 'node:fs';
-import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory.ts';
-import type { NodeCertificate, StoreAccess } from '../../contract/nodes.ts';
+import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
+import type { NodeCertificate, StoreAccess } from '../../contract/nodes/nodes.ts';
 import { MemoryEngine, type EngineOptions, type SyncCall } from '../../memory/engine.ts';
-import { loadSealingKey } from '../../memory/sealing.ts';
-import { loadNodeKey } from '../../memory/signing.ts';
+import { loadSealingKey } from '../../memory/format/sealing.ts';
+import { loadNodeKey } from '../../memory/format/signing.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import { jobOf, serve } from './program.ts';
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, rmSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { Client } from 'minio';
-import type { StoreAccess } from '../../contract/nodes.ts';
+import type { StoreAccess } from '../../contract/nodes/nodes.ts';
 import { BulkWriter } from '../../fixtures/claude-mem/bulk.ts';
 import { findOnPath } from '../../stack/machine.mjs';
 import { single, type Result } from '../results.ts';

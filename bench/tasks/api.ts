@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { ENDED, Task, type TaskStatus } from '../../contract/tasks.ts';
+import { ENDED, Task, type TaskStatus } from '../../contract/tasks/tasks.ts';
 
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 10;

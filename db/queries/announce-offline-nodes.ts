@@ -1,5 +1,5 @@
 import { and, eq, lt } from 'drizzle-orm';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
 import { toNode } from '../to-contract.ts';

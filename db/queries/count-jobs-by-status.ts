@@ -1,5 +1,5 @@
 import { count } from 'drizzle-orm';
-import type { JobStatus } from '../../contract/memory.ts';
+import type { JobStatus } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 

@@ -1,6 +1,6 @@
 import { eq, or, sql } from 'drizzle-orm';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { ManagedProject } from '../../contract/projects.ts';
+import type { ManagedProject } from '../../contract/projects/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';

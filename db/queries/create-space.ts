@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { spaceFacts, type Space, type SpaceConfig } from '../../contract/memory.ts';
+import { spaceFacts, type Space, type SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';

@@ -1,5 +1,5 @@
 import { eq, inArray } from 'drizzle-orm';
-import { countClones, type ProjectSummary } from '../../contract/projects.ts';
+import { countClones, type ProjectSummary } from '../../contract/projects/projects.ts';
 import type { Executor } from '../connect.ts';
 import { errorOf, statusByCounts, toProjectNode, type ProjectNodeRow } from '../project-rows.ts';
 import { managedProjects } from '../schema.ts';

@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { NodeFacts } from '../../contract/nodes.ts';
+import type { NodeFacts } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { enrolmentTokens, nodes } from '../schema.ts';
 import { toNode } from '../to-contract.ts';

@@ -1,5 +1,5 @@
 import { and, asc, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
-import { INLINE_BYTES } from '../../contract/runs.ts';
+import { INLINE_BYTES } from '../../contract/tasks/runs.ts';
 import type { Database, Executor } from '../connect.ts';
 import { llmTasks, proposals, runtimeArtifacts } from '../schema.ts';
 import { lockBlobs } from './lock-blobs.ts';

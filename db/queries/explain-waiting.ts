@@ -1,6 +1,6 @@
 import { and, count, eq, inArray, sql } from 'drizzle-orm';
-import type { NodeStanding } from '../../contract/node-standing.ts';
-import { DEFAULT_POOL, type Waiting } from '../../contract/tasks.ts';
+import type { NodeStanding } from '../../contract/nodes/node-standing.ts';
+import { DEFAULT_POOL, type Waiting } from '../../contract/tasks/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { leases, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';

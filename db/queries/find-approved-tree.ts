@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { isReadable } from '../../contract/review-marks.ts';
+import { isReadable } from '../../contract/projects/review-marks.ts';
 import type { Executor } from '../connect.ts';
 import type { ProposalRow } from '../proposal-rows.ts';
 import { proposalPreviews } from '../schema.ts';

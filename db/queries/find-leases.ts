@@ -1,5 +1,5 @@
 import { and, desc, eq, sql } from 'drizzle-orm';
-import type { Lease, Run, TaskResult, TaskRun } from '../../contract/leases.ts';
+import type { Lease, Run, TaskResult, TaskRun } from '../../contract/tasks/leases.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmResults, llmTasks } from '../schema.ts';
 import { toLease, toResult, toTask } from '../task-rows.ts';

@@ -1,5 +1,10 @@
 import { asc, eq, inArray, sql, type SQL } from 'drizzle-orm';
-import { CloneStatus, countClones, type CloneCounts, type ProjectSummary } from '../../contract/projects.ts';
+import {
+  CloneStatus,
+  countClones,
+  type CloneCounts,
+  type ProjectSummary,
+} from '../../contract/projects/projects.ts';
 import type { Executor } from '../connect.ts';
 import { toProjectSummary, type FailedClone } from '../project-rows.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';

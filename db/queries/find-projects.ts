@@ -1,5 +1,5 @@
 import { asc, inArray, type SQL } from 'drizzle-orm';
-import type { ManagedProject } from '../../contract/projects.ts';
+import type { ManagedProject } from '../../contract/projects/projects.ts';
 import type { Executor } from '../connect.ts';
 import { toManagedProject } from '../project-rows.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';

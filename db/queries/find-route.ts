@@ -1,8 +1,8 @@
 import { and, asc, desc, eq, gte, inArray, isNull, sql } from 'drizzle-orm';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
-import type { RunError } from '../../contract/runs.ts';
-import type { Route, TaskSpec } from '../../contract/task-workflow.ts';
-import type { TaskStatus } from '../../contract/tasks.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
+import type { RunError } from '../../contract/tasks/runs.ts';
+import type { Route, TaskSpec } from '../../contract/tasks/task-workflow.ts';
+import type { TaskStatus } from '../../contract/tasks/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { leases, llmResults, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { standingOf } from '../to-contract.ts';

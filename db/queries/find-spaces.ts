@@ -1,5 +1,5 @@
 import { and, asc, eq, inArray, type SQL } from 'drizzle-orm';
-import type { Space, SpaceNode } from '../../contract/memory.ts';
+import type { Space, SpaceNode } from '../../contract/memory/memory.ts';
 import type { Executor } from '../connect.ts';
 import { spaceNodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toSpace, toSpaceNode } from '../to-contract.ts';

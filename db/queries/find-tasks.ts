@@ -1,5 +1,5 @@
 import { and, desc, eq, inArray, sql } from 'drizzle-orm';
-import type { ListTasks, Task } from '../../contract/tasks.ts';
+import type { ListTasks, Task } from '../../contract/tasks/tasks.ts';
 import { afterCursor, cursorOf } from '../cursor.ts';
 import type { Database } from '../connect.ts';
 import { llmTasks, taskTexts } from '../schema.ts';

@@ -1,5 +1,5 @@
 import { and, asc, eq, gte, isNull, sql } from 'drizzle-orm';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { leases, nodes } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';

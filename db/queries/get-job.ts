@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import type { Job } from '../../contract/memory.ts';
+import type { Job } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';

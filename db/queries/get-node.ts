@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import type { Node } from '../../contract/nodes.ts';
+import type { Node } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
 import { toNode } from '../to-contract.ts';

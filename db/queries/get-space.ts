@@ -1,5 +1,5 @@
 import { eq, or, sql } from 'drizzle-orm';
-import type { Space } from '../../contract/memory.ts';
+import type { Space } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { findSpaces } from './find-spaces.ts';

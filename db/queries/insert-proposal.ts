@@ -1,4 +1,4 @@
-import { PROPOSAL_WAIT_MS } from '../../contract/proposals.ts';
+import { PROPOSAL_WAIT_MS } from '../../contract/projects/proposals.ts';
 import { proposalWorkflowId } from '../../contract/names.ts';
 import type { Executor } from '../connect.ts';
 import { toProposal } from '../proposal-rows.ts';
@@ -15,7 +15,7 @@ export interface NewProposal {
   /** The same for the same result, so that recording it twice makes one: derived from the lease of the attempt, say. */
   readonly id: string;
   readonly taskId: string;
-  /** Its bytes are the worker's whole output, of which `readProposal` (contract/proposal-content.ts) gave the rest of this. */
+  /** Its bytes are the worker's whole output, of which `readProposal` (contract/projects/proposal-content.ts) gave the rest of this. */
   readonly artifactId: string;
   readonly projectId: string;
   /** The node whose worker made it. */

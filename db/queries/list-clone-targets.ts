@@ -1,5 +1,5 @@
 import { and, asc, eq, gte, inArray, isNull, lte, sql } from 'drizzle-orm';
-import type { CloneAction } from '../../contract/projects.ts';
+import type { CloneAction } from '../../contract/projects/projects.ts';
 import type { Database } from '../connect.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 

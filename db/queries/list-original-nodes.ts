@@ -1,6 +1,6 @@
 import { asc, eq } from 'drizzle-orm';
 import type { z } from 'zod';
-import type { OriginalProjectNode } from '../../contract/api.ts';
+import type { OriginalProjectNode } from '../../contract/http/api.ts';
 import type { Database } from '../connect.ts';
 import { leaderships, nodes, originalNodes, spaceNodes, spaces } from '../schema.ts';
 

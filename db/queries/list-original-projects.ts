@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { z } from 'zod';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import type { OriginalProject } from '../../contract/api.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import type { OriginalProject } from '../../contract/http/api.ts';
 import type { Database } from '../connect.ts';
 
 /** Projects that nodes reported and nobody made a space for: so many are listed, the latest reports. */

@@ -5,7 +5,7 @@ import type {
   ManagedProject,
   ProjectNodeStatus,
   ProjectSummary,
-} from '../../contract/projects.ts';
+} from '../../contract/projects/projects.ts';
 import type { Database } from '../connect.ts';
 import { toCloneSpec, toProjectNode } from '../project-rows.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';

@@ -1,6 +1,6 @@
 import { and, desc, eq, inArray, sql } from 'drizzle-orm';
-import type { Blob } from '../../contract/runs.ts';
-import type { ListProposals, Proposal } from '../../contract/proposals.ts';
+import type { Blob } from '../../contract/tasks/runs.ts';
+import type { ListProposals, Proposal } from '../../contract/projects/proposals.ts';
 import type { Database } from '../connect.ts';
 import { toProposal } from '../proposal-rows.ts';
 import { proposals, runtimeArtifacts } from '../schema.ts';

@@ -1,5 +1,5 @@
 import { asc } from 'drizzle-orm';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { toSpaceConfig } from '../to-contract.ts';

@@ -1,5 +1,5 @@
 import { asc } from 'drizzle-orm';
-import type { Space, SpaceFacts } from '../../contract/memory.ts';
+import type { Space, SpaceFacts } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { toSpaceFacts } from '../to-contract.ts';

@@ -1,6 +1,6 @@
 import { and, asc, eq, inArray } from 'drizzle-orm';
-import { takesPart } from '../../contract/taking-part.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import { takesPart } from '../../contract/memory/taking-part.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Database, Executor } from '../connect.ts';
 import { nodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toNodeSpaceConfig, type SpaceRow } from '../to-contract.ts';

@@ -1,7 +1,7 @@
 import { and, eq, isNull, or, sql } from 'drizzle-orm';
-import { INLINE_BYTES } from '../../contract/runs.ts';
-import { takesPart } from '../../contract/taking-part.ts';
-import { DEFAULT_POOL } from '../../contract/tasks.ts';
+import { INLINE_BYTES } from '../../contract/tasks/runs.ts';
+import { takesPart } from '../../contract/memory/taking-part.ts';
+import { DEFAULT_POOL } from '../../contract/tasks/tasks.ts';
 import type { Database } from '../connect.ts';
 import {
   leaderships,

@@ -1,6 +1,6 @@
 import { and, asc, eq, notExists, sql } from 'drizzle-orm';
-import { standingOfOriginal } from '../../contract/node-standing.ts';
-import type { Node, NodeCapabilities } from '../../contract/nodes.ts';
+import { standingOfOriginal } from '../../contract/nodes/node-standing.ts';
+import type { Node, NodeCapabilities } from '../../contract/nodes/nodes.ts';
 import type { Database, Executor } from '../connect.ts';
 import { nodes, originalAgents, originalNodes } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';

@@ -1,4 +1,4 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { WavePage } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
 import { getSpace } from './get-space.ts';

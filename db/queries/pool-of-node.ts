@@ -1,5 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm';
-import { DEFAULT_POOL } from '../../contract/tasks.ts';
+import { DEFAULT_POOL } from '../../contract/tasks/tasks.ts';
 import { nodes } from '../schema.ts';
 
 /** SQL that is true for a node that runs tasks of a pool: it has the program, and the pool's label. */

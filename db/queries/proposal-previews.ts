@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import type { PreviewResult } from '../../contract/proposals.ts';
+import type { PreviewResult } from '../../contract/projects/proposals.ts';
 import type { Database } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { proposalPreviews, proposals } from '../schema.ts';

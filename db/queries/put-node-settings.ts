@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { spaceFacts, type Space, type SpaceNodeSettings } from '../../contract/memory.ts';
+import { spaceFacts, type Space, type SpaceNodeSettings } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { spaceNodeSettings, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';

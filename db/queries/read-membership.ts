@@ -1,5 +1,5 @@
 import { eq, isNotNull } from 'drizzle-orm';
-import type { Membership } from '../../contract/membership.ts';
+import type { Membership } from '../../contract/memory/membership.ts';
 import type { Database } from '../connect.ts';
 import { allowedDeletions, nodes, retiredKeys, settings, spaces } from '../schema.ts';
 

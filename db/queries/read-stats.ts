@@ -1,6 +1,6 @@
 import { count, sql } from 'drizzle-orm';
-import type { RuntimeStats } from '../../contract/api.ts';
-import { ONLINE_WITHIN_MS } from '../../contract/nodes.ts';
+import type { RuntimeStats } from '../../contract/http/api.ts';
+import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { llmTasks } from '../schema.ts';
 

@@ -1,5 +1,5 @@
 import { and, eq } from 'drizzle-orm';
-import type { CloneProgress, ProjectNodeStatus } from '../../contract/projects.ts';
+import type { CloneProgress, ProjectNodeStatus } from '../../contract/projects/projects.ts';
 import type { Database } from '../connect.ts';
 import { toProjectNode } from '../project-rows.ts';
 import { readable } from '../readable.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
-import type { CloneResult, NodeCloneAction } from '../../contract/projects.ts';
+import type { CloneResult, NodeCloneAction } from '../../contract/projects/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';

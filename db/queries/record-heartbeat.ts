@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { eq, gt } from 'drizzle-orm';
-import { ONLINE_WITHIN_MS, type AgentHeartbeat } from '../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS, type AgentHeartbeat } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
 import { toNode } from '../to-contract.ts';
@@ -37,7 +37,7 @@ export async function recordHeartbeat(
       .returning();
     if (before === undefined || row === undefined) return null;
     const returned = before.last === null || input.now - before.last > ONLINE_WITHIN_MS;
-    // Browsers hear once a second which nodes reported (api/heartbeats.ts). A thousand nodes report a hundred times a second: as
+    // Browsers hear once a second which nodes reported (api/nodes/heartbeats.ts). A thousand nodes report a hundred times a second: as
     // events, their reports would push out all others within a minute.
     if (returned || !before.online || isNews(before, input.heartbeat)) {
       await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);

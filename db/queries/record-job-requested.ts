@@ -1,4 +1,4 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncRequest } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';

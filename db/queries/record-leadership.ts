@@ -1,5 +1,5 @@
 import { and, desc, eq, lt, sql, type SQL } from 'drizzle-orm';
-import type { Leadership, LeadershipEvent } from '../../contract/leadership.ts';
+import type { Leadership, LeadershipEvent } from '../../contract/memory/leadership.ts';
 import type { LeadershipState } from '../../contract/workflows.ts';
 import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';

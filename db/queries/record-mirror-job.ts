@@ -1,5 +1,5 @@
 import { eq, inArray } from 'drizzle-orm';
-import type { MirrorOutcome } from '../../contract/mirror.ts';
+import type { MirrorOutcome } from '../../contract/memory/mirror.ts';
 import type { Database } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { jobs, leaderships } from '../schema.ts';

@@ -1,5 +1,5 @@
-import type { PublishMirror } from '../../contract/mirror.ts';
-import type { SyncTrigger } from '../../contract/primitives.ts';
+import type { PublishMirror } from '../../contract/memory/mirror.ts';
+import type { SyncTrigger } from '../../contract/http/primitives.ts';
 import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';

@@ -1,5 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { Propagation } from '../../contract/projects.ts';
+import type { Propagation } from '../../contract/projects/projects.ts';
 import type { Database, Executor } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';

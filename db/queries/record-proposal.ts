@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
-import { nextProposalStatus } from '../../contract/proposal-state.ts';
-import { assertNever } from '../../contract/primitives.ts';
-import type { Proposal } from '../../contract/proposals.ts';
+import { nextProposalStatus } from '../../contract/projects/proposal-state.ts';
+import { assertNever } from '../../contract/http/primitives.ts';
+import type { Proposal } from '../../contract/projects/proposals.ts';
 import type { Database, Executor } from '../connect.ts';
 import { toProposal, type ProposalRow } from '../proposal-rows.ts';
 import { readable } from '../readable.ts';

@@ -1,6 +1,6 @@
 import { and, inArray } from 'drizzle-orm';
 import type { ServerEvent } from '../../contract/events.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncRoundResult } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
 import { isQuiet, type RoundRequest } from '../quiet-rounds.ts';

@@ -1,5 +1,5 @@
 import { eq, inArray, sql } from 'drizzle-orm';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { isByItself, type RoundRequest } from '../quiet-rounds.ts';
 import { runningDetail } from '../round-detail.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { and, eq, lte, sql } from 'drizzle-orm';
-import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/task-workflow.ts';
-import type { ProposalContent } from '../../contract/proposal-content.ts';
-import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
-import { ENDED, type TaskPolicy } from '../../contract/tasks.ts';
+import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/tasks/task-workflow.ts';
+import type { ProposalContent } from '../../contract/projects/proposal-content.ts';
+import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
+import { ENDED, type TaskPolicy } from '../../contract/tasks/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { readable } from '../readable.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';

@@ -1,6 +1,6 @@
 import type { ServerEvent } from '../../contract/events.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import type { SyncAction } from '../../contract/primitives.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import type { SyncAction } from '../../contract/http/primitives.ts';
 import type { SyncRoundResult, WaveResult } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
 import { isQuiet } from '../quiet-rounds.ts';

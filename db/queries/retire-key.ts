@@ -1,5 +1,5 @@
 import { desc, eq, sql, type SQL } from 'drizzle-orm';
-import type { RetiredKey } from '../../contract/membership.ts';
+import type { RetiredKey } from '../../contract/memory/membership.ts';
 import type { Database, Executor } from '../connect.ts';
 import { retiredKeys } from '../schema.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';

@@ -1,5 +1,5 @@
 import { and, asc, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm';
-import type { OutputChunk } from '../../contract/runs.ts';
+import type { OutputChunk } from '../../contract/tasks/runs.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmTasks, taskOutput } from '../schema.ts';
 

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { DEFAULT_TASK_SETTINGS, TaskSettings } from '../../contract/tasks.ts';
+import { DEFAULT_TASK_SETTINGS, TaskSettings } from '../../contract/tasks/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { settings } from '../schema.ts';
 

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { MembridgeError } from '../../contract/errors.ts';
-import { originOf } from '../../contract/git-url.ts';
-import type { ManagedProject } from '../../contract/projects.ts';
+import { originOf } from '../../contract/projects/git-url.ts';
+import type { ManagedProject } from '../../contract/projects/projects.ts';
 import type { Database } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 import { refuseTaken, type NewProject } from './create-project.ts';

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { ServerEvent } from '../../contract/events.ts';
-import { spaceFacts, type Space } from '../../contract/memory.ts';
+import { spaceFacts, type Space } from '../../contract/memory/memory.ts';
 import type { Database, Executor } from '../connect.ts';
 import { jobs, managedProjects, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';

@@ -1,11 +1,11 @@
 import { createHash, hash } from 'node:crypto';
 import type Database from 'better-sqlite3';
-import { freeBytes } from '../free.ts';
-import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
-import { DEFAULT_PLATFORM, keyColumns } from '../keys.ts';
-import { hashDetails, hashLink, hashUnit, likenessFrom, markOf, writeMark } from '../marks.ts';
-import type { FullOperation } from '../operation.ts';
-import { isExact, type SqliteValue } from '../values.ts';
+import { freeBytes } from '../format/free-bytes.ts';
+import { KINDS, SHAPES, UNITS, type Kind } from '../format/kinds.ts';
+import { DEFAULT_PLATFORM, keyColumns } from '../format/keys.ts';
+import { hashDetails, hashLink, hashUnit, likenessFrom, markOf, writeMark } from '../detect/marks.ts';
+import type { FullOperation } from '../format/operation.ts';
+import { isExact, type SqliteValue } from '../format/values.ts';
 import type { RowReader } from './read.ts';
 import type { ClaudeMemSchema } from './schema.ts';
 

@@ -1,4 +1,4 @@
-import { textOf, type Row, type Value } from '../values.ts';
+import { textOf, type Row, type Value } from '../format/values.ts';
 
 /**
  * Before 9.1 claude-mem limits observations.type to a list. A peer's observation of another type is written with an

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
-import { DEFAULT_PLATFORM } from '../keys.ts';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { DEFAULT_PLATFORM } from '../format/keys.ts';
+import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { CARRIED_CONCEPTS, CARRIED_TYPE } from './carried-type.ts';
 
 /**

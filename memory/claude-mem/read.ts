@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
-import { SHAPES, type Kind } from '../kinds.ts';
-import { DEFAULT_PLATFORM, type SessionName } from '../keys.ts';
-import type { SessionRef } from '../operation.ts';
-import { textOf, toValue, type Row, type SqliteValue, type Value } from '../values.ts';
+import { SHAPES, type Kind } from '../format/kinds.ts';
+import { DEFAULT_PLATFORM, type SessionName } from '../format/keys.ts';
+import type { SessionRef } from '../format/operation.ts';
+import { textOf, toValue, type Row, type SqliteValue, type Value } from '../format/values.ts';
 import type { ClaudeMemSchema } from './schema.ts';
 
 /** A row of claude-mem, in the form in which it travels. */

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { RowWatch, type ChangedRows } from './row-watch.ts';
 
 let folder: string;

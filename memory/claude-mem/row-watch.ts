@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
+import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { rowsOnPages, type PageRows } from './pages.ts';
 import { isNextLog, readFormerWalFrames, readWalFrames, readWalPosition, type WalPosition } from './wal.ts';
 

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
-import { KINDS, SHAPES } from '../kinds.ts';
+import { KINDS, SHAPES } from '../format/kinds.ts';
 
 /** One full-text index, or one trigger that fills it, that makes every write to a table of claude-mem fail. */
 interface IndexDamage {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type Database from 'better-sqlite3';
-import { KINDS, SHAPES, type Kind } from '../kinds.ts';
-import { DEFAULT_PLATFORM } from '../keys.ts';
-import { toBinding, type Row, type Value } from '../values.ts';
+import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
+import { DEFAULT_PLATFORM } from '../format/keys.ts';
+import { toBinding, type Row, type Value } from '../format/values.ts';
 import { carryType } from './carried-type.ts';
 import { inspectForm, newestName, physicalName, sourceOf, type TableForm } from './form.ts';
 

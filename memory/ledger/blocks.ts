@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { SHAPES, type Kind } from '../kinds.ts';
+import { SHAPES, type Kind } from '../format/kinds.ts';
 
 /** Rows of one block, by local id: few enough that one which changed is compared row by row in some 3 ms. */
 export const BLOCK_ROWS = 256;

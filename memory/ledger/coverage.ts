@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import type { SegmentName } from '../layout.ts';
+import type { SegmentName } from '../format/layout.ts';
 import { IS_SEGMENT } from './inbox.ts';
 import { statementsOf } from './statements.ts';
 

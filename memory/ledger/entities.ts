@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
-import { SHAPES, kindOfCode, type Kind } from '../kinds.ts';
-import type { Written } from '../registers.ts';
-import { UNVERSIONED, type Version } from '../versions.ts';
+import { SHAPES, kindOfCode, type Kind } from '../format/kinds.ts';
+import type { Written } from '../format/registers.ts';
+import { UNVERSIONED, type Version } from '../format/versions.ts';
 import { statementsOf } from './statements.ts';
 
 /** Bits of `spaces` for a row that no space is ever to be told of (a stub session made here). */

@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
-import type { Changes } from '../changes.ts';
+import type { Changes } from '../detect/changes.ts';
 import type { RowReader } from '../claude-mem/read.ts';
-import { KINDS, SHAPES, UNITS, type Kind } from '../kinds.ts';
-import { compareMarks, likenessOf, sameLink } from '../marks.ts';
+import { KINDS, SHAPES, UNITS, type Kind } from '../format/kinds.ts';
+import { compareMarks, likenessOf, sameLink } from '../detect/marks.ts';
 import type { Ledger } from './ledger.ts';
 import type { SeenRow } from './marks.ts';
 

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
-import type { NodeCertificate } from '../../contract/nodes.ts';
-import type { SegmentName } from '../layout.ts';
-import type { Row } from '../values.ts';
+import type { NodeCertificate } from '../../contract/nodes/nodes.ts';
+import type { SegmentName } from '../format/layout.ts';
+import type { Row } from '../format/values.ts';
 import { statementsOf } from './statements.ts';
 
 /** A segment that was fetched and verified, with operations still to apply. */

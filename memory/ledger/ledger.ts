@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
-import type { Kind } from '../kinds.ts';
-import { RULE_SET } from '../redact.ts';
+import type { Kind } from '../format/kinds.ts';
+import { RULE_SET } from '../space/redact.ts';
 import { Blocks } from './blocks.ts';
 import { Coverage } from './coverage.ts';
 import { Dirty, DEATH } from './dirty.ts';

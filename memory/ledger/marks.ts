@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { SHAPES, type Kind } from '../kinds.ts';
+import { SHAPES, type Kind } from '../format/kinds.ts';
 import type { Blocks } from './blocks.ts';
 
 /** What a row of claude-mem looked like when it was last reconciled. */

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
-import type { Value } from '../values.ts';
-import type { Version } from '../versions.ts';
+import type { Value } from '../format/values.ts';
+import type { Version } from '../format/versions.ts';
 import { IS_SEGMENT } from './inbox.ts';
 import { statementsOf } from './statements.ts';
 

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import type { Version } from '../versions.ts';
+import type { Version } from '../format/versions.ts';
 import { statementsOf } from './statements.ts';
 
 /** A write of a memory: of one register, or of the memory as a whole (unit empty). */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { SHAPES, type Kind } from '../kinds.ts';
-import { FIRST_PREV_SHA } from '../segment.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { SHAPES, type Kind } from '../format/kinds.ts';
+import { FIRST_PREV_SHA } from '../format/segment.ts';
 import { statementsOf } from './statements.ts';
 
 /** Spaces are bits of an integer that must stay exact in JavaScript. */

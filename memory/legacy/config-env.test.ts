@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { parseConfigEnv, readConfigEnv } from './config-env.ts';
 
 const HOME = '/home/ada';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { z } from 'zod';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
-import type { StoreAccess } from '../../contract/nodes.ts';
+import type { StoreAccess } from '../../contract/nodes/nodes.ts';
 
 /** What the original's `config.env` says that Membridge has a use for. */
 export interface LegacyConfig {

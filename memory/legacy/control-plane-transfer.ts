@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { json, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { STORE_OBJECTS_PATH, StoredObject } from '../../contract/agent-store.ts';
-import type { Traffic } from '../../contract/memory.ts';
-import { parseLoosely } from '../../contract/parse-loosely.ts';
+import { STORE_OBJECTS_PATH, StoredObject } from '../../contract/nodes/agent-store.ts';
+import type { Traffic } from '../../contract/memory/memory.ts';
+import { parseLoosely } from '../../contract/http/parse-loosely.ts';
 import {
   ControlPlaneRequests,
   type ControlPlaneAccess,

@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
-import { SpaceProjects } from '../names.ts';
+import { SpaceProjects } from '../space/names.ts';
 
 /** Which rows of a whole database are a space's: by the same rules as a push sends rows of this machine (emit.ts). */
 export class Coverage {

@@ -1,7 +1,7 @@
 import { isInMadeUpSession, nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
-import { KINDS } from '../kinds.ts';
-import { memoryKey } from '../keys.ts';
-import { sameValue } from '../values.ts';
+import { KINDS } from '../format/kinds.ts';
+import { memoryKey } from '../format/keys.ts';
+import { sameValue } from '../format/values.ts';
 
 /**
  * Whether a row is another sync's copy: the same memory has a row of its own, or the machine that wrote it sends it. scan.ts and emit.ts

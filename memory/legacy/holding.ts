@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { z } from 'zod';
-import { SHAPES } from '../kinds.ts';
+import { SHAPES } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 const count = z.number().int().nonnegative();

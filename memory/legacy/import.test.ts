@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';

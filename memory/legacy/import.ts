@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import type { StoreAccess } from '../../contract/nodes.ts';
-import { canonicalJson } from '../canonical-json.ts';
-import { parseOperation } from '../operation.ts';
-import { auditChanged } from '../audit.ts';
-import { scanNewRows } from '../scan.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import type { StoreAccess } from '../../contract/nodes/nodes.ts';
+import { canonicalJson } from '../format/canonical-json.ts';
+import { parseOperation } from '../format/operation.ts';
+import { auditChanged } from '../detect/audit.ts';
+import { scanNewRows } from '../detect/scan.ts';
 import { MergeBatches, readAlready } from '../merge/batches.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/tools.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { legacyKeys, parseLock, type LockBody } from './objects.ts';
 import { shellWord } from './shell-word.ts';
 import type { LegacyStore } from './transfer.ts';

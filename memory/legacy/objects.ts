@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RowCounts } from '../../contract/memory.ts';
+import type { RowCounts } from '../../contract/memory/memory.ts';
 import type { MemoryCounts } from './holding.ts';
 
 /** Where the original keeps a project's whole-file snapshot, and the lock that its pushes take. */

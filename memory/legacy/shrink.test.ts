@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { newLegacyFleet, type LegacyFleet } from '../../test/legacy-fleet.ts';
 import { CALL, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';

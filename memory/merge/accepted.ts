@@ -1,9 +1,9 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { LINK, UNITS } from '../kinds.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { LINK, UNITS } from '../format/kinds.ts';
 import { LIFE } from '../ledger/entities.ts';
-import type { FullOperation, Operation, UpdateOperation } from '../operation.ts';
-import { trustIn } from '../trust.ts';
-import { versionText, type Version } from '../versions.ts';
+import type { FullOperation, Operation, UpdateOperation } from '../format/operation.ts';
+import { trustIn } from '../space/trust.ts';
+import { versionText, type Version } from '../format/versions.ts';
 
 /** A write of a memory: of all of it (`unit` null), of one of its registers, or that it lives or not (LIFE). */
 export interface Write {

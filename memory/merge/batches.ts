@@ -1,10 +1,10 @@
 import type Database from 'better-sqlite3';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { openForMerging, requireSameFile } from '../claude-mem/open.ts';
 import { RowReader } from '../claude-mem/read.ts';
 import type { WalPosition } from '../claude-mem/wal.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
-import { Pace } from '../pace.ts';
+import { Pace } from './pace.ts';
 import type { SyncSession } from '../session.ts';
 import { Merger } from './merger.ts';
 import { Newcomers } from './newcomers.ts';

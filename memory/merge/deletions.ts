@@ -1,10 +1,10 @@
-import { UNITS } from '../kinds.ts';
+import { UNITS } from '../format/kinds.ts';
 import { DEATH, WHOLE } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
-import type { DeleteOperation } from '../operation.ts';
-import { redactRow } from '../redact.ts';
-import { UNVERSIONED, compareVersions } from '../versions.ts';
-import { areAlike } from '../kept.ts';
+import type { DeleteOperation } from '../format/operation.ts';
+import { redactRow } from '../space/redact.ts';
+import { UNVERSIONED, compareVersions } from '../format/versions.ts';
+import { areAlike } from './kept-twin.ts';
 import { judgeDeletion, type Fate } from './clean-up.ts';
 import type { Incoming, MergeTools, Outcome } from './tools.ts';
 

@@ -1,5 +1,5 @@
-import type { Operation, UpdateOperation } from '../operation.ts';
-import { compareVersions, type Version } from '../versions.ts';
+import type { Operation, UpdateOperation } from '../format/operation.ts';
+import { compareVersions, type Version } from '../format/versions.ts';
 
 /** Updates of one memory in one segment that are applied one by one: an honest node sends one for each part at most. */
 const MAX_UPDATES = 16;

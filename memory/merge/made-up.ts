@@ -1,9 +1,9 @@
-import { foldLattices } from '../fold.ts';
-import { UNITS } from '../kinds.ts';
-import type { FullOperation } from '../operation.ts';
-import { mergeRegisters } from '../registers.ts';
-import type { Row } from '../values.ts';
-import { UNVERSIONED, type Version } from '../versions.ts';
+import { foldLattices } from './fold.ts';
+import { UNITS } from '../format/kinds.ts';
+import type { FullOperation } from '../format/operation.ts';
+import { mergeRegisters } from '../format/registers.ts';
+import type { Row } from '../format/values.ts';
+import { UNVERSIONED, type Version } from '../format/versions.ts';
 
 /** What a session that was made up here becomes when its own comes. */
 export interface MergedStub {

@@ -1,6 +1,6 @@
 import { errorMessage } from '../../contract/errors.ts';
 import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
-import { ordinalOf } from '../keys.ts';
+import { ordinalOf } from '../format/keys.ts';
 import { DEATH } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import {
@@ -9,10 +9,10 @@ import {
   type FullOperation,
   type Operation,
   type UpdateOperation,
-} from '../operation.ts';
-import { isRedacted, publishedForms } from '../redact.ts';
-import { NOT_TRUSTED } from '../trust.ts';
-import { MAX_DRIFT_MS, UNVERSIONED, clockAt, compareVersions } from '../versions.ts';
+} from '../format/operation.ts';
+import { isRedacted, publishedForms } from '../space/redact.ts';
+import { NOT_TRUSTED } from '../space/trust.ts';
+import { MAX_DRIFT_MS, UNVERSIONED, clockAt, compareVersions } from '../format/versions.ts';
 import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';

@@ -1,8 +1,8 @@
-import type { Changes } from '../changes.ts';
+import type { Changes } from '../detect/changes.ts';
 import type { RowReader } from '../claude-mem/read.ts';
-import { KINDS, type Kind } from '../kinds.ts';
+import { KINDS, type Kind } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { nameRow } from '../scan.ts';
+import { nameRow } from '../detect/scan.ts';
 
 /** Rows read at a time; between two batches of a merge a worker writes a few. */
 const PAGE = 1_000;

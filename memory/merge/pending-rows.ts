@@ -1,5 +1,5 @@
-import type { FullOperation } from '../operation.ts';
-import type { Row } from '../values.ts';
+import type { FullOperation } from '../format/operation.ts';
+import type { Row } from '../format/values.ts';
 
 /** A row that is ready to be inserted, and the operation that it came of. */
 export interface PendingRow {

@@ -1,19 +1,19 @@
 import type Database from 'better-sqlite3';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { Changes } from '../changes.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { Changes } from '../detect/changes.ts';
 import { RowReader, type MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { RowWriter } from '../claude-mem/write.ts';
-import { SHAPES, type Kind } from '../kinds.ts';
+import { SHAPES, type Kind } from '../format/kinds.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
-import { hash32 } from '../marks.ts';
-import { SpaceProjects } from '../names.ts';
-import { formatOperation, type FullOperation, type Operation } from '../operation.ts';
-import { Sessions } from '../sessions.ts';
-import type { Row, Value } from '../values.ts';
-import { versionText, type HybridClock } from '../versions.ts';
+import { hash32 } from '../detect/marks.ts';
+import { SpaceProjects } from '../space/names.ts';
+import { formatOperation, type FullOperation, type Operation } from '../format/operation.ts';
+import { Sessions } from './sessions.ts';
+import type { Row, Value } from '../format/values.ts';
+import { versionText, type HybridClock } from '../format/versions.ts';
 import type { Accepts } from './accepted.ts';
 
 /** What an operation did here. */

@@ -1,6 +1,6 @@
-import { LINK } from '../kinds.ts';
-import type { FullOperation, Operation } from '../operation.ts';
-import { MAX_DRIFT_MS, UNVERSIONED, clockAt, type Version } from '../versions.ts';
+import { LINK } from '../format/kinds.ts';
+import type { FullOperation, Operation } from '../format/operation.ts';
+import { MAX_DRIFT_MS, UNVERSIONED, clockAt, type Version } from '../format/versions.ts';
 
 /** The last reading of the hybrid clock within the second that a time lies in. @param at epoch ms */
 export const lastClockIn = (at: number): number => clockAt((Math.floor(at / 1_000) + 1) * 1_000) - 1;

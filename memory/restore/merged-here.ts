@@ -1,10 +1,10 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { LIFE, isKnownIn } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Accepts } from '../merge/accepted.ts';
-import { parseOperation } from '../operation.ts';
-import { NOT_TRUSTED, trustIn } from '../trust.ts';
-import { compareVersions } from '../versions.ts';
+import { parseOperation } from '../format/operation.ts';
+import { NOT_TRUSTED, trustIn } from '../space/trust.ts';
+import { compareVersions } from '../format/versions.ts';
 
 /**
  * Which writes make up the state that is restored: those of nodes that are trusted, and of the others what was merged here

@@ -3,23 +3,23 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { shadowOldTables } from '../claude-mem/form.ts';
 import { detectSchema } from '../claude-mem/schema.ts';
-import { listAll, verifyFetched } from '../fetch.ts';
-import { KINDS, SHAPES } from '../kinds.ts';
-import { segmentKey, segmentName, type ListedSegment } from '../layout.ts';
+import { listAll, verifyFetched } from '../pull/fetch.ts';
+import { KINDS, SHAPES } from '../format/kinds.ts';
+import { segmentKey, segmentName, type ListedSegment } from '../format/layout.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { Merger } from '../merge/merger.ts';
-import { parseOperation, type Operation } from '../operation.ts';
-import { readOperations } from '../segment.ts';
+import { parseOperation, type Operation } from '../format/operation.ts';
+import { readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import { coveredBy, latestIn, listSnapshots, readManifest, type Manifest } from '../snapshot/manifest.ts';
 import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
-import { HybridClock } from '../versions.ts';
+import { HybridClock } from '../format/versions.ts';
 import { asOf, lastClockIn } from './as-of.ts';
 import { mergedHere } from './merged-here.ts';
-import { trustIn } from '../trust.ts';
+import { trustIn } from '../space/trust.ts';
 
 /** A space as it was at a time, in a database and a ledger of its own. */
 export interface Model {

@@ -8,7 +8,7 @@ import { compare, takeInventory } from '../../demo/inventory.ts';
 import { seeded, writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
 import { expectSound } from '../../test/sound.ts';
-import { canonicalHash } from '../canonical.ts';
+import { canonicalHash } from '../detect/canonical-hash.ts';
 import { holdersOf } from '../claude-mem/holders.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);

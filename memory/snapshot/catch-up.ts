@@ -1,14 +1,14 @@
 import { errorMessage } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { STAGED_TOGETHER, listAll, verifyFetched } from '../fetch.ts';
-import { segmentKey, type ListedSegment, type SegmentName } from '../layout.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { STAGED_TOGETHER, listAll, verifyFetched } from '../pull/fetch.ts';
+import { segmentKey, type ListedSegment, type SegmentName } from '../format/layout.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
-import type { Operation } from '../operation.ts';
-import { readOperations } from '../segment.ts';
+import type { Operation } from '../format/operation.ts';
+import { readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from './manifest.ts';
 import { fetchPart, isOfTheStore } from './verify.ts';
-import { trustIn } from '../trust.ts';
+import { trustIn } from '../space/trust.ts';
 
 /** What was done with snapshots. */
 export interface CaughtUp {

@@ -1,16 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
-import { KINDS } from '../kinds.ts';
-import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../keys.ts';
+import { KINDS } from '../format/kinds.ts';
+import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../format/keys.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
-import { formatOperation, parseOperation, type Operation } from '../operation.ts';
-import { SpaceProjects } from '../names.ts';
-import { Outgoing } from '../outgoing.ts';
+import { formatOperation, parseOperation, type Operation } from '../format/operation.ts';
+import { SpaceProjects } from '../space/names.ts';
+import { Outgoing } from '../push/outgoing.ts';
 import type { SyncSession } from '../session.ts';
-import { textOf, type Row } from '../values.ts';
+import { textOf, type Row } from '../format/values.ts';
 
 /** Memories read per transaction. */
 const PAGE = 500;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
-import { isSignedBy } from '../acks.ts';
-import { canonicalJson } from '../canonical-json.ts';
+import { isSignedBy } from '../pull/acks.ts';
+import { canonicalJson } from '../format/canonical-json.ts';
 import {
   manifestKey,
   parseSnapshotKey,
@@ -9,10 +9,10 @@ import {
   snapshotsPrefix,
   type SegmentName,
   type SnapshotName,
-} from '../layout.ts';
+} from '../format/layout.ts';
 import type { SyncSession } from '../session.ts';
-import { signBytes, type NodeKey } from '../signing.ts';
-import { MAX_DRIFT_MS, clockAt } from '../versions.ts';
+import { signBytes, type NodeKey } from '../format/signing.ts';
+import { MAX_DRIFT_MS, clockAt } from '../format/versions.ts';
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 

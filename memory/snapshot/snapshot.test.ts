@@ -7,7 +7,7 @@ import { seeded, writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
 import { expectSound } from '../../test/sound.ts';
-import { manifestKey } from '../layout.ts';
+import { manifestKey } from '../format/layout.ts';
 import { sealManifest, type ManifestBody } from './manifest.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);

@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
-import { segmentKey, snapshotPartKey, type SegmentName } from '../layout.ts';
+import { segmentKey, snapshotPartKey, type SegmentName } from '../format/layout.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { parseOperation, type Operation } from '../operation.ts';
-import { readOperations } from '../segment.ts';
+import { parseOperation, type Operation } from '../format/operation.ts';
+import { readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import type { Manifest } from './manifest.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
-import { verifyFetched } from '../fetch.ts';
-import { snapshotPartKey } from '../layout.ts';
-import { FIRST_PREV_SHA, readLines } from '../segment.ts';
+import { verifyFetched } from '../pull/fetch.ts';
+import { snapshotPartKey } from '../format/layout.ts';
+import { FIRST_PREV_SHA, readLines } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import { partName, type Manifest } from './manifest.ts';
 

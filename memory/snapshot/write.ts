@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { canonicalJson } from '../canonical-json.ts';
-import { listAll } from '../fetch.ts';
-import { manifestKey, snapshotPartKey, type SegmentName, type SnapshotName } from '../layout.ts';
-import { publishCertificate, recipientsOf } from '../publish.ts';
-import { FIRST_PREV_SHA, MAX_BYTES, MAX_OPERATIONS, sealSegment } from '../segment.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { canonicalJson } from '../format/canonical-json.ts';
+import { listAll } from '../pull/fetch.ts';
+import { manifestKey, snapshotPartKey, type SegmentName, type SnapshotName } from '../format/layout.ts';
+import { publishCertificate, recipientsOf } from '../push/publish.ts';
+import { FIRST_PREV_SHA, MAX_BYTES, MAX_OPERATIONS, sealSegment } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import { snapshotLines } from './contents.ts';
 import { partEpoch, sealManifest, type ManifestBody } from './manifest.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { errorMessage } from '../../contract/errors.ts';
-import type { RunError } from '../../contract/runs.ts';
+import type { RunError } from '../../contract/tasks/runs.ts';
 import { failure } from '../failures.ts';
 import { sandboxArguments } from './arguments.ts';
 import { makeConversationFolder } from './claude.ts';

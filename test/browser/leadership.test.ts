@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import type { Leadership } from '../../contract/leadership.ts';
-import type { Job, Space } from '../../contract/memory.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import type { Leadership } from '../../contract/memory/leadership.ts';
+import type { Job, Space } from '../../contract/memory/memory.ts';
 import type { Service } from '../../stack/service.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Machine } from '../../demo/machines.ts';
-import type { Job } from '../../contract/memory.ts';
-import { canonicalId } from '../../contract/canonical-id.ts';
+import type { Job } from '../../contract/memory/memory.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Task } from '../../contract/tasks.ts';
+import type { Task } from '../../contract/tasks/tasks.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { SpaceSummary } from '../../contract/memory.ts';
+import type { SpaceSummary } from '../../contract/memory/memory.ts';
 import { until } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
 import { startGitServers, type GitServers } from '../git-servers.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { TaskSchedule } from '../../contract/tasks.ts';
+import type { TaskSchedule } from '../../contract/tasks/tasks.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { readRunning, readState } from '../../agent/state.ts';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import { readRunning, readState } from '../../agent/control-plane/state.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Machine } from '../../demo/machines.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';

@@ -1,6 +1,6 @@
-import type { AgentHeartbeat } from '../../contract/nodes.ts';
-import type { OutputChunk } from '../../contract/runs.ts';
-import type { Task } from '../../contract/tasks.ts';
+import type { AgentHeartbeat } from '../../contract/nodes/nodes.ts';
+import type { OutputChunk } from '../../contract/tasks/runs.ts';
+import type { Task } from '../../contract/tasks/tasks.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
 import { enrolNode, heartbeat, type TestPlane } from '../control-plane.ts';
 

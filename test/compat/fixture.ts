@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import { leaseKey } from '../../contract/leadership.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { leaseKey } from '../../contract/memory/leadership.ts';
 import { until } from '../../demo/fleet.ts';
 import { startTestMachine } from '../agent-machine.ts';
 import { ADMIN_KEY, RUNTIME_KEY, SHARED_AGENT_KEY, startTestPlane, type Answer } from '../control-plane.ts';

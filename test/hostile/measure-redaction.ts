@@ -1,4 +1,4 @@
-import { redactText } from '../../memory/redact.ts';
+import { redactText } from '../../memory/space/redact.ts';
 import { HarmlessMemories } from './harmless-corpus.ts';
 import { PLACES, plantedSecrets, type PlantedSecret } from './secret-corpus.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import type { AgentHeartbeatResponse } from '../../contract/nodes.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import type { AgentHeartbeatResponse } from '../../contract/nodes/nodes.ts';
 import {
   ADMIN_KEY,
   SHARED_AGENT_KEY,

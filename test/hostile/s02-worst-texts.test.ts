@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { redactText } from '../../memory/redact.ts';
+import { redactText } from '../../memory/space/redact.ts';
 import { ASSIGNED_RULES } from '../../memory/redaction/assigned-rules.ts';
 import { NAME_KEYWORDS } from '../../memory/redaction/key-values.ts';
 import { PREFIX_RULES } from '../../memory/redaction/prefix-rules.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../memory/canonical-json.ts';
-import { listAll } from '../../memory/fetch.ts';
-import { segmentKey } from '../../memory/layout.ts';
+import { canonicalJson } from '../../memory/format/canonical-json.ts';
+import { listAll } from '../../memory/pull/fetch.ts';
+import { segmentKey } from '../../memory/format/layout.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
 
 const HOUR = 3_600_000;

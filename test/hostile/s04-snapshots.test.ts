@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listAll } from '../../memory/fetch.ts';
-import { manifestKey, segmentKey, snapshotPartKey, type SnapshotName } from '../../memory/layout.ts';
-import { FIRST_PREV_SHA, readLines, sealSegment } from '../../memory/segment.ts';
+import { listAll } from '../../memory/pull/fetch.ts';
+import { manifestKey, segmentKey, snapshotPartKey, type SnapshotName } from '../../memory/format/layout.ts';
+import { FIRST_PREV_SHA, readLines, sealSegment } from '../../memory/format/segment.ts';
 import { partEpoch, sealManifest } from '../../memory/snapshot/manifest.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import { certificateKey } from '../../memory/layout.ts';
-import { generateNodeKey, signMembership } from '../../memory/signing.ts';
-import { generateSealingKey } from '../../memory/sealing.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { certificateKey } from '../../memory/format/layout.ts';
+import { generateNodeKey, signMembership } from '../../memory/format/signing.ts';
+import { generateSealingKey } from '../../memory/format/sealing.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
 
 const HOUR = 3_600_000;

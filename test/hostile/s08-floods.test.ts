@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Membership } from '../../contract/membership.ts';
-import { judgeSegment } from '../../memory/incoming-guard.ts';
+import type { Membership } from '../../contract/memory/membership.ts';
+import { judgeSegment } from '../../memory/pull/incoming-guard.ts';
 import { Ledger } from '../../memory/ledger/ledger.ts';
 import { latestUpdates } from '../../memory/merge/latest-updates.ts';
-import type { Operation } from '../../memory/operation.ts';
-import { clockAt, compareVersions, type Version } from '../../memory/versions.ts';
+import type { Operation } from '../../memory/format/operation.ts';
+import { clockAt, compareVersions, type Version } from '../../memory/format/versions.ts';
 import { forgeSegment } from '../forge.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { memoryKey } from '../../memory/keys.ts';
+import { memoryKey } from '../../memory/format/keys.ts';
 import { forgeSegment } from '../forge.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
 

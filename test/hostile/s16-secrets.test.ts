@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { redactRow, redactText } from '../../memory/redact.ts';
+import { redactRow, redactText } from '../../memory/space/redact.ts';
 import { measureRedaction } from './measure-redaction.ts';
 
 /** Made here, so that no file holds one. */

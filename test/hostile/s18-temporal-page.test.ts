@@ -2,7 +2,7 @@ import { createServer, request, type IncomingHttpHeaders, type Server } from 'no
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { isOwnHost } from '../../contract/own-host.ts';
+import { isOwnHost } from '../../contract/nodes/own-host.ts';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../control-plane.ts';
 import { taskCalls } from '../task-calls.ts';
 

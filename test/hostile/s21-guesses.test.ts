@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../api/config.ts';
-import { randomSecret } from '../../api/secrets.ts';
+import { randomSecret } from '../../api/auth/secrets.ts';
 import {
   RUNTIME_KEY,
   enrolNode,

@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SHA256_HEADER, STORE_OBJECTS_PATH } from '../../contract/agent-store.ts';
-import { canonicalId } from '../../contract/canonical-id.ts';
-import { leaseKey } from '../../contract/leadership.ts';
+import { SHA256_HEADER, STORE_OBJECTS_PATH } from '../../contract/nodes/agent-store.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { leaseKey } from '../../contract/memory/leadership.ts';
 import {
   ackKey,
   certificateKey,
@@ -12,7 +12,7 @@ import {
   memoryPrefix,
   snapshotPartKey,
   spaceKey,
-} from '../../memory/layout.ts';
+} from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { blobKey } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { Traffic } from '../../contract/memory.ts';
+import type { Traffic } from '../../contract/memory/memory.ts';
 import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
 import { Dice } from './dice.ts';
 import type { SimProcess } from './process.ts';

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Membership } from '../../contract/membership.ts';
-import { canonicalJson } from '../../memory/canonical-json.ts';
-import { certificateKey, headKey, nameHash, parseSegmentKey, segmentKey } from '../../memory/layout.ts';
-import { FIRST_PREV_SHA, readOperations, sealSegment } from '../../memory/segment.ts';
+import type { Membership } from '../../contract/memory/membership.ts';
+import { canonicalJson } from '../../memory/format/canonical-json.ts';
+import {
+  certificateKey,
+  headKey,
+  nameHash,
+  parseSegmentKey,
+  segmentKey,
+} from '../../memory/format/layout.ts';
+import { FIRST_PREV_SHA, readOperations, sealSegment } from '../../memory/format/segment.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
 import type { Bucket } from './bucket.ts';
 import type { Dice } from './dice.ts';

@@ -3,12 +3,12 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
-import type { Membership } from '../../contract/membership.ts';
-import type { PushResult, SpaceConfig, Trust } from '../../contract/memory.ts';
+import type { Membership } from '../../contract/memory/membership.ts';
+import type { PushResult, SpaceConfig, Trust } from '../../contract/memory/memory.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
-import { loadSealingKey, type SealingKey } from '../../memory/sealing.ts';
+import { loadSealingKey, type SealingKey } from '../../memory/format/sealing.ts';
 import type { NodeIdentity } from '../../memory/session.ts';
-import { loadNodeKey, signCertificate } from '../../memory/signing.ts';
+import { loadNodeKey, signCertificate } from '../../memory/format/signing.ts';
 import { SimStore, type Bucket } from './bucket.ts';
 import {
   columnsOf,

@@ -1,5 +1,5 @@
-import type { Membership } from '../../contract/membership.ts';
-import { signMembership } from '../../memory/signing.ts';
+import type { Membership } from '../../contract/memory/membership.ts';
+import { signMembership } from '../../memory/format/signing.ts';
 import { CONTROL, type World } from './machine.ts';
 
 /** Names of every machine that a history may have; clones write under the name of the one that they are of. */

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { columnsOf, sessionColumns, takeInventory, type Found } from './inventory.ts';
 import { ADOPTED_INTO, isStaying } from './projects.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Traffic } from '../../contract/memory.ts';
+import type { Traffic } from '../../contract/memory/memory.ts';
 import type { LegacyStore } from '../../memory/legacy/transfer.ts';
 import { damageBody, unavailable, type Bucket, type SimStore } from './bucket.ts';
 import type { SimProcess } from './process.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MembridgeError } from '../../contract/errors.ts';
-import type { SpaceConfig } from '../../contract/memory.ts';
-import type { StoreAccess } from '../../contract/nodes.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import type { StoreAccess } from '../../contract/nodes/nodes.ts';
 import type { SyncCall } from '../../memory/engine.ts';
 import type { LegacyPublication, LegacyTarget } from '../../memory/legacy/publish.ts';
 import type { Dice } from './dice.ts';

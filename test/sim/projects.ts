@@ -1,4 +1,4 @@
-import type { SpaceConfig } from '../../contract/memory.ts';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
 
 /** Projects of the simulated fleet, by their names in the space: worktrees and decomposed letters among them. */
 export const PROJECTS = [

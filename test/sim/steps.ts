@@ -1,4 +1,4 @@
-import type { Trust } from '../../contract/memory.ts';
+import type { Trust } from '../../contract/memory/memory.ts';
 import { CALL_FAULTS, type PlannedFault } from './bucket.ts';
 import { ATTACKS, type Attack } from './intruder.ts';
 import { Dice } from './dice.ts';

@@ -1,4 +1,4 @@
-import type { Trust } from '../../contract/memory.ts';
+import type { Trust } from '../../contract/memory/memory.ts';
 import { readable } from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';

@@ -1,6 +1,6 @@
 import { MembridgeError } from '../../contract/errors.ts';
-import type { PushResult, SpaceConfig } from '../../contract/memory.ts';
-import { canonicalHash } from '../../memory/canonical.ts';
+import type { PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
+import { canonicalHash } from '../../memory/detect/canonical-hash.ts';
 import type { MemoryEngine } from '../../memory/engine.ts';
 import { mendIndexes } from './damage.ts';
 import { countByIdentity, readable, type Found } from './inventory.ts';

@@ -1,5 +1,5 @@
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
-import type { Session } from '../../contract/api.ts';
+import type { Session } from '../../contract/http/api.ts';
 import { keys } from './api/keys.ts';
 import { ApiProblem, isSignedOut } from './api/problem.ts';
 

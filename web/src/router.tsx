@@ -6,7 +6,7 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { z } from 'zod';
-import { ProposalStatus } from '../../contract/proposals.ts';
+import { ProposalStatus } from '../../contract/projects/proposals.ts';
 import { basePath } from './api/base-path.ts';
 import { sessionQuery } from './api/queries.ts';
 import { cache } from './cache.ts';

@@ -1,12 +1,12 @@
 // One agent of the soak, to be killed: it writes as claude-mem does and syncs over and over. Its job comes in SOAK_JOB.
 // Every row it commits is told on stdout before the next is written: "wrote <kind> <token>".
 import Database from 'better-sqlite3';
-import type { SpaceConfig } from '../../../contract/memory.ts';
-import type { StoreAccess } from '../../../contract/nodes.ts';
+import type { SpaceConfig } from '../../../contract/memory/memory.ts';
+import type { StoreAccess } from '../../../contract/nodes/nodes.ts';
 import { MemoryWriter } from '../../../fixtures/claude-mem/write.ts';
 import { MemoryEngine, type EngineOptions } from '../../../memory/engine.ts';
 import type { NodeIdentity } from '../../../memory/session.ts';
-import { loadNodeKey } from '../../../memory/signing.ts';
+import { loadNodeKey } from '../../../memory/format/signing.ts';
 import { openObjectStore } from '../../../storage/object-store.ts';
 
 /** What an agent is to do. */

@@ -8,12 +8,12 @@ import {
   SignedInBrowser,
   type PutNodeSettings,
   type UpdateSpace,
-} from '../../../contract/api.ts';
+} from '../../../contract/http/api.ts';
 import { AuditProof } from '../../../contract/audit.ts';
-import { Job, MembersPage, Space, SpaceSummary } from '../../../contract/memory.ts';
-import { PublishMirrorResponse, type PublishMirror } from '../../../contract/mirror.ts';
-import { EnrolmentToken, Node } from '../../../contract/nodes.ts';
-import type { SyncAction } from '../../../contract/primitives.ts';
+import { Job, MembersPage, Space, SpaceSummary } from '../../../contract/memory/memory.ts';
+import { PublishMirrorResponse, type PublishMirror } from '../../../contract/memory/mirror.ts';
+import { EnrolmentToken, Node } from '../../../contract/nodes/nodes.ts';
+import type { SyncAction } from '../../../contract/http/primitives.ts';
 import {
   RuntimeConfig,
   TestConnectionResponse,

@@ -1,6 +1,6 @@
 import type { ListAudit } from '../../../contract/audit.ts';
-import type { ListMembers } from '../../../contract/memory.ts';
-import type { ListTasks } from '../../../contract/tasks.ts';
+import type { ListMembers } from '../../../contract/memory/memory.ts';
+import type { ListTasks } from '../../../contract/tasks/tasks.ts';
 
 /** What tasks are chosen by, in the API's words. */
 export type TaskFilter = Omit<ListTasks, 'limit' | 'cursor'>;

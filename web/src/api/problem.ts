@@ -1,4 +1,4 @@
-import { Problem } from '../../../contract/api.ts';
+import { Problem } from '../../../contract/http/api.ts';
 import type { FieldProblem } from '../../../contract/errors.ts';
 
 /** A request that failed, told in words that a person can act on. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Leadership, type SelectPrimary } from '../../../contract/leadership.ts';
+import { Leadership, type SelectPrimary } from '../../../contract/memory/leadership.ts';
 import {
   CloneProjectResponse,
   ManagedProject,
@@ -11,7 +11,7 @@ import {
   type CreateManagedProject,
   type PutCredential,
   type UpdateManagedProject,
-} from '../../../contract/projects.ts';
+} from '../../../contract/projects/projects.ts';
 import { queryOf } from './filters.ts';
 import { request, requestPage, send, type Page } from './request.ts';
 

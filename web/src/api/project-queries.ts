@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
-import type { ProjectSummary } from '../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../contract/projects/projects.ts';
 import { applyToLeadership } from '../live/apply-events.ts';
 import { applyToClones, applyToProjects } from '../live/apply-project-events.ts';
 import { journal } from '../live/journal.ts';

@@ -1,6 +1,6 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import type { Job, SpaceFacts } from '../../../contract/memory.ts';
-import type { Node } from '../../../contract/nodes.ts';
+import type { Job, SpaceFacts } from '../../../contract/memory/memory.ts';
+import type { Node } from '../../../contract/nodes/nodes.ts';
 import { applyToJobs, applyToNodes, applyToSpaces } from '../live/apply-events.ts';
 import { readServerClock } from '../live/clock.ts';
 import { journal } from '../live/journal.ts';

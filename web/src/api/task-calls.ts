@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { Artifact } from '../../../contract/artifacts.ts';
+import { Artifact } from '../../../contract/tasks/artifacts.ts';
 import { AuditLog } from '../../../contract/audit.ts';
-import { Lease, Run, TaskResult } from '../../../contract/leases.ts';
-import { Proposal, ProposalPreview, ShownProposal } from '../../../contract/proposals.ts';
-import { OutputChunk } from '../../../contract/runs.ts';
+import { Lease, Run, TaskResult } from '../../../contract/tasks/leases.ts';
+import { Proposal, ProposalPreview, ShownProposal } from '../../../contract/projects/proposals.ts';
+import { OutputChunk } from '../../../contract/tasks/runs.ts';
 import {
   Task,
   TaskSchedule,
   TaskSettings,
   type CreateTask,
   type CreateTaskSchedule,
-} from '../../../contract/tasks.ts';
-import { WebhookSecret } from '../../../contract/webhooks.ts';
+} from '../../../contract/tasks/tasks.ts';
+import { WebhookSecret } from '../../../contract/tasks/webhooks.ts';
 import { withBasePath } from './base-path.ts';
 import { queryOf, type AuditFilter, type TaskFilter } from './filters.ts';
 import { request, requestPage, send } from './request.ts';

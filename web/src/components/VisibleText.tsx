@@ -1,5 +1,5 @@
 import { Fragment } from 'react';
-import { visibleParts } from '../../../contract/hidden-characters.ts';
+import { visibleParts } from '../../../contract/http/hidden-characters.ts';
 import styles from './VisibleText.module.css';
 
 /** Text from a stranger: characters that cannot be seen, or that turn the order of others around, are drawn as their names. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countClones, type ProjectNodeStatus } from '../../../contract/projects.ts';
+import { countClones, type ProjectNodeStatus } from '../../../contract/projects/projects.ts';
 import { readCron } from './cron-words.ts';
 import { driftSummary, driftWords } from './project-words.ts';
 

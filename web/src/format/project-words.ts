@@ -3,7 +3,7 @@ import type {
   CloneStatus,
   ProjectCloneStatus,
   ProjectNodeStatus,
-} from '../../../contract/projects.ts';
+} from '../../../contract/projects/projects.ts';
 import { counted } from './numbers.ts';
 import { statesOf, type Words } from './words.ts';
 

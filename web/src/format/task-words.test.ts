@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TaskStatus } from '../../../contract/tasks.ts';
+import { TaskStatus } from '../../../contract/tasks/tasks.ts';
 import { actionWords, brief, possible, taskWords, titleOf, usd } from './task-words.ts';
 
 const task = (status: TaskStatus, part: { dispatched?: boolean; cancel?: number } = {}) => ({

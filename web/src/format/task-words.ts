@@ -1,7 +1,7 @@
 import type { AuditLog } from '../../../contract/audit.ts';
-import type { Lease } from '../../../contract/leases.ts';
-import type { ProposalStatus } from '../../../contract/proposals.ts';
-import { ENDED, type Task, type TaskStatus } from '../../../contract/tasks.ts';
+import type { Lease } from '../../../contract/tasks/leases.ts';
+import type { ProposalStatus } from '../../../contract/projects/proposals.ts';
+import { ENDED, type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
 import { statesOf, wordsOf, type Words } from './words.ts';
 
 /** How a task stands, in the API's own words. */

@@ -5,7 +5,7 @@ import type {
   SpaceNode,
   SpaceNodeSettings,
   Trust,
-} from '../../../contract/memory.ts';
+} from '../../../contract/memory/memory.ts';
 
 export type Tone = 'good' | 'busy' | 'bad' | 'warn' | 'quiet';
 

@@ -1,7 +1,7 @@
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Leadership } from '../../../contract/leadership.ts';
-import type { Job, MemberCounts, SpaceSummary } from '../../../contract/memory.ts';
-import type { Node } from '../../../contract/nodes.ts';
+import type { Leadership } from '../../../contract/memory/leadership.ts';
+import type { Job, MemberCounts, SpaceSummary } from '../../../contract/memory/memory.ts';
+import type { Node } from '../../../contract/nodes/nodes.ts';
 import { JOBS_SHOWN } from '../api/calls.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects/projects.ts';
 
 /** The list of managed projects after some events, in order; the same array when no event touches it. */
 export function applyToProjects(

@@ -1,6 +1,6 @@
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Lease } from '../../../contract/leases.ts';
-import type { Task } from '../../../contract/tasks.ts';
+import type { Lease } from '../../../contract/tasks/leases.ts';
+import type { Task } from '../../../contract/tasks/tasks.ts';
 import type { TaskFilter } from '../api/filters.ts';
 import type { Page } from '../api/request.ts';
 

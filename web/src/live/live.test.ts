@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Job, MemberCounts, SpaceFacts, SpaceSummary } from '../../../contract/memory.ts';
-import { ONLINE_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
+import type { Job, MemberCounts, SpaceFacts, SpaceSummary } from '../../../contract/memory/memory.ts';
+import { ONLINE_WITHIN_MS, type Node } from '../../../contract/nodes/nodes.ts';
 import { applyToJobs, applyToNodes, applyToSpaces } from './apply-events.ts';
 import { journal } from './journal.ts';
 import { presenceOf } from './presence.ts';

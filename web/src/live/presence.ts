@@ -1,4 +1,4 @@
-import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS, type Node } from '../../../contract/nodes.ts';
+import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS, type Node } from '../../../contract/nodes/nodes.ts';
 
 export type Presence = 'online' | 'offline' | 'unknown';
 

@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Leadership } from '../../../contract/leadership.ts';
-import { countClones, type ProjectNodeStatus, type ProjectSummary } from '../../../contract/projects.ts';
+import type { Leadership } from '../../../contract/memory/leadership.ts';
+import {
+  countClones,
+  type ProjectNodeStatus,
+  type ProjectSummary,
+} from '../../../contract/projects/projects.ts';
 import { applyToLeadership } from './apply-events.ts';
 import { applyToClones, applyToProjects } from './apply-project-events.ts';
 

@@ -1,9 +1,9 @@
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { ServerEvent } from '../../../contract/events.ts';
-import type { Leadership } from '../../../contract/leadership.ts';
-import type { Job, SpaceSummary } from '../../../contract/memory.ts';
-import type { Node } from '../../../contract/nodes.ts';
-import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects.ts';
+import type { Leadership } from '../../../contract/memory/leadership.ts';
+import type { Job, SpaceSummary } from '../../../contract/memory/memory.ts';
+import type { Node } from '../../../contract/nodes/nodes.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects/projects.ts';
 import { withBasePath } from '../api/base-path.ts';
 import { api } from '../api/calls.ts';
 import { parseTolerantly } from '../api/parse.ts';

@@ -1,8 +1,8 @@
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Lease } from '../../../contract/leases.ts';
-import type { ShownProposal } from '../../../contract/proposals.ts';
-import type { Task } from '../../../contract/tasks.ts';
+import type { Lease } from '../../../contract/tasks/leases.ts';
+import type { ShownProposal } from '../../../contract/projects/proposals.ts';
+import type { Task } from '../../../contract/tasks/tasks.ts';
 import type { TaskFilter } from '../api/filters.ts';
 import { keys } from '../api/keys.ts';
 import type { Page } from '../api/request.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
-import type { Lease } from '../../../contract/leases.ts';
-import type { Task } from '../../../contract/tasks.ts';
+import type { Lease } from '../../../contract/tasks/leases.ts';
+import type { Task } from '../../../contract/tasks/tasks.ts';
 import { applyToLeases, applyToTask, applyToTaskPages, fits } from './apply-task-events.ts';
 
 const task = (id: string, part: Partial<Task> = {}): Task =>

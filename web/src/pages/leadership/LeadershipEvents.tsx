@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { useState } from 'react';
-import type { LeadershipEvent } from '../../../../contract/leadership.ts';
+import type { LeadershipEvent } from '../../../../contract/memory/leadership.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Light } from '../../components/Status.tsx';
 import styles from './Leadership.module.css';

@@ -1,8 +1,8 @@
 import { Select } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { Leadership } from '../../../../contract/leadership.ts';
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Leadership } from '../../../../contract/memory/leadership.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';

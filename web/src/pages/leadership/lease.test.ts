@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Leadership, LeadershipEvent } from '../../../../contract/leadership.ts';
+import type { Leadership, LeadershipEvent } from '../../../../contract/memory/leadership.ts';
 import { countdown, eventWords, isExpired } from './lease.ts';
 
 it('counts a lease down to nothing, and never below', () => {

@@ -1,4 +1,4 @@
-import type { Leadership, LeadershipEvent } from '../../../../contract/leadership.ts';
+import type { Leadership, LeadershipEvent } from '../../../../contract/memory/leadership.ts';
 
 /** Lengths of a lease that make sense, in seconds. */
 export const LEASES = [

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import styles from './Settings.module.css';

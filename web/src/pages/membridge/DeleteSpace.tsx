@@ -2,7 +2,7 @@ import { Menu } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { SpaceFacts, SpaceSummary } from '../../../../contract/memory.ts';
+import type { SpaceFacts, SpaceSummary } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { PutNodeSettings } from '../../../../contract/api.ts';
-import type { Space, SpaceFacts } from '../../../../contract/memory.ts';
+import type { PutNodeSettings } from '../../../../contract/http/api.ts';
+import type { Space, SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { enrolledNodesQuery, spaceQuery } from '../../api/queries.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';

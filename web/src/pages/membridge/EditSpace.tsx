@@ -1,7 +1,7 @@
 import { Switch, Textarea, TextInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
-import type { UpdateSpace } from '../../../../contract/api.ts';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { UpdateSpace } from '../../../../contract/http/api.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';
 import { Dialog } from '../../components/Dialog.tsx';

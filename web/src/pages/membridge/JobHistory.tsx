@@ -1,7 +1,7 @@
 import { Button, Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo, useState } from 'react';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { JOBS_SHOWN } from '../../api/calls.ts';
 import { jobsQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';

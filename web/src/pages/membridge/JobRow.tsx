@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import type { Job } from '../../../../contract/memory.ts';
+import type { Job } from '../../../../contract/memory/memory.ts';
 import { runningJobQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { History } from '../../components/History.tsx';

@@ -1,8 +1,8 @@
 import { Button, Tooltip } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
 import { memo } from 'react';
-import type { Job, SpaceFacts, SpaceMember, SpaceNode } from '../../../../contract/memory.ts';
-import type { SyncAction } from '../../../../contract/primitives.ts';
+import type { Job, SpaceFacts, SpaceMember, SpaceNode } from '../../../../contract/memory/memory.ts';
+import type { SyncAction } from '../../../../contract/http/primitives.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { NodeName } from '../../components/NodeName.tsx';
 import { Status } from '../../components/Status.tsx';

@@ -1,8 +1,14 @@
 import { Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useDeferredValue, useMemo, useState } from 'react';
-import type { Job, ListMembers, MemberCounts, SpaceNode, SpaceSummary } from '../../../../contract/memory.ts';
-import type { Node } from '../../../../contract/nodes.ts';
+import type {
+  Job,
+  ListMembers,
+  MemberCounts,
+  SpaceNode,
+  SpaceSummary,
+} from '../../../../contract/memory/memory.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { membersQuery } from '../../api/queries.ts';
 import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconPlus } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
-import { spaceFacts, type SpaceSummary } from '../../../../contract/memory.ts';
+import { spaceFacts, type SpaceSummary } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { IconUpload } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { leadershipQuery } from '../../api/project-queries.ts';

@@ -1,7 +1,7 @@
 import { Button, Modal } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { reportedProjectsQuery } from '../../api/queries.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';

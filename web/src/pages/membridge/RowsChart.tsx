@@ -1,4 +1,4 @@
-import type { Job } from '../../../../contract/memory.ts';
+import type { Job } from '../../../../contract/memory/memory.ts';
 import { count, counted } from '../../format/numbers.ts';
 
 const BARS = 32;

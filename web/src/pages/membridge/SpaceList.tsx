@@ -1,5 +1,5 @@
 import { Link } from '@tanstack/react-router';
-import type { MemberCounts, SpaceSummary } from '../../../../contract/memory.ts';
+import type { MemberCounts, SpaceSummary } from '../../../../contract/memory/memory.ts';
 import { Light } from '../../components/Status.tsx';
 import type { Tone } from '../../format/words.ts';
 import styles from './SpaceList.module.css';

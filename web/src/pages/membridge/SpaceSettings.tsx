@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { coverage } from '../../format/words.ts';

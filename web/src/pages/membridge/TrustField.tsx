@@ -1,5 +1,5 @@
 import { SegmentedControl } from '@mantine/core';
-import type { Trust } from '../../../../contract/memory.ts';
+import type { Trust } from '../../../../contract/memory/memory.ts';
 import { TRUST } from '../../format/words.ts';
 import styles from './Settings.module.css';
 

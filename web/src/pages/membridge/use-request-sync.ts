@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query';
-import type { SpaceFacts } from '../../../../contract/memory.ts';
-import type { SyncAction } from '../../../../contract/primitives.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
+import type { SyncAction } from '../../../../contract/http/primitives.ts';
 import { api } from '../../api/calls.ts';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';

@@ -1,5 +1,10 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { spaceFacts, type Space, type SpaceFacts, type SpaceSummary } from '../../../../contract/memory.ts';
+import {
+  spaceFacts,
+  type Space,
+  type SpaceFacts,
+  type SpaceSummary,
+} from '../../../../contract/memory/memory.ts';
 import { keys } from '../../api/keys.ts';
 import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';

@@ -1,7 +1,7 @@
 import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import { NodeId } from '../../../../contract/primitives.ts';
+import { NodeId } from '../../../../contract/http/primitives.ts';
 import { basePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
 import { wordsOf } from '../../api/problem.ts';

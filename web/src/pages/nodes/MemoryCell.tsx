@@ -1,5 +1,5 @@
-import type { Node } from '../../../../contract/nodes.ts';
-import { memoryStateAt } from '../../../../contract/sync-state.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import { memoryStateAt } from '../../../../contract/memory/sync-state.ts';
 import { Status } from '../../components/Status.tsx';
 import { bytes } from '../../format/numbers.ts';
 import { MEMORY_STATES } from '../../format/words.ts';

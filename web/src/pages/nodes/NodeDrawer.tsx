@@ -1,6 +1,6 @@
 import { Drawer } from '@mantine/core';
-import type { Node } from '../../../../contract/nodes.ts';
-import { memoryStateAt } from '../../../../contract/sync-state.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import { memoryStateAt } from '../../../../contract/memory/sync-state.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { Facts, type Fact } from '../../components/Facts.tsx';

@@ -1,6 +1,6 @@
 import { UnstyledButton } from '@mantine/core';
 import { memo } from 'react';
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { count } from '../../format/numbers.ts';
 import { MemoryCell } from './MemoryCell.tsx';

@@ -1,4 +1,4 @@
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { Status } from '../../components/Status.tsx';
 import { absoluteTime, ago, span } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';

@@ -6,7 +6,7 @@ import { Figures } from '../../components/Figures.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { PageHead } from '../../components/PageHead.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { count } from '../../format/numbers.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';

@@ -1,4 +1,4 @@
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { Status } from '../../components/Status.tsx';
 
 /** Where a node's tasks run; in red, with what to do, where nothing keeps them from the rest of the machine. */

@@ -1,4 +1,4 @@
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 
 /** Whether every word that was typed occurs somewhere in what is known of a node. */
 export function matches(node: Node, typed: string): boolean {

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import type { RuntimeStats } from '../../../../contract/api.ts';
+import type { RuntimeStats } from '../../../../contract/http/api.ts';
 import { healthQuery, nodesQuery, statsQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Figures } from '../../components/Figures.tsx';

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { Run } from '../../../../contract/leases.ts';
+import type { Run } from '../../../../contract/tasks/leases.ts';
 import { runsQuery } from '../../api/task-queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';

@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { keys } from '../../api/keys.ts';
 import { enrolledNodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';

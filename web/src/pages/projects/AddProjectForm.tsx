@@ -1,8 +1,8 @@
 import { Button, SegmentedControl } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectFacts } from '../../../../contract/projects.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { FormEnd } from '../../components/FormEnd.tsx';

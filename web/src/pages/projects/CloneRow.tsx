@@ -2,7 +2,7 @@ import { Button, Checkbox } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { IconDownload, IconX } from '@tabler/icons-react';
 import { memo } from 'react';
-import type { ProjectNodeStatus } from '../../../../contract/projects.ts';
+import type { ProjectNodeStatus } from '../../../../contract/projects/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { Ago } from '../../components/Ago.tsx';

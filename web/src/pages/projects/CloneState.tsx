@@ -1,5 +1,5 @@
 import { Progress } from '@mantine/core';
-import type { CloneProgress, ProjectNodeStatus } from '../../../../contract/projects.ts';
+import type { CloneProgress, ProjectNodeStatus } from '../../../../contract/projects/projects.ts';
 import { Status } from '../../components/Status.tsx';
 import { bytes } from '../../format/numbers.ts';
 import { CLONE_STATUSES } from '../../format/project-words.ts';

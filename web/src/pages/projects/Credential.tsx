@@ -1,7 +1,11 @@
 import { Button } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { CredentialInfo, ManagedProject, ProjectSummary } from '../../../../contract/projects.ts';
+import type {
+  CredentialInfo,
+  ManagedProject,
+  ProjectSummary,
+} from '../../../../contract/projects/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';

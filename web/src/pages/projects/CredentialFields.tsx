@@ -1,5 +1,5 @@
 import { PasswordInput, Textarea, TextInput } from '@mantine/core';
-import type { PutCredential } from '../../../../contract/projects.ts';
+import type { PutCredential } from '../../../../contract/projects/projects.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import type { CredentialDraft } from './credential-draft.ts';
 import styles from './Forms.module.css';

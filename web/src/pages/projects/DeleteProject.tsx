@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';

@@ -1,8 +1,8 @@
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import { originOf } from '../../../../contract/git-url.ts';
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import { originOf } from '../../../../contract/projects/git-url.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';

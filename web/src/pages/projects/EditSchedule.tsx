@@ -1,7 +1,7 @@
 import { SegmentedControl, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';

@@ -1,6 +1,6 @@
 import { Checkbox, Select } from '@mantine/core';
 import { useCallback, useState, type ReactNode } from 'react';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { History } from '../../components/History.tsx';
 import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';

@@ -1,7 +1,7 @@
 import { NumberInput, Select, Switch, TagsInput, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
-import type { Node } from '../../../../contract/nodes.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { spacesQuery } from '../../api/queries.ts';

@@ -1,8 +1,8 @@
 import { Menu } from '@mantine/core';
 import { IconAdjustmentsHorizontal, IconKey, IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { DetailHead } from '../../components/DetailHead.tsx';
 import { MoreMenu } from '../../components/MoreMenu.tsx';

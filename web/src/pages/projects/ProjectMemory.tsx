@@ -1,10 +1,10 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { IconArrowDown, IconArrowUp, IconRefresh } from '@tabler/icons-react';
-import type { SpaceFacts, SpaceNode } from '../../../../contract/memory.ts';
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
-import type { SyncAction } from '../../../../contract/primitives.ts';
+import type { SpaceFacts, SpaceNode } from '../../../../contract/memory/memory.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
+import type { SyncAction } from '../../../../contract/http/primitives.ts';
 import { membersQuery } from '../../api/queries.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectNodeStatus, ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { clonesQuery, projectsQuery } from '../../api/project-queries.ts';
 import { enrolledNodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { driftSummary } from '../../format/project-words.ts';
 import { shortAddress } from './project-list.ts';
 import { ProjectStatus } from './ProjectStatus.tsx';

@@ -1,4 +1,4 @@
-import type { ProjectFacts } from '../../../../contract/projects.ts';
+import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 import { Status } from '../../components/Status.tsx';
 import { PROJECT_STATUSES } from '../../format/project-words.ts';
 

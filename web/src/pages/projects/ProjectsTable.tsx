@@ -1,6 +1,6 @@
 import { Chip } from '@mantine/core';
 import { useDeferredValue, useMemo, useState } from 'react';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';

@@ -1,6 +1,6 @@
 import { Button, Modal } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { withBasePath } from '../../api/base-path.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';

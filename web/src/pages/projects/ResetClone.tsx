@@ -1,7 +1,7 @@
 import { useMutation } from '@tanstack/react-query';
 import { IconArrowBackUp } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { ProjectNodeStatus } from '../../../../contract/projects.ts';
+import type { ProjectNodeStatus } from '../../../../contract/projects/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { Ago } from '../../components/Ago.tsx';

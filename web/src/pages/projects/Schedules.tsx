@@ -1,7 +1,7 @@
 import { Button, Switch } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { projectDueQuery } from '../../api/project-queries.ts';
 import { notifyFailure } from '../../components/notify.ts';

@@ -1,4 +1,4 @@
-import type { PutCredential } from '../../../../contract/projects.ts';
+import type { PutCredential } from '../../../../contract/projects/projects.ts';
 
 /** A credential as a form has it: the fields of both kinds, of which the address says which count. */
 export interface CredentialDraft {

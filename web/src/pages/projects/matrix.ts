@@ -1,5 +1,5 @@
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectSummary, ProjectNodeStatus } from '../../../../contract/projects.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectSummary, ProjectNodeStatus } from '../../../../contract/projects/projects.ts';
 import { byName } from '../../format/order.ts';
 import { hasClone, isUnderWay } from '../../format/project-words.ts';
 import { presenceOf } from '../../live/presence.ts';

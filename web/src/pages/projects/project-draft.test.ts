@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ManagedProject } from '../../../../contract/projects.ts';
+import type { ManagedProject } from '../../../../contract/projects/projects.ts';
 import { bodyOf, changesOf, draftOf, EMPTY_DRAFT, nameFrom, secretIn } from './project-draft.ts';
 
 const project = {

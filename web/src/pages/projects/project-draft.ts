@@ -1,9 +1,9 @@
-import { parseGitUrl } from '../../../../contract/git-url.ts';
+import { parseGitUrl } from '../../../../contract/projects/git-url.ts';
 import type {
   CreateManagedProject,
   ProjectFacts,
   UpdateManagedProject,
-} from '../../../../contract/projects.ts';
+} from '../../../../contract/projects/projects.ts';
 
 /** A project's settings as a form has them. */
 export interface ProjectDraft {

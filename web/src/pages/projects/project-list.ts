@@ -1,4 +1,4 @@
-import type { ProjectFacts } from '../../../../contract/projects.ts';
+import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 import { byName } from '../../format/order.ts';
 
 /** Every tag of the projects, once, by name. */

@@ -1,5 +1,5 @@
-import type { SpaceFacts } from '../../../../contract/memory.ts';
-import type { ProjectFacts } from '../../../../contract/projects.ts';
+import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
+import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 
 /** The memory space of a project, as the API finds it: the one it is mapped to, or the one of its name; null without one. */
 export function spaceOf(project: ProjectFacts, spaces: readonly SpaceFacts[]): SpaceFacts | null {

@@ -1,6 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { countClones, type ManagedProject, type ProjectSummary } from '../../../../contract/projects.ts';
+import {
+  countClones,
+  type ManagedProject,
+  type ProjectSummary,
+} from '../../../../contract/projects/projects.ts';
 import { keys } from '../../api/keys.ts';
 import { applyToProjects } from '../../live/apply-project-events.ts';
 

@@ -2,7 +2,7 @@ import { Button, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconCheck, IconX } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
-import type { Proposal, ShownProposal } from '../../../../contract/proposals.ts';
+import type { Proposal, ShownProposal } from '../../../../contract/projects/proposals.ts';
 import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';

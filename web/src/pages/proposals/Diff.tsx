@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { useMemo, useState } from 'react';
-import { diffSections } from '../../../../contract/review-marks.ts';
-import type { ProposedFile, ReviewMark } from '../../../../contract/proposals.ts';
+import { diffSections } from '../../../../contract/projects/review-marks.ts';
+import type { ProposedFile, ReviewMark } from '../../../../contract/projects/proposals.ts';
 import { VisibleText } from '../../components/VisibleText.tsx';
 import { count, counted } from '../../format/numbers.ts';
 import { readDiff, type DiffFile, type DiffLine } from './diff-lines.ts';

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import type { ShownProposal } from '../../../../contract/proposals.ts';
+import type { ShownProposal } from '../../../../contract/projects/proposals.ts';
 import { ApiProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { proposalQuery } from '../../api/task-queries.ts';

@@ -1,7 +1,7 @@
 import { Chip } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { ProposalStatus, type Proposal } from '../../../../contract/proposals.ts';
+import { ProposalStatus, type Proposal } from '../../../../contract/projects/proposals.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { proposalsQuery } from '../../api/task-queries.ts';
 import { Ago } from '../../components/Ago.tsx';

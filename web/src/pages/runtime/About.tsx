@@ -1,4 +1,4 @@
-import type { RuntimeHealth } from '../../../../contract/api.ts';
+import type { RuntimeHealth } from '../../../../contract/http/api.ts';
 import { withBasePath } from '../../api/base-path.ts';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';

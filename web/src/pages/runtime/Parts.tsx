@@ -1,4 +1,4 @@
-import type { RuntimeHealth } from '../../../../contract/api.ts';
+import type { RuntimeHealth } from '../../../../contract/http/api.ts';
 import { Status } from '../../components/Status.tsx';
 import { Table } from '../../components/Table.tsx';
 import { duration } from '../../format/time.ts';

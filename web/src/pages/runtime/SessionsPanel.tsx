@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import type { SignedInBrowser } from '../../../../contract/api.ts';
+import type { SignedInBrowser } from '../../../../contract/http/api.ts';
 import { api } from '../../api/calls.ts';
 import { sessionsQuery } from '../../api/queries.ts';
 import { Ago } from '../../components/Ago.tsx';

@@ -1,7 +1,7 @@
 import { Button, NumberInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import type { TaskSettings } from '../../../../contract/tasks.ts';
+import type { TaskSettings } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf, wordsOf } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';

@@ -2,7 +2,7 @@ import { Button, Group } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { IconEye, IconEyeOff, IconRefresh } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { WebhookSecret } from '../../../../contract/webhooks.ts';
+import type { WebhookSecret } from '../../../../contract/tasks/webhooks.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';

@@ -2,7 +2,7 @@ import { Drawer, SegmentedControl, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { FieldProblem } from '../../../../contract/errors.ts';
-import type { TaskSchedule } from '../../../../contract/tasks.ts';
+import type { TaskSchedule } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
 import { fieldProblem, notAccepted, restOf } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';

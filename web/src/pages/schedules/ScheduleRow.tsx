@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { TaskSchedule } from '../../../../contract/tasks.ts';
+import type { TaskSchedule } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';

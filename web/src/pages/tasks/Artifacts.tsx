@@ -1,8 +1,8 @@
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { IconDownload } from '@tabler/icons-react';
-import type { Artifact } from '../../../../contract/artifacts.ts';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Artifact } from '../../../../contract/tasks/artifacts.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { contentAddress } from '../../api/task-calls.ts';
 import { taskArtifactsQuery } from '../../api/task-queries.ts';
 import { Ago } from '../../components/Ago.tsx';

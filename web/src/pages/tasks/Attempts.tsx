@@ -1,5 +1,5 @@
 import type { UseQueryResult } from '@tanstack/react-query';
-import type { Lease, TaskResult } from '../../../../contract/leases.ts';
+import type { Lease, TaskResult } from '../../../../contract/tasks/leases.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Failure } from '../../components/Notice.tsx';
 import { Panel } from '../../components/Panel.tsx';

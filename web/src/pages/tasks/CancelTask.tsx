@@ -1,7 +1,7 @@
 import { TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyFailure } from '../../components/notify.ts';

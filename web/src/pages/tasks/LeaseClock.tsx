@@ -1,5 +1,5 @@
 import { Progress } from '@mantine/core';
-import type { Lease } from '../../../../contract/leases.ts';
+import type { Lease } from '../../../../contract/tasks/leases.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';

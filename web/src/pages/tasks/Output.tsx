@@ -1,7 +1,7 @@
 import { Button, Select } from '@mantine/core';
 import { IconArrowDown } from '@tabler/icons-react';
 import { useLayoutEffect, useRef, useState, type ReactNode } from 'react';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { counted } from '../../format/numbers.ts';

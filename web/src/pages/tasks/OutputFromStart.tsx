@@ -1,7 +1,7 @@
 import { Button, Group } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
-import type { OutputChunk } from '../../../../contract/runs.ts';
+import type { OutputChunk } from '../../../../contract/tasks/runs.ts';
 import { keys } from '../../api/keys.ts';
 import { OUTPUT_A_PAGE, taskApi } from '../../api/task-calls.ts';
 import { Failure, Loading } from '../../components/Notice.tsx';

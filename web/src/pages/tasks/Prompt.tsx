@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { count, counted } from '../../format/numbers.ts';

@@ -1,6 +1,6 @@
 import type { UseQueryResult } from '@tanstack/react-query';
-import type { TaskResult } from '../../../../contract/leases.ts';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { TaskResult } from '../../../../contract/tasks/leases.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { contentAddress } from '../../api/task-calls.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { Failure } from '../../components/Notice.tsx';

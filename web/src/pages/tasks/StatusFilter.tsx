@@ -1,4 +1,4 @@
-import { TaskStatus } from '../../../../contract/tasks.ts';
+import { TaskStatus } from '../../../../contract/tasks/tasks.ts';
 import { count } from '../../format/numbers.ts';
 import { TASK_STATUSES } from '../../format/task-words.ts';
 import { Light } from '../../components/Status.tsx';

@@ -2,7 +2,7 @@ import { Button, type ButtonProps } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { IconPlayerPlay, IconRotateClockwise, IconX } from '@tabler/icons-react';
 import { useState } from 'react';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { notifyFailure } from '../../components/notify.ts';

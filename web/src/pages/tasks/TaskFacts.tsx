@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { PROPOSAL_TYPE } from '../../../../contract/proposals.ts';
-import type { Task } from '../../../../contract/tasks.ts';
+import { PROPOSAL_TYPE } from '../../../../contract/projects/proposals.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { taskProposalsQuery } from '../../api/task-queries.ts';
 import { Ago } from '../../components/Ago.tsx';

@@ -1,7 +1,7 @@
 import { Checkbox, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
-import { PROPOSAL_TYPE } from '../../../../contract/proposals.ts';
+import { PROPOSAL_TYPE } from '../../../../contract/projects/proposals.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { FoldedOptions } from '../../components/FoldedOptions.tsx';

@@ -1,6 +1,6 @@
 import { Button, Select } from '@mantine/core';
-import type { Node } from '../../../../contract/nodes.ts';
-import type { ProjectSummary } from '../../../../contract/projects.ts';
+import type { Node } from '../../../../contract/nodes/nodes.ts';
+import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { TextFilter } from '../../components/TextFilter.tsx';
 import { byName } from '../../format/order.ts';
 import { FIELDS, usedFields, type TaskSearch } from './task-filter.ts';

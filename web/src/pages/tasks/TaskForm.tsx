@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import type { FormEvent } from 'react';
-import { DEFAULT_POOL } from '../../../../contract/tasks.ts';
+import { DEFAULT_POOL } from '../../../../contract/tasks/tasks.ts';
 import { ApiProblem, notAccepted, restOf } from '../../api/problem.ts';
 import { nodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';

@@ -1,5 +1,5 @@
-import type { Lease } from '../../../../contract/leases.ts';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Lease } from '../../../../contract/tasks/leases.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { DetailHead } from '../../components/DetailHead.tsx';
 import { History } from '../../components/History.tsx';

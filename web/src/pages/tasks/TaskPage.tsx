@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { ApiProblem } from '../../api/problem.ts';
 import { taskLeasesQuery, taskQuery, taskResultsQuery } from '../../api/task-queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';

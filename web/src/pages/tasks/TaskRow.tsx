@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Status } from '../../components/Status.tsx';
 import { brief, taskWords } from '../../format/task-words.ts';

@@ -1,4 +1,4 @@
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Status } from '../../components/Status.tsx';
 import { TASK_STATUS_HELP, taskWords } from '../../format/task-words.ts';
 

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { Task } from '../../../../contract/tasks.ts';
+import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { taskAuditQuery } from '../../api/task-queries.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Failure, Loading } from '../../components/Notice.tsx';

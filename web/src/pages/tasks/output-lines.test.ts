@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { OutputChunk } from '../../../../contract/runs.ts';
+import type { OutputChunk } from '../../../../contract/tasks/runs.ts';
 import { appendOutput, MAX_LINES, NO_OUTPUT, shown, type OutputView } from './output-lines.ts';
 
 const piece = (seq: number, text: string, stream: OutputChunk['stream'] = 'stdout'): OutputChunk => ({

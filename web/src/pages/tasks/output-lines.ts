@@ -1,4 +1,4 @@
-import type { OutputChunk } from '../../../../contract/runs.ts';
+import type { OutputChunk } from '../../../../contract/tasks/runs.ts';
 
 /** One line of what a program writes. */
 export interface OutputLine {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CreateTask } from '../../../../contract/tasks.ts';
+import { CreateTask } from '../../../../contract/tasks/tasks.ts';
 import { bodyOf, EMPTY_TASK, problemsOf, type TaskDraft } from './task-draft.ts';
 
 const draft = (part: Partial<TaskDraft>): TaskDraft => ({ ...EMPTY_TASK, prompt: 'Say hello.', ...part });

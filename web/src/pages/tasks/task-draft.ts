@@ -1,7 +1,7 @@
 import type { FieldProblem } from '../../../../contract/errors.ts';
-import { PROPOSAL_TYPE } from '../../../../contract/proposals.ts';
-import { CreateTask } from '../../../../contract/tasks.ts';
-import { machineZone, parseTypedTime, TypedTimeError } from '../../../../contract/typed-time.ts';
+import { PROPOSAL_TYPE } from '../../../../contract/projects/proposals.ts';
+import { CreateTask } from '../../../../contract/tasks/tasks.ts';
+import { machineZone, parseTypedTime, TypedTimeError } from '../../../../contract/http/typed-time.ts';
 import type { NewTaskBody } from '../../api/task-calls.ts';
 
 /** The type of a result that is just kept. */

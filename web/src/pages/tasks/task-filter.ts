@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { TaskStatus } from '../../../../contract/tasks.ts';
+import { TaskStatus } from '../../../../contract/tasks/tasks.ts';
 import type { TaskFilter } from '../../api/filters.ts';
 
 const text = z.string().min(1).optional().catch(undefined);

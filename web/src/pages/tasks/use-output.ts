@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { OutputChunk } from '../../../../contract/runs.ts';
+import { OutputChunk } from '../../../../contract/tasks/runs.ts';
 import { outputAddress } from '../../api/task-calls.ts';
 import { useTabSeen } from '../../live/use-tab-seen.ts';
 import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';

@@ -1,0 +1,161 @@
+import { MEMBERSHIP_HEADER, SEALING_HEADER } from '../../contract/memory/membership.ts';
+import { z } from 'zod';
+import {
+  AgentConnection,
+  AgentHeartbeatResponse,
+  EnrolResponse,
+  type AgentHeartbeat,
+  type EnrolRequest,
+} from '../../contract/nodes/nodes.ts';
+import { errorMessage } from '../../contract/errors.ts';
+import type { OriginalHeartbeat } from '../../contract/http/original.ts';
+import { safeParseLoosely } from '../../contract/http/parse-loosely.ts';
+import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../../contract/nodes/protocol.ts';
+import type { OutputChunk } from '../../contract/tasks/runs.ts';
+import { NodeCredential, type CloneSpec } from '../../contract/projects/projects.ts';
+
+/** How long the control plane may take to answer, in milliseconds. */
+const TIMEOUT_MS = 10_000;
+
+/** An answer of the control plane that is not a success. */
+export class ControlPlaneError extends Error {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+
+  constructor(status: number, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'ControlPlaneError';
+    this.status = status;
+  }
+}
+
+/** Trades a one-time token for this node's own key. @throws ControlPlaneError */
+export async function enrol(serverUrl: string, request: EnrolRequest): Promise<EnrolResponse> {
+  return await call(serverUrl, '/api/agent/enrol', {}, request, EnrolResponse);
+}
+
+/** Asks where Temporal and the object store are now. @throws ControlPlaneError */
+export async function askConnection(serverUrl: string, agentKey: string): Promise<AgentConnection> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  return await call(serverUrl, '/api/agent/connection', headers, undefined, AgentConnection);
+}
+
+/** Reports that this node lives. @throws ControlPlaneError */
+export async function sendHeartbeat(
+  serverUrl: string,
+  agentKey: string,
+  heartbeat: AgentHeartbeat,
+  has: { membership: string | null; sealingKeyIds: readonly string[] },
+): Promise<AgentHeartbeatResponse> {
+  const headers = {
+    'X-MEMBRIDGE-AGENT': agentKey,
+    [MEMBERSHIP_HEADER]: has.membership ?? 'none',
+    ...(has.sealingKeyIds.length === 0
+      ? {}
+      : { [SEALING_HEADER]: has.sealingKeyIds.slice(0, 100).join(',') }),
+  };
+  return await call(serverUrl, '/api/agent/heartbeat', headers, heartbeat, AgentHeartbeatResponse);
+}
+
+/** Reports a project that a hook or script of this machine registered. @throws ControlPlaneError */
+export async function reportProject(
+  serverUrl: string,
+  agentKey: string,
+  report: z.input<typeof OriginalHeartbeat>,
+): Promise<void> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  await call(serverUrl, '/agent/heartbeat', headers, report, z.object({ ok: z.boolean() }));
+}
+
+/** Asks for what a project's git server wants to see. @throws ControlPlaneError */
+export async function askCredential(
+  serverUrl: string,
+  agentKey: string,
+  spec: Pick<CloneSpec, 'projectId' | 'repoUrl'>,
+): Promise<NodeCredential> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  const path = `/api/agent/projects/${encodeURIComponent(spec.projectId)}/credential?repo_url=${encodeURIComponent(spec.repoUrl)}`;
+  return await call(serverUrl, path, headers, undefined, NodeCredential);
+}
+
+/** Tells what the program of a task writes. @returns whether more is wanted @throws ControlPlaneError */
+export async function sendTaskOutput(
+  serverUrl: string,
+  agentKey: string,
+  taskId: string,
+  output: { epoch: number; chunks: OutputChunk[] },
+): Promise<boolean> {
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  const path = `/api/agent/tasks/${encodeURIComponent(taskId)}/output`;
+  return (await call(serverUrl, path, headers, output, OutputAnswer)).wanted;
+}
+
+const OutputAnswer = z.strictObject({ wanted: z.boolean() });
+
+async function call<T>(
+  serverUrl: string,
+  path: string,
+  headers: Record<string, string>,
+  body: unknown,
+  schema: z.ZodType<T>,
+): Promise<T> {
+  const { status, ok, headers: answered, text } = await ask(serverUrl, path, headers, body);
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch (cause) {
+    // A captive portal, a proxy's own page: whatever its status says, the control plane did not say it.
+    const type = answered.get('Content-Type') ?? 'no type';
+    throw new ControlPlaneError(
+      0,
+      `The control plane at ${serverUrl} does not answer: something in between answered ${status} with ${type} in place of JSON, such as the sign-in page of a network or a proxy. Open ${serverUrl} in a browser on this machine.`,
+      cause,
+    );
+  }
+  const refusal = refusalOfServer(readProtocol(answered.get(PROTOCOL_HEADER)), serverUrl);
+  if (refusal !== null) throw new ControlPlaneError(0, refusal);
+  if (!ok) {
+    throw new ControlPlaneError(
+      status,
+      `The control plane at ${serverUrl} said ${status}: ${detailOf(answer)}`,
+    );
+  }
+  const parsed = safeParseLoosely(schema, answer);
+  if (parsed.success) return parsed.data;
+  throw new ControlPlaneError(
+    0,
+    `What answers at ${serverUrl} is no control plane that this agent understands (${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}). Check MEMBRIDGE_SERVER_URL.`,
+    parsed.error,
+  );
+}
+
+async function ask(
+  serverUrl: string,
+  path: string,
+  headers: Record<string, string>,
+  body: unknown,
+): Promise<{ status: number; ok: boolean; headers: Headers; text: string }> {
+  try {
+    const response = await fetch(`${serverUrl}${path}`, {
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+      headers: {
+        'Content-Type': 'application/json',
+        Accept: 'application/json',
+        [PROTOCOL_HEADER]: String(PROTOCOL),
+        ...headers,
+      },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const { status, ok, headers: answered } = response;
+    return { status, ok, headers: answered, text: await response.text() };
+  } catch (cause) {
+    const reason =
+      cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : errorMessage(cause);
+    throw new ControlPlaneError(0, `The control plane at ${serverUrl} does not answer: ${reason}`, cause);
+  }
+}
+
+function detailOf(answer: unknown): string {
+  const { detail } = (typeof answer === 'object' && answer !== null ? answer : {}) as { detail?: unknown };
+  return typeof detail === 'string' ? detail : JSON.stringify(answer).slice(0, 300);
+}

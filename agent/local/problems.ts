@@ -1,0 +1,43 @@
+import type { NextFunction, Request, Response } from 'express';
+import { z } from 'zod';
+import { ERRORS, MembridgeError, errorMessage } from '../../contract/errors.ts';
+
+/** An error of the agent's HTTP: RFC 9457 problem+json, and the original's `error` string. */
+export interface AgentProblem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly error: string;
+}
+
+/** Any error as people and scripts are told of it. */
+export function problemOf(error: unknown): AgentProblem {
+  const { code, message } = toKnown(error);
+  const { status, title } = ERRORS[code];
+  return { type: 'about:blank', title, status, detail: message, code, error: message };
+}
+
+/** The last handler of the agent's HTTP. */
+export function answerError(
+  error: unknown,
+  _request: Request,
+  response: Response,
+  _next: NextFunction,
+): void {
+  const problem = problemOf(error);
+  response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+function toKnown(error: unknown): MembridgeError {
+  if (error instanceof MembridgeError) return error;
+  if (error instanceof z.ZodError) {
+    const fields = error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+    return new MembridgeError('bad_request', fields.join('; '));
+  }
+  if (error instanceof SyntaxError && 'body' in error) {
+    return new MembridgeError('bad_request', 'The body is not JSON.');
+  }
+  return new MembridgeError('internal', errorMessage(error));
+}

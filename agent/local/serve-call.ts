@@ -1,0 +1,39 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { Agent } from '../agent.ts';
+import type { EngineCall } from '../calls/engine-call.ts';
+import { problemOf } from './problems.ts';
+
+/** One line for each thing worth telling while a call runs, then `{"result"}` or `{"problem"}`. */
+const LINES = 'application/x-ndjson';
+
+/**
+ * Express's handler of a call of agent/calls: checks the input, has the memory thread run it, answers its output as JSON;
+ * or, when asked for lines, tells progress while it runs. A caller who goes away ends the call.
+ */
+export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler {
+  return async (request: Request, response: Response): Promise<void> => {
+    const { name } = engineCall;
+    const input = engineCall.input.parse(request.body ?? {});
+    if (agent.config.dryrun && engineCall.changes(input)) {
+      response.json({ dryrun: true, detail: `[DRYRUN] Would run ${name} ${JSON.stringify(input)}` });
+      return;
+    }
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new Error('the caller went away')));
+    const inLines = request.accepts(['application/json', LINES]) === LINES;
+    if (inLines) response.type(LINES).flushHeaders();
+    const tell = (line: object): boolean => inLines && response.write(`${JSON.stringify(line)}\n`);
+    try {
+      const call = { signal: gone.signal, progress: (progress: string): void => void tell({ progress }) };
+      const result = engineCall.output.parse(await agent.memory.call(name, input, call));
+      if (inLines) tell({ result });
+      else response.json(result);
+    } catch (error) {
+      if (!inLines) throw error;
+      tell({ problem: problemOf(error) });
+    } finally {
+      agent.heartbeat.soon();
+    }
+    response.end();
+  };
+}

@@ -1,0 +1,59 @@
+import { statSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { errorMessage } from '../../contract/errors.ts';
+import type { AgentConfig } from '../config.ts';
+import { reportProject } from '../control-plane/control-plane.ts';
+import { readRegistry, registryPath } from './registry.ts';
+import type { AgentState } from '../control-plane/state.ts';
+
+/** How often projects are reported that have not changed, in milliseconds: the page shows when they were last seen. */
+const AGAIN_MS = 60_000;
+
+/** Reports the projects that hooks and scripts of this machine register to the control plane, as the original's agent did. */
+export class ReportedProjects {
+  readonly #config: Pick<AgentConfig, 'dataDir' | 'heartbeatMs'>;
+  readonly #state: AgentState;
+  readonly #log: Logger;
+  readonly #timer: NodeJS.Timeout;
+  #sent: { changedAt: number; at: number } | null = null;
+  #problem: string | null = null;
+  #isBusy = false;
+
+  constructor(config: Pick<AgentConfig, 'dataDir' | 'heartbeatMs'>, state: AgentState, log: Logger) {
+    this.#config = config;
+    this.#state = state;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.#report(), config.heartbeatMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #report(): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      const changedAt = statSync(registryPath(this.#config.dataDir), { throwIfNoEntry: false })?.mtimeMs;
+      const sent = this.#sent;
+      const isDue = sent === null || sent.changedAt !== changedAt || Date.now() - sent.at >= AGAIN_MS;
+      if (changedAt === undefined || !isDue) return;
+      const { server_url: serverUrl, enrolment } = this.#state;
+      for (const { project_id, canonical_id } of readRegistry(this.#config.dataDir)) {
+        const report = { node_id: enrolment.node_id, canonical_id, project_id };
+        await reportProject(serverUrl, enrolment.agent_key, report);
+      }
+      this.#sent = { changedAt, at: Date.now() };
+      this.#problem = null;
+    } catch (error) {
+      // Tried again at the next turn. Said once: a control plane may be away for days.
+      const problem = errorMessage(error);
+      if (problem !== this.#problem)
+        this.#log.warn({ reason: problem }, 'registered projects are not reported');
+      this.#problem = problem;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}

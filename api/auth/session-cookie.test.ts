@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+
+let plain: TestPlane;
+let second: TestPlane;
+let proxied: TestPlane;
+beforeAll(async () => {
+  plain = await startTestPlane({ env: { MEMBRIDGE_TRUST_PROXY: '1' } });
+  second = await startTestPlane();
+  proxied = await startTestPlane({
+    env: { MEMBRIDGE_PUBLIC_URL: 'https://fleet.example.org', MEMBRIDGE_HSTS_SECONDS: '86400' },
+  });
+});
+afterAll(async () => await Promise.all([plain.stop(), second.stop(), proxied.stop()]));
+
+async function signIn(plane: TestPlane, headers: Record<string, string> = {}) {
+  const answer = await plane.call('POST', '/api/session', { headers, body: { key: RUNTIME_KEY } });
+  expect(answer.status).toBe(200);
+  const set = answer.headers.get('Set-Cookie') ?? '';
+  const [pair = ''] = set.split(';');
+  return { set, pair, name: pair.split('=')[0] ?? '' };
+}
+const isSignedIn = async (plane: TestPlane, headers: Record<string, string>): Promise<unknown> =>
+  (await plane.call('GET', '/api/session', { headers })).body['signed_in'];
+
+test('each server names its cookie differently, since browsers share cookies among the ports of a host', async () => {
+  const [one, other] = [await signIn(plain), await signIn(second)];
+  expect(one.name).toMatch(/^membridge_session_[0-9a-f]{8}$/);
+  expect(other.name).not.toBe(one.name);
+  const Cookie = `${one.pair}; ${other.pair}`;
+  expect([await isSignedIn(plain, { Cookie }), await isSignedIn(second, { Cookie })]).toEqual([true, true]);
+});
+
+test('a server behind an https proxy sets a cookie for https alone although the proxy speaks plain HTTP to it', async () => {
+  const { set, pair } = await signIn(proxied);
+  expect(set).toMatch(/^__Host-membridge_session_[0-9a-f]{8}=.+; Path=\/;.* Secure/);
+  expect(await isSignedIn(proxied, { Cookie: pair })).toBe(true);
+});
+
+test('a sign-in by https leaves the plain address its own cookie', async () => {
+  const https = { 'X-Forwarded-Proto': 'https' };
+  const secure = await signIn(plain, https);
+  const open = await signIn(plain);
+  expect([secure.set.includes('Secure'), open.set.includes('Secure')]).toEqual([true, false]);
+  expect(secure.name).not.toBe(open.name);
+  expect(await isSignedIn(plain, { ...https, Cookie: secure.pair })).toBe(true);
+  expect(await isSignedIn(plain, { Cookie: open.pair })).toBe(true);
+});
+
+test('no answer asks a browser to use https for the whole host unless the setting says so', async () => {
+  for (const path of ['/health', '/', '/docs', '/api/session', '/no/such/path']) {
+    const headers = { 'X-Forwarded-Proto': 'https' };
+    const asked = (await plain.call('GET', path, { headers })).headers.get('Strict-Transport-Security');
+    expect([path, asked]).toEqual([path, null]);
+  }
+  const { headers } = await proxied.call('GET', '/health', { headers: {} });
+  expect(headers.get('Strict-Transport-Security')).toBe('max-age=86400');
+});
+
+test('the server keeps an idle connection open for longer than Caddy does', async () => {
+  const { headers } = await plain.call('GET', '/health', { headers: {} });
+  expect(Number(/timeout=(\d+)/.exec(headers.get('Keep-Alive') ?? '')?.[1])).toBeGreaterThan(120);
+});

@@ -1,0 +1,88 @@
+import {
+  ServiceError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  isGrpcServiceError,
+  type Client,
+} from '@temporalio/client';
+import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import type { Engine } from '../../engine/connect.ts';
+
+/** How long a call to Temporal may take, in milliseconds, before the request is answered 503. */
+const ENGINE_DEADLINE_MS = 8_000;
+
+/**
+ * Calls Temporal with a deadline.
+ * @param deadlineMs how long the call may take; 8 s unless told
+ * @throws MembridgeError engine_unavailable when Temporal does not answer in time; engine_busy when it does, but not to this call;
+ *   other errors as they are
+ */
+export async function callEngine<T>(
+  engine: Engine,
+  work: (client: Client) => Promise<T>,
+  deadlineMs = ENGINE_DEADLINE_MS,
+): Promise<T> {
+  try {
+    return await engine.client.withDeadline(Date.now() + deadlineMs, () => work(engine.client));
+  } catch (error) {
+    if (isOverdue(error) && (await answers(engine))) {
+      throw new MembridgeError(
+        'engine_busy',
+        `Temporal answers, but not to this within ${deadlineMs / 1_000} s: ten requests for the same thing are the most at a time. Ask again in a few seconds.`,
+        { cause: error },
+      );
+    }
+    throw translateEngineError(error, engine.address.address);
+  }
+}
+
+/**
+ * Whether the call's time was over. A run of a workflow takes ten updates at a time; the client tries an eleventh again until then.
+ */
+function isOverdue(error: unknown): boolean {
+  return error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || findGrpcError(error)?.code === 4;
+}
+
+/** Whether Temporal itself answers within a second. */
+async function answers({ client }: Engine): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + 1_000, () => client.workflowService.getSystemInfo({}));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Temporal takes 10,000 signals for one run of a workflow, and refuses more with INVALID_ARGUMENT. */
+const TOO_MANY_SIGNALS = /exceeded workflow execution limit for signal/i;
+
+/** gRPC statuses that mean "Temporal is not there": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
+const GONE = new Set([1, 4, 14]);
+
+/**
+ * Turns an error that means "Temporal does not answer" into MembridgeError engine_unavailable, and one that means "too many
+ * messages wait" into too_many_requests; gives others back.
+ */
+export function translateEngineError(error: unknown, address = 'TEMPORAL_ADDRESS'): unknown {
+  const grpc = findGrpcError(error);
+  if (grpc !== null && TOO_MANY_SIGNALS.test(grpc.message)) {
+    return new MembridgeError(
+      'too_many_requests',
+      'Thousands of requests wait for this node already. They are served together once it is back; ask again then.',
+      { cause: error },
+    );
+  }
+  const gone =
+    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || (grpc !== null && GONE.has(grpc.code));
+  if (!gone) return error;
+  return new MembridgeError(
+    'engine_unavailable',
+    `Temporal at ${address} does not answer: ${errorMessage(grpc ?? error)}. The call may be repeated.`,
+    { cause: error },
+  );
+}
+
+function findGrpcError(error: unknown): { code: number; message: string } | null {
+  if (isGrpcServiceError(error)) return error;
+  if (error instanceof ServiceError) return findGrpcError(error.cause);
+  return null;
+}

@@ -1,0 +1,36 @@
+import { errorMessage } from '../../contract/errors.ts';
+import { findNodeAccess } from '../../db/queries/find-node-access.ts';
+import { entryAbout, recordAudit } from '../../db/queries/record-audit.ts';
+import { EngineGateway } from '../../gateway/gateway.ts';
+import type { Deps } from '../deps.ts';
+
+/** Makes the gateway of this control plane. It hears of removed nodes, changed keys and labels by the events of all control planes. */
+export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logger' | 'now'>): EngineGateway {
+  const { config, db, events, logger, now } = deps;
+  const gateway = new EngineGateway({
+    engine: config.engine,
+    signingKey: config.signingKey,
+    findAccess: (keyHash) => findNodeAccess(db, { keyHash }),
+    refused: ({ node, method, reason }) => {
+      logger.warn({ node, method, reason }, 'an engine call of a node was refused');
+      const told = {
+        actor: node,
+        detail: `${node} called ${method} through its engine tunnel: ${reason}`,
+        cause: 'a node may call at Temporal only what is its own',
+      };
+      const entry = entryAbout({ type: 'worker', id: node }, 'engine_call_refused', told, now());
+      db.run((sql) => recordAudit(sql, [entry])).catch((error: unknown) =>
+        logger.warn({ node, reason: errorMessage(error) }, 'a refused engine call could not be recorded'),
+      );
+    },
+    failed: (node, error) =>
+      logger.warn({ node, reason: errorMessage(error) }, "a node's key could not be looked up; trying again"),
+    now,
+  });
+  events.subscribe(({ event }) => {
+    if (event.type === 'node') void gateway.recheck(event.node.id);
+    else if (event.type === 'node-removed') void gateway.recheck(event.id);
+    else if (event.type === 'reset') void gateway.recheckAll();
+  });
+  return gateway;
+}

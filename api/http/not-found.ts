@@ -1,0 +1,36 @@
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { Space } from '../../contract/memory/memory.ts';
+import type { Node } from '../../contract/nodes/nodes.ts';
+import { getNode } from '../../db/queries/get-node.ts';
+import { getOriginalAgent } from '../../db/queries/original-agents.ts';
+import { getSpace } from '../../db/queries/get-space.ts';
+import type { Deps } from '../deps.ts';
+import { onOriginalAgent } from '../original/original-agent-line.ts';
+
+/** The error of a thing that does not exist, named. */
+export function notFound(what: string, name: string): MembridgeError {
+  return new MembridgeError('not_found', `There is no ${what} ${name}.`);
+}
+
+/** The space of a canonical id, also of one that it had before. @throws MembridgeError not_found */
+export async function needSpace(deps: Deps, cid: string): Promise<Space> {
+  const space = await getSpace(deps.db, { cid });
+  if (space === null) throw notFound('space', cid);
+  return space;
+}
+
+/** The space of a project's name, also of one that it had before. @throws MembridgeError not_found */
+export async function needProject(deps: Deps, name: string): Promise<Space> {
+  const space = await getSpace(deps.db, { cid: canonicalId(name) });
+  if (space === null) throw notFound('project', name);
+  return space;
+}
+
+/** A node. @throws MembridgeError not_found; conflict for a machine on the original's agent, which nothing can be asked of */
+export async function needNode(deps: Deps, id: string): Promise<Node> {
+  const node = await getNode(deps.db, { id, now: deps.now() });
+  if (node !== null) return node;
+  const original = await getOriginalAgent(deps.db, { name: id, now: deps.now() });
+  throw original === null ? notFound('node', id) : onOriginalAgent(id, deps);
+}

@@ -1,0 +1,65 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { z } from 'zod';
+import { MembridgeError } from '../../contract/errors.ts';
+import { safeParseLoosely } from '../../contract/http/parse-loosely.ts';
+import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfAgent } from '../../contract/nodes/protocol.ts';
+import { authenticate } from '../auth/auth.ts';
+import type { Deps } from '../deps.ts';
+import { invalidInput } from './problems.ts';
+import type { Route } from './route.ts';
+import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/http/tolerant.ts';
+import { isTolerant } from '../original/original-routes.ts';
+
+/** Express's handler of a declared route: lets the caller in, validates what came, answers what the handler gives. */
+export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
+  return async (req, res) => {
+    // Before the body is read: a stranger's megabyte is not worth parsing.
+    if (isForAgents(route)) needProtocol(req, res);
+    const caller = await authenticate(req, route.auth, deps);
+    // Whoever uses the browser after the session ended must find nothing of it there.
+    res.set('Cache-Control', 'no-store');
+    if (route.body !== undefined) await readBody(req, res, parseJson);
+    const code = route.original === true ? 'unprocessable' : 'bad_request';
+    const ignored: string[] = [];
+    const validate = (where: string, schema: z.ZodType | undefined, value: unknown): unknown => {
+      if (schema === undefined) return undefined;
+      // Agents may be of another version; people and scripts learn of a misspelt field.
+      const read = isForAgents(route)
+        ? { parsed: safeParseLoosely(schema, value), ignored: [] }
+        : isTolerant(route)
+          ? parseTolerantly(where, schema, value)
+          : { parsed: schema.safeParse(value), ignored: [] };
+      if (!read.parsed.success) throw invalidInput(where, read.parsed.error, code);
+      ignored.push(...read.ignored);
+      return read.parsed.data;
+    };
+    const input = {
+      params: validate('path', route.params, req.params),
+      query: validate('query', route.query, req.query),
+      body: validate('body', route.body, req.body ?? {}),
+    };
+    if (ignored.length > 0) res.set(IGNORED_HEADER, ignoredNames(ignored));
+    const answer = await route.handle({ ...input, caller, req, res }, deps);
+    if (route.content !== undefined) return;
+    // A handler may have said 202 instead: the work goes on.
+    if (res.statusCode === 200) res.status(route.status);
+    if (route.response === undefined) res.end();
+    else res.json(answer);
+  };
+}
+
+/** Whether a route is one that agents of Membridge call. */
+const isForAgents = ({ path }: Route): boolean => path.startsWith('/api/agent/');
+
+/** Names this control plane's protocol. @throws MembridgeError protocol_unsupported when the agent's is too old */
+function needProtocol(req: Request, res: Response): void {
+  res.set(PROTOCOL_HEADER, String(PROTOCOL));
+  const refusal = refusalOfAgent(readProtocol(req.get(PROTOCOL_HEADER)));
+  if (refusal !== null) throw new MembridgeError('protocol_unsupported', refusal);
+}
+
+async function readBody(req: Request, res: Response, parseJson: RequestHandler): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    void parseJson(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
+  });
+}

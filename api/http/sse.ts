@@ -1,0 +1,170 @@
+import type { Request, Response } from 'express';
+import type { ServerEvent } from '../../contract/events.ts';
+import { readEventRange, readEvents, type NumberedEvent } from '../../db/queries/read-events.ts';
+import type { Deps } from '../deps.ts';
+import { onHeartbeats } from '../nodes/heartbeats.ts';
+import { withHistoryUrl } from '../spaces/history-url.ts';
+import { showClone, showSummary } from '../projects/show.ts';
+import { withTaskUrl } from '../tasks/show.ts';
+import { showProposal } from '../proposals/show.ts';
+
+/** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
+const PING_MS = 15_000;
+/** How often a stream asks whether its caller may still read, in milliseconds. */
+export const CHECK_MS = 2_000;
+/** How soon a browser comes back after a break, in milliseconds. */
+const RECONNECT_MS = 1_000;
+/** A client that has this many bytes unread is cut off; it comes back with Last-Event-ID and misses nothing. */
+const MAX_UNREAD_BYTES = 256 * 1_024;
+/** Events read at a time during a replay. */
+const REPLAY_BATCH = 500;
+
+/** The streams that are open, so that a shutdown can end them. */
+const openStreams = new WeakMap<Deps['events'], Set<Response>>();
+
+/** Ends every open stream of a hub; browsers come back by themselves. */
+export function endStreams(hub: Deps['events']): void {
+  for (const res of openStreams.get(hub) ?? []) res.end();
+}
+
+/**
+ * Serves `GET /api/events`: what came after the client's last event, then everything new, until it leaves.
+ * @param stillAllowed asked every two seconds; the stream ends when it says no (a browser that signed out)
+ */
+export async function streamEvents(
+  req: Request,
+  res: Response,
+  deps: Deps,
+  stillAllowed: () => Promise<boolean>,
+): Promise<void> {
+  const after = lastEventId(req);
+  // Subscribed before anything is read, so that what commits meanwhile waits here rather than being lost.
+  const waiting: NumberedEvent[] = [];
+  let live = false;
+  let sent = deps.events.position;
+  const send = (event: NumberedEvent): void => {
+    if (res.writableEnded || (event.seq <= sent && event.event.type !== 'reset')) return;
+    sent = event.seq;
+    writeEvent(res, event.seq, withUrls(event.event, deps));
+    if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
+  };
+  const unsubscribe = deps.events.subscribe((event) => {
+    if (live) send(event);
+    else waiting.push(event);
+  });
+  const stopHeartbeats = onHeartbeats(deps, (nodes) => {
+    // A client that reads slowly misses these. It gets the next ones.
+    if (live && !res.writableNeedDrain) writeEvent(res, null, { type: 'heartbeats', nodes: [...nodes] });
+  });
+  const streams = trackStream(res, deps);
+  deps.metrics.sseClients.inc();
+  const ping = setInterval(() => {
+    res.write(': ping\n\n');
+    if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
+  }, PING_MS);
+  const check = setInterval(() => {
+    stillAllowed().then(
+      (allowed) => allowed || res.end(),
+      () => undefined, // PostgreSQL is away; asked again at the next check.
+    );
+  }, CHECK_MS);
+  res.once('close', () => {
+    clearInterval(ping);
+    clearInterval(check);
+    unsubscribe();
+    stopHeartbeats();
+    streams.delete(res);
+    deps.metrics.sseClients.dec();
+  });
+  const range = await readEventRange(deps.db);
+  if (res.writableEnded || res.destroyed) return;
+  openStream(res);
+  if (after === null || isLost(after, range)) {
+    sent = Math.max(sent, range.last ?? 0);
+    // An id without data is not an event, but the browser keeps it for Last-Event-ID.
+    if (after === null) res.write(`id: ${sent}\n\n`);
+    else writeEvent(res, sent, { type: 'reset' });
+  } else {
+    sent = after;
+    await replay(res, deps, send, () => sent);
+  }
+  live = true;
+  for (const event of waiting) send(event);
+}
+
+async function replay(
+  res: Response,
+  deps: Deps,
+  send: (event: NumberedEvent) => void,
+  position: () => number,
+): Promise<void> {
+  for (;;) {
+    const batch = await readEvents(deps.db, { after: position(), limit: REPLAY_BATCH });
+    for (const event of batch) {
+      send(event);
+      // A replay is long by nature: wait for the client instead of cutting it off.
+      if (res.writableNeedDrain && !(await drained(res))) return;
+    }
+    if (batch.length < REPLAY_BATCH) return;
+  }
+}
+
+/** Has a stream end when the process stops. @returns those of the hub */
+export function trackStream(res: Response, deps: Pick<Deps, 'events'>): Set<Response> {
+  const streams = openStreams.get(deps.events) ?? new Set();
+  openStreams.set(deps.events, streams.add(res));
+  return streams;
+}
+
+/** Waits until a client has read what was written. @returns false when it left */
+export async function drained(res: Response): Promise<boolean> {
+  return await new Promise((resolve) => {
+    res.once('drain', () => resolve(true));
+    res.once('close', () => resolve(false));
+  });
+}
+
+/** Whether events after `after` were lost to retention, or `after` is of another database. */
+function isLost(after: number, { first, last }: { first: number | null; last: number | null }): boolean {
+  if (first === null || last === null) return after > 0;
+  return after < first - 1 || after > last;
+}
+
+function lastEventId(req: Request): number | null {
+  const given = req.get('Last-Event-ID') ?? req.query['last_event_id'];
+  return typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : null;
+}
+
+/** Begins a stream of server-sent events. */
+export function openStream(res: Response): void {
+  res.status(200).set({
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-cache, no-transform',
+    // nginx would otherwise hold the events back until its buffer is full.
+    'X-Accel-Buffering': 'no',
+  });
+  res.flushHeaders();
+  res.write(`retry: ${RECONNECT_MS}\n\n`);
+}
+
+/** Writes an event; without a number it leaves the client's position as it is. */
+function writeEvent(res: Response, seq: number | null, event: ServerEvent): void {
+  res.write(`${seq === null ? '' : `id: ${seq}\n`}data: ${JSON.stringify(event)}\n\n`);
+}
+
+function withUrls(event: ServerEvent, deps: Deps): ServerEvent {
+  switch (event.type) {
+    case 'job':
+      return { ...event, job: withHistoryUrl(event.job, deps.config) };
+    case 'project':
+      return { ...event, project: showSummary(deps, event.project) };
+    case 'project-node':
+      return { ...event, status: showClone(deps, event.status) };
+    case 'task':
+      return { ...event, task: withTaskUrl(deps, event.task) };
+    case 'proposal':
+      return { ...event, proposal: showProposal(deps, event.proposal) };
+    default:
+      return event;
+  }
+}

@@ -1,0 +1,65 @@
+import express, { type Express } from 'express';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { Config } from '../config.ts';
+import { needOwnHost, securityHeaders } from './guards.ts';
+import { errorHandler, sendProblem } from './problems.ts';
+import type { Logger } from 'pino';
+import { serviceName } from '../health/own-health.ts';
+import { VERSION } from '../version.ts';
+
+/** When a caller should ask again, in seconds. */
+const ASK_AGAIN_SECONDS = 2;
+
+/** What a process that does not serve yet waits for. */
+export class Starting {
+  #part = 'its settings';
+  #reason: string | null = null;
+
+  /** @param part what is waited for; @param reason why it cannot be used yet, where that is known */
+  waitFor(part: string, reason: string | null = null): void {
+    this.#part = part;
+    this.#reason = reason;
+  }
+
+  get part(): string {
+    return this.#part;
+  }
+
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** One sentence for people. */
+  get sentence(): string {
+    const why = this.#reason === null ? '' : ` (${this.#reason})`;
+    return `This server is starting and waits for ${this.#part}${why}. Ask again in a few seconds.`;
+  }
+}
+
+/** Makes what answers until everything that the process stands on is there: every request gets 503, with what is waited for. */
+export function createStartingApp(config: Config, logger: Logger, starting: Starting): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(securityHeaders(config));
+  app.use(needOwnHost(config));
+  app.use((req, res) => {
+    res.set('Retry-After', String(ASK_AGAIN_SECONDS)).set('Cache-Control', 'no-store');
+    if (req.path === '/health') {
+      res.status(503).json({
+        status: 'starting',
+        service: serviceName(config),
+        version: VERSION,
+        waits_for: starting.part,
+        reason: starting.reason,
+      });
+    } else if (req.method === 'GET' && req.accepts(['application/json', 'text/html']) === 'text/html') {
+      // A person's browser: it asks again until the page is there.
+      res.status(503).set('Refresh', String(ASK_AGAIN_SECONDS)).type('text/plain');
+      res.send(`${starting.sentence}\n`);
+    } else {
+      sendProblem(res, new MembridgeError('starting', starting.sentence));
+    }
+  });
+  app.use(errorHandler(logger));
+  return app;
+}

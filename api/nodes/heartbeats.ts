@@ -1,0 +1,66 @@
+import { listHeartbeats } from '../../db/queries/record-heartbeat.ts';
+import type { Deps } from '../deps.ts';
+
+/** How often browsers hear which nodes reported, in milliseconds. */
+const TELL_MS = 1_000;
+/** The longest time between a heartbeat and the commit of its transaction, in milliseconds. */
+const COMMIT_MS = 5_000;
+
+export type Heartbeats = readonly { readonly id: string; readonly at: number }[];
+type Listener = (beats: Heartbeats) => void;
+
+/** Tells all streams of a process which nodes reported: one query a second, however many browsers listen. */
+class Pulse {
+  readonly #deps: Pick<Deps, 'db' | 'now' | 'logger'>;
+  readonly #listeners = new Set<Listener>();
+  readonly #told = new Map<string, number>();
+  #timer: NodeJS.Timeout | null = null;
+  #since = 0;
+
+  constructor(deps: Pick<Deps, 'db' | 'now' | 'logger'>) {
+    this.#deps = deps;
+  }
+
+  /** Adds a listener; the result removes it. */
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    if (this.#timer === null) {
+      this.#since = this.#deps.now() - COMMIT_MS;
+      this.#schedule();
+    }
+    return () => this.#listeners.delete(listener);
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => void this.#tell(), TELL_MS);
+    this.#timer.unref();
+  }
+
+  async #tell(): Promise<void> {
+    if (this.#listeners.size === 0) {
+      this.#timer = null;
+      this.#told.clear();
+      return;
+    }
+    try {
+      const now = this.#deps.now();
+      const beats = await listHeartbeats(this.#deps.db, { since: this.#since });
+      const fresh = beats.filter(({ id, at }) => at > (this.#told.get(id) ?? 0));
+      for (const { id, at } of fresh) this.#told.set(id, at);
+      this.#since = now - COMMIT_MS;
+      if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+    } catch (error) {
+      this.#deps.logger.debug({ err: error }, 'heartbeats could not be read; trying again');
+    }
+    this.#schedule();
+  }
+}
+
+const pulses = new WeakMap<Deps['events'], Pulse>();
+
+/** Calls a listener once a second with the nodes that reported since, while any did; the result ends that. */
+export function onHeartbeats(deps: Deps, listener: Listener): () => void {
+  const pulse = pulses.get(deps.events) ?? new Pulse(deps);
+  pulses.set(deps.events, pulse);
+  return pulse.subscribe(listener);
+}

@@ -1,0 +1,20 @@
+import { errorMessage } from '../../contract/errors.ts';
+import { MESSAGES, memorySpaceId } from '../../contract/workflows.ts';
+import { listSpaceConfigs } from '../../db/queries/list-space-configs.ts';
+import { tellWorkflow } from '../../engine/tell.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+
+/** Tells the workflow of every space that a node is back, so that it is caught up. Errors are logged, never thrown. */
+export async function announceReturn(deps: Deps, node: string): Promise<void> {
+  try {
+    for (const { cid } of await listSpaceConfigs(deps.db)) {
+      // A space whose workflow is just being made asks for the live nodes itself.
+      await callEngine(deps.engine, (client) =>
+        tellWorkflow(client, memorySpaceId(cid), MESSAGES.nodeReturned, node),
+      );
+    }
+  } catch (error) {
+    deps.logger.warn({ node, reason: errorMessage(error) }, 'spaces could not be told that a node is back');
+  }
+}

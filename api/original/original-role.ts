@@ -1,0 +1,16 @@
+import type { OriginalRole } from '../../contract/http/original.ts';
+import { getLeadership } from '../../db/queries/record-leadership.ts';
+import type { Deps } from '../deps.ts';
+
+/**
+ * What a node is to a project, as the answer to the original's heartbeat tells it; unknown while nobody is primary.
+ * @param input.cid the project's canonical id; node the one that reports
+ */
+export async function roleOf(
+  deps: Pick<Deps, 'db' | 'now'>,
+  input: { cid: string; node: string },
+): Promise<OriginalRole> {
+  const known = await getLeadership(deps.db, { cid: input.cid, now: deps.now() });
+  if (known === null || known.status !== 'active') return 'unknown';
+  return known.primary_node_id === input.node ? 'primary' : 'secondary';
+}

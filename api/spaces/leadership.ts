@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import {
+  FoundLease,
+  leaseKey,
+  type Leadership,
+  type SelectPrimary,
+} from '../../contract/memory/leadership.ts';
+import type { SelectRequest } from '../../contract/workflows.ts';
+import { getSpace } from '../../db/queries/get-space.ts';
+import { listProjectsOf } from '../../db/queries/list-projects.ts';
+import { getLeadership } from '../../db/queries/record-leadership.ts';
+import { selectPrimary } from '../../engine/leadership-workflows.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { nameOf } from '../auth/actor.ts';
+import type { Caller } from '../http/route.ts';
+
+/**
+ * The canonical id that is led: of a space or project, also where it had another id before. As in the original, a project that
+ * nobody has seen yet may be led, under the id that was given.
+ */
+export async function needLed(deps: Deps, cid: string): Promise<string> {
+  const space = await getSpace(deps.db, { cid });
+  if (space !== null) return space.canonical_id;
+  const [project] = await listProjectsOf(deps.db, { cid });
+  return project?.canonical_id ?? cid;
+}
+
+/** Who is primary, for a canonical id that `needLed` gave. */
+export async function leadershipOf(deps: Deps, cid: string): Promise<Leadership> {
+  const known = await getLeadership(deps.db, { cid, now: deps.now() });
+  return (
+    known ?? {
+      canonical_id: cid,
+      primary_node_id: null,
+      epoch: 0,
+      issued_at: null,
+      expires_at: null,
+      lease_seconds: 0,
+      policy: 'primary_authoritative',
+      issued_by: null,
+      status: 'needs_selection',
+      last_snapshot_at: null,
+      last_mirror_at: null,
+      last_error: null,
+      events: [],
+    }
+  );
+}
+
+/**
+ * Makes a node primary, also one that is not there yet. Of another one than before, this begins a new epoch; of the same one, it
+ * renews the lease. Epochs continue from the lease that machines on the original's scripts left in the object store.
+ * @throws MembridgeError store_unavailable where nothing is known of the leadership and that lease cannot be read;
+ *   engine_unavailable
+ */
+export async function promote(
+  deps: Deps,
+  input: { cid: string; select: SelectPrimary; caller: Caller },
+): Promise<Leadership> {
+  const { cid, select, caller } = input;
+  const request = { node: select.primary_node_id, leaseSeconds: select.lease_seconds, by: nameOf(caller) };
+  await ask(deps, cid, { ...request, above: await epochInStore(deps, cid) });
+  return await leadershipOf(deps, cid);
+}
+
+/** Has nobody be primary any more, in a new epoch; nothing where nobody is. @throws MembridgeError engine_unavailable */
+export async function release(deps: Deps, cid: string, by: string): Promise<void> {
+  const known = await getLeadership(deps.db, { cid, now: deps.now() });
+  if (known === null || known.primary_node_id === null) return;
+  await ask(deps, cid, { node: null, leaseSeconds: known.lease_seconds, by });
+}
+
+/** The epoch of the lease in the object store; 0 where there is none, or none that can be read as one. */
+async function epochInStore(deps: Deps, cid: string): Promise<number> {
+  const isKnown = (await getLeadership(deps.db, { cid, now: deps.now() })) !== null;
+  let bytes: Buffer | null;
+  try {
+    bytes = await deps.store.get(leaseKey(cid));
+  } catch (error) {
+    // PostgreSQL has an epoch to continue from; without one, a lease that is there would be overruled by a lower epoch.
+    if (isKnown) return 0;
+    throw error;
+  }
+  if (bytes === null) return 0;
+  try {
+    return FoundLease.parse(JSON.parse(bytes.toString('utf8'))).epoch;
+  } catch {
+    deps.logger.warn(
+      { key: leaseKey(cid) },
+      'the lease in the object store is damaged: epochs continue without it',
+    );
+    return 0;
+  }
+}
+
+async function ask(deps: Deps, cid: string, request: SelectRequest): Promise<void> {
+  const known = await getLeadership(deps.db, { cid, now: deps.now() });
+  const updateId = `select_${randomBytes(8).toString('hex')}`;
+  await callEngine(deps.engine, (client) => selectPrimary(client, { cid, known, request, updateId }));
+}

@@ -1,0 +1,96 @@
+import { spaceKey } from '../../memory/format/layout.ts';
+import { canonicalId } from '../../contract/memory/canonical-id.ts';
+import { MembridgeError } from '../../contract/errors.ts';
+import type { Space, SpaceConfig } from '../../contract/memory/memory.ts';
+import { byEngine, type AuditBy } from '../../db/queries/record-audit.ts';
+import { createSpace } from '../../db/queries/create-space.ts';
+import { deleteSpace } from '../../db/queries/delete-space.ts';
+import { getSpace } from '../../db/queries/get-space.ts';
+import { listProjectsOf } from '../../db/queries/list-projects.ts';
+import { closeLeadership } from '../../engine/leadership-workflows.ts';
+import { closeMemorySpace, ensureMemorySpace } from '../../engine/memory-workflows.ts';
+import type { Deps } from '../deps.ts';
+import { callEngine } from '../engine/engine-calls.ts';
+import { release } from './leadership.ts';
+
+/** A space's description in the object store, for people and tools that find the objects without this database. */
+export async function describeSpace(
+  { store }: Pick<Deps, 'store'>,
+  space: Omit<Space, 'nodes' | 'settings'>,
+): Promise<void> {
+  const { canonical_id, name, ...rest } = space;
+  const description = { format: 'membridge-space/1', cid: canonical_id, project_id: name, ...rest };
+  await store.put(spaceKey(canonical_id), Buffer.from(JSON.stringify(description)));
+}
+
+/**
+ * Makes a space: its description in the object store, its row, its workflow, in this order, so that whatever fails
+ * leaves nothing that others take for a space.
+ * @throws MembridgeError conflict when one of this name exists; store_unavailable, store_refused, engine_unavailable
+ */
+export async function addSpace(
+  deps: Deps,
+  input: { name: string; projects: string[]; source: 'manual' | 'heartbeat'; by: AuditBy },
+): Promise<Space> {
+  const { db, engine } = deps;
+  const { name, projects } = input;
+  const space: SpaceConfig = { cid: canonicalId(name), projectId: name, projects };
+  const known = await getSpace(db, { cid: space.cid });
+  if (known !== null) throw nameIsTaken(name, known);
+  const createdAt = deps.now();
+  const defaults = { excluded: [], aliases: [], redact: true, encrypted: false, mirror: false };
+  await describeSpace(deps, {
+    canonical_id: space.cid,
+    name,
+    projects,
+    ...defaults,
+    created_at: createdAt,
+  });
+  const created = await createSpace(db, { space, source: input.source, createdAt, by: input.by });
+  if (created === null) throw nameIsTaken(name, null);
+  try {
+    await callEngine(engine, (client) => ensureMemorySpace(client, space));
+  } catch (error) {
+    const by = byEngine('its workflow could not be started');
+    await deleteSpace(db, { cid: space.cid, now: deps.now(), by });
+    throw error;
+  }
+  return created;
+}
+
+/**
+ * Makes the space of a project that the original's calls name. There the name is a label of a machine's whole claude-mem
+ * database, whatever projects that database has, so the space covers all of them. A space that people make here
+ * (`POST /api/membridge/spaces`, also for a managed git project) covers what they say.
+ * @throws MembridgeError as addSpace
+ */
+export async function addOriginalSpace(
+  deps: Deps,
+  input: { name: string; source: 'manual' | 'heartbeat'; by: AuditBy },
+): Promise<Space> {
+  return await addSpace(deps, { ...input, projects: ['*'] });
+}
+
+function nameIsTaken(name: string, by: Space | null): MembridgeError {
+  return new MembridgeError(
+    'conflict',
+    by === null || by.name === name
+      ? `A project named ${name} exists.`
+      : `${name} is an older name of the space ${by.name}. Choose another name, or remove that alias there first.`,
+  );
+}
+
+/**
+ * Ends a space: its row and its workflows go; what it stored in the object store, and each node's memory, stay. A project of the same
+ * name keeps the primary.
+ */
+export async function removeSpace(deps: Deps, cid: string, by: AuditBy): Promise<boolean> {
+  // The workflow first: a row without one would be given one again at the next start, the reverse would not.
+  await callEngine(deps.engine, (client) => closeMemorySpace(client, cid));
+  const projects = await listProjectsOf(deps.db, { cid });
+  if (!projects.some((project) => project.canonical_id === cid)) {
+    await release(deps, cid, 'engine');
+    await callEngine(deps.engine, (client) => closeLeadership(client, cid));
+  }
+  return await deleteSpace(deps.db, { cid, now: deps.now(), by });
+}

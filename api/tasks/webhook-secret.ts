@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { errorMessage, MembridgeError } from '../../contract/errors.ts';
+import { WebhookSecret } from '../../contract/tasks/webhooks.ts';
+import { addSetting } from '../../db/queries/add-setting.ts';
+import { readSettings } from '../../db/queries/read-settings.ts';
+import { byEngine, configEntry, type AuditBy } from '../../db/queries/record-audit.ts';
+import { writeSettings } from '../../db/queries/write-settings.ts';
+import type { Config } from '../config.ts';
+import type { Deps } from '../deps.ts';
+import { seal, unseal } from '../auth/sealed.ts';
+
+const KEY = 'webhook_secret';
+/** What it is sealed for. */
+const CONTEXT = 'setting:webhook_secret';
+
+type SecretDeps = Pick<Deps, 'db' | 'now'> & { readonly config: Pick<Config, 'signingKey'> };
+
+/**
+ * The secret that webhooks are signed with; made when it is first asked for.
+ * @throws MembridgeError conflict when it cannot be opened, since it was sealed under another signing key
+ */
+export async function readWebhookSecret(deps: SecretDeps): Promise<WebhookSecret> {
+  const sealed = (await kept(deps)) ?? (await makeFirst(deps));
+  try {
+    return WebhookSecret.parse(JSON.parse(unseal(deps.config.signingKey, sealed, CONTEXT)));
+  } catch (error) {
+    throw new MembridgeError('conflict', errorMessage(error), { cause: error });
+  }
+}
+
+/** Makes a new secret; what is sent from now on is signed with it. */
+export async function rotateWebhookSecret(deps: SecretDeps, by: AuditBy): Promise<WebhookSecret> {
+  const { db, now, config } = deps;
+  const made = newSecret(now());
+  await writeSettings(db, {
+    values: { [KEY]: seal(config.signingKey, JSON.stringify(made), CONTEXT) },
+    audit: configEntry('webhook_secret_rotated', 'webhooks are signed with a new secret', by, now()),
+  });
+  return made;
+}
+
+async function makeFirst(deps: SecretDeps): Promise<string> {
+  const { db, now, config } = deps;
+  await addSetting(db, {
+    key: KEY,
+    value: seal(config.signingKey, JSON.stringify(newSecret(now())), CONTEXT),
+    audit: configEntry(
+      'webhook_secret_made',
+      'webhooks are signed with it',
+      byEngine('it was needed'),
+      now(),
+    ),
+  });
+  // Of two processes that need it at once, one has made it for both.
+  const sealed = await kept(deps);
+  if (sealed === undefined) throw new Error('the secret of webhooks was not kept');
+  return sealed;
+}
+
+const kept = async ({ db }: SecretDeps): Promise<string | undefined> =>
+  (await readSettings(db, { keys: [KEY] }))[KEY];
+
+const newSecret = (now: number): WebhookSecret => ({
+  secret: `whsec_${randomBytes(32).toString('base64url')}`,
+  made_at: now,
+});

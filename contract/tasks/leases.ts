@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { EpochMs, NOT_STORABLE, ONE_LINE, ReportedId, isStorable } from '../http/primitives.ts';
+import { Usage } from './runs.ts';
+import { Task } from './tasks.ts';
+
+/** How a lease stands; the original's words. `failed`: its worker said so. */
+export const LeaseStatus = z.enum(['active', 'expired', 'released', 'failed']);
+export type LeaseStatus = z.infer<typeof LeaseStatus>;
+
+/** One attempt at a task. Field names follow the original. */
+export const Lease = z.strictObject({
+  id: z.string(),
+  task_id: z.string(),
+  worker_id: z.string(),
+  /** The fencing token: a write with an older one is refused. */
+  epoch: z.number().int(),
+  /** `agent`: Temporal gave the task to an agent; `http`: a worker leased it over the API. */
+  kind: z.enum(['agent', 'http']),
+  started_at: EpochMs,
+  expires_at: EpochMs,
+  ttl_seconds: z.number().int(),
+  status: LeaseStatus,
+  last_heartbeat: EpochMs,
+  context_id: z.string(),
+  ended_at: EpochMs.nullable(),
+  end_reason: z.string().nullable(),
+});
+export type Lease = z.infer<typeof Lease>;
+
+/** As in the original, 0 and null stand for the default. */
+const ttl = z.preprocess(
+  (value) => (value === 0 || value === null ? undefined : value),
+  z.number().int().min(1).max(86_400).optional(),
+);
+const DEFAULT_HTTP_TTL_SECONDS = 300;
+
+/** `POST /api/runtime/llm-tasks/:id/lease`. */
+export const LeaseTask = z.strictObject({
+  worker_id: ReportedId.optional(),
+  ttl_seconds: ttl.transform((seconds) => seconds ?? DEFAULT_HTTP_TTL_SECONDS),
+});
+
+/** `POST /api/runtime/llm-tasks/:id/dispatch`. */
+export const DispatchTask = z.strictObject({
+  worker_id: ReportedId.optional(),
+  ttl_seconds: ttl,
+  /** Whether a failed attempt is followed by others, up to max_attempts. As in the original not unless said. */
+  retry: z.boolean().default(false),
+  /** Whether the call answers when the task has ended, as the original did, or at once. */
+  wait: z.boolean().default(true),
+});
+
+/** Which lease a worker speaks for. May be left out only while the task was never leased twice. */
+const fencing = {
+  lease_id: z.string().max(64).optional(),
+  epoch: z.number().int().positive().optional(),
+  worker_id: ReportedId.optional(),
+};
+
+/** `POST /api/runtime/llm-tasks/:id/heartbeat`. */
+export const HeartbeatTask = z.strictObject(fencing);
+
+/** `POST /api/runtime/llm-tasks/:id/release`: the worker gives the task back; the attempt does not count. */
+export const ReleaseTask = z.strictObject({ ...fencing, reason: z.string().max(500).default('') });
+
+/** `POST /api/runtime/llm-tasks/:id/complete`. The original's agents send `tokens_used: null`. */
+export const CompleteTask = z.strictObject({
+  ...fencing,
+  status: z.enum(['success', 'error']),
+  output: z.string().nullish(),
+  error_message: z.string().max(10_000).nullish(),
+  /** After an error: whether another attempt may help. The original never tried again by itself. */
+  retryable: z.boolean().default(false),
+  metrics: z
+    .strictObject({
+      duration_ms: z.number().nonnegative().default(0),
+      tokens_used: z.number().int().nonnegative().nullish(),
+      cost_usd: z.number().nonnegative().max(1_000_000).nullish(),
+    })
+    .prefault({}),
+  artifact_type: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(ONE_LINE, 'must not contain control characters')
+    .refine(isStorable, NOT_STORABLE)
+    .optional(),
+  /** Empty ones are left out. */
+  artifact_tags: z.array(z.string().max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
+});
+export type CompleteTask = z.infer<typeof CompleteTask>;
+
+/** What an attempt came to. Field names follow the original's llm_results. */
+export const TaskResult = z.strictObject({
+  id: z.string(),
+  task_id: z.string(),
+  lease_id: z.string(),
+  worker_id: z.string(),
+  artifact_id: z.string().nullable(),
+  status: z.enum(['success', 'error']),
+  /** The first 64 KiB of it; the artifact has all. Null where it was not asked for. */
+  output: z.string().nullable(),
+  error_code: z.string().nullable(),
+  error_message: z.string().nullable(),
+  /** Of the program; null where none ended on an agent. */
+  exit_code: z.number().int().nullable(),
+  metrics: z.strictObject({
+    duration_ms: z.number(),
+    tokens_used: z.number().int(),
+    cost_usd: z.number(),
+    usage: Usage,
+  }),
+  notes: z.array(z.string()),
+  completed_at: EpochMs,
+});
+export type TaskResult = z.infer<typeof TaskResult>;
+
+/** One attempt with what it came to, as `GET /api/runtime/runs` lists them. */
+export const Run = z.strictObject({
+  /** The original's: `GET /api/runtime/runs` listed tasks. Prompts are cut after 200 characters. */
+  ...Task.shape,
+  lease: Lease,
+  task_status: z.string(),
+  result: TaskResult.nullable(),
+});
+export type Run = z.infer<typeof Run>;
+
+/** One task with its last attempt; null where there was none, or the task was queued again. */
+export const TaskRun = z.strictObject({ ...Run.shape, lease: Lease.nullable() });
+export type TaskRun = z.infer<typeof TaskRun>;

@@ -1,0 +1,130 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import type { Changes } from './changes.ts';
+import { KINDS } from '../format/kinds.ts';
+import { memoryKey } from '../format/keys.ts';
+import type { Entity } from '../ledger/entities.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { publishedForms } from '../space/redact.ts';
+import type { SyncSession } from '../session.ts';
+
+/** Rows read per transaction: well under the second after which a reader would hold back the WAL. */
+const PAGE = 1_000;
+
+/** What a scan works with. */
+export type ScanContext = Pick<SyncSession, 'db' | 'reader' | 'ledger' | 'changes' | 'scanned' | 'signal'>;
+
+/**
+ * Finds rows that claude-mem has added since the last look and names each in the ledger. Ids grow only
+ * (AUTOINCREMENT), so everything above the last id seen is new.
+ * @returns how many rows were seen for the first time
+ * @throws SqliteError as SQLite gives it; what was named before stays named
+ */
+export async function scanNewRows(context: ScanContext): Promise<number> {
+  const { db, reader, ledger, scanned } = context;
+  let found = 0;
+  for (let more = true; more;) {
+    context.signal.throwIfAborted();
+    more = false;
+    const pages = db.transaction(() => {
+      scanned.stand();
+      return KINDS.map((kind) => ({ kind, rows: reader.after(kind, ledger.entities.scannedTo(kind), PAGE) }));
+    })();
+    if (pages.every(({ rows }) => rows.length === 0)) break;
+    ledger.atomically(() => {
+      for (const { kind, rows } of pages) {
+        const last = rows.at(-1);
+        if (last === undefined) continue;
+        const isUnknown = !ledger.knowsAbove(kind, ledger.entities.scannedTo(kind));
+        found += rows.filter((row) => nameRow(context, row, isUnknown)).length;
+        ledger.entities.setScannedTo(kind, last.id);
+        more ||= rows.length === PAGE;
+      }
+    });
+    if (more) await nextTurn();
+  }
+  return found;
+}
+
+/**
+ * Names a row unless it is named; whether it was new.
+ * @param context.scanned takes note of what was found of the row, where it was read by the connection that a push reads by
+ * @param isUnknown whether the ledger knows nothing of the row's id, so that it need not be asked
+ */
+export function nameRow(
+  context: Pick<ScanContext, 'reader' | 'ledger' | 'changes'> & Partial<Pick<ScanContext, 'scanned'>>,
+  row: MemoryRow,
+  isUnknown = false,
+): boolean {
+  const { reader, ledger, changes, scanned } = context;
+  const { kind, id } = row;
+  if (!isUnknown && ledger.marks.get(kind, id) !== null) return false;
+  const first = memoryKey(kind, row.set, nameOf(row.of));
+  ledger.marks.set(kind, id, changes.markOf(row, first));
+  if (!isUnknown && ledger.entities.byRow(kind, id) !== null) return false;
+  if (row.isReplica && echoes(reader, ledger, row)) return false;
+  // Peers know a memory with secrets by the key that it has without them, by the rules of the release that published it.
+  const forms = publishedForms(row.set, ledger.ruleSet);
+  if (forms.length === 1) scanned?.note(kind, id, first);
+  if (forms.length === 1 && ledger.entities.add(first, kind, id)) return true;
+  const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
+  for (const set of forms.toReversed()) {
+    const free = freeKey(ledger, { ...row, set }, isThere, set === row.set ? first : undefined);
+    // What died under a key that shows a secret is born again under the one that does not.
+    if (free.known?.dead === true && set !== forms[0]) continue;
+    name(ledger, changes, free, row);
+  }
+  return true;
+}
+
+/**
+ * Whether another sync brought a memory that is here in another row: no memory of its own then, and nobody hears of it. Of
+ * prompts the session counts for nothing, since claude-mem's cloud sync may put them into one that it made up.
+ */
+function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
+  const { kind, id } = row;
+  const keys = publishedForms(row.set, ledger.ruleSet).map((set) => memoryKey(kind, set, nameOf(row.of)));
+  const holders = keys.map((key) => ledger.entities.byKey(key)?.row ?? null);
+  if (holders.some((holder) => holder !== null && holder !== id && reader.byId(kind, holder) !== null))
+    return true;
+  return (
+    kind === 'prompt' &&
+    reader.likePrompts(row).some((other) => other !== id && ledger.entities.byRow(kind, other) !== null)
+  );
+}
+
+/** Files that a row holds a memory: a new one, or one that was deleted and is written again. */
+function name(ledger: Ledger, changes: Changes, { key, known }: FreeKey, { kind, id }: MemoryRow): void {
+  if (known === null || (known.row === null && !known.dead)) ledger.entities.seen(key, kind, id);
+  else if (known.row !== id) changes.takeOver(known, id);
+}
+
+/** A key that no other row of this database has. */
+export interface FreeKey {
+  readonly key: Buffer;
+  readonly ordinal: number;
+  /** What the ledger knows of the memory of this key. */
+  readonly known: Entity | null;
+}
+
+/**
+ * The key of a row, with the lowest ordinal that no other row of this database has.
+ * @param isThere whether another row of the kind is still there: one that is gone is no twin, whether or not anybody has
+ *   noticed yet. Nothing: whatever the ledger says is
+ * @param first the key with ordinal 0, where it is known
+ */
+export function freeKey(
+  ledger: Ledger,
+  row: MemoryRow,
+  isThere: (other: number) => boolean = () => true,
+  first?: Buffer,
+): FreeKey {
+  for (let ordinal = 0; ; ordinal += 1) {
+    const key =
+      ordinal === 0 && first !== undefined ? first : memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
+    const known = ledger.entities.byKey(key);
+    if (known === null || known.row === null || known.row === row.id || !isThere(known.row)) {
+      return { key, ordinal, known };
+    }
+  }
+}

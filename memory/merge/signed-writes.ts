@@ -1,0 +1,34 @@
+import type { Ledger } from '../ledger/ledger.ts';
+import { LIFE } from '../ledger/entities.ts';
+import type { SignedWrite } from '../ledger/signers.ts';
+import { isNobody } from './accepted.ts';
+import type { Operation } from '../format/operation.ts';
+
+/**
+ * Files who signed what an operation writes, where that is not the node that it names. Versions name whom the sender chooses; the
+ * signature of the segment is proof.
+ * @param from the segment: its id in the ledger, and the node that signed it
+ */
+export function fileSigner(ledger: Ledger, operation: Operation, from: { id: number; node: string }): void {
+  for (const write of writesOf(operation)) {
+    if (isNobody(write.version)) continue;
+    if (write.version.node === from.node) ledger.signers.confirm(write);
+    else ledger.signers.note(write, from.id);
+  }
+}
+
+/** Each write of an operation with its own version. */
+function writesOf(operation: Operation): SignedWrite[] {
+  const { key, version } = operation;
+  switch (operation.type) {
+    case 'delete':
+      return [{ key, unit: LIFE, version }];
+    case 'update':
+      return Object.keys(operation.up).map((unit) => ({ key, unit, version }));
+    case 'full':
+      return [
+        { key, unit: '', version },
+        ...Array.from(operation.written, ([unit, written]) => ({ key, unit, version: written })),
+      ];
+  }
+}

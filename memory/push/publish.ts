@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { z } from 'zod';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import type { NodeCertificate } from '../../contract/nodes/nodes.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { certificateKey, certificatesPrefix, headKey } from '../format/layout.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { LedgerSpace } from '../ledger/spaces.ts';
+import { canonicalJson } from '../format/canonical-json.ts';
+import { parseKeys, type KeysObject } from '../format/keys-object.ts';
+import type { SyncSession } from '../session.ts';
+import { sealingPublicKey, type SealingPublicKey } from '../format/sealing.ts';
+import { certificateIsValid, publicKeyOf, signBytes, verifyBytes } from '../format/signing.ts';
+
+/** What a node published of its keys, as far as it proved true. */
+export interface PublishedKeys {
+  readonly certificates: readonly NodeCertificate[];
+  readonly sealing: SealingPublicKey | null;
+  /** Whether there is an object that makes no sense: only the node itself may write it anew. */
+  readonly unreadable: boolean;
+}
+
+const sealingText = (node: string, publicKey: string): Buffer =>
+  Buffer.from(`membridge-sealing/1\n${node}\n${publicKey}`, 'utf8');
+
+/**
+ * Writes the signed hint by which peers see that there is something to fetch, unless it says so already.
+ * @returns whether it was written: peers are then to be told
+ */
+export async function writeHead(session: SyncSession, space: LedgerSpace): Promise<boolean> {
+  const { ledger, store, identity } = session;
+  if (space.headEtag !== '' || space.epoch === null) return false;
+  const head = {
+    format: 'membridge-head/1',
+    node: identity.node,
+    epoch: space.epoch,
+    seq: space.seq,
+    chain: space.chain,
+    applied: ledger.inbox.applied(space.id),
+  };
+  const line = canonicalJson(head);
+  const signature = signBytes(identity.key, Buffer.from(line, 'utf8'));
+  const bytes = Buffer.from(`${line}\n${signature}\n`, 'utf8');
+  await store.put(headKey(space.cid, identity.node), bytes);
+  ledger.spaces.setHeadEtag(space.id, createHash('md5').update(bytes).digest('hex'));
+  return true;
+}
+
+/** Puts this node's keys where peers look for them, keeping the certificates of its former ones. */
+export async function publishCertificate(session: SyncSession, cid: string): Promise<void> {
+  const { ledger, store, identity } = session;
+  const flag = certificateFlag(cid);
+  const [sealing] = identity.sealingKeys;
+  const stand = `${identity.certificate.key_id}/${sealing?.keyId ?? ''}`;
+  if (ledger.meta(flag) === stand) return;
+  const key = certificateKey(cid, identity.node);
+  const former = await readKeys(store, cid, identity.node, identity.controlPublicKey);
+  const known = former.unreadable ? ledger.inbox.certificatesOf(identity.node) : former.certificates;
+  const others = known.filter((certificate) => certificate.key_id !== identity.certificate.key_id);
+  const object: KeysObject = {
+    format: 'membridge-keys/1',
+    certificates: [...others, identity.certificate],
+  };
+  if (sealing !== undefined) {
+    object.sealing = {
+      public_key: sealing.publicKey,
+      signed_by: identity.key.keyId,
+      signature: signBytes(identity.key, sealingText(identity.node, sealing.publicKey)),
+    };
+  }
+  await store.put(key, Buffer.from(`${canonicalJson(object)}\n`, 'utf8'));
+  ledger.setMeta(flag, stand);
+}
+
+const certificateFlag = (cid: string): string => `certificate:${cid}`;
+
+/** Has the next push publish the certificate again. */
+export function forgetCertificate(ledger: Ledger, cid: string): void {
+  ledger.setMeta(certificateFlag(cid), '');
+}
+
+/**
+ * The keys of a node that the control plane, and with them the node, really signed; none when the object is missing or
+ * makes no sense.
+ */
+export async function readKeys(
+  store: ObjectStore,
+  cid: string,
+  node: string,
+  controlPublicKey: string,
+): Promise<PublishedKeys> {
+  const bytes = await store.get(certificateKey(cid, node));
+  if (bytes === null) return { certificates: [], sealing: null, unreadable: false };
+  const control = publicKeyOf(controlPublicKey);
+  const object = parseKeys(bytes);
+  if (object === null) return { certificates: [], sealing: null, unreadable: true };
+  const certificates = object.certificates.filter(
+    (certificate) => certificate.node === node && certificateIsValid(certificate, control),
+  );
+  return { certificates, sealing: provenSealing(node, certificates, object.sealing), unreadable: false };
+}
+
+/** Certificates that were found to be signed by a control plane, with its key: word for word, so they still are. */
+const PROVEN = new Set<string>();
+
+function isProven(certificate: NodeCertificate, controlPublicKey: string): boolean {
+  const text = canonicalJson([controlPublicKey, certificate]);
+  if (PROVEN.has(text)) return true;
+  const valid = certificateIsValid(certificate, publicKeyOf(controlPublicKey));
+  if (valid) PROVEN.add(text);
+  return valid;
+}
+
+/** A certificate that a node may sign with, and whether it was looked for in an object that makes no sense. */
+export interface FoundCertificate {
+  readonly certificate: NodeCertificate | null;
+  readonly unreadable: boolean;
+}
+
+/**
+ * The certificate of one key of a node: the one that the ledger keeps, else as published, which it then keeps.
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function findCertificate(
+  session: Pick<SyncSession, 'ledger' | 'store' | 'identity'>,
+  cid: string,
+  node: string,
+  keyId: string,
+): Promise<FoundCertificate> {
+  const { ledger, store, identity } = session;
+  const kept = ledger.inbox.certificate(node, keyId);
+  if (kept !== null && isProven(kept, identity.controlPublicKey)) {
+    return { certificate: kept, unreadable: false };
+  }
+  const { certificates, unreadable } = await readKeys(store, cid, node, identity.controlPublicKey);
+  const certificate = certificates.find(({ key_id: id }) => id === keyId) ?? null;
+  if (certificate !== null) ledger.inbox.addCertificate(certificate);
+  return { certificate, unreadable };
+}
+
+function provenSealing(
+  node: string,
+  certificates: readonly NodeCertificate[],
+  line: KeysObject['sealing'],
+): SealingPublicKey | null {
+  if (line === undefined) return null;
+  const signer = certificates.find((certificate) => certificate.key_id === line.signed_by);
+  if (signer === undefined) return null;
+  const proven = verifyBytes(
+    publicKeyOf(signer.public_key),
+    sealingText(node, line.public_key),
+    line.signature,
+  );
+  return proven ? sealingPublicKey(line.public_key) : null;
+}
+
+/** Sealing keys as they were last read, by node, with the ETag of the object they came from. */
+const KnownKeys = z.record(z.string(), z.object({ etag: z.string(), key: z.string().nullable() }));
+
+/**
+ * Whether a node gave a key up: who puts an old object of keys back must not have others encrypt for it. A key that the node did not name
+ * yet is a newer one.
+ */
+function isGivenUp(membership: SyncSession['membership'], node: string, keyId: string): boolean {
+  return membership?.sealing[node]?.slice(1).includes(keyId) === true;
+}
+
+/**
+ * The keys that a segment of a space is encrypted for: its members' that have published one, and this node's own. One
+ * listing, and a reading for each that changed.
+ * @returns null where the space is not encrypted
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function recipientsOf(
+  session: SyncSession,
+  config: SpaceConfig,
+): Promise<SealingPublicKey[] | null> {
+  if (config.encrypted !== true) return null;
+  const { ledger, store, identity } = session;
+  const name = `sealing:${config.cid}`;
+  const known = KnownKeys.parse(JSON.parse(String(ledger.meta(name) ?? '{}')));
+  const fresh: z.infer<typeof KnownKeys> = {};
+  for (const { key, etag } of await store.list(certificatesPrefix(config.cid))) {
+    const node = basename(key, '.json');
+    const before = known[node];
+    if (before?.etag === etag && before.key !== null) fresh[node] = before;
+    else {
+      const { sealing } = await readKeys(store, config.cid, node, identity.controlPublicKey);
+      // A listed object that cannot be read now says nothing: it is read again next time, and until then the key before counts.
+      if (sealing !== null) fresh[node] = { etag, key: sealing.publicKey };
+      else if (before !== undefined) fresh[node] = before;
+    }
+  }
+  const text = JSON.stringify(fresh);
+  if (text !== ledger.meta(name)) ledger.setMeta(name, text);
+  const members = Object.entries(fresh)
+    .filter(([node]) => config.members === undefined || config.members.includes(node))
+    .flatMap(([node, { key }]) => (key === null ? [] : [{ node, key: sealingPublicKey(key) }]))
+    .filter(({ node, key }) => !isGivenUp(session.membership, node, key.keyId))
+    .map(({ key }) => key);
+  const own = identity.sealingKeys.slice(0, 1).map(({ publicKey }) => sealingPublicKey(publicKey));
+  return [...new Map([...members, ...own].map((each) => [each.keyId, each])).values()];
+}

@@ -1,0 +1,182 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { SpaceConfig, Withheld } from '../../contract/memory/memory.ts';
+import { syncToDisk } from '../claude-mem/open.ts';
+import { isOfProject } from '../claude-mem/project-names.ts';
+import { collectChunk } from './emit.ts';
+import { healsNext, healsTold } from '../pull/heal.ts';
+import { EXCLUDED_PROJECT } from '../format/kinds.ts';
+import type { Exclusion } from '../space/names.ts';
+import { nameHash, segmentKey, type SegmentName } from '../format/layout.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { LedgerSpace } from '../ledger/spaces.ts';
+import { publishCertificate, recipientsOf, writeHead } from './publish.ts';
+import type { SealingPublicKey } from '../format/sealing.ts';
+import { isSealed, sealSegment } from '../format/segment.ts';
+import type { SyncSession } from '../session.ts';
+
+/** What a push moved. */
+export interface Pushed {
+  /** Operations that the head now tells of: those of an earlier try that failed before the head are counted here. */
+  rows: number;
+  segments: number;
+  /** Memories that were considered and not sent because a project is excluded, by project and reason. */
+  readonly withheld: Map<string, Withheld>;
+}
+
+/**
+ * Sends what the space has not got: seal the exact bytes into the ledger, put them, then the head, then strike them off.
+ * A crash at any point sends the same bytes under the same name again.
+ * @throws MembridgeError store_unavailable or store_refused; nothing is lost, the next push goes on
+ */
+export async function sendUnsent(
+  session: SyncSession,
+  config: SpaceConfig,
+  progress: (text: string) => void,
+): Promise<Pushed> {
+  const { cid } = config;
+  const { ledger, now } = session;
+  const pushed: Pushed = { rows: 0, segments: 0, withheld: new Map() };
+  if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
+  await publishCertificate(session, cid);
+  const flush = (): Promise<void> => flushOutbox(session, config, pushed, progress);
+  // What an earlier try left goes first. After that one segment is on its way while the next one is made.
+  await flush();
+  const recipients = rememberRecipients(session, config);
+  let sending = Promise.resolve();
+  try {
+    for (let more = true; more;) {
+      session.signal.throwIfAborted();
+      const made = await makeSegment(session, config, recipients);
+      for (const exclusion of made.withheld) countWithheld(pushed.withheld, exclusion);
+      more = made.more || made.isFiled;
+      if (!made.isFiled) continue;
+      await sending;
+      sending = flush();
+      // The promise is awaited in the next turn or below. Until then its failure must not count as unhandled.
+      sending.catch(() => undefined);
+      await nextTurn();
+    }
+  } catch (error) {
+    // A push that has ended sends nothing more.
+    await sending.catch(() => undefined);
+    throw error;
+  }
+  await sending;
+  if (await writeHead(session, ledger.spaces.get(cid))) {
+    ledger.atomically(() => {
+      pushed.rows = untold(ledger, cid);
+      ledger.setMeta(untoldName(cid), 0);
+    });
+  }
+  return pushed;
+}
+
+/** Asks for the recipients when the first segment is made: most pushes make none. */
+function rememberRecipients(
+  session: SyncSession,
+  config: SpaceConfig,
+): () => Promise<SealingPublicKey[] | null> {
+  let known: Promise<SealingPublicKey[] | null> | null = null;
+  return () => (known ??= recipientsOf(session, config));
+}
+
+/**
+ * Seals the next operations that the space has not got, and files them in the outbox.
+ * @returns whether there were any, and whether there may be more
+ */
+async function makeSegment(
+  session: SyncSession,
+  config: SpaceConfig,
+  recipients: () => Promise<SealingPublicKey[] | null>,
+): Promise<{ isFiled: boolean; more: boolean; withheld: readonly Exclusion[] }> {
+  const { cid } = config;
+  const { ledger, identity } = session;
+  const space = ledger.spaces.get(cid);
+  const { lines, note, more, withheld } = collectChunk({ ...session, node: identity.node }, space, config);
+  if (lines.length === 0) {
+    ledger.atomically(note);
+    return { isFiled: false, more, withheld };
+  }
+  const epoch = space.epoch;
+  if (epoch === null) throw new Error(`space ${cid} lost its epoch in mid-push`);
+  const seq = space.seq + 1;
+  const place = {
+    space: cid,
+    node: identity.node,
+    epoch,
+    seq,
+    prevSha: space.chain,
+    schema: session.schema.label,
+  };
+  // The last segment of a push says what was healed by it: readers know then that they miss nothing.
+  const heals = more ? [] : healsNext(session, cid);
+  const sealed = sealSegment(place, lines, identity.key, { recipients: await recipients(), heals });
+  // What the fleet is told of must outlive a power cut here, too: rows that came back as they were would count as changed.
+  syncToDisk(session.path);
+  ledger.durably(() => {
+    ledger.outbox.add(space.id, {
+      epoch,
+      seq,
+      sha: sealed.sha,
+      operations: lines.length,
+      bytes: sealed.bytes,
+    });
+    ledger.spaces.advance(space.id, seq, sealed.sha);
+    note();
+    if (heals.length > 0) healsTold(session, cid);
+  });
+  return { isFiled: true, more, withheld };
+}
+
+/**
+ * Takes back what was made ready before the space was encrypted: stored now, it would show its memories to whoever reads the bucket.
+ * The store may hold it all the same, so a new incarnation sends everything again.
+ */
+function dropPlain({ ledger, now }: SyncSession, { id, cid }: LedgerSpace): void {
+  ledger.atomically(() => {
+    ledger.forgetSpace(id);
+    ledger.spaces.beginEpoch(cid, now());
+  });
+}
+
+async function flushOutbox(
+  session: SyncSession,
+  config: SpaceConfig,
+  pushed: Pushed,
+  progress: (text: string) => void,
+): Promise<void> {
+  const { ledger, store, identity, now } = session;
+  const space = ledger.spaces.get(config.cid);
+  for (let entry = ledger.outbox.next(space.id); entry !== null; entry = ledger.outbox.next(space.id)) {
+    session.signal.throwIfAborted();
+    if (config.encrypted === true && !isSealed(entry.bytes)) {
+      dropPlain(session, space);
+      return;
+    }
+    const { epoch, seq, sha, bytes, operations } = entry;
+    const name: SegmentName = { node: identity.node, epoch, seq, hash: nameHash(sha) };
+    await store.put(segmentKey(space.cid, name), bytes);
+    ledger.atomically(() => {
+      ledger.inbox.recordOwn(space.id, name, now());
+      ledger.outbox.remove(space.id, epoch, seq);
+      ledger.setMeta(untoldName(space.cid), untold(ledger, space.cid) + operations);
+      // An empty ETag: the head is behind and must be written, now or after a crash.
+      ledger.spaces.setHeadEtag(space.id, '');
+    });
+    pushed.rows += operations;
+    pushed.segments += 1;
+    progress(`sent ${pushed.rows} rows`);
+  }
+}
+
+/** What a claude-mem project's observer sessions are is nobody's news. */
+function countWithheld(withheld: Map<string, Withheld>, { project, reason }: Exclusion): void {
+  if (isOfProject(project, EXCLUDED_PROJECT)) return;
+  const name = JSON.stringify([project, reason]);
+  const rows = (withheld.get(name)?.rows ?? 0) + 1;
+  withheld.set(name, { project, reason, rows });
+}
+
+/** Operations in the store that no head of ours has told of yet. */
+const untold = (ledger: Ledger, cid: string): number => Number(ledger.meta(untoldName(cid)) ?? 0);
+const untoldName = (cid: string): string => `untold:${cid}`;

@@ -1,0 +1,230 @@
+import { basename } from 'node:path';
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { readAcks, type Ack } from '../pull/acks.ts';
+import {
+  certificatesPrefix,
+  parseSegmentKey,
+  segmentKey,
+  segmentPrefix,
+  snapshotTime,
+  type SegmentName,
+} from '../format/layout.ts';
+import { readKeys } from '../push/publish.ts';
+import type { SyncSession } from '../session.ts';
+import {
+  coveredBy,
+  isOlder,
+  latestIn,
+  listSnapshots,
+  readManifest,
+  type ListedSnapshot,
+  type Manifest,
+} from './manifest.ts';
+import { ToldMemories, lackedOfSegments, lackedOfSnapshot } from './told.ts';
+import { verifySnapshot } from './verify.ts';
+import { trustIn } from '../space/trust.ts';
+import { clockAt } from '../format/versions.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+/** How far back a restore to a point in time reaches, in milliseconds, unless said otherwise. */
+const RESTORE_WINDOW_MS = 30 * DAY_MS;
+
+/** A node that gave no sign of life for this long is waited for no more: it starts from a snapshot when it comes back. */
+const LIVE_MS = 30 * DAY_MS;
+
+/** Parts of a snapshot that has no manifest after this long belong to one that was cut off. */
+const CUT_OFF_MS = DAY_MS;
+
+export interface CollectOptions {
+  /** How far back a restore to a point in time must reach, in milliseconds; 30 days when absent. */
+  readonly windowMs?: number;
+}
+
+/** What a collection removed, and what keeps it from removing more. */
+export interface Collected {
+  readonly segments: number;
+  readonly snapshots: number;
+  /** Objects of snapshots that were cut off. */
+  readonly remnants: number;
+  /** Bytes of all of these. */
+  readonly bytes: number;
+  /** The snapshot that tells of what was removed; null when there is none old enough. */
+  readonly base: string | null;
+  /** Living nodes that have not used everything that would otherwise be removed. */
+  readonly waitsFor: readonly string[];
+  /** Snapshots that could not be relied upon, with the reason. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Removes this node's own objects that nobody needs any more. A segment goes when
+ * - a snapshot of a trusted node tells of it that is older than the restore window (so every time within the window has a
+ *   snapshot before it and the segments after that) and that was, in this very call, read whole, found as it was signed, and
+ *   found to hold every memory in what is removed for it;
+ * - every living node has acknowledged it: one with a certificate and an ack of the last 30 days, or with a certificate
+ *   of the last 30 days and no ack yet;
+ * - no other object lies at its place or would lose its predecessor's proof (a cloned machine's incarnation is left alone).
+ * A snapshot goes when a later one that was verified tells of all it tells of. The latest old one therefore stays, whoever
+ * wrote it, and nodes that collect at the same time cannot remove each other's grounds.
+ * @throws MembridgeError store_unavailable or store_refused; safe to call again
+ */
+export async function collectOwn(
+  session: SyncSession,
+  config: SpaceConfig,
+  options: CollectOptions,
+): Promise<Collected> {
+  const { ledger, store, identity } = session;
+  const { cid } = config;
+  const now = session.now();
+  const before = now - (options.windowMs ?? RESTORE_WINDOW_MS);
+  const snapshots = await listSnapshots(session, cid);
+  const sizes = new Map<string, number>();
+  let bytes = 0;
+  const remove = async (key: string): Promise<void> => {
+    session.signal.throwIfAborted();
+    await store.remove(key);
+    bytes += sizes.get(key) ?? 0;
+  };
+  const own = snapshots.filter(({ name }) => name.node === identity.node);
+
+  let remnants = 0;
+  for (const { name, hasManifest, keys } of own) {
+    if (hasManifest || snapshotTime(name) > now - CUT_OFF_MS) continue;
+    for (const key of keys) {
+      await remove(key);
+      remnants += 1;
+    }
+  }
+
+  const names: SegmentName[] = [];
+  for (const { key, size } of await store.list(segmentPrefix(cid, identity.node))) {
+    const name = parseSegmentKey(cid, key);
+    if (name === null) continue;
+    names.push(name);
+    sizes.set(key, size);
+  }
+  const problems: string[] = [];
+  const nothing = { segments: 0, snapshots: 0, remnants, base: null, problems, bytes, waitsFor: [] };
+  if (names.length === 0 && own.length < 2) return nothing;
+
+  const living = await livingAcks(session, cid, now);
+  const filed = new Set(ledger.inbox.usedOf(ledger.spaces.get(cid).id, identity.node).map(placeOf));
+  const forked = new Set(names.filter((name, at) => isTwice(name, names[at + 1])).map(({ epoch }) => epoch));
+  const waitsFor = new Set<string>();
+  /** The segments that nobody needs any more once a snapshot stands for them. */
+  const behind = (manifest: Manifest): SegmentName[] => {
+    const isCovered = coveredBy(manifest);
+    return names.filter((name) => {
+      if (!isCovered(name) || !filed.has(placeOf(name)) || forked.has(name.epoch)) return false;
+      const missing = [...living].filter(([, ack]) => !hasUsed(ack, name)).map(([node]) => node);
+      for (const node of missing) waitsFor.add(node);
+      return missing.length === 0;
+    });
+  };
+  const told = new ToldMemories(ledger);
+  const base = await newestOf(session, config, snapshots, before, { told, behind, problems });
+  if (base === null) return nothing;
+  const unneeded = behind(base);
+  // First the word in the ledger: a full listing must not take them for lost and send everything again.
+  ledger.atomically(() => ledger.inbox.markCollected(ledger.spaces.get(cid).id, unneeded));
+  for (const name of unneeded) await remove(segmentKey(cid, name));
+
+  let removedSnapshots = 0;
+  for (const snapshot of own) {
+    if (!snapshot.hasManifest || !isOlder(snapshot.name, base.name)) continue;
+    const manifest = await readManifest(session, cid, snapshot);
+    // One that cannot be read may hold something that the base does not: it stays.
+    if (manifest === null || !tellsOfAll(base, manifest)) continue;
+    const kept = await lackedOfSnapshot(session, cid, manifest, told);
+    if (kept !== null) {
+      problems.push(`snapshot ${base.id} of ${base.node}: ${kept}`);
+      continue;
+    }
+    // The manifest first: what is left of one that is cut off is a remnant, not half a snapshot.
+    for (const key of snapshot.keys.toSorted()) await remove(key);
+    removedSnapshots += 1;
+  }
+  told.clear();
+  return {
+    segments: unneeded.length,
+    snapshots: removedSnapshots,
+    remnants,
+    base: base.id,
+    problems,
+    bytes,
+    waitsFor: [...waitsFor],
+  };
+}
+
+interface Wanted {
+  /** Takes note of what the snapshot that is returned tells of. */
+  readonly told: ToldMemories;
+  /** The segments that would go if one stood for them. */
+  readonly behind: (manifest: Manifest) => SegmentName[];
+  readonly problems: string[];
+}
+
+/**
+ * The latest snapshot of a trusted node that is older than the window, by its name and by the store's own clock, sound to
+ * the last byte, and tells of every memory in the segments that would go for it.
+ */
+async function newestOf(
+  session: SyncSession,
+  config: SpaceConfig,
+  snapshots: readonly ListedSnapshot[],
+  before: number,
+  { told, behind, problems }: Wanted,
+): Promise<Manifest | null> {
+  const { cid } = config;
+  for (const { name, hasManifest, modified } of snapshots) {
+    if (!hasManifest || Math.max(snapshotTime(name), modified) > before) continue;
+    if (trustIn(config, name.node) !== 'accept') continue;
+    const manifest = await readManifest(session, cid, { name, modified });
+    told.clear();
+    let problem =
+      manifest === null
+        ? 'it has no valid manifest'
+        : await verifySnapshot(session, cid, manifest, (lines) => told.hear(lines));
+    if (manifest !== null && problem === null) {
+      if (latestIn(manifest) > clockAt(before)) problem = 'it tells of later writes';
+      else problem = await lackedOfSegments(session, cid, behind(manifest), told);
+      if (problem === null) return manifest;
+    }
+    problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? ''}`);
+  }
+  return null;
+}
+
+/** The acks of living nodes but this one; null for one that has not given any yet. */
+async function livingAcks(session: SyncSession, cid: string, now: number): Promise<Map<string, Ack | null>> {
+  const { store, identity } = session;
+  const acks = await readAcks(session, cid);
+  const living = new Map<string, Ack | null>();
+  for (const { key } of await store.list(certificatesPrefix(cid))) {
+    const node = basename(key, '.json');
+    if (node === identity.node) continue;
+    const ack = acks.get(node) ?? null;
+    if (ack !== null && ack.at >= now - LIVE_MS) living.set(node, ack);
+    else if (ack === null) {
+      const { certificates } = await readKeys(store, cid, node, identity.controlPublicKey);
+      const issued = Math.max(...certificates.map(({ issued_at: at }) => at));
+      if (issued >= now - LIVE_MS) living.set(node, null);
+    }
+  }
+  return living;
+}
+
+const placeOf = ({ epoch, seq, hash }: SegmentName): string => `${epoch}/${seq}-${hash}`;
+
+const isTwice = (name: SegmentName, next: SegmentName | undefined): boolean =>
+  next !== undefined && name.epoch === next.epoch && name.seq === next.seq;
+
+const hasUsed = (ack: Ack | null, { node, epoch, seq }: SegmentName): boolean =>
+  (ack?.applied[node]?.[epoch] ?? 0) >= seq;
+
+/** Whether one snapshot tells of everything that another tells of. */
+function tellsOfAll(later: Manifest, earlier: Manifest): boolean {
+  const reached = new Map(later.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]));
+  return earlier.covers.every(({ node, epoch, seq }) => (reached.get(`${node}/${epoch}`) ?? 0) >= seq);
+}

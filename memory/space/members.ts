@@ -1,0 +1,45 @@
+import { Membership } from '../../contract/memory/membership.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { membershipIsValid } from '../format/signing.ts';
+
+/** Where the ledger keeps the membership, so that it holds from the start of a process on. */
+const KEPT = 'membership';
+
+/** What the control plane last said of the members, in memory and in the ledger. */
+export class Members {
+  readonly #controlPublicKey: string;
+  #current: Membership | null = null;
+  /** The ledger that has it: another one, after a restore or a repair, gets it as well. */
+  #keptIn: Ledger | null = null;
+
+  /** @param controlPublicKey SPKI DER in base64 */
+  constructor(controlPublicKey: string) {
+    this.#controlPublicKey = controlPublicKey;
+  }
+
+  /** @throws Error when the control plane did not sign it */
+  take(membership: Membership): void {
+    if (!membershipIsValid(membership, this.#controlPublicKey)) {
+      throw new Error('the membership is not signed by this control plane');
+    }
+    this.#current = membership;
+    this.#keptIn = null;
+  }
+
+  /** The membership that holds now: what was taken last, else what the ledger kept. */
+  current(ledger: Ledger): Membership | null {
+    if (this.#keptIn === ledger) return this.#current;
+    if (this.#current === null) this.#current = this.#read(ledger);
+    else ledger.setMeta(KEPT, JSON.stringify(this.#current));
+    this.#keptIn = ledger;
+    return this.#current;
+  }
+
+  #read(ledger: Ledger): Membership | null {
+    const text = ledger.meta(KEPT);
+    if (typeof text !== 'string') return null;
+    const parsed = Membership.safeParse(JSON.parse(text));
+    const isValid = parsed.success && membershipIsValid(parsed.data, this.#controlPublicKey);
+    return isValid ? parsed.data : null;
+  }
+}

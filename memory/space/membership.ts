@@ -1,0 +1,48 @@
+import type { Membership } from '../../contract/memory/membership.ts';
+
+/**
+ * How far the clocks of control plane and object store may be apart, in milliseconds, and how long a node may take to hear of a change:
+ * what was stored this soon after it is not held against an honest node.
+ */
+const RETIRED_GRACE_MS = 10_000;
+const ENCRYPTED_GRACE_MS = 60_000;
+
+/** A segment as far as it can be judged by where and when it lies in the store. */
+interface Stored {
+  readonly cid: string;
+  readonly node: string;
+  readonly keyId: string;
+  readonly isSealed: boolean;
+  /** When the store took it, by the store's clock, epoch ms. */
+  readonly at: number;
+}
+
+/**
+ * Says why a segment must not be used although its signature is right.
+ * @param membership null where the control plane says nothing (a version before 0.5): then nothing is held against it
+ * @returns a sentence for people, or null when it may be used
+ */
+export function objectionTo(membership: Membership | null, stored: Stored): string | null {
+  if (membership === null) return null;
+  const { cid, node, keyId, at } = stored;
+  const retired = membership.retired.find((key) => key.node === node && key.key_id === keyId);
+  if (retired !== undefined && at > retired.until + RETIRED_GRACE_MS) {
+    return `it was stored at ${timeText(at)}, after the key ${keyId} of node ${node} was retired at ${timeText(retired.until)} (the node was removed or enrolled again). If the objects were moved to this store later, let the key through: PUT /api/membridge/retired-keys/${keyId}`;
+  }
+  const since = membership.encrypted[cid];
+  if (since !== undefined && !stored.isSealed && at > since + ENCRYPTED_GRACE_MS) {
+    return `it is not encrypted, and was stored at ${timeText(at)}, after the space was encrypted at ${timeText(since)}`;
+  }
+  return null;
+}
+
+/** Whether a person lets through what a node sent to a space at a time, or it is older than the membership. */
+export function letsThrough(
+  membership: Membership | null,
+  { cid, node, at }: Pick<Stored, 'cid' | 'node' | 'at'>,
+): boolean {
+  if (membership === null || at < membership.since) return true;
+  return membership.deletions.some((each) => each.space === cid && each.node === node && at <= each.until);
+}
+
+const timeText = (at: number): string => new Date(at).toISOString();

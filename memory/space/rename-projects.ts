@@ -1,0 +1,70 @@
+import type { SpaceConfig } from '../../contract/memory/memory.ts';
+import { KINDS, UNITS, type Kind } from '../format/kinds.ts';
+import { isKnownIn, isStub } from '../ledger/entities.ts';
+import { PROJECT_COLUMNS, SpaceProjects } from './names.ts';
+import type { SyncSession } from '../session.ts';
+
+/** Where the ledger keeps under which names of a space its rows were last told of, worktrees included. */
+const namesOf = (cid: string): string => `names-and-worktrees:${cid}`;
+
+/** The same as version 0.4 kept it: by those names worktrees were told of under their own. */
+const exactNamesOf = (cid: string): string => `names:${cid}`;
+
+type Names = Record<string, string>;
+
+/**
+ * When a project of this node gets another name in a space, what the space knows of it is told of again under that name.
+ * No row here changes.
+ */
+export function tellNewNames({ db, ledger, schema, changes }: SyncSession, config: SpaceConfig): void {
+  const { cid } = config;
+  const now = JSON.stringify(config.names ?? {});
+  const told = ledger.meta(namesOf(cid));
+  if (told === now) return;
+  const before = nameBefore(config, told, ledger.meta(exactNamesOf(cid)));
+  const after = new SpaceProjects(config);
+  const space = ledger.spaces.get(cid);
+  const rowsNamed = (kind: Kind, column: string): number[] => {
+    const source = `${schema.sources[kind]} t`;
+    const names = db
+      .prepare(`SELECT DISTINCT t.${column} FROM ${source} WHERE t.${column} IS NOT NULL`)
+      .pluck();
+    const renamed = names
+      .all()
+      .filter((name) => typeof name === 'string' && before(name) !== after.inSpace(name));
+    if (renamed.length === 0) return [];
+    return db
+      .prepare(`SELECT t.id FROM ${source} WHERE t.${column} IN (SELECT value FROM json_each(?))`)
+      .pluck()
+      .all(JSON.stringify(renamed)) as number[];
+  };
+  ledger.atomically(() => {
+    for (const kind of KINDS) {
+      for (const column of PROJECT_COLUMNS) {
+        const unit = UNITS[kind].findIndex(({ name }) => name === column);
+        if (unit < 0 || !schema.columns[kind].has(column)) continue;
+        for (const row of rowsNamed(kind, column)) {
+          for (const entity of ledger.entities.allByRow(kind, row)) {
+            // One that was made up here has its name from a row of it: nobody gave it one.
+            if (isKnownIn(entity, space.id) && !isStub(entity)) changes.claim(entity, [unit]);
+          }
+        }
+      }
+    }
+    ledger.setMeta(namesOf(cid), now);
+  });
+}
+
+/** What a space was told that a project is called. */
+function nameBefore(
+  config: SpaceConfig,
+  told: string | number | null,
+  toldExactly: string | number | null,
+): (project: string) => string {
+  if (told !== null) {
+    const projects = new SpaceProjects({ ...config, names: JSON.parse(String(told)) as Names });
+    return (project) => projects.inSpace(project);
+  }
+  const exact = JSON.parse(String(toldExactly ?? '{}')) as Names;
+  return (project) => exact[project] ?? project;
+}
