@@ -4,7 +4,7 @@ import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../contr
 import type { Membership } from '../contract/memory/membership.ts';
 import type { Uncovered } from '../contract/memory/uncovered.ts';
 import { memoryState } from '../contract/memory/sync-state.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { writeAck } from './pull/acks.ts';
 import { applyStaged, type Applied } from './pull/apply.ts';
 import { adoptColumns } from './pull/adopt-columns.ts';
@@ -30,7 +30,7 @@ import { importSnapshots, retryImported, type LegacySource } from './legacy/impo
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
 import { refuseDeposed } from './space/leader.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
-import { openLegacyStore, type OpenLegacyStore } from './legacy/transfer.ts';
+import { openLegacyStore } from './legacy/open-store.ts';
 import type { Revocation } from './ledger/revocations.ts';
 import { Members } from './space/members.ts';
 import { withMerging } from './merge/batches.ts';
@@ -41,7 +41,7 @@ import { tellNewNames } from './space/rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './provenance/revoke.ts';
 import { scanNewRows } from './detect/scan.ts';
 import { settleSessionNames } from './merge/session-names.ts';
-import type { NodeIdentity, SyncSession } from './session.ts';
+import type { SyncSession } from './session.ts';
 import {
   announceRestore,
   beginRestore,
@@ -67,23 +67,6 @@ const ORPHAN_WAIT_MS = 600_000;
 
 /** Rows of one slice of the rolling audit: about a millisecond. */
 const AUDIT_SLICE_ROWS = 100;
-
-export interface EngineOptions {
-  /** claude-mem's database; it may not exist yet. */
-  readonly databasePath: string;
-  readonly ledgerPath: string;
-  /** Where the locks of this user's agents lie. */
-  readonly lockDirectory: string;
-  readonly identity: NodeIdentity;
-  readonly store: ObjectStore;
-  readonly now?: () => number;
-  readonly orphanWaitMs?: number;
-  readonly log?: (message: string) => void;
-  /** The rules by which secrets are taken out, where a node is to do as an earlier release did. */
-  readonly ruleSet?: number;
-  /** How the original's snapshots are reached; over S3 when absent. */
-  readonly openLegacyStore?: OpenLegacyStore;
-}
 
 export interface SyncCall {
   readonly signal: AbortSignal;

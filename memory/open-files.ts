@@ -5,8 +5,9 @@ import { AuditReader } from './claude-mem/audit-reader.ts';
 import { openForReading } from './claude-mem/open.ts';
 import { RowReader } from './claude-mem/read.ts';
 import { RowWatch } from './claude-mem/row-watch.ts';
-import { detectSchema, type ClaudeMemSchema } from './claude-mem/schema.ts';
-import type { EngineOptions } from './engine.ts';
+import { detectSchema } from './claude-mem/schema.ts';
+import type { EngineOptions } from './engine-options.ts';
+import type { Opened } from './session.ts';
 import { ledgerFits } from './ledger/fits.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
@@ -18,27 +19,6 @@ import { HybridClock } from './format/versions.ts';
 
 /** Where the ledger keeps which file it was last used with. */
 const FILE = 'file';
-
-/** One claude-mem database and its ledger, opened. */
-export interface Opened {
-  /** Read-only connection. */
-  readonly db: Database.Database;
-  readonly reader: RowReader;
-  readonly auditReader: AuditReader;
-  /** Tells which rows may have changed since the last look. */
-  readonly watch: RowWatch;
-  /** What the last scan found of rows, for the push that follows it. */
-  readonly scanned: ScannedRows;
-  readonly changes: Changes;
-  readonly schema: ClaudeMemSchema;
-  readonly ledger: Ledger;
-  readonly clock: HybridClock;
-  /** Which file that is: another inode means that it was replaced. */
-  readonly inode: number;
-  /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
-  readonly schemaVersion: number;
-  readonly lock: { release(): void };
-}
 
 /** Keeps a claude-mem database and its ledger open, and notices when another file or another state took their place. */
 export class OpenFiles {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { glob, lstat, open, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
-import type { Piece, Resolved } from './hints.ts';
+import type { Piece, Resolved } from './hint.ts';
 
 /** Files that one hint may lead to. */
 const MOST_FILES = 200;

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { openForReading } from '../memory/claude-mem/open.ts';
 import { projectCondition } from '../memory/claude-mem/project-names.ts';
-import type { Resolved } from './hints.ts';
+import type { Resolved } from './hint.ts';
 
 /** Memories that the hint gives at most. */
 const MOST = 20;

@@ -1,4 +1,5 @@
 import { errorMessage } from '../contract/errors.ts';
+import type { Piece, Resolved } from './hint.ts';
 import { readHintedFiles } from './hint-files.ts';
 import { readRecentMemory } from './hint-memory.ts';
 import { shorten } from './lines.ts';
@@ -14,20 +15,6 @@ export interface HintsCall {
   /** The project's name in claude-mem; null: none is known. */
   readonly project: string | null;
   readonly signal: AbortSignal;
-}
-
-/** One piece of context. */
-export interface Piece {
-  /** Where it is from, for the model: a path relative to the folder, or the hint. */
-  readonly source: string;
-  readonly text: string;
-}
-
-/** What a hint led to; the pieces are read one after the other, until nothing more fits. */
-export interface Resolved {
-  readonly pieces: AsyncIterable<Piece> | Iterable<Piece>;
-  /** Things that people should know; complete when the pieces have been read. */
-  readonly notes: readonly string[];
 }
 
 const CHARACTERS_PER_TOKEN = 4;

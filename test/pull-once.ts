@@ -1,7 +1,8 @@
 // One pull in a process of its own, to be killed. Its job comes in PULL_JOB; it says "began" when rows go in.
 import type { SpaceConfig } from '../contract/memory/memory.ts';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
-import { MemoryEngine, type EngineOptions } from '../memory/engine.ts';
+import { MemoryEngine } from '../memory/engine.ts';
+import { type EngineOptions } from '../memory/engine-options.ts';
 import { loadNodeKey } from '../memory/format/signing.ts';
 import type { NodeIdentity } from '../memory/session.ts';
 import { openObjectStore } from '../storage/object-store.ts';

@@ -1,7 +1,8 @@
 // One restore in place in a process of its own that kills itself at its nth step. Its job comes in RESTORE_JOB.
 import type { SpaceConfig } from '../contract/memory/memory.ts';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
-import { MemoryEngine, type EngineOptions } from '../memory/engine.ts';
+import { MemoryEngine } from '../memory/engine.ts';
+import { type EngineOptions } from '../memory/engine-options.ts';
 import type { NodeIdentity } from '../memory/session.ts';
 import { loadNodeKey } from '../memory/format/signing.ts';
 import { openObjectStore } from '../storage/object-store.ts';

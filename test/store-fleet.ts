@@ -1,6 +1,6 @@
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import type { EnrolResponse } from '../contract/nodes/nodes.ts';
-import type { EngineOptions } from '../memory/engine.ts';
+import type { EngineOptions } from '../memory/engine-options.ts';
 import { MemoryEngine } from '../memory/engine.ts';
 import { generateSealingKey } from '../memory/format/sealing.ts';
 import { generateNodeKey, type NodeKey } from '../memory/format/signing.ts';

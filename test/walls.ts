@@ -209,8 +209,8 @@ export function importWalls(): Wall[] {
   return [...walls, WORKFLOW_WALL];
 }
 
-/** Returns the rooms as a Markdown table, for docs/architecture.md. */
-export function roomsTable(): string {
+/** Returns the rooms as a Markdown table. */
+function roomsTable(): string {
   const code = (each: string): string => (each.includes(' ') ? each : `\`${each}\``);
   const lines = ROOMS.map(({ folder, holds, imports, without }) => {
     const because = without === undefined ? '' : `; ${without.because}`;
@@ -221,4 +221,20 @@ export function roomsTable(): string {
   return ['| folder | what it holds | what it may import of ours |', '| --- | --- | --- |', ...lines].join(
     '\n',
   );
+}
+
+/** The page that shows the table, from the folder of the checkout. */
+export const ARCHITECTURE = 'docs/architecture.md';
+
+/**
+ * Returns the page with the table of today between its two marks.
+ * @throws Error when the page has no marks
+ */
+export async function withRoomsTable(page: string): Promise<string> {
+  const [start, end] = ['<!-- rooms: made from test/walls.ts -->', '<!-- /rooms -->'];
+  const [first, last] = [page.indexOf(start), page.indexOf(end)];
+  if (first < 0 || last < first) throw new Error(`${ARCHITECTURE} has no marks for the table of folders`);
+  const filled = `${page.slice(0, first + start.length)}\n\n${roomsTable()}\n\n${page.slice(last)}`;
+  const { format, resolveConfig } = await import('prettier');
+  return await format(filled, { ...(await resolveConfig(ARCHITECTURE)), parser: 'markdown' });
 }

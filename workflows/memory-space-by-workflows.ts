@@ -16,7 +16,6 @@ import {
   spaceState,
   useWaves,
 } from './memory-space-messages.ts';
-import type { memorySpace } from './memory-space.ts';
 
 /** How often every live node syncs without a signal. Signals and heads may be lost. */
 const CATCH_UP = '10 minutes';
@@ -77,7 +76,7 @@ export async function memorySpaceByWorkflows(input: MemorySpaceInput): Promise<v
   }
 
   async function moveOn(waves: boolean): Promise<void> {
-    await continueAsNew<typeof memorySpace>({
+    await continueAsNew<(input: MemorySpaceInput) => Promise<void>>({
       space,
       pending: [...returned],
       pushed: [...pushed],

@@ -1,12 +1,17 @@
 import type { ControlPlaneConnection } from '../../contract/runtime-config.ts';
-import type { Deps } from '../deps.ts';
+import type { Config } from '../config.ts';
+import type { RemoteClient } from './client.ts';
 
 /** How the connection to the control plane is. A process that is its own is always connected. */
 export function connectionOf({
   config,
   remote,
   now,
-}: Pick<Deps, 'config' | 'remote' | 'now'>): ControlPlaneConnection {
+}: {
+  config: Config;
+  remote: RemoteClient;
+  now: () => number;
+}): ControlPlaneConnection {
   if (!config.roles.has('control')) return { ...remote.state(), remote: true };
   const well = { consecutiveFailures: 0, lastError: null, connected: true, circuit: 'closed' } as const;
   return { ...well, lastSuccess: now(), remote: false };

@@ -11,14 +11,17 @@ import { ONLINE_WITHIN_MS, type Node } from '../../contract/nodes/nodes.ts';
 import { withState } from '../../contract/memory/sync-state.ts';
 import { listNodes } from '../../db/queries/list-nodes.ts';
 import { listSpaceFacts, listSpaces } from '../../db/queries/list-spaces.ts';
-import type { Deps } from '../deps.ts';
+import type { Database } from '../../db/connect.ts';
 import { keptAnswer } from '../http/kept-answer.ts';
 
+/** Where spaces are read from, and the clock in epoch milliseconds. */
+interface Reading {
+  readonly db: Database;
+  readonly now: () => number;
+}
+
 /** Spaces with the state of each node as it is now: PostgreSQL keeps only what the last round came to. */
-export async function withStates(
-  { db, now }: Pick<Deps, 'db' | 'now'>,
-  spaces: readonly Space[],
-): Promise<Space[]> {
+export async function withStates({ db, now }: Reading, spaces: readonly Space[]): Promise<Space[]> {
   const at = now();
   return statesOf(spaces, await listNodes(db, { now: at }), at);
 }
@@ -96,7 +99,7 @@ export function membersPage(
 }
 
 /** Every space, by name, with counts of its members. Counts may be a moment old where there are many of them. */
-export async function spaceSummaries(deps: Pick<Deps, 'db' | 'now'>): Promise<SpaceSummary[]> {
+export async function spaceSummaries(deps: Reading): Promise<SpaceSummary[]> {
   const spaces = await listSpaceFacts(deps.db);
   const counting = keptAnswer(deps.db, 'members', () => countAll(deps));
   const counts = await counting.get((known) => spaces.every(({ canonical_id: cid }) => known.has(cid)));
@@ -104,7 +107,7 @@ export async function spaceSummaries(deps: Pick<Deps, 'db' | 'now'>): Promise<Sp
   return spaces.map((space) => ({ ...space, members: counts.get(space.canonical_id) ?? none }));
 }
 
-async function countAll({ db, now }: Pick<Deps, 'db' | 'now'>): Promise<Map<string, MemberCounts>> {
+async function countAll({ db, now }: Reading): Promise<Map<string, MemberCounts>> {
   const at = now();
   const [spaces, nodes] = await Promise.all([listSpaces(db), listNodes(db, { now: at })]);
   return new Map(spaces.map((space) => [space.canonical_id, countMembers(membersOf(space, nodes, at), at)]));

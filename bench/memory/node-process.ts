@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
 import type { NodeCertificate, StoreAccess } from '../../contract/nodes/nodes.ts';
-import { MemoryEngine, type EngineOptions, type SyncCall } from '../../memory/engine.ts';
+import { MemoryEngine, type SyncCall } from '../../memory/engine.ts';
+import { type EngineOptions } from '../../memory/engine-options.ts';
 import { loadSealingKey } from '../../memory/format/sealing.ts';
 import { loadNodeKey } from '../../memory/format/signing.ts';
 import { openObjectStore } from '../../storage/object-store.ts';

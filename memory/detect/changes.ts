@@ -3,12 +3,13 @@ import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { ordinalOf } from '../format/keys.ts';
 import { LINK, UNITS, type Kind } from '../format/kinds.ts';
 import { DEATH, WHOLE } from '../ledger/dirty.ts';
-import { LIFE, isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
+import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
+import { LIFE } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
 import { PROJECT_COLUMNS } from '../space/names.ts';
 import { publishedForms } from '../space/redact.ts';
-import { freeKey } from './scan.ts';
+import { freeKey } from './free-key.ts';
 import type { HybridClock, Version } from '../format/versions.ts';
 
 /** The parts that decide to which spaces a memory belongs. */

@@ -3,7 +3,7 @@ import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import { KINDS } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
-import type { Entity } from '../ledger/entities.ts';
+import { freeKey, type FreeKey } from './free-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { publishedForms } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';
@@ -97,34 +97,4 @@ function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
 function name(ledger: Ledger, changes: Changes, { key, known }: FreeKey, { kind, id }: MemoryRow): void {
   if (known === null || (known.row === null && !known.dead)) ledger.entities.seen(key, kind, id);
   else if (known.row !== id) changes.takeOver(known, id);
-}
-
-/** A key that no other row of this database has. */
-export interface FreeKey {
-  readonly key: Buffer;
-  readonly ordinal: number;
-  /** What the ledger knows of the memory of this key. */
-  readonly known: Entity | null;
-}
-
-/**
- * The key of a row, with the lowest ordinal that no other row of this database has.
- * @param isThere whether another row of the kind is still there: one that is gone is no twin, whether or not anybody has
- *   noticed yet. Nothing: whatever the ledger says is
- * @param first the key with ordinal 0, where it is known
- */
-export function freeKey(
-  ledger: Ledger,
-  row: MemoryRow,
-  isThere: (other: number) => boolean = () => true,
-  first?: Buffer,
-): FreeKey {
-  for (let ordinal = 0; ; ordinal += 1) {
-    const key =
-      ordinal === 0 && first !== undefined ? first : memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
-    const known = ledger.entities.byKey(key);
-    if (known === null || known.row === null || known.row === row.id || !isThere(known.row)) {
-      return { key, ordinal, known };
-    }
-  }
 }

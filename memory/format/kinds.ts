@@ -182,3 +182,6 @@ export function kindOfCode(code: number): Kind {
   if (kind === undefined) throw new Error(`the ledger names an unknown kind of memory: ${code}`);
   return kind;
 }
+
+/** The name under which operations and the ledger say when a memory was deleted, or written again after that. */
+export const LIFE = 'life';

@@ -1,7 +1,7 @@
 import { canonicalJson } from './canonical-json.ts';
 import { KINDS, LINK, SHAPES, UNITS, type Kind } from './kinds.ts';
 import { DEFAULT_PLATFORM, memoryKeyText, type SessionName } from './keys.ts';
-import { LIFE } from '../ledger/entities.ts';
+import { LIFE } from './kinds.ts';
 import { SessionLine, readOperationLine, type OperationLine } from './operation-line.ts';
 import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { SHAPES, kindOfCode, type Kind } from '../format/kinds.ts';
+import { LIFE, SHAPES, kindOfCode, type Kind } from '../format/kinds.ts';
 import type { Written } from '../format/registers.ts';
 import { UNVERSIONED, type Version } from '../format/versions.ts';
 import { statementsOf } from './statements.ts';
@@ -57,9 +57,6 @@ export function isStub(entity: Entity): boolean {
     entity.row !== null && (entity.dead || (entity.spaces === EVERY_SPACE && entity.version.counter === 0))
   );
 }
-
-/** The name under which operations and the ledger say when a memory was deleted, or written again after that. */
-export const LIFE = 'life';
 
 /** The name under which the ledger notes the greatest counter of a dead memory; no operation tells of it. */
 const TOP = 'top';

@@ -12,7 +12,7 @@ import {
   type ControlPlaneAccess,
   type Upload,
 } from '../../storage/control-plane-requests.ts';
-import { fileDigest } from './snapshot.ts';
+import { fileDigest } from './file-digest.ts';
 import type { LegacyStore } from './transfer.ts';
 
 /** How long nothing may move before a call is given up, in milliseconds. */

@@ -8,7 +8,7 @@ import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../tes
 import { originalMachine, type OriginalMachine } from '../../test/original.ts';
 import { expectSound } from '../../test/sound.ts';
 import type { LegacyImport } from './merge-snapshot.ts';
-import { openLegacyStore } from './transfer.ts';
+import { openLegacyStore } from './open-store.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;

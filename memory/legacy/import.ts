@@ -19,14 +19,8 @@ import {
 } from './merge-snapshot.ts';
 import { legacyKeys } from './objects.ts';
 import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
-import {
-  copySnapshot,
-  fetchSnapshot,
-  fileDigest,
-  openSnapshot,
-  statedDigest,
-  withScratch,
-} from './snapshot.ts';
+import { copySnapshot, fetchSnapshot, openSnapshot, statedDigest, withScratch } from './snapshot.ts';
+import { fileDigest } from './file-digest.ts';
 import type { LegacyStore } from './transfer.ts';
 
 /** Where a snapshot of the original is: in a store, at the space's own names, or in a file. */

@@ -15,7 +15,8 @@ import { LOCK_SECONDS, takeLock } from './lock.ts';
 import { formatDigest, legacyKeys, type LegacyManifest, type SnapshotCounts } from './objects.ts';
 import { fileSnapshot, noteMerged } from './origin.ts';
 import { refuseFewer } from './refuse-fewer.ts';
-import { fileDigest, withScratch } from './snapshot.ts';
+import { withScratch } from './snapshot.ts';
+import { fileDigest } from './file-digest.ts';
 import { StoredSnapshot } from './stored-snapshot.ts';
 import type { LegacyStore } from './transfer.ts';
 

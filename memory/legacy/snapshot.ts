@@ -1,13 +1,4 @@
-import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  createReadStream,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
@@ -119,13 +110,6 @@ export function copySnapshot(file: string, own: string, folder: string): string 
     if (cause instanceof MembridgeError) throw cause;
     throw new MembridgeError('bad_request', `${file} cannot be imported: ${errorMessage(cause)}.`, { cause });
   }
-}
-
-/** SHA-256 of a file, in hex. */
-export async function fileDigest(path: string): Promise<string> {
-  const sha = createHash('sha256');
-  for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer);
-  return sha.digest('hex');
 }
 
 /**

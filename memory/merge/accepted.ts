@@ -1,6 +1,6 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { LINK, UNITS } from '../format/kinds.ts';
-import { LIFE } from '../ledger/entities.ts';
+import { LIFE } from '../format/kinds.ts';
 import type { FullOperation, Operation, UpdateOperation } from '../format/operation.ts';
 import { trustIn } from '../space/trust.ts';
 import { versionText, type Version } from '../format/versions.ts';

@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/ledger.ts';
-import { LIFE } from '../ledger/entities.ts';
+import { LIFE } from '../format/kinds.ts';
 import type { SignedWrite } from '../ledger/signers.ts';
 import { isNobody } from './accepted.ts';
 import type { Operation } from '../format/operation.ts';

@@ -3,7 +3,7 @@ import { ordinalOf } from '../format/keys.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Outgoing, OutgoingRow } from './outgoing.ts';
-import { freeKey } from '../detect/scan.ts';
+import { freeKey } from '../detect/free-key.ts';
 import type { Row } from '../format/values.ts';
 import { UNVERSIONED } from '../format/versions.ts';
 

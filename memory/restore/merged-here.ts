@@ -1,5 +1,6 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
-import { LIFE, isKnownIn } from '../ledger/entities.ts';
+import { isKnownIn } from '../ledger/entities.ts';
+import { LIFE } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Accepts } from '../merge/accepted.ts';
 import { parseOperation } from '../format/operation.ts';

@@ -1,5 +1,7 @@
 import { readable } from './inventory.ts';
-import { ORIGINAL } from './original.ts';
+
+/** The name of the machine that still runs the original's scripts. */
+export const ORIGINAL = 'original';
 
 /** What the model knows of one memory that somebody wrote. */
 interface Written {

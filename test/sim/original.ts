@@ -3,15 +3,13 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeInventory, type Found } from './inventory.ts';
 import { Machine, type World } from './machine.ts';
+import { ORIGINAL } from './model.ts';
 import type { Dice } from './dice.ts';
 import type { Workload, WriteKind } from './workload.ts';
 
 /** What a machine that still runs the original's scripts may do. */
 export const ORIGINAL_ACTS = ['write', 'push', 'push-half', 'push-damaged', 'pull'] as const;
 export type OriginalAct = (typeof ORIGINAL_ACTS)[number];
-
-/** The name of that machine. */
-export const ORIGINAL = 'original';
 
 /** What its claude-mem writes. What is deleted there stays in the fleet, since an import only adds. */
 const WRITES = [

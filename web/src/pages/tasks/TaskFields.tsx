@@ -6,7 +6,7 @@ import { fieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { FoldedOptions } from '../../components/FoldedOptions.tsx';
 import { byName } from '../../format/order.ts';
-import { OPTION_FIELDS, RESULT_TYPE, type TaskDraft } from './task-draft.ts';
+import { OPTION_FIELDS, RESULT_TYPE, type TaskDraft, type TaskFieldsProps } from './task-draft.ts';
 import styles from './TaskForm.module.css';
 import { TaskOptions } from './TaskOptions.tsx';
 
@@ -18,15 +18,6 @@ const TYPES = [
   { value: RESULT_TYPE, label: 'A result' },
   { value: PROPOSAL_TYPE, label: 'A proposal' },
 ];
-
-/** What the fields of a task work with. */
-export interface TaskFieldsProps {
-  readonly draft: TaskDraft;
-  readonly onChange: (part: Partial<TaskDraft>) => void;
-  readonly error: Error | null;
-  /** What stands before the API's names of the fields, where the task is part of something else. */
-  readonly prefix: '' | 'task.';
-}
 
 /** A task's fields; `error` marks those that were refused. */
 export function TaskFields(props: TaskFieldsProps) {

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { fieldProblem } from '../../api/problem.ts';
 import { enrolledNodesQuery } from '../../api/queries.ts';
 import { byName } from '../../format/order.ts';
-import type { TaskFieldsProps } from './TaskFields.tsx';
+import type { TaskFieldsProps } from './task-draft.ts';
 import styles from './TaskForm.module.css';
 
 const PRIORITIES = [

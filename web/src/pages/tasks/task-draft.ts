@@ -160,3 +160,12 @@ function inWords(
   if (issue.code === 'invalid_format' && issue.format === 'url') return 'must be an http(s) address';
   return issue.message;
 }
+
+/** What the fields of a task work with. */
+export interface TaskFieldsProps {
+  readonly draft: TaskDraft;
+  readonly onChange: (part: Partial<TaskDraft>) => void;
+  readonly error: Error | null;
+  /** What stands before the API's names of the fields, where the task is part of something else. */
+  readonly prefix: '' | 'task.';
+}

@@ -1,0 +1,34 @@
+import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { memoryKey } from '../format/keys.ts';
+import type { Entity } from '../ledger/entities.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+
+/** A key that no other row of this database has. */
+export interface FreeKey {
+  readonly key: Buffer;
+  readonly ordinal: number;
+  /** What the ledger knows of the memory of this key. */
+  readonly known: Entity | null;
+}
+
+/**
+ * The key of a row, with the lowest ordinal that no other row of this database has.
+ * @param isThere whether another row of the kind is still there: one that is gone is no twin, whether or not anybody has
+ *   noticed yet. Nothing: whatever the ledger says is
+ * @param first the key with ordinal 0, where it is known
+ */
+export function freeKey(
+  ledger: Ledger,
+  row: MemoryRow,
+  isThere: (other: number) => boolean = () => true,
+  first?: Buffer,
+): FreeKey {
+  for (let ordinal = 0; ; ordinal += 1) {
+    const key =
+      ordinal === 0 && first !== undefined ? first : memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
+    const known = ledger.entities.byKey(key);
+    if (known === null || known.row === null || known.row === row.id || !isThere(known.row)) {
+      return { key, ordinal, known };
+    }
+  }
+}
