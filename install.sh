@@ -91,7 +91,7 @@ if [ "$mode" = agent ]; then
     [ -n "$server_url" ] || missing+=(MEMBRIDGE_SERVER_URL)
     [ -n "${MEMBRIDGE_ENROL_TOKEN:-}" ] || missing+=(MEMBRIDGE_ENROL_TOKEN)
     [ ${#missing[@]} = 0 ] || fail "this machine is not enrolled, and ${missing[*]} is not set. Open the page of your server, Nodes, \"Add a node\", and run the command it prints."
-    node "$root/deploy/look.mjs" server "$server_url" || fail "no Membridge server was found at MEMBRIDGE_SERVER_URL. Nothing was changed."
+    node "$root/deploy/probe.mjs" server "$server_url" || fail "no Membridge server was found at MEMBRIDGE_SERVER_URL. Nothing was changed."
   fi
 else
   env_file="$config_dir/server.env"

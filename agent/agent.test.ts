@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { until } from '../demo/fleet.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { startTestMachine, type TestMachine } from '../test/support/agent-machine.ts';
 
 let folder: string;
 let test: TestPlane;

@@ -8,8 +8,8 @@ import { until } from '../demo/fleet.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { certificateKey } from '../memory/format/layout.ts';
 import { sealingPublicKey } from '../memory/format/sealing.ts';
-import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { startTestMachine, type TestMachine } from '../test/agent-machine.ts';
+import { startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { startTestMachine, type TestMachine } from '../test/support/agent-machine.ts';
 
 const CID = canonicalId('everything');
 

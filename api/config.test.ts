@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from './config.ts';
-import { planeEnvironment } from '../test/control-plane.ts';
+import { planeEnvironment } from '../test/support/control-plane.ts';
 
 const env = planeEnvironment('postgresql://h/d', {
   databaseUrl: '',

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ServerEvent } from '../contract/events.ts';
 import { startPostgres, type Postgres } from '../stack/postgres.ts';
-import { removeStackData } from '../stack/up.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { removeStackData } from '../stack/stack.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
 let postgres: Postgres;
 let api: TestPlane;

@@ -10,7 +10,7 @@ import {
   enrolNode,
   startTestPlane,
   type TestPlane,
-} from '../test/control-plane.ts';
+} from '../test/support/control-plane.ts';
 import { openApiDocument } from './http/openapi.ts';
 
 let api: TestPlane;

@@ -9,7 +9,7 @@ import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
 import type { Service } from '../stack/service.ts';
-import { removeStackData, startStack } from '../stack/up.ts';
+import { removeStackData, startStack } from '../stack/stack.ts';
 import { bareClone, cachedRepository } from './projects/repository.ts';
 import { distribution, single, type Result } from './results.ts';
 

@@ -2,7 +2,7 @@ import { ControlPlane } from '../demo/fleet.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets, type ServerSecrets } from '../stack/secrets.ts';
 import type { Service } from '../stack/service.ts';
-import { startStack, type Stack } from '../stack/up.ts';
+import { startStack, type Stack } from '../stack/stack.ts';
 
 /** A whole Membridge on this machine, for a benchmark. */
 export interface Running {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startMachine, until } from '../demo/fleet.ts';
 import { makeMachines, type Machine } from '../demo/machines.ts';
 import type { Service } from '../stack/service.ts';
-import { removeStackData } from '../stack/up.ts';
+import { removeStackData } from '../stack/stack.ts';
 import { start } from './running.ts';
 import { measureBareWorkflow } from './bare/measure.ts';
 import { distribution, single, type Result } from './results.ts';

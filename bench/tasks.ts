@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { startMachine, until } from '../demo/fleet.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import type { Service } from '../stack/service.ts';
-import { removeStackData } from '../stack/up.ts';
+import { removeStackData } from '../stack/stack.ts';
 import { measureBareWorkflow } from './bare/measure.ts';
 import { distribution, single, type Result } from './results.ts';
 import { start, type Running } from './running.ts';

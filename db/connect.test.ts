@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { freshDatabase } from '../test/control-plane.ts';
+import { freshDatabase } from '../test/support/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';
 
 let fresh: Awaited<ReturnType<typeof freshDatabase>>;

@@ -6,9 +6,9 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type Postgres } from '../stack/postgres.ts';
 import { findPostgresHome } from '../stack/postgres-home.ts';
-import { removeStackData } from '../stack/up.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { openCutLine, type CutLine } from '../test/cut-line.ts';
+import { removeStackData } from '../stack/stack.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { openCutLine, type CutLine } from '../test/support/cut-line.ts';
 
 const PASSWORD = 'password-of-a-test';
 const folders: string[] = [];

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { findPostgresHome } from '../stack/postgres-home.ts';
 import { startPostgres } from '../stack/postgres.ts';
-import { removeStackData } from '../stack/up.ts';
-import { startTestPlane } from '../test/control-plane.ts';
+import { removeStackData } from '../stack/stack.ts';
+import { startTestPlane } from '../test/support/control-plane.ts';
 
 const log = (): void => undefined;
 const MOST_SPACES = 2_000;

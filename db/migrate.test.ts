@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { freshDatabase } from '../test/control-plane.ts';
+import { freshDatabase } from '../test/support/control-plane.ts';
 import { connectDatabase } from './connect.ts';
 import { dumpSchema } from './dump-schema.ts';
 import { migrateDatabase } from './migrate.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import type { MirrorOutcome } from '../contract/memory/mirror.ts';
-import { freshDatabase } from '../test/control-plane.ts';
+import { freshDatabase } from '../test/support/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';
 import { listJobs } from './queries/list-jobs.ts';

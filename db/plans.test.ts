@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { ListTasks } from '../contract/tasks/tasks.ts';
-import { freshDatabase } from '../test/control-plane.ts';
+import { freshDatabase } from '../test/support/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';
 import { listLeases, listRuns } from './queries/find-leases.ts';

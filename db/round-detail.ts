@@ -1,7 +1,7 @@
 import type { SyncAction } from '../contract/http/primitives.ts';
 import { uncoveredSentence } from '../contract/memory/uncovered.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
-import { readable } from './readable.ts';
+import { singleLine } from './single-line.ts';
 
 const DOING: Record<SyncAction, string> = {
   push: 'sending',
@@ -45,7 +45,7 @@ export function finishedDetail(result: SyncRoundResult): string {
     notes.push(`what other nodes sent could not be merged: ${push.unmerged.message}`);
   }
   for (const { node, problem } of pull?.problems ?? []) notes.push(`${node}: ${problem}`);
-  return readable([sentence, ...notes].join('; '), MAX_DETAIL);
+  return singleLine([sentence, ...notes].join('; '), MAX_DETAIL);
 }
 
 /** Longest detail of a job, in characters: a sentence, not a log. */

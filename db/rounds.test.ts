@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import type { SyncTrigger } from '../contract/http/primitives.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
-import { freshDatabase, heartbeat } from '../test/control-plane.ts';
+import { freshDatabase, heartbeat } from '../test/support/control-plane.ts';
 import { connectDatabase, type Database } from './connect.ts';
 import { migrateDatabase } from './migrate.ts';
 import { createEnrolmentToken } from './queries/create-enrolment-token.ts';

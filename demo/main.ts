@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { tryLock } from '../stack/lock.mjs';
 import { elapsed } from '../stack/machine.mjs';
 import { killRecorded } from '../stack/processes.ts';
-import { removeStackData } from '../stack/up.ts';
+import { removeStackData } from '../stack/stack.ts';
 import { keepRemembering } from './live.ts';
 import { makeDemoTasks } from './tasks.ts';
 import { runDemo, type Report } from './run.ts';

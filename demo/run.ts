@@ -6,7 +6,7 @@ import { canonicalHash } from '../memory/detect/canonical-hash.ts';
 import { buildWeb } from '../stack/build-web.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
-import { startStack } from '../stack/up.ts';
+import { startStack } from '../stack/stack.ts';
 import { ControlPlane, startMachine, until } from './fleet.ts';
 import { compare, takeInventory, unite } from './inventory.ts';
 import { sandboxSetting, taskSettings } from './tasks.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 import { enrolOnce } from './enrol.ts';
 import { FakeMachine } from './fake-machine.ts';
 

@@ -50,7 +50,7 @@ test('the stack reads nothing that is not documented, and its table names nothin
   expect(names.filter((name) => !all.includes(name) && !foreign.includes(name))).toEqual([]);
   const table = documented('Stack');
   expect([...table.keys()].filter((name) => !names.includes(name))).toEqual([]);
-  const sources = ['up.ts', 'start.ts']
+  const sources = ['stack.ts', 'start.ts']
     .map((file) => readFileSync(join(root, 'stack', file), 'utf8'))
     .join('\n');
   for (const [name, value] of table) {

@@ -6,10 +6,10 @@ import { WorkflowClient, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { CONTROL_QUEUE, SEARCH_ATTRIBUTES } from '../contract/names.ts';
 import { startTemporal, type Temporal } from '../stack/temporal.ts';
-import { startTestPlane } from '../test/control-plane.ts';
-import { taskCalls } from '../test/task-calls.ts';
-import { startTestMachine } from '../test/agent-machine.ts';
-import { freshNamespace } from '../test/namespace.ts';
+import { startTestPlane } from '../test/support/control-plane.ts';
+import { taskCalls } from '../test/tasks/calls.ts';
+import { startTestMachine } from '../test/support/agent-machine.ts';
+import { freshNamespace } from '../test/support/namespace.ts';
 import { connectEngine, prepareSearchAttributes, type Engine } from './connect.ts';
 import { searchAttributes } from './search-attributes.ts';
 

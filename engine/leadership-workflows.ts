@@ -11,7 +11,7 @@ import {
 } from '../contract/workflows.ts';
 import { searchAttributes } from './search-attributes.ts';
 import type { WorkflowRef } from './memory-workflows.ts';
-import { tellWorkflow } from './tell.ts';
+import { signalWorkflow } from './signal-workflow.ts';
 
 function optionsOf(cid: string, known: Leadership | null) {
   const input: LeadershipInput = {
@@ -91,5 +91,5 @@ export async function ensureLeadership(client: Client, known: Leadership): Promi
 
 /** Ends the workflow of a leadership; one that has ended already is fine. */
 export async function closeLeadership(client: Client, cid: string): Promise<void> {
-  await tellWorkflow(client, leadershipId(cid), MESSAGES.closeLeadership);
+  await signalWorkflow(client, leadershipId(cid), MESSAGES.closeLeadership);
 }

@@ -12,7 +12,7 @@ import {
 } from '../contract/workflows.ts';
 import type { SpaceConfig } from '../contract/memory/memory.ts';
 import { searchAttributes } from './search-attributes.ts';
-import { tellWorkflow } from './tell.ts';
+import { signalWorkflow } from './signal-workflow.ts';
 
 /** A new job's id: `job_` and 16 random hex digits. */
 export function newJobId(): string {
@@ -97,7 +97,7 @@ export async function ensureMemorySpace(client: Client, space: SpaceConfig): Pro
 
 /** Tells the workflow of a space to serve nodes in waves. Only a run that version 0.4 began needs it. */
 export async function moveToWaves(client: Client, cid: string): Promise<void> {
-  await tellWorkflow(client, memorySpaceId(cid), MESSAGES.useWaves);
+  await signalWorkflow(client, memorySpaceId(cid), MESSAGES.useWaves);
 }
 
 /** Tells the workflow of a space that claude-mem wrote something on a node. Starts the workflow if it does not run. */
@@ -111,7 +111,7 @@ export async function tellNoticed(client: Client, space: SpaceConfig, node: stri
 
 /** Ends the workflow of a space that was deleted; a workflow that has ended already is fine. */
 export async function closeMemorySpace(client: Client, cid: string): Promise<void> {
-  await tellWorkflow(client, memorySpaceId(cid), MESSAGES.closeSpace);
+  await signalWorkflow(client, memorySpaceId(cid), MESSAGES.closeSpace);
 }
 
 /**

@@ -15,7 +15,7 @@ import {
 } from '../contract/workflows.ts';
 import type { WorkflowRef } from './memory-workflows.ts';
 import { searchAttributes } from './search-attributes.ts';
-import { tellWorkflow } from './tell.ts';
+import { signalWorkflow } from './signal-workflow.ts';
 
 /**
  * Asks for a clone of one project on one node, or a look at it. What runs already for this project and node takes the request
@@ -87,7 +87,7 @@ export async function requestPropagation(
  * after it, and is done.
  */
 export async function cancelClone(client: Client, projectId: string, node: string): Promise<void> {
-  await tellWorkflow(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
+  await signalWorkflow(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
 }
 
 /** Ids of everything that may have many nodes work on a project at the moment, also of what its schedule started. */
@@ -104,7 +104,7 @@ async function propagationsOf(client: Client, projectId: string): Promise<string
 /** Cancels everything that has many nodes work on a project. */
 export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
   for (const workflowId of await propagationsOf(client, projectId)) {
-    await tellWorkflow(client, workflowId, MESSAGES.cancelPropagation);
+    await signalWorkflow(client, workflowId, MESSAGES.cancelPropagation);
   }
 }
 
@@ -116,6 +116,6 @@ export async function tellFailed(
   const { projectId, node, error } = clone;
   const settled: NodeSettled = { node, status: 'failed', error };
   for (const workflowId of await propagationsOf(client, projectId)) {
-    await tellWorkflow(client, workflowId, MESSAGES.nodeSettled, settled);
+    await signalWorkflow(client, workflowId, MESSAGES.nodeSettled, settled);
   }
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { openCutLine, type CutLine } from '../test/cut-line.ts';
+import { openCutLine, type CutLine } from '../test/support/cut-line.ts';
 import { endWhenSilent } from './watch-socket.ts';
 
 const EVERY_MS = 50;

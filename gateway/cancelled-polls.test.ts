@@ -2,9 +2,9 @@ import { constants, type ClientHttp2Stream } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { nodeQueue } from '../contract/names.ts';
-import { startActivityRunner, type ActivityRunner } from '../test/activity-runner.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { frame, openTunnelClient, pollRequest, type TunnelClient } from '../test/tunnel-client.ts';
+import { startActivityRunner, type ActivityRunner } from '../test/support/activity-runner.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { frame, openTunnelClient, pollRequest, type TunnelClient } from '../test/gateway/tunnel-client.ts';
 
 let test: TestPlane;
 let runner: ActivityRunner;

@@ -1,10 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { freshDatabase, planeEnvironment, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { openCutLine, type CutLine } from '../test/cut-line.ts';
-import { freshNamespace } from '../test/namespace.ts';
-import { startTunnelNode, type TunnelNode } from '../test/tunnel-node.ts';
+import {
+  freshDatabase,
+  planeEnvironment,
+  startTestPlane,
+  type TestPlane,
+} from '../test/support/control-plane.ts';
+import { openCutLine, type CutLine } from '../test/support/cut-line.ts';
+import { freshNamespace } from '../test/support/namespace.ts';
+import { startTunnelNode, type TunnelNode } from '../test/gateway/tunnel-node.ts';
 
 const held = new Map<string, { begun: () => void; release: Promise<void> }>();
 

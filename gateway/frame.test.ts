@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { frame } from '../test/tunnel-client.ts';
+import { frame } from '../test/gateway/tunnel-client.ts';
 import { MAX_MESSAGE_BYTES, frameMessage, readMessage } from './frame.ts';
 
 const text = Buffer.from('hello');

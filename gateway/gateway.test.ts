@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { startTunnelNode, type TunnelNode } from '../test/tunnel-node.ts';
+import { startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { startTunnelNode, type TunnelNode } from '../test/gateway/tunnel-node.ts';
 
 let test: TestPlane;
 let node: TunnelNode;

@@ -7,8 +7,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../contract/nodes/engine-tunnel.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { frame, openSocket, openTunnelClient, type TunnelClient } from '../test/tunnel-client.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { frame, openSocket, openTunnelClient, type TunnelClient } from '../test/gateway/tunnel-client.ts';
 import { MAX_MESSAGE_BYTES } from './frame.ts';
 
 const INVALID_ARGUMENT = 3;

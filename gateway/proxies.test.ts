@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort } from '../stack/ports.ts';
 import type { Service } from '../stack/service.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { siteUrl, startCaddy, startNginx, type Site } from '../test/proxies.ts';
-import { openTunnelClient } from '../test/tunnel-client.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { siteUrl, startCaddy, startNginx, type Site } from '../test/support/proxies.ts';
+import { openTunnelClient } from '../test/gateway/tunnel-client.ts';
 
 let test: TestPlane;
 let key: string;

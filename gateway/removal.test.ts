@@ -9,9 +9,14 @@ import {
   planeEnvironment,
   startTestPlane,
   type TestPlane,
-} from '../test/control-plane.ts';
-import { freshNamespace } from '../test/namespace.ts';
-import { openSocket, openTunnelClient, pollRequest, type TunnelClient } from '../test/tunnel-client.ts';
+} from '../test/support/control-plane.ts';
+import { freshNamespace } from '../test/support/namespace.ts';
+import {
+  openSocket,
+  openTunnelClient,
+  pollRequest,
+  type TunnelClient,
+} from '../test/gateway/tunnel-client.ts';
 
 const REVOKED = 4_401;
 const PERMISSION_DENIED = 7;

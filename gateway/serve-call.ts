@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { ALLOWED, type AllowedMethod } from './allow-list.ts';
 import type { ByteBudget } from './byte-budget.ts';
-import { collect } from './collect.ts';
+import { readToEnd } from './read-to-end.ts';
 import { MAX_ANSWER_BYTES, MAX_BODY_BYTES, frameMessage, readMessage } from './frame.ts';
 import type { Rights } from './rights.ts';
 import { refuseCall } from './status.ts';
@@ -133,7 +133,7 @@ async function readBody(stream: ServerHttp2Stream, onBytes: (bytes: number) => v
     stream.destroy(new MembridgeError('bad_request', 'The call was not sent in time.'));
   }, REQUEST_WITHIN_MS);
   try {
-    return await collect(stream, MAX_BODY_BYTES, onBytes);
+    return await readToEnd(stream, MAX_BODY_BYTES, onBytes);
   } finally {
     clearTimeout(late);
   }

@@ -8,7 +8,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { MembridgeError } from '../contract/errors.ts';
-import { collect } from './collect.ts';
+import { readToEnd } from './read-to-end.ts';
 import { MAX_ANSWER_BYTES } from './frame.ts';
 
 /** What Temporal answered to one call. */
@@ -98,7 +98,7 @@ export class Upstream {
       received.trailers = trailers;
     });
     try {
-      const body = await collect(stream, MAX_ANSWER_BYTES);
+      const body = await readToEnd(stream, MAX_ANSWER_BYTES);
       const status = received.headers[':status'];
       if (status !== 200) throw new Error(`it answered with HTTP status ${status ?? 'none'}`);
       return { ...received, body };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeCredential } from '../contract/projects/projects.ts';
 import { freePort } from '../stack/ports.ts';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
+import { makeGitNode, type GitNode } from '../test/git/node.ts';
 import {
   LOGIN,
   TOKEN,
@@ -12,7 +12,7 @@ import {
   startGitSshServer,
   type GitServers,
   type GitSshServer,
-} from '../test/git-servers.ts';
+} from '../test/git/servers.ts';
 import { openAccess, sweepAccess } from './access.ts';
 
 let servers: GitServers;

@@ -15,8 +15,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { NodeCredential } from '../contract/projects/projects.ts';
 import type { ApplyResult, ApplySpec } from '../contract/projects/proposals.ts';
-import { makeGitNode, makeSpec, type GitNode, type SpecInput } from '../test/git-node.ts';
-import { TOKEN, git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
+import { makeGitNode, makeSpec, type GitNode, type SpecInput } from '../test/git/node.ts';
+import { TOKEN, git, startGitServers, type GitServers, type ServedRepository } from '../test/git/servers.ts';
 import { applyProposal } from './apply-proposal.ts';
 import { NO_CREDENTIAL, type GitContext } from './context.ts';
 import { sweepAccess } from './access.ts';
@@ -429,7 +429,7 @@ describe('a proposal whose node dies', () => {
       base: node.base,
       work: node.work,
     };
-    const script = join(import.meta.dirname, '..', 'test', 'apply-once.ts');
+    const script = join(import.meta.dirname, '..', 'test', 'git', 'apply-once.ts');
     return spawn(process.execPath, [script, JSON.stringify(input)], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
+import { makeGitNode, type GitNode } from '../test/git/node.ts';
+import { git, startGitServers, type GitServers } from '../test/git/servers.ts';
 import type { CloneProgress } from '../contract/projects/projects.ts';
 import { listRepositories } from './repositories.ts';
 

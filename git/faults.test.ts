@@ -14,8 +14,8 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeGitNode, makeSpec, type GitNode } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers } from '../test/git-servers.ts';
+import { makeGitNode, makeSpec, type GitNode } from '../test/git/node.ts';
+import { git, startGitServers, type GitServers } from '../test/git/servers.ts';
 import { sweepFolder, sweepPartials } from './partials.ts';
 import { groupLives, startOf } from './processes.ts';
 
@@ -113,7 +113,7 @@ describe('a clone that does not come', () => {
       servers.open.trouble = { kind: 'slow', everyMs: 200 };
       const input = JSON.stringify({ spec: makeSpec(spec), base: node.base, work: node.work });
       const sending = servers.open.sending();
-      const script = join(import.meta.dirname, '..', 'test', 'clone-once.ts');
+      const script = join(import.meta.dirname, '..', 'test', 'git', 'clone-once.ts');
       const child = spawn(process.execPath, [script, input], { stdio: ['ignore', 'ignore', 'inherit'] });
       await sending;
       const group = await groupIn(node.base);
@@ -185,7 +185,7 @@ describe('a clone that does not come', () => {
     const spec = fresh(2_000_000);
     servers.open.trouble = { kind: 'slow', everyMs: 30 };
     const input = JSON.stringify({ spec: makeSpec(spec), base: node.base, work: node.work });
-    const script = join(import.meta.dirname, '..', 'test', 'clone-once.ts');
+    const script = join(import.meta.dirname, '..', 'test', 'git', 'clone-once.ts');
     const child = spawn(process.execPath, [script, input], { stdio: ['ignore', 'ignore', 'inherit'] });
     const exited = once(child, 'exit');
     await servers.open.sending();

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { useGit } from '../test/git-fixture.ts';
-import { git, startGitSshServer, type GitSshServer, type ServedRepository } from '../test/git-servers.ts';
+import { useGit } from '../test/git/fixture.ts';
+import { git, startGitSshServer, type GitSshServer, type ServedRepository } from '../test/git/servers.ts';
 
 const made = useGit();
 let ssh: GitSshServer;

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { useGit } from '../test/git-fixture.ts';
-import { git, type ServedRepository } from '../test/git-servers.ts';
+import { useGit } from '../test/git/fixture.ts';
+import { git, type ServedRepository } from '../test/git/servers.ts';
 
 const made = useGit();
 let repository: ServedRepository;

@@ -1,10 +1,17 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { useGit } from '../test/git-fixture.ts';
-import type { SpecInput } from '../test/git-node.ts';
-import { git, type ServedRepository } from '../test/git-servers.ts';
-import { CHANGES, STATES, expectedMove, tableRows, type Change, type State } from '../test/remote-changes.ts';
+import { useGit } from '../test/git/fixture.ts';
+import type { SpecInput } from '../test/git/node.ts';
+import { git, type ServedRepository } from '../test/git/servers.ts';
+import {
+  CHANGES,
+  STATES,
+  expectedMove,
+  tableRows,
+  type Change,
+  type State,
+} from '../test/git/remote-changes.ts';
 import type { KeepReason } from './decide-move.ts';
 
 const made = useGit();

@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { useGit } from '../test/git-fixture.ts';
-import type { Trouble } from '../test/git-http-server.ts';
-import { git } from '../test/git-servers.ts';
+import { useGit } from '../test/git/fixture.ts';
+import type { Trouble } from '../test/git/http-server.ts';
+import { git } from '../test/git/servers.ts';
 
 const made = useGit();
 

@@ -1,9 +1,9 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { useGit } from '../test/git-fixture.ts';
-import { startGitHttpServer } from '../test/git-http-server.ts';
-import { git, type ServedRepository } from '../test/git-servers.ts';
+import { useGit } from '../test/git/fixture.ts';
+import { startGitHttpServer } from '../test/git/http-server.ts';
+import { git, type ServedRepository } from '../test/git/servers.ts';
 
 const made = useGit();
 let inner: ServedRepository;

@@ -15,8 +15,8 @@ import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { freePort } from '../stack/ports.ts';
 import { startMinio } from '../stack/minio.ts';
 import { ensureBucket, openObjectStore } from '../storage/object-store.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
-import { expectSound } from '../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
+import { expectIntact } from '../test/memory/expect-intact.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 
@@ -40,7 +40,7 @@ const digest = (path: string): string => createHash('sha256').update(readFileSyn
 function expectNothingLostOrDoubled(nodes: readonly TestNode[], expected: Map<string, number>): void {
   for (const node of nodes) {
     expect(compare(takeInventory(node.db), expected), node.name).toEqual({ lost: 0, duplicated: 0 });
-    expectSound(node.path, node.name);
+    expectIntact(node.path, node.name);
     expect(node.hash()).toBe(nodes[0]?.hash());
   }
 }
@@ -267,7 +267,7 @@ describe('a process that is killed', () => {
     await a.engine.push(fleet.space, CALL);
     const expected = takeInventory(a.db);
 
-    const script = join(import.meta.dirname, '..', 'test', 'pull-once.ts');
+    const script = join(import.meta.dirname, '..', 'test', 'memory', 'pull-once.ts');
     const { store: _store, identity, ...paths } = b.options;
     const privateKey = identity.key.privateKey.export({ type: 'pkcs8', format: 'pem' });
     const job = JSON.stringify({

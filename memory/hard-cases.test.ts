@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MembridgeError } from '../contract/errors.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { openObjectStore } from '../storage/object-store.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
-import { changedStore } from '../test/changed-store.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
+import { changedStore } from '../test/memory/changed-store.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { forgeSegment } from '../test/forge.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { forgeSegment } from '../test/git/forge.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
 import { memoryKey } from './format/keys.ts';
 import { FIRST_PREV_SHA, readLines, sealSegment } from './format/segment.ts';
 import { generateNodeKey } from './format/signing.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SpaceConfig } from '../contract/memory/memory.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
 import { segmentsPrefix } from './format/layout.ts';
 import { readLines } from './format/segment.ts';
 

@@ -1,6 +1,6 @@
 import { copyFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;

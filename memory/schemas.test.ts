@@ -5,8 +5,8 @@ import { compare, takeInventory, unite } from '../demo/inventory.ts';
 import { COMMUNITY_EDGE, RELEASES } from '../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { upgradeDatabase } from '../fixtures/claude-mem/upgrade.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/nodes.ts';
-import { expectSound } from '../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
+import { expectIntact } from '../test/memory/expect-intact.ts';
 import { openForReading } from './claude-mem/open.ts';
 import { RowWriter } from './claude-mem/write.ts';
 
@@ -32,7 +32,7 @@ function inventory(node: TestNode): Map<string, number> {
 function expectAllThereOnce(nodes: readonly TestNode[], expected: Map<string, number>): void {
   for (const node of nodes) {
     expect(compare(inventory(node), expected), node.name).toEqual({ lost: 0, duplicated: 0 });
-    expectSound(node.path, node.name);
+    expectIntact(node.path, node.name);
     expect(node.hash(), node.name).toBe(nodes[0]?.hash());
   }
 }

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
-import { CALL, newFleet, settle, type TestFleet } from '../test/nodes.ts';
-import { expectSound } from '../test/sound.ts';
-import { startStoreFleets, type StoreFleets } from '../test/store-fleet.ts';
+import { CALL, newFleet, settle, type TestFleet } from '../test/memory/nodes.ts';
+import { expectIntact } from '../test/memory/expect-intact.ts';
+import { startStoreFleets, type StoreFleets } from '../test/store/fleet.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 
@@ -40,7 +40,7 @@ function testSync(): void {
       const pulled = await b.engine.pull(fleet.space, false, CALL);
       expect(pulled.inserted).toBe(pushed.rows);
       expect(b.hash()).toBe(a.hash());
-      expectSound(b.path, 'b');
+      expectIntact(b.path, 'b');
     });
 
     it('cost one request and move nothing when nothing is new', async () => {

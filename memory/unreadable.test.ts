@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { MembridgeError } from '../contract/errors.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { toMembridgeError } from './claude-mem/open.ts';
-import { CALL, newFleet, type TestFleet, type TestNode } from '../test/nodes.ts';
+import { CALL, newFleet, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 /** The user "nobody": what root may read, it may not. */
@@ -252,7 +252,7 @@ describe('a memory engine', () => {
       space: fleet.space,
       uid: process.getuid?.() === 0 ? (options.uid ?? null) : null,
     };
-    const script = join(import.meta.dirname, '..', 'test', 'status-once.ts');
+    const script = join(import.meta.dirname, '..', 'test', 'memory', 'status-once.ts');
     const run = spawnSync('sh', ['-c', `${options.shell ?? ''} exec "$0" "$1"`, process.execPath, script], {
       env: { ...process.env, STATUS_JOB: JSON.stringify(job) },
       encoding: 'utf8',

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { groupLives, startOf } from '../git/processes.ts';
 import { openGuard, sweepGroups, type Guard } from './guard.ts';
-import { lookAtTree } from './tree.ts';
+import { inspectTree } from './process-tree.ts';
 
 const { SIGHUP } = constants.signals;
 
@@ -116,7 +116,7 @@ describe('a guard', () => {
     await until(() => catches(pid, SIGHUP));
     process.kill(pid, 'SIGTERM');
     process.kill(pid, 'SIGINT');
-    expect((await lookAtTree(pid)).groups).toEqual(new Set([pid]));
+    expect((await inspectTree(pid)).groups).toEqual(new Set([pid]));
     await guard.close();
     await guard.close();
     expect(startOf(pid)).toBeNull();

@@ -2,9 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { groupLives, startOf } from '../git/processes.ts';
-import { makeRunnerNode, type RunnerNode } from '../test/runner-node.ts';
+import { makeRunnerNode, type RunnerNode } from '../test/tasks/runner-node.ts';
 import { runToEnd, type ProgramCall, type ProgramEnd } from './process.ts';
-import { listFromProc, listFromPs, lookAtTree } from './tree.ts';
+import { listFromProc, listFromPs, inspectTree } from './process-tree.ts';
 
 let node: RunnerNode;
 let heard: { stream: string; text: string }[];
@@ -245,6 +245,6 @@ describe('a look at processes', () => {
   });
 
   it('finds nothing of a group that is none', async () => {
-    expect(await lookAtTree(2 ** 30)).toEqual({ groups: new Set(), rssBytes: 0 });
+    expect(await inspectTree(2 ** 30)).toEqual({ groups: new Set(), rssBytes: 0 });
   });
 });

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunLimits } from '../contract/tasks/runs.ts';
 import { failure } from './failures.ts';
-import { Groups, type EnclosedGroup, type GroupListener } from './groups.ts';
+import { Groups, type EnclosedGroup, type GroupListener } from './process-groups.ts';
 import { locateProgram } from './sandbox/program.ts';
 import { firstProcess, sandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
 

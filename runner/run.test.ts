@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeRunnerNode, type RunnerNode } from '../test/runner-node.ts';
+import { makeRunnerNode, type RunnerNode } from '../test/tasks/runner-node.ts';
 import type { RunnerCommand } from './command.ts';
 import { listSessions, readSession } from './sessions.ts';
 

@@ -4,7 +4,7 @@ import { runClaude, type Done, type Work } from './claude.ts';
 import type { RunnerCommand } from './command.ts';
 import { runEnvironment } from './environment.ts';
 import { resolveHints } from './hints.ts';
-import { runOther } from './other.ts';
+import { runOther } from './run-other.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { readSession, recordExchange, type Session } from './sessions.ts';
 

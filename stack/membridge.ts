@@ -8,7 +8,7 @@ import { startNodeProcess } from './node-process.ts';
 import { choosePort, freePort } from './ports.ts';
 import type { ServerSecrets } from './secrets.ts';
 import type { Service } from './service.ts';
-import type { Stack } from './up.ts';
+import type { Stack } from './stack.ts';
 
 interface Surroundings {
   /** The checkout. */

@@ -11,7 +11,7 @@ import { workflowBundle } from '../workflows/bundle.ts';
 import { buildWeb } from './build-web.ts';
 import { loadServerSecrets, loadStackSecrets } from './secrets.ts';
 import { findTool } from './tools.ts';
-import { temporalProgramOf } from './up.ts';
+import { temporalProgramOf } from './stack.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const startedAt = Date.now();

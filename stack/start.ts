@@ -16,7 +16,7 @@ import { rolesOf, startAgent, startApi } from './membridge.ts';
 import { killRecorded } from './processes.ts';
 import { loadServerSecrets } from './secrets.ts';
 import type { Service } from './service.ts';
-import { startStack, type Stack } from './up.ts';
+import { startStack, type Stack } from './stack.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const env = process.env;

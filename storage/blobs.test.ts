@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newBucket } from '../test/nodes.ts';
+import { newBucket } from '../test/memory/nodes.ts';
 import { blobKey, getBlob, putBlob } from './blobs.ts';
 import { openObjectStore, type ObjectStore } from './object-store.ts';
 

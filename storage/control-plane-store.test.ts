@@ -5,9 +5,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { PROTOCOL_HEADER } from '../contract/nodes/protocol.ts';
 import { headKey, headPrefix } from '../memory/format/layout.ts';
-import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { openCutLine, type CutLine } from '../test/cut-line.ts';
-import { enrolStoreNode, segmentKeyOf, type StoreNode } from '../test/store-node.ts';
+import { startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { openCutLine, type CutLine } from '../test/support/cut-line.ts';
+import { enrolStoreNode, segmentKeyOf, type StoreNode } from '../test/store/node.ts';
 import { openControlPlaneStore } from './control-plane-store.ts';
 import { openObjectStore, type ObjectStore } from './object-store.ts';
 

@@ -5,7 +5,7 @@ import { Client, type ClientOptions } from 'minio';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import type { Traffic } from '../contract/memory/memory.ts';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
-import { within } from './within.ts';
+import { withDeadline } from './with-deadline.ts';
 
 /** One object as a listing shows it. The ETag changes whenever the content does. */
 export interface ListedObject {
@@ -179,7 +179,7 @@ class MinioStore implements ObjectStore {
 
   async #call<T>(verb: string, key: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await within(this.#deadlineMs, work());
+      return await withDeadline(this.#deadlineMs, work());
     } catch (error) {
       throw storeError(verb, `${key} in bucket ${this.#access.bucket} at ${this.#access.endpoint}`, error);
     }

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
-import { newBucket } from '../test/nodes.ts';
+import { newBucket } from '../test/memory/nodes.ts';
 import { openObjectStore } from './object-store.ts';
 import { probeConditionalWrites } from './probe-conditional-writes.ts';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from 'minio';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { DEADLINE_MS, codeOf, connect, storeError } from './object-store.ts';
-import { within } from './within.ts';
+import { withDeadline } from './with-deadline.ts';
 
 /**
  * What a store makes of a conditional write.
@@ -163,7 +163,7 @@ class ProbedKeys {
   /** Writes under a condition. @throws MembridgeError when the answer says nothing about the condition */
   async attempt(key: string, text: string, condition: Condition): Promise<Attempt> {
     try {
-      await within(DEADLINE_MS, this.#put(key, text, condition));
+      await withDeadline(DEADLINE_MS, this.#put(key, text, condition));
       return { end: 'won' };
     } catch (error) {
       const code = codeOf(error);
@@ -199,7 +199,7 @@ class ProbedKeys {
 
   async #call<T>(verb: string, key: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await within(DEADLINE_MS, work());
+      return await withDeadline(DEADLINE_MS, work());
     } catch (error) {
       throw storeError(verb, this.#target(key), error);
     }

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { MembridgeError } from '../contract/errors.ts';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { DEADLINE_MS, codeOf, connect, storeError, type ListedObject } from './object-store.ts';
-import { within } from './within.ts';
+import { withDeadline } from './with-deadline.ts';
 
 /** What the store says of an object besides its bytes. */
 interface ObjectFacts {
@@ -67,7 +67,7 @@ export function openStreamedObjects(access: StoreAccess): StreamedObjects {
       await call(
         'get',
         key,
-        within(
+        withDeadline(
           DEADLINE_MS,
           orNull(
             client.getObject(bucket, key).then((body) => {
@@ -79,7 +79,7 @@ export function openStreamedObjects(access: StoreAccess): StreamedObjects {
       ),
     stat: async (key) => {
       const work = client.statObject(bucket, key).then(({ size, etag }) => ({ size, etag, body: null }));
-      return await call('get', key, within(DEADLINE_MS, orNull(work)));
+      return await call('get', key, withDeadline(DEADLINE_MS, orNull(work)));
     },
     write: async (key, body, { size, sha256 }) => {
       const options = {
@@ -95,10 +95,11 @@ export function openStreamedObjects(access: StoreAccess): StreamedObjects {
       answer.resume();
       return unquoted(answer.headers.etag);
     },
-    remove: async (key) => await call('remove', key, within(DEADLINE_MS, client.removeObject(bucket, key))),
+    remove: async (key) =>
+      await call('remove', key, withDeadline(DEADLINE_MS, client.removeObject(bucket, key))),
     page: async (prefix, startAfter, limit) => {
       const work = client.listObjectsV2Query(bucket, prefix, '', '', limit, startAfter);
-      const { objects, isTruncated } = await call('list', prefix, within(DEADLINE_MS, work));
+      const { objects, isTruncated } = await call('list', prefix, withDeadline(DEADLINE_MS, work));
       return {
         objects: objects.flatMap(({ name, size, etag, lastModified }) =>
           name === undefined

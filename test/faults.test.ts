@@ -14,8 +14,8 @@ import { canonicalHash } from '../memory/detect/canonical-hash.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
 import type { Service } from '../stack/service.ts';
-import { removeStackData, startStack, type Stack } from '../stack/up.ts';
-import { expectSound } from './sound.ts';
+import { removeStackData, startStack, type Stack } from '../stack/stack.ts';
+import { expectIntact } from './memory/expect-intact.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -79,7 +79,7 @@ async function agree(expected: Map<string, number>, among: readonly Machine[] = 
   await until('every machine has every memory', AGREE_S, () => among.every(complete));
   for (const { db, id, databasePath } of among) {
     expect(compare(takeInventory(db), expected), id).toEqual({ lost: 0, duplicated: 0 });
-    expectSound(databasePath, id);
+    expectIntact(databasePath, id);
   }
   expect(new Set(among.map(({ db, databasePath }) => canonicalHash(db, databasePath))).size).toBe(1);
 }

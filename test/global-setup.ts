@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { RECORD_TO } from './replay/record.ts';
-import { removeStackData, startStack } from '../stack/up.ts';
+import { removeStackData, startStack } from '../stack/stack.ts';
 
 /** Addresses of the real PostgreSQL, Temporal and MinIO that all tests of a run share. */
 export interface Parts {

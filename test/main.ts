@@ -18,10 +18,17 @@ const USAGE = `npm test [-- FILTER ...]
                     FILTER, or without one what needs an engine most, the demo, and two minutes of chaos.`;
 
 /** What needs an engine most: the tests that run workflows. */
-const ENGINE_TESTS = ['workflows/', 'engine/', 'test/tasks', 'test/projects', 'test/faults', 'test/webhooks'];
+const ENGINE_TESTS = [
+  'workflows/',
+  'engine/',
+  'test/tasks/tasks',
+  'test/projects',
+  'test/faults',
+  'test/webhooks',
+];
 
 /** A short run on the production server, for every change: how memory is synced, and a task leased. */
-const SMOKE_TESTS = ['workflows/memory-space.test', 'test/tasks.test'];
+const SMOKE_TESTS = ['workflows/memory-space.test', 'test/tasks/tasks.test'];
 
 /** Vitest's own report: how many tests there were and how they ended. */
 const VitestReport = z.object({

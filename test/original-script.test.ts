@@ -4,8 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { until } from '../demo/fleet.ts';
-import { startTestMachine, type TestMachine } from './agent-machine.ts';
-import { ADMIN_KEY, SHARED_AGENT_KEY, startTestPlane, type Answer, type TestPlane } from './control-plane.ts';
+import { startTestMachine, type TestMachine } from './support/agent-machine.ts';
+import {
+  ADMIN_KEY,
+  SHARED_AGENT_KEY,
+  startTestPlane,
+  type Answer,
+  type TestPlane,
+} from './support/control-plane.ts';
 
 /**
  * A script as people wrote it for the original's control plane: its paths, its header names, fields that it sent although

@@ -13,7 +13,7 @@ import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
 import type { Service } from '../stack/service.ts';
-import { removeStackData, startStack, type Stack } from '../stack/up.ts';
+import { removeStackData, startStack, type Stack } from '../stack/stack.ts';
 import { openObjectStore } from '../storage/object-store.ts';
 import {
   TOKEN,
@@ -23,8 +23,8 @@ import {
   type GitServers,
   type GitSshServer,
   type ServedRepository,
-} from './git-servers.ts';
-import { fileOutput, propose } from './proposals.ts';
+} from './git/servers.ts';
+import { fileOutput, propose } from './git/proposals.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const log = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestMachine, type TestMachine } from './agent-machine.ts';
-import { startGitServers, type GitServers } from './git-servers.ts';
-import { startPlaneProcess, type PlaneProcess } from './plane-process.ts';
-import { taskCalls } from './task-calls.ts';
-import { writeTaskProgram, type TaskProgram } from './task-program.ts';
+import { startTestMachine, type TestMachine } from './support/agent-machine.ts';
+import { startGitServers, type GitServers } from './git/servers.ts';
+import { startPlaneProcess, type PlaneProcess } from './support/plane-process.ts';
+import { taskCalls } from './tasks/calls.ts';
+import { writeTaskProgram, type TaskProgram } from './tasks/program.ts';
 import { FORMER, formerRelease } from './upgrade/former.ts';
 
 const TODAY = join(import.meta.dirname, '..');

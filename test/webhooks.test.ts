@@ -4,8 +4,8 @@ import { sendWebhook } from '../activities/control/send-webhook.ts';
 import { isPublicAddress, whyNoWebhook } from '../activities/control/webhook-address.ts';
 import { llmTaskId, webhookId } from '../contract/names.ts';
 import { startDelivery } from '../engine/webhook-workflows.ts';
-import { startTestPlane, type Answer, type TestPlane } from './control-plane.ts';
-import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
+import { startTestPlane, type Answer, type TestPlane } from './support/control-plane.ts';
+import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
 /** A workflow that was terminated is noticed after 10 to 15 s. */

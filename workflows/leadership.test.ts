@@ -8,7 +8,7 @@ import { leadershipId, nodeQueue } from '../contract/workflows.ts';
 import { getLeadership } from '../db/queries/record-leadership.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 import { closeLeadership, requestMirror, selectPrimary } from '../engine/leadership-workflows.ts';
-import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
 const SOON = { timeout: 20_000, interval: 100 };
 

@@ -7,7 +7,7 @@ import { CONTROL_QUEUE, memorySpaceId } from '../contract/workflows.ts';
 import { until } from '../demo/fleet.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
 import { moveToWaves, tellNoticed } from '../engine/memory-workflows.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
 /** The test answers in place of the nodes' memories. The control plane, the engine and the workers are real. */
 const TRAFFIC = { requests: 1, bytesUp: 10, bytesDown: 10 };

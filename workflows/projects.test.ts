@@ -2,8 +2,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ManagedProject, ProjectNodeStatus } from '../contract/projects/projects.ts';
 import { cloneProjectId, propagateProjectId } from '../contract/workflows.ts';
-import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { CLONED, startHeldNode, type HeldNode } from '../test/held-clones.ts';
+import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { CLONED, startHeldNode, type HeldNode } from '../test/git/held-clones.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
 /** A node that is away is known to be so after 15 s. */

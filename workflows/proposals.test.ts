@@ -9,10 +9,10 @@ import type { ApplyResult, Proposal } from '../contract/projects/proposals.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 import { sweepProposals } from '../api/proposals/sweep.ts';
 import { blobKey, getBlob } from '../storage/blobs.ts';
-import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/control-plane.ts';
-import { makeGitNode, type GitNode } from '../test/git-node.ts';
-import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git-servers.ts';
-import { fileOutput, propose } from '../test/proposals.ts';
+import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { makeGitNode, type GitNode } from '../test/git/node.ts';
+import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git/servers.ts';
+import { fileOutput, propose } from '../test/git/proposals.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
 /** A node that is away is known to be so after 15 s; one that hangs after 10 s. */

@@ -6,7 +6,7 @@ import type { PullResult, PushResult } from '../contract/memory/memory.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
 import { requestSync, syncAndWait } from '../engine/memory-workflows.ts';
-import { startTestPlane, type TestPlane } from '../test/control-plane.ts';
+import { startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
 /** Rounds are held open here, so a node's memory is a promise that the test keeps; all else is real. */
 const TRAFFIC = { requests: 0, bytesUp: 0, bytesDown: 0 };

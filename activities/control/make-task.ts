@@ -14,7 +14,7 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { whyNoWebhook } from './webhook-address.ts';
 
 /** Who makes a task, and how a repeated request is known. */
-export interface Making {
+export interface NewTaskForm {
   readonly by: string;
   /** `Idempotency-Key`: the same key makes the same task once. */
   readonly key: string | null;
@@ -41,7 +41,7 @@ export interface MakingDeps {
 export async function makeTaskRow(
   deps: MakingDeps,
   body: CreateTask,
-  making: Making,
+  making: NewTaskForm,
 ): Promise<{ row: TaskRow; repeated: boolean }> {
   const hash = createHash('sha256').update(JSON.stringify(body)).digest('hex');
   const id = making.key === null ? newTaskId() : taskIdOfKey(making.key);
@@ -105,7 +105,7 @@ export async function checkReferences(
 async function inputOf(
   deps: MakingDeps,
   body: CreateTask,
-  made: Making & { id: string; hash: string },
+  made: NewTaskForm & { id: string; hash: string },
 ): Promise<LlmTaskInput> {
   const spec = await specOf(deps, {
     ...body,

@@ -10,7 +10,7 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { getBlob, restoreBlob } from '../../storage/blobs.ts';
 import { readProposal, type ProposalContent } from '../../contract/projects/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
-import { tellWorkflow } from '../../engine/tell.ts';
+import { signalWorkflow } from '../../engine/signal-workflow.ts';
 
 /** What happened to a task, as its workflow tells it. */
 type TaskChanges = Omit<TaskRecordInput, 'row' | 'proposal'> & {
@@ -50,7 +50,7 @@ export function createTaskControlActivities({
 
     /** Tells tasks that one they wait for has ended. */
     async tellDependents({ taskIds }: { taskIds: string[] }): Promise<void> {
-      for (const id of taskIds) await tellWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded);
+      for (const id of taskIds) await signalWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded);
     },
   };
 }

@@ -6,9 +6,9 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
 import type { CloneProgress, NodeCredential } from '../../contract/projects/projects.ts';
-import { makeGitNode, makeSpec, type GitNode, type SpecInput } from '../../test/git-node.ts';
-import { startGitServers, TOKEN, type GitServers } from '../../test/git-servers.ts';
-import { freshNamespace } from '../../test/namespace.ts';
+import { makeGitNode, makeSpec, type GitNode, type SpecInput } from '../../test/git/node.ts';
+import { startGitServers, TOKEN, type GitServers } from '../../test/git/servers.ts';
+import { freshNamespace } from '../../test/support/namespace.ts';
 import { createProjectActivities } from './projects.ts';
 
 let servers: GitServers;
@@ -60,7 +60,7 @@ async function run<T>(
     connection: native,
     namespace: client.options.namespace,
     taskQueue: name,
-    workflowsPath: join(import.meta.dirname, '..', '..', 'test', 'activity-workflow.ts'),
+    workflowsPath: join(import.meta.dirname, '..', '..', 'test', 'support', 'activity-workflow.ts'),
     maxHeartbeatThrottleInterval: '100 ms',
     defaultHeartbeatThrottleInterval: '100 ms',
     activities: createProjectActivities({

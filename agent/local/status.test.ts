@@ -5,8 +5,8 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MembersPage, SpaceSummary } from '../../contract/memory/memory.ts';
 import { until } from '../../demo/fleet.ts';
-import { startTestMachine, type TestMachine } from '../../test/agent-machine.ts';
-import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { startTestMachine, type TestMachine } from '../../test/support/agent-machine.ts';
+import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
 let folder: string;
 let plane: TestPlane;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { RollingAudit } from './rolling-audit.ts';
 
 let fleet: TestFleet;

@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { startTestMachine, type TestMachine } from '../../test/agent-machine.ts';
-import { git, startGitServers, type GitServers } from '../../test/git-servers.ts';
+import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { startTestMachine, type TestMachine } from '../../test/support/agent-machine.ts';
+import { git, startGitServers, type GitServers } from '../../test/git/servers.ts';
 
 let folder: string;
 let test: TestPlane;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { newBucket } from '../../test/nodes.ts';
+import { newBucket } from '../../test/memory/nodes.ts';
 import { Readiness } from './readiness.ts';
 
 let folder: string;

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestMachine, type TestMachine } from '../../test/agent-machine.ts';
-import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { openCutLine, type CutLine } from '../../test/cut-line.ts';
-import { writeTaskProgram, type TaskProgram } from '../../test/task-program.ts';
+import { startTestMachine, type TestMachine } from '../../test/support/agent-machine.ts';
+import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { openCutLine, type CutLine } from '../../test/support/cut-line.ts';
+import { writeTaskProgram, type TaskProgram } from '../../test/tasks/program.ts';
 
 /** How long a lease lives without a renewal, in seconds. */
 const LEASE_SECONDS = 10;

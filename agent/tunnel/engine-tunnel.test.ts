@@ -8,8 +8,8 @@ import {
 } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { openCutLine } from '../../test/cut-line.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { openCutLine } from '../../test/support/cut-line.ts';
 import { openEngineTunnel, type EngineTunnel } from './engine-tunnel.ts';
 
 let test: TestPlane;

@@ -15,8 +15,8 @@ import {
   enrolNode,
   startTestPlane,
   type TestPlane,
-} from '../../test/control-plane.ts';
-import { CLONED } from '../../test/held-clones.ts';
+} from '../../test/support/control-plane.ts';
+import { CLONED } from '../../test/git/held-clones.ts';
 import { csvLine } from './csv.ts';
 import { exportAudit } from './export.ts';
 

@@ -8,7 +8,7 @@ import {
   heartbeat,
   startTestPlane,
   type TestPlane,
-} from '../../test/control-plane.ts';
+} from '../../test/support/control-plane.ts';
 import { sessionHash } from './auth.ts';
 import { ROUTES } from '../routes/index.ts';
 

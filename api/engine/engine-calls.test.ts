@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { syncAndWait } from '../../engine/memory-workflows.ts';
-import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { callEngine } from './engine-calls.ts';
 
 let api: TestPlane;

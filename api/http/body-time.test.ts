@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { STORE_OBJECTS_PATH } from '../../contract/nodes/agent-store.ts';
-import { sendRaw } from '../../test/raw-request.ts';
+import { sendRaw } from '../../test/support/raw-request.ts';
 import { limitBodyTime } from './body-time.ts';
 
 let server: Server;

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compressFiles } from '../../stack/build-web.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
 const SCRIPT = `export const text = ${JSON.stringify('a page of Membridge '.repeat(500))};\n`;
 const webDir = mkdtempSync(join(tmpdir(), 'membridge-web-'));

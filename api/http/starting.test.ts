@@ -1,9 +1,9 @@
 import { pino } from 'pino';
 import { expect, inject, test } from 'vitest';
 import { freePort } from '../../stack/ports.ts';
-import { openCutLine } from '../../test/cut-line.ts';
-import { freshDatabase, planeEnvironment } from '../../test/control-plane.ts';
-import { freshNamespace } from '../../test/namespace.ts';
+import { openCutLine } from '../../test/support/cut-line.ts';
+import { freshDatabase, planeEnvironment } from '../../test/support/control-plane.ts';
+import { freshNamespace } from '../../test/support/namespace.ts';
 import { parseConfig } from '../config.ts';
 import { startControlPlane } from '../control-plane.ts';
 

@@ -6,7 +6,7 @@ import {
   newPublicKey,
   startTestPlane,
   type TestPlane,
-} from '../../test/control-plane.ts';
+} from '../../test/support/control-plane.ts';
 
 let api: TestPlane;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import {
   heartbeat,
   startTestPlane,
   type TestPlane,
-} from '../../test/control-plane.ts';
+} from '../../test/support/control-plane.ts';
 
 const NODES = ['node-a', 'node-b', 'node-c'];
 

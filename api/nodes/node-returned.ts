@@ -1,7 +1,7 @@
 import { errorMessage } from '../../contract/errors.ts';
 import { MESSAGES, memorySpaceId } from '../../contract/workflows.ts';
 import { listSpaceConfigs } from '../../db/queries/list-space-configs.ts';
-import { tellWorkflow } from '../../engine/tell.ts';
+import { signalWorkflow } from '../../engine/signal-workflow.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
@@ -11,7 +11,7 @@ export async function announceReturn(deps: Deps, node: string): Promise<void> {
     for (const { cid } of await listSpaceConfigs(deps.db)) {
       // A space whose workflow is just being made asks for the live nodes itself.
       await callEngine(deps.engine, (client) =>
-        tellWorkflow(client, memorySpaceId(cid), MESSAGES.nodeReturned, node),
+        signalWorkflow(client, memorySpaceId(cid), MESSAGES.nodeReturned, node),
       );
     }
   } catch (error) {

@@ -7,7 +7,7 @@ import {
 } from '../../contract/projects/projects.ts';
 import { readEvents } from '../../db/queries/read-events.ts';
 import { recordCloneWaiting } from '../../db/queries/record-clone.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
 const NODES = 1_001;
 const PROJECTS = 20;

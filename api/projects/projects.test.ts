@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { countClones } from '../../contract/projects/projects.ts';
 import { selectPrimary } from '../../engine/leadership-workflows.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
 const REPO = 'https://git.example.org/team/garden.git';
 const TOKEN = 'ghp_ATOKENTHATNOBODYMAYSEE0123456789';

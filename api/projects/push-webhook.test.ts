@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { CLONED, startHeldNode, type HeldNode } from '../../test/held-clones.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { CLONED, startHeldNode, type HeldNode } from '../../test/git/held-clones.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
 

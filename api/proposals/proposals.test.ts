@@ -4,8 +4,8 @@ import { insertProposal } from '../../db/queries/insert-proposal.ts';
 import { expireProposals } from '../../db/queries/expire-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';
 import { blobKey } from '../../storage/blobs.ts';
-import { ADMIN_KEY, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { fileOutput, propose } from '../../test/proposals.ts';
+import { ADMIN_KEY, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { fileOutput, propose } from '../../test/git/proposals.ts';
 
 const DIFF = 'diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n';
 

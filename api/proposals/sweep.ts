@@ -3,7 +3,7 @@ import type { Proposal } from '../../contract/projects/proposals.ts';
 import { expireProposals } from '../../db/queries/expire-proposals.ts';
 import { listOpenProposals } from '../../db/queries/list-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';
-import { howItEnded } from '../../engine/how-it-ended.ts';
+import { describeOutcome } from '../../engine/describe-outcome.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
@@ -42,7 +42,7 @@ async function lookAt(deps: Deps, proposal: Proposal): Promise<void> {
   const { id, workflow_id: workflowId, run_id: runId } = proposal;
   const ended = await callEngine(
     deps.engine,
-    (client) => howItEnded(client, { workflowId, runId }),
+    (client) => describeOutcome(client, { workflowId, runId }),
     DESCRIBE_MS,
   );
   if (ended === null) return;

@@ -3,7 +3,7 @@ import type { Problem } from '../../contract/http/api.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Route } from '../http/route.ts';
 import type { RemoteAnswer } from './attempt.ts';
-import { whenCallerGoes } from './caller-gone.ts';
+import { abortOnDisconnect } from './abort-on-disconnect.ts';
 import { VIA } from './client.ts';
 import { needTarget, readTarget } from './kept-target.ts';
 
@@ -28,7 +28,7 @@ async function forward(route: Route, call: Call<unknown, unknown, unknown>, deps
     );
   }
   const target = needTarget(await readTarget(deps));
-  const signal = whenCallerGoes(res);
+  const signal = abortOnDisconnect(res);
   try {
     const ask = async (path: string): Promise<RemoteAnswer> =>
       await deps.remote.call(target, {

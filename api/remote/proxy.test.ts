@@ -9,7 +9,7 @@ import {
   enrolNode,
   startTestPlane,
   type TestPlane,
-} from '../../test/control-plane.ts';
+} from '../../test/support/control-plane.ts';
 
 const OTHER_KEY = 'key-of-the-runtime-alone';
 const admin = { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY };

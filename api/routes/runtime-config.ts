@@ -1,7 +1,7 @@
 import { RuntimeConfig, SaveRuntimeConfig, TestConnectionResponse } from '../../contract/runtime-config.ts';
 import type { Deps } from '../deps.ts';
 import { byOf } from '../auth/actor.ts';
-import { whenCallerGoes } from '../remote/caller-gone.ts';
+import { abortOnDisconnect } from '../remote/abort-on-disconnect.ts';
 import { connectionOf } from '../remote/connection-of.ts';
 import { maskKey, readTarget, saveTarget } from '../remote/kept-target.ts';
 import { testConnection } from '../remote/test-connection.ts';
@@ -65,6 +65,6 @@ export const runtimeConfigRoutes = [
     response: TestConnectionResponse,
     errors: { 429: 'More than 20 tests in a minute' },
     perMinute: TESTS_PER_MINUTE,
-    handle: async ({ res, caller }, deps) => await testConnection(deps, whenCallerGoes(res), byOf(caller)),
+    handle: async ({ res, caller }, deps) => await testConnection(deps, abortOnDisconnect(res), byOf(caller)),
   }),
 ];

@@ -17,7 +17,7 @@ import { stillAllowed } from '../auth/auth.ts';
 import { defineRoute } from '../http/route.ts';
 import { outputOf } from '../tasks/lease.ts';
 import { streamOutput } from '../tasks/output-stream.ts';
-import { needTask, showArtifact, withTaskUrl } from '../tasks/show.ts';
+import { requireTask, showArtifact, withTaskUrl } from '../tasks/show.ts';
 
 const tag = 'Tasks';
 const artifacts = 'Artifacts';
@@ -48,7 +48,7 @@ export const taskRecordRoutes = [
     response: z.array(Lease),
     errors: { 404: 'There is no such task' },
     handle: async ({ params }, deps) => {
-      await needTask(deps, params.id);
+      await requireTask(deps, params.id);
       return await listLeases(deps.db, { task: params.id });
     },
   }),
@@ -63,7 +63,7 @@ export const taskRecordRoutes = [
     response: z.array(TaskResult),
     errors: { 404: 'There is no such task' },
     handle: async ({ params }, deps) => {
-      await needTask(deps, params.id);
+      await requireTask(deps, params.id);
       const results = await listResults(deps.db, { task: params.id });
       return await Promise.all(
         results.map(async (result) => ({ ...result, output: await outputOf(deps, result.artifact_id) })),
@@ -88,7 +88,7 @@ export const taskRecordRoutes = [
     response: z.strictObject({ epoch: z.number().int(), chunks: z.array(OutputChunk) }),
     errors: { 404: 'There is no such task' },
     handle: async ({ params, query }, deps) => {
-      const row = await needTask(deps, params.id);
+      const row = await requireTask(deps, params.id);
       const epoch = query.epoch ?? row.epoch;
       const { after, limit } = query;
       return { epoch, chunks: await readOutput(deps.db, { taskId: row.id, epoch, after, limit }) };
@@ -112,7 +112,7 @@ export const taskRecordRoutes = [
     errors: { 404: 'There is no such task' },
     unlimited: true,
     handle: async ({ params, query, req, res, caller }, deps) => {
-      const row = await needTask(deps, params.id);
+      const row = await requireTask(deps, params.id);
       const of = { taskId: row.id, epoch: query.epoch ?? null, tail: query.tail ?? null };
       await streamOutput(req, res, deps, of, stillAllowed(caller, deps));
     },

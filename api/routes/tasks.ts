@@ -22,7 +22,7 @@ import { makeTask } from '../tasks/create.ts';
 import { resumedInput } from '../../activities/control/make-task.ts';
 import { idempotencyKey } from '../tasks/idempotency-key.ts';
 import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
-import { needTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
+import { requireTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
 import { defineRoute } from '../http/route.ts';
 
 const tag = 'Tasks';
@@ -93,7 +93,7 @@ export const taskRoutes = [
     status: 200,
     response: Task,
     errors: { 404: none },
-    handle: async ({ params }, deps) => await showTaskWhole(deps, await needTask(deps, params.id)),
+    handle: async ({ params }, deps) => await showTaskWhole(deps, await requireTask(deps, params.id)),
   }),
   defineRoute({
     method: 'post',
@@ -238,7 +238,7 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: none, 409: 'The task has not failed' },
     handle: async ({ params, caller }, deps) => {
-      const before = await needTask(deps, params.id);
+      const before = await requireTask(deps, params.id);
       // Asking would begin a run of a workflow that has ended.
       if (before.status !== 'failed' && before.status !== 'dead') {
         throw new MembridgeError(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import type { MembersPage, SpaceSummary } from '../../contract/memory/memory.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
 const NODES = 1_001;
 const NAME = 'large';

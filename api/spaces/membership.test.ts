@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MEMBERSHIP_HEADER, Membership, SEALING_HEADER } from '../../contract/memory/membership.ts';
 import { membershipIsValid } from '../../memory/format/signing.ts';
-import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { publicKeyText } from '../nodes/certificates.ts';
 
 let api: TestPlane;

@@ -12,7 +12,7 @@ import {
   startTestPlane,
   type Answer,
   type TestPlane,
-} from '../../test/control-plane.ts';
+} from '../../test/support/control-plane.ts';
 
 let api: TestPlane;
 let a: EnrolResponse;

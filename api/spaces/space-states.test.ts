@@ -12,7 +12,7 @@ import {
   heartbeat,
   startTestPlane,
   type TestPlane,
-} from '../../test/control-plane.ts';
+} from '../../test/support/control-plane.ts';
 
 const CID = canonicalId('demo');
 const NODE = 'node-a';

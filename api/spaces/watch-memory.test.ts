@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { leadershipId, memorySpaceId, syncMemoryId } from '../../contract/workflows.ts';
 import { until } from '../../demo/fleet.ts';
-import { howItEnded } from '../../engine/how-it-ended.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { describeOutcome } from '../../engine/describe-outcome.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { watchMemory } from './watch-memory.ts';
 
 let test: TestPlane;
@@ -119,7 +119,7 @@ it('shows a sync as waiting whose run somebody reset in Temporal', async () => {
     workflowTaskFinishEventId: first?.eventId ?? null,
   });
   expect((await workflow.describe()).runId).not.toBe(runId);
-  expect(await howItEnded(client, { workflowId: workflow.workflowId, runId })).toBeNull();
+  expect(await describeOutcome(client, { workflowId: workflow.workflowId, runId })).toBeNull();
 });
 
 it('shows a publication as failed whose workflow was terminated and started again', async () => {

@@ -12,7 +12,7 @@ import {
   type NewAudit,
 } from '../../db/queries/record-audit.ts';
 import { listLeaderships } from '../../db/queries/record-leadership.ts';
-import { howItEnded } from '../../engine/how-it-ended.ts';
+import { describeOutcome } from '../../engine/describe-outcome.ts';
 import { ensureLeadership } from '../../engine/leadership-workflows.ts';
 import { ensureMemorySpace } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
@@ -101,7 +101,7 @@ async function mend(
   start: (client: Client, how: string) => Promise<NewAudit>,
 ): Promise<void> {
   if (running.has(workflowId)) return;
-  const how = await callEngine(deps.engine, (client) => howItEnded(client, { workflowId }), DESCRIBE_MS);
+  const how = await callEngine(deps.engine, (client) => describeOutcome(client, { workflowId }), DESCRIBE_MS);
   if (how === null) return;
   const entry = await callEngine(deps.engine, (client) => start(client, how));
   await deps.db.transaction((tx) => recordAudit(tx, [entry]));
@@ -128,7 +128,7 @@ async function endLostJobs(deps: Deps, after: string): Promise<string> {
     // A sync that was asked for since has the same workflow id, and would hide the one that is lost.
     const how = await callEngine(
       deps.engine,
-      (client) => howItEnded(client, { workflowId, runId }),
+      (client) => describeOutcome(client, { workflowId, runId }),
       DESCRIBE_MS,
     );
     if (how === null) continue;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leases, projectNodeStatus } from '../../db/schema.ts';
 import { blobKey, putBlob } from '../../storage/blobs.ts';
-import { heartbeat, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { fileOutput, propose } from '../../test/proposals.ts';
-import { enrolStoreNode, sha256, type StoreNode } from '../../test/store-node.ts';
-import { taskCalls, type TaskCalls } from '../../test/task-calls.ts';
+import { heartbeat, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { fileOutput, propose } from '../../test/git/proposals.ts';
+import { enrolStoreNode, sha256, type StoreNode } from '../../test/store/node.ts';
+import { taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 let test: TestPlane;
 let tasks: TaskCalls;

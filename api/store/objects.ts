@@ -17,7 +17,7 @@ import { sha256Hex } from '../auth/secrets.ts';
 import { allowObject, type AllowedRequest } from './allow.ts';
 import { CheckedBody, type PromisedBody } from './checked-body.ts';
 import { maxBytes } from './may-touch.ts';
-import { needOwnKeys } from './own-keys.ts';
+import { requireOwnKeys } from './own-keys.ts';
 import type { Transfer } from './transfers.ts';
 
 /** How long one transfer may take in all, in milliseconds; a mirror may have gigabytes. */
@@ -103,7 +103,7 @@ async function receive({ node, req, res }: Exchange, deps: Deps): Promise<string
       req.pipe(checked);
       if (allowed.kind.kind !== 'keys') return await objects.write(key, checked, promised);
       const bytes = await buffer(checked);
-      await needOwnKeys(node, bytes, deps);
+      await requireOwnKeys(node, bytes, deps);
       return await objects.write(key, Readable.from([bytes]), promised);
     },
   );

@@ -10,7 +10,7 @@ import type { Deps } from '../deps.ts';
  * alone, among them the one of its present key.
  * @throws MembridgeError bad_request, database_unavailable
  */
-export async function needOwnKeys(
+export async function requireOwnKeys(
   node: string,
   bytes: Buffer,
   { db, config }: Pick<Deps, 'db' | 'config'>,

@@ -11,8 +11,8 @@ import {
   spaceKey,
 } from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
-import { heartbeat, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { codeOf, enrolStoreNode, segmentKeyOf, type StoreNode } from '../../test/store-node.ts';
+import { heartbeat, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { codeOf, enrolStoreNode, segmentKeyOf, type StoreNode } from '../../test/store/node.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
 const CID = canonicalId('shared');

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../contract/tasks/tasks.ts';
-import { RUNTIME_KEY, startTestPlane, type Answer, type TestPlane } from '../../test/control-plane.ts';
-import { taskCalls, type TaskCalls } from '../../test/task-calls.ts';
+import {
+  RUNTIME_KEY,
+  startTestPlane,
+  type Answer,
+  type TestPlane,
+} from '../../test/support/control-plane.ts';
+import { taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 let test: TestPlane;
 let tasks: TaskCalls;

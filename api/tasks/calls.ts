@@ -11,7 +11,7 @@ import type { Fence } from '../../contract/tasks/task-workflow.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { needTask } from './show.ts';
+import { requireTask } from './show.ts';
 
 /** gRPC's RESOURCE_EXHAUSTED: a workflow takes ten updates at a time. */
 const NO_ROOM = 8;
@@ -62,7 +62,7 @@ export async function askTask<T>(
   for (;;) {
     try {
       const answer = await inTurn(id, () => callEngine(deps.engine, ask));
-      return { answer, row: await needTask(deps, id) };
+      return { answer, row: await requireTask(deps, id) };
     } catch (error) {
       if (isFull(error) && Date.now() < deadline) {
         await sleep(20 + Math.random() * 180);
@@ -80,7 +80,7 @@ function isFull(error: unknown): boolean {
 
 async function asConflict(deps: Deps, id: string, error: unknown): Promise<unknown> {
   if (error instanceof WorkflowNotFoundError) {
-    const row = await needTask(deps, id);
+    const row = await requireTask(deps, id);
     return new MembridgeError('conflict', `The task is ${row.status}; that cannot be done any more.`);
   }
   if (error instanceof WorkflowUpdateFailedError) {
@@ -89,7 +89,7 @@ async function asConflict(deps: Deps, id: string, error: unknown): Promise<unkno
       return new MembridgeError('conflict', cause.message, { cause });
     }
     // It ended, or went on in another run, while the update was on its way.
-    const row = await needTask(deps, id);
+    const row = await requireTask(deps, id);
     return new MembridgeError('conflict', `The task is ${row.status}; that cannot be done now.`, { cause });
   }
   return error;

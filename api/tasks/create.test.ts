@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RUNTIME_KEY, startTestPlane, type Answer, type TestPlane } from '../../test/control-plane.ts';
-import { taskCalls, type TaskCalls } from '../../test/task-calls.ts';
+import {
+  RUNTIME_KEY,
+  startTestPlane,
+  type Answer,
+  type TestPlane,
+} from '../../test/support/control-plane.ts';
+import { taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 const PATH = '/api/runtime/llm-tasks';
 const NONE = 'task_0000000000000000';

@@ -20,7 +20,7 @@ import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
 import { needNode } from '../http/not-found.ts';
 import { askTask, fenceOf } from './calls.ts';
-import { needTask, showArtifact, showTaskWhole } from './show.ts';
+import { requireTask, showArtifact, showTaskWhole } from './show.ts';
 
 /** An agent renews its lease every second or so: a shorter one would end at the first late answer. */
 const MIN_AGENT_TTL_SECONDS = 5;
@@ -52,7 +52,7 @@ function leaseOf(row: TaskRow, lease: LeaseState) {
  * @throws MembridgeError conflict when it is not queued, or waits for a time or another task; no_worker when none is named and no node is free
  */
 export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTask>) {
-  const before = await needTask(deps, id);
+  const before = await requireTask(deps, id);
   const waiting = await findWaiting(deps.db, { task: { ...before, dispatched: true }, now: deps.now() });
   refuseTooEarly(waiting);
   const worker =
@@ -95,7 +95,7 @@ export async function heartbeat(deps: Deps, id: string, body: Parameters<typeof 
  * @throws MembridgeError conflict when the worker has no lease on it any more: nothing has changed then
  */
 export async function complete(deps: Deps, id: string, body: CompleteTask) {
-  const before = await needTask(deps, id);
+  const before = await requireTask(deps, id);
   // Stored first; should the lease be lost, bytes that nobody refers to are left.
   const finish = await finishOf(deps, before, body);
   const { row } = await askTask(deps, id, (client) => updateTask(client, id, 'finishTask', finish));
@@ -164,7 +164,7 @@ export async function dispatch(
   id: string,
   body: z.infer<typeof DispatchTask> & { by: string; left: AbortSignal },
 ) {
-  const before = await needTask(deps, id);
+  const before = await requireTask(deps, id);
   if (body.worker_id !== undefined) await needNode(deps, body.worker_id);
   if (body.wait) await refuseWithoutNode(deps, { ...before, ...asked(body) });
   const { row } = await askTask(deps, id, (client) =>
@@ -212,7 +212,7 @@ async function waitForEnd(deps: Deps, row: TaskRow, left: AbortSignal): Promise<
   await client
     .withAbortSignal(stop, () => client.workflow.getHandle(llmTaskId(row.id)).result())
     .catch(() => undefined);
-  return await needTask(deps, row.id);
+  return await requireTask(deps, row.id);
 }
 
 /** Lines of a stream that the answer of a failed task has, as in the original, and pieces that are read for them. */

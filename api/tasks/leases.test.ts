@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { llmTaskId } from '../../contract/names.ts';
-import { startTestPlane, type Answer, type TestPlane } from '../../test/control-plane.ts';
-import { taskCalls, type TaskCalls } from '../../test/task-calls.ts';
+import { startTestPlane, type Answer, type TestPlane } from '../../test/support/control-plane.ts';
+import { taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 let test: TestPlane;
 let tasks: TaskCalls;

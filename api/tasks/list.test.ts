@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Task } from '../../contract/tasks/tasks.ts';
-import { startTestPlane, type TestPlane } from '../../test/control-plane.ts';
-import { taskCalls, type TaskCalls } from '../../test/task-calls.ts';
+import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
+import { taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 const ROWS = 320;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
 const PIECES = 3_000;
 

@@ -4,8 +4,8 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { parseConfig } from '../config.ts';
 import { startControlPlane, type ControlPlane } from '../control-plane.ts';
-import { RUNTIME_KEY, freshDatabase, planeEnvironment } from '../../test/control-plane.ts';
-import { freshNamespace } from '../../test/namespace.ts';
+import { RUNTIME_KEY, freshDatabase, planeEnvironment } from '../../test/support/control-plane.ts';
+import { freshNamespace } from '../../test/support/namespace.ts';
 
 const PROMPT = 'a-prompt-that-nobody-else-may-see';
 const OUTPUT = 'an-output-that-nobody-else-may-see';

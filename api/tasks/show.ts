@@ -26,7 +26,7 @@ export async function showTaskWhole(deps: Deps, row: TaskRow): Promise<Task> {
 }
 
 /** A task's row. @throws MembridgeError not_found */
-export async function needTask(deps: Pick<Deps, 'db'>, id: string): Promise<TaskRow> {
+export async function requireTask(deps: Pick<Deps, 'db'>, id: string): Promise<TaskRow> {
   const row = await getTaskRow(deps.db, { id });
   if (row === null) throw notFound('task', id);
   return row;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { enrolNode, startTestPlane, type TestPlane } from '../../test/control-plane.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import type { TaskSpec } from '../../contract/tasks/task-workflow.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
-import { beat, taskCalls, type TaskCalls } from '../../test/task-calls.ts';
+import { beat, taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 const HOUR = 3_600_000;
 

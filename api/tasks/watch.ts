@@ -4,8 +4,8 @@ import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import { listOpenTasks, recordLostTask, type OpenTask } from '../../db/queries/record-lost-task.ts';
 import type { TaskEnd } from '../../contract/tasks/webhooks.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
-import { howItEnded } from '../../engine/how-it-ended.ts';
-import { tellWorkflow } from '../../engine/tell.ts';
+import { describeOutcome } from '../../engine/describe-outcome.ts';
+import { signalWorkflow } from '../../engine/signal-workflow.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { retain } from './retention.ts';
@@ -79,7 +79,11 @@ async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
   if (deps.now() - seen.updated_at < SILENT_MS) return;
   try {
     const { workflow_id: workflowId } = seen;
-    const how = await callEngine(deps.engine, (client) => howItEnded(client, { workflowId }), DESCRIBE_MS);
+    const how = await callEngine(
+      deps.engine,
+      (client) => describeOutcome(client, { workflowId }),
+      DESCRIBE_MS,
+    );
     if (how === null) return;
     const lost = await recordLostTask(deps.db, { seen, how, now: deps.now() });
     if (lost === null) return;
@@ -88,7 +92,7 @@ async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
     await callEngine(deps.engine, (client) => tellEnd({ db: deps.db, client }, endOf(row)));
     for (const id of lost.dependents) {
       await callEngine(deps.engine, (client) =>
-        tellWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded),
+        signalWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded),
       );
     }
   } catch (error) {

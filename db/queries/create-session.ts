@@ -1,6 +1,6 @@
 import { lte } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { browserSessions } from '../schema.ts';
 import { recordAudit } from './record-audit.ts';
 import { sessionEntry } from './list-sessions.ts';
@@ -24,7 +24,7 @@ export async function createSession(
   },
 ): Promise<void> {
   const { idHash, address, now } = input;
-  const userAgent = readable(input.userAgent, MAX_AGENT_CHARS);
+  const userAgent = singleLine(input.userAgent, MAX_AGENT_CHARS);
   await db.transaction(async (tx) => {
     await tx.delete(browserSessions).where(lte(browserSessions.expires_at, now));
     await tx.insert(browserSessions).values({

@@ -2,7 +2,7 @@ import { PROPOSAL_WAIT_MS } from '../../contract/projects/proposals.ts';
 import { proposalWorkflowId } from '../../contract/names.ts';
 import type { Executor } from '../connect.ts';
 import { toProposal } from '../proposal-rows.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { proposals } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { recordAudit } from './record-audit.ts';
@@ -45,7 +45,7 @@ export async function insertProposal(tx: Executor, given: NewProposal): Promise<
       project_id: given.projectId,
       worker_id: workerId,
       agent_slug: agentSlug,
-      title: readable(given.title, LONGEST_TITLE),
+      title: singleLine(given.title, LONGEST_TITLE),
       kind,
       path,
       expected_version: given.expectedVersion,

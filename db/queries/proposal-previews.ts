@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import type { PreviewResult } from '../../contract/projects/proposals.ts';
 import type { Database } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { proposalPreviews, proposals } from '../schema.ts';
 
 /** The longest message of a failure that is kept, in characters. */
@@ -36,7 +36,7 @@ export async function recordPreview(
 
 function columnsOf(outcome: PreviewOutcome) {
   if ('code' in outcome) {
-    const detail = readable(outcome.message, MAX_DETAIL_CHARS);
+    const detail = singleLine(outcome.message, MAX_DETAIL_CHARS);
     return {
       error_code: outcome.code,
       detail,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditEntry } from '../../contract/audit.ts';
 import type { Executor } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { auditLogs } from '../schema.ts';
 
 /** Characters of a detail or a cause that are kept. */
@@ -74,8 +74,8 @@ export async function recordAudit(tx: Executor, entries: readonly NewAudit[]): P
       entries.map(({ eventKey, detail, cause, ...entry }) => ({
         ...entry,
         event_key: eventKey,
-        detail: readable(detail, LONGEST),
-        cause: readable(cause, LONGEST),
+        detail: singleLine(detail, LONGEST),
+        cause: singleLine(cause, LONGEST),
       })),
     )
     .onConflictDoNothing({ target: auditLogs.event_key });

@@ -2,7 +2,7 @@ import { and, eq } from 'drizzle-orm';
 import type { CloneProgress, ProjectNodeStatus } from '../../contract/projects/projects.ts';
 import type { Database } from '../connect.ts';
 import { toProjectNode } from '../project-rows.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
 import { LONGEST, isOpen } from './record-clone.ts';
@@ -34,7 +34,7 @@ export async function recordCloneMoment(
       .update(projectNodeStatus)
       .set({
         clone_status: moment.status,
-        detail: readable(moment.detail, LONGEST),
+        detail: singleLine(moment.detail, LONGEST),
         progress: moment.progress,
         updated_at: now,
       })

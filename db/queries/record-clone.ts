@@ -3,7 +3,7 @@ import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import type { CloneResult, NodeCloneAction } from '../../contract/projects/projects.ts';
 import type { Database, Executor } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
 import { byEngine, newEventKey, recordAudit } from './record-audit.ts';
@@ -142,9 +142,9 @@ export async function recordCloneFinished(
           ...(action === 'clone' ? { clone_status: 'failed' as const } : {}),
           // A clone that was not made as its remote is still there.
           ...(action === 'reset' ? { clone_status: presentOr('failed') } : {}),
-          detail: readable(outcome.message, LONGEST),
+          detail: singleLine(outcome.message, LONGEST),
           error_code: outcome.code,
-          error_message: readable(outcome.message, LONGEST),
+          error_message: singleLine(outcome.message, LONGEST),
         };
       case 'cancelled':
         if (action === 'fetch' || action === 'update') return {};
@@ -213,7 +213,7 @@ async function auditEnd(
 function doneColumns(result: CloneResult, now: number): Partial<typeof projectNodeStatus.$inferInsert> {
   return {
     clone_status: 'cloned',
-    detail: readable(result.detail, LONGEST),
+    detail: singleLine(result.detail, LONGEST),
     error_code: null,
     error_message: null,
     repo_path: result.path,

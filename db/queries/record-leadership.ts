@@ -2,7 +2,7 @@ import { and, desc, eq, lt, sql, type SQL } from 'drizzle-orm';
 import type { Leadership, LeadershipEvent } from '../../contract/memory/leadership.ts';
 import type { LeadershipState } from '../../contract/workflows.ts';
 import type { Database, Executor } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { leadershipEvents, leaderships, managedProjects } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
@@ -144,7 +144,7 @@ export async function recordPrimaryAction(
     const done = what === 'snapshot' ? { last_snapshot_at: now } : { last_mirror_at: now };
     const recorded = await tx
       .update(leaderships)
-      .set(error === null ? { ...done, last_error: null } : { last_error: readable(error, LONGEST) })
+      .set(error === null ? { ...done, last_error: null } : { last_error: singleLine(error, LONGEST) })
       .where(
         and(eq(leaderships.cid, cid), eq(leaderships.epoch, epoch), eq(leaderships.primary_node_id, node)),
       )

@@ -1,7 +1,7 @@
 import { eq, inArray } from 'drizzle-orm';
 import type { MirrorOutcome } from '../../contract/memory/mirror.ts';
 import type { Database } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { jobs, leaderships } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
@@ -42,7 +42,7 @@ export async function recordMirrorJob(db: Database, input: MirrorRound & { now: 
     }
     const figures = {
       status: error === null ? ('completed' as const) : ('failed' as const),
-      detail: readable(`mirror: ${error?.message ?? outcome?.line ?? 'done'}`, MAX_ERROR_CHARS),
+      detail: singleLine(`mirror: ${error?.message ?? outcome?.line ?? 'done'}`, MAX_ERROR_CHARS),
       error_code: error?.code ?? null,
       rows_inserted: outcome?.imported ?? 0,
       requests: outcome?.requests ?? 0,

@@ -4,7 +4,7 @@ import { assertNever } from '../../contract/http/primitives.ts';
 import type { Proposal } from '../../contract/projects/proposals.ts';
 import type { Database, Executor } from '../connect.ts';
 import { toProposal, type ProposalRow } from '../proposal-rows.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { auditLogs, proposals } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { findApprovedTree } from './find-approved-tree.ts';
@@ -126,12 +126,12 @@ function columnsOf(change: ProposalChange, now: number): Partial<typeof proposal
     case 'succeed':
       return { commit: change.commit, detail: `${change.commit.slice(0, 12)} on ${change.branch}` };
     case 'fail':
-      return { error_code: change.code, detail: readable(change.message, LONGEST) };
+      return { error_code: change.code, detail: singleLine(change.message, LONGEST) };
     case 'reject':
       return {
         decided_by: change.by,
         decided_at: now,
-        detail: readable(
+        detail: singleLine(
           change.reason === '' ? `rejected by ${change.by}` : `rejected by ${change.by}: ${change.reason}`,
           LONGEST,
         ),

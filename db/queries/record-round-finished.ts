@@ -3,7 +3,7 @@ import type { ServerEvent } from '../../contract/events.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncRoundResult } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
-import { isQuiet, type RoundRequest } from '../quiet-rounds.ts';
+import { isQuiet, type RoundRequest } from '../automatic-triggers.ts';
 import { finishedDetail } from '../round-detail.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';

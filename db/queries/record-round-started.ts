@@ -1,7 +1,7 @@
 import { eq, inArray, sql } from 'drizzle-orm';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
-import { isByItself, type RoundRequest } from '../quiet-rounds.ts';
+import { isAutomatic, type RoundRequest } from '../automatic-triggers.ts';
 import { runningDetail } from '../round-detail.ts';
 import { jobs, nodes, spaceNodes, spaces } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
@@ -66,7 +66,7 @@ export async function recordRoundStarted(db: Database, input: RoundStarted): Pro
     await lockEvents(tx);
     const changed = await findSpaceNodes(tx, space.cid, [node]);
     // A round that nobody asked for is told when it ends, if it did anything: see isQuiet.
-    const told = isByItself(requests) ? [] : started;
+    const told = isAutomatic(requests) ? [] : started;
     await emitEvents(
       tx,
       [

@@ -5,7 +5,7 @@ import type { ProposalContent } from '../../contract/projects/proposal-content.t
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
 import { ENDED, type TaskPolicy } from '../../contract/tasks/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
-import { readable } from '../readable.ts';
+import { singleLine } from '../single-line.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
@@ -125,9 +125,9 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
     requested_worker_id: state.worker,
     not_before: state.notBefore,
     lease_ttl_seconds: Math.round(state.ttlMs / 1_000),
-    detail: readable(state.detail, LONGEST),
+    detail: singleLine(state.detail, LONGEST),
     error_code: state.error?.code ?? null,
-    error_message: state.error === null ? null : readable(state.error.message, LONGEST),
+    error_message: state.error === null ? null : singleLine(state.error.message, LONGEST),
     cancel_requested_at: state.cancel?.at ?? null,
     workflow_id: input.workflowId,
     run_id: input.runId,
@@ -176,7 +176,7 @@ async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Pr
   if (ended !== null) {
     const [row] = await tx
       .update(leases)
-      .set({ status: ended.status, ended_at: at, end_reason: readable(ended.reason, LONGEST) })
+      .set({ status: ended.status, ended_at: at, end_reason: singleLine(ended.reason, LONGEST) })
       .where(eq(leases.id, ended.lease.id))
       .returning();
     changed = row ?? null;
@@ -250,16 +250,16 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       artifact_id: main?.id ?? null,
       status: error === null ? 'success' : 'error',
       error_code: error?.code ?? null,
-      error_message: error === null ? null : readable(error.message, LONGEST),
+      error_message: error === null ? null : singleLine(error.message, LONGEST),
       exit_code: report.exitCode,
       duration_ms: report.durationMs,
-      usage: { ...usage, model: usage.model === null ? null : readable(usage.model, LONGEST) },
+      usage: { ...usage, model: usage.model === null ? null : singleLine(usage.model, LONGEST) },
       cost_usd: usage.costUsd ?? 0,
       tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
       context_id: spec.contextId,
       project_id: spec.projectId,
       // Whatever a program said must not keep the task from being recorded.
-      notes: report.notes.map((note) => readable(note, LONGEST)),
+      notes: report.notes.map((note) => singleLine(note, LONGEST)),
       completed_at: at,
     })
     .onConflictDoNothing();

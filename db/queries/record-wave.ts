@@ -3,7 +3,7 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncAction } from '../../contract/http/primitives.ts';
 import type { SyncRoundResult, WaveResult } from '../../contract/workflows.ts';
 import type { Database } from '../connect.ts';
-import { isQuiet } from '../quiet-rounds.ts';
+import { isQuiet } from '../automatic-triggers.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';

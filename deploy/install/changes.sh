@@ -48,14 +48,14 @@ gather() {
 # The dependencies, and the Node that runs them: what stack/bootstrap.mjs brings for `npm start`.
 bring_programs() {
   local cache="${XDG_CACHE_HOME:-$HOME/.cache}/membridge" what="$root/node_modules (dependencies)" before
-  if node "$root/deploy/look.mjs" dependencies 2> /dev/null; then left+=("$what"); else changed+=("$what"); fi
+  if node "$root/deploy/probe.mjs" dependencies 2> /dev/null; then left+=("$what"); else changed+=("$what"); fi
   if $dry; then
     notes+=("Node 24, and for a server Temporal and MinIO, go to $cache where this machine has none that fits.")
     return 0
   fi
   before="$(ls "$cache" 2> /dev/null || true)"
   # Asks for the Node and the dependencies, and then does nothing.
-  node "$root/stack/bootstrap.mjs" deploy/install/nothing.ts || fail 'the dependencies could not be installed (see above). No service was installed.'
+  node "$root/stack/bootstrap.mjs" deploy/install/prepare-only.ts || fail 'the dependencies could not be installed (see above). No service was installed.'
   note_new "$cache" "$before"
 }
 

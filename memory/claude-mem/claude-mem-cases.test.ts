@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare, takeInventory, unite } from '../../demo/inventory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { upgradeDatabase } from '../../fixtures/claude-mem/upgrade.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 
 /** What claude-mem's users have in their databases, and what their machines do. */
 const JANUARY = Date.UTC(2026, 0, 5, 9);
@@ -22,7 +22,7 @@ afterEach(() => fleet.close());
 function expectAllThereOnce(nodes: readonly TestNode[], expected: Map<string, number>): void {
   for (const node of nodes) {
     expect(compare(takeInventory(node.db), expected), node.name).toEqual({ lost: 0, duplicated: 0 });
-    expectSound(node.path, node.name);
+    expectIntact(node.path, node.name);
     expect(node.hash(), node.name).toBe(nodes[0]?.hash());
   }
 }

@@ -2,7 +2,7 @@ import { closeSync, existsSync, fdatasyncSync, openSync, statSync } from 'node:f
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { BUSY_TIMEOUT_MS, requireFile, toMembridgeError } from './failures.ts';
-import { shadowOldTables } from './form.ts';
+import { shadowOldTables } from './table-form.ts';
 import { settleUpgrade } from './settle-upgrade.ts';
 
 export { toMembridgeError } from './failures.ts';

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
-import { inspectForm, newestName, sourceOf } from './form.ts';
+import { inspectForm, newestName, sourceOf } from './table-form.ts';
 
 /** What a claude-mem database offers, found by looking at its tables; its version rows are bookkeeping only. */
 export interface ClaudeMemSchema {

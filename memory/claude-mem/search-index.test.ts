@@ -4,7 +4,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { compare, takeInventory } from '../../demo/inventory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { indexDamageBehind } from './search-index.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 

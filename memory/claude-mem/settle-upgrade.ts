@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { CARRIED_CONCEPTS, CARRIED_TYPE, IS_CARRIED } from './carried-type.ts';
-import { inspectForm } from './form.ts';
+import { inspectForm } from './table-form.ts';
 
 /** Files that were looked through, by path: which file it was and the state of its tables. */
 const looked = new Map<string, string>();

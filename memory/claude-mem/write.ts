@@ -4,7 +4,7 @@ import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { DEFAULT_PLATFORM } from '../format/keys.ts';
 import { toBinding, type Row, type Value } from '../format/values.ts';
 import { carryType } from './carried-type.ts';
-import { inspectForm, newestName, physicalName, sourceOf, type TableForm } from './form.ts';
+import { inspectForm, newestName, physicalName, sourceOf, type TableForm } from './table-form.ts';
 
 /** From this many rows on, one statement inserts them all from a table of this connection's own. */
 const MANY = 8;

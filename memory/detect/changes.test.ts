@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type Database from 'better-sqlite3';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
@@ -33,7 +33,7 @@ describe('a change here', () => {
       expect(one(node.db, 'SELECT custom_title FROM sdk_sessions WHERE id = 2')).toBe('The long night');
     }
     expect(a.hash()).toBe(b.hash());
-    expectSound(b.path, 'b');
+    expectIntact(b.path, 'b');
   });
 
   it('costs a few hundred bytes', async () => {
@@ -107,7 +107,7 @@ describe('a deletion', () => {
     await settle(fleet.space, [a, b, c]);
     expect(c.count('observations')).toBe(46);
     expect(c.hash()).toBe(a.hash());
-    expectSound(b.path, 'b');
+    expectIntact(b.path, 'b');
   });
 
   it('of a session takes what belongs to it along, everywhere', async () => {

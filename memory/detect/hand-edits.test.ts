@@ -3,8 +3,8 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import type { MemoryEngine } from '../engine.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const OBSERVATIONS = 300;
@@ -58,7 +58,7 @@ function expectGone(word: string, before: readonly number[]): void {
   for (const node of [a, b]) {
     expect(holding(node.db, word)).toBe(0);
     expect(counts(node)).toEqual(before);
-    expectSound(node.path, node.name);
+    expectIntact(node.path, node.name);
   }
   expect(a.hash()).toBe(b.hash());
 }

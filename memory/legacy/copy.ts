@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { canonicalDigests, countRows } from '../detect/canonical-hash.ts';
-import { shadowOldTables } from '../claude-mem/form.ts';
+import { shadowOldTables } from '../claude-mem/table-form.ts';
 import { findFullTextProblems, type FullTextProblem } from '../claude-mem/full-text.ts';
 import { mendFullText } from '../claude-mem/mend-full-text.ts';
 import { openForReading } from '../claude-mem/open.ts';
@@ -19,7 +19,7 @@ import { redactRow } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row } from '../format/values.ts';
 import { Coverage } from './coverage.ts';
-import { findEchoes, rowName } from './echoes.ts';
+import { findEchoes, rowName } from './find-echoes.ts';
 import type { SnapshotCounts } from './objects.ts';
 import { integrityProblem } from './snapshot.ts';
 

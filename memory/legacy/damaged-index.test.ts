@@ -2,11 +2,11 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { newLegacyFleet, type LegacyFleet } from '../../test/legacy-fleet.ts';
-import { CALL, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { originalPull, type OriginalMachine } from '../../test/original.ts';
+import { newLegacyFleet, type LegacyFleet } from '../../test/memory/legacy-fleet.ts';
+import { CALL, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { originalPull, type OriginalMachine } from '../../test/memory/original.ts';
 import { writeDamage } from '../../test/sim/damage.ts';
-import { expectSound } from '../../test/sound.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let legacy: LegacyFleet;
@@ -41,7 +41,7 @@ describe.each(DAMAGES)('a full-text index with %s', (_what, sql) => {
       await a.engine.publishLegacy(space, { access: fleet.access }, CALL);
       const { db, path } = await originalPull(fleet.folder, { project: fleet.space.projectId, store });
       db.close();
-      expectSound(path, 'the snapshot');
+      expectIntact(path, 'the snapshot');
     },
   );
 

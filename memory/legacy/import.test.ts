@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { originalMachine, type OriginalMachine } from '../../test/original.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { originalMachine, type OriginalMachine } from '../../test/memory/original.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 import type { LegacyImport } from './merge-snapshot.ts';
 import { openLegacyStore } from './open-store.ts';
 
@@ -83,7 +83,7 @@ describe('a snapshot', () => {
       await settle(fleet.space, [a, b]);
       for (const node of [a, b]) {
         expect([node.count('observations'), node.count('user_prompts')]).toEqual([72, 54]);
-        expectSound(node.path, node.name);
+        expectIntact(node.path, node.name);
       }
       expect(a.hash()).toBe(b.hash());
     },
@@ -240,7 +240,7 @@ describe('a snapshot', () => {
     const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
     await settle(fleet.space, [a, c]);
     expect(titles(c)).toEqual(['orphan']);
-    expectSound(c.path, 'c');
+    expectIntact(c.path, 'c');
   });
 
   /** Has the original push an observation of a session that is in use on a under another memory id. */

@@ -9,8 +9,8 @@ import { auditChanged } from '../detect/audit.ts';
 import { scanNewRows } from '../detect/scan.ts';
 import { MergeBatches, readAlready } from '../merge/batches.ts';
 import type { Merger } from '../merge/merger.ts';
-import type { Outcome } from '../merge/tools.ts';
-import { countReadable, noteHolding, readHolding, NO_MEMORIES, type Holding } from './holding.ts';
+import type { Outcome } from '../merge/merge-context.ts';
+import { countReadable, noteHolding, readHolding, NO_MEMORIES, type Holding } from './memory-counts.ts';
 import {
   SnapshotMerge,
   type ImportContext,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RowCounts } from '../../contract/memory/memory.ts';
-import type { MemoryCounts } from './holding.ts';
+import type { MemoryCounts } from './memory-counts.ts';
 
 /** Where the original keeps a project's whole-file snapshot, and the lock that its pushes take. */
 export interface LegacyKeys {

@@ -1,9 +1,9 @@
 import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { newLegacyFleet, type LegacyFleet } from '../../test/legacy-fleet.ts';
-import { CALL, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { originalPull, type OriginalMachine } from '../../test/original.ts';
+import { newLegacyFleet, type LegacyFleet } from '../../test/memory/legacy-fleet.ts';
+import { CALL, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { originalPull, type OriginalMachine } from '../../test/memory/original.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let legacy: LegacyFleet;

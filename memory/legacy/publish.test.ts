@@ -16,10 +16,10 @@ import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { newLegacyFleet, type LegacyFleet } from '../../test/legacy-fleet.ts';
-import { CALL, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { originalPull, type OriginalMachine } from '../../test/original.ts';
-import { expectSound } from '../../test/sound.ts';
+import { newLegacyFleet, type LegacyFleet } from '../../test/memory/legacy-fleet.ts';
+import { CALL, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { originalPull, type OriginalMachine } from '../../test/memory/original.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 import { legacyKeys } from './objects.ts';
 import type { LegacyPublication, LegacyTarget } from './publish.ts';
 
@@ -89,7 +89,7 @@ describe('a published snapshot', () => {
     expect(result).toMatchObject({ state: 'published', imported: 0 });
     const { path, db, sha, manifest } = await pulled();
     expect(db.pragma('integrity_check')).toEqual([{ integrity_check: 'ok' }]);
-    expectSound(path, 'pulled');
+    expectIntact(path, 'pulled');
     const count = (table: string): unknown => all(db, `SELECT count(*) FROM ${table}`)[0];
     expect(manifest).toMatchObject({
       project: fleet.space.projectId,
@@ -226,7 +226,7 @@ describe('a published snapshot', () => {
       's-my-garden-in',
       's-billing-out',
     ]);
-    expectSound(path, 'pulled');
+    expectIntact(path, 'pulled');
     // Nothing of the rest is in the file, not even on a free page or in an index.
     const bytes = readFileSync(path).toString('latin1');
     for (const word of ['private', 'noise', 'ghp_', 'my-garden/']) expect(bytes).not.toContain(word);
@@ -251,7 +251,7 @@ describe('a published snapshot', () => {
       db.prepare('SELECT project, user_prompt, custom_title, observed_model FROM sdk_sessions').raw().all(),
     ).toEqual([['', null, null, null]]);
     expect(all(db, 'SELECT title FROM observations')).toEqual(['guest']);
-    expectSound(path, 'pulled');
+    expectIntact(path, 'pulled');
     const bytes = readFileSync(path).toString('latin1');
     for (const word of ['about private', 'Dear diary', 'do private']) expect(bytes).not.toContain(word);
   });
@@ -261,7 +261,7 @@ describe('a published snapshot', () => {
     writeHistory(c.db, { name: 'c', seed: 3, observations: 24, from: JANUARY });
     await published(c, { ...fleet.space, projects: ['garden', 'billing'] });
     const { path, db, manifest } = await pulled();
-    expectSound(path, 'pulled');
+    expectIntact(path, 'pulled');
     expect(manifest['observations']).toBe(all(db, 'SELECT count(*) FROM observations')[0]);
     expect(new Set(all(db, 'SELECT project FROM observations'))).not.toContain('website');
     expect(await a.engine.importLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({

@@ -8,7 +8,13 @@ import type { Traffic } from '../../contract/memory/memory.ts';
 import type { StoreRoute } from '../../storage/store-route.ts';
 import { refuseWhileHeld } from '../detect/guard.ts';
 import { copyForSpace, type CopiedSnapshot } from './copy.ts';
-import { NO_MEMORIES, noteHolding, notePublished, readPublished, type MemoryCounts } from './holding.ts';
+import {
+  NO_MEMORIES,
+  noteHolding,
+  notePublished,
+  readPublished,
+  type MemoryCounts,
+} from './memory-counts.ts';
 import { noticeRows, termsOf } from './import.ts';
 import type { ImportContext } from './merge-snapshot.ts';
 import { LOCK_SECONDS, takeLock } from './lock.ts';

@@ -1,5 +1,5 @@
 import { MembridgeError } from '../../contract/errors.ts';
-import { COUNTED, NO_MEMORIES, type Holding, type MemoryCounts, type Published } from './holding.ts';
+import { COUNTED, NO_MEMORIES, type Holding, type MemoryCounts, type Published } from './memory-counts.ts';
 import { legacyKeys, manifestCounts, type ReadManifest } from './objects.ts';
 import { shellWord } from './shell-word.ts';
 

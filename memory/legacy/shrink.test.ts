@@ -2,9 +2,9 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { newLegacyFleet, type LegacyFleet } from '../../test/legacy-fleet.ts';
-import { CALL, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { originalPull, type OriginalMachine } from '../../test/original.ts';
+import { newLegacyFleet, type LegacyFleet } from '../../test/memory/legacy-fleet.ts';
+import { CALL, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { originalPull, type OriginalMachine } from '../../test/memory/original.ts';
 import { legacyKeys } from './objects.ts';
 import type { LegacyPublication, LegacyTarget } from './publish.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
-import { notePublished, readPublished, type Holding } from './holding.ts';
+import { notePublished, readPublished, type Holding } from './memory-counts.ts';
 import { emptyImport, importFrom, importUnverified } from './import.ts';
 import type { ImportContext, LegacyImport } from './merge-snapshot.ts';
 import { legacyKeys, parseManifest, type ReadManifest } from './objects.ts';

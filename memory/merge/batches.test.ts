@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CALL, newFleet, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { readWalPosition } from '../claude-mem/wal.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);

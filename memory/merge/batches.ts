@@ -8,7 +8,7 @@ import { Pace } from './pace.ts';
 import type { SyncSession } from '../session.ts';
 import { Merger } from './merger.ts';
 import { Newcomers } from './newcomers.ts';
-import type { Outcome } from './tools.ts';
+import type { Outcome } from './merge-context.ts';
 
 /** Items that are read at once, as the operations of one segment, and merged in order. */
 export interface Stretch<T> {

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { judgeDeletion } from './clean-up.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 
 let fleet: TestFleet;
 let a: TestNode;
@@ -70,7 +70,7 @@ describe('the same clean-up on two machines before they sync', () => {
       expect(titles(a)).toEqual(titles(b));
       expect(titles(a).length).toBe(left.size);
       expect(a.hash()).toBe(b.hash());
-      for (const node of [a, b]) expectSound(node.path, node.name);
+      for (const node of [a, b]) expectIntact(node.path, node.name);
     });
   }
 

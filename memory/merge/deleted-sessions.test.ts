@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const LATER = JANUARY + 3_600_000;

@@ -6,7 +6,7 @@ import { redactRow } from '../space/redact.ts';
 import { UNVERSIONED, compareVersions } from '../format/versions.ts';
 import { areAlike } from './kept-twin.ts';
 import { judgeDeletion, type Fate } from './clean-up.ts';
-import type { Incoming, MergeTools, Outcome } from './tools.ts';
+import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
 /**
  * Why an update is parked that was merged before the deletion was heard of. How far a session had come in it may be what

@@ -10,10 +10,10 @@ import type { Entity } from '../ledger/entities.ts';
 import { sessionNameOf, type FullOperation } from '../format/operation.ts';
 import type { LocalSession } from './sessions.ts';
 import { sameValue, type Row, type Value } from '../format/values.ts';
-import { mergeStub } from './made-up.ts';
+import { mergeStub } from './merge-stub.ts';
 import { PendingRows, type PendingRow } from './pending-rows.ts';
-import { isRefusal } from './refusal.ts';
-import type { Incoming, MergeTools, Outcome } from './tools.ts';
+import { isRefusal } from './is-refusal.ts';
+import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
 /** What inserting a row is taken to cost before one was measured, in milliseconds: more than on any machine tried. */
 const ROW_MS = 0.3;

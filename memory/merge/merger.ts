@@ -16,8 +16,8 @@ import { MAX_DRIFT_MS, UNVERSIONED, clockAt, compareVersions } from '../format/v
 import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';
-import { isRefusal } from './refusal.ts';
-import { MergeTools, type Incoming, type MergeContext, type Outcome } from './tools.ts';
+import { isRefusal } from './is-refusal.ts';
+import { MergeTools, type Incoming, type MergeContext, type Outcome } from './merge-context.ts';
 import { Updates } from './updates.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { memoryKey } from '../format/keys.ts';
 
 const JUNE = Date.UTC(2026, 5, 1, 9);

@@ -12,7 +12,7 @@ import { sameValue, type Row, type Value } from '../format/values.ts';
 import { compareVersions, type Version } from '../format/versions.ts';
 import { isNobody } from './accepted.ts';
 import type { Inserts } from './inserts.ts';
-import type { Incoming, MergeTools, Outcome } from './tools.ts';
+import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
 /** The columns that say how far a session has come. */
 const COURSE_COLUMNS = UNITS.session

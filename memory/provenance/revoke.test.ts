@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { forgeSegment } from '../../test/forge.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { forgeSegment } from '../../test/git/forge.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 import { memoryKey } from '../format/keys.ts';
 import { SHAPES } from '../format/kinds.ts';
 
@@ -48,7 +48,7 @@ it('everything a node wrote since a time is taken back everywhere, and can be gi
   for (const node of [a, b, c]) {
     expect(node.hash(), node.name).toBe(before.hash);
     expect(projects(node)).toEqual(before.projects);
-    expectSound(node.path, node.name);
+    expectIntact(node.path, node.name);
   }
 
   await a.engine.undoRevocation(fleet.space, done.id ?? '', CALL);
@@ -125,7 +125,7 @@ describe('of a node in wrong hands', () => {
     for (const node of [a, b, c]) {
       expect(node.hash(), node.name).toBe(before.hash);
       expect(projects(node)).toEqual(before.projects);
-      expectSound(node.path, node.name);
+      expectIntact(node.path, node.name);
     }
     // Nothing of it bears that node's name any more: who does not trust it gets all memories.
     await c.engine.snapshot(fleet.space, CALL);

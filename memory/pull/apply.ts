@@ -10,7 +10,7 @@ import { latestUpdates } from '../merge/latest-updates.ts';
 import type { StagedSegment } from '../ledger/inbox.ts';
 import { readAlready, type Merged, type Merging, type Stretch } from '../merge/batches.ts';
 import type { Merger } from '../merge/merger.ts';
-import type { Outcome } from '../merge/tools.ts';
+import type { Outcome } from '../merge/merge-context.ts';
 import { parseOperation, type Operation } from '../format/operation.ts';
 import { readOperations } from '../format/segment.ts';
 import { fileSigner } from '../merge/signed-writes.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MemoryWriter } from '../../fixtures/claude-mem/write.ts';
-import { CALL, newFleet, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { MemoryEngine } from '../engine.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);

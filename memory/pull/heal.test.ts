@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { canonicalJson } from '../format/canonical-json.ts';
 import { ackKey, parseSegmentKey, segmentName, segmentPrefix } from '../format/layout.ts';
 import { signBytes } from '../format/signing.ts';

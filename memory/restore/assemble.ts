@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, rmSync, statSync, chmodSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
-import { inspectForm, physicalName, type TableForm } from '../claude-mem/form.ts';
+import { inspectForm, physicalName, type TableForm } from '../claude-mem/table-form.ts';
 import { KINDS, SHAPES, UNITS, registersOf, type Kind } from '../format/kinds.ts';
 import { EVERY_SPACE } from '../ledger/entities.ts';
 

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
-import { shadowOldTables } from '../claude-mem/form.ts';
+import { shadowOldTables } from '../claude-mem/table-form.ts';
 import { detectSchema } from '../claude-mem/schema.ts';
 import { listAll, verifyFetched } from '../pull/fetch.ts';
 import { KINDS, SHAPES } from '../format/kinds.ts';

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const YEAR = 365 * 24 * 3_600_000;

@@ -6,8 +6,8 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare, takeInventory } from '../../demo/inventory.ts';
 import { seeded, writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 import { canonicalHash } from '../detect/canonical-hash.ts';
 import { holdersOf } from '../claude-mem/holders.ts';
 
@@ -110,7 +110,7 @@ describe('a restore to a time', () => {
           });
           expect(canonicalHash(db, path), `seed ${seed}, time ${index}`).toBe(hash);
         });
-        expectSound(path, `seed ${seed}, time ${index}`);
+        expectIntact(path, `seed ${seed}, time ${index}`);
       }
     }
   });
@@ -204,7 +204,7 @@ describe('a restore in place', () => {
     a.db.close();
     const made = await a.engine.restoreTo({ config: fleet.space, at: good, out: 'in place' }, CALL);
     expect(made.rows).toMatchObject({ gone: 70 });
-    expectSound(a.path, 'restored');
+    expectIntact(a.path, 'restored');
     inFile(a.path, (db) => {
       expect(compare(takeInventory(db), inventory)).toEqual({ lost: 0, duplicated: 0 });
       expect(canonicalHash(db, a.path)).toBe(hash);
@@ -224,7 +224,7 @@ describe('a restore in place', () => {
         expect(compare(takeInventory(db), inventory), node.name).toEqual({ lost: 0, duplicated: 0 });
         expect(canonicalHash(db, node.path), node.name).toBe(hash);
       });
-      expectSound(node.path, node.name);
+      expectIntact(node.path, node.name);
     }
     // Also who comes later sees what the person wanted.
     const c = add('c');
@@ -296,7 +296,7 @@ describe('a restore in place', () => {
         'mixed',
       ]);
     });
-    expectSound(a.path, 'a');
+    expectIntact(a.path, 'a');
   });
 
   it('is refused while another program has the database open, and names it', async () => {
@@ -351,7 +351,7 @@ describe('a restore in place', () => {
       const bad = takeInventory(a.db);
       a.db.close();
       await a.engine.close();
-      const script = join(import.meta.dirname, '..', '..', 'test', 'restore-once.ts');
+      const script = join(import.meta.dirname, '..', '..', 'test', 'memory', 'restore-once.ts');
       const { store: _store, identity, now: _now, ...paths } = a.options;
       const privateKey = identity.key.privateKey.export({ type: 'pkcs8', format: 'pem' });
       const job = {
@@ -374,7 +374,7 @@ describe('a restore in place', () => {
         }));
         const none = { lost: 0, duplicated: 0 };
         expect([state.isBad, state.isGood], `killed at step ${at}`).toContainEqual(none);
-        expectSound(a.path, `killed at step ${at}`);
+        expectIntact(a.path, `killed at step ${at}`);
         if (signal !== 'SIGKILL') {
           expect(code).toBe(0);
           break;

@@ -20,7 +20,7 @@ import {
   type ListedSnapshot,
   type Manifest,
 } from './manifest.ts';
-import { ToldMemories, lackedOfSegments, lackedOfSnapshot } from './told.ts';
+import { SnapshotMemories, missingFromSegments, missingFromSnapshot } from './snapshot-memories.ts';
 import { verifySnapshot } from './verify.ts';
 import { trustIn } from '../space/trust.ts';
 import { clockAt } from '../format/versions.ts';
@@ -122,7 +122,7 @@ export async function collectOwn(
       return missing.length === 0;
     });
   };
-  const told = new ToldMemories(ledger);
+  const told = new SnapshotMemories(ledger);
   const base = await newestOf(session, config, snapshots, before, { told, behind, problems });
   if (base === null) return nothing;
   const unneeded = behind(base);
@@ -136,7 +136,7 @@ export async function collectOwn(
     const manifest = await readManifest(session, cid, snapshot);
     // One that cannot be read may hold something that the base does not: it stays.
     if (manifest === null || !tellsOfAll(base, manifest)) continue;
-    const kept = await lackedOfSnapshot(session, cid, manifest, told);
+    const kept = await missingFromSnapshot(session, cid, manifest, told);
     if (kept !== null) {
       problems.push(`snapshot ${base.id} of ${base.node}: ${kept}`);
       continue;
@@ -159,7 +159,7 @@ export async function collectOwn(
 
 interface Wanted {
   /** Takes note of what the snapshot that is returned tells of. */
-  readonly told: ToldMemories;
+  readonly told: SnapshotMemories;
   /** The segments that would go if one stood for them. */
   readonly behind: (manifest: Manifest) => SegmentName[];
   readonly problems: string[];
@@ -188,7 +188,7 @@ async function newestOf(
         : await verifySnapshot(session, cid, manifest, (lines) => told.hear(lines));
     if (manifest !== null && problem === null) {
       if (latestIn(manifest) > clockAt(before)) problem = 'it tells of later writes';
-      else problem = await lackedOfSegments(session, cid, behind(manifest), told);
+      else problem = await missingFromSegments(session, cid, behind(manifest), told);
       if (problem === null) return manifest;
     }
     problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? ''}`);

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare, takeInventory } from '../../demo/inventory.ts';
 import { seeded, writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore, type ObjectStore } from '../../storage/object-store.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 import { manifestKey } from '../format/layout.ts';
 import { sealManifest, type ManifestBody } from './manifest.ts';
 
@@ -57,7 +57,7 @@ function expectSame(nodes: readonly TestNode[]): void {
       duplicated: 0,
     });
     expect(node.hash(), node.name).toBe(first?.hash());
-    expectSound(node.path, node.name);
+    expectIntact(node.path, node.name);
   }
 }
 

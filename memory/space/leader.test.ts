@@ -2,10 +2,10 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { leaseKey } from '../../contract/memory/leadership.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
-import { CALL, newFleet, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { legacyKeys } from '../legacy/objects.ts';
 import { snapshotsPrefix } from '../format/layout.ts';
-import { changedStore } from '../../test/changed-store.ts';
+import { changedStore } from '../../test/memory/changed-store.ts';
 
 let fleet: TestFleet;
 let a: TestNode;

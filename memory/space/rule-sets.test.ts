@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { segmentsPrefix } from '../format/layout.ts';
 import { readOperations } from '../format/segment.ts';
 

@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import { segmentsPrefix } from '../format/layout.ts';
 import { redactText } from './redact.ts';
 import { generateSealingKey } from '../format/sealing.ts';
 import { readOperations } from '../format/segment.ts';
-import { changedStore } from '../../test/changed-store.ts';
+import { changedStore } from '../../test/memory/changed-store.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;

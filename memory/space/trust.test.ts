@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/nodes.ts';
-import { expectSound } from '../../test/sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
+import { expectIntact } from '../../test/memory/expect-intact.ts';
 import { segmentPrefix } from '../format/layout.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
@@ -68,7 +68,7 @@ describe('what a node that is held back wrote into others’ memories', () => {
     for (const node of [c, e]) {
       await node.engine.pull(fleet.space, true, CALL);
       expect(node.hash(), node.name).toBe(b.hash());
-      expectSound(node.path, node.name);
+      expectIntact(node.path, node.name);
     }
     await settle(fleet.space, [a, b, m, c, d, e]);
     for (const node of [a, m, c, d, e]) expect(node.hash(), node.name).toBe(b.hash());

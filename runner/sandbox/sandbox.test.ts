@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findDebianProgram } from '../../stack/tools.ts';
-import { makeRunnerNode, type RunnerNode } from '../../test/runner-node.ts';
+import { makeRunnerNode, type RunnerNode } from '../../test/tasks/runner-node.ts';
 import { openSandbox, trySandbox, type Sandbox } from './sandbox.ts';
 import type { SandboxOptions } from './view.ts';
 

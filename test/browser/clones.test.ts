@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Machine } from '../../demo/machines.ts';
-import { startGitServers, TOKEN, type GitServers } from '../git-servers.ts';
+import { startGitServers, TOKEN, type GitServers } from '../git/servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 

@@ -13,7 +13,7 @@ import { waitForLock } from '../../stack/lock.mjs';
 import { startNodeProcess } from '../../stack/node-process.ts';
 import { freePort } from '../../stack/ports.ts';
 import type { Service } from '../../stack/service.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../control-plane.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 

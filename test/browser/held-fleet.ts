@@ -1,5 +1,5 @@
-import { enrolNode, heartbeat, type TestPlane } from '../control-plane.ts';
-import { startHeldNode, type HeldNode } from '../held-clones.ts';
+import { enrolNode, heartbeat, type TestPlane } from '../support/control-plane.ts';
+import { startHeldNode, type HeldNode } from '../git/held-clones.ts';
 
 /** A node that is enrolled and reports, and whose clones end when a test says so. */
 export interface ReportingNode {

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
-import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
+import { enrolNode, RUNTIME_KEY } from '../support/control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { showTasks } from './task-views.ts';
 import { see, startVisitor, type Visitor } from './visitor.ts';

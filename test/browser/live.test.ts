@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { pino } from 'pino';
 import { startControlPlane, type ControlPlane } from '../../api/control-plane.ts';
-import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
+import { enrolNode, RUNTIME_KEY } from '../support/control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { startTaskWorker } from './task-worker.ts';
 import { see, setHidden, startVisitor, type Visitor } from './visitor.ts';

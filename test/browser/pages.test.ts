@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { SpaceSummary } from '../../contract/memory/memory.ts';
 import { until } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
-import { startGitServers, type GitServers } from '../git-servers.ts';
+import { startGitServers, type GitServers } from '../git/servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { inspect, pictures } from './inspect.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';

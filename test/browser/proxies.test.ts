@@ -5,9 +5,9 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../stack/ports.ts';
 import type { Service } from '../../stack/service.ts';
-import { enrolNode, RUNTIME_KEY } from '../control-plane.ts';
-import { openCutLine, type CutLine } from '../cut-line.ts';
-import { siteUrl, startCaddy, startNginx, type Site } from '../proxies.ts';
+import { enrolNode, RUNTIME_KEY } from '../support/control-plane.ts';
+import { openCutLine, type CutLine } from '../support/cut-line.ts';
+import { siteUrl, startCaddy, startNginx, type Site } from '../support/proxies.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { startTaskWorker, type TaskWorker } from './task-worker.ts';
 import { click, see, setHidden, startVisitor, type Visitor } from './visitor.ts';
@@ -200,7 +200,7 @@ async function openLinks(page: Page, address: string, namespace: string): Promis
 test('an agent joins at an address with a path, by the command that the page shows', async () => {
   const { fleet } = fleetOf(plain);
   const address = siteUrl(siteOf('nginx', 'http', plain, true));
-  const script = new URL('../../deploy/look.mjs', import.meta.url).pathname;
+  const script = new URL('../../deploy/probe.mjs', import.meta.url).pathname;
   await promisify(execFile)(process.execPath, [script, 'server', address]);
   const page = await visitor.open(`${address}/signin#key=${RUNTIME_KEY}`);
   await see(page, 'page-membridge');

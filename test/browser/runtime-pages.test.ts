@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { TaskSettings } from '../../contract/tasks/tasks.ts';
-import { fileOutput, previewed, propose } from '../proposals.ts';
+import { fileOutput, previewed, propose } from '../git/proposals.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { enrolRunner, startTaskWorker, type TaskWorker } from './task-worker.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';

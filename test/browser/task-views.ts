@@ -1,5 +1,5 @@
 import type { Fleet } from './fleet.ts';
-import { fileOutput, previewed, propose } from '../proposals.ts';
+import { fileOutput, previewed, propose } from '../git/proposals.ts';
 import { startTaskWorker } from './task-worker.ts';
 
 const PATCH = `diff --git a/src/checkout.ts b/src/checkout.ts

@@ -2,7 +2,7 @@ import type { AgentHeartbeat } from '../../contract/nodes/nodes.ts';
 import type { OutputChunk } from '../../contract/tasks/runs.ts';
 import type { Task } from '../../contract/tasks/tasks.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
-import { enrolNode, heartbeat, type TestPlane } from '../control-plane.ts';
+import { enrolNode, heartbeat, type TestPlane } from '../support/control-plane.ts';
 
 /** A worker that leases tasks over HTTP, as one of anybody's own would. */
 export interface TaskWorker {

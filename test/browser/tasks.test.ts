@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Task } from '../../contract/tasks/tasks.ts';
-import { enrolNode } from '../control-plane.ts';
+import { enrolNode } from '../support/control-plane.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { startTaskWorker, type TaskWorker } from './task-worker.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';

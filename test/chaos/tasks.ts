@@ -6,7 +6,7 @@ import { start, type Running } from '../../bench/running.ts';
 import { startMachine } from '../../demo/fleet.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import type { Service } from '../../stack/service.ts';
-import { removeStackData } from '../../stack/up.ts';
+import { removeStackData } from '../../stack/stack.ts';
 import { Dice } from '../sim/dice.ts';
 import { drain, makeTasks, watchfulProgram } from './load.ts';
 import { judge, type Downtime, type Kill, type Verdict } from './verdict.ts';

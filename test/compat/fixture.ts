@@ -4,9 +4,15 @@ import { join } from 'node:path';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { leaseKey } from '../../contract/memory/leadership.ts';
 import { until } from '../../demo/fleet.ts';
-import { startTestMachine } from '../agent-machine.ts';
-import { ADMIN_KEY, RUNTIME_KEY, SHARED_AGENT_KEY, startTestPlane, type Answer } from '../control-plane.ts';
-import { startGitServers } from '../git-servers.ts';
+import { startTestMachine } from '../support/agent-machine.ts';
+import {
+  ADMIN_KEY,
+  RUNTIME_KEY,
+  SHARED_AGENT_KEY,
+  startTestPlane,
+  type Answer,
+} from '../support/control-plane.ts';
+import { startGitServers } from '../git/servers.ts';
 import { at, differences, fill, type OriginalRequest } from './request.ts';
 
 /** Stands for claude: says what its prompt says, or fails as that says. */

@@ -1,4 +1,4 @@
-import type { Answer } from '../control-plane.ts';
+import type { Answer } from '../support/control-plane.ts';
 
 /** Programs that people run against the original, in the order in which they are played. */
 export type OriginalClient =

@@ -9,7 +9,7 @@ import {
   startTestPlane,
   type Answer,
   type TestPlane,
-} from '../control-plane.ts';
+} from '../support/control-plane.ts';
 
 let plane: TestPlane;
 let nodeKey: string;

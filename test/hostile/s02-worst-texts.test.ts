@@ -5,7 +5,7 @@ import { ASSIGNED_RULES } from '../../memory/redaction/assigned-rules.ts';
 import { NAME_KEYWORDS } from '../../memory/redaction/key-values.ts';
 import { PREFIX_RULES } from '../../memory/redaction/prefix-rules.ts';
 import { SPECIAL_RULES } from '../../memory/redaction/special-rules.ts';
-import { CALL, newFleet, settle, type TestFleet } from '../nodes.ts';
+import { CALL, newFleet, settle, type TestFleet } from '../memory/nodes.ts';
 
 /** Twice the largest text that claude-mem was ever seen to store would be 40 MB; this is where a square shows: minutes, not milliseconds. */
 const LONG = 2 * 1024 * 1024;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../memory/format/canonical-json.ts';
 import { listAll } from '../../memory/pull/fetch.ts';
 import { segmentKey } from '../../memory/format/layout.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 const HOUR = 3_600_000;
 let fleet: TestFleet;

@@ -4,7 +4,7 @@ import { listAll } from '../../memory/pull/fetch.ts';
 import { manifestKey, segmentKey, snapshotPartKey, type SnapshotName } from '../../memory/format/layout.ts';
 import { FIRST_PREV_SHA, readLines, sealSegment } from '../../memory/format/segment.ts';
 import { partEpoch, sealManifest } from '../../memory/snapshot/manifest.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 let fleet: TestFleet;
 let honest: TestNode;

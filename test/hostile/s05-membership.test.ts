@@ -3,7 +3,7 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { certificateKey } from '../../memory/format/layout.ts';
 import { generateNodeKey, signMembership } from '../../memory/format/signing.ts';
 import { generateSealingKey } from '../../memory/format/sealing.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 const HOUR = 3_600_000;
 let fleet: TestFleet;

@@ -5,7 +5,7 @@ import type Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { readRecentMemory } from '../../runner/hint-memory.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 const DAY = 24 * 3_600_000;
 let folder: string;

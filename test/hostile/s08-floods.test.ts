@@ -9,8 +9,8 @@ import { Ledger } from '../../memory/ledger/ledger.ts';
 import { latestUpdates } from '../../memory/merge/latest-updates.ts';
 import type { Operation } from '../../memory/format/operation.ts';
 import { clockAt, compareVersions, type Version } from '../../memory/format/versions.ts';
-import { forgeSegment } from '../forge.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
+import { forgeSegment } from '../git/forge.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 describe('S8: a machine that sends very many changes of one memory', () => {
   let fleet: TestFleet;

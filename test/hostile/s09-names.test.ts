@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memoryKey } from '../../memory/format/keys.ts';
-import { forgeSegment } from '../forge.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
+import { forgeSegment } from '../git/forge.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;

@@ -9,10 +9,10 @@ import { isRunPath } from '../../contract/projects/review-marks.ts';
 import type { ShownProposal } from '../../contract/projects/proposals.ts';
 import { keepWorker, type KeptWorker } from '../../engine/keep-worker.ts';
 import { getBlob } from '../../storage/blobs.ts';
-import { enrolNode, keepOnline, startTestPlane, type TestPlane } from '../control-plane.ts';
-import { makeGitNode, type GitNode } from '../git-node.ts';
-import { git, startGitServers, type GitServers, type ServedRepository } from '../git-servers.ts';
-import { fileOutput, propose } from '../proposals.ts';
+import { enrolNode, keepOnline, startTestPlane, type TestPlane } from '../support/control-plane.ts';
+import { makeGitNode, type GitNode } from '../git/node.ts';
+import { git, startGitServers, type GitServers, type ServedRepository } from '../git/servers.ts';
+import { fileOutput, propose } from '../git/proposals.ts';
 
 const SOON = { timeout: 20_000, interval: 100 };
 const NODE = 'reader';

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeSandboxedNode, type SandboxedNode } from '../sandboxed-node.ts';
+import { makeSandboxedNode, type SandboxedNode } from '../tasks/sandboxed-node.ts';
 
 /** Stands in every secret of these machines. */
 const SECRET = 'MARK-OF-A-SECRET';

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { runProgram, type RunOutcome } from '../../runner/run.ts';
 import { installClaude } from '../real-claude/install.ts';
 import { startModelService, type ModelService } from '../real-claude/service.ts';
-import { makeSpec } from '../runner-node.ts';
+import { makeSpec } from '../tasks/runner-node.ts';
 
 let claude: string;
 let owner: ModelService;

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeCredential } from '../../contract/projects/projects.ts';
-import { makeGitNode, type GitNode } from '../git-node.ts';
-import { TOKEN, git, startGitServers, type GitServers, type ServedRepository } from '../git-servers.ts';
+import { makeGitNode, type GitNode } from '../git/node.ts';
+import { TOKEN, git, startGitServers, type GitServers, type ServedRepository } from '../git/servers.ts';
 
 const credential: NodeCredential = {
   credential: { kind: 'token', username: 'git', token: TOKEN },

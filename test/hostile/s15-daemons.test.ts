@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findDebianProgram } from '../../stack/tools.ts';
-import { startTestMachine, type TestMachine } from '../agent-machine.ts';
-import { startTestPlane, type TestPlane } from '../control-plane.ts';
-import { processesWith } from '../sandboxed-node.ts';
-import { taskCalls, type TaskCalls } from '../task-calls.ts';
+import { startTestMachine, type TestMachine } from '../support/agent-machine.ts';
+import { startTestPlane, type TestPlane } from '../support/control-plane.ts';
+import { processesWith } from '../tasks/sandboxed-node.ts';
+import { taskCalls, type TaskCalls } from '../tasks/calls.ts';
 
 /** The shortest lease there is. */
 const TTL_SECONDS = 5;

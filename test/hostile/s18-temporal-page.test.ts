@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { isOwnHost } from '../../contract/nodes/own-host.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../control-plane.ts';
-import { taskCalls } from '../task-calls.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../support/control-plane.ts';
+import { taskCalls } from '../tasks/calls.ts';
 
 const KEY = { 'X-Runtime-API-Key': RUNTIME_KEY };
 let api: TestPlane;

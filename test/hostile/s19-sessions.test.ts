@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskCalls } from '../task-calls.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../control-plane.ts';
+import { taskCalls } from '../tasks/calls.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 
 let api: TestPlane;
 beforeAll(async () => void (api = await startTestPlane()));

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { AuditLog, AuditProof, ExportedAudit } from '../../contract/audit.ts';
 import { CHAIN_START, chainHash } from '../../api/audit/chain.ts';
 import { randomSecret } from '../../api/auth/secrets.ts';
-import { RUNTIME_KEY, enrolNode, freshDatabase, startTestPlane, type TestPlane } from '../control-plane.ts';
+import {
+  RUNTIME_KEY,
+  enrolNode,
+  freshDatabase,
+  startTestPlane,
+  type TestPlane,
+} from '../support/control-plane.ts';
 
 /** A control plane that works as a role of its own, and the connection of whoever owns the database. */
 let api: TestPlane;

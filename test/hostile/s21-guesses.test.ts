@@ -8,7 +8,7 @@ import {
   heartbeat,
   startTestPlane,
   type TestPlane,
-} from '../control-plane.ts';
+} from '../support/control-plane.ts';
 
 let api: TestPlane;
 beforeEach(async () => void (api = await startTestPlane()));

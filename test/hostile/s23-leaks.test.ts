@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { isPublicAddress, whyNoWebhook } from '../../activities/control/webhook-address.ts';
 import { csvLine } from '../../api/audit/csv.ts';
 import { resolveHints } from '../../runner/hints.ts';
-import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../control-plane.ts';
+import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 
 describe('S23: a webhook', () => {
   it.each([

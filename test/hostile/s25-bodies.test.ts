@@ -6,9 +6,9 @@ import { SHA256_HEADER, STORE_OBJECTS_PATH } from '../../contract/nodes/agent-st
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { headKey, spaceKey } from '../../memory/format/layout.ts';
 import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../control-plane.ts';
-import { sendRaw, type RawAnswer } from '../raw-request.ts';
-import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store-node.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../support/control-plane.ts';
+import { sendRaw, type RawAnswer } from '../support/raw-request.ts';
+import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store/node.ts';
 
 const SHARED = canonicalId('shared');
 const AT_ONCE = 4;

@@ -16,9 +16,9 @@ import {
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { blobKey } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { heartbeat, startTestPlane, type TestPlane } from '../control-plane.ts';
-import { sendRaw, type RawAnswer } from '../raw-request.ts';
-import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store-node.ts';
+import { heartbeat, startTestPlane, type TestPlane } from '../support/control-plane.ts';
+import { sendRaw, type RawAnswer } from '../support/raw-request.ts';
+import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store/node.ts';
 
 const SHARED = canonicalId('shared');
 const PRIVATE = canonicalId('private');

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import proto from '@temporalio/proto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentIdentity, nodeQueue } from '../../contract/names.ts';
-import { startActivityRunner, type ActivityRunner } from '../activity-runner.ts';
-import { enrolNode, startTestPlane, type TestPlane } from '../control-plane.ts';
-import { openTunnelClient, pollRequest, type CallEnd, type TunnelClient } from '../tunnel-client.ts';
+import { startActivityRunner, type ActivityRunner } from '../support/activity-runner.ts';
+import { enrolNode, startTestPlane, type TestPlane } from '../support/control-plane.ts';
+import { openTunnelClient, pollRequest, type CallEnd, type TunnelClient } from '../gateway/tunnel-client.ts';
 import { workflowServiceMethods } from '../../gateway/refusals.ts';
 
 const wire = proto.temporal.api.workflowservice.v1;

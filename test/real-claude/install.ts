@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fetchPackages, ofThisPlatform } from '../npm-packages.ts';
+import { fetchPackages, ofThisPlatform } from '../support/npm-packages.ts';
 
 /** The release of Claude Code that the tests run. */
 const CLAUDE_CODE = '2.1.197';

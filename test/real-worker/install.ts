@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fetchPackages, ofThisPlatform } from '../npm-packages.ts';
+import { fetchPackages, ofThisPlatform } from '../support/npm-packages.ts';
 
 /** The release of claude-mem whose worker the tests run; fixtures/claude-mem has its tables. */
 export const CLAUDE_MEM = '13.25.3';

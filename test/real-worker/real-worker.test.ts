@@ -5,8 +5,8 @@ import { compare, takeInventory, unite } from '../../demo/inventory.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { openForReading } from '../../memory/claude-mem/open.ts';
-import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../nodes.ts';
-import { expectSound } from '../sound.ts';
+import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
+import { expectIntact } from '../memory/expect-intact.ts';
 import { CLAUDE_MEM, installWorker } from './install.ts';
 import { startWorker, type RealWorker } from './worker.ts';
 
@@ -111,7 +111,7 @@ describe('two machines with the real worker', () => {
       for (const title of [saved[0], saved.at(-1), 'savedb1x', 'saveda1x']) {
         expect(await worker.search(title ?? '')).toContain(title);
       }
-      expectSound(path, path);
+      expectIntact(path, path);
     }
     const [a, b] = machines.map(({ path }) => inventory(path));
     expect(compare(a ?? new Map(), b ?? new Map())).toEqual({ lost: 0, duplicated: 0 });
@@ -151,7 +151,7 @@ describe('the real worker upgrading a database that was synced before', () => {
     const all = unite([expected, now, inventory(recent.path)]);
     for (const path of [old.path, recent.path]) {
       expect(compare(inventory(path), all), path).toEqual({ lost: 0, duplicated: 0 });
-      expectSound(path, path);
+      expectIntact(path, path);
     }
     for (const worker of [upgraded, recent.worker]) {
       for (const title of ['before', 'meanwhile', 'after'])
@@ -175,7 +175,7 @@ it('one old database copied to two machines is one history, whoever upgraded it 
   await settle(fleet.space, machines);
   for (const { path } of machines) {
     expect(compare(inventory(path), expected), path).toEqual({ lost: 0, duplicated: 0 });
-    expectSound(path, path);
+    expectIntact(path, path);
   }
   const hashes = [a, b].map(({ db }) =>
     db.prepare('SELECT content_hash FROM observations ORDER BY id').pluck().all(),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Machine } from '../../demo/machines.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { call, type Api } from '../chaos/load.ts';
-import type { GitServers } from '../git-servers.ts';
+import type { GitServers } from '../git/servers.ts';
 
 /** Between two memories that one of the machines writes, in milliseconds. */
 const MEMORY_EVERY_MS = 400;

@@ -11,10 +11,10 @@ import { freePort } from '../../stack/ports.ts';
 import { startApi } from '../../stack/membridge.ts';
 import { loadServerSecrets } from '../../stack/secrets.ts';
 import type { Service } from '../../stack/service.ts';
-import { removeStackData, startStack, type Stack } from '../../stack/up.ts';
+import { removeStackData, startStack, type Stack } from '../../stack/stack.ts';
 import { call, drain, makeTasks, watchfulProgram, type Api } from '../chaos/load.ts';
 import { judge } from '../chaos/verdict.ts';
-import { startGitServers } from '../git-servers.ts';
+import { startGitServers } from '../git/servers.ts';
 import { formerRelease } from './former.ts';
 import { keepPropagating, keepWriting, untilAnswered } from './load.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { newBucket } from '../../nodes.ts';
+import { newBucket } from '../../memory/nodes.ts';
 import { soak } from './soak.ts';
 
 it('five agents that are killed twenty times lose, duplicate and invent nothing', async () => {

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { Mark } from '../components/Mark.tsx';
+import { Logo } from '../components/Logo.tsx';
 import { usePageTitle } from '../components/use-page-title.ts';
 import styles from './NotFound.module.css';
 
@@ -9,7 +9,7 @@ export function NotFound() {
   usePageTitle('Not found');
   return (
     <main className={styles.page} data-testid="page-not-found">
-      <Mark size={36} />
+      <Logo size={36} />
       <h1>There is no page at this address</h1>
       <p className="dim">
         <code>{window.location.pathname}</code> is not a page of Membridge.

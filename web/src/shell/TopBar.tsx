@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { IconArrowUpRight } from '@tabler/icons-react';
 import { withBasePath } from '../api/base-path.ts';
-import { Mark } from '../components/Mark.tsx';
+import { Logo } from '../components/Logo.tsx';
 import { AccountMenu } from './AccountMenu.tsx';
 import { LiveLight } from './LiveLight.tsx';
 import { ThemeToggle } from './ThemeToggle.tsx';
@@ -18,7 +18,7 @@ export function TopBar({ temporalUi }: { temporalUi: string | null }) {
   return (
     <header className={styles.bar} data-testid="top-bar">
       <Link to="/membridge" className={styles.word} data-testid="word-mark">
-        <Mark />
+        <Logo />
         MEMBRIDGE
       </Link>
       <nav className={styles.tabs} aria-label="Pages">

@@ -7,7 +7,7 @@ import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { byName } from '../../format/order.ts';
@@ -84,7 +84,7 @@ export function Promote(props: {
             {away && ` ${node} is offline: unless it returns, its lease runs out.`}
           </p>
         )}
-        <FormEnd
+        <FormFooter
           prefix="promote"
           error={restOf(error, ['primary_node_id', 'lease_seconds'])}
           onCancel={onClose}

@@ -4,7 +4,7 @@ import type { PutNodeSettings } from '../../../../contract/http/api.ts';
 import type { Space, SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { enrolledNodesQuery, spaceQuery } from '../../api/queries.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { Failure, Loading } from '../../components/Notice.tsx';
 import { Dialog } from '../../components/Dialog.tsx';
 import { byName } from '../../format/order.ts';
@@ -61,7 +61,7 @@ function NodeForm(props: { space: Space; node: string; onClose: () => void }) {
       <TrustField peers={peers} trust={trust} onChange={setTrust} />
       <NamesField node={node} pairs={pairs} problem={problem} onChange={setPairs} />
       <AllowHeldBack space={space} node={node} />
-      <FormEnd
+      <FormFooter
         prefix="edit-node"
         error={save.error}
         onCancel={props.onClose}

@@ -3,7 +3,7 @@ import { useState, type FormEvent } from 'react';
 import type { UpdateSpace } from '../../../../contract/http/api.ts';
 import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { Dialog } from '../../components/Dialog.tsx';
 import { CoverageField, useCoverage } from './CoverageField.tsx';
 import { namesIn } from './project-lines.ts';
@@ -119,7 +119,7 @@ export function EditSpace(props: {
           classNames={{ input: 'mono' }}
           data-testid="edit-space-aliases"
         />
-        <FormEnd
+        <FormFooter
           prefix="edit-space"
           error={save.error}
           onCancel={props.onClose}

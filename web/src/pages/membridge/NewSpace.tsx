@@ -6,7 +6,7 @@ import { useState, type FormEvent } from 'react';
 import { spaceFacts, type SpaceSummary } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';
@@ -72,7 +72,7 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
             data-testid="new-space-name"
           />
           <CoverageField coverage={coverage} prefix="new-space" />
-          <FormEnd
+          <FormFooter
             prefix="new-space"
             error={create.error}
             onCancel={close}

@@ -8,7 +8,7 @@ import { api } from '../../api/calls.ts';
 import { fieldProblem } from '../../api/problem.ts';
 import { leadershipQuery } from '../../api/project-queries.ts';
 import { Dialog } from '../../components/Dialog.tsx';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './Settings.module.css';
 
@@ -76,7 +76,7 @@ function PublishDialog({ space, onClose }: { space: SpaceFacts; onClose: () => v
           onChange={(event) => setForce(event.currentTarget.checked)}
           data-testid="mirror-force"
         />
-        <FormEnd
+        <FormFooter
           prefix="mirror"
           error={publish.error}
           onCancel={onClose}

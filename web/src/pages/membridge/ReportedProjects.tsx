@@ -5,7 +5,7 @@ import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { reportedProjectsQuery } from '../../api/queries.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './ReportedProjects.module.css';
@@ -70,7 +70,7 @@ export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreat
             Every machine of the fleet sends the memories of all its claude-mem projects to this space, and
             receives those of the others. To share less, use “New space” and name the projects.
           </p>
-          <FormEnd
+          <FormFooter
             prefix="accept-project"
             error={create.error}
             onCancel={() => setAsked(null)}

@@ -10,7 +10,7 @@ import { byName } from '../../format/order.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import { NodeRow } from './NodeRow.tsx';
-import { matches } from './node-text.ts';
+import { matchesNode } from './matches-node.ts';
 
 const PAGE_SIZE = 100;
 const COLUMNS = [
@@ -39,7 +39,7 @@ export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: 
   const sorted = useMemo(() => nodes.toSorted((a, b) => byName(a.id, b.id)), [nodes]);
   const found = sorted.filter(
     (node) =>
-      matches(node, text) &&
+      matchesNode(node, text) &&
       (shownOnly === 'all' || (presenceOf(node, now) === 'online') === (shownOnly === 'online')),
   );
   const { shown, pager } = usePaged(found, PAGE_SIZE);

@@ -15,7 +15,7 @@ import { takesTasks } from '../../live/presence.ts';
 import { About } from '../runtime/About.tsx';
 import { Parts } from '../runtime/Parts.tsx';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
-import styles from '../runtime/Halves.module.css';
+import styles from '../runtime/TwoColumn.module.css';
 import { ActiveLeases } from './ActiveLeases.tsx';
 import { Runs } from './Runs.tsx';
 import { TaskNodes } from './TaskNodes.tsx';

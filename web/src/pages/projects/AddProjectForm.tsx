@@ -5,7 +5,7 @@ import type { Node } from '../../../../contract/nodes/nodes.ts';
 import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { useFormError } from '../../components/use-form-error.ts';
 import {
   CREDENTIAL_FIELDS,
@@ -131,7 +131,7 @@ export function AddProjectForm(props: {
           {made.name} was added; its credential was not accepted yet.
         </p>
       )}
-      <FormEnd
+      <FormFooter
         prefix="add-project"
         error={restOf(error, [...DRAFT_FIELDS, ...CREDENTIAL_FIELDS])}
         onCancel={props.onCancel}

@@ -10,7 +10,7 @@ import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Dialog } from '../../components/Dialog.tsx';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { CREDENTIAL_FIELDS, credentialOf, EMPTY_CREDENTIAL, isFilled } from './credential-draft.ts';
@@ -85,7 +85,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
           onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
           error={error}
         />
-        <FormEnd
+        <FormFooter
           prefix="credential"
           error={restOf(error, CREDENTIAL_FIELDS)}
           onCancel={onClose}

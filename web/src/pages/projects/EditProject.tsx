@@ -6,7 +6,7 @@ import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import styles from './Forms.module.css';
@@ -60,7 +60,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
             </p>
           )}
         </ProjectFields>
-        <FormEnd
+        <FormFooter
           prefix="edit-project"
           error={restOf(error, DRAFT_FIELDS)}
           onCancel={props.onClose}

@@ -5,7 +5,7 @@ import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { readCron } from '../../format/cron-words.ts';
@@ -77,7 +77,7 @@ export function EditSchedule(props: {
         >
           {'words' in reading ? reading.words : reading.problem}
         </p>
-        <FormEnd
+        <FormFooter
           prefix="schedule"
           error={restOf(error, [field])}
           onCancel={props.onClose}

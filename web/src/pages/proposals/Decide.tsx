@@ -7,7 +7,7 @@ import { keys } from '../../api/keys.ts';
 import { fieldProblem, restOf } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyFailure } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
@@ -101,7 +101,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
           classNames={{ input: 'mono' }}
           data-testid="approve-version"
         />
-        <FormEnd
+        <FormFooter
           prefix="approve"
           error={restOf(error, ['expected_version'])}
           onCancel={onClose}

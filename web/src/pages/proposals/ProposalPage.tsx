@@ -20,7 +20,7 @@ import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
 import { Decide } from './Decide.tsx';
 import { Diff } from './Diff.tsx';
 import styles from './Proposals.module.css';
-import { Until } from './Until.tsx';
+import { TimeLeft } from './TimeLeft.tsx';
 
 /** One proposal: what it would change, and the decision. */
 export function ProposalPage() {
@@ -177,7 +177,7 @@ function ProposalFacts({ proposal }: { proposal: ShownProposal }) {
       ? [
           {
             name: 'To be decided',
-            value: <Until at={proposal.expires_at} testId="proposal-expires" />,
+            value: <TimeLeft at={proposal.expires_at} testId="proposal-expires" />,
           },
         ]
       : []),

@@ -14,7 +14,7 @@ import { Table } from '../../components/Table.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { PROPOSAL_STATUSES } from '../../format/task-words.ts';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
-import { Until } from './Until.tsx';
+import { TimeLeft } from './TimeLeft.tsx';
 import styles from './Proposals.module.css';
 
 const COLUMNS = [
@@ -122,7 +122,7 @@ function Row({ proposal, project }: { proposal: Proposal; project: string }) {
         <Ago at={proposal.created_at} />
       </td>
       <td className={styles.short}>
-        {status === 'pending' ? <Until at={proposal.expires_at} /> : <span className="dim">–</span>}
+        {status === 'pending' ? <TimeLeft at={proposal.expires_at} /> : <span className="dim">–</span>}
       </td>
     </tr>
   );

@@ -9,7 +9,7 @@ import { connectionWords } from './connection-words.ts';
 import { TaskSchedules } from '../schedules/TaskSchedules.tsx';
 import { ProxyForm } from './ProxyForm.tsx';
 import { ProxyState } from './ProxyState.tsx';
-import styles from './Halves.module.css';
+import styles from './TwoColumn.module.css';
 import { RuntimeNav } from './RuntimeNav.tsx';
 import { SessionsPanel } from './SessionsPanel.tsx';
 import { WebhookPanel } from './WebhookPanel.tsx';

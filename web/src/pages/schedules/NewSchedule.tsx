@@ -7,7 +7,7 @@ import { keys } from '../../api/keys.ts';
 import { fieldProblem, notAccepted, restOf } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { readCron } from '../../format/cron-words.ts';
@@ -112,7 +112,7 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
         prefix="task."
       />
       <div className={form.end}>
-        <FormEnd
+        <FormFooter
           prefix="schedule"
           error={restOf(error, ['name', 'cron', 'task'])}
           onCancel={onClose}

@@ -6,7 +6,7 @@ import { withBasePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
 import { ApiProblem, isSignedOut, wordsOf } from '../../api/problem.ts';
-import { Mark } from '../../components/Mark.tsx';
+import { Logo } from '../../components/Logo.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { consumeTakenKey, takeKeyFromAddress } from './key-in-address.ts';
 import { nextPage } from './next-page.ts';
@@ -55,7 +55,7 @@ export function SignInPage() {
   return (
     <main className={styles.page} data-testid="page-signin">
       <form className={styles.card} onSubmit={submit} data-testid="signin-form">
-        <Mark size={36} />
+        <Logo size={36} />
         <h1>Sign in to Membridge</h1>
         <p className={styles.lead}>
           Open the sign-in link that Membridge prints when it starts, or enter the API key.

@@ -5,21 +5,21 @@ import { DEFAULT_POOL } from '../../../../contract/tasks/tasks.ts';
 import { ApiProblem, notAccepted, restOf } from '../../api/problem.ts';
 import { nodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';
-import { FormEnd } from '../../components/FormEnd.tsx';
+import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useAbortable } from '../../components/use-abortable.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { useNow } from '../../live/clock.ts';
 import { takesTasks } from '../../live/presence.ts';
-import { newKey, type Making } from './making.ts';
+import { newKey, type NewTaskForm } from './new-task-form.ts';
 import { bodyOf, problemsOf, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
 import { TaskFields } from './TaskFields.tsx';
 import styles from './TaskForm.module.css';
 
 /** The form for a new task. */
 export function TaskForm(props: {
-  making: Making;
-  onChange: (change: (before: Making) => Making) => void;
+  making: NewTaskForm;
+  onChange: (change: (before: NewTaskForm) => NewTaskForm) => void;
   onCancel: () => void;
 }) {
   const { draft, key } = props.making;
@@ -65,7 +65,7 @@ export function TaskForm(props: {
         </p>
       )}
       <div className={styles.end}>
-        <FormEnd
+        <FormFooter
           prefix="task"
           error={made === null ? restOf(error, TASK_FIELDS) : null}
           onCancel={props.onCancel}

@@ -1,0 +1,109 @@
+import type Database from 'better-sqlite3';
+import { segmentKey, snapshotPartKey, type SegmentName } from '../format/layout.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { parseOperation, type Operation } from '../format/operation.ts';
+import { readOperations } from '../format/segment.ts';
+import type { SyncSession } from '../session.ts';
+import type { Manifest } from './manifest.ts';
+
+/** The memories that a snapshot tells of. On disk, in a table that goes with the connection: a space may have millions. */
+export class SnapshotMemories {
+  readonly #db: Database.Database;
+  readonly #add: Database.Statement<[Buffer]>;
+  readonly #has: Database.Statement<[Buffer]>;
+
+  constructor({ db }: Ledger) {
+    this.#db = db;
+    db.exec('CREATE TEMP TABLE IF NOT EXISTS told (key BLOB PRIMARY KEY) WITHOUT ROWID');
+    this.#add = db.prepare('INSERT OR IGNORE INTO told (key) VALUES (?)');
+    this.#has = db.prepare('SELECT 1 FROM told WHERE key = ?').pluck();
+  }
+
+  /** Takes note of a part's lines. One that cannot be read tells nobody of anything. */
+  hear(lines: readonly string[]): void {
+    this.#db.transaction(() => {
+      for (const line of lines) {
+        const key = keyOf(line);
+        if (key !== null) this.#add.run(key);
+      }
+    })();
+  }
+
+  /** Of operations those whose memory was not told of. */
+  lacking(operations: readonly Operation[]): Operation[] {
+    return operations.filter(({ key }) => this.#has.get(key) === undefined);
+  }
+
+  clear(): void {
+    this.#db.exec('DELETE FROM told');
+  }
+}
+
+function keyOf(line: string): Buffer | null {
+  try {
+    return parseOperation(line).key;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * How many memories of segments of this node's were not told of, in words.
+ * @returns null when all were
+ * @throws MembridgeError store_unavailable or store_refused
+ */
+export async function missingFromSegments(
+  session: SyncSession,
+  cid: string,
+  names: readonly SegmentName[],
+  told: SnapshotMemories,
+): Promise<string | null> {
+  for (const name of names) {
+    session.signal.throwIfAborted();
+    const bytes = await session.store.get(segmentKey(cid, name));
+    // What rotted in the store tells nobody of anything any more.
+    const operations = bytes === null ? [] : (readable(session, bytes) ?? []);
+    const lacks = lackedOf(session, operations, told);
+    if (lacks > 0) return `it lacks ${lacks} memories of segment ${name.seq}, which it says to tell of`;
+  }
+  return null;
+}
+
+/** The same of an earlier snapshot; one that cannot be read cannot be compared. @throws MembridgeError store_* */
+export async function missingFromSnapshot(
+  session: SyncSession,
+  cid: string,
+  manifest: Manifest,
+  told: SnapshotMemories,
+): Promise<string | null> {
+  for (const index of manifest.parts.keys()) {
+    session.signal.throwIfAborted();
+    const bytes = await session.store.get(snapshotPartKey(cid, manifest.name, index + 1));
+    const operations = bytes === null ? null : readable(session, bytes);
+    if (operations === null) return `snapshot ${manifest.id} cannot be compared with it`;
+    const lacks = lackedOf(session, operations, told);
+    if (lacks > 0) return `it lacks ${lacks} memories of snapshot ${manifest.id}, which it says to tell of`;
+  }
+  return null;
+}
+
+function readable({ identity }: SyncSession, bytes: Buffer): Operation[] | null {
+  try {
+    return readOperations(bytes, identity.sealingKeys).operations;
+  } catch {
+    return null;
+  }
+}
+
+/** A snapshot leaves out a session that is known by another name now: nothing is lost with an empty one. */
+function lackedOf(
+  { ledger, reader }: SyncSession,
+  operations: readonly Operation[],
+  told: SnapshotMemories,
+): number {
+  return told.lacking(operations).filter(({ kind, key }) => {
+    if (kind !== 'session') return true;
+    const row = ledger.entities.byKey(key)?.row ?? null;
+    return row !== null && reader.hasChildren(row);
+  }).length;
+}

@@ -1,0 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Waits for work. @throws Error when it takes longer than that many milliseconds; the work itself is not ended */
+export async function withDeadline<T>(ms: number, work: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  try {
+    return await Promise.race([
+      work,
+      sleep(ms, undefined, { signal: done.signal }).then(() => {
+        throw new Error(`no answer within ${ms / 1_000} s`);
+      }),
+    ]);
+  } finally {
+    done.abort();
+  }
+}

@@ -1,0 +1,82 @@
+/** What somebody may do to a remote, and how a clone of it may stand: the cells of the table in docs/projects.md. */
+import { decideMove, type Facts, type KeepReason } from '../../git/decide-move.ts';
+
+/** A clone on the remote's default branch, which has one commit more. */
+const USUAL: Facts = {
+  busy: null,
+  branch: 'main',
+  wanted: 'main',
+  isNamed: false,
+  exists: true,
+  isFormerDefault: true,
+  isRelated: true,
+  ahead: 0,
+  own: 0,
+  behind: 1,
+  changed: 0,
+};
+
+/** What is known of a clean clone after each change. */
+export const CHANGES = {
+  'a new commit': {},
+  'default branch renamed': { wanted: 'trunk' },
+  'project’s branch deleted': { isNamed: true, exists: false },
+  'default branch gone': { exists: false },
+  'history rewritten': { ahead: 1 },
+  'repository made again': { ahead: 1, isRelated: false },
+  '`feature` becomes `feature/one`': {},
+  'submodule moved': {},
+  'attributes changed': {},
+  'tag moved': {},
+} as const satisfies Record<string, Partial<Facts>>;
+export type Change = keyof typeof CHANGES;
+
+/** What the state of the clone adds to that. */
+export const STATES = {
+  clean: () => ({}),
+  'changed files': () => ({ changed: 1 }),
+  'own commits': ({ ahead }: Facts) => ({ ahead: ahead + 1, own: 1 }),
+  detached: () => ({ branch: null, isFormerDefault: false }),
+  'other branch': () => ({ branch: 'mine', isFormerDefault: false }),
+  // Where history was cut, nobody knows what two branches have in common.
+  shallow: () => ({ isRelated: true }),
+  submodules: () => ({}),
+} as const satisfies Record<string, (facts: Facts) => Partial<Facts>>;
+export type State = keyof typeof STATES;
+
+/** What becomes of a clone in a state after a change, by decideMove. */
+export function expectedMove(change: Change, state: State): ReturnType<typeof decideMove> {
+  const facts: Facts = { ...USUAL, ...CHANGES[change] };
+  return decideMove({ ...facts, ...STATES[state](facts) });
+}
+
+const REASONS: Record<KeepReason, string> = {
+  busy: 'kept: in progress',
+  detached: 'kept: detached',
+  'other-branch': 'kept: other branch',
+  'own-commits': 'kept: own commits',
+  rewritten: 'kept: rewritten',
+  'made-again': 'kept: made again',
+  changed: 'kept: changed files',
+};
+
+function cell(change: Change, state: State): string {
+  const move = expectedMove(change, state);
+  if (move.act === 'keep') return REASONS[move.reason];
+  return {
+    missing: '`git_not_found`',
+    unchanged: 'unchanged',
+    forward: 'moves forward',
+    follow: 'follows',
+  }[move.act];
+}
+
+/** The rows of the table, as cells. */
+export function tableRows(): string[][] {
+  const states = Object.keys(STATES) as State[];
+  const changes = Object.keys(CHANGES) as Change[];
+  return [
+    ['at the remote', ...states],
+    ...changes.map((change) => [change, ...states.map((state) => cell(change, state))]),
+  ];
+}

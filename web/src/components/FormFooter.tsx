@@ -1,0 +1,60 @@
+import { Button, Group } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import { wordsOf } from '../api/problem.ts';
+import styles from './FormFooter.module.css';
+
+/** After this long without an answer a form says so, in milliseconds. */
+const SLOW_MS = 4_000;
+
+/** Whether something has been under way for long. */
+function useSlow(isPending: boolean): boolean {
+  const [isSlow, setSlow] = useState(false);
+  useEffect(() => {
+    if (!isPending) return;
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
+    return () => {
+      clearTimeout(timer);
+      setSlow(false);
+    };
+  }, [isPending]);
+  return isSlow;
+}
+
+/** What a dialog's form ends with: what went wrong, and the two ways out. */
+export function FormFooter(props: {
+  /** Of the parts' test ids. */
+  prefix: string;
+  error: Error | null;
+  onCancel: () => void;
+  submit: { label: string; id: string; isPending: boolean; disabled: boolean };
+}) {
+  const { prefix, error, submit } = props;
+  const isSlow = useSlow(submit.isPending);
+  return (
+    <>
+      {error !== null && (
+        <p role="alert" className={styles.failure} data-testid={`${prefix}-error`}>
+          {wordsOf(error)}
+        </p>
+      )}
+      {isSlow && (
+        <p role="status" className="dim" data-testid={`${prefix}-slow`}>
+          The server has not answered yet. “Cancel” gives up waiting.
+        </p>
+      )}
+      <Group justify="flex-end" gap="xs">
+        <Button variant="default" onClick={props.onCancel} data-testid={`${prefix}-cancel`}>
+          Cancel
+        </Button>
+        <Button
+          type="submit"
+          loading={submit.isPending}
+          disabled={submit.disabled}
+          data-testid={`${prefix}-${submit.id}`}
+        >
+          {submit.label}
+        </Button>
+      </Group>
+    </>
+  );
+}

@@ -1,0 +1,14 @@
+import type { TaskDraft } from './task-draft.ts';
+
+/** A task that is being made. */
+export interface NewTaskForm {
+  readonly draft: TaskDraft;
+  /** Its `Idempotency-Key`: a double click, or another try after a lost answer, makes one task. */
+  readonly key: string;
+}
+
+/** A key that no other task has. Not `randomUUID`, which browsers offer only over HTTPS and on loopback. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
