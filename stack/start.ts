@@ -1,6 +1,7 @@
 /**
  * `npm start`: PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C.
  * With `--no-agent`, or MEMBRIDGE_ROLES=runtime, the agent is left out: a server whose own memory takes no part.
+ * With `--dev` (`npm run dev`), Vite serves the page, and the API and the agent are restarted after a change of their code.
  */
 import { once } from 'node:events';
 import { fstatSync, mkdirSync, realpathSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { buildWeb } from './build-web.ts';
+import { restartOnChange, servePage } from './dev.ts';
 import { keepAlive } from './keep-alive.ts';
 import { tryLock } from './lock.mjs';
 import { elapsed } from './machine.mjs';
@@ -44,9 +46,14 @@ async function startParts(dataDir: string): Promise<Stack> {
   return stack;
 }
 
-async function startAll(dataDir: string, withAgent: boolean): Promise<void> {
+interface Options {
+  readonly withAgent: boolean;
+  readonly isDev: boolean;
+}
+
+async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise<void> {
   const secrets = loadServerSecrets(dataDir, env);
-  const [starting, building] = [startParts(dataDir), buildWeb(log)];
+  const [starting, building] = [startParts(dataDir), isDev ? Promise.resolve(false) : buildWeb(log)];
   // Both to their end, so that a failure of one leaves nothing of the other behind.
   await Promise.allSettled([starting, building]);
   const stack = await starting;
@@ -56,19 +63,35 @@ async function startAll(dataDir: string, withAgent: boolean): Promise<void> {
   supervise(api);
   if (stopAsked.signal.aborted) return;
   // An agent of a runtime alone would have nowhere to enrol here.
-  if (withAgent && rolesOf(env).has('control'))
-    supervise(await startAgent({ root, dataDir, env, secrets, serverUrl: api.url }));
+  const agent =
+    withAgent && rolesOf(env).has('control')
+      ? await startAgent({ root, dataDir, env, secrets, serverUrl: api.url })
+      : null;
+  if (agent !== null) supervise(agent);
+  const pageUrl = isDev ? await develop(api, agent) : api.url;
   log('Membridge is ready. Ctrl-C stops everything.');
   // More people read the journal than may know the key.
   const key = isJournal()
     ? `   (the key: RUNTIME_API_KEY in ${dataDir}/server.env)`
     : `#key=${secrets.RUNTIME_API_KEY}`;
   const page = rolesOf(env).has('runtime') ? `/signin${key}` : '/docs';
-  console.log(`\n  Open       ${api.url}${page}`);
+  console.log(`\n  Open       ${pageUrl}${page}`);
   // Ours is shown behind our own sign-in.
   const workflows = stack.parts.temporal ? `${api.url}${TEMPORAL_PAGE}` : stack.temporal.uiUrl;
   if (workflows) console.log(`  Workflows  ${workflows}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
+}
+
+/** Serves the page with hot reload and watches the code. @returns the address of the page */
+async function develop(api: Service & { url: string }, agent: Service | null): Promise<string> {
+  const stops = [restartOnChange(root, api, 'api', log)];
+  if (agent !== null) stops.push(restartOnChange(root, agent, 'agent', log));
+  const page = await servePage(root, api.url);
+  undo.push(async () => {
+    for (const stop of stops) stop();
+    await page.stop();
+  });
+  return page.url;
 }
 
 /** Whether our output goes to systemd's journal; the variable alone is inherited by terminals too. */
@@ -103,7 +126,9 @@ function listenForSignals(dataDir: string): void {
 }
 
 async function main(): Promise<void> {
-  const { values: options } = parseArgs({ options: { 'no-agent': { type: 'boolean', default: false } } });
+  const { values: options } = parseArgs({
+    options: { 'no-agent': { type: 'boolean', default: false }, dev: { type: 'boolean', default: false } },
+  });
   const wanted = resolve(root, env.MEMBRIDGE_DATA_DIR || '.membridge');
   mkdirSync(wanted, { recursive: true, mode: 0o700 });
   const dataDir = realpathSync(wanted);
@@ -115,7 +140,7 @@ async function main(): Promise<void> {
   }
   listenForSignals(dataDir);
   try {
-    await startAll(dataDir, !options['no-agent']);
+    await startAll(dataDir, { withAgent: !options['no-agent'], isDev: options.dev });
     if (!stopAsked.signal.aborted) await once(stopAsked.signal, 'abort');
   } finally {
     await stopAll();

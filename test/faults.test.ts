@@ -156,8 +156,8 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     const expected = learn('desktop', 'temporal-killed');
     await sends('desktop');
     await stack.parts.temporal?.kill();
-    await stack.parts.temporal?.restart();
     resumeStore();
+    await stack.parts.temporal?.restart();
     await agree(expected);
   });
 
@@ -166,8 +166,8 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     const expected = learn('laptop', 'postgres-killed');
     await sends('laptop');
     await stack.parts.postgres?.kill();
-    await stack.parts.postgres?.restart();
     resumeStore();
+    await stack.parts.postgres?.restart();
     await agree(expected);
     await until('no job is left running', AGREE_S, async () =>
       (await control.jobs()).every((job) => job.status === 'completed'),
@@ -179,8 +179,8 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     const expected = learn('desktop', 'api-killed');
     await sends('desktop');
     await api.kill();
-    await api.restart();
     resumeStore();
+    await api.restart();
     await agree(expected);
   });
 });
