@@ -80,7 +80,7 @@ export const SECTIONS: readonly Section[] = [
 
 const INTRODUCTION =
   'Every error of the API, the page and the command line has one of these codes. The message of an error names the thing and the ' +
-  'reason; this page says what the code means and what to do next.';
+  'reason; this page says what the code means and what to do next. The program of a task has further codes, which docs/tasks.md lists.';
 
 const FIELDS =
   'Answers are problem+json (RFC 9457). Programs should compare `code`. `type` is the address of the explanation on the control ' +
