@@ -71,6 +71,7 @@ export async function listen(host: string, port: number): Promise<{ server: Serv
 export function createAgentApp(agent: Agent, restart: () => void): express.Express {
   const { config, state } = agent;
   const app = express();
+  app.locals['controlPlane'] = config.serverUrl;
   app.disable('x-powered-by');
   // A website that points its name at 127.0.0.1 must not reach this through a browser here.
   app.use((request, response, next) => {

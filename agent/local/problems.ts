@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
-import { ERRORS, MembridgeError, errorMessage } from '../../contract/errors.ts';
+import { ERRORS, MembridgeError, errorMessage, problemType } from '../../contract/errors.ts';
 
 /** An error of the agent's HTTP: RFC 9457 problem+json, and the original's `error` string. */
 export interface AgentProblem {
@@ -12,11 +12,15 @@ export interface AgentProblem {
   readonly error: string;
 }
 
-/** Any error as people and scripts are told of it. */
-export function problemOf(error: unknown): AgentProblem {
+/**
+ * Returns an error in the form in which people and scripts get it.
+ * @param controlPlane the address of the control plane, which explains each error; null when the agent has none yet
+ */
+export function problemOf(error: unknown, controlPlane: string | null): AgentProblem {
   const { code, message } = toKnown(error);
   const { status, title } = ERRORS[code];
-  return { type: 'about:blank', title, status, detail: message, code, error: message };
+  const type = controlPlane === null ? 'about:blank' : problemType(code, controlPlane);
+  return { type, title, status, detail: message, code, error: message };
 }
 
 /** The last handler of the agent's HTTP. */
@@ -26,7 +30,8 @@ export function answerError(
   response: Response,
   _next: NextFunction,
 ): void {
-  const problem = problemOf(error);
+  const controlPlane: unknown = response.app.locals['controlPlane'];
+  const problem = problemOf(error, typeof controlPlane === 'string' ? controlPlane : null);
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
 

@@ -30,7 +30,7 @@ export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler 
       else response.json(result);
     } catch (error) {
       if (!inLines) throw error;
-      tell({ problem: problemOf(error) });
+      tell({ problem: problemOf(error, agent.config.serverUrl) });
     } finally {
       agent.heartbeat.soon();
     }

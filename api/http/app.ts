@@ -21,6 +21,7 @@ export function createApp(deps: Deps): Express {
   const app = express();
   const { basePath } = deps.config;
   app.disable('x-powered-by');
+  app.locals['basePath'] = basePath;
   app.set('trust proxy', deps.config.trustProxy);
   app.set('query parser', 'simple');
   app.use(requestLog(deps.logger));

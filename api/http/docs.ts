@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import express, { Router } from 'express';
+import { errorsPage } from '../error-reference.ts';
 import { openApiDocument } from './openapi.ts';
 
 const page = (basePath: string): string => `<!doctype html>
@@ -26,7 +27,8 @@ const start = (
 `;
 
 /**
- * Serves the description of the API at /openapi.json, and a page to read and try it at /docs: all from here, no CDN.
+ * Serves the description of the API at /openapi.json, a page to read and try it at /docs, and an explanation of every error at
+ * /docs/errors: all from here, no CDN.
  * @param basePath the path below which browsers find everything, or ''
  */
 export function docsRouter(basePath: string): Router {
@@ -37,6 +39,9 @@ export function docsRouter(basePath: string): Router {
   });
   router.get('/docs', (_req, res) => {
     res.type('html').set('Cache-Control', 'no-cache').send(page(basePath));
+  });
+  router.get('/docs/errors', (_req, res) => {
+    res.type('html').set('Cache-Control', 'no-cache').send(errorsPage(basePath));
   });
   router.get('/docs/start.js', (_req, res) => {
     res.type('js').send(start(basePath));

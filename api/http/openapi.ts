@@ -94,7 +94,7 @@ export function openApiDocument(basePath = ''): ReturnType<OpenApiGeneratorV31['
       title: 'Membridge control plane',
       version: VERSION,
       description:
-        'Times are epoch milliseconds. Errors are RFC 9457 problem+json with the original `error` string. Every answer carries X-Request-ID.',
+        'Times are epoch milliseconds. Errors are RFC 9457 problem+json with the original `error` string. `code` says which error it is; /docs/errors explains each code, and `type` leads there. Every answer carries X-Request-ID.',
     },
   });
 }

@@ -1,7 +1,13 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import { ERRORS, MembridgeError, errorMessage, type FieldProblem } from '../../contract/errors.ts';
+import {
+  ERRORS,
+  MembridgeError,
+  errorMessage,
+  problemType,
+  type FieldProblem,
+} from '../../contract/errors.ts';
 import type { Problem } from '../../contract/http/api.ts';
 import { translateEngineError } from '../engine/engine-calls.ts';
 
@@ -19,7 +25,7 @@ export class ProblemError extends MembridgeError {
 export function sendProblem(res: Response, error: MembridgeError): void {
   const { status, title } = ERRORS[error.code];
   const problem: Problem = {
-    type: `urn:membridge:problem:${error.code}`,
+    type: problemType(error.code, basePathOfApp(res)),
     title,
     status,
     detail: error.message,
@@ -33,6 +39,12 @@ export function sendProblem(res: Response, error: MembridgeError): void {
     .status(status)
     .type('application/problem+json')
     .send(JSON.stringify({ ...problem, ...members }));
+}
+
+/** Returns the base path that the app serves (`app.locals`), or '' where it has none. */
+export function basePathOfApp(res: Response): string {
+  const basePath: unknown = res.app.locals['basePath'];
+  return typeof basePath === 'string' ? basePath : '';
 }
 
 /**

@@ -40,6 +40,7 @@ export class Starting {
 export function createStartingApp(config: Config, logger: Logger, starting: Starting): Express {
   const app = express();
   app.disable('x-powered-by');
+  app.locals['basePath'] = config.basePath;
   app.use(securityHeaders(config));
   app.use(needOwnHost(config));
   app.use((req, res) => {

@@ -18,7 +18,7 @@ async function askBoth(path: string, init: RequestInit = {}): Promise<[Response,
 }
 
 test('the server gives the same answer with and without the base path', async () => {
-  for (const path of ['/health', '/docs', '/openapi.json', '/api/session', '/no/such/path']) {
+  for (const path of ['/health', '/docs', '/docs/errors', '/openapi.json', '/api/session', '/no/such/path']) {
     const [without, withIt] = await askBoth(path);
     expect([path, withIt.status, withIt.headers.get('Content-Type')]).toEqual([
       path,
@@ -33,6 +33,7 @@ test('addresses in answers have the base path: of the API, of webhooks, of Tempo
   expect(document['servers']).toEqual([{ url: '/tools/m' }]);
   const { body: absent } = await plane.call('GET', '/no/such/path');
   expect(absent['detail']).toContain('/tools/m/no/such/path. GET /tools/m/docs');
+  expect(absent['type']).toBe('/tools/m/docs/errors#not_found');
   const body = { name: 'garden', repo_url: 'https://git.example.org/garden' };
   const { body: project } = await plane.call('POST', '/api/runtime/projects', { body });
   const hook = `/api/runtime/projects/${String(project['id'])}/push`;

@@ -1,6 +1,7 @@
-import { ERRORS, MembridgeError } from '../../contract/errors.ts';
+import { ERRORS, MembridgeError, problemType } from '../../contract/errors.ts';
 import type { Problem } from '../../contract/http/api.ts';
 import type { Deps } from '../deps.ts';
+import { basePathOfApp } from '../http/problems.ts';
 import type { Call, Route } from '../http/route.ts';
 import type { RemoteAnswer } from './attempt.ts';
 import { abortOnDisconnect } from './abort-on-disconnect.ts';
@@ -70,20 +71,20 @@ function send({ res }: Call<unknown, unknown, unknown>, answer: RemoteAnswer): v
   res.status(status).set('Cache-Control', 'no-store');
   if (retryAfter !== null) res.set('Retry-After', retryAfter);
   if (status >= 400) {
-    const problem = problemOf(status, body, String(res.getHeader('X-Request-ID') ?? ''));
+    const type = problemType('control_plane_refused', basePathOfApp(res));
+    const problem = { type, ...problemOf(status, body, String(res.getHeader('X-Request-ID') ?? '')) };
     res.type('application/problem+json').send(JSON.stringify(problem));
   } else if (body === undefined) res.end();
   else res.json(body);
 }
 
-/** An error as ours are told: the original's control plane says no more than `detail`. */
+/** Returns an error in our form, but for its `type`: the original's control plane says no more than `detail`. */
 function problemOf(status: number, body: unknown, requestId: string): Record<string, unknown> {
   const given = typeof body === 'object' && body !== null ? { ...body } : {};
   if ('code' in given && 'error' in given) return { ...given, request_id: requestId };
   const said = 'detail' in given && typeof given.detail === 'string' ? given.detail : `it answers ${status}`;
   const detail = `The control plane says: ${said}`;
-  const problem: Problem = {
-    type: 'urn:membridge:problem:control_plane_refused',
+  const problem: Omit<Problem, 'type'> = {
     title: ERRORS.control_plane_refused.title,
     status,
     detail,

@@ -1,6 +1,6 @@
 /**
  * `npm run hostile`: plays what somebody hostile inside the fleet can try, on real parts, and says which rows of the threat
- * model (docs/security.md) hold. The attacks are the tests of this folder; each group is named after its row, as "S4: …".
+ * model (docs/internals/threat-model.md) hold. The attacks are the tests of this folder; each group is named after its row, as "S4: …".
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -14,7 +14,7 @@ export interface Mutation extends Edit {
   readonly also?: Edit;
 }
 
-/** One breakage for every invariant of docs/simulation.md. The simulation must catch each. */
+/** One breakage for every invariant of docs/internals/simulation.md. The simulation must catch each. */
 export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'nothing is lost: what was struck off the outbox is in the store',
