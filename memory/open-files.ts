@@ -16,37 +16,37 @@ import { fileAt } from './restore/swap.ts';
 import { ScannedRows } from './scanned-rows.ts';
 import { HybridClock } from './versions.ts';
 
-/** Where the ledger keeps which file it was last used with. */
+/** Ledger entry for the file that the ledger was last used with. */
 const FILE = 'file';
 
-/** One claude-mem database and its ledger, opened. */
+/** An opened claude-mem database and its ledger. */
 export interface Opened {
   /** Read-only connection. */
   readonly db: Database.Database;
   readonly reader: RowReader;
   readonly auditReader: AuditReader;
-  /** Tells which rows may have changed since the last look. */
+  /** Reports which rows may have changed since the last look. */
   readonly watch: RowWatch;
-  /** What the last scan found of rows, for the push that follows it. */
+  /** What the last scan found in rows; the push after it reuses that. */
   readonly scanned: ScannedRows;
   readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
   readonly clock: HybridClock;
-  /** Which file that is: another inode means that it was replaced. */
+  /** The file's inode; another inode means that the file was replaced. */
   readonly inode: number;
-  /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
+  /** SQLite's counter of schema changes: claude-mem may upgrade its tables while they are open. */
   readonly schemaVersion: number;
   readonly lock: { release(): void };
 }
 
-/** Keeps a claude-mem database and its ledger open, and notices when another file or another state took their place. */
+/** Keeps a claude-mem database and its ledger open, and notices when the file or its content was replaced. */
 export class OpenFiles {
   readonly #options: EngineOptions;
   readonly #now: () => number;
   #opened: Opened | null = null;
   #verifiedVersion = -1;
-  /** Counts openings and new beginnings. */
+  /** Counts how often the files were opened or the ledger was reset. */
   #generation = 0;
 
   constructor(options: EngineOptions, now: () => number) {
@@ -55,7 +55,8 @@ export class OpenFiles {
   }
 
   /**
-   * The open files, opened now if need be, and anew when claude-mem's file was replaced or its tables upgraded.
+   * Returns the open files. Opens them if needed, and reopens them when claude-mem's file was replaced or its
+   * tables were upgraded.
    * @throws MembridgeError memory_*, ledger_failed
    */
   open(): Opened {
@@ -99,7 +100,10 @@ export class OpenFiles {
     }
   }
 
-  /** What changes whenever somebody commits, a file is opened anew, or the ledger begins anew (PRAGMA data_version). */
+  /**
+   * Returns a stamp that changes with every commit (PRAGMA data_version), every reopening and every reset of
+   * the ledger.
+   */
   stamp({ db }: Pick<Opened, 'db'>): string {
     return `${this.#generation}/${dataVersionOf(db)}`;
   }
@@ -114,7 +118,10 @@ export class OpenFiles {
     lock.release();
   }
 
-  /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
+  /**
+   * Checks, after every commit of others, that the ledger still belongs to this database; resets the ledger
+   * if not.
+   */
   #verified(opened: Opened): Opened {
     const { db, ledger } = opened;
     const version = dataVersionOf(db);

@@ -5,18 +5,18 @@ import type { Opened } from './open-files.ts';
 import type { SealingKey } from './sealing.ts';
 import type { NodeKey } from './signing.ts';
 
-/** Who this node is to its peers. */
+/** This node's identity toward its peers. */
 export interface NodeIdentity {
   readonly node: string;
   readonly key: NodeKey;
   readonly certificate: NodeCertificate;
   /** The control plane's public key (SPKI DER, base64): the root of trust. */
   readonly controlPublicKey: string;
-  /** X25519 keys that segments are encrypted for, the present one first, then former ones. */
+  /** X25519 keys that segments are encrypted for: the current one first, then former ones. */
   readonly sealingKeys: readonly SealingKey[];
 }
 
-/** Everything one push or pull works with: an opened database, its ledger, the store. */
+/** What one push or pull works with: an opened database, its ledger, the store. */
 export interface SyncSession extends Pick<
   Opened,
   'db' | 'reader' | 'auditReader' | 'watch' | 'scanned' | 'changes' | 'schema' | 'ledger' | 'clock' | 'inode'
@@ -24,11 +24,11 @@ export interface SyncSession extends Pick<
   readonly path: string;
   readonly store: ObjectStore;
   readonly identity: NodeIdentity;
-  /** What the control plane says of the members; null while it said nothing. */
+  /** The control plane's list of members; null until it sent one. */
   readonly membership: Membership | null;
-  /** Epoch milliseconds. */
+  /** Returns epoch milliseconds. */
   readonly now: () => number;
   readonly signal: AbortSignal;
-  /** How long a row waits for its session before it gets a stub one, in milliseconds. */
+  /** How long a row waits for its session before it gets a stub session, in milliseconds. */
   readonly orphanWaitMs: number;
 }
