@@ -6,27 +6,27 @@ import { shorten } from './lines.ts';
 /** What a hint can be resolved from. */
 export interface HintsCall {
   readonly hints: readonly string[];
-  /** Files are looked for here, and nowhere else. */
+  /** The only folder in which files are searched. */
   readonly cwd: string;
-  /** Tokens of four characters each that the text may take. */
+  /** Maximum size of the text in tokens of four characters. */
   readonly tokens: number;
   readonly databasePath: string;
-  /** The project's name in claude-mem; null: none is known. */
+  /** The project's name in claude-mem; null when unknown. */
   readonly project: string | null;
   readonly signal: AbortSignal;
 }
 
 /** One piece of context. */
 export interface Piece {
-  /** Where it is from, for the model: a path relative to the folder, or the hint. */
+  /** Its origin, for the model: a path relative to the folder, or the hint. */
   readonly source: string;
   readonly text: string;
 }
 
-/** What a hint led to; the pieces are read one after the other, until nothing more fits. */
+/** The result of a hint; the pieces are read one after another until nothing more fits. */
 export interface Resolved {
   readonly pieces: AsyncIterable<Piece> | Iterable<Piece>;
-  /** Things that people should know; complete when the pieces have been read. */
+  /** Notes for people; complete when the pieces have been read. */
   readonly notes: readonly string[];
 }
 
@@ -35,7 +35,8 @@ const CUT = '\n[cut here: the context is full]';
 const PROMPT_FOLLOWS = '\n';
 
 /**
- * Resolves hints to text for in front of a prompt, in their order. One that cannot be resolved is a note, never an error.
+ * Resolves hints to text before a prompt, in their order. A hint that cannot be resolved gives a note, never
+ * an error.
  * @throws the signal's reason when it is aborted
  */
 export async function resolveHints(call: HintsCall): Promise<{ text: string; notes: string[] }> {
@@ -78,7 +79,7 @@ function resolveHint(hint: string, call: HintsCall, room: () => number): Resolve
   return readHintedFiles(call.cwd, hint, room, call.signal);
 }
 
-/** A piece between marks that its own text cannot imitate, cut to the room that there is. */
+/** Formats a piece between markers that its own text cannot imitate, cut to the remaining room. */
 function toBlock(piece: Piece, room: number): { text: string; cut: boolean } {
   const source = piece.source.replaceAll(/[\p{Cc}"<>&]/gu, '_');
   const open = `<context source="${source}">\n`;
