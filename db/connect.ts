@@ -6,7 +6,7 @@ import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import * as schema from './schema.ts';
 import { isReadOnly, translateDatabaseError } from './errors.ts';
 
-/** What a query runs on: the pool, or its transaction. */
+/** The target of a query: the pool, or its transaction. */
 export type Executor = PgDatabase<NodePgQueryResultHKT, typeof schema>;
 
 /**

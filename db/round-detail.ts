@@ -33,7 +33,7 @@ export function finishedDetail(result: SyncRoundResult): string {
   const nothing =
     uncovered === undefined ? 'nothing new' : `nothing to send: ${uncoveredSentence(uncovered)}`;
   const sentence = error?.message ?? (parts.length === 0 ? nothing : parts.join(', '));
-  // What was transferred before the failure is done, so it is reported after the error.
+  // Data transferred before the failure stays, so it is reported after the error.
   const notes = error === null ? [] : parts;
   if (pull !== null && pull.waiting > 0) {
     notes.push(`${rows(pull.waiting)} ${pull.waiting === 1 ? 'waits for its' : 'wait for their'} session`);

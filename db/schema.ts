@@ -74,7 +74,7 @@ export const spaces = pgTable('spaces', {
   source: text('source').$type<'manual' | 'heartbeat'>().notNull(),
 });
 
-/** What each node last did in each space. */
+/** The last activity of each node in each space. */
 export const spaceNodes = pgTable(
   'space_nodes',
   {
@@ -166,7 +166,7 @@ export const jobs = pgTable(
 export const retiredKeys = pgTable('retired_keys', {
   key_id: text('key_id').primaryKey(),
   node_id: text('node_id').notNull(),
-  /** What it signed is valid if the object store received it by then. */
+  /** Its signatures are valid on objects that the store received by then. */
   until: epochMs('until').notNull(),
 });
 
@@ -193,7 +193,7 @@ export const browserSessions = pgTable('browser_sessions', {
   id_hash: text('id_hash').primaryKey(),
   /** A hash of the keys under which it was created; a session ends when the keys change. */
   keys_hash: text('keys_hash').notNull().default(''),
-  /** The browser's address and name, so that people can tell sessions apart. */
+  /** The browser's address and name, so that people can distinguish sessions. */
   address: text('address').notNull().default(''),
   user_agent: text('user_agent').notNull().default(''),
   created_at: epochMs('created_at').notNull(),

@@ -95,7 +95,7 @@ export async function ensureMemorySpace(client: Client, space: SpaceConfig): Pro
   });
 }
 
-/** Tells a space's workflow to serve nodes in waves. Only runs begun by version 0.4 need it. */
+/** Switches a space's workflow to serving nodes in waves. Only runs begun by version 0.4 need it. */
 export async function moveToWaves(client: Client, cid: string): Promise<void> {
   await tellWorkflow(client, memorySpaceId(cid), MESSAGES.useWaves);
 }

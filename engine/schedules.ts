@@ -18,7 +18,7 @@ import { searchAttributes } from './search-attributes.ts';
 /** Maximum number of clones that ask their remote at once for a schedule. */
 const FETCH_CONCURRENCY = 8;
 
-/** What a project does periodically. */
+/** Periodic actions of a project. */
 export const SCHEDULE_KINDS = ['fetch', 'memory', 'update'] as const;
 export type ScheduleKind = (typeof SCHEDULE_KINDS)[number];
 

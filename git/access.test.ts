@@ -63,7 +63,7 @@ afterEach(() => {
   process.env['HOME'] = home;
   servers.open.trouble = { kind: 'none' };
   for (const { authorizations } of [servers.open, servers.closed]) authorizations.length = 0;
-  // Whatever happened, no secret was printed, and none was left on disk.
+  // In every case no secret was printed, and none was left on disk.
   expect(node.told.join('\n')).not.toContain(TOKEN);
   expect(node.told.join('\n')).not.toContain('wrong-t0ken');
   expect(node.told.join('\n')).not.toMatch(/OPENSSH PRIVATE|b3BlbnNzaC1rZXk/);

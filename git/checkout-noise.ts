@@ -1,7 +1,7 @@
 /**
- * Finds files that git reports as changed although a checkout of the same commit would write them again. Line
- * endings set by attributes, a filter that passes a file through, and names that differ only in letter case
- * on a case-insensitive disk make a fresh clone "dirty" at once.
+ * Finds files that git reports as changed although a checkout of the same commit would write them again. They
+ * make a fresh clone "dirty" at once. Causes: line endings set by attributes, a filter that passes a file
+ * through, and names that differ only in letter case on a case-insensitive disk.
  */
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -240,7 +240,7 @@ describe('a refused clone', () => {
     ['a name with a slash', { name: 'a/b' }, 'bad_request'],
     ['a branch that is an option', { branch: '--upload-pack=x' }, 'bad_request'],
     ['a target that leads up', { targetPath: 'a/../../b' }, 'bad_request'],
-    ['a target elsewhere', { targetPath: '/etc/app' }, 'clone_refused'],
+    ['a target outside the base', { targetPath: '/etc/app' }, 'clone_refused'],
     ['a target in git’s own folder', { targetPath: 'a/.git/hooks' }, 'clone_refused'],
     [
       'a target that is named like half a clone',

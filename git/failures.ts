@@ -5,7 +5,7 @@ import { isLocked } from './locks.ts';
 import { isProgress } from './progress.ts';
 import { withoutUserinfo } from './redact.ts';
 
-/** What git was doing, for the error message. */
+/** git's task at the time, for the error message. */
 export interface Attempt {
   readonly repoUrl: string;
   readonly branch: string | null;
@@ -110,7 +110,7 @@ function notFoundSentence(stderr: string, { repoUrl, branch }: Attempt, said: st
   );
 }
 
-/** What git adds to any message of ssh. */
+/** Lines that git adds to any message of ssh. */
 const EMPTY_WORDS =
   /could not read from remote repository|please make sure you have the correct access rights|and the repository exists|^cloning into /i;
 

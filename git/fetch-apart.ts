@@ -1,7 +1,7 @@
 /**
- * Fetches into a clone without using its settings. git runs in a bare repository of the agent's own, whose
- * only link to the clone is that it writes new objects into the clone's object folder. The clone's remote
- * branches are set afterwards, without any credential.
+ * Fetches into a clone without using its settings. git runs in a bare repository of the agent's own. That has
+ * one link to the clone: git writes new objects into the clone's object folder. The clone's remote branches
+ * are set afterwards, without any credential.
  */
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const ORIGIN = 'refs/remotes/origin/';
 /** Where the bare repository stores the remote's default commit. The clone never gets this ref. */
 const HEAD_COPY = 'refs/membridge/HEAD';
 
-/** What the remote has, as far as the refspecs asked for it. */
+/** The remote's refs, as far as the refspecs asked for them. */
 export interface Fetched {
   /** The commit of each fetched branch of the remote. */
   readonly branches: ReadonlyMap<string, string>;

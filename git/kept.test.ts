@@ -33,7 +33,7 @@ const everything = (): string[] => [
   ...['tracked', 'README.md'].map((file) => readFileSync(join(app, file), 'utf8')),
 ];
 
-/** What a person may have done in the clone, what is new at the remote, and what the result says. */
+/** A person's work in the clone, the news at the remote, and the expected message. */
 const CASES: [string, () => void, Record<string, string>, RegExp][] = [
   ['a changed file', () => write('tracked', 'mine'), { new: '1' }, /1 file differ.*; it lacks 1 commit/],
   [

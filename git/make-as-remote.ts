@@ -27,7 +27,7 @@ const KEEPER = {
   GIT_COMMITTER_EMAIL: 'membridge@localhost',
 };
 
-/** What is kept of a clone before anything in it changes. */
+/** The parts of a clone that are kept before anything in it changes. */
 interface Kept {
   /** A commit with every file that is changed, untracked or in the way. */
   readonly commit: string;
@@ -43,9 +43,9 @@ interface Kept {
  * `kept/<time>`: its commits, then one commit with changed, staged and untracked files, and with ignored ones
  * that are in the way.
  * @param options.expected the commit that was checked out when the person confirmed
- * @throws MembridgeError conflict, with nothing changed, when the clone is at another commit, an operation is
- * unfinished, a submodule contains work, or files change during the call; git_not_found when the wanted
- * branch does not exist
+ * @throws MembridgeError conflict when the clone is at another commit, an operation is unfinished, a
+ * submodule contains work, or files change during the call; nothing is changed then
+ * @throws MembridgeError git_not_found when the wanted branch does not exist
  */
 export async function makeAsRemote(
   git: Git,

@@ -46,7 +46,7 @@ const APART = {
   GIT_ALLOW_PROTOCOL: 'none',
 };
 
-/** What to commit, and where. */
+/** The content to commit, and the target. */
 export interface ProposalWork {
   readonly spec: CloneSpec;
   readonly proposal: ApplySpec;

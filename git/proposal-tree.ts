@@ -70,8 +70,8 @@ export async function makeTree(
 /**
  * Finds the commit that an earlier try has pushed: an attempt may end between its push and its report. The
  * commit is recognized by its content: the approved tree on top of the approved commit. Without an approved
- * tree, a commit with the proposal's trailer counts only if the proposal, applied to that commit's parent,
- * gives exactly the same tree, because anyone can write a trailer.
+ * tree, the commit must have the proposal's trailer. Because anyone can write a trailer, the proposal applied
+ * to that commit's parent must also give exactly the same tree.
  */
 export async function findEarlier(
   git: Git,

@@ -14,8 +14,8 @@ export function withoutUserinfo(text: string): string {
 }
 
 /**
- * Returns a function that removes a credential from a text in every form that git, curl or ssh may print, and
- * the userinfo of every address.
+ * Returns a function that removes a credential from a text, in every form that git, curl or ssh may print. It
+ * also removes the userinfo of every address.
  */
 export function redactor({ credential }: NodeCredential): Redact {
   const secrets = credential === null ? [] : secretsOf(credential);

@@ -51,7 +51,7 @@ const DRAIN_MS = 1_000;
 const LOOK_MS = 5_000;
 
 /**
- * Runs git to its end, whatever its exit code.
+ * Runs git to its end; any exit code is returned.
  * @returns when no process that it started is left
  * @throws MembridgeError git_missing; the signal's reason when it is aborted; the stall's error; always after
  * the whole process group has ended

@@ -75,7 +75,7 @@ function filesIn(fields: readonly string[]): Omit<ProposedFile, 'marks'>[] {
     const [before = '', after = '', , , letter = ''] = (fields[at] ?? '').slice(1).split(' ');
     const status = STATUS[letter.charAt(0) as keyof typeof STATUS];
     const path = fields[at + 1] ?? '';
-    if (status === undefined) throw new Error(`git tells of an unknown change "${letter}" of ${path}`);
+    if (status === undefined) throw new Error(`git reports an unknown change "${letter}" of ${path}`);
     files.push({ path, status, old_mode: modeIn(before), new_mode: modeIn(after) });
   }
   return files;

@@ -4,7 +4,7 @@ import { Gate } from './turns.ts';
 
 const never = new AbortController().signal;
 
-it('only a limited number run at once, in order of arrival, and canceling loses no slot', async () => {
+it('runs a limited number at once, in order of arrival, and canceling loses no slot', async () => {
   const gate = new Gate(2);
   const log: string[] = [];
   const ends: (() => void)[] = [];

@@ -19,7 +19,7 @@ import {
   type CloneState,
 } from './state.ts';
 
-/** What happened to an existing clone. */
+/** The outcome for an existing clone. */
 export type Moved = Pick<CloneResult, 'outcome' | 'detail'>;
 
 /**

@@ -25,7 +25,7 @@ describe('git’s output', () => {
     ]);
   });
 
-  it('may contain an endless line, which costs no more than its chunks', () => {
+  it('may contain an endless line at the cost of its chunks', () => {
     const seen: CloneProgress[] = [];
     const reader = new ProgressReader((progress) => seen.push(progress));
     for (let n = 0; n < 2_000; n += 1) reader.take('x'.repeat(16_384));

@@ -18,7 +18,7 @@ import type { SyncSession } from './session.ts';
 import { NOT_TRUSTED, untrusted } from './trust.ts';
 import { hasPassed } from './versions.ts';
 
-/** What one call applied. */
+/** The result of one call. */
 export interface Applied {
   operations: number;
   inserted: number;

@@ -15,7 +15,7 @@ export type AuditContext = Pick<
   'db' | 'reader' | 'auditReader' | 'watch' | 'ledger' | 'changes'
 >;
 
-/** What an audit found. */
+/** The findings of an audit. */
 export interface Audited {
   readonly rows: number;
   readonly changed: number;
@@ -209,7 +209,7 @@ export async function auditAll(context: AuditContext, signal: AbortSignal): Prom
 }
 
 /**
- * Compares all rows, block by block. Skips blocks whose digest is unchanged since all their rows matched
+ * Compares all rows, block by block. Leaves out blocks whose digest is unchanged since all their rows matched
  * their marks.
  */
 async function compareAll(context: AuditContext, signal: AbortSignal, audited: Auditing): Promise<void> {

@@ -44,7 +44,7 @@ export interface CollectOptions {
   readonly windowMs?: number;
 }
 
-/** What a collection removed, and what prevents it from removing more. */
+/** The result of a collection, and what prevents it from removing more. */
 export interface Collected {
   readonly segments: number;
   readonly snapshots: number;
@@ -67,13 +67,13 @@ export interface Collected {
  * - A trusted node's snapshot older than the restore window holds it, so that every time in the window has a
  *   snapshot before it. This call has read that snapshot whole, verified its signature, and found in it every
  *   memory of the removed segments.
- * - Every live node has acknowledged the segment. A node is live with a certificate and an ack of the last 30
- *   days, or with a certificate of the last 30 days and no ack yet.
+ * - Every live node has acknowledged the segment. A node is live with an ack of the last 30 days. Without any
+ *   ack, a certificate of the last 30 days is enough.
  * - No other object lies at its place or needs it to prove its predecessor; incarnations of a cloned machine
  *   are left alone.
  *
  * A snapshot is removed when a later, verified one holds everything that it holds. The latest old snapshot
- * always stays, whoever wrote it, so nodes that collect concurrently cannot remove each other's base.
+ * always stays, even one of another node, so nodes that collect concurrently cannot remove each other's base.
  * @throws MembridgeError store_unavailable or store_refused; safe to call again
  */
 export async function collectOwn(
@@ -173,8 +173,9 @@ interface Wanted {
 }
 
 /**
- * Returns the latest usable snapshot: of a trusted node, older than the window by its name and by the store's
- * clock, intact to the last byte, and holding every memory of the segments that it would replace.
+ * Returns the latest usable snapshot of a trusted node. It must be older than the window, by its name and by
+ * the store's clock, and intact to the last byte. It must also hold every memory of the segments that it
+ * would replace.
  */
 async function newestOf(
   session: SyncSession,

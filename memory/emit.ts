@@ -72,7 +72,7 @@ class Collector {
   #promptsTo: number;
   /** Whether the rows are unchanged since the last scan. */
   #isScanned = false;
-  /** What the ledger must record, in order. */
+  /** Changes that the ledger must record, in order. */
   readonly #notes: (() => void)[] = [];
 
   constructor(context: EmitContext, space: LedgerSpace, config: SpaceConfig) {
@@ -289,7 +289,7 @@ class Collector {
     if (entity?.dead === true) changes.revive(entity, row);
   }
 
-  /** Queues prompts that were skipped while their session belonged to no project of the space. */
+  /** Queues prompts that were passed over while their session belonged to no project of the space. */
   #offerPassedOver(sessionId: number): void {
     const { ledger, reader } = this.#context;
     if (this.#promptsTo === 0 || this.#config.projects.includes('*')) return;

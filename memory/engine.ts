@@ -529,7 +529,7 @@ export class MemoryEngine {
       await writeAck(session, cid, asked);
     } catch (error) {
       if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
-      this.#options.log?.(`What this node has used could not be told: ${error.message}`);
+      this.#options.log?.(`The ack of this node could not be written: ${error.message}`);
     }
   }
 

@@ -204,7 +204,7 @@ describe('a lost ledger', () => {
     expect(a.count('observations')).toBe(96);
   });
 
-  it('is not used for a recreated database, whatever was deleted from that one since', async () => {
+  it('is not used for a recreated database after any deletions from that one', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });

@@ -23,7 +23,7 @@ import { trustIn } from './trust.ts';
 /** Segments that are fetched concurrently, and staged before they are merged together. */
 export const STAGED_TOGETHER = 4;
 
-/** What a fetch found. */
+/** The result of a fetch. */
 export interface Fetched {
   segments: number;
   /** Peers with segments that could not be used, with the reason; the other peers are not affected. */
@@ -33,8 +33,8 @@ export interface Fetched {
 /**
  * Fetches, verifies and stages the segments that this node lacks. One listing of heads/ shows whether there
  * are any. Heads are only hints, so `full` lists every segment instead, including those under the space's
- * former ids, and restores objects of this node that the store lost. A node whose objects cannot be read does
- * not block the others.
+ * former ids. It also restores objects of this node that the store lost. A node whose objects cannot be read
+ * does not block the others.
  * @param onStaged called when some segments are staged, so that they can be applied before the next ones are
  * fetched
  * @throws MembridgeError store_unavailable or store_refused when nothing could be fetched; staged segments

@@ -206,7 +206,7 @@ describe('a ledger written by version 0.4', () => {
 
 describe('a row that is deleted by hand', () => {
   for (const restart of [false, true]) {
-    it(`is gone on both machines after one push and pull, wherever it is, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
+    it(`disappears from both machines after one push and pull, wherever it is, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
       a.db.exec('DELETE FROM observations WHERE id IN (1, 77, 78, 79, 150)');
       a.db.exec('DELETE FROM user_prompts WHERE id = 5');
       await exchange({ restart });

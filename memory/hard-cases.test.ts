@@ -25,7 +25,7 @@ async function pushesAfter(rounds: number, nodes: TestNode[]): Promise<number[]>
   return sent;
 }
 
-it('one instant written in two formats settles on one', async () => {
+it('the same instant written in two formats settles on one format', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   for (const node of [a, b])
@@ -246,7 +246,7 @@ it('a damaged ledger is not reported as a damaged claude-mem database', async ()
   expect((error as MembridgeError).code).toBe('ledger_failed');
 });
 
-it('one session with a name that is not UTF-8 does not cost its whole segment', async () => {
+it('a session with a name that is not UTF-8 does not cost its whole segment', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });

@@ -17,7 +17,7 @@ import { trustIn } from './trust.ts';
  */
 const AWAY_MS = 2 * 24 * 3_600_000;
 
-/** What this node has answered: pairs of a damaged segment and the node that reported it. */
+/** This node's answers: pairs of a damaged segment and the node that reported it. */
 const Answered = z.array(z.string());
 const answeredName = (cid: string): string => `healed:${cid}`;
 

@@ -23,7 +23,7 @@ const BELIEVED_SHARE = 0.02;
 const BELIEVED_BYTES = 4 * 2 ** 30;
 const DAY_MS = 86_400_000;
 
-/** What a node sent on one day: memories that it deleted here, and bytes. */
+/** A node's total of one day: memories that it deleted here, and bytes. */
 const Day = z.object({ deleted: z.number().int(), bytes: z.number().int() });
 type Day = z.infer<typeof Day>;
 const Tally = z.object({

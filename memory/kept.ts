@@ -6,7 +6,7 @@ import { likenessOf, likenessSlots, linkOf, type Likeness } from './marks.ts';
 /** Candidates examined per text, title or session; one live row is enough. */
 const MAX_CANDIDATES = 64;
 
-/** What can make two memories alike, the strongest first. */
+/** Kinds of likeness between two memories, the strongest first. */
 const WAYS = ['body', 'head', 'link'] as const;
 type Way = (typeof WAYS)[number];
 

@@ -8,7 +8,7 @@ import type { Membership } from '../contract/membership.ts';
 const RETIRED_GRACE_MS = 10_000;
 const ENCRYPTED_GRACE_MS = 60_000;
 
-/** What is known of a stored segment without reading it. */
+/** The facts about a stored segment that need no reading. */
 interface Stored {
   readonly cid: string;
   readonly node: string;

@@ -27,7 +27,7 @@ export interface Opened {
   readonly auditReader: AuditReader;
   /** Reports which rows may have changed since the last look. */
   readonly watch: RowWatch;
-  /** What the last scan found in rows; the push after it reuses that. */
+  /** The findings of the last scan about rows; the push after it reuses them. */
   readonly scanned: ScannedRows;
   readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
@@ -132,7 +132,7 @@ export class OpenFiles {
     const before = ledger.meta(FILE);
     const isAnother = before !== null && before !== file && !isRestored(ledger, file);
     if (!ledgerFits(opened, depth, isAnother)) {
-      this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
+      this.#options.log?.(`${path} is not the database of its ledger (restored?); the ledger is reset`);
       ledger.reset();
       this.#generation += 1;
     }

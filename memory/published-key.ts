@@ -11,7 +11,7 @@ import { UNVERSIONED } from './versions.ts';
 export interface PublishedAs {
   /** The memory; null when nothing is sent: the space has the row, or another memory stands for it. */
   readonly told: { readonly entity: Entity; readonly set: Row; readonly ordinal: number } | null;
-  /** What the ledger must record of the given memory: the space knows it, or it does not exist. */
+  /** The record that the ledger needs for the given memory: the space knows it, or it does not exist. */
   readonly note: 'known' | 'forget' | null;
 }
 

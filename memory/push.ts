@@ -14,7 +14,7 @@ import type { SealingPublicKey } from './sealing.ts';
 import { isSealed, sealSegment } from './segment.ts';
 import type { SyncSession } from './session.ts';
 
-/** What a push sent. */
+/** The result of a push. */
 export interface Pushed {
   /** Operations announced by the new head, including those of an earlier try that failed before the head. */
   rows: number;
@@ -113,7 +113,7 @@ async function makeSegment(
   // Only the last segment of a push names what the push healed, so readers then know that they miss nothing.
   const heals = more ? [] : healsNext(session, cid);
   const sealed = sealSegment(place, lines, identity.key, { recipients: await recipients(), heals });
-  // What was sent must survive a power cut here as well: rows that reverted would count as changed.
+  // Sent rows must survive a power cut here as well: rows that reverted would count as changed.
   syncToDisk(session.path);
   ledger.durably(() => {
     ledger.outbox.add(space.id, {

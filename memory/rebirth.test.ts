@@ -37,7 +37,7 @@ const projects = (node: TestNode): unknown[] =>
   node.db.prepare('SELECT project FROM observations ORDER BY created_at_epoch').pluck().all();
 
 describe('a memory that is written again after its deletion', () => {
-  it('is equal everywhere, whatever others wrote into it during the deletion', async () => {
+  it('is equal everywhere after concurrent writes during the deletion', async () => {
     await begin(1);
     a.db.exec('DELETE FROM observations');
     await a.engine.audit(CALL, { deep: true });

@@ -18,13 +18,15 @@ import type { SyncSession } from './session.ts';
 import { sameValue, type Row, type Value } from './values.ts';
 import { clockAt } from './versions.ts';
 
-/** What a revocation did, or would do. */
+/** The result of a revocation, or of its dry run. */
 export interface RevokeResult {
   /** Id for undoing it; null for a dry run. */
   readonly id: string | null;
   readonly memories: number;
   readonly changes: number;
-  /** What stays: sessions that others wrote into, and memories and changes with an unknown former state. */
+  /**
+   * Things that stay: sessions that others wrote into, and memories and changes with an unknown former state.
+   */
   readonly kept: number;
 }
 
@@ -33,8 +35,8 @@ const BATCH = 100;
 
 /**
  * Takes back everything that a node wrote in a space since a time. Deletes memories that first arrived here
- * from that node, and restores the earlier value of what it changed, even where it sent others' memories as
- * its own. The fleet receives these as ordinary writes of this node; the data for an undo stays here. A third
+ * from that node. Restores the earlier value of what it changed, even where it sent others' memories as its
+ * own. The fleet receives these as ordinary writes of this node; the data for an undo stays here. A third
  * machine that had a memory before that node sent it deletes it as well, and gets it back with the undo.
  * @param target.since epoch milliseconds, by that node's clock and by this one's (ledger/revocations.ts)
  * @param target.dryRun count only

@@ -104,7 +104,7 @@ function name(ledger: Ledger, changes: Changes, { key, known }: FreeKey, { kind,
 export interface FreeKey {
   readonly key: Buffer;
   readonly ordinal: number;
-  /** What the ledger knows of the memory with this key. */
+  /** The ledger's record of the memory with this key. */
   readonly known: Entity | null;
 }
 

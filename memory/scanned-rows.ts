@@ -5,8 +5,8 @@ import type { Kind } from './kinds.ts';
 const MAX_ID = 2 ** 22;
 
 /**
- * What a scan found in rows, for the push after it: that they hold no secret, and the key of each. Valid only
- * until the next commit to the database, which SQLite reports (PRAGMA data_version).
+ * Findings of a scan for the push after it: rows without secrets, and the key of each. Valid only until the
+ * next commit to the database, which SQLite reports (PRAGMA data_version).
  */
 export class ScannedRows {
   readonly #db: Database.Database;

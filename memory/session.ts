@@ -16,7 +16,7 @@ export interface NodeIdentity {
   readonly sealingKeys: readonly SealingKey[];
 }
 
-/** What one push or pull works with: an opened database, its ledger, the store. */
+/** The context of one push or pull: an opened database, its ledger, the store. */
 export interface SyncSession extends Pick<
   Opened,
   'db' | 'reader' | 'auditReader' | 'watch' | 'scanned' | 'changes' | 'schema' | 'ledger' | 'clock' | 'inode'

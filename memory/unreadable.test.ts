@@ -351,7 +351,7 @@ describe('a memory engine', () => {
     expect(full.status).toMatchObject({ state: 'failing', detail: expect.stringContaining('full') });
   });
 
-  it('returns a status whatever happens to its files between two calls', async () => {
+  it('returns a status after any change of its files between two calls', async () => {
     const a = fleet.add('a', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await a.engine.push(fleet.space, CALL);

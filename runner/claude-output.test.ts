@@ -70,7 +70,7 @@ describe("Claude Code's stream", () => {
     );
   });
 
-  it('is read to the end whatever it contains', () => {
+  it('is read to the end with any content', () => {
     const kinds = fc.constantFrom('result', 'assistant', 'system', 'text', 'tool_use', 'x');
     const line = fc.record(
       {
@@ -126,7 +126,7 @@ describe('a failure that Claude Code reports', () => {
     expect(failed(line)).toMatchObject({ code, retryable });
   });
 
-  it('is recognized by the kind of error behind a message, whatever its words', () => {
+  it('is recognized by the kind of error behind a message, not by its words', () => {
     const line = { is_error: true, result: 'Nein' };
     expect(failed(line, [say([], { error: 'authentication_failed' })])?.code).toBe('runner_refused');
     expect(failed(line, [say([], { error: 'rate_limit' })])?.code).toBe('runner_busy');

@@ -3,7 +3,7 @@ import { readHintedFiles } from './hint-files.ts';
 import { readRecentMemory } from './hint-memory.ts';
 import { shorten } from './lines.ts';
 
-/** What a hint can be resolved from. */
+/** The sources for resolving a hint. */
 export interface HintsCall {
   readonly hints: readonly string[];
   /** The only folder in which files are searched. */

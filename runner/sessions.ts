@@ -44,7 +44,7 @@ const Session = z.object({
 });
 export type Session = z.infer<typeof Session>;
 
-/** What a task adds to the session of its context. */
+/** A task's contribution to the session of its context. */
 export interface Exchange {
   readonly prompt: string;
   readonly answer: string;

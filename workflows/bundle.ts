@@ -10,8 +10,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CACHE = join(ROOT, 'node_modules', '.cache', 'membridge');
 
 /**
- * Bundles all workflows with the SDK's bundler, cached by the hash of their sources, so that only the first
- * start after a change takes the few seconds.
+ * Bundles all workflows with the SDK's bundler. The result is cached by the hash of their sources, so that
+ * only the first start after a change takes the few seconds.
  * @returns the path of the bundle
  */
 export async function workflowBundle(): Promise<string> {

@@ -38,7 +38,7 @@ const SNAPSHOT_EVERY_MS = 24 * 3_600_000;
  * until the node sets the interval (MEMBRIDGE_MIRROR_MINUTES). A round without news costs a small request.
  */
 const MIRROR_EVERY_MS = 15 * 60_000;
-/** Shortest mirror interval, whatever a node sets. */
+/** Shortest mirror interval, even if a node sets a shorter one. */
 const MIN_MIRROR_MS = 1_000;
 /** Retry interval for failed work. */
 const AGAIN_MS = 10 * 60_000;

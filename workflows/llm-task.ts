@@ -56,23 +56,21 @@ const engine = proxyActivities<Pick<ControlActivities, 'writtenDown'>>({
 });
 
 /**
- * Runs one LLM task from acceptance until its end. Only this workflow decides what happens to the task:
- * everything is an event of the state machine (task-state.ts), and an update is answered only after its
- * result is in PostgreSQL. The worker is either an agent, which takes the task from a Temporal task queue and
- * claims it here, or a client that leases it over HTTP. A failed or dead task that is queued again continues
- * in a new run.
+ * Runs one LLM task from acceptance until its end. Only this workflow decides what happens to the task: everything
+ * is an event of the state machine (task-state.ts), and an update is answered only after its result is in
+ * PostgreSQL. The worker is an agent or an HTTP client. An agent takes the task from a Temporal task queue and claims
+ * it here; an HTTP client leases it. A failed or dead task that is queued again continues in a new run.
  *
  * What may interleave here, and why it is safe: handlers and the main loop interleave only at an `await`.
- * - A validator's answer is outdated once its handler has waited. Therefore `task.apply` checks every event
- *   again and changes the state without waiting; it refuses a stale lease by its id or lease epoch.
+ * - A validator's answer is outdated once its handler has waited. Therefore `task.apply` checks every event again and
+ *   changes the state without waiting; it refuses a stale lease by its id or lease epoch.
  * - `step` remembers the state that it decided on, and continues after an `await` only if that state is still
  *   current.
- * - While a lease over HTTP is being given, `giving` keeps `step` from scheduling an attempt, and an attempt
- *   that is queued on Temporal is withdrawn first. A late claim of it is refused, because its scope is
- *   canceled or its token is no longer current.
+ * - While a lease over HTTP is being given, `giving` keeps `step` from scheduling an attempt. A queued attempt is
+ *   withdrawn first; a late claim of it is refused, because its scope is canceled or its token is no longer current.
  * - `TaskRecord` writes changes one after another, so PostgreSQL receives them in the order of the events.
- * - The run ends only after all handlers have finished, and then checks the state again: one of them may have
- *   queued the task again.
+ * - The run ends only after all handlers have finished, and then checks the state again: one of them may have queued
+ *   the task again.
  */
 export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
   const { spec } = input;

@@ -17,7 +17,7 @@ export const nodeServed = defineSignal<[node: string]>(MESSAGES.nodeServed);
 export const configureSpace = defineSignal<[SpaceConfig]>(MESSAGES.configureSpace);
 /** The space was deleted. */
 export const closeSpace = defineSignal(MESSAGES.closeSpace);
-/** Tells a run begun by version 0.4 to continue as one that serves nodes in waves. */
+/** Makes a run begun by version 0.4 continue as one that serves nodes in waves. */
 export const useWaves = defineSignal(MESSAGES.useWaves);
 export const spaceState = defineQuery<{ space: SpaceConfig; pushed: string[]; returned: string[] }>(
   'spaceState',

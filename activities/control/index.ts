@@ -102,7 +102,7 @@ export function createControlActivities(dependencies: {
     /**
      * Makes nodes sync through their own workflows: nodes that came back, and those that a wave could not
      * serve.
-     * @param input.tell whether each node's workflow reports to the space's workflow after the sync
+     * @param input.tell whether each node's workflow reports its sync to the space's workflow
      */
     async syncNodes(input: {
       space: SpaceConfig;

@@ -12,7 +12,7 @@ import { getProposal } from '../../db/queries/list-proposals.ts';
 import { recordPreview, type PreviewOutcome } from '../../db/queries/proposal-previews.ts';
 import { recordProposal, type ProposalChange } from '../../db/queries/record-proposal.ts';
 
-/** What is committed for an approved proposal, and on which node. */
+/** The content of an approved proposal's commit, and the node that makes it. */
 export interface ApplyPlan {
   readonly node: string;
   readonly spec: CloneSpec;

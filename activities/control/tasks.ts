@@ -12,7 +12,7 @@ import { readProposal, type ProposalContent } from '../../contract/proposal-cont
 import { PROPOSAL_TYPE } from '../../contract/proposals.ts';
 import { tellWorkflow } from '../../engine/tell.ts';
 
-/** What happened to a task, as reported by its workflow. */
+/** Events of a task, as reported by its workflow. */
 type TaskChanges = Omit<TaskRecordInput, 'row' | 'proposal'> & {
   readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
 };

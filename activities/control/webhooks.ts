@@ -11,7 +11,7 @@ import { startDelivery } from '../../engine/webhook-workflows.ts';
 import { sendWebhook } from './send-webhook.ts';
 import { AddressRefused, whyNoWebhook } from './webhook-address.ts';
 
-/** What webhooks need from the process. */
+/** Dependencies of webhooks. */
 export interface WebhookAccess {
   /** The value of MEMBRIDGE_WEBHOOK_HOSTS. */
   readonly hosts: readonly string[];

@@ -2,7 +2,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { toFailure } from '../failures.ts';
 import type { RunReport, RunSpec } from '../../contract/runs.ts';
 
-/** What an agent does for an attempt at a task; see agent/tasks/. */
+/** An agent's work on an attempt at a task; see agent/tasks/. */
 export interface TaskPort {
   /**
    * Claims the attempt, runs its program to the end, and stores its output.

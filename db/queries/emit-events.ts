@@ -15,7 +15,7 @@ const EVENTS_LOCK = 7_305_802;
 /**
  * Takes the lock for recording events. An event about several rows, such as a space with its nodes, must read
  * them under it. Otherwise, two transactions that change different rows of one space would not see each
- * other's changes, and the later event would undo the earlier one for its listeners. Change nothing after
+ * other's changes. The later event would then undo the earlier one for its listeners. Change nothing after
  * taking it.
  */
 export async function lockEvents(tx: Executor): Promise<void> {

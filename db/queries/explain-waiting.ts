@@ -8,8 +8,8 @@ import { standingOf } from '../to-contract.ts';
 import { hasLabel } from './pool-of-node.ts';
 
 /**
- * What a queued task waits for: a `time`, other `tasks`, to be `asked` for, suitable `nodes`, or its place in
- * a `line`.
+ * The reason that a queued task waits: a `time`, other `tasks`, to be `asked` for, suitable `nodes`, or its
+ * place in a `line`.
  */
 export interface WaitingFor extends Waiting {
   readonly kind: 'time' | 'asked' | 'tasks' | 'nodes' | 'line';
@@ -75,7 +75,7 @@ async function unmetDependencies(executor: Executor, ids: readonly string[]): Pr
 
 interface Candidates {
   readonly nodes: readonly { slots: number; busy: number }[];
-  /** What to call the nodes. */
+  /** The name for the nodes. */
   readonly what: string;
   /** Why there are none. */
   readonly none: string;

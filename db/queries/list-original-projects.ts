@@ -8,8 +8,8 @@ import type { Database } from '../connect.ts';
 const MAX_REPORTED = 200;
 
 /**
- * Returns every space in the form of the original's `GET /projects`, and every project that nodes reported
- * (`source` is "heartbeat") and that waits for a person to create its space; by name.
+ * Returns every space in the form of the original's `GET /projects`, sorted by name. Includes every project
+ * that nodes reported (`source` is "heartbeat") and that waits for a person to create its space.
  */
 export async function listOriginalProjects(db: Database): Promise<z.infer<typeof OriginalProject>[]> {
   // A raw statement returns bigint as text, so the numbers are cast to double precision.

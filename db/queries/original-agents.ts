@@ -15,7 +15,7 @@ const MAX_AGENTS = 1_000;
  */
 const TELL_EVERY_MS = 5_000;
 
-/** What a machine on the original's agent registers. */
+/** The registration data of a machine on the original's agent. */
 export interface OriginalRegistration {
   readonly name: string;
   readonly url: string;

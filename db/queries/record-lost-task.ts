@@ -9,7 +9,7 @@ import { findDependents } from './record-task.ts';
 /** Statuses in which a task's workflow runs. */
 const OPEN = ['queued', 'leased', 'running'] as const;
 
-/** What identifies one state of an open task, and its workflow. */
+/** Identifies one state of an open task, and its workflow. */
 export type OpenTask = Pick<TaskRow, 'id' | 'seq' | 'created_at' | 'updated_at' | 'workflow_id'>;
 
 /**

@@ -11,7 +11,7 @@ import { findSpaceNodes } from './find-spaces.ts';
 import { jobFigures } from './record-round-finished.ts';
 import { updateSpaceNodes } from './update-space-nodes.ts';
 
-/** What a wave did on its nodes, and the workflow that ran it. */
+/** A wave's results on its nodes, and the workflow that ran it. */
 export interface RecordedWave {
   readonly space: SpaceConfig;
   readonly workflowId: string;

@@ -74,7 +74,7 @@ const BACK_BATCH = 200;
 
 /**
  * Finds the start of an attempt's last lines.
- * @returns the sequence number before them, or -1 when there are no more lines than that
+ * @returns the sequence number before them, or -1 when the attempt has no earlier lines
  */
 export async function seqBeforeTail(
   db: Database,

@@ -74,8 +74,8 @@ export class AuditReader {
   }
 
   /**
-   * Returns the marks of all rows with a local id above `after` and up to `to`, in order, and the digest that
-   * `digest` gives for them.
+   * Returns the marks of all rows with a local id above `after` and up to `to`, in order. Also returns the
+   * digest that `digest` gives for them.
    */
   range(kind: Kind, after: number, to: number): { rows: MarkedRow[]; digest: Buffer | null } {
     const { statement } = this.#plans[kind];

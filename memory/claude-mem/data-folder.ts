@@ -10,7 +10,7 @@ export interface LiveDatabase {
    * names it".
    */
   readonly decidedBy: string;
-  /** What a person should know about the settings, such as a settings file that cannot be read; one sentence each. */
+  /** Warnings about the settings for a person, such as an unreadable settings file; one sentence each. */
   readonly warnings: readonly string[];
 }
 

@@ -49,7 +49,7 @@ export function explainError(path: string, error: unknown, own: OwnFiles): unkno
 }
 
 /**
- * Throws when no file at a path could be opened by SQLite, which would report "disk I/O error" for a folder
+ * Throws when SQLite could open no file at a path. SQLite itself would report "disk I/O error" for a folder,
  * and wait forever on a named pipe.
  * @throws MembridgeError memory_missing, memory_unreadable
  */

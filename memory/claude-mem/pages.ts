@@ -53,7 +53,7 @@ export function rowsOnPages(
       if (!isAutoVacuum || pointerMapOf(page, pageSize) !== page) unknown.add(page);
     }
   }
-  // A long row continues in a chain of pages, each of which begins with the number of the next.
+  // A long row continues in a chain of pages; each one begins with the number of the next.
   for (const chain of chains) {
     for (let page = chain; unknown.delete(page);) page = images.get(page)?.readUInt32BE(0) ?? 0;
   }

@@ -160,7 +160,7 @@ describe('looking for changed rows', () => {
     const before = rowsOf();
     db.exec(`UPDATE observations SET narrative = 'edited' WHERE id = 100`);
     const { ranges } = look(before);
-    if (ranges === 'any') throw new Error('one edit says nothing of which row it was');
+    if (ranges === 'any') throw new Error('one edit does not show which row it changed');
     const found = ranges.filter(({ kind }) => kind === 'observation');
     expect(found.reduce((sum, { after, to }) => sum + to - after, 0)).toBeLessThan(40);
     expect(look(rowsOf()).ranges).toEqual([]);
@@ -199,7 +199,7 @@ describe('looking for changed rows', () => {
     db.exec(`UPDATE observations SET narrative = 'by this process' WHERE id = 200`);
     watch.passOver(own);
     const { ranges } = watch.look();
-    if (ranges === 'any') throw new Error('two edits say nothing of which rows they were');
+    if (ranges === 'any') throw new Error('two edits do not show which rows they changed');
     const covers = (id: number): boolean =>
       ranges.some((range) => range.kind === 'observation' && range.after < id && id <= range.to);
     expect([covers(7), covers(200)]).toEqual([true, false]);

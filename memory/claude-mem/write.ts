@@ -46,8 +46,8 @@ export class RowWriter {
 
   /**
    * Inserts rows that have the same columns, all or none. Uses one statement for many rows, because a
-   * full-text index is flushed once per statement (3,539 rows/s singly, 9,700 in statements of 50, 16,700 in
-   * statements of 1,000).
+   * full-text index is flushed once per statement. (Measured: 3,539 rows/s singly, 9,700 in statements of 50,
+   * 16,700 in statements of 1,000.)
    * @returns their local ids, in order
    * @throws SqliteError when a constraint forbids any of them; then none is inserted
    */

@@ -90,7 +90,7 @@ export class Entities {
   readonly #registers: Database.Statement<[Buffer], RawVersion & { unit: string }>;
   readonly #setRegister: Database.Statement<unknown[]>;
   readonly #forgetRegisters: Database.Statement<[Buffer]>;
-  /** Whether any registers may be stored. The first push and the first pull have none, and skip the query. */
+  /** Whether any registers may be stored. The first push and the first pull have none, and need no query. */
   #anyRegisters: boolean;
 
   constructor(db: Database.Database) {

@@ -46,8 +46,8 @@ export class Inbox {
   readonly #stored = new Map<number, number>();
 
   /**
-   * Whether any operations are parked or any unknown columns kept. Usually there are none, and a merge skips
-   * the queries.
+   * Whether any operations are parked or any unknown columns kept. Usually there are none, and a merge needs
+   * no queries.
    */
   #anyParked: boolean;
   #anyExtra: boolean;

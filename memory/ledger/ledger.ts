@@ -121,7 +121,7 @@ export class Ledger {
       ]) {
         this.db.exec(`DELETE FROM ${table}`);
       }
-      // What was about to be healed (heal.ts) was queued in the tables cleared above.
+      // The memories to heal (heal.ts) were queued in the tables cleared above.
       this.db.exec(`DELETE FROM meta WHERE name GLOB 'heals:*' OR name GLOB 'healed:*'`);
       this.db.exec('UPDATE space SET epoch = NULL, seq = 0, head_etag = NULL, last_full_list = 0');
     });

@@ -166,7 +166,7 @@ function beginSchema(db: Database.Database): void {
 }
 
 /**
- * Takes the one lock per claude-mem database and user, whichever ledger is used. Holds it until `release` or
+ * Takes the one lock per claude-mem database and user, independent of the ledger. Holds it until `release` or
  * the end of the process.
  * @param directory folder of the locks: the same for every agent of this user
  * @throws MembridgeError memory_in_use when another agent holds it

@@ -61,7 +61,7 @@ export class Revocations {
 
   /**
    * Returns the keys of existing memories that first arrived here from a node since a time, rows before their
-   * sessions. The segment proves the sender, whatever author and clock its operations name. A memory counts
+   * sessions. The segment proves the sender; the author and clock in its operations do not. A memory counts
    * if its operation is dated since then, or arrived since then in a ledger that already knew segments of the
    * node. Memories from a snapshot count by their stated author and clock, because nothing else is known.
    * @param since.at epoch milliseconds, and the same as a reading of the hybrid clock

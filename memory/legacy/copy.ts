@@ -140,7 +140,7 @@ class Narrowing {
   readonly #ledger: Ledger;
   #echoes: ReadonlySet<string> = new Set();
 
-  /** @param ledger tells which rows, by id, hold memories */
+  /** @param ledger knows which rows, by id, hold memories */
   constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig, ledger: Ledger) {
     this.#ledger = ledger;
     this.#db = db;

@@ -34,8 +34,8 @@ const NotedHolding = z.object({ terms: z.string(), holding: Holding });
 const Published = z.object({ sha: z.string(), etag: z.string().nullable(), counts: MemoryCounts });
 
 /**
- * What this node last uploaded, even if its digest is missing. While `etag` is null, it is unknown whether
- * the upload arrived.
+ * This node's last upload, even if its digest is missing. While `etag` is null, it is unknown whether the
+ * upload arrived.
  */
 export type Published = z.infer<typeof Published>;
 

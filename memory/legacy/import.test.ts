@@ -64,7 +64,7 @@ function observe(
 
 describe('an imported snapshot', () => {
   it.each(['13.25.3', '10.6.3', '5.5.1'])(
-    'of claude-mem %s is inserted completely and sent to the fleet',
+    'inserts a snapshot of claude-mem %s completely and sends it to the fleet',
     async (release) => {
       const old = original(release);
       writeHistory(old.db, { name: 'old', seed: 7, observations: 60, from: JANUARY });

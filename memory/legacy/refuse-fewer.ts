@@ -8,7 +8,7 @@ export interface KnownSnapshot {
   /** The stored snapshot, as far as it could be read. */
   readonly holding: Holding | null;
   readonly manifest: ReadManifest | null;
-  /** What this node last published there. */
+  /** This node's last publication there. */
   readonly published: Published | null;
 }
 
@@ -18,9 +18,9 @@ interface Claim {
 }
 
 /**
- * Throws when a publication would hold fewer memories than the replaced one in any of the three tables, or
- * would leave out claude-mem projects of it. The original's machines replace their whole database by what
- * they pull, so only a person who has seen both numbers may shrink it.
+ * Throws when a publication would hold fewer memories than the replaced one in any of the three tables. Also
+ * throws when it would leave out claude-mem projects of the replaced one. The original's machines replace
+ * their whole database by what they pull, so only a person who has seen both numbers may shrink it.
  * @param confirmed the number of memories that a person agreed to lose; it must match exactly
  * @returns how many memories fewer a person agreed to; 0 when nothing shrinks
  * @throws MembridgeError mirror_guarded with both numbers and the way to confirm

@@ -14,7 +14,7 @@
  * that survives on one machine comes back on all.
  */
 
-/** What a machine knows of a memory. */
+/** A machine's knowledge of a memory. */
 export interface Fate {
   /** `here`: it is live and its row exists. `absent`: unknown, or its row has not arrived. */
   readonly state: 'here' | 'dead' | 'absent';

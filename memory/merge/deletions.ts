@@ -10,8 +10,8 @@ import type { Incoming, MergeTools, Outcome } from './tools.ts';
 
 /**
  * Reason for parking an update that was merged before the deletion arrived. If the memory comes back, the
- * update's session progress may predate the deletion, so a change from it is sent to the fleet and all nodes
- * converge.
+ * update's session progress may predate the deletion. A change from it is therefore sent to the fleet, so
+ * that all nodes converge.
  */
 export const KEPT = 'it was written before the deletion of its memory came';
 

@@ -287,7 +287,7 @@ export class Inserts {
   }
 }
 
-/** Returns whether two observations are the same memory, whatever their hashes are. */
+/** Returns whether two observations are the same memory; ignores their hashes. */
 function sameText(a: Row, b: Row): boolean {
   return keyColumns('observation').every((column) => sameValue(a[column] ?? null, b[column] ?? null));
 }

@@ -16,7 +16,7 @@ import type { Row, Value } from '../values.ts';
 import { versionText, type HybridClock } from '../versions.ts';
 import type { Accepts } from './accepted.ts';
 
-/** What an operation changed here. */
+/** The effect of an operation here. */
 export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
 
 /** Dependencies of a merge; `db` is a connection that may write. */

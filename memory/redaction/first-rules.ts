@@ -30,8 +30,8 @@ const TOKEN_HEAD = /\beyJ[A-Za-z0-9_-]{10,}/g;
 const TOKEN_REST = /\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/y;
 
 /**
- * JSON web tokens. Skips a whole head that nothing follows; otherwise every "eyJ" within it would be read to
- * its end.
+ * JSON web tokens. Passes over a whole head that nothing follows; otherwise every "eyJ" within it would be
+ * read to its end.
  */
 const webTokens: Rule = (text, instead) => {
   let redacted = '';
@@ -68,7 +68,7 @@ const RULES: readonly (readonly [name: string, rule: Rule])[] = [
   ['password-in-url', byPattern(/(?<=\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@]{1,64}:)[^\s/:@]{3,}(?=@)/g)],
 ];
 
-/** Everything that a rule can begin with; most texts contain none of it and are skipped at once. */
+/** Everything that a rule can begin with; most texts contain none of it and need no further check. */
 const HINT = /PRIVATE KEY|sk-|gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|AIza|xox|k_live_|npm_|eyJ|:\/\//;
 
 /** Replaces what the first rule set finds, as releases up to 0.4 did: `[redacted:github-token]`. */

@@ -40,7 +40,7 @@ interface Bucket<T> {
 }
 
 /**
- * Finds any of many keywords in one pass over a text. A table tells for the classes of three characters
+ * Finds any of many keywords in one pass over a text. A table shows for the classes of three characters
  * whether a keyword may begin with them, so nearly every position costs one lookup.
  */
 export class KeywordTable<T> {

@@ -1,7 +1,7 @@
 import type { Span } from './key-values.ts';
 import { entropyOf, isStandIn, looksRandom } from './randomness.ts';
 
-/** What rules remember while reading one text, so that nothing is read twice. */
+/** Facts that rules remember while reading one text, so that nothing is read twice. */
 export interface Reading {
   /** End of the last JSON web token head that nothing follows. */
   headEnd: number;
@@ -50,7 +50,7 @@ const HEAD = /(?<![A-Za-z0-9_])eyJ[A-Za-z0-9_-]{10,}/y;
 const SIGNED = /\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/y;
 const SEALED = /\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,}/y;
 
-/** A JSON web token, signed or encrypted. Skips a whole head that nothing follows. */
+/** A JSON web token, signed or encrypted. Passes over a whole head that nothing follows. */
 const webToken: SpecialRule = (text, at, reading) => {
   if (at < reading.headEnd) return null;
   HEAD.lastIndex = at;

@@ -10,7 +10,7 @@ import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from 
 import { fetchPart, isOfTheStore } from './verify.ts';
 import { trustIn } from '../trust.ts';
 
-/** What was taken from snapshots. */
+/** The result of catching up from snapshots. */
 export interface CaughtUp {
   parts: number;
   /** Snapshots that could not be used, with the reason; an older one or the segments replaced them. */
@@ -18,7 +18,7 @@ export interface CaughtUp {
 }
 
 /**
- * Takes a space's memories from a snapshot where segments that this node lacks were collected, and from this
+ * Takes a space's memories from a snapshot where segments that this node lacks were collected. Uses this
  * node's own snapshot where its ledger knows nothing of the space. Fetching continues after it. Restartable:
  * applied parts are not fetched again.
  * @param apply called after each staged part

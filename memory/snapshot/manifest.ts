@@ -26,7 +26,7 @@ const ManifestBody = z.object({
   at: z.number().int(),
   /** The hybrid clock of the latest write in it; a restore to an earlier time cannot start from it. */
   newest: z.number().int(),
-  /** What every incarnation of every node had sent; the snapshot covers this. */
+  /** The segments that every incarnation of every node had sent; the snapshot covers them. */
   covers: z.array(
     z.object({ node: z.string(), epoch: z.string(), seq: z.number().int(), hashes: z.array(z.string()) }),
   ),

@@ -67,7 +67,7 @@ export async function lackedOfSegments(
     // A rotted segment has nothing to lose any longer.
     const operations = bytes === null ? [] : (readable(session, bytes) ?? []);
     const lacks = lackedOf(session, operations, told);
-    if (lacks > 0) return `it lacks ${lacks} memories of segment ${name.seq}, which it says to tell of`;
+    if (lacks > 0) return `it lacks ${lacks} memories of segment ${name.seq}, which it claims to cover`;
   }
   return null;
 }
@@ -88,7 +88,7 @@ export async function lackedOfSnapshot(
     const operations = bytes === null ? null : readable(session, bytes);
     if (operations === null) return `snapshot ${manifest.id} cannot be compared with it`;
     const lacks = lackedOf(session, operations, told);
-    if (lacks > 0) return `it lacks ${lacks} memories of snapshot ${manifest.id}, which it says to tell of`;
+    if (lacks > 0) return `it lacks ${lacks} memories of snapshot ${manifest.id}, which it claims to cover`;
   }
   return null;
 }

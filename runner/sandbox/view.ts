@@ -116,7 +116,7 @@ function lookAtMachine(
   const isShown = shownBy(shown);
   const show = (path: string, as: 'read' | 'write'): void => {
     const found = follow(path);
-    // Membridge's own folders stay hidden, whatever the owner or a program names.
+    // Membridge's own folders stay hidden, even if the owner or a program names them.
     if (found === null || isHidden(found.real)) return;
     showLinks(path);
     if (as === 'write' || !isShown(found.real)) shown.push({ path: found.real, as });
