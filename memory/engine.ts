@@ -269,8 +269,7 @@ export class MemoryEngine {
   /**
    * Writes this node's memories of a space as a snapshot, from which new nodes start and which lets old segments be collected.
    * Pulls first and looks at every row, so that the snapshot holds everything in the store.
-   * @throws MembridgeError memory_guarded while deletions wait for a person; conflict when this node lacks something; deposed,
-   * memory_*, ledger_failed, store_*
+   * @throws MembridgeError memory_guarded while deletions wait; conflict when this node lacks something; deposed, memory_*, …
    * @param epoch the leadership epoch in which this node acts as primary; absent when a person asked
    */
   async snapshot(config: SpaceConfig, call: SyncCall, epoch?: number): Promise<SnapshotResult> {
@@ -398,8 +397,7 @@ export class MemoryEngine {
   }
 
   /**
-   * Merges the original's whole-file snapshot of a space as if a peer had sent its rows (memory/legacy/import.ts). The next
-   * push sends them to the fleet.
+   * Merges the original's whole-file snapshot of a space like rows from a peer. The next push sends them to the fleet.
    * @throws MembridgeError not_found, segment_invalid, memory_*, store_*; safe to call again
    */
   async importLegacy(config: SpaceConfig, source: LegacySource, call: SyncCall): Promise<LegacyImport> {
@@ -407,8 +405,7 @@ export class MemoryEngine {
   }
 
   /**
-   * Publishes a space as the original's whole-file snapshot, for machines that still run its scripts
-   * (memory/legacy/publish.ts).
+   * Publishes a space as the original's whole-file snapshot, for machines that still run its scripts.
    * @param epoch the leadership epoch in which this node acts as primary; absent when a person asked
    * @throws MembridgeError conflict, deposed, segment_invalid, memory_*, store_*; safe to call again
    */
