@@ -314,7 +314,7 @@ describe('a refused clone', () => {
     expect(node.told.join('\n')).not.toMatch(/hidden/);
   });
 
-  it('is refused for an inspection when it does not exist', async () => {
+  it('is refused when it is to be inspected but does not exist', async () => {
     await expect(node.fetch({ repoUrl: 'http://127.0.0.1:1/a' })).rejects.toMatchObject({
       code: 'not_found',
     });

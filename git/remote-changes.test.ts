@@ -150,7 +150,7 @@ describe('changes of the remote while a node holds a clone', () => {
   };
 });
 
-it('matches the table in docs/projects.md with decideMove, cell by cell', () => {
+it('are decided as the table in docs/projects.md says, cell by cell', () => {
   const text = readFileSync(join(import.meta.dirname, '..', 'docs', 'projects.md'), 'utf8');
   const rows = text
     .split('\n')

@@ -110,13 +110,13 @@ describe('a deleted row', () => {
     expectSound(b.path, 'b');
   });
 
-  it('takes its session’s rows with it everywhere when it is a session', async () => {
+  it('removes the rows of its session everywhere when it is a session', async () => {
     a.db.exec('DELETE FROM sdk_sessions WHERE id = 2');
     await settle(fleet.space, [a, b]);
     expect([b.count('sdk_sessions'), b.count('observations'), b.count('user_prompts')]).toEqual([3, 36, 27]);
   });
 
-  it('does not take rows that a peer wrote into the session concurrently', async () => {
+  it('leaves rows that a peer wrote concurrently into a deleted session', async () => {
     await fleet.close();
     fleet = await newFleet();
     a = fleet.add('a', '13.25.3', { orphanWaitMs: 0 });

@@ -88,7 +88,7 @@ it('a deletion during a full resend applies everywhere', async () => {
   expect([a.count('observations'), b.count('observations')]).toEqual([0, 0]);
 });
 
-it('a change that arrives during a full resend does not replace the whole memory', async () => {
+it('a change that arrives during a full resend does not count as sending the whole memory', async () => {
   manual(a, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
   b.db.exec(`UPDATE sdk_sessions SET custom_title = 'later'`);
@@ -122,7 +122,7 @@ it('a node that lost its ledger restores the segments that the store lost', asyn
   expect(b.count('observations')).toBe(1);
 });
 
-it('a deletion that a memory has outlived does not replace the memory', async () => {
+it('a deletion that a memory has outlived does not count as sending the memory', async () => {
   manual(b, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
   const lose = async (node: string): Promise<void> => {

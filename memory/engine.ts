@@ -269,7 +269,8 @@ export class MemoryEngine {
   /**
    * Writes this node's memories of a space as a snapshot, from which new nodes start and which lets old segments be collected.
    * Pulls first and looks at every row, so that the snapshot holds everything in the store.
-   * @throws MembridgeError memory_guarded while deletions wait; conflict when this node lacks something; deposed, memory_*, …
+   * @throws MembridgeError memory_guarded while deletions wait; conflict when this node lacks something; deposed; memory_*,
+   * ledger_failed, store_*
    * @param epoch the leadership epoch in which this node acts as primary; absent when a person asked
    */
   async snapshot(config: SpaceConfig, call: SyncCall, epoch?: number): Promise<SnapshotResult> {

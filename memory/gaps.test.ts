@@ -28,7 +28,7 @@ function observe(write: MemoryWriter, title: string): void {
 const titles = ({ db }: TestNode): unknown[] =>
   db.prepare('SELECT title FROM observations ORDER BY title').pluck().all();
 
-it('two cloned machines: reads both chains although the store lost a segment of one', async () => {
+it('both chains of two cloned machines are read although the store lost a segment of one', async () => {
   begin();
   await a.engine.push(fleet.space, CALL);
   await a.engine.close();

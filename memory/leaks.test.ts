@@ -66,7 +66,7 @@ describe('a session of an excluded project', () => {
     expect(b.hash()).toBe(a.hash());
   });
 
-  it('sends no changes made while its project is excluded, until it is no longer excluded', async () => {
+  it('sends changes made during the exclusion of its project only after that ends', async () => {
     seed('open', 'open');
     await settle(excluding, [a, b]);
     a.db.exec(`UPDATE sdk_sessions SET project = 'secret', custom_title = 'ACME'`);

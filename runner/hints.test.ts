@@ -97,7 +97,7 @@ describe('a hint for files', () => {
     }
   });
 
-  it('ignores anything but text files, files of git, and third-party code', async () => {
+  it('leaves out everything that is not text, git’s own files, and third-party code', async () => {
     file('image.png', Buffer.from([1, 2, 0, 3]));
     file('.git/config', 'token');
     file('sub/.GIT/config', 'token');

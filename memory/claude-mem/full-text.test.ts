@@ -120,7 +120,7 @@ describe('mendFullText', () => {
   });
 
   it.each(DAMAGES)(
-    'finds and mends an index with %s, while the worker has the database open',
+    'finds and repairs an index with %s while the worker has the database open',
     (_name, sql, mend) => {
       const worker = build();
       worker.unsafeMode(true);

@@ -64,7 +64,7 @@ function observe(
 
 describe('an imported snapshot', () => {
   it.each(['13.25.3', '10.6.3', '5.5.1'])(
-    'inserts a snapshot of claude-mem %s completely and sends it to the fleet',
+    'is inserted completely and sent to the fleet, from claude-mem %s',
     async (release) => {
       const old = original(release);
       writeHistory(old.db, { name: 'old', seed: 7, observations: 60, from: JANUARY });
@@ -408,7 +408,7 @@ describe('an imported snapshot', () => {
   });
 });
 
-describe('a rejected snapshot', () => {
+describe('an unusable snapshot', () => {
   const nothing = async (message: RegExp, code = 'segment_invalid'): Promise<void> => {
     await expect(imported(a)).rejects.toMatchObject({
       code,

@@ -52,8 +52,8 @@ async function tell(node: TestNode, sql: string): Promise<void> {
   await node.engine.push(fleet.space, CALL);
 }
 
-describe('a restore in place keeps', () => {
-  it('writes that nodes made while trusted, and adds nothing that was held back', async () => {
+describe('a restore in place', () => {
+  it('keeps writes that nodes made while trusted, and adds nothing that was held back', async () => {
     const [a, b, c] = [add('a'), add('b'), add('c')];
     write(a, 'x', 2);
     write(b, 'y', 2);
@@ -80,7 +80,7 @@ describe('a restore in place keeps', () => {
     expect(titleOfSession(b, 'y')).toBe('poison');
   });
 
-  it('writes of a node whose clock is ahead, and dates its later writes by their arrival', async () => {
+  it('keeps writes of a node whose clock is ahead, and dates its later writes by their arrival', async () => {
     const [a, w] = [add('a'), add('w', 10 * YEAR)];
     write(a, 'x', 2);
     write(w, 'y', 2);
@@ -99,7 +99,7 @@ describe('a restore in place keeps', () => {
     for (const node of [a, w]) expect(titles(node), node.name).toEqual(['x 0', 'x 1', 'y 0', 'y 1']);
   });
 
-  it('writes of a node whose clock is ahead when the ledger is younger than the time', async () => {
+  it('keeps writes of a node whose clock is ahead when the ledger is younger than the time', async () => {
     const [a, w] = [add('a'), add('w', 10 * YEAR)];
     write(a, 'x', 1);
     write(w, 'y', 1);
@@ -115,7 +115,7 @@ describe('a restore in place keeps', () => {
     for (const node of [c, w]) expect(titles(node), node.name).toEqual(['x 0', 'y 0']);
   });
 
-  it('rows that another space knows too', async () => {
+  it('keeps rows that another space knows too', async () => {
     const [a, b] = [add('a'), add('b')];
     const other = { ...fleet.space, cid: 'feedfacefeedface', projectId: 'other' };
     const before = time - 10_000;
