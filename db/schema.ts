@@ -307,7 +307,10 @@ export const projectNodeStatus = pgTable(
   ],
 );
 
-/** The primary of each space or project. A row's epoch never goes back; see queries/record-leadership.ts. */
+/**
+ * The primary of each space or project. A row's leadership epoch never goes back; see
+ * queries/record-leadership.ts.
+ */
 export const leaderships = pgTable('leaderships', {
   cid: text('cid').primaryKey(),
   primary_node_id: text('primary_node_id'),

@@ -59,7 +59,7 @@ async function rewritten(git: Git, address: string): Promise<string> {
 const asAddress = (origin: string): string =>
   /^[A-Za-z0-9.-]+:(?!\/\/)/.test(origin) ? `git@${origin}` : origin;
 
-/** Returns the branches that a partial clone keeps of the remote; null when it keeps all. */
+/** Returns the branches that a clone of only some branches keeps of the remote; null when it keeps all. */
 async function narrowedTo(git: Git, wanted: string | null): Promise<string[] | null> {
   const { stdout } = await git.look('config', '--get-all', 'remote.origin.fetch');
   const kept = stdout.split('\n').map((line) => line.replace(/^\+/, ''));

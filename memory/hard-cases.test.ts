@@ -103,7 +103,7 @@ it('a certificate that rotted in the store is published again', async () => {
   expect(b.count('observations')).toBe(24);
 });
 
-it('keys of one node that cannot be read stop nobody else', async () => {
+it('unreadable keys of one node do not stop the other nodes', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });

@@ -82,8 +82,8 @@ export function forgetCertificate(ledger: Ledger, cid: string): void {
 }
 
 /**
- * Returns the keys of a node that both the control plane and the node signed; none when the object is missing
- * or malformed.
+ * Returns a node's certificates with a valid signature of the control plane, and its sealing key if one of
+ * them signed it. Returns none when the object is missing or malformed.
  */
 export async function readKeys(
   store: ObjectStore,

@@ -104,7 +104,7 @@ describe('a lease', () => {
     }
   });
 
-  it('leaves no primary when it expires, updates the lease object, and the next selection gets a new epoch', async () => {
+  it('leaves no primary when it expires, updates the lease object, and the next selection gets a new leadership epoch', async () => {
     await enrolNode(test, 'silent', false);
     await enrolNode(test, 'next');
     const cid = await space('expires');
@@ -119,7 +119,7 @@ describe('a lease', () => {
     expect((await known(cid))?.events.map(({ event }) => event)).toEqual(['selected', 'expired', 'selected']);
   });
 
-  it('keeps its epoch after its workflow was terminated', async () => {
+  it('keeps its leadership epoch after its workflow was terminated', async () => {
     await enrolNode(test, 'again');
     const cid = await space('terminated');
     await lease(cid, 'again', 3_600);
@@ -132,7 +132,7 @@ describe('a lease', () => {
 });
 
 describe('a primary', () => {
-  it('takes snapshots in its epoch, and publishes the mirror if the space has one', async () => {
+  it('takes snapshots in its leadership epoch, and publishes the mirror if the space has one', async () => {
     await enrolNode(test, 'leads');
     host('leads');
     const cid = await space('led');
@@ -190,7 +190,7 @@ describe('a primary', () => {
 });
 
 describe('renaming a space', () => {
-  it('keeps the primary and its epoch', async () => {
+  it('keeps the primary and its leadership epoch', async () => {
     await enrolNode(test, 'stays');
     const cid = await space('before');
     await lease(cid, 'stays', 3_600);

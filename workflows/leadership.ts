@@ -77,8 +77,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       asked: [],
     },
   };
-  // One change at a time, in order, so that each epoch is assigned once. `condition` would release two
-  // waiting changes together.
+  // One change at a time, in order, so that each leadership epoch is assigned once. `condition` would release
+  // two waiting changes together.
   let last: Promise<unknown> = Promise.resolve();
   const alone = <T>(change: () => Promise<T>): Promise<T> => {
     const done = last.then(change, change);
@@ -109,8 +109,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       if (node !== null) closed = false;
       for (;;) {
         const now = Date.now();
-        // A machine on the original's scripts took the lease since then: its epoch is behind ours, so a
-        // renewal would go back.
+        // A machine on the original's scripts took the lease since then: its leadership epoch is behind ours,
+        // so a renewal would go back.
         const isOvertaken = above > (state?.epoch ?? 0);
         const isRenewal = node !== null && state?.primary === node && !isOvertaken;
         const next: LeadershipState = {
@@ -123,7 +123,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
           issuedBy: by,
         };
         const event = isRenewal ? null : node === null ? 'released' : 'selected';
-        // PostgreSQL knew another epoch than this workflow; the next try uses the one above it.
+        // PostgreSQL knew another leadership epoch than this workflow; the next try uses the one above it.
         if (await adopt(next, event, by)) return next;
       }
     }),

@@ -150,7 +150,7 @@ describe('a task', () => {
   });
 });
 
-/** Returns an event with its epochs moved relative to the current one. */
+/** Returns an event with its lease epochs moved relative to the current one. */
 function placed(event: TaskEvent, epoch: number): TaskEvent {
   if (event.type === 'claim') return claim(epoch + 1 + (event.epoch ?? 0), event.worker, event.kind);
   if ('fence' in event && event.fence.epoch !== undefined) {
@@ -160,7 +160,7 @@ function placed(event: TaskEvent, epoch: number): TaskEvent {
 }
 
 describe('the state machine', () => {
-  /** Offsets from the current epoch: mostly right, sometimes off by one. */
+  /** Offsets from the current lease epoch: mostly right, sometimes off by one. */
   const epochs = fc.constantFrom(0, 0, 0, 0, 1, -1);
   const workers = fc.constantFrom('a', 'b');
   const fences = fc.record(

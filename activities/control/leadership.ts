@@ -20,8 +20,8 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
 
   return {
     /**
-     * Records who is primary in PostgreSQL, which refuses an epoch that went back. Returns the state that
-     * PostgreSQL then has.
+     * Records who is primary in PostgreSQL, which refuses a leadership epoch that went back. Returns the
+     * state that PostgreSQL then has.
      */
     async recordLeadership(input: {
       state: LeadershipState;
@@ -86,7 +86,7 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       await recordMirrorJob(db, { ...round, now: Date.now() });
     },
 
-    /** Records what a primary did. Returns whether it is still primary in that epoch. */
+    /** Records what a primary did. Returns whether it is still primary in that leadership epoch. */
     async recordPrimaryAction(input: {
       cid: string;
       node: string;

@@ -15,9 +15,9 @@ const LONGEST = 1_000;
 const SHOWN = 50;
 
 /**
- * Records who is primary. An epoch never goes back and has one primary: another primary for the same epoch is
- * not recorded, but the end of the lease is. A renewal creates no row, because its space may have been
- * renamed.
+ * Records who is primary. A leadership epoch never goes back and has one primary: another primary for the
+ * same one is not recorded, but the end of the lease is. A renewal creates no row, because its space may have
+ * been renamed.
  * @param input.event what happened, null for a renewal
  * @returns whether it was recorded
  */
@@ -125,8 +125,9 @@ async function auditLeadership(
 }
 
 /**
- * Records what a primary did. Refuses a node that is no longer primary in this epoch.
+ * Records what a primary did. Refuses a node that is no longer primary in this leadership epoch.
  * @param input.error why it failed, null when it did not
+ * @returns whether it was recorded
  */
 export async function recordPrimaryAction(
   db: Database,
@@ -155,7 +156,7 @@ export async function recordPrimaryAction(
   });
 }
 
-/** Moves a leadership to the new canonical id of a renamed space; its epochs continue. */
+/** Moves a leadership to the new canonical id of a renamed space; its leadership epochs continue. */
 export async function moveLeadership(tx: Executor, from: string, to: string): Promise<void> {
   const [old] = await tx.select().from(leaderships).where(eq(leaderships.cid, from));
   if (old === undefined) return;

@@ -250,9 +250,10 @@ async function withBatches<T>(
 }
 
 /**
- * Prepares an import: configures the space, records changed and deleted rows, and names new ones. Deletions come before the import,
- * because a similar row that comes in later must not stand in for the row that a clean-up kept. Edits come before new rows: another
- * sync may bring the old text back, which is no copy of the edited row.
+ * Prepares an import: configures the space, records changed and deleted rows, and names new ones. Deletions
+ * come before the import, because an imported similar row must not replace the row that a clean-up kept.
+ * Edits come before new rows: another sync may bring the old text back, and that is not a copy of the edited
+ * row.
  */
 export async function noticeRows({ session, config }: ImportContext): Promise<void> {
   session.ledger.spaces.configure(config);
