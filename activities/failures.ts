@@ -2,8 +2,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 
 /**
- * How an error leaves an activity: with its code as the failure's type, its sentence as the message, and marked as final
- * when trying again cannot help. Errors that are none of ours may pass, so they are tried again.
+ * Converts an error to an activity failure: its code becomes the type, its sentence the message. It is marked
+ * final when a retry cannot help. Errors that are not ours may be temporary, so they are retried.
  */
 export function toFailure(error: unknown, options: { final?: boolean } = {}): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;

@@ -1,22 +1,22 @@
 import type { SyncTrigger } from '../contract/http/primitives.ts';
 import type { SyncRequest, SyncRoundResult } from '../contract/workflows.ts';
 
-/** One request of a round, and when it was made (epoch ms). */
+/** A request of a round, and when it was made (epoch milliseconds). */
 export interface RoundRequest extends SyncRequest {
   readonly requestedAt: number;
 }
 
-/** Syncs that the system asks for by itself, many times an hour; nobody waits for their answer. */
+/** Syncs that the system requests automatically, many times an hour; no caller waits for their result. */
 const BY_ITSELF: ReadonlySet<SyncTrigger> = new Set(['noticed', 'catch-up', 'fan-out']);
 
-/** Whether no person or script asked for a round. */
+/** Returns whether no person or script requested a round. */
 export function isAutomatic(requests: readonly RoundRequest[]): boolean {
   return requests.every((request) => BY_ITSELF.has(request.trigger));
 }
 
 /**
- * Whether a round leaves no job behind: nobody asked for it, and there was nothing to do and nothing to tell. Kept, such
- * rounds would bury the syncs that moved something.
+ * Returns whether a round leaves no job: it was automatic, and there was nothing to do or report. Such jobs
+ * would bury the syncs that transferred something.
  */
 export function isQuiet(requests: readonly RoundRequest[], result: SyncRoundResult): boolean {
   const { push, pull } = result;

@@ -15,11 +15,11 @@ afterAll(async () => {
   await fresh.drop();
 });
 
-it('a connection that breaks between two statements of a transaction fails the transaction, and nothing else', async () => {
+it('a connection that breaks between two statements of a transaction fails only that transaction', async () => {
   const work = db.transaction(async (tx) => {
     const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
     const [held] = rows;
-    // As PostgreSQL does when it is stopped, while nothing is asked of this connection.
+    // As a stopping PostgreSQL does while this connection is idle.
     await db.run((other) => other.execute(sql`select pg_terminate_backend(${held?.pid ?? 0})`));
     const gone = sql`select 1 from pg_stat_activity where pid = ${held?.pid ?? 0}`;
     await expect.poll(async () => (await db.run((other) => other.execute(gone))).rowCount).toBe(0);
@@ -45,7 +45,7 @@ it('the database reports why PostgreSQL cannot work now, and that the caller may
     code: 'database_unavailable',
     message: expect.stringContaining('ended a statement that took too long') as string,
   });
-  // Two transactions that each hold what the other one wants.
+  // Two transactions that each hold what the other one waits for.
   await db.run((executor) => executor.execute(sql`create table held as select generate_series(1, 2) as id`));
   const take = (first: number, second: number) =>
     db.transaction(async (tx) => {

@@ -6,35 +6,39 @@ import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import * as schema from './schema.ts';
 import { isReadOnly, translateDatabaseError } from './errors.ts';
 
-/** What a query runs on: the pool, or the transaction it is part of. */
+/** The target of a query: the pool, or its transaction. */
 export type Executor = PgDatabase<NodePgQueryResultHKT, typeof schema>;
 
-/** PostgreSQL, as queries use it. Both methods throw MembridgeError database_unavailable when the server is gone. */
+/**
+ * PostgreSQL, as queries use it. Both methods throw MembridgeError database_unavailable when the server is
+ * gone.
+ */
 export interface Database {
   /** Runs statements on any connection of the pool. */
   run<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
-  /** Runs statements in one transaction; a throw rolls it back. */
+  /** Runs statements in one transaction; an error rolls it back. */
   transaction<T>(work: (tx: Executor) => Promise<T>): Promise<T>;
   readonly pool: Pool;
   close(): Promise<void>;
 }
 
-/** What connecting needs besides the address. */
+/** Connection options besides the address. */
 interface ConnectOptions {
-  /** Told of each connection that broke while idle; the pool replaces it by itself. */
+  /** Called for each connection that broke while idle; the pool replaces it automatically. */
   readonly onIdleError: (error: Error) => void;
-  /** Connections at most; 10 unless told. */
+  /** Maximum number of connections; 10 by default. */
   readonly max?: number;
 }
 
-/** How long getting a connection may take, in milliseconds. */
+/** Time limit for getting a connection, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
-/** How long one statement may run, in milliseconds: the slowest of ours takes well under a second. */
+/** Time limit for a statement, in milliseconds: our slowest one takes well under a second. */
 const STATEMENT_TIMEOUT_MS = 15_000;
 
 /**
- * Opens a pool. Nothing is contacted until the first query.
- * @param url a `postgresql://` address; its `sslmode` is honoured by the driver (managed PostgreSQL such as Neon needs it)
+ * Opens a pool. Contacts nothing before the first query.
+ * @param url a `postgresql://` address; the driver honors its `sslmode` (managed PostgreSQL such as Neon
+ * needs it)
  */
 export function connectDatabase(url: string, options: ConnectOptions): Database {
   const settings: PoolConfig = {
@@ -42,15 +46,15 @@ export function connectDatabase(url: string, options: ConnectOptions): Database 
     max: options.max ?? 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     verify: callbackify(limitStatements),
-    // A server that hangs rather than closes would otherwise hold a request until TCP gives up.
+    // Otherwise a server that hangs instead of closing would block a request until TCP gives up.
     query_timeout: STATEMENT_TIMEOUT_MS + 1_000,
     keepAlive: true,
     application_name: 'membridge',
   };
   const pool = new Pool(settings);
   pool.on('error', options.onIdleError);
-  // The pool listens to idle connections alone. One that breaks between two statements of a transaction would end the process; so the
-  // next statement fails.
+  // The pool only listens to idle connections. One that breaks between two statements of a transaction would
+  // end the process; with this listener the next statement fails instead.
   pool.on('connect', (client) => client.on('error', () => undefined));
   const orm = drizzle(pool, { schema });
   const where = describeServer(url);
@@ -70,9 +74,9 @@ export function connectDatabase(url: string, options: ConnectOptions): Database 
 }
 
 /**
- * Limits how long a statement may run on a new connection. PgBouncer refuses the limit as a startup parameter, and a `set` through its
- * transaction pool would hold for somebody else's statements, so a connection through a pooler has the client's limit alone. A pooler
- * shows in the process id: it tells one of its own.
+ * Limits how long a statement may run on a new connection. PgBouncer refuses the limit as a startup
+ * parameter, and a `set` through its transaction pool would affect other clients. Therefore, a connection
+ * through a pooler has only the client's limit. A pooler is recognized by the process id: it reports its own.
  */
 async function limitStatements(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
@@ -80,7 +84,10 @@ async function limitStatements(client: PoolClient): Promise<void> {
   if (rows[0]?.pid === processID) await client.query(`set statement_timeout = ${STATEMENT_TIMEOUT_MS}`);
 }
 
-/** Runs a transaction. A connection to a server that has become read-only is closed: a new one may reach the new primary. */
+/**
+ * Runs a transaction. Closes a connection to a server that has become read-only, because a new one may reach
+ * the new primary.
+ */
 async function inTransaction<T>(pool: Pool, work: (tx: Executor) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let isUseless = false;
@@ -94,7 +101,7 @@ async function inTransaction<T>(pool: Pool, work: (tx: Executor) => Promise<T>):
   }
 }
 
-/** The server's host and port for messages; never the password. */
+/** Returns the server's host and port for messages; never the password. */
 function describeServer(url: string): string {
   try {
     const { hostname, port } = new URL(url);

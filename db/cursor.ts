@@ -2,14 +2,14 @@ import { sql, type SQL } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import { MembridgeError } from '../contract/errors.ts';
 
-/** Where a page ended, in a form that goes into a URL: the time and id of its last row. */
+/** Returns the end of a page as text for a URL: the time and id of its last row. */
 export function cursorOf(at: number, id: string): string {
   return Buffer.from(`${at} ${id}`).toString('base64url');
 }
 
 /**
- * SQL that is true for rows after a cursor, where the newest come first.
- * @throws MembridgeError bad_request when it is none of ours
+ * Returns SQL for rows after a cursor, newest first.
+ * @throws MembridgeError bad_request when the cursor is malformed
  */
 export function afterCursor(cursor: string | undefined, at: PgColumn, id: PgColumn): SQL | undefined {
   if (cursor === undefined) return undefined;

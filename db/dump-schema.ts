@@ -1,8 +1,8 @@
 import type { Database } from './connect.ts';
 
 /**
- * The schema of a database as SQL text in a stable order: tables with columns and constraints, then indexes and triggers. Read from
- * PostgreSQL's own catalogue, so that a review sees what a migration really did.
+ * Returns the schema of a database as SQL text in a stable order: tables with columns and constraints, then
+ * indexes and triggers. Reads PostgreSQL's own catalog, so that a review sees what a migration really did.
  */
 export async function dumpSchema(db: Database): Promise<string> {
   const lines = await db.pool.query<{ relation: string; part: string; line: string }>(`

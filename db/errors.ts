@@ -1,17 +1,17 @@
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 
-/** Codes of the operating system and of PostgreSQL (classes 08, 57P) that mean "the server is not there". */
+/** Codes of the operating system and of PostgreSQL (classes 08, 57P) for a missing server. */
 const GONE_CODES =
   /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|08...|57P0[1-5]|53300)$/;
 
-/** PostgreSQL's code for a write to a server that takes none: after a failover, the one that was the primary. */
+/** PostgreSQL's code for a write to a read-only server; after a failover, the former primary. */
 const READ_ONLY = '25006';
 
-/** Codes of TLS for a certificate that this machine has no reason to trust. */
+/** TLS error codes for a certificate that this machine does not trust. */
 const UNTRUSTED_CODES =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_HAS_EXPIRED|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
-/** Why PostgreSQL answers and cannot work now, by its error code. */
+/** Why PostgreSQL answers but cannot work now, by its error code. */
 const BUSY: Readonly<Record<string, string>> = {
   '53100': 'has no room left on its disk: free some there',
   '53200': 'has no memory left',
@@ -22,16 +22,16 @@ const BUSY: Readonly<Record<string, string>> = {
   '40P01': 'ended a transaction that conflicted with another one',
 };
 
-/** PostgreSQL's codes for a text that it cannot hold: its text and jsonb have no NUL character. */
+/** PostgreSQL's codes for text that it cannot store: its text and jsonb have no NUL character. */
 const NUL_CODES = new Set(['22021', '22P05']);
 
-/** Messages of the pg driver for a connection that broke; it sets no code on them. */
+/** Messages of the pg driver for a broken connection, for which it sets no code. */
 const GONE_MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|connection error and is not queryable|Client was closed|Query read timeout/i;
 
 /**
- * Turns an error of the driver into MembridgeError database_unavailable when it means that the server is gone or cannot do its work now;
- * gives any other error back as it is, without the ORM's wrapper.
+ * Converts a driver error to MembridgeError database_unavailable when the server is gone or cannot work now.
+ * Returns any other error unchanged, without the ORM's wrapper.
  * @param where the server's address, for the message
  */
 export function translateDatabaseError(error: unknown, where: string): unknown {
@@ -76,14 +76,14 @@ export function translateDatabaseError(error: unknown, where: string): unknown {
   );
 }
 
-/** Drizzle wraps what the driver threw, and repeats the statement with its parameters, which must not reach a log. */
+/** Removes Drizzle's wrapper, which repeats the statement with its parameters; those must not reach a log. */
 function unwrap(error: unknown): unknown {
   return error instanceof Error && error.constructor.name === 'DrizzleQueryError' && error.cause !== undefined
     ? error.cause
     : error;
 }
 
-/** Whether an error says that the server takes no writes. */
+/** Returns whether an error means that the server is read-only. */
 export function isReadOnly(error: unknown): boolean {
   return codeOf(unwrap(error)) === READ_ONLY;
 }

@@ -21,7 +21,9 @@ const log = (): void => undefined;
 const start = (dataDir: string): Promise<Postgres> =>
   startPostgres({ dataDir, port: 0, password: PASSWORD, log });
 
-/** Starts a primary, a standby that follows it, and a control plane that reaches PostgreSQL by an address that can move. */
+/**
+ * Starts a primary, a standby, and a control plane that reaches PostgreSQL through an address that can move.
+ */
 beforeAll(async () => {
   const [first, second] = [newFolder(), newFolder()];
   primary = await start(first);
@@ -58,7 +60,7 @@ function newFolder(): string {
   return folder;
 }
 
-/** Runs one statement on a server and gives its first value. */
+/** Runs one statement on a server and returns its first value. */
 async function ask(server: Postgres, statement: string): Promise<unknown> {
   const client = new Client({ connectionString: server.databaseUrl });
   await client.connect();
@@ -87,12 +89,12 @@ function listen(): { readonly heard: string[]; close(): void } {
 }
 
 describe('a failover to a standby', () => {
-  it('makes every listener load everything again when the standby lacks the last changes', async () => {
+  it('makes every listener reload everything when the standby lacks the last changes', async () => {
     const stream = listen();
     expect((await makeSpace('before')).status).toBe(201);
     await expect.poll(() => stream.heard.join('')).toContain('"before"');
     await expect.poll(() => ask(standby, `select count(*) from spaces where name = 'before'`)).toBe('1');
-    // The standby falls behind: what follows is committed on the primary alone.
+    // The standby falls behind: later commits are on the primary only.
     await ask(standby, `alter system set primary_conninfo = ''`);
     await ask(standby, 'select pg_reload_conf()');
     await expect.poll(() => ask(primary, 'select count(*) from pg_stat_replication')).toBe('0');
@@ -121,8 +123,8 @@ describe('a failover to a standby', () => {
   });
 });
 
-describe('the control plane', () => {
-  it('answers reads and refuses writes while PostgreSQL is read-only, and writes again afterwards', async () => {
+describe('the control plane during a failover', () => {
+  it('answers reads and refuses writes while PostgreSQL is read-only, then accepts writes again', async () => {
     const setReadOnly = async (on: boolean): Promise<void> => {
       await ask(standby, `alter system set default_transaction_read_only = ${on ? 'on' : 'off'}`);
       await ask(standby, 'select pg_reload_conf()');

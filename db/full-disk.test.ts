@@ -11,7 +11,10 @@ import { startTestPlane } from '../test/support/control-plane.ts';
 const log = (): void => undefined;
 const MOST_SPACES = 2_000;
 
-/** Writes a file until its disk has no room left. @returns its size in bytes */
+/**
+ * Writes a file until its disk is full.
+ * @returns its size in bytes
+ */
 function fill(path: string): number {
   const file = openSync(path, 'w');
   try {
@@ -31,7 +34,7 @@ function fill(path: string): number {
   }
 }
 
-it('the control plane refuses writes while the disk of PostgreSQL is full, and serves again when there is room', async ({
+it('the control plane refuses writes while PostgreSQL’s disk is full, and recovers when there is space', async ({
   skip,
 }) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-full-'));
@@ -48,7 +51,7 @@ it('the control plane refuses writes while the disk of PostgreSQL is full, and s
     let made = 0;
     const makeSpace = async () => {
       made += 1;
-      // Texts that PostgreSQL cannot keep small.
+      // Texts that PostgreSQL cannot compress.
       const projects = Array.from({ length: 20 }, (_, n) => `project-${made}-${n}-${crypto.randomUUID()}`);
       return await test.call('POST', '/api/membridge/spaces', { body: { name: `space-${made}`, projects } });
     };

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await database.drop());
 
-test('the committed dump is the schema that the migrations make', async () => {
+test('the committed dump equals the schema after all migrations', async () => {
   const db = connectDatabase(database.url, { onIdleError: () => undefined });
   try {
     await migrateDatabase(db);

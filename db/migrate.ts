@@ -7,23 +7,23 @@ import { translateDatabaseError } from './errors.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 
-/** The advisory lock that migrations take; any fixed number that nothing else here uses. */
+/** The advisory lock for migrations; a fixed number used for nothing else here. */
 const MIGRATION_LOCK = 7_305_801;
 
 /**
- * Brings the database to the newest schema. Processes that start together take turns; a database that is current is
+ * Migrates the database to the newest schema. Processes that start together take turns; a current database is
  * left alone.
  * @throws MembridgeError database_unavailable when the server is gone
  */
 export async function migrateDatabase(db: Database): Promise<void> {
-  // The lock lives in a transaction of its own, so it also holds behind a pooler that hands out transactions.
+  // The lock is held by a separate transaction, so it also works behind a transaction pooler.
   const holder = await db.pool.connect().catch((error: unknown) => {
     throw translateDatabaseError(error, 'start');
   });
   let broken: Error | undefined;
   try {
     await holder.query('begin');
-    // Waiting for another process's migrations may take longer than a statement usually may.
+    // Waiting for another process's migrations may exceed the usual statement limit.
     await holder.query('set local statement_timeout = 0');
     await holder.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await migrateAlone(db);
@@ -36,7 +36,10 @@ export async function migrateDatabase(db: Database): Promise<void> {
   }
 }
 
-/** Migrates on a connection without the pool's time limits: an index on a large table takes longer than any query of ours. */
+/**
+ * Migrates on a connection without the pool's time limits: an index on a large table takes longer than any
+ * query of ours.
+ */
 async function migrateAlone({ pool }: Database): Promise<void> {
   const client = new Client({ connectionString: pool.options.connectionString, keepAlive: true });
   client.on('error', () => undefined);

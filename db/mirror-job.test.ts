@@ -44,7 +44,10 @@ const outcome = (published: boolean, imported: number): MirrorOutcome => ({
   everyMs: 1,
 });
 
-/** Records one round. @returns how many jobs it left */
+/**
+ * Records one round.
+ * @returns how many jobs it left
+ */
 async function round(ended: Partial<MirrorRound>): Promise<number> {
   startedAt += 1;
   const before = (await listJobs(db, { limit: 200 })).length;
@@ -73,7 +76,7 @@ async function round(ended: Partial<MirrorRound>): Promise<number> {
   return (await listJobs(db, { limit: 200 })).length - before;
 }
 
-test('leaves a job when memories came in or something was published, and none when nothing happened', async () => {
+test('leaves a job when memories were imported or something was published, and none otherwise', async () => {
   expect(await round({ outcome: outcome(false, 0) })).toBe(0);
   expect(await round({ outcome: outcome(false, 12) })).toBe(1);
   expect(await round({ outcome: outcome(true, 0) })).toBe(1);
@@ -81,7 +84,7 @@ test('leaves a job when memories came in or something was published, and none wh
   expect(latest).toMatchObject({ status: 'completed', detail: 'mirror: published; 0 came in', ms: 5 });
 });
 
-test('leaves one job for a failure that repeats, although its ages and times differ', async () => {
+test('leaves one job for a repeated failure, even if its ages and times differ', async () => {
   const held = (age: number) => ({ code: 'conflict', message: `old-laptop took the lock ${age} s ago.` });
   expect(await round({ error: held(60) })).toBe(1);
   expect(await round({ error: held(660) })).toBe(0);

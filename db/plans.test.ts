@@ -13,10 +13,10 @@ const JOBS = 60_000;
 const TASKS = 40_000;
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 10, 1);
-/** A row every so many milliseconds: the seed covers a year. */
+/** The time between two rows, so that the seed covers a year. */
 const STEP = Math.floor((365 * DAY) / JOBS);
 
-/** A list may sort this many rows. A list that sorts more reads rows that it does not show. */
+/** A list may sort this many rows. Sorting more means reading rows that it does not show. */
 const FEW = 100;
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -32,7 +32,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A year of jobs and tasks of some projects and many nodes. */
+/** Seeds a year of jobs and tasks of some projects and many nodes. */
 async function seed(): Promise<void> {
   await db.pool.query(
     `insert into jobs (id, action, trigger, project, canonical_id, agent, status, detail, workflow_id, run_id, created_at, finished_at)
@@ -68,7 +68,7 @@ interface Plan {
   readonly Plans?: readonly Plan[];
 }
 
-/** PostgreSQL's plans of every statement that some work sends. */
+/** Returns PostgreSQL's plans for every statement that some work sends. */
 async function plansOf(
   work: () => Promise<unknown>,
 ): Promise<{ indexes: string[]; scanned: string[]; sorts: number }> {
@@ -83,7 +83,7 @@ async function plansOf(
   try {
     await work();
   } finally {
-    // The pool's own method is behind it.
+    // Uncovers the pool's own method.
     Reflect.deleteProperty(pool, 'query');
   }
   expect(sent.length).toBeGreaterThan(0);
@@ -112,7 +112,7 @@ async function plansOf(
   };
 }
 
-/** As the page asks: a page of fifty. A thousand of a small project are read and sorted. */
+/** Queries as the page does: fifty rows per page. A thousand rows of a small project are read and sorted. */
 const tasks = (query: Record<string, unknown>) => () =>
   listTasks(db, ListTasks.parse({ limit: '50', ...query }));
 
@@ -135,7 +135,7 @@ test.each([
   ['the newest tasks of a context', tasks({ context_id: 'ctx-7' }), 'llm_tasks_of_context'],
   ['the newest leases', () => listLeases(db, { limit: 50 }), 'leases_started'],
   ['the newest attempts', () => listRuns(db, { limit: 50 }), 'leases_started'],
-] as const)('reads %s from an index, without a sort of all', async (_what, work, index) => {
+] as const)('reads %s from an index without sorting all rows', async (_what, work, index) => {
   const { indexes, scanned, sorts } = await plansOf(work);
   expect(indexes).toContain(index);
   expect({ scanned: scanned.filter((table) => /^(jobs|llm_tasks|leases)$/.test(table)), sorts }).toEqual({
@@ -144,11 +144,11 @@ test.each([
   });
 });
 
-test('finds tasks by a rare tag with an index', async () => {
+test('finds tasks by a rare tag through an index', async () => {
   expect((await plansOf(tasks({ tag: 'tag77' }))).indexes).toContain('llm_tasks_tags');
 });
 
-test('finds tasks by a word of their prompt, their id or their context with an index, and finds the same as before', async () => {
+test('finds tasks by a word of their prompt, id or context through an index, with unchanged results', async () => {
   const [{ word } = { word: '' }] = (
     await db.pool.query<{ word: string }>(`select substr(md5('777'), 5, 12) as word`)
   ).rows;
@@ -166,7 +166,7 @@ test('counts what ended in the last day from indexes', async () => {
   expect(indexes).toEqual(expect.arrayContaining(['jobs_finished_at', 'llm_tasks_finished_at']));
 });
 
-test('searches tasks without the index where PostgreSQL lacks pg_trgm', async () => {
+test('searches tasks without the index when PostgreSQL lacks pg_trgm', async () => {
   await db.pool.query('drop extension pg_trgm cascade');
   expect((await tasks({ search: 'TASK_777' })()).tasks.map(({ id }) => id)).toContain('task_777');
 });

@@ -39,7 +39,7 @@ const limitOf = async (db: Database): Promise<string | undefined> => {
 };
 
 describe('PgBouncer in transaction mode', () => {
-  it('serves a whole control plane that listens by a direct address', async () => {
+  it('serves a whole control plane that uses a direct address for LISTEN', async () => {
     const test = await startTestPlane({
       databaseUrl: bouncer.url,
       env: { DATABASE_URL: bouncer.url, DATABASE_DIRECT_URL: fresh.url },
@@ -55,12 +55,12 @@ describe('PgBouncer in transaction mode', () => {
     }
   });
 
-  it('is refused with the name of the setting where LISTEN would go through it', async () => {
+  it('is refused for LISTEN, with the name of the setting', async () => {
     const env = { DATABASE_URL: bouncer.url };
     await expect(startTestPlane({ databaseUrl: bouncer.url, env })).rejects.toThrow(/DATABASE_DIRECT_URL/);
   });
 
-  it('gets no time limit that would hold for others, and PostgreSQL itself does', async () => {
+  it('gets no time limit that would affect others, while PostgreSQL itself does', async () => {
     const pooled = connectDatabase(bouncer.url, { onIdleError });
     const direct = connectDatabase(fresh.url, { onIdleError });
     try {
@@ -71,7 +71,7 @@ describe('PgBouncer in transaction mode', () => {
   });
 });
 
-it('a listening connection whose other end vanished without a word is opened again, and nothing is lost', async () => {
+it('reopens a listening connection whose peer vanished silently, and loses nothing', async () => {
   const own = await freshDatabase(inject('parts').databaseUrl);
   const db = connectDatabase(own.url, { onIdleError });
   await migrateDatabase(db);
@@ -93,11 +93,11 @@ it('a listening connection whose other end vanished without a word is opened aga
   }
 }, 60_000);
 
-it('a connection to a server that has become read-only is closed, and the next write reaches one that takes it', async () => {
+it('closes a connection to a server that has become read-only, and the next write reaches a writable one', async () => {
   const db = connectDatabase(fresh.url, { onIdleError, max: 1 });
   const write = () => db.transaction((tx) => tx.execute(sql`create table if not exists written (id int)`));
   try {
-    // As every connection to a former primary is after a failover.
+    // Like every connection to a former primary after a failover.
     await db.run((executor) => executor.execute(sql`set session characteristics as transaction read only`));
     await expect(write()).rejects.toMatchObject({
       code: 'database_unavailable',
@@ -109,11 +109,11 @@ it('a connection to a server that has become read-only is closed, and the next w
   }
 });
 
-it('a server whose certificate is of an unknown CA is refused with what to set', async () => {
+it('refuses a server whose certificate has an unknown CA, and says what to set', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'membridge-ca-'));
   const { key, certificate } = makeCertificate(folder);
   const secureContext = createSecureContext({ key: readFileSync(key), cert: readFileSync(certificate) });
-  // Answers PostgreSQL's request for TLS as the server does, and then with its certificate.
+  // Answers PostgreSQL's request for TLS as the server does, then presents its certificate.
   const server = createServer((socket: Socket) => {
     socket.once('data', () => {
       socket.write('S');

@@ -14,15 +14,18 @@ import type { managedProjects, projectNodeStatus } from './schema.ts';
 export type ManagedProjectRow = InferSelectModel<typeof managedProjects>;
 export type ProjectNodeRow = InferSelectModel<typeof projectNodeStatus>;
 
-/** What is shown of a clone that failed. */
+/** The fields shown of a failed clone. */
 export type FailedClone = Pick<ProjectNodeRow, 'node_id' | 'error_message' | 'detail'>;
 
-/** A node's clone as the API shows it; `history_url` is filled in by the API, which knows where the Temporal UI is. */
+/**
+ * Returns a node's clone as the API shows it. The API fills in `history_url`, because it knows the address of
+ * the Temporal UI.
+ */
 export function toProjectNode(row: ProjectNodeRow): ProjectNodeStatus {
   return { ...row, history_url: null };
 }
 
-/** A project with its clones as the API shows it. */
+/** Returns a project with its clones as the API shows it. */
 export function toManagedProject(
   row: ManagedProjectRow,
   nodeRows: readonly ProjectNodeRow[],
@@ -39,8 +42,8 @@ export function toManagedProject(
 }
 
 /**
- * A project with counts in place of its clones.
- * @param failed its first clone that failed, by the node's name
+ * Returns a project with counts instead of its clones.
+ * @param failed its first failed clone, by the node's name
  */
 export function toProjectSummary(
   row: ManagedProjectRow,
@@ -56,7 +59,7 @@ export function toProjectSummary(
   };
 }
 
-/** How a project stands, told from the counts of its clones. */
+/** Returns a project's status from the counts of its clones. */
 export function statusByCounts(
   clones: CloneCounts,
   propagation: ManagedProjectRow['propagation'],
@@ -102,8 +105,8 @@ function toFacts(row: ManagedProjectRow) {
 }
 
 /**
- * What a node gets of a project: everything but its secret.
- * @param hosts that git may ask, as MEMBRIDGE_GIT_HOSTS has them; empty: all
+ * Returns what a node receives of a project: everything except its secret.
+ * @param hosts that git may contact (MEMBRIDGE_GIT_HOSTS); empty for all
  */
 export function toCloneSpec(
   project: Pick<
@@ -122,12 +125,12 @@ export function toCloneSpec(
     targetPath: project.target_path,
     options: { branch: project.branch, depth: project.depth, submodules: project.submodules },
     hasCredential: project.credential !== null || project.known_hosts !== null,
-    // Left out where there is no limit: an agent of an earlier version does not know it.
+    // Left out when there is no limit: an agent of an earlier version does not know the field.
     ...(hosts.length === 0 ? {} : { hosts: [...hosts] }),
   };
 }
 
-/** What a project shows of a clone that failed. */
+/** Returns the error that a project shows for a failed clone. */
 export function errorOf(failed: FailedClone | undefined): string | null {
   return failed === undefined ? null : `${failed.node_id}: ${failed.error_message ?? failed.detail}`;
 }

@@ -4,7 +4,10 @@ import type { proposals } from './schema.ts';
 
 export type ProposalRow = InferSelectModel<typeof proposals>;
 
-/** A proposal as the API shows it; `history_url` is filled in by the API, which knows where the Temporal UI is. */
+/**
+ * Returns a proposal as the API shows it. The API fills in `history_url`, because it knows the address of the
+ * Temporal UI.
+ */
 export function toProposal(row: ProposalRow): Proposal {
   return { ...row, history_url: null };
 }

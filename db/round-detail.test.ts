@@ -16,7 +16,7 @@ test('says what to set when a space covers nothing of a node’s database', () =
   );
 });
 
-test('leaves the hint out of a round that failed or sent something', () => {
+test('omits the hint for a round that failed or sent something', () => {
   expect(finishedDetail(round(0, { code: 'internal', message: 'broken' }))).toBe('broken');
   expect(finishedDetail(round(2))).toBe('sent 2 rows');
 });

@@ -9,18 +9,18 @@ const DOING: Record<SyncAction, string> = {
   sync: 'sending and fetching',
 };
 
-/** What a running job does, for people. */
+/** Describes what a running job does, for people. */
 export function runningDetail(action: SyncAction): string {
   return DOING[action];
 }
 
-/** Whether everything that a round was asked for was done, and nothing of what other nodes sent was left out. */
+/** Returns whether a round did everything that it was asked for, and left out nothing from other nodes. */
 export function isComplete({ push, pull, error }: SyncRoundResult): boolean {
   const isMerged = pull === null ? push?.unmerged === undefined : pull.problems.length === 0;
   return error === null && isMerged;
 }
 
-/** What a round did, in one sentence for people. */
+/** Describes what a round did, in one sentence for people. */
 export function finishedDetail(result: SyncRoundResult): string {
   const { push, pull, error } = result;
   const received = (pull?.inserted ?? 0) + (pull?.updated ?? 0);
@@ -33,7 +33,7 @@ export function finishedDetail(result: SyncRoundResult): string {
   const nothing =
     uncovered === undefined ? 'nothing new' : `nothing to send: ${uncoveredSentence(uncovered)}`;
   const sentence = error?.message ?? (parts.length === 0 ? nothing : parts.join(', '));
-  // What was moved before the failure has been moved: say so after the error.
+  // Data transferred before the failure stays, so it is reported after the error.
   const notes = error === null ? [] : parts;
   if (pull !== null && pull.waiting > 0) {
     notes.push(`${rows(pull.waiting)} ${pull.waiting === 1 ? 'waits for its' : 'wait for their'} session`);

@@ -87,7 +87,7 @@ async function round(
   return { started, finished };
 }
 
-test('a retried round neither adds its totals twice nor takes a finished job back', async () => {
+test('a retried round neither adds its totals twice nor reopens a finished job', async () => {
   const { started, finished } = await round('job_twice', 'button', 7);
   expect(await getJob(db, { id: 'job_twice' })).toMatchObject({
     status: 'running',
@@ -111,7 +111,7 @@ test('a retried round neither adds its totals twice nor takes a finished job bac
   });
 });
 
-test('a failed round says why and what had been moved', async () => {
+test('a failed round reports the reason and what was transferred', async () => {
   const { finished } = await round('job_failed', 'api', 1, {
     code: 'store_unavailable',
     message: 'MinIO is away',
@@ -131,21 +131,24 @@ test.each([
   ['button', 0, null, true],
   ['noticed', 2, null, true],
   ['noticed', 0, { code: 'internal', message: 'broken' }, true],
-] as const)('a round for "%s" that moved %i rows, error %o, stays in the history: %s', async (...row) => {
-  const [trigger, rows, error, stays] = row;
-  const { finished } = await round('job_quiet', trigger, rows, error);
-  const before = (await readEventRange(db)).last ?? 0;
-  await recordRoundFinished(db, finished);
-  expect((await getJob(db, { id: 'job_quiet' })) !== null).toBe(stays);
-  const told = (await readEvents(db, { after: before, limit: 10 })).map(({ event }) => event);
-  expect(told).toMatchObject([
-    stays ? { type: 'job', job: { id: 'job_quiet' } } : { type: 'job-removed', id: 'job_quiet' },
-    { type: 'space-node', node: { canonical_id: space.cid } },
-  ]);
-  await db.pool.query(`delete from jobs where id = 'job_quiet'`);
-});
+] as const)(
+  'a round for "%s" that moved %i rows, with error %o, stays in the history: %s',
+  async (...row) => {
+    const [trigger, rows, error, stays] = row;
+    const { finished } = await round('job_quiet', trigger, rows, error);
+    const before = (await readEventRange(db)).last ?? 0;
+    await recordRoundFinished(db, finished);
+    expect((await getJob(db, { id: 'job_quiet' })) !== null).toBe(stays);
+    const told = (await readEvents(db, { after: before, limit: 10 })).map(({ event }) => event);
+    expect(told).toMatchObject([
+      stays ? { type: 'job', job: { id: 'job_quiet' } } : { type: 'job-removed', id: 'job_quiet' },
+      { type: 'space-node', node: { canonical_id: space.cid } },
+    ]);
+    await db.pool.query(`delete from jobs where id = 'job_quiet'`);
+  },
+);
 
-test('keeps a node failed when one half of a sync succeeds after the other half failed', async () => {
+test('a node stays failed when one direction of a sync succeeds after the other failed', async () => {
   const half = async (
     jobId: string,
     action: 'push' | 'pull',
@@ -172,7 +175,7 @@ test('keeps a node failed when one half of a sync succeeds after the other half 
   expect(await half('job_half_6', 'push', 600, null)).toMatchObject({ status: 'in-step' });
 });
 
-test('shows a round that leaves out what other nodes sent as failed, with the reason', async () => {
+test('a round that leaves out what other nodes sent is shown as failed, with the reason', async () => {
   const whole = result(['job_left_out'], 1);
   const problems = [{ node: 'node-b', problem: 'segment 3 is damaged' }];
   const unmerged = { code: 'memory_index_damaged', message: 'observations_fts is damaged' };
@@ -193,7 +196,7 @@ test('shows a round that leaves out what other nodes sent as failed, with the re
   }
 });
 
-test('two nodes that finish at once are both in step for whoever listens', async () => {
+test('listeners see both nodes in step when two finish at once', async () => {
   await addNode('node-b');
   const a = await round('job_a', 'button', 1);
   const requests = [request('job_b')];
@@ -227,7 +230,7 @@ test('two nodes that finish at once are both in step for whoever listens', async
   await deleteNode(db, { id: 'node-b', now: 21, by: byEngine('a test') });
 });
 
-test('a node that was removed while its round ran is not brought back', async () => {
+test('a node deleted during its round is not recreated', async () => {
   await addNode('node-gone');
   await deleteNode(db, { id: 'node-gone', now: 3, by: byEngine('a test') });
   const requests = [request('job_gone')];
@@ -239,7 +242,7 @@ test('a node that was removed while its round ran is not brought back', async ()
   expect(await getJob(db, { id: 'job_gone' })).toMatchObject({ status: 'completed' });
 });
 
-test('live nodes are those with a fresh heartbeat, and a node is back once', async () => {
+test('live nodes are those with a fresh heartbeat, and a node comes back once', async () => {
   expect(await listLiveNodes(db, { withinMs: 25_000, now: 100_000 })).toEqual([]);
   const report = { node, heartbeat: heartbeat(), sealingKeyIds: undefined };
   expect(await recordHeartbeat(db, { ...report, now: 100_000 })).toEqual({ returned: true, drained: false });
@@ -249,12 +252,12 @@ test('live nodes are those with a fresh heartbeat, and a node is back once', asy
   expect(await recordHeartbeat(db, { ...report, now: 140_000 })).toEqual({ returned: true, drained: false });
 });
 
-test('events become visible in the order of their numbers, whatever writes at once', async () => {
+test('events become visible in the order of their numbers under concurrent writes', async () => {
   const start = (await readEventRange(db)).last ?? 0;
   const writers = Array.from({ length: 60 }, (_, index) =>
     db.transaction(async (tx) => {
       await emitEvents(tx, [{ type: 'node-removed', id: `n${index}` }], 1);
-      // The later half commits at once, the first only after a while: a plain sequence would show gaps.
+      // The later half commits at once, the first half only after a while: a plain sequence would show gaps.
       if (index < 30) await tx.execute(`select pg_sleep(0.01)`);
     }),
   );

@@ -2,15 +2,15 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { Database } from './connect.ts';
 import { translateDatabaseError } from './errors.ts';
 
-/** Tables that the runtime role may only add to. */
+/** Tables in which the runtime role may only insert rows. */
 const APPEND_ONLY = ['audit_logs', 'audit_chain'];
 
 /**
- * Makes the role that the control plane works with, if it is another one than the owner of the schema, and gives it what it needs: it
- * reads and writes rows, and can neither change the schema nor what the audit log holds.
+ * Creates the control plane's role, if it differs from the owner of the schema, and grants what it needs: it
+ * reads and writes rows, and can change neither the schema nor the existing entries of the audit log.
  * @param owner connected as the owner, after the migrations
- * @param runtimeUrl the address, with name and password, that the control plane connects with
- * @throws MembridgeError database_unavailable; Error when the owner may not make the role
+ * @param runtimeUrl the control plane's address, with name and password
+ * @throws MembridgeError database_unavailable; Error when the owner may not create the role
  */
 export async function prepareRuntimeRole(owner: Database, runtimeUrl: string): Promise<void> {
   const { username, password } = new URL(runtimeUrl);

@@ -21,12 +21,15 @@ import type {
   Propagation,
 } from '../contract/projects/projects.ts';
 
-/** A moment in epoch milliseconds (or a length of time in milliseconds); exact as a JavaScript number for 285,000 years. */
+/**
+ * A time in epoch milliseconds, or a duration in milliseconds; exact as a JavaScript number for 285,000
+ * years.
+ */
 const epochMs = (name: string) => bigint(name, { mode: 'number' });
-/** A count that may pass 2^31 (bytes, rows over years). */
+/** A count that may exceed 2^31 (bytes, rows over years). */
 const count = (name: string) => bigint(name, { mode: 'number' }).notNull().default(0);
 
-/** The machines of the fleet. `online` is what was last announced; `last_heartbeat` is the truth. */
+/** The machines of the fleet. `online` is the last announced state; `last_heartbeat` decides. */
 export const nodes = pgTable('nodes', {
   id: text('id').primaryKey(),
   key_hash: text('key_hash').notNull().unique(),
@@ -37,13 +40,16 @@ export const nodes = pgTable('nodes', {
   last_heartbeat: epochMs('last_heartbeat'),
   registered_at: epochMs('registered_at').notNull(),
   install_method: text('install_method').notNull(),
-  /** The ids of the keys that it was encrypted for, as it said, today's first; null while it said none. */
+  /**
+   * The ids of the keys that it encrypts for, the current one first, as it reports; null until it reports
+   * any.
+   */
   sealing_key_ids: jsonb('sealing_key_ids').$type<string[]>(),
-  /** Since when it is given no new tasks; null: it is. */
+  /** Since when it receives no new tasks; null when it does. */
   drained_at: epochMs('drained_at'),
 });
 
-/** One-time tokens with which a machine enrols itself; only their hashes are kept. */
+/** One-time tokens for enrolling a machine; only their hashes are stored. */
 export const enrolmentTokens = pgTable('enrolment_tokens', {
   token_hash: text('token_hash').primaryKey(),
   node_id: text('node_id'),
@@ -53,7 +59,7 @@ export const enrolmentTokens = pgTable('enrolment_tokens', {
   used_by: text('used_by'),
 });
 
-/** The spaces: one canonical id and the claude-mem project names it covers. */
+/** The spaces: each has one canonical id and the claude-mem project names that it covers. */
 export const spaces = pgTable('spaces', {
   cid: text('cid').primaryKey(),
   name: text('name').notNull().unique(),
@@ -62,15 +68,18 @@ export const spaces = pgTable('spaces', {
   aliases: jsonb('aliases').$type<string[]>().notNull().default([]),
   redact: boolean('redact').notNull().default(true),
   encrypted: boolean('encrypted').notNull().default(false),
-  /** Since when; null where it is not, or was before version 0.5. */
+  /** Since when; null when it is not encrypted, or was before version 0.5. */
   encrypted_since: epochMs('encrypted_since'),
-  /** Whether the primary publishes the original's whole-file snapshot, for machines still on its scripts. */
+  /**
+   * Whether the primary publishes the original's whole-file snapshot, for machines that still run its
+   * scripts.
+   */
   mirror: boolean('mirror').notNull().default(false),
   created_at: epochMs('created_at').notNull(),
   source: text('source').$type<'manual' | 'heartbeat'>().notNull(),
 });
 
-/** What each node last did in each space. */
+/** The last activity of each node in each space. */
 export const spaceNodes = pgTable(
   'space_nodes',
   {
@@ -93,7 +102,7 @@ export const spaceNodes = pgTable(
   ],
 );
 
-/** What people set for one node in one space; a node without a row has the defaults. */
+/** Settings that people made for one node in one space; a node without a row has the defaults. */
 export const spaceNodeSettings = pgTable(
   'space_node_settings',
   {
@@ -135,7 +144,7 @@ export const jobs = pgTable(
     ms: epochMs('ms'),
   },
   (table) => [
-    // Lists are sorted by time and id: an index without the id leaves the rows of one moment to a sort.
+    // Lists are sorted by time and id: without the id in the index, rows of equal time would need a sort.
     index('jobs_newest').on(table.created_at.desc().nullsFirst(), table.id.desc().nullsFirst()),
     index('jobs_of_project').on(
       table.project,
@@ -158,11 +167,11 @@ export const jobs = pgTable(
   ],
 );
 
-/** Keys that no longer sign for their node: it was removed, or enrolled again. */
+/** Keys that no longer sign for their node, because it was deleted or enrolled again. */
 export const retiredKeys = pgTable('retired_keys', {
   key_id: text('key_id').primaryKey(),
   node_id: text('node_id').notNull(),
-  /** What it signed is good if the object store took it until then. */
+  /** Its signatures are valid on objects that the store received by then. */
   until: epochMs('until').notNull(),
 });
 
@@ -177,32 +186,32 @@ export const allowedDeletions = pgTable(
   (table) => [primaryKey({ columns: [table.cid, table.node_id] })],
 );
 
-/** What changed, in commit order, for replay to browsers. See queries/emit-events.ts. */
+/** Changes in commit order, for replay to browsers. See queries/emit-events.ts. */
 export const events = pgTable('events', {
   seq: bigserial('seq', { mode: 'number' }).primaryKey(),
   payload: jsonb('payload').$type<ServerEvent>().notNull(),
   at: epochMs('at').notNull(),
 });
 
-/** Signed-in browsers; only the hash of the cookie is kept. */
+/** Signed-in browsers; only the hash of the cookie is stored. */
 export const browserSessions = pgTable('browser_sessions', {
   id_hash: text('id_hash').primaryKey(),
-  /** A hash of the keys under which it was made: one that is not of today's keys has ended. */
+  /** A hash of the keys under which it was created; a session ends when the keys change. */
   keys_hash: text('keys_hash').notNull().default(''),
-  /** The browser's address and name, for people to tell sessions apart. */
+  /** The browser's address and name, so that people can distinguish sessions. */
   address: text('address').notNull().default(''),
   user_agent: text('user_agent').notNull().default(''),
   created_at: epochMs('created_at').notNull(),
   expires_at: epochMs('expires_at').notNull(),
 });
 
-/** What people set while the control plane runs. */
+/** Settings that people change while the control plane runs. */
 export const settings = pgTable('settings', {
   key: text('key').primaryKey(),
   value: text('value').notNull(),
 });
 
-/** What agents of the original protocol report by `POST /agent/heartbeat`, one row per project and node. */
+/** Reports of original agents by `POST /agent/heartbeat`, one row per project and node. */
 export const originalNodes = pgTable(
   'original_nodes',
   {
@@ -218,23 +227,26 @@ export const originalNodes = pgTable(
   (table) => [primaryKey({ columns: [table.cid, table.node_id] })],
 );
 
-/** Machines on the original's agent, as they registered themselves. Nothing but these rows follows from it, and nobody calls `url`. */
+/**
+ * Machines on the original's agent, as they registered themselves. These rows are for display only; nothing
+ * calls `url`.
+ */
 export const originalAgents = pgTable('original_agents', {
   name: text('name').primaryKey(),
   url: text('url').notNull(),
-  /** What it said of itself when it registered: the original's `status`. */
+  /** Its own status from the registration: the original's `status`. */
   status: text('status').notNull(),
   capabilities: jsonb('capabilities').$type<NodeCapabilities>().notNull(),
   ip_addrs: jsonb('ip_addrs').$type<string[]>().notNull(),
   agent_version: text('agent_version').notNull(),
   os_info: text('os_info').notNull(),
   install_method: text('install_method').notNull(),
-  /** Null while it was only named by a person: it has not been heard of. */
+  /** Null for a machine that a person named and that has sent no heartbeat. */
   last_seen: epochMs('last_seen'),
   registered_at: epochMs('registered_at').notNull(),
 });
 
-/** Git repositories that are kept on nodes. How each stands is told from project_node_status. */
+/** Git repositories that are kept on nodes. project_node_status holds the state of each clone. */
 export const managedProjects = pgTable('managed_projects', {
   id: text('id').primaryKey(),
   name: text('name').notNull().unique(),
@@ -246,19 +258,19 @@ export const managedProjects = pgTable('managed_projects', {
   depth: integer('depth'),
   submodules: boolean('submodules').notNull().default(false),
   primary_node_id: text('primary_node_id'),
-  /** Canonical id of the memory space that goes with it. */
+  /** Canonical id of the memory space that belongs to it. */
   space: text('space'),
   tags: jsonb('tags').$type<string[]>().notNull().default([]),
-  /** Nodes that enrolled since then get a clone; null: only those that are asked to. */
+  /** Nodes that enrolled after this time get a clone; null for requested clones only. */
   new_nodes_since: epochMs('new_nodes_since'),
   known_hosts: text('known_hosts'),
-  /** Sealed by api/auth/sealed.ts; what may be shown of it is in credential_info. */
+  /** Sealed by api/auth/sealed.ts; credential_info holds what may be shown of it. */
   credential: text('credential'),
   credential_info: jsonb('credential_info').$type<CredentialInfo>(),
   memory_cron: text('memory_cron'),
   fetch_cron: text('fetch_cron'),
   update_cron: text('update_cron'),
-  /** Sealed by api/auth/sealed.ts: what forges sign their calls with. */
+  /** Sealed by api/auth/sealed.ts: the key that forges sign their calls with. */
   push_secret: text('push_secret'),
   push_secret_at: epochMs('push_secret_at'),
   propagation: jsonb('propagation').$type<Omit<Propagation, 'history_url'>>(),
@@ -300,7 +312,10 @@ export const projectNodeStatus = pgTable(
   ],
 );
 
-/** Who is primary of each space or project. A row's epoch never goes back; see queries/record-leadership.ts. */
+/**
+ * The primary of each space or project. A row's leadership epoch never goes back; see
+ * queries/record-leadership.ts.
+ */
 export const leaderships = pgTable('leaderships', {
   cid: text('cid').primaryKey(),
   primary_node_id: text('primary_node_id'),
@@ -314,7 +329,7 @@ export const leaderships = pgTable('leaderships', {
   last_error: text('last_error'),
 });
 
-/** What happened to leaderships, for people. */
+/** Events of leaderships, for people. */
 export const leadershipEvents = pgTable(
   'leadership_events',
   {

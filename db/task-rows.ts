@@ -9,12 +9,12 @@ export type LeaseRow = InferSelectModel<typeof leases>;
 export type ResultRow = InferSelectModel<typeof llmResults>;
 export type ArtifactRow = InferSelectModel<typeof runtimeArtifacts>;
 
-/** Characters of a prompt in lists and events. */
+/** Number of characters of a prompt in lists and events. */
 const SHORT = 200;
 
 /**
- * A task as the API shows it; `history_url` and `waiting` are filled in by the API.
- * The cut may go through a surrogate pair, half of which no jsonb takes: events are such.
+ * Returns a task as the API shows it; the API fills in `history_url` and `waiting`. A cut through a surrogate
+ * pair is repaired, because events are jsonb, which rejects half a pair.
  */
 export function toTask(row: TaskRow, prompt: 'whole' | 'short'): Task {
   const { seq: _seq, request_hash: _hash, ...shown } = row;
@@ -30,7 +30,7 @@ export function toLease(row: LeaseRow): Lease {
   return row;
 }
 
-/** What an attempt came to, without its output: that lies in the object store. */
+/** Returns the outcome of an attempt without its output, which is in the object store. */
 export function toResult(row: ResultRow): TaskResult {
   return {
     id: row.id,
@@ -54,7 +54,10 @@ export function toResult(row: ResultRow): TaskResult {
   };
 }
 
-/** An artifact without its content. @param bucket where the bytes lie */
+/**
+ * Returns an artifact without its content.
+ * @param url returns the address of the bytes
+ */
 export function toArtifact(row: ArtifactRow, url: (sha256: string) => string): Artifact {
   const { expired_at, bytes_removed_at: _removed, ...shown } = row;
   return { ...shown, url: expired_at === null ? url(row.sha256) : null, content: null };

@@ -55,7 +55,7 @@ export const llmTasks = pgTable(
     webhook_url: text('webhook_url'),
     schedule_id: text('schedule_id'),
     created_by: text('created_by').notNull(),
-    /** Of what was asked, to know a repeated request from another one under the same key. */
+    /** Hash of the request, to distinguish a repeated request from another one with the same key. */
     request_hash: text('request_hash').notNull(),
     detail: text('detail').notNull(),
     error_code: text('error_code'),
@@ -89,9 +89,9 @@ export const llmTasks = pgTable(
 );
 
 /**
- * The words that tasks are searched by, written once by a trigger on `llm_tasks`. A table of its own, since a task's row changes many
- * times and every change would write its trigrams again. Where PostgreSQL has `pg_trgm`, the migration makes the index
- * `task_texts_trigrams`; without it a search reads every row.
+ * The words that tasks are searched by, written once by a trigger on `llm_tasks`. A separate table, because a
+ * task's row changes often, and every change would write its trigrams again. If PostgreSQL has `pg_trgm`, the
+ * migration creates the index `task_texts_trigrams`; without it a search reads every row.
  */
 export const taskTexts = pgTable('task_texts', {
   task_id: text('task_id')
@@ -127,7 +127,7 @@ export const leases = pgTable(
   ],
 );
 
-/** What attempts came to. At most one of a task has the status `success`. */
+/** Outcomes of attempts. At most one per task has the status `success`. */
 export const llmResults = pgTable(
   'llm_results',
   {
@@ -157,7 +157,7 @@ export const llmResults = pgTable(
   ],
 );
 
-/** What tasks left behind: immutable; the bytes lie in the object store under their SHA-256. */
+/** Artifacts of tasks: immutable; their bytes are in the object store under their SHA-256. */
 export const runtimeArtifacts = pgTable(
   'runtime_artifacts',
   {
@@ -173,9 +173,9 @@ export const runtimeArtifacts = pgTable(
     entity_refs: jsonb('entity_refs').$type<string[]>().notNull(),
     tags: jsonb('tags').$type<string[]>().notNull(),
     created_at: epochMs('created_at').notNull(),
-    /** When retention ended it: its bytes are not given any more; the row stays. */
+    /** When retention expired it: its bytes are no longer served; the row stays. */
     expired_at: epochMs('expired_at'),
-    /** When its bytes were taken from the store, once nothing else needed them. */
+    /** When its bytes were removed from the store, after nothing else needed them. */
     bytes_removed_at: epochMs('bytes_removed_at'),
   },
   (table) => [
@@ -188,7 +188,10 @@ export const runtimeArtifacts = pgTable(
   ],
 );
 
-/** What running programs write, for the page; removed some time after the attempt, when its log artifact holds it. */
+/**
+ * Output of running programs, for the page; deleted some time after the attempt, when its log artifact holds
+ * it.
+ */
 export const taskOutput = pgTable(
   'task_output',
   {
@@ -205,12 +208,12 @@ export const taskOutput = pgTable(
   ],
 );
 
-/** What happened. A trigger refuses to change or delete rows; see the migration. */
+/** The audit log. A trigger refuses to change or delete rows; see the migration. */
 export const auditLogs = pgTable(
   'audit_logs',
   {
     id: bigserial('id', { mode: 'number' }).primaryKey(),
-    /** Names the event, so that an activity that runs twice writes it once. */
+    /** Identifies the event, so that an activity that runs twice writes it once. */
     event_key: text('event_key').notNull().unique(),
     timestamp: epochMs('timestamp').notNull(),
     action: text('action').notNull(),
@@ -230,8 +233,8 @@ export const auditLogs = pgTable(
 );
 
 /**
- * The place of each entry of the audit log in its chain, and the chain's hash there. A trigger refuses to change or delete rows, as
- * in the log itself. See api/audit/chain.ts.
+ * The position of each audit entry in its chain, and the chain's hash there. A trigger refuses to change or
+ * delete rows, as in the log itself. See api/audit/chain.ts.
  */
 export const auditChain = pgTable('audit_chain', {
   position: bigint('position', { mode: 'number' }).primaryKey(),
@@ -239,7 +242,7 @@ export const auditChain = pgTable('audit_chain', {
     .notNull()
     .unique()
     .references(() => auditLogs.id),
-  /** SHA-256 in hex, over the hash before and the entry. */
+  /** SHA-256 in hex, over the previous hash and the entry. */
   hash: text('hash').notNull(),
   /** Ed25519 in base64, over position and hash: at the last entry of each batch, null at the others. */
   signature: text('signature'),
@@ -257,7 +260,7 @@ export const proposals = pgTable(
     agent_slug: text('agent_slug').notNull(),
     title: text('title').notNull(),
     kind: text('kind').$type<'patch' | 'file'>().notNull(),
-    /** For a file: where in the repository. */
+    /** For a file: its path in the repository. */
     path: text('path'),
     /** The commit that the branch must be at for it to be applied. */
     expected_version: text('expected_version'),
@@ -269,7 +272,7 @@ export const proposals = pgTable(
     decided_by: text('decided_by'),
     decided_at: epochMs('decided_at'),
     commit: text('commit'),
-    /** What a person approved after looking at it, and the commit that it was made over. */
+    /** The tree that a person approved after looking at it, and the commit that it was based on. */
     approved_tree: text('approved_tree'),
     approved_base: text('approved_base'),
     node_id: text('node_id'),
@@ -286,7 +289,7 @@ export const proposals = pgTable(
   ],
 );
 
-/** What a node made of a proposal: a tree, and git's own diff of it. Made again, it is replaced. */
+/** A node's preview of a proposal: a tree, and git's own diff of it. A new preview replaces it. */
 export const proposalPreviews = pgTable('proposal_previews', {
   proposal_id: text('proposal_id')
     .primaryKey()
@@ -297,13 +300,13 @@ export const proposalPreviews = pgTable('proposal_previews', {
   base: text('base'),
   tree: text('tree'),
   files: jsonb('files').$type<ProposedFile[]>().notNull(),
-  /** Compressed by gzip, in base64: a diff may hold bytes that text of PostgreSQL does not. */
+  /** Compressed by gzip, in base64: a diff may contain bytes that PostgreSQL's text does not allow. */
   packed_diff: text('packed_diff'),
   node_id: text('node_id'),
   made_at: epochMs('made_at').notNull(),
 });
 
-/** Tasks that are made again and again, by Temporal Schedules. */
+/** Tasks that Temporal Schedules create periodically. */
 export const taskSchedules = pgTable('task_schedules', {
   id: text('id').primaryKey(),
   name: text('name').notNull().unique(),

@@ -18,8 +18,8 @@ export type SpaceNodeSettingsRow = InferSelectModel<typeof spaceNodeSettings>;
 export type JobRow = InferSelectModel<typeof jobs>;
 
 /**
- * A node as the API shows it.
- * @param now the control plane's clock, epoch ms: whether the node is online is told from it alone
+ * Returns a node as the API shows it.
+ * @param now the control plane's clock, epoch milliseconds; it alone decides whether the node is online
  */
 export function toNode(row: NodeRow, now: number): Node {
   const { facts } = row;
@@ -49,7 +49,10 @@ export function toNode(row: NodeRow, now: number): Node {
   };
 }
 
-/** How a node stands. @param now the control plane's clock, epoch ms */
+/**
+ * Returns a node's standing.
+ * @param now the control plane's clock, epoch milliseconds
+ */
 export function standingOf(
   row: Pick<NodeRow, 'id' | 'facts' | 'last_heartbeat' | 'drained_at'>,
   now: number,
@@ -69,7 +72,7 @@ export function standingOf(
   );
 }
 
-/** What a space is, without its nodes. */
+/** Returns a space without its nodes. */
 export function toSpaceFacts(row: SpaceRow): SpaceFacts {
   return {
     canonical_id: row.cid,
@@ -84,7 +87,7 @@ export function toSpaceFacts(row: SpaceRow): SpaceFacts {
   };
 }
 
-/** A space, what each node last did in it, and what people set for single nodes. */
+/** Returns a space, what each node last did in it, and people's settings for single nodes. */
 export function toSpace(
   row: SpaceRow,
   nodeRows: readonly SpaceNodeRow[],
@@ -97,7 +100,7 @@ export function toSpace(
   };
 }
 
-/** What a node did in a space, as the API shows it. */
+/** Returns what a node did in a space, as the API shows it. */
 export function toSpaceNode({ cid, ...rest }: SpaceNodeRow): SpaceNode {
   return { canonical_id: cid, ...rest };
 }
@@ -107,7 +110,7 @@ function toSettings({ node_id, names, trust }: SpaceNodeSettingsRow): SpaceNodeS
 }
 
 /**
- * A space as its workflow takes it. What has its default is left out, so that a configuration that nobody changed looks
+ * Returns a space as its workflow receives it. Leaves out defaults, so that an unchanged configuration looks
  * the same to every version.
  */
 export function toSpaceConfig(
@@ -125,9 +128,9 @@ export function toSpaceConfig(
 }
 
 /**
- * A space as one node takes part in it.
- * @param settings what people set for this node, if anything
- * @param members ids of all enrolled nodes: who may read the space where it is encrypted
+ * Returns a space as one node receives it.
+ * @param settings people's settings for this node, if any
+ * @param members ids of all enrolled nodes: who may read an encrypted space
  */
 export function toNodeSpaceConfig(
   row: SpaceRow,
@@ -143,7 +146,10 @@ export function toNodeSpaceConfig(
   };
 }
 
-/** A job as the API shows it; `history_url` is filled in by the API, which knows where the Temporal UI is. */
+/**
+ * Returns a job as the API shows it. The API fills in `history_url`, because it knows the address of the
+ * Temporal UI.
+ */
 export function toJob(row: JobRow): Job {
   return { ...row, history_url: null };
 }

@@ -5,16 +5,16 @@ import { SEARCH_ATTRIBUTES } from '../contract/workflows.ts';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
 import { KnownAttributes, attributeInterceptors, waitUntilAccepted } from './known-attributes.ts';
 
-/** Where Temporal is. */
+/** The address of Temporal. */
 export interface EngineAddress {
   /** host:port of the frontend. */
   readonly address: string;
   readonly namespace: string;
-  /** Sent as a bearer token with every call; the engine tunnel asks for it. */
+  /** Sent as a bearer token with every call; required by the engine tunnel. */
   readonly secret?: string;
 }
 
-/** How to connect to an engine: options of the SDK's client and of its worker alike. */
+/** Returns connection options for both the SDK's client and its worker. */
 export function connectionOptions({ address, secret }: Pick<EngineAddress, 'address' | 'secret'>): {
   address: string;
   metadata?: Record<string, string>;
@@ -22,14 +22,14 @@ export function connectionOptions({ address, secret }: Pick<EngineAddress, 'addr
   return secret === undefined ? { address } : { address, metadata: { authorization: `Bearer ${secret}` } };
 }
 
-/** A connected Temporal client, and the way to end it. */
+/** A connected Temporal client, and how to close it. */
 export interface Engine {
   readonly client: Client;
   readonly address: EngineAddress;
   close(): Promise<void>;
 }
 
-/** How long the first connection may take, in milliseconds. */
+/** Time limit for the first connection, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
@@ -57,18 +57,18 @@ export async function connectEngine(address: EngineAddress): Promise<Engine> {
   }
 }
 
-/** What became of the search attributes in the engine's namespace. */
+/** The state of our search attributes in the namespace. */
 export interface SearchAttributes {
-  /** Those that the namespace does not have, and why Temporal did not add them; null when it has them all. */
+  /** Missing attributes, and why Temporal did not add them; null when none is missing. */
   readonly absent: { readonly names: readonly string[]; readonly reason: string } | null;
 }
 
 /**
- * Registers the search attributes that workflows set, in the engine's namespace, and waits until Temporal accepts a start with them.
- * Those that exist are left alone, so any number of control planes may call it. A namespace without room for all that are missing gets
- * none of them: its last places belong to others, too.
- * @param report receives what is waited for
- * @throws ServiceError when Temporal does not answer, or still refuses what was registered after a minute
+ * Registers the search attributes that workflows set, and waits until Temporal accepts a start with them.
+ * Leaves existing ones alone, so any number of control planes may call it. Adds none when the namespace lacks
+ * room for all missing ones: other applications need its last places, too.
+ * @param report receives what the call waits for
+ * @throws ServiceError when Temporal does not answer, or still refuses a registered attribute after a minute
  */
 export async function prepareSearchAttributes(
   engine: Engine,
@@ -91,7 +91,7 @@ export async function prepareSearchAttributes(
       existing = [...existing, ...missing];
     }
   } catch (error) {
-    // Another control plane that starts at the same moment may have been first.
+    // Another control plane that starts at the same moment may have registered them first.
     if (/already exist/i.test(errorMessage(error))) existing = await list();
     else if (isRefusal(error)) refusal = error.details;
     else throw error;
@@ -110,8 +110,8 @@ export async function prepareSearchAttributes(
 const KEYWORD = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
 
 /**
- * gRPC statuses of a namespace that has no room, and of a Temporal that lets clients register no attributes, as Temporal Cloud does:
- * INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED.
+ * gRPC statuses of a namespace without room, and of a Temporal that lets clients register no attributes, such
+ * as Temporal Cloud: INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED.
  */
 const REFUSALS = new Set([3, 7, 9, 12]);
 

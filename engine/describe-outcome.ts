@@ -1,11 +1,12 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 
 /**
- * How a workflow ended, for people.
- * @param ref.runId one run of it, whose successors count as the same work: those that continued it as new, or that somebody reset
- *   it to. A run that was started later under the same id is other work. Empty or absent: the newest run, whatever it is.
- * @returns null while it runs; `ended as terminated`, or `is gone` when Temporal knows none
- * @throws the engine's errors
+ * Describes how a workflow ended, for people.
+ * @param ref.runId one run of it. Its successors count as the same work: runs that continued it as new, or
+ * that a reset created. A run started later under the same id is other work. When empty or absent, the newest
+ * run counts.
+ * @returns null while it runs; `ended as terminated`, or `is gone` when Temporal knows no such workflow
+ * @throws Temporal's errors
  */
 export async function describeOutcome(
   client: Client,
@@ -27,6 +28,6 @@ export async function describeOutcome(
 const ended = ({ status }: WorkflowExecutionDescription): string | null =>
   status.name === 'RUNNING' ? null : `ended as ${status.name.toLowerCase().replaceAll('_', ' ')}`;
 
-/** Temporal gives the runs of one chain the id of its first run. */
+/** Returns the first run's id, which all runs of a chain share. */
 const firstRunOf = ({ raw }: WorkflowExecutionDescription): string =>
   raw.workflowExecutionInfo?.firstRunId ?? '';

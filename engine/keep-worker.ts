@@ -4,18 +4,19 @@ import { connectionOptions, type EngineAddress } from './connect.ts';
 
 /** A worker that polls until it is stopped. */
 export interface KeptWorker {
-  /** Whether it polls Temporal at present. */
+  /** Returns whether it polls Temporal now. */
   isPolling(): boolean;
   stop(): Promise<void>;
 }
 
-/** Pause before a worker that ended is made anew, in milliseconds. */
+/** Pause before an ended worker is created again, in milliseconds. */
 const RESTART_MS = 2_000;
 
 /**
- * Keeps a worker polling: Temporal may be away at start or go away later, and the worker is then made anew until it is
- * back.
- * @param hears.polls a worker was made and begins to poll; hears.ended one ended, with the reason, and another follows
+ * Keeps a worker polling. Temporal may be away at the start or later; the worker is then created again until
+ * Temporal is back.
+ * @param hears.polls called when a worker begins to poll; hears.ended called when one ended, with the reason;
+ * another follows
  */
 export function keepWorker(
   engine: EngineAddress,

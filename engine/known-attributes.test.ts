@@ -17,7 +17,8 @@ let folder: string;
 let production: Temporal;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'membridge-attributes-'));
-  // The development server looks at every call whether there are new attributes. A server in production, as here, looks now and then.
+  // The development server checks for new attributes at every call. A production server, as simulated here,
+  // does so periodically.
   const settings = [
     'system.forceSearchAttributesCacheRefreshOnRead=false',
     'system.namespaceCacheRefreshInterval="5s"',
@@ -41,9 +42,9 @@ async function withEngine(namespace: string, work: (engine: Engine) => Promise<v
   }
 }
 
-test('a first start waits until Temporal accepts workflows with the attributes that it has just registered', async () => {
+test('a first start waits until Temporal accepts workflows with newly registered attributes', async () => {
   const reports: string[] = [];
-  // The server's look may fall right between registering and starting; not three times.
+  // The server's periodic check may fall between registration and start, but not three times.
   for (let round = 0; round < 3 && reports.length === 0; round += 1) await firstStart(reports);
   expect(reports[0]).toMatch(/^Temporal does not know the search attribute Membridge\w+ yet$/);
 });
@@ -53,7 +54,7 @@ async function firstStart(reports: string[]): Promise<void> {
   await withEngine(namespace, async (engine) => {
     const { absent } = await prepareSearchAttributes(engine, (reason) => reports.push(reason));
     expect(absent).toBeNull();
-    // Without what leaves attributes out.
+    // A client without the interceptors that leave attributes out.
     const { connection } = engine.client;
     const raw = new WorkflowClient({ connection, namespace });
     const workflowId = randomUUID();
@@ -63,7 +64,7 @@ async function firstStart(reports: string[]): Promise<void> {
   });
 }
 
-test('a client whose frontend does not know an attribute yet starts, signals, updates and schedules without it', async () => {
+test('a client starts, signals, updates and schedules without an attribute that its frontend does not know yet', async () => {
   const namespace = await freshNamespace(production.address);
   await withEngine(namespace, async ({ client }) => {
     const options = { taskQueue: CONTROL_QUEUE, typedSearchAttributes: about };
@@ -89,12 +90,12 @@ test('a client whose frontend does not know an attribute yet starts, signals, up
   });
 });
 
-test('a namespace without room for the attributes runs spaces, syncs, tasks and schedules, and the health says so', async () => {
+test('a namespace without room for the attributes runs spaces, syncs, tasks and schedules, and the health report says so', async () => {
   const { address } = inject('parts').temporal;
   const namespace = await freshNamespace(address);
   const engine = await connectEngine({ address, namespace });
   try {
-    // SQL visibility has ten places for keywords.
+    // SQL visibility has room for ten keywords.
     const { operatorService } = engine.client.connection as Connection;
     const theirs = Array.from({ length: 8 }, (_, index) => [`Theirs${index}`, 2]);
     await operatorService.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(theirs) });

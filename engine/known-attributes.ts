@@ -8,25 +8,29 @@ import { TypedSearchAttributes, type SearchAttributePair } from '@temporalio/com
 
 type Attributes = TypedSearchAttributes | SearchAttributePair[];
 
-/** How long an attribute that Temporal does not know is left out before it is tried again, in milliseconds. */
+/** How long an attribute unknown to Temporal is left out before the next try, in milliseconds. */
 const TRY_AGAIN_MS = 60_000;
 
-/** How Temporal refuses a start with an attribute that the namespace does not have: SQL visibility, then Elasticsearch. */
+/**
+ * Temporal's errors for a start with an attribute that the namespace lacks: SQL visibility, then
+ * Elasticsearch.
+ */
 const UNKNOWN = /no mapping defined for search attribute (\w+)|search attribute (\w+) is not defined/i;
 
 /**
- * Which search attributes a namespace takes. A namespace that is shared with others may have no room for ours, and each frontend of
- * Temporal learns of new attributes only after some seconds. A workflow that cannot be searched for is better than none, so a start that
- * Temporal refuses for an attribute is made without that attribute.
+ * Tracks which search attributes a namespace accepts. A namespace used by other applications may have no room
+ * for ours, and each Temporal frontend learns of new attributes only after some seconds. A workflow without
+ * search attributes is better than none, so a start that Temporal refuses because of an attribute is repeated
+ * without it.
  */
 export class KnownAttributes {
-  /** Names that Temporal refused, with the time (epoch ms) at which each is tried again. */
+  /** Refused names, with the time (epoch milliseconds) of the next try. */
   readonly #refused = new Map<string, number>();
 
   /**
-   * Makes a call that takes search attributes, with those that Temporal knows.
-   * @param call refused calls must leave nothing behind: it may be made again
-   * @throws whatever `call` throws for another reason
+   * Makes a call with the search attributes that Temporal knows.
+   * @param call a refused call must leave nothing behind, because it may be repeated
+   * @throws any other error of `call`
    */
   async use<T>(
     wanted: Attributes | undefined,
@@ -60,7 +64,7 @@ export function unknownAttribute(error: unknown): string | null {
   return null;
 }
 
-/** Makes the interceptors that start workflows and make schedules with the attributes that Temporal knows. */
+/** Returns interceptors that start workflows and create schedules with the attributes that Temporal knows. */
 export function attributeInterceptors(attributes: KnownAttributes): {
   workflow: WorkflowClientInterceptor[];
   schedule: ScheduleClientInterceptor[];
@@ -98,17 +102,21 @@ export function attributeInterceptors(attributes: KnownAttributes): {
   };
 }
 
-/** How long Temporal's frontends may take to learn of new attributes, and the pause between two looks, in milliseconds. */
+/**
+ * How long Temporal's frontends may take to learn of new attributes, and the pause between two checks, in
+ * milliseconds.
+ */
 const ACCEPTED_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 250;
 
-/** The workflow with which acceptance is tried; nobody polls its queue. */
+/** The workflow that probes for acceptance; no worker polls its queue. */
 const PROBE = { type: 'startProbe', id: 'membridge-start-probe', queue: 'membridge-start-probe' } as const;
 
 /**
- * Waits until Temporal accepts a start with these attributes, by starting a workflow that nobody runs and deleting it again.
+ * Waits until Temporal accepts a start with these attributes. Probes by starting a workflow that no worker
+ * runs, and deletes it.
  * @param client one without the interceptors that leave attributes out
- * @param report receives why Temporal does not accept it yet, at each look
+ * @param report receives, at each check, why Temporal does not accept it yet
  * @throws the refusal when it lasts longer than a minute; other errors of Temporal at once
  */
 export async function waitUntilAccepted(

@@ -17,7 +17,7 @@ function optionsOf(cid: string, known: Leadership | null) {
   const input: LeadershipInput = {
     cid,
     state: known === null ? null : toLeadershipState(known),
-    // It may not have been written when the run before ended.
+    // The lease object may not have been written before the previous run ended.
     leaseOpen: known !== null,
     lastSnapshotAt: known?.last_snapshot_at ?? 0,
     lastMirrorAt: known?.last_mirror_at ?? 0,
@@ -31,7 +31,7 @@ function optionsOf(cid: string, known: Leadership | null) {
   };
 }
 
-/** A leadership as its workflow keeps it. */
+/** Converts a leadership to its workflow's state. */
 export function toLeadershipState(known: Leadership): LeadershipState {
   return {
     cid: known.canonical_id,
@@ -46,8 +46,8 @@ export function toLeadershipState(known: Leadership): LeadershipState {
 
 /**
  * Selects the primary of a space or project.
- * @param known what PostgreSQL knows of it, from which its workflow goes on should it not run
- * @param updateId names this request, so that one that is sent twice is done once
+ * @param known the leadership in PostgreSQL, from which the workflow starts if it does not run
+ * @param updateId identifies this request, so that a repeated one is done once
  */
 export async function selectPrimary(
   client: Client,
@@ -65,7 +65,7 @@ export async function selectPrimary(
 
 /**
  * Asks the primary of a space to publish its mirror now.
- * @returns the run that was asked
+ * @returns the run that received the request
  */
 export async function requestMirror(
   client: Client,
@@ -81,7 +81,7 @@ export async function requestMirror(
   return { workflowId: handle.workflowId, runId: handle.signaledRunId };
 }
 
-/** Makes sure that the workflow of a leadership runs. */
+/** Ensures that the workflow of a leadership runs. */
 export async function ensureLeadership(client: Client, known: Leadership): Promise<void> {
   await client.workflow.start('leadership', {
     ...optionsOf(known.canonical_id, known),
@@ -89,7 +89,7 @@ export async function ensureLeadership(client: Client, known: Leadership): Promi
   });
 }
 
-/** Ends the workflow of a leadership; one that has ended already is fine. */
+/** Ends the workflow of a leadership; does nothing if it has ended already. */
 export async function closeLeadership(client: Client, cid: string): Promise<void> {
   await signalWorkflow(client, leadershipId(cid), MESSAGES.closeLeadership);
 }

@@ -14,12 +14,12 @@ import type { SpaceConfig } from '../contract/memory/memory.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { signalWorkflow } from './signal-workflow.ts';
 
-/** A new job's id: `job_` and 16 random hex digits. */
+/** Returns a new job id: `job_` and 16 random hex digits. */
 export function newJobId(): string {
   return `job_${randomBytes(8).toString('hex')}`;
 }
 
-/** How a started or joined workflow is named. */
+/** Identifies a started or joined workflow. */
 export interface WorkflowRef {
   readonly workflowId: string;
   readonly runId: string;
@@ -36,8 +36,8 @@ function syncOptions(input: SyncMemoryInput) {
 }
 
 /**
- * Asks for a sync of one node and returns at once. A sync that runs already takes the request into its next round,
- * so a request is never lost and never runs beside another.
+ * Requests a sync of one node and returns at once. A running sync serves the request in its next round, so a
+ * request is never lost and two syncs never run at once.
  */
 export async function requestSync(
   client: Client,
@@ -53,8 +53,8 @@ export async function requestSync(
 }
 
 /**
- * Asks for a sync of one node and waits for the end of the round that serves it.
- * @throws the engine's errors; a sync that failed is not thrown but told in the result's `error`
+ * Requests a sync of one node and waits for the end of the round that serves it.
+ * @throws Temporal's errors; a failed sync is reported in the result's `error` instead
  */
 export async function syncAndWait(
   client: Client,
@@ -86,7 +86,7 @@ function spaceOptions(space: SpaceConfig) {
   };
 }
 
-/** Makes sure that the workflow of a space runs, and tells it the space's present configuration. */
+/** Ensures that the workflow of a space runs, and sends it the space's current configuration. */
 export async function ensureMemorySpace(client: Client, space: SpaceConfig): Promise<void> {
   await client.workflow.signalWithStart('memorySpace', {
     ...spaceOptions(space),
@@ -95,12 +95,15 @@ export async function ensureMemorySpace(client: Client, space: SpaceConfig): Pro
   });
 }
 
-/** Tells the workflow of a space to serve nodes in waves. Only a run that version 0.4 began needs it. */
+/** Switches a space's workflow to serving nodes in waves. Only runs begun by version 0.4 need it. */
 export async function moveToWaves(client: Client, cid: string): Promise<void> {
   await signalWorkflow(client, memorySpaceId(cid), MESSAGES.useWaves);
 }
 
-/** Tells the workflow of a space that claude-mem wrote something on a node. Starts the workflow if it does not run. */
+/**
+ * Notifies a space's workflow that claude-mem wrote something on a node. Starts the workflow if it does not
+ * run.
+ */
 export async function tellNoticed(client: Client, space: SpaceConfig, node: string): Promise<void> {
   await client.workflow.signalWithStart('memorySpace', {
     ...spaceOptions(space),
@@ -109,14 +112,14 @@ export async function tellNoticed(client: Client, space: SpaceConfig, node: stri
   });
 }
 
-/** Ends the workflow of a space that was deleted; a workflow that has ended already is fine. */
+/** Ends the workflow of a deleted space; does nothing if it has ended already. */
 export async function closeMemorySpace(client: Client, cid: string): Promise<void> {
   await signalWorkflow(client, memorySpaceId(cid), MESSAGES.closeSpace);
 }
 
 /**
- * The address of a workflow's history in the Temporal UI.
- * @param uiUrl the UI's base address, or null when it is not known
+ * Returns the address of a workflow's history in the Temporal UI.
+ * @param uiUrl the UI's base address, or null when unknown
  */
 export function historyUrl(uiUrl: string | null, namespace: string, ref: WorkflowRef): string | null {
   if (uiUrl === null) return null;

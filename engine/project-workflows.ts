@@ -18,8 +18,8 @@ import { searchAttributes } from './search-attributes.ts';
 import { signalWorkflow } from './signal-workflow.ts';
 
 /**
- * Asks for a clone of one project on one node, or a look at it. What runs already for this project and node takes the request
- * in, so that two never work on one folder.
+ * Requests a clone of one project on one node, or an inspection of it. The running workflow of this project
+ * and node takes the request, so that two never work on one folder.
  */
 export async function requestClone(
   client: Client,
@@ -40,13 +40,13 @@ export async function requestClone(
   return { workflowId: handle.workflowId, runId: handle.signaledRunId };
 }
 
-/** The id of the workflow that has many nodes do one thing with a project. */
+/** Returns the id of the workflow that does one thing with a project on many nodes. */
 function idOf(projectId: string, action: CloneAction): string {
   if (action === 'clone') return propagateProjectId(projectId);
   return action === 'fetch' ? fetchScheduleId(projectId) : updateScheduleId(projectId);
 }
 
-/** Has many nodes clone, update or look at a project; one that runs already takes the nodes in. */
+/** Requests that many nodes clone, update or inspect a project; a running propagation takes the nodes. */
 export async function requestPropagation(
   client: Client,
   input: PropagateInput & { name: string },
@@ -76,21 +76,24 @@ export async function requestPropagation(
       await running.signal(MESSAGES.addNodes, input.nodes);
       return { workflowId, runId };
     } catch (error) {
-      // It ended in between: a new one is started.
+      // The propagation ended in between, so a new one is started.
       if (!(error instanceof WorkflowNotFoundError)) throw error;
     }
   }
 }
 
 /**
- * Cancels what one node does with a project. By a message rather than by cancelling the workflow: what is asked for afterwards comes
- * after it, and is done.
+ * Cancels a node's work on a project. Sends a signal instead of canceling the workflow, so that later
+ * requests are still served.
  */
 export async function cancelClone(client: Client, projectId: string, node: string): Promise<void> {
   await signalWorkflow(client, cloneProjectId(projectId, node), MESSAGES.cancelClone);
 }
 
-/** Ids of everything that may have many nodes work on a project at the moment, also of what its schedule started. */
+/**
+ * Returns the ids of all workflows that may have many nodes work on a project now, including those started by
+ * its schedule.
+ */
 async function propagationsOf(client: Client, projectId: string): Promise<string[]> {
   const ids = CloneAction.options.map((action) => idOf(projectId, action));
   const scheduled = [fetchScheduleId(projectId), updateScheduleId(projectId)].map(
@@ -101,14 +104,16 @@ async function propagationsOf(client: Client, projectId: string): Promise<string
   return ids;
 }
 
-/** Cancels everything that has many nodes work on a project. */
+/** Cancels all propagations of a project. */
 export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
   for (const workflowId of await propagationsOf(client, projectId)) {
     await signalWorkflow(client, workflowId, MESSAGES.cancelPropagation);
   }
 }
 
-/** Tells everybody who waits for a clone that it failed: its workflow ended without doing so. */
+/**
+ * Notifies all workflows that wait for a clone that it failed, because its workflow ended without doing so.
+ */
 export async function tellFailed(
   client: Client,
   clone: { projectId: string; node: string; error: string },

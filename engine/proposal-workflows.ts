@@ -4,7 +4,8 @@ import type { ApplyProposalInput, Approval, ApprovalAnswer } from '../contract/p
 import { searchAttributes } from './search-attributes.ts';
 
 /**
- * Has a proposal's workflow record an approval, and apply it. Two that approve at once reach one workflow, which takes one.
+ * Makes a proposal's workflow record an approval and apply the proposal. Two concurrent approvals reach one
+ * workflow, which accepts one.
  * @returns whether it was recorded, or why not
  */
 export async function approveProposal(
@@ -27,7 +28,7 @@ export async function approveProposal(
   );
 }
 
-/** Has a node make a proposal's diff. Who asks while one is being made joins. */
+/** Requests a proposal's diff from a node; joins a running preview. */
 export async function requestPreview(
   client: Client,
   input: { proposalId: string; project: string },

@@ -15,10 +15,10 @@ import {
 import { unknownAttribute } from './known-attributes.ts';
 import { searchAttributes } from './search-attributes.ts';
 
-/** How many clones ask their remote at once when a schedule has them. */
+/** Maximum number of clones that ask their remote at once for a schedule. */
 const FETCH_CONCURRENCY = 8;
 
-/** What a project does again and again. */
+/** Periodic actions of a project. */
 export const SCHEDULE_KINDS = ['fetch', 'memory', 'update'] as const;
 export type ScheduleKind = (typeof SCHEDULE_KINDS)[number];
 
@@ -54,9 +54,9 @@ function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
 }
 
 /**
- * Makes a Temporal Schedule what it is to be.
- * @param cron five fields, UTC; null: there is to be none
- * @throws TypeError with the engine's words when the expression means nothing to it; other errors of the engine
+ * Creates, changes or deletes a Temporal Schedule.
+ * @param cron five fields, UTC; null to delete the schedule
+ * @throws TypeError with Temporal's message when the expression is invalid; other errors of Temporal
  */
 export async function setSchedule(
   client: Client,
@@ -94,7 +94,10 @@ async function removeSchedule(client: Client, scheduleId: string): Promise<void>
   }
 }
 
-/** When a schedule is due next, epoch ms; null when there is none or it is not known. */
+/**
+ * Returns when a schedule is due next, epoch milliseconds; null when there is no schedule or the time is
+ * unknown.
+ */
 export async function nextRun(client: Client, kind: ScheduleKind, projectId: string): Promise<number | null> {
   try {
     const { info } = await client.schedule.getHandle(idOf(kind, projectId)).describe();

@@ -1,11 +1,14 @@
 import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 
-/** What a workflow is about: names and ids that people search by. */
+/** The subject of a workflow: names and ids that people search by. */
 interface About {
   readonly project?: string | null;
   readonly node?: string;
   readonly task?: string;
-  /** The canonical id of a space. An agent of a control plane of version 0.4 may not set it: that one has not registered it. */
+  /**
+   * The canonical id of a space. An agent of a version 0.4 control plane must not set it, because that
+   * control plane has not registered it.
+   */
   readonly space?: string;
   readonly pool?: string;
 }
@@ -18,7 +21,7 @@ const NAMES: Readonly<Record<keyof About, string>> = {
   pool: 'MembridgePool',
 };
 
-/** What a workflow can be found by in Temporal. */
+/** Returns the search attributes of a workflow in Temporal. */
 export function searchAttributes(about: About): TypedSearchAttributes {
   const pairs = Object.entries(about) as [keyof About, string | null | undefined][];
   return new TypedSearchAttributes(

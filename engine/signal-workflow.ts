@@ -1,6 +1,6 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 
-/** Sends a workflow a message. One that has ended, or never was, is fine. */
+/** Sends a signal to a workflow. Does nothing if the workflow has ended or never existed. */
 export async function signalWorkflow(
   client: Client,
   workflowId: string,

@@ -7,9 +7,9 @@ import {
 import { CONTROL_QUEUE, scheduledRunId, taskScheduleId } from '../contract/names.ts';
 
 /**
- * Makes a task schedule's Temporal Schedule what it is to be. Its runs may overlap: each only makes a task, and tasks wait for
- * nodes, not for each other.
- * @throws TypeError with the engine's words when the expression means nothing to it; other errors of the engine
+ * Creates or changes a task schedule's Temporal Schedule. Its runs may overlap: each only creates a task, and
+ * tasks wait for nodes, not for each other.
+ * @throws TypeError with Temporal's message when the expression is invalid; other errors of Temporal
  */
 export async function setTaskSchedule(
   client: Client,
@@ -41,7 +41,7 @@ export async function setTaskSchedule(
   }
 }
 
-/** Removes it; one that is not there is fine. */
+/** Deletes the schedule; does nothing if it does not exist. */
 export async function removeTaskSchedule(client: Client, id: string): Promise<void> {
   try {
     await client.schedule.getHandle(taskScheduleId(id)).delete();
@@ -50,7 +50,7 @@ export async function removeTaskSchedule(client: Client, id: string): Promise<vo
   }
 }
 
-/** When it is due next, epoch ms; null when it is paused, or not known. */
+/** Returns when it is due next, epoch milliseconds; null when it is paused or the time is unknown. */
 export async function nextTaskRun(client: Client, id: string): Promise<number | null> {
   try {
     const { info, state } = await client.schedule.getHandle(taskScheduleId(id)).describe();

@@ -22,7 +22,7 @@ function startOf(input: LlmTaskInput) {
     taskQueue: CONTROL_QUEUE,
     args: [input],
     workflowIdConflictPolicy: 'USE_EXISTING',
-    // A new task only once; one that is queued again goes on in a run after the last.
+    // A new task has only one run; a task that is queued again continues in a later run.
     workflowIdReusePolicy: input.state === null ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE',
     staticSummary: `${input.spec.agentSlug}: task ${input.spec.id}`,
     typedSearchAttributes: searchAttributes({
@@ -34,8 +34,8 @@ function startOf(input: LlmTaskInput) {
 }
 
 /**
- * Has a task accepted: once this resolves it is in PostgreSQL, and the engine loses it no more.
- * @returns how it stands, also when it was accepted before; null when that was so long ago that it has ended
+ * Makes a workflow accept a task: once this resolves, it is in PostgreSQL, and Temporal does not lose it.
+ * @returns its state, also when it was accepted before; null when that was so long ago that it has ended
  */
 export async function acceptTask(client: Client, input: LlmTaskInput): Promise<TaskState | null> {
   try {
@@ -49,7 +49,7 @@ export async function acceptTask(client: Client, input: LlmTaskInput): Promise<T
   }
 }
 
-/** Queues a task again that has failed or is dead; its workflow goes on, or begins anew where it stood. */
+/** Queues a failed or dead task again; its workflow continues, or a new run starts from its state. */
 export async function requeueTask(client: Client, input: LlmTaskInput, by: string): Promise<TaskState> {
   return await client.workflow.executeUpdateWithStart<Workflow, TaskState, [{ by: string }]>(
     MESSAGES.requeueTask,
@@ -57,7 +57,7 @@ export async function requeueTask(client: Client, input: LlmTaskInput, by: strin
   );
 }
 
-/** What can be asked of a task whose workflow runs, and what the answer is. */
+/** The updates of a running task's workflow, with their results. */
 interface TaskUpdates {
   leaseTask: { args: LeaseRequest; answer: LeaseState };
   renewLease: { args: Fence; answer: LeaseState };
@@ -71,8 +71,9 @@ interface TaskUpdates {
 }
 
 /**
- * Asks something of a task, and waits until it is done and recorded.
- * @throws WorkflowNotFoundError when the task has ended; WorkflowUpdateFailedError with type conflict when it says no
+ * Sends an update to a task, and waits until it is done and recorded.
+ * @throws WorkflowNotFoundError when the task has ended; WorkflowUpdateFailedError with type conflict when it
+ * is refused
  */
 export async function updateTask<N extends keyof TaskUpdates>(
   client: Client,

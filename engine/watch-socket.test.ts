@@ -15,7 +15,7 @@ afterEach(() => {
   server.close();
 });
 
-/** Opens a WebSocket over a line. */
+/** Opens a WebSocket through a relay. */
 async function open(): Promise<WebSocket> {
   server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
@@ -25,14 +25,14 @@ async function open(): Promise<WebSocket> {
   return socket;
 }
 
-it('leaves a WebSocket open whose other end answers pings', async () => {
+it('leaves a WebSocket open whose peer answers pings', async () => {
   const socket = await open();
   endWhenSilent(socket, EVERY_MS);
   await sleep(10 * EVERY_MS);
   expect(socket.readyState).toBe(WebSocket.OPEN);
 });
 
-it('ends a WebSocket whose other end fell silent without a word', async () => {
+it('ends a WebSocket whose peer went silent without closing it', async () => {
   const socket = await open();
   endWhenSilent(socket, EVERY_MS);
   line.silence();

@@ -2,7 +2,8 @@ import type { WebSocket } from 'ws';
 import { MAX_MISSED_PINGS, TUNNEL_PING_MS } from '../contract/nodes/engine-tunnel.ts';
 
 /**
- * Ends a WebSocket whose other end is silent. A peer that lost its power or its network sends no FIN, so only pings notice it.
+ * Ends a WebSocket whose peer is silent. A peer that lost its power or network sends no FIN, so only pings
+ * reveal it.
  * @param everyMs pause between two pings, in milliseconds
  */
 export function endWhenSilent(socket: WebSocket, everyMs: number = TUNNEL_PING_MS): void {

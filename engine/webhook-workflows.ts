@@ -4,7 +4,7 @@ import type { DeliverWebhookInput } from '../contract/tasks/webhooks.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /**
- * Has a webhook delivered. One that was asked for before is not delivered again.
+ * Starts the delivery of a webhook. A repeated request starts no second delivery.
  * @param seq the transition by which the task ended
  */
 export async function startDelivery(client: Client, input: DeliverWebhookInput, seq: number): Promise<void> {

@@ -16,7 +16,10 @@ import {
 import { openAccess, sweepAccess } from './access.ts';
 
 let servers: GitServers;
-/** Null where there is no sshd and none can be installed: those tests are then skipped, which CI counts as failed. */
+/**
+ * Null where there is no sshd and none can be installed; the tests that need it then do not run, which CI
+ * counts as a failure.
+ */
 const ssh: GitSshServer | null = await startGitSshServer().catch((error: unknown) => {
   if (process.env['CI'] === 'true') throw error;
   return null;
@@ -52,7 +55,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   node = makeGitNode();
-  // The user's own settings are part of the test; the person's who runs it are not.
+  // The test provides the user's settings, in place of those of the person who runs it.
   home = process.env['HOME'];
   process.env['HOME'] = node.folder;
 });
@@ -60,7 +63,7 @@ afterEach(() => {
   process.env['HOME'] = home;
   servers.open.trouble = { kind: 'none' };
   for (const { authorizations } of [servers.open, servers.closed]) authorizations.length = 0;
-  // Whatever happened: no secret was told, and none lies about.
+  // In every case no secret was printed, and none was left on disk.
   expect(node.told.join('\n')).not.toContain(TOKEN);
   expect(node.told.join('\n')).not.toContain('wrong-t0ken');
   expect(node.told.join('\n')).not.toMatch(/OPENSSH PRIVATE|b3BlbnNzaC1rZXk/);
@@ -68,8 +71,8 @@ afterEach(() => {
   node.remove();
 });
 
-describe('by http', () => {
-  it('a token gets in, for the update too, and is not left in the clone', async () => {
+describe('access by HTTP', () => {
+  it('works with a token, also for an update, and leaves no token in the clone', async () => {
     const repoUrl = fresh().closed;
     expect(await node.clone({ repoUrl }, { credential: token(TOKEN) })).toMatchObject({ outcome: 'cloned' });
     expect(await node.clone({ repoUrl }, { credential: token(TOKEN) })).toMatchObject({
@@ -79,7 +82,7 @@ describe('by http', () => {
     expect(servers.closed.authorizations).toContain(LOGIN);
   });
 
-  it('a wrong token, or none, is told as such', async () => {
+  it('reports a wrong or missing token', async () => {
     const repoUrl = fresh().closed;
     expect(await node.failure({ repoUrl }, { credential: token('wrong-t0ken') })).toMatchObject({
       code: 'git_auth_failed',
@@ -96,7 +99,7 @@ describe('by http', () => {
     expect(node.files()).toEqual([]);
   });
 
-  it('the token goes to no other host: not by a redirect, not to a submodule', async () => {
+  it('sends the token to no other host: neither through a redirect nor to a submodule', async () => {
     const { name, open, closed } = fresh();
     servers.open.trouble = { kind: 'redirect', to: servers.closed.url };
     expect(await node.failure({ repoUrl: open }, { credential: token(TOKEN) })).toMatchObject({
@@ -121,7 +124,7 @@ describe('by http', () => {
     });
   });
 
-  it('without a credential the user’s own way is gone; with one, the user’s helper is neither asked nor told', async () => {
+  it('uses the user’s own access without a credential; with one, the user’s helper neither gets asked nor learns it', async () => {
     const repoUrl = fresh().closed;
     const notes = join(node.folder, 'notes');
     const helper = join(node.folder, 'helper');
@@ -146,7 +149,7 @@ describe('by http', () => {
     expect(readFileSync(notes, 'utf8')).toBe('');
   });
 
-  it('what is not there, and who is not there, is told', async () => {
+  it('reports a missing repository and an unreachable server', async () => {
     expect(await node.failure({ repoUrl: `${servers.open.url}/nothing.git` })).toMatchObject({
       code: 'git_not_found',
       message: expect.stringMatching(/or it may not be seen.*GitHub/),
@@ -166,10 +169,10 @@ describe('by http', () => {
   });
 });
 
-describe.runIf(ssh !== null)('by ssh', () => {
+describe.runIf(ssh !== null)('access by SSH', () => {
   const server = ssh as GitSshServer;
 
-  it('a key gets in, by either kind of address', async () => {
+  it('works with a key, for both kinds of address', async () => {
     const { folder } = fresh();
     const spec = { repoUrl: server.url + folder };
     expect(await node.clone(spec, { credential: key(server.goodKey) })).toMatchObject({ outcome: 'cloned' });
@@ -179,7 +182,7 @@ describe.runIf(ssh !== null)('by ssh', () => {
     expect(await node.fetch(spec, { credential: key(server.goodKey) })).toMatchObject({ outcome: 'fetched' });
   });
 
-  it('a key that the server does not know, or that is none, is told as such', async () => {
+  it('reports a key that the server does not know, and an invalid one', async () => {
     const repoUrl = server.url + fresh().folder;
     const broken = server.goodKey.replace(/[A-Za-z0-9]{10}\n-----END/, 'AAAAAAAAAA\n-----END');
     for (const each of [server.otherKey, broken, 'this is not a key at all, but long enough']) {
@@ -197,7 +200,7 @@ describe.runIf(ssh !== null)('by ssh', () => {
     expect(node.files()).toEqual([]);
   });
 
-  it('a host whose key is not known, or another, is not talked to', async () => {
+  it('does not talk to a host whose key is unknown or differs', async () => {
     const repoUrl = server.url + fresh().folder;
     const { port } = new URL(server.url);
     const scan = new RegExp(`not known on this node.*"ssh-keyscan -p ${port} 127\\.0\\.0\\.1"`);
@@ -214,7 +217,7 @@ describe.runIf(ssh !== null)('by ssh', () => {
     });
   });
 
-  it('without a credential the user’s own key and settings are used', async () => {
+  it('uses the user’s own key and settings without a credential', async () => {
     const repoUrl = server.url + fresh().folder;
     const file = join(node.folder, 'own-key');
     writeFileSync(file, server.goodKey, { mode: 0o600 });
@@ -224,17 +227,17 @@ describe.runIf(ssh !== null)('by ssh', () => {
     expect(await node.clone({ repoUrl })).toMatchObject({ outcome: 'cloned' });
   });
 
-  it('a repository that is not there is told', async () => {
+  it('reports a missing repository', async () => {
     expect(
       await node.failure({ repoUrl: `${server.url}/no/such.git` }, { credential: key(server.goodKey) }),
     ).toMatchObject({ code: 'git_not_found' });
   });
 });
 
-/** An Ed25519 host key of nobody. */
+/** An Ed25519 host key that no server has. */
 const OTHER_HOST_KEY = 'AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f';
 
-it('what a killed agent left of keys is removed at start', async () => {
+it('key files of a killed agent are removed at the start', async () => {
   mkdirSync(join(node.work, 'access-left'), { recursive: true });
   writeFileSync(join(node.work, 'access-left', 'key'), 'x');
   writeFileSync(join(node.work, 'other'), 'x');
@@ -242,7 +245,7 @@ it('what a killed agent left of keys is removed at start', async () => {
   expect(readdirSync(node.work)).toEqual(['other']);
 });
 
-it('is asked for by git’s own words, of which a host with anything else in it gets nothing', async () => {
+it('the askpass program answers only git’s exact prompt for the right host', async () => {
   const where = { workDir: node.work, cwd: node.base };
   const access = await openAccess('https://good.example/a', token('a-token-of-mine'), where);
   const answer = (prompt: string) =>

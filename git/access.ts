@@ -1,4 +1,7 @@
-/** How git gets in at the server: by the project's credential where there is one, else by what the user has set up. */
+/**
+ * How git authenticates at the server: with the project's credential if there is one, else with what the user
+ * has set up.
+ */
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,13 +10,13 @@ import type { NodeCredential } from '../contract/projects/projects.ts';
 import { gitEnvironment } from './environment.ts';
 import { redactor, type Redact } from './redact.ts';
 
-/** What a git that talks to the server is started with. */
+/** How to start a git that contacts the server. */
 export interface Access {
-  /** For what talks to the server: the credential is in it. */
+  /** For commands that contact the server: contains the credential. */
   readonly env: Readonly<Record<string, string>>;
-  /** For everything else: no credential, and no server can be reached. */
+  /** For all other commands: without credential, and unable to contact any server. */
   readonly localEnv: Readonly<Record<string, string>>;
-  /** A folder of the agent's own, as long as this access is open. */
+  /** A folder of the agent's own while this access is open. */
   readonly folder: string;
   /** Arguments before git's command. */
   readonly settings: readonly string[];
@@ -24,15 +27,16 @@ export interface Access {
 
 const FOLDER = 'access-';
 
-/** Folders of this process that are in use: a sweep lets them be. */
+/** Folders that this process is using; a sweep leaves them alone. */
 const inUse = new Set<string>();
 
-/** Seconds until a connection that nobody answers is given up. */
+/** Seconds until an unanswered connection attempt is abandoned. */
 const CONNECT_S = 20;
 
 /**
- * git asks this program `Username for 'https://host': ` and `Password for 'https://user@host': `. It answers for the host of
- * the project's address alone: a redirect or a submodule elsewhere gets nothing. The secret is in its environment, never in a file.
+ * git asks this program `Username for 'https://host': ` and `Password for 'https://user@host': `. It answers
+ * only for the host of the project's address, so a redirect or a submodule on another host gets nothing. The
+ * secret is in its environment, never in a file.
  */
 const ASKPASS = `#!/bin/sh
 address=\${1#*" for '"}
@@ -49,9 +53,7 @@ case "$1" in
 esac
 `;
 
-/**
- * Prepares what git needs to get in at an address, in a folder of its own with mode 0700.
- */
+/** Prepares git's access to an address, in a dedicated folder with mode 0700. */
 export async function openAccess(
   repoUrl: string,
   given: NodeCredential,
@@ -83,7 +85,8 @@ export async function openAccess(
         MEMBRIDGE_GIT_USER: credential.username,
         MEMBRIDGE_GIT_TOKEN: credential.token,
       });
-      // Empty takes the user's helpers out: they would be asked first, and told of our token afterwards.
+      // An empty value removes the user's helpers, which would be asked first and would receive our token
+      // afterwards.
       for (const key of ['credential.helper', `credential.${server}.helper`]) settings.push('-c', `${key}=`);
     }
     return { env, localEnv, folder, settings, redact: redactor(given), close };
@@ -101,7 +104,7 @@ export async function sweepAccess(workDir: string): Promise<void> {
   await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
-/** The ssh that git is to use, as a shell reads it; null where the user's own choice stands as it is. */
+/** Returns the ssh command for git as a shell word list; null where the user's own command stays. */
 async function sshCommand(
   { credential, known_hosts: knownHosts }: NodeCredential,
   folder: string,
@@ -132,7 +135,7 @@ async function sshCommand(
   }
   const own = env['GIT_SSH_COMMAND'] ?? (await configured('core.sshCommand', folder, env));
   if (own === null && env['GIT_SSH'] !== undefined) return null;
-  // No terminal and no helper: whatever the user's own command is, it cannot stop to ask.
+  // Without a terminal and a helper, the user's own command cannot stop to ask a question.
   if (own !== null) return options.length === 0 ? null : command(own, options);
   return command('ssh', [...options, ...ours]);
 }
@@ -142,7 +145,10 @@ const command = (program: string, options: readonly string[]): string =>
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** What the user of the machine has set up, and never a clone: a program that ran in it may have written that. */
+/**
+ * Reads a setting of the machine's user, never of a clone, because a program that ran in the clone may have
+ * written it.
+ */
 async function configured(key: string, folder: string, env: Record<string, string>): Promise<string | null> {
   try {
     const { stdout } = await promisify(execFile)('git', ['config', '--get', key], {

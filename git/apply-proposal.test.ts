@@ -37,7 +37,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   servers.open.trouble = { kind: 'none' };
-  // Whatever was done and however it ended: no temporary clone, no key and no helper is left.
+  // However the work ended, no temporary clone, key or helper is left.
   expect(
     readdirSync(node.base, { recursive: true }).filter((name) => String(name).includes('.partial')),
   ).toEqual([]);
@@ -45,7 +45,7 @@ afterEach(() => {
   node.remove();
 });
 
-/** A repository that takes pushes over HTTP, with ten lines in `notes.md`. */
+/** Creates a repository that accepts pushes over HTTP, with ten lines in `notes.md`. */
 function fresh(options: { empty?: boolean } = {}): ServedRepository & { repoUrl: string } {
   number += 1;
   const repository = servers.create(`p${number}`, options);
@@ -56,7 +56,7 @@ function fresh(options: { empty?: boolean } = {}): ServedRepository & { repoUrl:
 const lines = (changed: Record<number, string> = {}): string =>
   Array.from({ length: 10 }, (_, n) => `${changed[n + 1] ?? `line ${n + 1}`}\n`).join('');
 
-/** A diff as a worker would make it: in a clone of its own. */
+/** Makes a diff as a worker would: in a separate clone. */
 function diffOf(repository: ServedRepository, files: Record<string, string>, ...args: string[]): string {
   const clone = join(node.folder, `worker-${(number += 1)}`);
   git(node.folder, 'clone', '--quiet', repository.folder, clone);
@@ -111,15 +111,15 @@ const show = (repository: ServedRepository, file: string): string =>
   git(repository.folder, 'show', `main:${file}`);
 const count = (repository: ServedRepository): number =>
   Number(git(repository.folder, 'rev-list', '--count', 'main'));
-/** Has a hook of the server run. */
+/** Installs a hook on the server. */
 function hook(repository: ServedRepository, name: string, script: string): void {
   const file = join(repository.folder, 'hooks', name);
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
   chmodSync(file, 0o755);
 }
 
-describe('a proposal that fits', () => {
-  it('is one commit on the branch, which names the agent, the proposal and the task', async () => {
+describe('a proposal that applies', () => {
+  it('becomes one commit on the branch, which names the agent, the proposal and the task', async () => {
     const repository = fresh();
     const before = tip(repository);
     const proposal = proposalOf({ title: 'Say it\nbetter', expectedVersion: before });
@@ -144,7 +144,7 @@ describe('a proposal that fits', () => {
     expect(git(repository.folder, 'fsck', '--strict')).not.toMatch(/error|missing/);
   });
 
-  it('may be the new text of a file, byte for byte, in the file’s own mode', async () => {
+  it('may be a file’s new text, byte for byte, with the file’s existing mode', async () => {
     const repository = fresh();
     const script = join(repository.elsewhere, 'run.sh');
     writeFileSync(script, '#!/bin/sh\n');
@@ -159,7 +159,7 @@ describe('a proposal that fits', () => {
     expect(git(repository.folder, 'ls-tree', 'main', 'run.sh')).toMatch(/^100755 /);
   });
 
-  it('leaves the clone of the project as it is, with what somebody works on there', async () => {
+  it('leaves the project’s clone and a person’s work in it unchanged', async () => {
     const repository = fresh();
     await node.clone({ repoUrl: repository.repoUrl });
     const clone = join(node.base, 'app');
@@ -177,10 +177,10 @@ describe('a proposal that fits', () => {
     expect(show(repository, 'notes.md')).toContain('one\nline 2');
   });
 
-  it('is merged when the branch went on elsewhere in the same file', async () => {
+  it('is merged when other lines of the same file changed on the branch', async () => {
     const repository = fresh();
     const diff = diffOf(repository, { 'notes.md': lines({ 2: 'second' }) }, '--full-index');
-    // Directly behind the hunk's context and above it, so that it does not apply as it is.
+    // Changes lines right behind the hunk's context and above it, so that it does not apply unchanged.
     repository.push({ 'notes.md': lines({ 7: 'seventh' }).replace('line 1\n', 'line 0\nline 1\n') });
     repository.push({ 'notes.md': lines({ 7: 'seventh' }).replace('line 4\n', 'line 4 and more\n') });
     await apply(repository, proposalOf(), diff);
@@ -189,7 +189,7 @@ describe('a proposal that fits', () => {
     );
   });
 
-  it('goes to the branch that the project names, by the credential that the control plane gives', async () => {
+  it('goes to the project’s branch with the control plane’s credential', async () => {
     const repository = fresh();
     repository.push({ other: '1' }, { branch: 'memory' });
     const main = tip(repository);
@@ -211,7 +211,7 @@ describe('a proposal that fits', () => {
     expect(refused.code).toBe('git_auth_failed');
   });
 
-  it('is committed once, however often it is applied', async () => {
+  it('is committed once for any number of calls', async () => {
     const repository = fresh();
     const proposal = proposalOf({ expectedVersion: tip(repository) });
     const diff = diffOf(repository, { 'notes.md': lines({ 5: 'fifth' }) });
@@ -221,7 +221,7 @@ describe('a proposal that fits', () => {
     expect(tip(repository)).toBe(elsewhere);
   });
 
-  it('is pushed again when somebody else pushes meanwhile, if it takes the branch as it is', async () => {
+  it('is pushed again after a concurrent push, if it applies to the new branch', async () => {
     const repository = fresh();
     const before = count(repository);
     onceBeforeUpdate(repository);
@@ -232,13 +232,16 @@ describe('a proposal that fits', () => {
   });
 });
 
-/** Somebody else commits and pushes, on top of whatever the branch is at. @returns the commit */
+/**
+ * Commits and pushes on top of the current branch, as another person.
+ * @returns the commit
+ */
 function somebodyPushes(repository: ServedRepository, files: Record<string, string>): string {
   git(repository.elsewhere, 'pull', '--quiet', '--rebase', 'origin', 'main');
   return repository.push(files);
 }
 
-/** Has the server move the branch by a commit right before the next push to it is taken. */
+/** Makes the server move the branch by a commit right before it accepts the next push. */
 function onceBeforeUpdate(repository: ServedRepository): void {
   hook(
     repository,
@@ -253,8 +256,8 @@ git update-ref refs/heads/main $(git commit-tree $(git write-tree) -p main -m be
   );
 }
 
-describe('a proposal that does not fit changes nothing', () => {
-  it('because the branch is at another version than expected, and both are named', async () => {
+describe('a proposal that cannot be applied', () => {
+  it('is refused when the branch is not at the expected version, naming both', async () => {
     const repository = fresh();
     const expected = tip(repository);
     const diff = diffOf(repository, { 'notes.md': lines({ 5: 'fifth' }) });
@@ -264,11 +267,11 @@ describe('a proposal that does not fit changes nothing', () => {
     expect(message).toContain(expected);
     expect(message).toContain(now);
     expect(tip(repository)).toBe(now);
-    // The beginning of a hash will do.
+    // The beginning of a hash is enough.
     await apply(repository, proposalOf({ expectedVersion: now.slice(0, 8) }), diff);
   });
 
-  it('because the branch moved away from the expected version while it was pushed', async () => {
+  it('is refused when the branch leaves the expected version during the push', async () => {
     const repository = fresh();
     const before = tip(repository);
     onceBeforeUpdate(repository);
@@ -281,7 +284,7 @@ describe('a proposal that does not fit changes nothing', () => {
     expect(git(repository.folder, 'log', '--format=%s', '-1', 'main')).toBe('between');
   });
 
-  it('because others push each time', async () => {
+  it('is refused when others push each time', async () => {
     const repository = fresh();
     onceBeforeUpdate(repository);
     const file = join(repository.folder, 'hooks', 'pre-receive');
@@ -305,7 +308,7 @@ describe('a proposal that does not fit changes nothing', () => {
     ['a patch that is cut off', (text: string) => text.slice(0, text.indexOf('line 6')), /corrupt patch/],
     ['a path outside', (text: string) => text.replaceAll('notes.md', '../notes.md'), /\.\.\/notes\.md/],
     ['git’s own files', (text: string) => text.replaceAll('notes.md', '.git/config'), /\.git\/config/],
-  ])('because of %s', async (_what, spoil, expected) => {
+  ])('is refused because of %s', async (_what, spoil, expected) => {
     const repository = fresh();
     const before = tip(repository);
     const diff = spoil(diffOf(repository, { 'notes.md': lines({ 5: 'fifth' }) }));
@@ -315,7 +318,7 @@ describe('a proposal that does not fit changes nothing', () => {
     expect(tip(repository)).toBe(before);
   });
 
-  it('because both changed the same line', async () => {
+  it('is refused when both changed the same line', async () => {
     const repository = fresh();
     const diff = diffOf(repository, { 'notes.md': lines({ 5: 'fifth' }) }, '--full-index');
     const now = repository.push({ 'notes.md': lines({ 5: 'five' }) });
@@ -323,7 +326,7 @@ describe('a proposal that does not fit changes nothing', () => {
     expect(tip(repository)).toBe(now);
   });
 
-  it('because the branch has it already', async () => {
+  it('is refused when the branch already contains it', async () => {
     const repository = fresh();
     const { code, message } = await failure(
       repository,
@@ -333,7 +336,7 @@ describe('a proposal that does not fit changes nothing', () => {
     expect([code, message]).toEqual(['patch_rejected', expect.stringMatching(/changes nothing/)]);
   });
 
-  it('because it would make a link, lead through one, or touch a submodule', async () => {
+  it('is refused when it would create a link, lead through one, or touch a submodule', async () => {
     const repository = fresh();
     const module = fresh();
     symlinkSync('/etc', join(repository.elsewhere, 'out'));
@@ -366,7 +369,7 @@ describe('a proposal that does not fit changes nothing', () => {
     expect(tip(repository)).toBe(before);
   });
 
-  it('because the server does not take it, and what the server says is told', async () => {
+  it('is refused with the server’s message when the server rejects the push', async () => {
     const repository = fresh();
     const before = tip(repository);
     hook(repository, 'pre-receive', 'echo "this branch is protected" >&2; exit 1');
@@ -376,7 +379,7 @@ describe('a proposal that does not fit changes nothing', () => {
     expect(tip(repository)).toBe(before);
   });
 
-  it('because there is no branch, or no access', async () => {
+  it('is refused when there is no branch, or no access', async () => {
     const work = [proposalOf({ kind: 'file', path: 'a' }), 'a'] as const;
     expect(await failure(fresh({ empty: true }), ...work)).toMatchObject({
       code: 'git_not_found',
@@ -390,8 +393,8 @@ describe('a proposal that does not fit changes nothing', () => {
   });
 });
 
-describe('what the machine has set up', () => {
-  it('runs no hook, signs nothing and changes no line', async () => {
+describe('settings of the machine', () => {
+  it('have no effect: no hook runs, nothing is signed and no line changes', async () => {
     const repository = fresh();
     const config = join(node.folder, 'gitconfig');
     const marker = join(node.folder, 'ran');
@@ -435,7 +438,7 @@ describe('a proposal whose node dies', () => {
     });
   };
 
-  it('in the middle leaves nothing that the next try does not clear away', async () => {
+  it('leaves nothing behind after the next try when the node dies in the middle', async () => {
     number += 1;
     const repository = servers.create(`p${number}`, { bytes: 2_000_000 });
     git(repository.folder, 'config', 'http.receivepack', 'true');
@@ -448,7 +451,7 @@ describe('a proposal whose node dies', () => {
     expect(readdirSync(node.base)).toEqual([
       expect.stringMatching(/^\.proposal-prop_\d+\.membridge-.*\.partial$/),
     ]);
-    // While its owner lives, nobody takes it away.
+    // While its owner lives, a sweep leaves it alone.
     await sweepPartials(node.base);
     expect(readdirSync(node.base)).toHaveLength(1);
     child.kill('SIGKILL');
@@ -461,11 +464,11 @@ describe('a proposal whose node dies', () => {
     await sweepWork();
   });
 
-  it('between its push and its report makes no second commit', async () => {
+  it('makes no second commit when the node dies between the push and its report', async () => {
     const repository = fresh();
     const before = count(repository);
     const proposal = proposalOf({ kind: 'file', path: 'a', expectedVersion: tip(repository) });
-    // The branch has moved by the time that this hook runs, and the client does not know it yet.
+    // The branch has moved when this hook runs, but the client does not know it yet.
     hook(repository, 'post-receive', 'touch pushed; sleep 10');
     const child = start(repository, proposal, 'a');
     while (!existsSync(join(repository.folder, 'pushed'))) await sleep(20);
@@ -482,7 +485,7 @@ describe('a proposal whose node dies', () => {
     await sweepWork();
   });
 
-  it('or whose workflow is cancelled ends git, and pushes nothing', async () => {
+  it('ends git and pushes nothing when its workflow is canceled', async () => {
     number += 1;
     const repository = servers.create(`p${number}`, { bytes: 2_000_000 });
     const spec = { repoUrl: `${servers.open.url}/${repository.name}.git` };
@@ -498,7 +501,7 @@ describe('a proposal whose node dies', () => {
     expect(count(repository)).toBe(1);
   });
 
-  /** What a killed process leaves of keys is removed at the next start of an agent. */
+  /** Removes key files of a killed process, as the next agent does at its start. */
   async function sweepWork(): Promise<void> {
     await sweepAccess(node.work);
   }

@@ -1,4 +1,7 @@
-/** Makes one commit of an approved proposal on the project's branch: what it holds is exactly what a person approved. */
+/**
+ * Makes one commit of an approved proposal on the project's branch, with exactly the content that a person
+ * approved.
+ */
 import { MembridgeError } from '../contract/errors.ts';
 import type { ApplyResult, ApplySpec } from '../contract/projects/proposals.ts';
 import { isReadable } from '../contract/projects/review-marks.ts';
@@ -16,13 +19,13 @@ import {
 import { TRAILER, findEarlier, makeTree } from './proposal-tree.ts';
 import { describeTree } from './tree-diff.ts';
 
-/** How often the branch may move away under a proposal while it is pushed. */
+/** How often the branch may move while a proposal is pushed. */
 const TRIES = 3;
 
 /**
- * Commits a proposal on the project's branch and pushes it. Doing it again finds the commit that is there already.
- * @throws MembridgeError version_conflict naming both commits, patch_rejected, push_refused, the git_… codes, clone_stalled,
- *   clone_timeout, disk_full; the signal's reason. Whatever is thrown, nothing is left behind on the node
+ * Commits a proposal on the project's branch and pushes it. A repeated call finds the existing commit.
+ * @throws MembridgeError version_conflict naming both commits, patch_rejected, push_refused, the git_… codes,
+ * clone_stalled, clone_timeout, disk_full; the signal's reason. Leaves nothing behind on the node in any case
  */
 export async function applyProposal(work: ProposalWork, context: GitContext): Promise<ApplyResult> {
   return await inProposalClone(work, context, async (clone) => await commitAndPush(work, clone));
@@ -47,7 +50,8 @@ async function commitAndPush(work: ProposalWork, clone: ProposalClone): Promise<
     const pushed = await push(clone, { head, commit });
     if (pushed === 'done') return { commit, branch, wasThere: false };
     await fetchBranch(clone);
-    // Of an expected version the next look says that it is no more; unless the server holds a lock that nobody gives back.
+    // With an expected version, the next try notices that the branch has left it, unless the server holds a
+    // stale lock.
     if (tried === TRIES) {
       throw new MembridgeError(
         'version_conflict',
@@ -58,7 +62,8 @@ async function commitAndPush(work: ProposalWork, clone: ProposalClone): Promise<
 }
 
 /**
- * Somebody approved without naming a tree: a script that read the worker's text. Only what that text shows in full is committed then.
+ * Checks an approval that names no tree, from a script that read the worker's text. Then only what that text
+ * shows in full may be committed.
  * @throws MembridgeError patch_rejected naming the file and the reason
  */
 async function refuseUnseen(
@@ -94,7 +99,7 @@ async function makeCommit(
     `Membridge-Task: ${proposal.taskId}`,
   ].join('\n');
   const commit = await git.ask('commit-tree', '--no-gpg-sign', tree, '-p', head, '-m', message);
-  // Read back what would be pushed: nothing else may reach the branch.
+  // Read back what would be pushed, so that nothing else reaches the branch.
   const made = await git.ask('log', '-1', '--no-show-signature', '--format=%T %P', commit);
   if (made !== `${tree} ${head}`) {
     throw new MembridgeError(
@@ -105,14 +110,17 @@ async function makeCommit(
   return commit;
 }
 
-/** Pushes the commit. @returns `moved` when the branch is not any more where the commit begins */
+/**
+ * Pushes the commit.
+ * @returns `moved` when the branch is no longer at the commit's parent
+ */
 async function push(
   { git, partial, branch, spec }: ProposalClone,
   { head, commit }: { head: string; commit: string },
 ): Promise<'done' | 'moved'> {
   const ref = `refs/heads/${branch}`;
-  // The commit's parent is the head, so this forces nothing; it refuses more than a plain push does, which would also take a
-  // branch that somebody set back meanwhile, and bring back what they took away.
+  // The commit's parent is the head, so this forces nothing. It is stricter than a plain push, which would
+  // also accept a branch that was set back in between, and would restore what was removed.
   const lease = `--force-with-lease=${ref}:${head}`;
   const args = [
     'push',
@@ -130,7 +138,7 @@ async function push(
   });
   if (answer.code === 0) return 'done';
   const line = answer.stdout.split('\n').find((each) => each.startsWith('!'));
-  // Without a line for the branch it never came to that: no access, no connection.
+  // Without a line for the branch, the push did not get that far: no access or no connection.
   if (line === undefined) throw git.failure(answer);
   const why = line.split('\t').at(-1) ?? '';
   if (why.startsWith('[rejected]')) return 'moved';

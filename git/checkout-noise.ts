@@ -1,18 +1,18 @@
 /**
- * Files that git calls changed although nobody changed them: a checkout of the very commit would write the same again. Line endings that
- * attributes ask for, a filter that passes a file through, and two names that are one on a disk without letter case make a fresh clone
- * "dirty" at once.
+ * Finds files that git reports as changed although a checkout of the same commit would write them again. They
+ * make a fresh clone "dirty" at once. Causes: line endings set by attributes, a filter that passes a file
+ * through, and names that differ only in letter case on a case-insensitive disk.
  */
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Git } from './git.ts';
 
-/** Above this, the files are taken for changed: looking would take longer than it is worth. */
+/** More files than this count as changed without a check, which would take too long. */
 const MAX_FILES = 5_000;
 const MAX_BYTES = 256_000_000;
 
 /**
- * Finds the files whose content is what a checkout writes.
+ * Returns the files whose content is what a checkout writes.
  * @param paths files of the index that differ in the folder, relative to the clone
  */
 export async function checkoutNoise(git: Git, paths: readonly string[]): Promise<Set<string>> {
@@ -36,14 +36,14 @@ export async function checkoutNoise(git: Git, paths: readonly string[]): Promise
     }
     return noise;
   } catch {
-    // A filter that fails, say: nobody knows then, and so the files count as changed.
+    // The check failed, for example in a filter, so the files count as changed.
     return new Set();
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }
 }
 
-/** Of each path, the other files of the index whose name differs in letter case alone. */
+/** Returns, for each path, the other files of the index whose names differ only in letter case. */
 async function caseTwins(git: Git, paths: readonly string[]): Promise<Map<string, string[]>> {
   const all = (await git.ask('ls-files', '-z')).split('\0').filter((path) => path !== '');
   const byFold = Map.groupBy(all, fold);

@@ -1,6 +1,6 @@
 /**
- * What the settings of a clone may hold for the agent to work in it. Any program that ran in the clone may have written them, and many of
- * git's settings run a command or redirect a connection.
+ * Judges whether the settings of a clone are safe for the agent's git. Any program that ran in the clone may
+ * have written them, and many git settings run a command or redirect a connection.
  */
 import { execFile } from 'node:child_process';
 import { readFile, readdir, realpath, stat } from 'node:fs/promises';
@@ -9,7 +9,10 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gitEnvironment } from './environment.ts';
 
-/** Keys without an effect beyond the clone, and those that every git of the agent overrides (environment.ts). In lower case. */
+/**
+ * Keys without an effect outside the clone, and those that every git of the agent overrides (environment.ts).
+ * In lower case.
+ */
 const ALLOWED: readonly RegExp[] = [
   /^core\.(?:repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol|safecrlf|quotepath|untrackedcache|commitgraph|multipackindex|abbrev|longpaths|sparsecheckout|sparsecheckoutcone|compression|preloadindex|whitespace|checkstat|trustctime|editor|protecthfs|protectntfs)$/,
   // Overridden: no hook and no file system monitor runs.
@@ -31,9 +34,9 @@ const ALLOWED: readonly RegExp[] = [
 ];
 
 /**
- * Finds settings of a clone that could run a command, redirect a connection or use files outside the clone. git reads the settings as
- * a plain file, so they have no effect.
- * @returns the keys, and files that have no place in a clone of ours; empty when there is none
+ * Finds settings of a clone that could run a command, redirect a connection or use files outside the clone.
+ * git reads the settings as a plain file, so they have no effect.
+ * @returns the keys, and files that do not belong in our clones; empty when there are none
  */
 export async function oddSettings(path: string): Promise<string[]> {
   const own = await gitDirOf(path);
@@ -60,7 +63,7 @@ export async function oddSettings(path: string): Promise<string[]> {
   return [...new Set(odd)];
 }
 
-/** The sentence of a clone that is left alone because of its settings. */
+/** Returns the sentence for a clone that is left alone because of its settings. */
 export function whyOdd(path: string, odd: readonly string[]): string {
   const named = odd.slice(0, 5).join(', ') + (odd.length > 5 ? ` and ${odd.length - 5} more` : '');
   const key = odd.find((each) => !each.startsWith('objects/') && !each.includes(' ('));
@@ -74,7 +77,7 @@ async function oddKeys(file: string, isFine: (key: string, value: string) => boo
   const env = { ...gitEnvironment(process.env), GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: '1' };
   const text = await promisify(execFile)('git', args, { cwd: '/', env, maxBuffer: 16_000_000 }).then(
     ({ stdout }) => stdout,
-    // What git cannot read, nobody can judge.
+    // Settings that git cannot read cannot be judged.
     () => null,
   );
   if (text === null) return [`${file} (not readable)`];
@@ -88,7 +91,7 @@ async function oddKeys(file: string, isFine: (key: string, value: string) => boo
   });
 }
 
-/** Where the clone's own `.git` is; null where there is none to be read. */
+/** Returns the location of the clone's own `.git`; null when it cannot be read. */
 async function gitDirOf(path: string): Promise<string | null> {
   const dotGit = join(path, '.git');
   const found = await stat(dotGit).catch(() => null);
@@ -98,13 +101,13 @@ async function gitDirOf(path: string): Promise<string | null> {
   return named === undefined ? null : resolve(path, named);
 }
 
-/** Of a linked worktree, the settings are those of the repository that it belongs to. */
+/** Returns the repository of a linked worktree, which holds its settings. */
 async function commonDirOf(gitDir: string): Promise<string> {
   const named = (await readFile(join(gitDir, 'commondir'), 'utf8').catch(() => '')).trim();
   return named === '' ? gitDir : resolve(gitDir, named);
 }
 
-/** Every submodule's folder of git's; names may have slashes, and submodules their own. */
+/** Returns the git folder of every submodule; names may contain slashes, and submodules may be nested. */
 async function modulesBelow(folder: string, deepest = 8): Promise<string[]> {
   const entries = deepest === 0 ? [] : await readdir(folder, { withFileTypes: true }).catch(() => []);
   const found: string[] = [];

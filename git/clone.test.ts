@@ -10,7 +10,7 @@ let servers: GitServers;
 let node: GitNode;
 let number = 0;
 
-/** A repository name of this test's own. */
+/** Returns a repository name that no other test uses. */
 const fresh = (): string => `r${(number += 1)}`;
 const address = (name: string): string => `${servers.open.url}/${name}.git`;
 
@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 describe('a clone', () => {
-  it('appears whole, with figures and progress, and the second time has nothing to do', async () => {
+  it('appears complete, with figures and progress; the second call has nothing to do', async () => {
     const repository = servers.create(fresh(), { bytes: 3_000_000, commits: 3 });
     const seen: CloneProgress[] = [];
     const spec = { repoUrl: address(repository.name) };
@@ -53,7 +53,7 @@ describe('a clone', () => {
     expect(node.files()).toEqual(['app', 'app/.git', 'app/README.md', 'app/count', 'app/noise']);
   });
 
-  it('goes where the target path says: relative, below ~ or absolute, into an empty folder too', async () => {
+  it('goes to the target path: relative, below ~ or absolute, also into an empty folder', async () => {
     const spec = { repoUrl: address(servers.create(fresh()).name) };
     expect(await node.clone({ ...spec, targetPath: 'team a/app' })).toMatchObject({
       path: join(node.base, 'team a/app'),
@@ -84,7 +84,7 @@ describe('a clone', () => {
     ]);
   });
 
-  it('of an empty repository is whole, and takes its first commits later, whatever their branch is called', async () => {
+  it('is complete for an empty repository, and takes the first commits later on any branch', async () => {
     const repository = servers.create(fresh(), { empty: true });
     const spec = { repoUrl: address(repository.name) };
     const empty = { commit: null, drift: { behind: null, ahead: null, dirty: 0 } };
@@ -112,7 +112,7 @@ describe('a clone', () => {
     expect(await node.clone(spec)).toMatchObject({ outcome: 'updated', commit: next });
   });
 
-  it('of an empty repository does not write over a file that is in the way of the first commit', async () => {
+  it('does not overwrite a file that is in the way of an empty repository’s first commit', async () => {
     const repository = servers.create(fresh(), { empty: true });
     const spec = { repoUrl: address(repository.name) };
     await node.clone(spec);
@@ -122,7 +122,7 @@ describe('a clone', () => {
     expect(readFileSync(join(node.base, 'app', 'a'), 'utf8')).toBe('mine');
   });
 
-  it('may be shallow, and moves forward all the same', async () => {
+  it('may be shallow, and still moves forward', async () => {
     const repository = servers.create(fresh(), { commits: 5 });
     const spec = { repoUrl: address(repository.name), depth: 1 };
     await node.clone(spec);
@@ -141,7 +141,7 @@ describe('a clone', () => {
     expect(git(app, 'rev-list', '--count', 'HEAD')).toBe('3');
   });
 
-  it('may have submodules, which follow; ones that come later are added', async () => {
+  it('updates its submodules, and adds new ones', async () => {
     const [inner, second] = [servers.create(fresh()), servers.create(fresh())];
     const outer = servers.create(fresh());
     outer.push({}, { submodules: { inner: { folder: inner.folder, url: address(inner.name) } } });
@@ -165,7 +165,7 @@ describe('a clone', () => {
       detail: expect.stringContaining('2 submodules'),
     });
 
-    // A commit that is only in the submodule is as much a person's as one in the clone.
+    // A commit that exists only in the submodule is a person's work as much as one in the clone.
     git(join(app, 'inner'), 'commit', '--quiet', '--allow-empty', '--message', 'mine');
     const mine = git(join(app, 'inner'), 'rev-parse', 'HEAD');
     inner.push({ new: '2' });
@@ -175,7 +175,7 @@ describe('a clone', () => {
     expect(git(join(app, 'inner'), 'rev-parse', 'HEAD')).toBe(mine);
   });
 
-  it('of a branch is on it, and says when there is no such branch', async () => {
+  it('is on the given branch, and reports a missing branch', async () => {
     const repository = servers.create(fresh());
     const commit = repository.push({ b: '1' }, { branch: 'feature/x' });
     const spec = { repoUrl: address(repository.name), branch: 'feature/x' };
@@ -191,7 +191,7 @@ describe('a clone', () => {
     expect(node.files()).not.toContain('b');
   });
 
-  it('is made once when two ask for it at once; the second finds it', async () => {
+  it('is made once for two concurrent calls; the second finds it', async () => {
     const spec = { repoUrl: address(servers.create(fresh(), { bytes: 2_000_000 }).name) };
     const phases: string[][] = [[], []];
     const results = await Promise.all(
@@ -203,7 +203,7 @@ describe('a clone', () => {
     expect(phases[second]?.[0]).toBe('waiting for its turn');
   });
 
-  it('can be given up while it waits for its turn, and whoever comes next still waits', async () => {
+  it('can be canceled while it waits for its turn, and the next one keeps waiting', async () => {
     const spec = { repoUrl: address(servers.create(fresh(), { bytes: 2_000_000 }).name) };
     servers.open.trouble = { kind: 'slow', everyMs: 20 };
     const sending = servers.open.sending();
@@ -220,7 +220,7 @@ describe('a clone', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('a refused clone', () => {
   const inputs: [
     string,
     { targetPath?: string; name?: string; repoUrl?: string; branch?: string },
@@ -240,7 +240,7 @@ describe('what is refused', () => {
     ['a name with a slash', { name: 'a/b' }, 'bad_request'],
     ['a branch that is an option', { branch: '--upload-pack=x' }, 'bad_request'],
     ['a target that leads up', { targetPath: 'a/../../b' }, 'bad_request'],
-    ['a target elsewhere', { targetPath: '/etc/app' }, 'clone_refused'],
+    ['a target outside the base', { targetPath: '/etc/app' }, 'clone_refused'],
     ['a target in git’s own folder', { targetPath: 'a/.git/hooks' }, 'clone_refused'],
     [
       'a target that is named like half a clone',
@@ -248,13 +248,13 @@ describe('what is refused', () => {
       'clone_refused',
     ],
   ];
-  it.each(inputs)('%s', async (_what, input, code) => {
+  it.each(inputs)('is refused because of %s', async (_what, input, code) => {
     const error = await node.failure({ repoUrl: 'http://127.0.0.1:1/a', ...input });
     expect(error.code).toBe(code);
     expect(node.files()).toEqual([]);
   });
 
-  it('the folder of repositories itself, and a folder whose name only begins like it', async () => {
+  it('is refused for the folder of repositories itself, and for a folder whose name only begins like it', async () => {
     const repoUrl = 'http://127.0.0.1:1/a';
     mkdirSync(join(node.folder, 'projects-evil'));
     for (const targetPath of [
@@ -267,7 +267,7 @@ describe('what is refused', () => {
     }
   });
 
-  it('links that lead out, be it in the middle, at the end or to nowhere', async () => {
+  it('is refused for links that lead out, in the middle, at the end or to nowhere', async () => {
     const repoUrl = 'http://127.0.0.1:1/a';
     const outside = join(node.folder, 'outside');
     mkdirSync(outside);
@@ -281,7 +281,7 @@ describe('what is refused', () => {
     }
   });
 
-  it('a target that holds something else, which stays as it is', async () => {
+  it('is refused for a target with other contents, which stay unchanged', async () => {
     const repoUrl = address(servers.create(fresh()).name);
     mkdirSync(join(node.base, 'app'));
     writeFileSync(join(node.base, 'app', 'novel.txt'), 'chapter one');
@@ -299,7 +299,7 @@ describe('what is refused', () => {
     expect(node.files()).toEqual(['app', 'app/novel.txt', 'damaged', 'damaged/.git', 'file']);
   });
 
-  it('a clone of another repository, with both addresses and no secret', async () => {
+  it('is refused over a clone of another repository, with both addresses and no secret', async () => {
     const [one, other] = [servers.create(fresh()), servers.create(fresh())];
     await node.clone({ repoUrl: address(one.name) });
     const app = join(node.base, 'app');
@@ -309,12 +309,12 @@ describe('what is refused', () => {
     expect(error.message).toContain(address(one.name));
     expect(error.message).toContain(address(other.name));
     expect(error.message).not.toContain('hidden');
-    // The same repository is known although its address carries a token.
+    // The same repository is recognized although its address contains a token.
     expect(await node.clone({ repoUrl: address(one.name) })).toMatchObject({ outcome: 'unchanged' });
     expect(node.told.join('\n')).not.toMatch(/hidden/);
   });
 
-  it('to look at a clone that is not there', async () => {
+  it('is refused when it is to be inspected but does not exist', async () => {
     await expect(node.fetch({ repoUrl: 'http://127.0.0.1:1/a' })).rejects.toMatchObject({
       code: 'not_found',
     });

@@ -1,4 +1,4 @@
-/** The door of the git room: making a clone, bringing it up to date, asking its remote. */
+/** The entry point of this folder: clones a project, updates the clone, asks its remote. */
 import { mkdir, realpath, rename, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -19,7 +19,7 @@ import { resolveTarget, type Target } from './target.ts';
 import { inTurn } from './turns.ts';
 import { moveForward, noBranch, type Moved } from './update.ts';
 
-/** One project's work, prepared. */
+/** The prepared work on one project. */
 interface Work {
   readonly spec: CloneSpec;
   readonly path: string;
@@ -28,9 +28,10 @@ interface Work {
 }
 
 /**
- * Makes the clone of a project, or brings the one that is there up to date. Only a whole clone ever appears at the target;
- * nothing that is only in an existing clone is changed.
- * @throws MembridgeError clone_refused, the git_… codes, clone_stalled, clone_timeout, disk_full; the signal's reason
+ * Clones a project, or updates the existing clone. Only a complete clone ever appears at the target; work
+ * that exists only in the clone is never changed.
+ * @throws MembridgeError clone_refused, the git_… codes, clone_stalled, clone_timeout, disk_full; the
+ * signal's reason
  */
 export async function cloneRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
   return await onTarget(given, context, async (work, target) => {
@@ -49,8 +50,8 @@ export async function cloneRepository(given: CloneSpec, context: GitContext): Pr
 }
 
 /**
- * Asks the remote of a project's clone what is new, and changes nothing else in it.
- * @throws MembridgeError not_found where there is no clone; otherwise as cloneRepository
+ * Asks the remote of a project's clone for news, and changes nothing else in the clone.
+ * @throws MembridgeError not_found when there is no clone; otherwise as cloneRepository
  */
 export async function fetchRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
   return await onTarget(given, context, async (work, target) => {
@@ -66,9 +67,9 @@ export async function fetchRepository(given: CloneSpec, context: GitContext): Pr
 }
 
 /**
- * Makes a clone what its remote is; what is only in the clone is kept on a branch of its own.
- * @param given.expected the commit that the person saw checked out when they confirmed
- * @throws MembridgeError not_found where there is no clone; as makeAsRemote; otherwise as cloneRepository
+ * Resets a clone to its remote, and keeps what exists only in the clone on a separate branch.
+ * @param given.expected the commit that was checked out when the person confirmed
+ * @throws MembridgeError not_found when there is no clone; as makeAsRemote; otherwise as cloneRepository
  */
 export async function resetRepository(
   { expected, ...given }: CloneSpec & { expected: string },
@@ -106,7 +107,7 @@ async function onTarget(
     const { path } = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
     const onWait = (): void => context.progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
     return await inTurn(path, signal, onWait, async () => {
-      // What is there may have changed while this one waited.
+      // The target may have changed during the wait.
       const target = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
       if (target.holds === 'other') throw inTheWay(target.path);
       const access = await openAccess(spec.repoUrl, context.credential, {
@@ -116,7 +117,7 @@ async function onTarget(
         const git = openGit({ path: target.path, access, spec, context, signal });
         const odd = target.holds === 'clone' ? await oddSettings(target.path) : [];
         if (odd.length > 0) {
-          // Of rewritten addresses git would tell another origin than there is.
+          // With rewritten addresses git would report a different origin.
           if (!odd.some((key) => /^url\./i.test(key))) await checkOrigin(git, target.path, spec.repoUrl);
           return await leaveAlone(git, target.path, whyOdd(target.path, odd), began);
         }
@@ -135,7 +136,7 @@ async function onTarget(
   }
 }
 
-/** Says of a clone what can be read without having its settings run anything: `git status` would. */
+/** Describes a clone without running anything from its settings, as `git status` would. */
 async function leaveAlone(git: Git, path: string, detail: string, began: number): Promise<CloneResult> {
   const [commit, branch, sizeBytes] = await Promise.all([
     git.look('rev-parse', '--verify', '--quiet', 'HEAD'),
@@ -162,7 +163,7 @@ async function describe(git: Git, path: string): Promise<Omit<CloneResult, 'outc
 
 /**
  * Clones beside the target, then renames into place.
- * @returns what to add to the detail; null when something came to be at the target in the meantime
+ * @returns what to add to the detail; null when something else appeared at the target
  */
 async function makeClone(work: Work): Promise<string | null> {
   const { path } = work;
@@ -208,7 +209,7 @@ async function cloneInto(work: Work, repository: string, started: (group: number
     if (head.code !== 0) await refusePage(git.in(dirname(repository)), spec.repoUrl);
   } catch (error) {
     const noBranch = branch !== null && error instanceof MembridgeError && error.code === 'git_not_found';
-    // Of an empty repository git cannot clone a branch; it is there as soon as somebody pushes it.
+    // git cannot clone a branch of an empty repository; the branch exists once someone pushes it.
     if (!noBranch || (await listBranches(git, spec.repoUrl, dirname(repository))).length > 0) throw error;
     await clone(null);
     await git.in(repository).ask('symbolic-ref', 'HEAD', `refs/heads/${branch}`);
@@ -233,7 +234,10 @@ function fittingCredential({ context, spec }: Work): GitContext['credential']['c
   return fits(credential, spec.repoUrl) ? credential : null;
 }
 
-/** A spec as it must be. @throws MembridgeError bad_request naming the fields */
+/**
+ * Validates a spec.
+ * @throws MembridgeError bad_request naming the fields
+ */
 export function parseSpec(given: CloneSpec): CloneSpec {
   const parsed = CloneSpec.safeParse(given);
   if (parsed.success) return parsed.data;
@@ -262,17 +266,17 @@ function inTheWay(path: string): MembridgeError {
 const isTaken = (error: unknown): boolean =>
   ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code));
 
-/** Removes the folders that were made for a clone that then did not come, as long as they are empty. */
+/** Removes the folders that were created for a failed clone, as long as they are empty. */
 async function removeMade(folder: string, firstMade: string | undefined): Promise<void> {
   if (firstMade === undefined) return;
   try {
     for (let here = folder; here.startsWith(firstMade); here = dirname(here)) await rmdir(here);
   } catch {
-    // Somebody else's files are in it by now.
+    // Another program's files are in the folder now.
   }
 }
 
-/** What the file system said, as an error of ours. */
+/** Converts an error of the file system to a MembridgeError. */
 export function fileFailure(error: unknown): unknown {
   if (error instanceof MembridgeError || error instanceof z.ZodError || !(error instanceof Error))
     return error;

@@ -1,24 +1,24 @@
 import type { CloneProgress, NodeCredential } from '../contract/projects/projects.ts';
 
-/** What the git room is given besides the project: where it works, with which rights, and for how long. */
+/** The context of git work: where it runs, with which credential, and for how long. */
 export interface GitContext {
-  /** The folder of repositories of this node. Nothing outside of it is written. */
+  /** This node's folder of repositories. Nothing outside of it is written. */
   readonly reposBase: string;
-  /** A folder of ours for key files and helpers while git runs; made with mode 0700 where it is not there. */
+  /** A folder for key files and helpers while git runs; created with mode 0700 if missing. */
   readonly workDir: string;
   readonly credential: NodeCredential;
-  /** Ends the work: git and everything that it started is killed, and what was half done is removed. */
+  /** Ends the work: kills git with everything that it started, and removes unfinished work. */
   readonly signal: AbortSignal;
-  /** Hears what git does, often. */
+  /** Receives git's progress, often. */
   progress(progress: CloneProgress): void;
-  /** How long git may neither say anything nor write anything, in milliseconds; default 60,000. */
+  /** How long git may neither print nor write anything, in milliseconds; default 60,000. */
   readonly stallMs?: number;
-  /** How long the whole may take, in milliseconds. */
+  /** Time limit for all of the work, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** How long git may neither say nor write anything unless told otherwise, in milliseconds. */
+/** Default for how long git may neither print nor write anything, in milliseconds. */
 export const STALL_MS = 60_000;
 
-/** No credential: git works with what the user of this machine has set up. */
+/** No credential: git uses what the user of this machine has set up. */
 export const NO_CREDENTIAL: NodeCredential = { credential: null, known_hosts: null };

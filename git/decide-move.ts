@@ -1,44 +1,53 @@
-/** What becomes of a clone after its remote was asked: one pure function, so that every case can be written down and tested. */
+/**
+ * Decides what happens to a clone after its remote was asked: one pure function, so that every case can be
+ * listed and tested.
+ */
 
-/** What is known of a clone and its remote after a fetch. Commits are counted against the remote's wanted branch. */
+/**
+ * Facts about a clone and its remote after a fetch. Commits are counted against the remote's wanted branch.
+ */
 export interface Facts {
-  /** What somebody is in the middle of, as a sentence's end. */
+  /** A person's unfinished operation, as the end of a sentence. */
   readonly busy: string | null;
-  /** The branch that is checked out; null when none is. */
+  /** The checked-out branch; null when there is none. */
   readonly branch: string | null;
-  /** The branch that the project names, else the remote's default; null where the remote has no default. */
+  /** The branch that the project names, else the remote's default; null when the remote has no default. */
   readonly wanted: string | null;
   /** Whether the project names the branch. */
   readonly isNamed: boolean;
   /** Whether the remote has the wanted branch. */
   readonly exists: boolean;
-  /** Whether the clone is on its branch because that was the remote's default: it still was at the last update, or the remote's branch of that name is gone. */
+  /**
+   * Whether the clone is on its branch because that was the remote's default: it still was at the last
+   * update, or the remote's branch of that name is gone.
+   */
   readonly isFormerDefault: boolean;
-  /** Whether the clone and the remote's branch have a commit in common. */
+  /** Whether the clone and the remote's branch have a common commit. */
   readonly isRelated: boolean;
-  /** Commits of the clone that the remote's branch has not. */
+  /** Number of the clone's commits that the remote's branch lacks. */
   readonly ahead: number;
-  /** Those of them that never were on a branch of the remote, as far as the clone knows. */
+  /** Number of those that never were on a branch of the remote, as far as the clone knows. */
   readonly own: number;
-  /** Commits of the remote's branch that the clone has not. */
+  /** Number of the remote branch's commits that the clone lacks. */
   readonly behind: number;
-  /** Files that differ from the last commit by somebody's hand. */
+  /** Number of files that a person changed since the last commit. */
   readonly changed: number;
 }
 
 /**
- * What is done: `missing` the wanted branch is not there; `unchanged` nothing is new; `forward` a fast-forward; `follow` another
- * branch is checked out, since the remote's default has another name; `keep` nothing is touched.
+ * The action: `missing` the wanted branch does not exist; `unchanged` there is nothing new; `forward` a
+ * fast-forward; `follow` check out another branch, because the remote's default was renamed; `keep` leave the
+ * clone alone.
  */
 export type Move =
   | { readonly act: 'missing' | 'unchanged' | 'forward' | 'follow' }
   | { readonly act: 'keep'; readonly reason: KeepReason; readonly why: string };
 
-/** Why a clone is left as it is. `rewritten` and `made-again`: nothing in it is anybody's own work. */
+/** Why a clone is left alone. `rewritten` and `made-again`: it contains nobody's own work. */
 export type KeepReason =
   'busy' | 'detached' | 'other-branch' | 'own-commits' | 'rewritten' | 'made-again' | 'changed';
 
-/** Decides what becomes of a clone. Nothing that is only in the clone is ever lost by what this says. */
+/** Decides what happens to a clone. No decision ever loses work that exists only in the clone. */
 export function decideMove(facts: Facts): Move {
   const { busy, branch, wanted, isNamed, exists, isFormerDefault, ahead, own, behind, changed } = facts;
   if (wanted === null || !exists) return { act: 'missing' };
@@ -63,7 +72,7 @@ export function decideMove(facts: Facts): Move {
   return { act: isOther ? 'follow' : 'forward' };
 }
 
-/** The remote took commits back that the clone has from it. */
+/** Handles commits that the remote took back and that the clone still has. */
 function rewritten({ branch, ahead, behind, changed, isRelated }: Facts, renamed: string): Move {
   const files = changed > 0 ? `, and ${count(changed, 'file')} differ from the last commit` : '';
   if (!isRelated)
@@ -79,10 +88,10 @@ function rewritten({ branch, ahead, behind, changed, isRelated }: Facts, renamed
 
 const keep = (reason: KeepReason, why: string): Move => ({ act: 'keep', reason, why });
 
-/** A number of things, in words. */
+/** Returns a number of things in words. */
 export const count = (number: number, thing: string): string =>
   `${number} ${thing}${number === 1 ? '' : 's'}`;
 
-/** The end of a sentence that says what a clone that is left as it is does not have. */
+/** Returns the end of a sentence about what a clone that is left alone lacks. */
 export const lacking = (behind: number): string =>
   behind === 0 ? '' : `; it lacks ${count(behind, 'commit')} of the remote`;

@@ -1,13 +1,16 @@
 import { devNull } from 'node:os';
 
 /**
- * Variables that would point git at another repository, tell its secrets, or ask a person: none of them reaches our git. (The
- * first ones are what `git rev-parse --local-env-vars` lists.)
+ * Variables that would point git at another repository, reveal its secrets, or ask a person: none of them is
+ * passed to our git. (`git rev-parse --local-env-vars` lists the first ones.)
  */
 const LEFT_OUT =
   /^(?:GIT_(?:ALTERNATE_OBJECT_DIRECTORIES|CONFIG|CONFIG_PARAMETERS|CONFIG_COUNT|CONFIG_(?:KEY|VALUE)_\d+|OBJECT_DIRECTORY|DIR|WORK_TREE|IMPLICIT_WORK_TREE|GRAFT_FILE|INDEX_FILE|NO_REPLACE_OBJECTS|REPLACE_REF_BASE|PREFIX|SHALLOW_FILE|COMMON_DIR|INTERNAL_SUPER_PREFIX|NAMESPACE|ASKPASS|CURL_VERBOSE|TRACE.*|TRANSFER_TRACE|REDIRECT_.*|EDITOR|SEQUENCE_EDITOR|PAGER|PROGRESS_DELAY)|SSH_ASKPASS|SSH_ASKPASS_REQUIRE|DISPLAY|WAYLAND_DISPLAY|MEMBRIDGE_.*|LANG|LANGUAGE|LC_.*)$/;
 
-/** The environment of every git that is started here, before access is added: English, and never a question to a person. */
+/**
+ * Returns the environment of every git that is started here, before access is added: English, and without
+ * prompts.
+ */
 export function gitEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const kept = Object.entries(env).filter(([name]) => !LEFT_OUT.test(name));
   return {
@@ -20,8 +23,8 @@ export function gitEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
 }
 
 /**
- * Settings of every git that is started here, as arguments before its command. Nothing that a repository brings is run, and
- * nothing goes on behind our back when git has ended.
+ * Settings of every git that is started here, as arguments before its command. Nothing in a repository is
+ * run, and nothing continues after git has ended.
  */
 export const GIT_SETTINGS: readonly string[] = [
   'protocol.ext.allow=never',
@@ -29,7 +32,7 @@ export const GIT_SETTINGS: readonly string[] = [
   `core.hooksPath=${devNull}`,
   'core.fsmonitor=false',
   'core.askPass=',
-  // What git asks for names the host as it is in the address (CVE-2024-50349), and nothing but the host.
+  // git's prompts name only the host, exactly as in the address (CVE-2024-50349).
   'credential.sanitizePrompt=true',
   'credential.useHttpPath=false',
   'core.quotePath=false',

@@ -5,14 +5,14 @@ import { isLocked } from './locks.ts';
 import { isProgress } from './progress.ts';
 import { withoutUserinfo } from './redact.ts';
 
-/** What git was to do, for the sentence that says why it could not. */
+/** git's task at the time, for the error message. */
 export interface Attempt {
   readonly repoUrl: string;
   readonly branch: string | null;
   readonly credential: NodeCredential['credential'];
 }
 
-/** What git, curl and ssh say (in English: LC_ALL=C), and what it means. The first that fits is taken. */
+/** Messages of git, curl and ssh (in English: LC_ALL=C), and their error codes. The first match is taken. */
 const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
   ['disk_full', /no space left on device|ENOSPC|disk quota exceeded/i],
   [
@@ -34,15 +34,15 @@ const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
   ],
 ];
 
-/** The meaning of git's stderr. */
+/** Returns the error code for git's stderr. */
 export function codeOf(stderr: string): ErrorCode {
   if (isLocked(stderr)) return 'git_busy';
   return MEANINGS.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'git_failed';
 }
 
 /**
- * git's failure as one of the table's errors, with a sentence that says what to do.
- * @param stderr with every secret taken out
+ * Converts git's failure to an error with a sentence that says what to do.
+ * @param stderr with every secret removed
  */
 export function gitFailure(stderr: string, attempt: Attempt): MembridgeError {
   const code = codeOf(stderr);
@@ -110,11 +110,14 @@ function notFoundSentence(stderr: string, { repoUrl, branch }: Attempt, said: st
   );
 }
 
-/** What git adds to whatever ssh said. */
+/** Lines that git adds to any message of ssh. */
 const EMPTY_WORDS =
   /could not read from remote repository|please make sure you have the correct access rights|and the repository exists|^cloning into /i;
 
-/** The line of stderr that says most: the one that gave the meaning, else git's last `fatal:` or `error:`, else the last. */
+/**
+ * Returns the most informative line of stderr: the one that determined the code, else git's last `fatal:` or
+ * `error:`, else the last.
+ */
 export function tellingLine(stderr: string, code: ErrorCode = 'git_failed'): string {
   const lines = stderr
     .split(/[\r\n]+/)

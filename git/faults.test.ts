@@ -28,7 +28,7 @@ const fresh = (bytes: number): { repoUrl: string } => {
   return { repoUrl: `${servers.open.url}/${servers.create(`r${number}`, { bytes }).name}.git` };
 };
 
-/** The process group of the clone that is being made in a folder. */
+/** Returns the process group of the clone in progress in a folder. */
 async function groupIn(folder: string): Promise<number> {
   for (;;) {
     const partial = readdirSync(folder).find((name) => name.endsWith('.partial'));
@@ -55,8 +55,8 @@ afterEach(() => {
   node.remove();
 });
 
-describe('a clone that does not come', () => {
-  it('from a server that stops sending is given up, and nothing of it stays', async () => {
+describe('a clone that fails', () => {
+  it('is abandoned when the server stops sending, and leaves nothing behind', async () => {
     const spec = fresh(2_000_000);
     servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
     expect(await node.failure(spec, { stallMs: 1_000 })).toMatchObject({
@@ -68,20 +68,20 @@ describe('a clone that does not come', () => {
     expect(await node.clone(spec)).toMatchObject({ outcome: 'cloned' });
   });
 
-  it('from a slow server is not given up as long as something comes', async () => {
+  it('is not abandoned on a slow server as long as data arrives', async () => {
     const spec = fresh(1_500_000);
     servers.open.trouble = { kind: 'slow', everyMs: 150 };
     expect(await node.clone(spec, { stallMs: 2_000 })).toMatchObject({ outcome: 'cloned' });
   });
 
-  it('from a server that breaks off may come later', async () => {
+  it('may be retried when the server breaks the connection', async () => {
     const spec = fresh(2_000_000);
     servers.open.trouble = { kind: 'break-off', afterBytes: 500_000 };
     expect(await node.failure(spec)).toMatchObject({ code: 'git_unreachable', retryable: true });
     expect(node.files()).toEqual([]);
   });
 
-  it('in its time is ended, folders that were made for it included', async () => {
+  it('ends at its time limit, and removes the folders created for it', async () => {
     const spec = { ...fresh(2_000_000), targetPath: 'deep/er/app' };
     servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
     expect(await node.failure(spec, { timeoutMs: 1_000 })).toMatchObject({
@@ -91,7 +91,7 @@ describe('a clone that does not come', () => {
     expect(node.files()).toEqual([]);
   });
 
-  it('because it was cancelled takes every process with it', async () => {
+  it('ends every process when it is canceled', async () => {
     const spec = fresh(2_000_000);
     servers.open.trouble = { kind: 'stall', afterBytes: 500_000 };
     const stop = new AbortController();
@@ -107,7 +107,7 @@ describe('a clone that does not come', () => {
     expect(readdirSync(node.work)).toEqual([]);
   });
 
-  it('because the process was killed leaves nothing that the next one does not clear away', async () => {
+  it('leaves nothing behind after the next call when its process was killed', async () => {
     const spec = fresh(2_000_000);
     for (const clear of ['clone', 'sweep'] as const) {
       servers.open.trouble = { kind: 'slow', everyMs: 200 };
@@ -117,7 +117,7 @@ describe('a clone that does not come', () => {
       const child = spawn(process.execPath, [script, input], { stdio: ['ignore', 'ignore', 'inherit'] });
       await sending;
       const group = await groupIn(node.base);
-      // While its owner lives, nobody takes a clone in the making away.
+      // While its owner lives, a sweep leaves an unfinished clone alone.
       await sweepPartials(node.base);
       expect(readdirSync(node.base)).toHaveLength(1);
       child.kill('SIGKILL');
@@ -137,7 +137,7 @@ describe('a clone that does not come', () => {
     }
   });
 
-  it('is not what a repository holds, whatever that says of itself', async () => {
+  it('never ends processes named inside a repository', async () => {
     const victim = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
     const pid = victim.pid ?? 0;
     const inside = join(node.base, 'app', '.x.membridge-0123456789ab.partial');
@@ -150,7 +150,7 @@ describe('a clone that does not come', () => {
       await sweepFolder(join(node.base, 'app'), node.base);
       expect(groupLives(pid)).toBe(true);
       expect(existsSync(inside)).toBe(true);
-      // One of ours that names what is no group of ours is removed when it is old, and nobody is ended.
+      // An old folder of ours that names an unknown group is removed, and no process is ended.
       const ours = join(node.base, '.x.membridge-0123456789ab.partial');
       mkdirSync(ours);
       writeFileSync(join(ours, 'owner.json'), JSON.stringify({ ...owner, group: 1, groupStart: startOf(1) }));
@@ -164,12 +164,12 @@ describe('a clone that does not come', () => {
     }
   });
 
-  it('as an update is given up, too, and leaves no half pack in the clone', async () => {
+  it('leaves no half pack in the clone when an update is abandoned', async () => {
     number += 1;
     const theirs = servers.create(`r${number}`);
     const spec = { repoUrl: `${servers.open.url}/${theirs.name}.git` };
     await node.clone(spec);
-    // Otherwise few objects are unpacked as they come.
+    // Otherwise git unpacks few objects as they arrive.
     git(join(node.base, 'app'), 'config', 'fetch.unpackLimit', '1');
     theirs.push({ more: randomBytes(2_000_000) });
     const packs = join(node.base, 'app', '.git', 'objects', 'pack');
@@ -181,7 +181,7 @@ describe('a clone that does not come', () => {
     expect(await node.clone(spec)).toMatchObject({ outcome: 'updated' });
   });
 
-  it('twice when two processes make one at once: one takes the place, the other finds it', async () => {
+  it('may run in two processes at once: one creates the clone, the other finds it', async () => {
     const spec = fresh(2_000_000);
     servers.open.trouble = { kind: 'slow', everyMs: 30 };
     const input = JSON.stringify({ spec: makeSpec(spec), base: node.base, work: node.work });
@@ -195,7 +195,7 @@ describe('a clone that does not come', () => {
     expect(readdirSync(node.base)).toEqual(['app']);
   });
 
-  it('because ssh is not installed says so', async () => {
+  it('reports a missing ssh', async () => {
     const path = process.env['PATH'];
     const bin = join(node.folder, 'bin');
     mkdirSync(bin);
@@ -213,7 +213,7 @@ describe('a clone that does not come', () => {
     }
   });
 
-  it('onto a full disk says so and leaves it as it was', async ({ skip }) => {
+  it('reports a full disk and leaves it as it was', async ({ skip }) => {
     const spec = fresh(3_000_000);
     const disk = join(node.base, 'disk');
     mkdirSync(disk);
@@ -233,7 +233,7 @@ describe('a clone that does not come', () => {
     }
   });
 
-  it('where git is not installed', async () => {
+  it('reports a missing git', async () => {
     const path = process.env['PATH'];
     process.env['PATH'] = node.folder;
     try {

@@ -1,6 +1,7 @@
 /**
- * Fetching into a clone without its settings: git works in a bare repository of the agent's own, whose only tie to the clone is that new
- * objects are written where the clone has its objects. The clone's branches of the remote are set afterwards, without any credential.
+ * Fetches into a clone without using its settings. git runs in a bare repository of the agent's own. That has
+ * one link to the clone: git writes new objects into the clone's object folder. The clone's remote branches
+ * are set afterwards, without any credential.
  */
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,24 +11,25 @@ import { refusePage } from './hosts.ts';
 
 const ORIGIN = 'refs/remotes/origin/';
 
-/** Where the bare repository notes the commit that the remote checks out by default. The clone never gets this ref. */
+/** Where the bare repository stores the remote's default commit. The clone never gets this ref. */
 const HEAD_COPY = 'refs/membridge/HEAD';
 
-/** What the remote had, as far as the refspecs asked for it. */
+/** The remote's refs, as far as the refspecs asked for them. */
 export interface Fetched {
-  /** The commit of each of the remote's branches that was fetched. */
+  /** The commit of each fetched branch of the remote. */
   readonly branches: ReadonlyMap<string, string>;
-  /** The commit of the remote's HEAD; null where it was not asked for, or names no commit. */
+  /** The commit of the remote's HEAD; null when it was not requested, or names no commit. */
   readonly head: string | null;
 }
 
 /**
- * Fetches from an address, and sets what the clone knows of the remote. Branches that the remote no longer has are removed below
- * `refs/remotes/origin/`, before new ones are written: `feature` may have become `feature/one`. New tags are taken; existing ones stay.
- * @param where.objects the clone's folder of objects
- * @param where.common the folder of git's that its worktrees share
+ * Fetches from an address, and updates the clone's remote branches. Removes branches below
+ * `refs/remotes/origin/` that the remote no longer has before it writes new ones: `feature` may have become
+ * `feature/one`. Adds new tags; existing ones stay.
+ * @param where.objects the clone's object folder
+ * @param where.common the git folder that its worktrees share
  * @param asksHead whether to learn the remote's HEAD, too
- * @throws MembridgeError by what git said; git_busy when another git keeps a lock in the clone
+ * @throws MembridgeError by git's message; git_busy when another git holds a lock in the clone
  */
 export async function fetchApart(
   git: Git,
@@ -43,17 +45,18 @@ export async function fetchApart(
   await writeFile(join(bare, 'packed-refs'), lines.join(''));
   const shallow = join(where.common, 'shallow');
   if (existsSync(shallow)) await copyFile(shallow, join(bare, 'shallow'));
-  // The one setting of the clone that is taken over: from how many objects on a pack stays a pack. It is a number, or nothing.
+  // The only setting taken from the clone: from how many objects on a pack is kept. It is a number, or
+  // absent.
   const limit = /^\d{1,9}$/.exec((await git.look('config', '--get', 'fetch.unpackLimit')).stdout.trim())?.[0];
   const settings = limit === undefined ? [] : ['-c', `fetch.unpackLimit=${limit}`];
   const apart = git.in(bare).with({ GIT_DIR: bare, GIT_OBJECT_DIRECTORY: where.objects }, settings);
   await mkdir(join(bare, 'objects'), { recursive: true });
   await fetch(apart, { source, refspecs, asksHead, grows: where.objects });
   const after = await readRefs(apart);
-  // Before anything is taken for gone.
+  // Must come before any branch is considered gone.
   if (![...after.keys()].some((ref) => ref.startsWith(ORIGIN))) await refusePage(git, source);
   const cut = await readFile(join(bare, 'shallow'), 'utf8').catch(() => null);
-  // Before the branches: they must never lead to commits whose parents are not there.
+  // Before the branches, which must never lead to commits with missing parents.
   if (cut !== null && cut !== (await readFile(shallow, 'utf8').catch(() => null)))
     await writeFile(shallow, cut);
   await setRefs(git, before, after);
@@ -64,7 +67,10 @@ export async function fetchApart(
   };
 }
 
-/** Fetches into the bare repository. A HEAD that leads nowhere and a tag that is in the way of another are left out. */
+/**
+ * Fetches into the bare repository. Leaves out a HEAD that leads nowhere, and a tag that conflicts with
+ * another.
+ */
 async function fetch(
   apart: Git,
   of: { source: string; refspecs: readonly string[]; asksHead: boolean; grows: string },
@@ -84,7 +90,10 @@ async function fetch(
   }
 }
 
-/** Makes the clone's branches of the remote those of the bare repository. git refuses `a` and `a/b` in one transaction, even when one of them goes. */
+/**
+ * Copies the bare repository's remote branches to the clone. git refuses `a` and `a/b` in one transaction,
+ * even when one of them is deleted.
+ */
 async function setRefs(
   git: Git,
   before: ReadonlyMap<string, string>,
@@ -93,7 +102,8 @@ async function setRefs(
   const gone = [...before.keys()].filter((ref) => ref.startsWith(ORIGIN) && !after.has(ref));
   const changed = [...after].filter(([ref, hash]) => ref.startsWith(ORIGIN) && before.get(ref) !== hash);
   const tags = [...after].filter(([ref]) => ref.startsWith('refs/tags/') && !before.has(ref));
-  // What a branch of the remote was before tells its rewritten commits from a person's own: without a log nobody could.
+  // The former values of a remote branch distinguish its rewritten commits from a person's own, so a log is
+  // needed.
   const logged = git.with({}, ['-c', 'core.logAllRefUpdates=true']);
   const write = async (lines: readonly string[]): Promise<void> => {
     if (lines.length > 0) await logged.feed(lines.join(''), 'update-ref', '--stdin');
@@ -103,7 +113,7 @@ async function setRefs(
   await write(tags.map(([ref, hash]) => `create ${ref} ${hash}\n`));
 }
 
-/** Every ref that names an object itself. */
+/** Returns every ref that names an object directly. */
 async function readRefs(git: Git): Promise<Map<string, string>> {
   const text = await git.ask(
     'for-each-ref',

@@ -1,7 +1,10 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Bytes of all files below a folder. What goes away meanwhile counts nothing; links are not followed. */
+/**
+ * Returns the bytes of all files below a folder. Ignores files that disappear during the count; does not
+ * follow links.
+ */
 export async function folderSize(folder: string): Promise<number> {
   let bytes = 0;
   const open = [folder];

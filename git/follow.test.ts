@@ -28,7 +28,7 @@ const access = () => ({
   },
 });
 const push = (...args: string[]): string => git(repository.elsewhere, 'push', '--quiet', 'origin', ...args);
-/** Renames the default branch, as a forge does it. */
+/** Renames the default branch, as a forge does. */
 function rename(from: string, to: string): string {
   push(`refs/heads/${from}:refs/heads/${to}`);
   git(repository.folder, 'symbolic-ref', 'HEAD', `refs/heads/${to}`);
@@ -36,7 +36,7 @@ function rename(from: string, to: string): string {
   return repository.push({ after: to }, { branch: to });
 }
 
-describe('the default branch of the remote', () => {
+describe('the remote’s default branch', () => {
   it.each(['http', 'ssh'] as const)('is followed over %s when it was renamed', async (protocol) => {
     const [given, more] =
       protocol === 'http' ? [spec(), {}] : [{ repoUrl: `${ssh.url}${repository.folder}` }, access()];
@@ -57,7 +57,7 @@ describe('the default branch of the remote', () => {
     expect(await made.node.clone(given, more)).toMatchObject({ outcome: 'unchanged', branch: 'trunk' });
   });
 
-  it('is followed in a clone of one branch alone', async () => {
+  it('is followed in a clone of one branch', async () => {
     await made.node.clone({ ...spec(), depth: 1 });
     rename('main', 'trunk');
     expect(await made.node.clone({ ...spec(), depth: 1 })).toMatchObject({
@@ -71,7 +71,7 @@ describe('the default branch of the remote', () => {
     );
   });
 
-  it('is followed when HEAD moves to a branch that has been there, even one at the same commit', async () => {
+  it('is followed when HEAD moves to an existing branch, even at the same commit', async () => {
     push('main:develop');
     await made.node.clone(spec());
     git(repository.folder, 'symbolic-ref', 'HEAD', 'refs/heads/develop');
@@ -81,7 +81,7 @@ describe('the default branch of the remote', () => {
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'main', commit });
   });
 
-  it('is not followed over local work, and is as soon as that is gone', async () => {
+  it('is not followed over local work, but is once that is gone', async () => {
     await made.node.clone(spec());
     rename('main', 'trunk');
     writeFileSync(join(app, 'README.md'), 'mine');
@@ -97,7 +97,7 @@ describe('the default branch of the remote', () => {
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', branch: 'trunk' });
   });
 
-  it('is not followed by a clone that somebody put on a branch of their own', async () => {
+  it('is not followed by a clone that a person put on another branch', async () => {
     await made.node.clone(spec());
     git(app, 'switch', '--quiet', '--create', 'mine');
     rename('main', 'trunk');
@@ -118,22 +118,19 @@ describe('the default branch of the remote', () => {
     expect(readFileSync(join(app, '.env'), 'utf8')).toBe('SECRET=mine');
   });
 
-  it.each([{}, { depth: 1 }])(
-    'is missed with git_not_found when there is none any more: %j',
-    async (more) => {
-      push('main:other');
-      await made.node.clone({ ...spec(), ...more });
-      git(repository.folder, 'update-ref', '-d', 'refs/heads/main');
-      expect(await made.node.failure({ ...spec(), ...more })).toMatchObject({
-        code: 'git_not_found',
-        message: expect.stringContaining('There is no branch main'),
-      });
-    },
-  );
+  it.each([{}, { depth: 1 }])('is reported with git_not_found when it no longer exists: %j', async (more) => {
+    push('main:other');
+    await made.node.clone({ ...spec(), ...more });
+    git(repository.folder, 'update-ref', '-d', 'refs/heads/main');
+    expect(await made.node.failure({ ...spec(), ...more })).toMatchObject({
+      code: 'git_not_found',
+      message: expect.stringContaining('There is no branch main'),
+    });
+  });
 });
 
-describe('a branch that the project names', () => {
-  it.each([{}, { depth: 1 }])('is missed with git_not_found once it was deleted: %j', async (more) => {
+describe('a branch named by the project', () => {
+  it.each([{}, { depth: 1 }])('is reported with git_not_found once it was deleted: %j', async (more) => {
     repository.push({ x: '1' }, { branch: 'release' });
     const given = { ...spec(), ...more, branch: 'release' };
     await made.node.clone(given);
@@ -145,8 +142,8 @@ describe('a branch that the project names', () => {
   });
 });
 
-describe('names that are in the way of each other', () => {
-  it('are taken when a branch becomes a folder of branches, and back', async () => {
+describe('conflicting names', () => {
+  it('are accepted when a branch becomes a folder of branches, and back', async () => {
     repository.push({ x: '1' }, { branch: 'feature' });
     await made.node.clone(spec());
     push('feature:refs/heads/keep', ':feature');
@@ -185,7 +182,7 @@ describe('another git in the same clone', () => {
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit });
   });
 
-  it('is named with git_busy, which is tried again, when it keeps the lock', async () => {
+  it('is reported with git_busy, which is retried, when it keeps the lock', async () => {
     await made.node.clone(spec());
     const commit = repository.push({ x: '1' });
     mkdirSync(join(lock(), '..'), { recursive: true });
@@ -200,8 +197,8 @@ describe('another git in the same clone', () => {
   });
 });
 
-describe('a clone is known as one of the project', () => {
-  /** Runs with settings of the machine's user, as a file of their own. */
+describe('recognizing a clone of the project', () => {
+  /** Runs with settings of the machine's user, in a separate file. */
   async function withUserSettings<T>(lines: string, work: () => Promise<T>): Promise<T> {
     const file = join(made.node.folder, 'gitconfig');
     writeFileSync(file, lines);
@@ -215,14 +212,14 @@ describe('a clone is known as one of the project', () => {
     }
   }
 
-  it('whose address the settings of the user rewrite', async () => {
+  it('works when the user’s settings rewrite its address', async () => {
     const repoUrl = `https://git.example.test/${repository.name}.git`;
     const settings = `[url "${made.servers.open.url}/"]\n\tinsteadOf = https://git.example.test/\n`;
     await withUserSettings(settings, async () => {
       expect(await made.node.clone({ repoUrl })).toMatchObject({ outcome: 'cloned' });
       const commit = repository.push({ x: '1' });
       expect(await made.node.clone({ repoUrl })).toMatchObject({ outcome: 'updated', commit });
-      // A clone that was made by the address that the rewriting leads to, or by a shorthand of the user.
+      // The clone was made with the rewritten address, or with a shorthand of the user.
       expect(await made.node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
     });
     const shorthand = `[url "${made.servers.open.url}/"]\n\tinsteadOf = forge:\n`;
@@ -232,7 +229,7 @@ describe('a clone is known as one of the project', () => {
     });
   });
 
-  it('although the port of ssh is written out in one address, and letters differ in case', async () => {
+  it('works when one address states the SSH port, and letters differ in case', async () => {
     await made.node.clone(spec());
     const user = ssh.url.replace(/:\d+$/, '');
     for (const [origin, repoUrl] of [
@@ -241,7 +238,7 @@ describe('a clone is known as one of the project', () => {
       [`${user}:22/srv/app`, `${user}/srv/app/`],
     ] as const) {
       git(app, 'config', 'remote.origin.url', origin);
-      // It is known, and so the server is asked, which is not there.
+      // The clone is recognized, so the server is asked, which does not exist.
       const error = await made.node.failure({ repoUrl }, { timeoutMs: 20_000 });
       expect(error.code, origin).not.toBe('clone_refused');
     }

@@ -9,10 +9,13 @@ import { patiently } from './locks.ts';
 import { withoutUserinfo } from './redact.ts';
 import { runGit, type GitAnswer } from './run.ts';
 
-/** How long a step may take that is not broken off, in milliseconds: it changes files of a person's clone. */
+/**
+ * Time limit for a step that is never interrupted, in milliseconds, because it changes files of a person's
+ * clone.
+ */
 const UNBROKEN_MS = 600_000;
 
-/** git at work on a project in a folder of this node, as long as the call that it is of. */
+/** Opens git for a project in a folder of this node, for the duration of one call. */
 export function openGit(of: {
   readonly path: string;
   readonly access: Access;
@@ -35,7 +38,7 @@ export function openGit(of: {
   });
 }
 
-/** git for one project's clone: where it works, how it gets in, when it is ended, and how its failures read. */
+/** git for one project's clone: its folder, its access, its limits, and how its failures are reported. */
 export class Git {
   readonly #options: GitOptions;
 
@@ -48,12 +51,12 @@ export class Git {
     return this.#options.path;
   }
 
-  /** The same git at work in another folder. */
+  /** Returns the same git for another folder. */
   in(folder: string): Git {
     return new Git({ ...this.#options, path: folder });
   }
 
-  /** The same git with more environment and settings; later settings win. */
+  /** Returns the same git with additional environment and settings; later settings win. */
   with(env: Readonly<Record<string, string>>, settings: readonly string[] = []): Git {
     const { access } = this.#options;
     return new Git({
@@ -67,12 +70,16 @@ export class Git {
     });
   }
 
-  /** Runs git in the clone, without the network. Its exit code is the caller's to judge. */
+  /** Runs git in the clone, without the network. The caller judges its exit code. */
   async look(...args: string[]): Promise<GitAnswer> {
     return await this.#run(args, this.#options.access.localEnv, { signal: this.#options.signal });
   }
 
-  /** The same. @returns what it printed, trimmed @throws MembridgeError when it fails */
+  /**
+   * Runs git like `look`.
+   * @returns what it printed, trimmed
+   * @throws MembridgeError when it fails
+   */
   async ask(...args: string[]): Promise<string> {
     const answer = await this.look(...args);
     if (answer.code !== 0) throw this.failure(answer);
@@ -84,12 +91,19 @@ export class Git {
     return this.#options.access.folder;
   }
 
-  /** Runs git in the clone with a text on its standard input. @throws MembridgeError when it fails */
+  /**
+   * Runs git in the clone with a text on its standard input.
+   * @throws MembridgeError when it fails
+   */
   async feed(input: string, ...args: string[]): Promise<void> {
     await this.askWith(input, ...args);
   }
 
-  /** The same. @returns what it printed, trimmed @throws MembridgeError when it fails; git_busy when another git keeps a lock */
+  /**
+   * Runs git like `feed`.
+   * @returns what it printed, trimmed
+   * @throws MembridgeError when it fails; git_busy when another git holds a lock
+   */
   async askWith(input: string, ...args: string[]): Promise<string> {
     const { access, signal } = this.#options;
     const answer = await patiently(
@@ -100,7 +114,7 @@ export class Git {
     return answer.stdout.trim();
   }
 
-  /** Runs a step that is not broken off half-way by a cancellation: what it changes is not ours. */
+  /** Runs a step that a cancellation does not interrupt, because it changes a person's files. */
   async unbroken(...args: string[]): Promise<GitAnswer> {
     const { access } = this.#options;
     return await patiently(
@@ -110,9 +124,9 @@ export class Git {
   }
 
   /**
-   * Runs git that talks to the server, with progress and a watch for standstill.
-   * @param where.grows the folder in which what it fetches arrives
-   * @throws MembridgeError by what git said
+   * Runs a git command that contacts the server, with progress and stall detection.
+   * @param where.grows the folder that receives what it fetches
+   * @throws MembridgeError by git's message
    */
   async overNetwork(
     args: string[],
@@ -123,7 +137,7 @@ export class Git {
     return answer.stdout;
   }
 
-  /** The same, and its exit code is the caller's to judge. */
+  /** Runs git like `overNetwork`; the caller judges its exit code. */
   async tryNetwork(
     args: string[],
     where: { grows: string; started?: (group: number) => void },
@@ -140,7 +154,7 @@ export class Git {
     });
   }
 
-  /** What git said, as an error that says what to do. */
+  /** Converts git's message to an error that says what to do. */
   failure(answer: GitAnswer): MembridgeError {
     return gitFailure(answer.stderr, this.#options.attempt);
   }
@@ -155,7 +169,7 @@ export class Git {
       ...more,
       cwd: path,
       args: [...GIT_SETTINGS, ...access.settings, ...args],
-      // A damaged clone must not be taken for the one that it lies in.
+      // Without this, git would take a repository around a damaged clone for the clone.
       env: { ...env, GIT_CEILING_DIRECTORIES: dirname(path) },
       progress: (progress) => this.#options.progress(progress),
     });
@@ -164,7 +178,7 @@ export class Git {
 }
 
 export interface GitOptions {
-  /** The clone, or where it is to be. */
+  /** The clone, or its future location. */
   readonly path: string;
   readonly access: Access;
   readonly attempt: Attempt;

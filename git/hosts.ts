@@ -1,4 +1,7 @@
-/** The hosts that git may ask: a repository may name others in its submodules, and a server may send git to others. */
+/**
+ * The hosts that git may contact: a repository may name others in its submodules, and a server may redirect
+ * to others.
+ */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, MembridgeError } from '../contract/errors.ts';
@@ -6,12 +9,12 @@ import { isAllowedHost, parseGitUrl } from '../contract/projects/git-url.ts';
 import type { Git } from './git.ts';
 import { withoutUserinfo } from './redact.ts';
 
-/** How many redirects are followed, one after the other. */
+/** Maximum number of consecutive redirects. */
 const MAX_REDIRECTS = 10;
 
 /**
- * Makes sure that an address is one that may be asked.
- * @param hosts as MEMBRIDGE_GIT_HOSTS has them; empty: all are allowed
+ * Checks that an address may be contacted.
+ * @param hosts the value of MEMBRIDGE_GIT_HOSTS; empty allows all
  * @throws MembridgeError clone_refused naming the host
  */
 export function checkHost(address: string, hosts: readonly string[], what: string): void {
@@ -32,10 +35,12 @@ const refused = (sentence: string): MembridgeError =>
   new MembridgeError('clone_refused', `${sentence}. Nothing was fetched from there.`);
 
 /**
- * Does work with git that follows redirects only to hosts that may be asked. git alone would follow the first one anywhere.
- * @param hosts as MEMBRIDGE_GIT_HOSTS has them; empty: all are allowed, and git follows as it is set up
- * @param work may be called again, with a git that knows where an address leads
- * @throws MembridgeError clone_refused for a host that is not allowed; git_failed for redirects in a circle; whatever the work throws
+ * Does work with a git that follows redirects only to allowed hosts. By default git would follow the first
+ * redirect anywhere.
+ * @param hosts the value of MEMBRIDGE_GIT_HOSTS; empty allows all, and git follows redirects as it is set up
+ * @param work may be called again, with a git that knows an address's target
+ * @throws MembridgeError clone_refused for a host that is not allowed; git_failed for circular redirects;
+ * errors of the work
  */
 export async function withinHosts<T>(
   git: Git,
@@ -59,7 +64,7 @@ export async function withinHosts<T>(
   }
 }
 
-/** The address of which git said that its server answers with a redirect; null for any other failure. */
+/** Returns the address that git reported as redirected; null for any other failure. */
 function redirectedAddress(error: unknown): string | null {
   if (!(error instanceof MembridgeError)) return null;
   const found = /unable to access '([^']+?)\/*': The requested URL returned error: 30[12378]\b/.exec(
@@ -68,7 +73,10 @@ function redirectedAddress(error: unknown): string | null {
   return found?.[1] ?? null;
 }
 
-/** Where an address leads at last. @throws MembridgeError clone_refused, git_failed */
+/**
+ * Returns the final target of an address.
+ * @throws MembridgeError clone_refused, git_failed
+ */
 async function finalAddress(git: Git, address: string, hosts: readonly string[]): Promise<string> {
   let here = address;
   for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
@@ -85,14 +93,14 @@ async function finalAddress(git: Git, address: string, hosts: readonly string[])
   );
 }
 
-/** Where the server of an address sends git, by what git itself was answered; null when nowhere. */
+/** Returns the redirect target that a server sends to git; null when there is none. */
 async function nextAddress(git: Git, address: string): Promise<string | null> {
   const location = await answerHeader(git, address, 'location');
   if (location === null) return null;
   return new URL(location, `${address}/info/refs`).href.replace(/\/info\/refs(?:\?.*)?$/, '');
 }
 
-/** A header of what the server of an address answers git; null where there is none, and for ssh. */
+/** Returns a header of the server's answer to git; null when it is absent, and for SSH. */
 async function answerHeader(git: Git, address: string, name: string): Promise<string | null> {
   const trace = join(git.aside, 'trace');
   const traced = git.in(git.aside).with({ GIT_TRACE_CURL: trace, GIT_TRACE_CURL_NO_DATA: '1' });
@@ -107,12 +115,13 @@ async function answerHeader(git: Git, address: string, name: string): Promise<st
 }
 
 /**
- * Makes sure that a repository without any branch is one: git takes a page, such as that of a captive portal, for an empty repository.
+ * Checks that a repository without branches really is one: git takes an HTML page, such as a captive
+ * portal's, for an empty repository.
  * @throws MembridgeError git_unreachable when the server answers with a page
  */
 export async function refusePage(git: Git, address: string): Promise<void> {
   const type = await answerHeader(git, address, 'content-type');
-  // Of git's own server, and of one that only has files.
+  // Types of git's own server, and of one that serves plain files.
   if (type === null || /^(?:application\/x-git|text\/plain|application\/octet-stream)/i.test(type)) return;
   throw new MembridgeError(
     'git_unreachable',

@@ -22,7 +22,7 @@ const commit = (message: string): string => {
   git(app, 'commit', '--quiet', '--allow-empty', '--message', message);
   return git(app, 'rev-parse', 'HEAD');
 };
-/** All that is in a clone: what each ref and the index hold, and every file. */
+/** Returns everything in a clone: what each ref and the index contain, and every file. */
 const everything = (): string[] => [
   git(app, 'for-each-ref', '--format=%(refname) %(objectname)', 'refs/heads', 'refs/tags', 'refs/stash'),
   readFileSync(join(app, '.git', 'HEAD'), 'utf8'),
@@ -33,7 +33,7 @@ const everything = (): string[] => [
   ...['tracked', 'README.md'].map((file) => readFileSync(join(app, file), 'utf8')),
 ];
 
-/** What a person may have done in the clone, what is new at the remote meanwhile, and what the result says of it. */
+/** A person's work in the clone, the news at the remote, and the expected message. */
 const CASES: [string, () => void, Record<string, string>, RegExp][] = [
   ['a changed file', () => write('tracked', 'mine'), { new: '1' }, /1 file differ.*; it lacks 1 commit/],
   [
@@ -110,7 +110,7 @@ const CASES: [string, () => void, Record<string, string>, RegExp][] = [
       try {
         git(app, 'rebase', 'base');
       } catch {
-        // It stops at the conflict, as it should.
+        // The rebase stops at the conflict, as it should.
       }
     },
     { new: '1' },
@@ -119,8 +119,8 @@ const CASES: [string, () => void, Record<string, string>, RegExp][] = [
   ['a lock of its index', () => write('.git/index.lock', ''), { new: '1' }, /another git works in it/],
 ];
 
-describe('what is only in the clone is never lost', () => {
-  it.each(CASES)('%s', async (_what, change, theirs, why) => {
+describe('an update of a clone with local work', () => {
+  it.each(CASES)('keeps %s', async (_what, change, theirs, why) => {
     change();
     repository.push(theirs);
     const before = everything();
@@ -132,7 +132,7 @@ describe('what is only in the clone is never lost', () => {
     }
   });
 
-  it('untracked files elsewhere, and stashes, while the clone moves forward', async () => {
+  it('keeps other untracked files, and stashes, while the clone moves forward', async () => {
     write('tracked', 'stashed');
     git(app, 'stash', '--quiet');
     write('notes', 'mine');
@@ -150,7 +150,7 @@ describe('what is only in the clone is never lost', () => {
     expect(git(app, 'stash', 'show', '-p')).toContain('+stashed');
   });
 
-  it('commits of its own while the remote has nothing new', async () => {
+  it('keeps the clone’s own commits while the remote has nothing new', async () => {
     const mine = commit('mine');
     expect(await made.node.clone(spec())).toMatchObject({
       outcome: 'unchanged',
@@ -160,7 +160,7 @@ describe('what is only in the clone is never lost', () => {
     });
   });
 
-  it('local branches, even in a clone that is set up to mirror the remote’s', async () => {
+  it('keeps local branches, even in a clone that is set up to mirror the remote', async () => {
     git(app, 'branch', 'side');
     repository.push({ x: '1' }, { branch: 'side' });
     git(app, 'config', 'remote.origin.fetch', '+refs/heads/*:refs/heads/*');
@@ -169,7 +169,7 @@ describe('what is only in the clone is never lost', () => {
     expect(git(app, 'rev-parse', 'refs/heads/side')).toBe(side);
   });
 
-  it('a history that the remote has rewritten', async () => {
+  it('keeps a history that the remote has rewritten', async () => {
     const mine = git(app, 'rev-parse', 'HEAD');
     git(repository.elsewhere, 'commit', '--quiet', '--amend', '--message', 'rewritten');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
@@ -180,7 +180,7 @@ describe('what is only in the clone is never lost', () => {
     });
   });
 
-  it('anything at all when the remote is only asked', async () => {
+  it('keeps everything when it only asks the remote', async () => {
     repository.push({ new: '1' });
     const before = everything();
     expect(await made.node.fetch(spec())).toMatchObject({
@@ -190,7 +190,7 @@ describe('what is only in the clone is never lost', () => {
     expect(everything()).toEqual(before);
   });
 
-  it('and no program of the repository or of its settings is run', async () => {
+  it('runs no program of the repository or its settings', async () => {
     const hook = join(app, '.git', 'hooks', 'post-merge');
     writeFileSync(hook, `#!/bin/sh\ntouch ${join(made.node.folder, 'ran')}\n`, { mode: 0o755 });
     git(app, 'config', 'core.fsmonitor', `touch ${join(made.node.folder, 'ran')}; false`);

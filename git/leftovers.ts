@@ -2,15 +2,19 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What git is writing when it is ended stays, and gc takes it away two weeks later at the earliest. */
+/**
+ * An interrupted git leaves its temporary packs behind, and gc removes them two weeks later at the earliest.
+ */
 const UNFINISHED = /^tmp_(?:pack|idx|rev)_/;
 
-/** A file that changes within this time, in milliseconds, belongs to another git that is at work in the same clone. */
+/**
+ * A file that changed within this time, in milliseconds, belongs to another git that is working in the clone.
+ */
 const QUIET_MS = 500;
 
 /**
- * Does the work, and when that fails removes the packs that it left half-written in a clone.
- * @param objects the clone's folder of objects
+ * Does the work; if it fails, removes the unfinished packs that it left in a clone.
+ * @param objects the clone's object folder
  */
 export async function withoutLeftovers<T>(objects: string, work: () => Promise<T>): Promise<T> {
   const folder = join(objects, 'pack');

@@ -1,18 +1,27 @@
-/** Locks of another git in the same clone: an editor fetches, a person commits. They are gone within a second or two, nearly always. */
+/**
+ * Locks of another git in the same clone, for example while an editor fetches or a person commits. They are
+ * nearly always gone within a second or two.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GitAnswer } from './run.ts';
 
-/** Waits between the tries, in milliseconds: three tries within four seconds. */
+/** Pauses between the tries, in milliseconds: three tries within four seconds. */
 const WAITS_MS = [700, 2_300] as const;
 
-/** What git says when another git holds a lock, or changed a ref while it looked. A name in the way (`a` and `a/b`) is not that. */
+/**
+ * git's messages when another git holds a lock, or changed a ref at the same time. Does not match conflicting
+ * names (`a` and `a/b`).
+ */
 const LOCKED =
   /unable to create '[^']*\.lock': file exists|another git process seems to be running|cannot lock ref '[^']*': is at [0-9a-f]+ but expected|unable to lock|could not lock config file/i;
 
-/** Whether a command of git failed because of another git in the clone. */
+/** Returns whether a git command failed because of another git in the clone. */
 export const isLocked = (stderr: string): boolean => LOCKED.test(stderr);
 
-/** Runs a command of git again while another git holds a lock that it needs. @returns the last answer */
+/**
+ * Repeats a git command while another git holds a lock that it needs.
+ * @returns the last answer
+ */
 export async function patiently(
   run: () => Promise<GitAnswer>,
   signal: AbortSignal | undefined,

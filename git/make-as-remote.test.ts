@@ -23,8 +23,8 @@ const show = (file: string): string => git(app, 'show', `${kept()}:${file}`);
 const failure = async (expected: string) =>
   await made.node.reset(spec(), expected).catch((error: unknown) => error);
 
-describe('making a clone as the remote', () => {
-  it('keeps commits, changed, staged and untracked files, and ignored ones in the way on a branch', async () => {
+describe('resetting a clone to its remote', () => {
+  it('keeps commits, changed, staged and untracked files, and conflicting ignored ones on a branch', async () => {
     write('tracked', 'committed');
     git(app, 'commit', '--quiet', '--all', '--message', 'mine');
     write('tracked', 'staged');
@@ -57,13 +57,13 @@ describe('making a clone as the remote', () => {
     ]);
     expect(git(app, 'show', `${kept()}^2:tracked`)).toBe('staged');
     expect(readFileSync(join(app, '.env'), 'utf8')).toBe('SECRET=theirs');
-    // Ignored and in nobody's way.
+    // This ignored file conflicts with nothing.
     expect(readFileSync(join(app, 'cache'), 'utf8')).toBe('ignored');
     expect(existsSync(join(app, 'notes'))).toBe(false);
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'unchanged' });
   });
 
-  it('keeps, after the remote rewrote its history, the commits that it took back', async () => {
+  it('keeps commits that the remote took back when it rewrote its history', async () => {
     git(repository.elsewhere, 'commit', '--quiet', '--amend', '--message', 'rewritten');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
     const before = head();
@@ -95,7 +95,7 @@ describe('making a clone as the remote', () => {
     ).toEqual([detached, main].toSorted());
   });
 
-  it('makes no branch where nothing was only in it', async () => {
+  it('creates no branch when nothing existed only in the clone', async () => {
     const commit = repository.push({ new: '1' });
     expect(await made.node.reset(spec(), head())).toMatchObject({
       commit,
@@ -104,7 +104,7 @@ describe('making a clone as the remote', () => {
     expect(kept()).toBe('');
   });
 
-  it('leaves a repository of somebody that lies in it', async () => {
+  it('leaves another repository inside the clone alone', async () => {
     git(app, 'init', '--quiet', 'nested');
     write('nested/file', 'mine');
     write('tracked', 'mine');
@@ -120,8 +120,8 @@ describe('making a clone as the remote', () => {
   });
 });
 
-describe('making a clone as the remote is refused', () => {
-  it('when it is at another commit than the person saw, or somebody is in the middle of something', async () => {
+describe('a refused reset of a clone to its remote', () => {
+  it('is refused at another commit than the person saw, or during an unfinished operation', async () => {
     const seen = head();
     write('tracked', 'mine');
     git(app, 'commit', '--quiet', '--all', '--message', 'mine');
@@ -139,7 +139,7 @@ describe('making a clone as the remote is refused', () => {
     expect(kept()).toBe('');
   });
 
-  it('while a submodule has work in it', async () => {
+  it('is refused while a submodule contains work', async () => {
     const inner = made.servers.create(`inner${made.number}`);
     const url = `${made.servers.open.url}/${inner.name}.git`;
     repository.push({}, { submodules: { inner: { folder: inner.folder, url } } });

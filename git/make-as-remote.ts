@@ -1,4 +1,7 @@
-/** "Make it as the remote, keep what was there": for a clone that is left alone because of local work or a rewritten remote. */
+/**
+ * Resets a clone to its remote and keeps what was there: for a clone that is left alone because of local work
+ * or a rewritten remote.
+ */
 import { copyFile, lstat, rm, rmdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,10 +13,13 @@ import { noteDefault, type RemoteNews } from './remote.ts';
 import { readState, remoteRef, underWay, type CloneState } from './state.ts';
 import { noBranch, readFacts, type Moved } from './update.ts';
 
-/** Branches that hold what was in a clone begin with this. A branch is seen by every git program, and no `gc` or `stash drop` takes it. */
+/**
+ * Prefix of branches that hold the former contents of a clone. Every git program shows a branch, and neither
+ * `gc` nor `stash drop` removes it.
+ */
 const KEPT = 'kept/';
 
-/** Who commits what was not committed. */
+/** The author of commits of uncommitted files. */
 const KEEPER = {
   GIT_AUTHOR_NAME: 'Membridge',
   GIT_AUTHOR_EMAIL: 'membridge@localhost',
@@ -21,7 +27,7 @@ const KEEPER = {
   GIT_COMMITTER_EMAIL: 'membridge@localhost',
 };
 
-/** What is kept of a clone before anything in it changes. */
+/** The parts of a clone that are kept before anything in it changes. */
 interface Kept {
   /** A commit with every file that is changed, untracked or in the way. */
   readonly commit: string;
@@ -33,11 +39,13 @@ interface Kept {
 }
 
 /**
- * Makes a clone what its remote is, after a fetch. Before anything changes, what is only in the clone becomes a branch `kept/<time>`: its
- * commits, and on top one commit with changed, staged and untracked files, and with ignored ones that are in the way.
- * @param options.expected the commit that the person saw checked out when they confirmed
- * @throws MembridgeError conflict when the clone is at another commit, somebody is in the middle of something, a submodule has work in it,
- *   or files change while they are kept: then nothing was changed; git_not_found when the wanted branch is not there
+ * Resets a clone to its remote, after a fetch. First stores what exists only in the clone on a branch
+ * `kept/<time>`: its commits, then one commit with changed, staged and untracked files, and with ignored ones
+ * that are in the way.
+ * @param options.expected the commit that was checked out when the person confirmed
+ * @throws MembridgeError conflict when the clone is at another commit, an operation is unfinished, a
+ * submodule contains work, or files change during the call; nothing is changed then
+ * @throws MembridgeError git_not_found when the wanted branch does not exist
  */
 export async function makeAsRemote(
   git: Git,
@@ -48,7 +56,7 @@ export async function makeAsRemote(
   const state = await readState(git);
   const { wanted, exists, ahead } = await readFacts(git, spec, { state, news });
   if (wanted === null || !exists) throw noBranch(wanted, spec);
-  // The same call once more, after its answer was lost.
+  // A repeated call after its answer was lost.
   const isDone = state.commit === news.branches.get(wanted) && state.branch === wanted && state.changed === 0;
   if (isDone && state.commit !== expected)
     return { outcome: 'unchanged', detail: `${wanted} is what the remote has already` };
@@ -68,7 +76,7 @@ export async function makeAsRemote(
   for (const [branch, commit] of branches)
     await git.feed(`create refs/heads/${branch} ${commit}\n`, 'update-ref', '--stdin');
   for (const file of [...kept.untracked, ...kept.inTheWay]) await removeFile(git.path, file);
-  // What is there is kept, so git may write over it; but never into submodules.
+  // Everything is kept now, so git may overwrite files, but never inside submodules.
   const checkout = ['checkout', '--quiet', '--force', '--no-recurse-submodules', '--no-track'];
   const answer = await git.unbroken(...checkout, '-B', wanted, target);
   if (answer.code !== 0) {
@@ -118,7 +126,10 @@ async function refuseUnclear(git: Git, state: CloneState, expected: string): Pro
     );
 }
 
-/** The clone's own branch of the wanted name, where another one is checked out and this one has commits that the remote has not. */
+/**
+ * Returns the clone's own branch of the wanted name if another branch is checked out and this one has commits
+ * that the remote lacks.
+ */
 async function ownOfTarget(
   git: Git,
   of: { wanted: string; state: CloneState; name: string },
@@ -131,7 +142,10 @@ async function ownOfTarget(
   return isOld ? [] : [[`${of.name}-${of.wanted.replaceAll('/', '-')}`, commit]];
 }
 
-/** Writes a commit of all that is in the folder, with an index of our own: neither files nor the clone's index change. */
+/**
+ * Commits everything in the folder through a separate index, so that neither files nor the clone's index
+ * change.
+ */
 async function keepAll(git: Git, target: string): Promise<Kept> {
   const own = join(git.aside, 'kept-index');
   const real = await git.ask('rev-parse', '--path-format=absolute', '--git-path', 'index');
@@ -141,7 +155,7 @@ async function keepAll(git: Git, target: string): Promise<Kept> {
   const staged = await apart.ask('write-tree');
   const list = async (...args: string[]): Promise<string[]> =>
     (await git.ask('ls-files', '-z', ...args)).split('\0').filter((path) => path !== '');
-  // A name that ends with a slash is a repository of its own: it is neither kept nor touched.
+  // A name that ends with a slash is a nested repository, which is neither kept nor touched.
   const others = await list('--others', '--exclude-standard');
   const ignored = await list('--others', '--ignored', '--exclude-standard');
   const isRepository = (path: string): boolean => path.endsWith('/');
@@ -182,7 +196,7 @@ async function keepAll(git: Git, target: string): Promise<Kept> {
   };
 }
 
-/** The paths that are at, below or above a place where the remote has a file: a checkout would write over them. */
+/** Returns the paths that a checkout would overwrite: at, below or above a file of the remote. */
 async function inTheWayOf(git: Git, target: string, paths: readonly string[]): Promise<string[]> {
   if (paths.length === 0) return [];
   const coming = (await git.ask('ls-tree', '-r', '-z', '--name-only', target)).split('\0');
@@ -193,17 +207,17 @@ async function inTheWayOf(git: Git, target: string, paths: readonly string[]): P
   );
 }
 
-/** The folders that a path leads through. */
+/** Returns the folders on a path. */
 function parents(path: string): string[] {
   const parts = path.split('/');
   return parts.slice(1).map((_part, at) => parts.slice(0, at + 1).join('/'));
 }
 
-/** Removes a file that is kept, and the folders that it leaves empty. */
+/** Removes a file that is kept, and folders that become empty. */
 async function removeFile(root: string, path: string): Promise<void> {
   const isLink = async (folder: string): Promise<boolean> =>
     (await lstat(join(root, folder)).catch(() => null))?.isSymbolicLink() === true;
-  // Whoever put a link into the way meanwhile must not have us remove what lies outside.
+  // If a link has replaced a folder on the path, the removal would happen outside the clone.
   for (const folder of parents(path)) if (await isLink(folder)) return;
   await rm(join(root, path), { force: true });
   for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {

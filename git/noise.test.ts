@@ -18,12 +18,12 @@ const spec = (): { repoUrl: string } => ({ repoUrl: `${made.servers.open.url}/${
 const dirty = (): string =>
   execFileSync('git', ['status', '--porcelain'], { cwd: app, encoding: 'utf8' }).trimEnd();
 
-describe('a fresh clone that git calls dirty at once', () => {
-  /** Files with CRLF in the repository itself, and attributes that came later. */
+describe('a fresh clone that git reports as dirty', () => {
+  /** Pushes files with CRLF in the repository itself, and attributes added later. */
   function pushCrlf(): void {
     repository.push({ 'a.txt': 'one\r\n', 'b.txt': 'one\r\n' });
     repository.push({ '.gitattributes': '*.txt text eol=crlf\n' });
-    // Whether `git add` normalises files that it need not read again depends on their times.
+    // Whether `git add` normalizes files without reading them again depends on their times.
     const hash = ['hash-object', '-w', '--stdin', '--no-filters'];
     const of = { cwd: repository.elsewhere, input: 'one\r\n', encoding: 'utf8' } as const;
     const blob = execFileSync('git', hash, of).trim();
@@ -33,7 +33,7 @@ describe('a fresh clone that git calls dirty at once', () => {
     git(repository.elsewhere, 'push', '--quiet', 'origin', 'main');
   }
 
-  it('by line endings moves forward, and keeps what somebody really changed', async () => {
+  it('moves forward despite line endings, and keeps real changes', async () => {
     pushCrlf();
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'cloned', drift: { dirty: 0 } });
     writeFileSync(join(app, 'a.txt'), readFileSync(join(app, 'a.txt')));
@@ -56,10 +56,10 @@ describe('a fresh clone that git calls dirty at once', () => {
     expect(readFileSync(join(app, 'b.txt'), 'utf8')).toBe('mine\r\n');
   });
 
-  it('by two names that are one on a disk without letter case moves forward', async () => {
+  it('moves forward despite two names that are equal without letter case', async () => {
     repository.push({ 'Notes.md': 'upper\n', 'notes.md': 'lower\n' });
     await made.node.clone(spec());
-    // What such a disk shows: one file by both names.
+    // A case-insensitive disk shows one file under both names.
     writeFileSync(join(app, 'Notes.md'), 'lower\n');
     const commit = repository.push({ other: '1' });
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'updated', commit, drift: { dirty: 0 } });
@@ -68,7 +68,7 @@ describe('a fresh clone that git calls dirty at once', () => {
     expect(await made.node.clone(spec())).toMatchObject({ outcome: 'kept', drift: { dirty: 1 } });
   });
 
-  it('for want of git-lfs is refused with what to install', async () => {
+  it('is refused when git-lfs is missing, with what to install', async () => {
     repository.push({ '.gitattributes': '*.bin filter=lfs -text\n', 'x.bin': 'version 1\n' });
     const settings = join(made.node.folder, 'gitconfig');
     const lfs = '\tprocess = git-lfs-that-is-missing filter-process\n\trequired = true\n';
@@ -88,13 +88,13 @@ describe('a fresh clone that git calls dirty at once', () => {
   });
 });
 
-describe('a remote that rewrote its history', () => {
+describe('a remote with a rewritten history', () => {
   const rewrite = (): void => {
     git(repository.elsewhere, 'commit', '--quiet', '--amend', '--message', 'rewritten');
     git(repository.elsewhere, 'push', '--quiet', '--force', 'origin', 'main');
   };
 
-  it('does not count as local work, also on the second look and when it rewrote twice', async () => {
+  it('does not count as local work, even at the second check and after two rewrites', async () => {
     await made.node.clone(spec());
     repository.push({ x: '1' });
     await made.node.clone(spec());
@@ -118,7 +118,7 @@ describe('a remote that rewrote its history', () => {
     });
   });
 
-  it('by taking a commit back is not called up to date', async () => {
+  it('is not reported as up to date when it took a commit back', async () => {
     repository.push({ x: '1' });
     await made.node.clone(spec());
     git(repository.elsewhere, 'reset', '--quiet', '--hard', 'HEAD~');
@@ -129,7 +129,7 @@ describe('a remote that rewrote its history', () => {
     });
   });
 
-  it('by beginning again says that there is no commit in common', async () => {
+  it('is reported as having no common commit when it started over', async () => {
     await made.node.clone(spec());
     git(repository.elsewhere, 'checkout', '--quiet', '--orphan', 'again');
     git(repository.elsewhere, 'commit', '--quiet', '--message', 'again');

@@ -1,6 +1,6 @@
 /**
- * The folder beside its target in which a clone is made, before it is renamed into place. What a killed process leaves there
- * can be told from what a living one is at: each says whose it is.
+ * The folder beside a target in which a clone is made before it is renamed into place. Each folder names its
+ * owner, so that remnants of a killed process can be distinguished from work in progress.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,20 +10,23 @@ import { z } from 'zod';
 import { endGroup, startOf } from './processes.ts';
 import { foldersBelow } from './walk.ts';
 
-/** A clone that is being made. */
+/** A clone in progress. */
 export interface Partial {
-  /** Where git puts it. */
+  /** Git's target. */
   readonly repository: string;
-  /** Notes git's process group, so that a sweep after a crash can end it. */
+  /** Records git's process group, so that a sweep after a crash can end it. */
   started(group: number): void;
   remove(): Promise<void>;
 }
 
-/** What a partial says of whose it is. It is only read where we write it, and checked all the same: it names what is ended. */
+/**
+ * The owner of a partial clone. It is only read where we write it, but still validated, because it names
+ * processes to end.
+ */
 const Owner = z.strictObject({
   pid: z.number().int().positive(),
   start: z.string().nullable(),
-  /** Never 0 or 1, which would stand for our own group, and for every process that there is. */
+  /** Never 0 or 1, which would mean our own group, or every process. */
   group: z.number().int().min(2).optional(),
   groupStart: z.string().nullable().optional(),
 });
@@ -31,23 +34,26 @@ type Owner = z.infer<typeof Owner>;
 
 const NAME = /^\..+\.membridge-[0-9a-f]{12}\.partial$/;
 
-/** Names of files have at most 255 bytes; ours adds some. */
+/** File names have at most 255 bytes, and ours adds some. */
 const LONGEST_NAME = 100;
 
-/** A partial without an owner that is older than this, in milliseconds, was left by a process that died while making it. */
+/**
+ * A partial clone without an owner that is older than this, in milliseconds, was left by a process that died
+ * while creating it.
+ */
 const OWNERLESS_MS = 10_000;
 
 const OWNER = 'owner.json';
 
-/** Those of this process that are in use. */
+/** Partial clones that this process is using. */
 const inUse = new Set<string>();
 
-/** Whether a name is that of a folder in which a clone is made. */
+/** Returns whether a name is that of a partial clone's folder. */
 export function isPartialName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** Makes the folder beside the target. */
+/** Creates the folder beside the target. */
 export function makePartial(target: string): Partial {
   const name = basename(target).slice(0, LONGEST_NAME);
   const folder = join(dirname(target), `.${name}.membridge-${randomBytes(6).toString('hex')}.partial`);
@@ -75,12 +81,15 @@ export function makePartial(target: string): Partial {
   };
 }
 
-/** Removes what killed processes left of clones anywhere below the folder of repositories. */
+/** Removes partial clones of killed processes anywhere below the folder of repositories. */
 export async function sweepPartials(reposBase: string): Promise<void> {
   for await (const folder of foldersBelow(reposBase)) await sweepFolder(folder, reposBase);
 }
 
-/** Removes what killed processes left of clones in this folder. What is inside of a clone is a repository's, never ours. */
+/**
+ * Removes partial clones of killed processes in this folder. Ignores everything inside a clone, which belongs
+ * to the repository.
+ */
 export async function sweepFolder(folder: string, reposBase: string): Promise<void> {
   if (isInsideClone(folder, reposBase)) return;
   const names = await readdir(folder).catch(() => []);
@@ -90,7 +99,10 @@ export async function sweepFolder(folder: string, reposBase: string): Promise<vo
   }
 }
 
-/** Whether a folder is, or lies in, a clone below the folder of repositories. That folder may itself lie in one: a home kept in git. */
+/**
+ * Returns whether a folder is, or lies in, a clone below the folder of repositories. That folder itself may
+ * lie in a clone, such as a home folder kept in git.
+ */
 function isInsideClone(folder: string, reposBase: string): boolean {
   const below = relative(reposBase, folder);
   if (below === '' || below.startsWith('..') || isAbsolute(below)) return false;
@@ -106,7 +118,7 @@ async function isAbandoned(folder: string): Promise<boolean> {
   }
   if (owner.pid === process.pid && owner.start === startOf(process.pid)) return !inUse.has(folder);
   if (owner.start !== null && owner.start === startOf(owner.pid)) return false;
-  // git may go on for a while after the process that started it was killed.
+  // git may continue for a while after the process that started it was killed.
   const { group, groupStart } = owner;
   if (group !== undefined && groupStart != null && startOf(group) === groupStart) await endGroup(group);
   return true;

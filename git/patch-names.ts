@@ -1,12 +1,15 @@
-/** Whether the headers of a patch all name the same files, and whether git changed those files alone. */
+/** Checks that the headers of a patch name consistent files, and that git changed only those. */
 
-/** Two names of the longest path that a proposal may have, each character quoted, fit. Reading one takes time by its square. */
+/**
+ * Enough for two names of the longest allowed path with each character quoted. Parsing takes time quadratic
+ * in the length.
+ */
 const MAX_HEADER_CHARS = 10_000;
 
 interface Section {
-  /** What stands behind `diff --git `; null for a patch without such lines. */
+  /** The text after `diff --git `; null for a patch without such lines. */
   readonly header: string | null;
-  /** Undefined: there is no such line; null: it is /dev/null. */
+  /** Undefined when there is no such line; null for /dev/null. */
   minus?: string | null;
   plus?: string | null;
   from?: string;
@@ -14,9 +17,11 @@ interface Section {
 }
 
 /**
- * Says what is wrong with the names in a patch: lines of one file that name another, names that cannot be read, binary parts.
- * @param patch the patch as it was proposed
- * @returns the end of a sentence; or the names of all files, and whether any is a rename or copy, whose text is not in the patch
+ * Checks the names in a patch: rejects lines of one file that name another, unreadable names and binary
+ * parts.
+ * @param patch the proposed patch
+ * @returns the end of a sentence that says what is wrong; or the names of all files, and whether any is a
+ * rename or copy, whose text is not in the patch
  */
 export function readPatchNames(
   patch: string,
@@ -33,7 +38,7 @@ export function readPatchNames(
   return { names, hasMoves };
 }
 
-/** Reads the headers; lines of hunks are counted as git counts them, so that a line of content is never taken for a header. */
+/** Reads the headers. Counts lines of hunks as git does, so that content is never taken for a header. */
 function sectionsOf(patch: string): (Section | string)[] {
   const sections: (Section | string)[] = [];
   let current: Section | null = null;
@@ -73,7 +78,7 @@ function readHeader(section: Section, line: string): void {
   else if (what.endsWith('to ')) section.to = unquoted(name);
 }
 
-/** The names of one file's section, or why they disagree. */
+/** Returns the names in one file's section, or why they disagree. */
 function namesOf(section: Section): string[] | string {
   const { header, minus, plus, from, to } = section;
   if ((header?.length ?? 0) > MAX_HEADER_CHARS) return 'one of its headers is too long';
@@ -99,7 +104,9 @@ function namesOf(section: Section): string[] | string {
   return agrees ? [old, now] : disagree(`diff --git ${header}`, old === now ? old : `${old} → ${now}`);
 }
 
-/** Every way to read the two names behind `diff --git `: unquoted names may have blanks in them. */
+/**
+ * Returns every way to split the two names after `diff --git `, because unquoted names may contain blanks.
+ */
 function splits(header: string): [string, string][] {
   const found: [string, string][] = [];
   for (let at = header.indexOf(' '); at !== -1; at = header.indexOf(' ', at + 1)) {
@@ -109,14 +116,14 @@ function splits(header: string): [string, string][] {
   return found;
 }
 
-/** The path of a `---` or `+++` line; null for `/dev/null`. A time may stand behind a tab. */
+/** Returns the path of a `---` or `+++` line; null for `/dev/null`. A time may follow after a tab. */
 function pathOf(line: string): string | null {
   const text = line.slice(4);
   const name = text.startsWith('"') ? unquoted(text.replace(/\t[^"]*$/, '')) : (text.split('\t')[0] ?? '');
   return name.trimEnd() === '/dev/null' ? null : name;
 }
 
-/** A name without the prefix of one letter that git's diffs put before it. */
+/** Removes the one-letter prefix that git's diffs put before a name. */
 const withoutPrefix = (name: string): string => name.replace(/^[a-z]\//, '');
 
 const ESCAPES: Readonly<Record<string, number>> = {
@@ -131,7 +138,7 @@ const ESCAPES: Readonly<Record<string, number>> = {
   '\\': 92,
 };
 
-/** A name as git means it: in quotes it is written with C's escapes, by bytes. */
+/** Decodes a name: quoted names use C escapes, per byte. */
 function unquoted(name: string): string {
   const inside = /^"((?:[^"\\]|\\.)*)"$/s.exec(name)?.[1];
   if (inside === undefined) return name;

@@ -1,26 +1,28 @@
-/** Process groups: whether one lives, and how it is ended. */
+/** Process groups: whether they are alive, and how to end them. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long a group may take to end by itself after SIGTERM, in milliseconds. */
+/** How long a group has to end after SIGTERM, in milliseconds. */
 export const TERM_MS = 2_000;
 
-/** How long to wait for a group that was sent SIGKILL, in milliseconds: one that hangs in the kernel is left behind. */
+/**
+ * How long to wait for a group after SIGKILL, in milliseconds; one that hangs in the kernel is left behind.
+ */
 const KILL_MS = 5_000;
 
-/** Between two looks whether a group lives, in milliseconds. */
+/** Interval between two checks whether a group is alive, in milliseconds. */
 export const LOOK_MS = 20;
 
 /** One process as the system lists it. */
 interface Listed {
   readonly group: number;
   readonly dead: boolean;
-  /** When it was started, in the system's own words: with the pid, it names a process for good. */
+  /** Its start time as the system writes it; together with the pid it identifies a process uniquely. */
   readonly started: string;
 }
 
-/** Whether any process of the group runs; one that has ended and was not waited for does not count. */
+/** Returns whether any process of the group runs; ignores zombies. */
 export function groupLives(group: number): boolean {
   try {
     process.kill(-group, 0);
@@ -35,9 +37,9 @@ export function groupLives(group: number): boolean {
   });
 }
 
-/** Ends every process of a group: SIGTERM, after two seconds SIGKILL. Resolves when none is left. */
+/** Ends every process of a group: SIGTERM, then SIGKILL after two seconds. Resolves when none is left. */
 export async function endGroup(group: number): Promise<void> {
-  // `kill(-1)` is not a group: it reaches everything that we may signal.
+  // `kill(-1)` is not a group: it signals every process that we may signal.
   if (group < 2) return;
   for (const [signal, ms] of [
     ['SIGTERM', TERM_MS],
@@ -56,7 +58,7 @@ export async function endGroup(group: number): Promise<void> {
   }
 }
 
-/** When a process was started, in the system's own words; null when it does not run. */
+/** Returns a process's start time as the system writes it; null when it does not run. */
 export function startOf(pid: number): string | null {
   const listed = look(pid);
   return listed === null || listed.dead ? null : listed.started;
@@ -66,7 +68,8 @@ function look(pid: number): Listed | null {
   try {
     if (process.platform === 'linux') {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The name in brackets may itself hold brackets; proc(5): state, ppid, pgrp, …, starttime is the 20th after it.
+      // The name in brackets may contain brackets; proc(5): state, ppid, pgrp, …, starttime is the 20th after
+      // it.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return { dead: /[ZX]/.test(fields[0] ?? 'X'), group: Number(fields[2]), started: fields[19] ?? '' };
     }

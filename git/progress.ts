@@ -4,21 +4,21 @@ import type { CloneProgress } from '../contract/projects/projects.ts';
 const PROGRESS =
   /^(?:remote: )?([A-Z][a-z]+(?: [a-z]+)*): +(?:(\d{1,3})% \(\d+\/\d+\)|\d+)(?:, ([\d.]+) (bytes|KiB|MiB|GiB|TiB))?/;
 
-/** Characters of a line that has not ended which are kept. */
+/** Maximum number of characters stored of an unfinished line. */
 const LONGEST_LINE = 1_000;
 
 const UNITS: Record<string, number> = { bytes: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
-/** Whether a line of git's stderr only tells how far it is. */
+/** Returns whether a line of git's stderr only reports progress. */
 export function isProgress(line: string): boolean {
   return PROGRESS.test(line);
 }
 
-/** Reads git's own progress out of its stderr, piece by piece as it comes. */
+/** Parses git's progress from its stderr, chunk by chunk. */
 export class ProgressReader {
   readonly #tell: (progress: CloneProgress) => void;
   #rest = '';
-  /** Of the transfers before this one (of submodules, say). */
+  /** Bytes of earlier transfers, for example of submodules. */
   #before = 0;
   #current = 0;
 
@@ -26,10 +26,13 @@ export class ProgressReader {
     this.#tell = tell;
   }
 
-  /** Takes the next piece of stderr. Progress is told for each whole line, ended by a newline or a carriage return. */
+  /**
+   * Takes the next chunk of stderr. Reports progress for each complete line, ended by a newline or a carriage
+   * return.
+   */
   take(text: string): void {
     const lines = (this.#rest + text).split(/[\r\n]/);
-    // A server that never ends a line must not fill our memory; progress is short.
+    // A server that never ends a line must not fill our memory; progress lines are short.
     this.#rest = (lines.pop() ?? '').slice(-LONGEST_LINE);
     for (const line of lines) this.#line(line);
   }

@@ -1,6 +1,7 @@
 /**
- * The temporary clone in which a proposal becomes a tree. All of it happens in the index alone: no file of a person's clone is touched,
- * none of the repository's is checked out, and no hook, filter, attribute or setting of it has a say.
+ * The temporary clone in which a proposal becomes a tree. All work happens in the index: no person's clone is
+ * touched, no file of the repository is checked out, and none of its hooks, filters, attributes or settings
+ * has any effect.
  */
 import { mkdir, realpath } from 'node:fs/promises';
 import { devNull } from 'node:os';
@@ -15,13 +16,13 @@ import { openGit, type Git } from './git.ts';
 import { withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder, type Partial } from './partials.ts';
 
-/** Commits that are fetched, and that are looked through for one that an earlier try has pushed. */
+/** Number of commits to fetch, and to search for one that an earlier try has pushed. */
 export const NEWEST = 200;
 
-/** Where the branch is in the temporary clone. */
+/** Ref of the branch in the temporary clone. */
 export const BASE = 'refs/membridge/base';
 
-/** Settings of every git here: the user's own must not change what is committed. */
+/** Settings of every git here, so that the user's own do not change what is committed. */
 const SETTINGS = [
   'core.autocrlf=false',
   'core.safecrlf=false',
@@ -45,7 +46,7 @@ const APART = {
   GIT_ALLOW_PROTOCOL: 'none',
 };
 
-/** What is to be committed where. */
+/** The content to commit, and the target. */
 export interface ProposalWork {
   readonly spec: CloneSpec;
   readonly proposal: ApplySpec;
@@ -55,9 +56,9 @@ export interface ProposalWork {
 
 /** A temporary clone of the project's branch. */
 export interface ProposalClone {
-  /** For what talks to the server. */
+  /** For commands that contact the server. */
   readonly git: Git;
-  /** For everything else: nothing that the machine's user has set up, and no server. */
+  /** For all other commands: without the user's settings, and unable to contact a server. */
   readonly local: Git;
   readonly partial: Partial;
   readonly spec: CloneSpec;
@@ -65,8 +66,9 @@ export interface ProposalClone {
 }
 
 /**
- * Does work in a temporary clone of the project's branch, and removes the clone.
- * @throws MembridgeError the git_… codes, clone_stalled, clone_timeout, disk_full; the signal's reason; whatever the work throws
+ * Does work in a temporary clone of the project's branch, then removes the clone.
+ * @throws MembridgeError the git_… codes, clone_stalled, clone_timeout, disk_full; the signal's reason;
+ * errors of the work
  */
 export async function inProposalClone<T>(
   work: ProposalWork,
@@ -113,7 +115,7 @@ export async function inProposalClone<T>(
   }
 }
 
-/** The same access, committing as the agent that proposed, and with settings that are nobody's. */
+/** Returns the same access with the proposing agent as committer, and without anyone's settings. */
 function asCommitter(access: Access, { agentSlug }: ApplySpec): Access {
   const name = `${agentSlug.replaceAll(/[<>\p{Cc}]/gu, '')} via Membridge`;
   const email = 'membridge@localhost';
@@ -125,7 +127,7 @@ function asCommitter(access: Access, { agentSlug }: ApplySpec): Access {
   };
   const env = { ...access.env, ...names };
   const localEnv = { ...access.localEnv, ...names };
-  // A date that the agent was started with would be that of every commit.
+  // Otherwise a date in the agent's environment would become the date of every commit.
   for (const each of ['GIT_AUTHOR_DATE', 'GIT_COMMITTER_DATE'] as const) {
     Reflect.deleteProperty(env, each);
     Reflect.deleteProperty(localEnv, each);
@@ -133,7 +135,10 @@ function asCommitter(access: Access, { agentSlug }: ApplySpec): Access {
   return { ...access, env, localEnv, settings: [...access.settings, ...SETTINGS] };
 }
 
-/** Fetches the newest commits of the branch into the temporary clone. @returns the branch's name */
+/**
+ * Fetches the newest commits of the branch into the temporary clone.
+ * @returns the branch's name
+ */
 async function cloneBranch(git: Git, local: Git, spec: CloneSpec, partial: Partial): Promise<string> {
   const { branch } = spec.options;
   const named = branch === null ? [] : ['--branch', branch];
@@ -168,7 +173,7 @@ async function cloneBranch(git: Git, local: Git, spec: CloneSpec, partial: Parti
   );
 }
 
-/** Fetches the branch once more, after somebody else has moved it. */
+/** Fetches the branch again after a concurrent push. */
 export async function fetchBranch({ git, spec, branch, partial }: ProposalClone): Promise<void> {
   await git.overNetwork(
     [

@@ -1,4 +1,4 @@
-/** Makes the tree of a proposal over a commit, shows it, and finds the commit that has it already. */
+/** Computes a proposal's tree on top of a commit, shows it, and finds the commit that already has it. */
 import { gzipSync } from 'node:zlib';
 import { MembridgeError } from '../contract/errors.ts';
 import type { PreviewResult } from '../contract/projects/proposals.ts';
@@ -8,13 +8,13 @@ import { BASE, NEWEST, inProposalClone, type ProposalWork } from './proposal-clo
 import { stageFile, stagePatch } from './stage-proposal.ts';
 import { describeTree } from './tree-diff.ts';
 
-/** The trailer that names the proposal in its commit. It tells people; alone, it proves nothing. */
+/** The trailer that names the proposal in its commit. It is information for people and proves nothing. */
 export const TRAILER = 'Membridge-Proposal';
 
-/** How many commits that only claim to be the proposal's are made again to compare them; each takes some milliseconds. */
+/** How many commits with a matching trailer are recomputed for comparison; each takes some milliseconds. */
 const MAX_CLAIMS = 5;
 
-/** Bytes that a result of an activity may have for the engine to take it, with room for the list of files. */
+/** Maximum size of an activity result that Temporal accepts, minus room for the list of files. */
 const MAX_PACKED_BYTES = 1_400_000;
 
 interface EarlierCommit {
@@ -24,7 +24,7 @@ interface EarlierCommit {
 }
 
 /**
- * Makes the tree of a proposal over the branch's newest commit, and git's own diff of it. Nothing is committed.
+ * Computes the tree of a proposal over the branch's newest commit, and git's own diff of it. Commits nothing.
  * @throws MembridgeError as applyProposal
  */
 export async function previewProposal(work: ProposalWork, context: GitContext): Promise<PreviewResult> {
@@ -45,8 +45,9 @@ export async function previewProposal(work: ProposalWork, context: GitContext): 
 }
 
 /**
- * Makes the tree that a proposal has over a commit.
- * @throws MembridgeError patch_rejected for what does not apply, changes nothing, or touches what it must not
+ * Computes the tree of a proposal on top of a commit.
+ * @throws MembridgeError patch_rejected for a change that does not apply, changes nothing, or touches what it
+ * must not
  */
 export async function makeTree(
   git: Git,
@@ -67,9 +68,10 @@ export async function makeTree(
 }
 
 /**
- * Finds the commit that an earlier try has pushed: an attempt may end between its push and its report. It is known by what it holds: the
- * approved tree over the approved commit. Where there is none, a commit that claims to be the proposal's is believed only when the
- * proposal, made again over that commit's parent, gives the very same tree: anybody may write a trailer.
+ * Finds the commit that an earlier try has pushed: an attempt may end between its push and its report. The
+ * commit is recognized by its content: the approved tree on top of the approved commit. Without an approved
+ * tree, the commit must have the proposal's trailer. Because anyone can write a trailer, the proposal applied
+ * to that commit's parent must also give exactly the same tree.
  */
 export async function findEarlier(
   git: Git,
@@ -95,7 +97,7 @@ export async function findEarlier(
   return null;
 }
 
-/** The tree of the proposal over a commit; null where it cannot be made there. */
+/** Returns the proposal's tree on top of a commit; null when it does not apply there. */
 async function remake(
   git: Git,
   work: ProposalWork,

@@ -1,21 +1,21 @@
 import type { NodeCredential } from '../contract/projects/projects.ts';
 
-/** Takes what must not be shown out of a text. */
+/** Removes secrets from a text. */
 export type Redact = (text: string) => string;
 
 const HIDDEN = '[redacted]';
 
-/** A line of a key shorter than this is no secret, and may well be a word. */
+/** A shorter line of a key is not a secret, and may well be an ordinary word. */
 const SHORTEST_KEY_LINE = 16;
 
-/** The text with no user name, password or token left in any address. */
+/** Returns the text without user name, password or token in any address. */
 export function withoutUserinfo(text: string): string {
   return text.replace(/((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}:\/\/)[^/\s'"]{0,4096}@/gi, '$1');
 }
 
 /**
- * Makes what takes a credential out of a text in every form that git, curl or ssh may print it in, and the userinfo of every
- * address besides.
+ * Returns a function that removes a credential from a text, in every form that git, curl or ssh may print. It
+ * also removes the userinfo of every address.
  */
 export function redactor({ credential }: NodeCredential): Redact {
   const secrets = credential === null ? [] : secretsOf(credential);
@@ -29,6 +29,6 @@ function secretsOf(credential: NonNullable<NodeCredential['credential']>): strin
   }
   const { username, token } = credential;
   const basic = Buffer.from(`${username}:${token}`).toString('base64');
-  // The longer forms first: they may hold the shorter.
+  // Longer forms first, because they may contain the shorter ones.
   return [basic, encodeURIComponent(token), token];
 }

@@ -34,7 +34,7 @@ const address = (name: string): string => `${made.servers.open.url}/${name}.git`
 const push = (...args: string[]): string =>
   git(outer.elsewhere, 'push', '--quiet', '--force', 'origin', ...args);
 
-/** Does it to the remote. */
+/** Makes the change at the remote. */
 const DO: Record<Change, () => void> = {
   'a new commit': () => void outer.push({ new: '1' }),
   'default branch renamed': () => {
@@ -104,7 +104,7 @@ const WORDS: Record<KeepReason, RegExp> = {
   changed: /1 file differ/,
 };
 
-describe('somebody changes the remote while a node holds a clone', () => {
+describe('changes of the remote while a node holds a clone', () => {
   const states = Object.keys(STATES) as State[];
   const changes = Object.keys(CHANGES) as Change[];
   const specOf = (state: State, change: Change, name: string): SpecInput => ({
@@ -157,7 +157,7 @@ describe('somebody changes the remote while a node holds a clone', () => {
   };
 });
 
-it('has the table of docs/projects.md say what decideMove says, cell by cell', () => {
+it('are decided as the table in docs/projects.md says, cell by cell', () => {
   const text = readFileSync(join(import.meta.dirname, '..', 'docs', 'projects.md'), 'utf8');
   const rows = text
     .split('\n')

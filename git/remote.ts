@@ -10,8 +10,8 @@ import { withoutUserinfo } from './redact.ts';
 import { remoteDefault, remoteRef } from './state.ts';
 
 /**
- * Makes sure that a clone is one of the project's repository: by its remote `origin`.
- * @throws MembridgeError clone_refused naming both addresses, without what secrets may be in them
+ * Checks that a clone belongs to the project's repository, by its remote `origin`.
+ * @throws MembridgeError clone_refused naming both addresses without secrets
  */
 export async function checkOrigin(git: Git, path: string, repoUrl: string): Promise<void> {
   const inside = await git.look('rev-parse', '--absolute-git-dir');
@@ -35,7 +35,10 @@ export async function checkOrigin(git: Git, path: string, repoUrl: string): Prom
   );
 }
 
-/** Whether two addresses mean one repository, as they are written or as the user's settings (`url.….insteadOf`) rewrite them. */
+/**
+ * Returns whether two addresses mean one repository, either as written or as the user's settings
+ * (`url.….insteadOf`) rewrite them.
+ */
 async function isSame(git: Git, origin: string, repoUrl: string): Promise<boolean> {
   const plain = (address: string): string =>
     asAddress(withoutUserinfo(address.trim()).replace(/[?#].*$/, ''));
@@ -46,17 +49,17 @@ async function isSame(git: Git, origin: string, repoUrl: string): Promise<boolea
   );
 }
 
-/** An address as git would use it: after what the user of the machine has set up. Nobody is asked. */
+/** Returns an address after the user's rewriting rules, without contacting any server. */
 async function rewritten(git: Git, address: string): Promise<string> {
   const { code, stdout } = await git.in(git.aside).look('ls-remote', '--get-url', '--', address);
   return code === 0 ? stdout.trim() : address;
 }
 
-/** ssh takes `host:path`, too; our addresses name a user. */
+/** Converts ssh's short form `host:path`; our addresses name a user. */
 const asAddress = (origin: string): string =>
   /^[A-Za-z0-9.-]+:(?!\/\/)/.test(origin) ? `git@${origin}` : origin;
 
-/** The branches that a clone keeps of the remote when it was made with some of them alone; null: all. */
+/** Returns the branches that a clone of only some branches keeps of the remote; null when it keeps all. */
 async function narrowedTo(git: Git, wanted: string | null): Promise<string[] | null> {
   const { stdout } = await git.look('config', '--get-all', 'remote.origin.fetch');
   const kept = stdout.split('\n').map((line) => line.replace(/^\+/, ''));
@@ -67,21 +70,25 @@ async function narrowedTo(git: Git, wanted: string | null): Promise<string[] | n
   return [...new Set([...named, ...(wanted === null ? [] : [wanted])])];
 }
 
-// Whatever else is configured (a mirror, say) may write over local branches; ours write below origin/ alone.
+// The clone's own refspecs (a mirror's, for example) may overwrite local branches; ours only write below
+// origin/.
 const refspecs = (branches: readonly string[] | null): string[] =>
   (branches ?? ['*']).map((branch) => `+refs/heads/${branch}:${remoteRef(branch)}`);
 
-/** What the remote said. */
+/** News from the remote. */
 export interface RemoteNews {
-  /** The commit of each of its branches that the clone keeps. */
+  /** The commit of each branch that the clone keeps. */
   readonly branches: ReadonlyMap<string, string>;
-  /** The branch that it checks out by default; null where it has none, or was not asked since the project names a branch. */
+  /**
+   * The remote's default branch; null when there is none, or when the project names a branch and it was not
+   * asked.
+   */
   readonly defaultBranch: string | null;
 }
 
 /**
- * Asks the remote what is new. Local branches, the index and files stay as they are. The history of a shallow clone is not
- * cut again: only so do its own commit and the remote's hang together, which a fast-forward needs.
+ * Asks the remote for news. Local branches, the index and files stay unchanged. Does not shorten a shallow
+ * clone again, because a fast-forward needs the connection between its commit and the remote's.
  */
 export async function fetchOrigin(
   git: Git,
@@ -89,11 +96,11 @@ export async function fetchOrigin(
   spec: CloneSpec,
   credential: NodeCredential['credential'],
 ): Promise<RemoteNews> {
-  // With a credential by the address that it is for; without, by whatever way the clone's user goes.
+  // With a credential, use the address that it is for; without one, the clone's own address.
   const source = credential === null ? await originAddress(git) : spec.repoUrl;
   const { branch } = spec.options;
   const narrowed = await narrowedTo(git, branch);
-  // Of a linked worktree they are elsewhere.
+  // In a linked worktree they are in another folder.
   const objects = resolve(path, await git.ask('rev-parse', '--git-path', 'objects'));
   const common = resolve(path, await git.ask('rev-parse', '--git-common-dir'));
   const fetch = async (branches: readonly string[] | null): Promise<Fetched> =>
@@ -104,7 +111,7 @@ export async function fetchOrigin(
   try {
     const fetched = await fetch(narrowed);
     const defaultBranch = branch === null ? await defaultOf(git, source, fetched) : null;
-    // A clone of one branch learns of the others only by asking for them.
+    // A clone of one branch learns about others only by asking for them.
     if (defaultBranch === null || fetched.branches.has(defaultBranch) || narrowed === null)
       return { branches: fetched.branches, defaultBranch };
     return { branches: (await fetch([...narrowed, defaultBranch])).branches, defaultBranch };
@@ -112,7 +119,7 @@ export async function fetchOrigin(
     const isMissing = error instanceof MembridgeError && error.code === 'git_not_found';
     if (!isMissing || narrowed === null) throw error;
     const there = new Set(await listBranches(git, source, git.aside));
-    // A named branch that is not there is no failure while the remote has none at all.
+    // A missing named branch is not a failure while the remote has no branches at all.
     if (there.size > 0 && branch !== null && !there.has(branch)) throw error;
     const defaultBranch = there.size > 0 && branch === null ? await askDefault(git, source, git.aside) : null;
     const left = narrowed.filter((each) => there.has(each));
@@ -124,7 +131,10 @@ export async function fetchOrigin(
   }
 }
 
-/** The remote's default branch. Its HEAD's commit says which, unless several branches are at it: then the remote is asked. */
+/**
+ * Returns the remote's default branch: the one at HEAD's commit, or the remote's answer if several branches
+ * are there.
+ */
 async function defaultOf(git: Git, source: string, { head, branches }: Fetched): Promise<string | null> {
   if (head === null) return null;
   const at = [...branches].filter(([, hash]) => hash === head).map(([name]) => name);
@@ -132,9 +142,9 @@ async function defaultOf(git: Git, source: string, { head, branches }: Fetched):
 }
 
 /**
- * Notes the remote's default branch in the clone. While the clone is still on the one before, that one stays noted: it tells later that
- * the clone is there because of it.
- * @param branch what is checked out
+ * Records the remote's default branch in the clone. While the clone is still on the former default, that one
+ * stays recorded, because it explains why the clone is there.
+ * @param branch the checked-out branch
  */
 export async function noteDefault(git: Git, news: RemoteNews, branch: string | null): Promise<void> {
   const { defaultBranch } = news;
@@ -144,12 +154,15 @@ export async function noteDefault(git: Git, news: RemoteNews, branch: string | n
   await git.look('symbolic-ref', 'refs/remotes/origin/HEAD', remoteRef(defaultBranch));
 }
 
-/** The address of the clone's remote as it is written there: the user's own settings may make another of it. */
+/** Returns the address of the clone's remote as written; the user's settings may rewrite it. */
 export async function originAddress(git: Git): Promise<string> {
   return await git.ask('config', '--local', '--get', 'remote.origin.url');
 }
 
-/** The remote's branches. @throws MembridgeError when it cannot be asked */
+/**
+ * Returns the remote's branches.
+ * @throws MembridgeError when the remote cannot be asked
+ */
 export async function listBranches(git: Git, source: string, cwd: string): Promise<string[]> {
   const text = await git.in(cwd).overNetwork(['ls-remote', '--heads', '--', source], { grows: cwd });
   const names = [...text.matchAll(/^[0-9a-f]+\trefs\/heads\/(.+)$/gm)].map(([, name = '']) => name);
@@ -157,13 +170,13 @@ export async function listBranches(git: Git, source: string, cwd: string): Promi
   return names;
 }
 
-/** The branch that the remote checks out by default, by asking it; null while it has none. */
+/** Asks the remote for its default branch; null while it has none. */
 export async function askDefault(git: Git, source: string, cwd: string): Promise<string | null> {
   const text = await git.in(cwd).overNetwork(['ls-remote', '--symref', '--', source, 'HEAD'], { grows: cwd });
   return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(text)?.[1] ?? null;
 }
 
-/** Whether a token would be sent to this address, or a key used. */
+/** Returns whether a credential may be used for this address. */
 export function fits(credential: NodeCredential['credential'], repoUrl: string): boolean {
   return credential !== null && (parseGitUrl(repoUrl).protocol === 'ssh') === (credential.kind === 'ssh-key');
 }

@@ -6,18 +6,18 @@ import { GIT_SETTINGS, gitEnvironment } from './environment.ts';
 import { isPartialName } from './partials.ts';
 import { foldersBelow } from './walk.ts';
 
-/** A clone as the original's `GET /repos` lists it. */
+/** A clone in the original's `GET /repos`. */
 export interface ListedRepository {
   readonly name: string;
   readonly path: string;
-  /** Full hash; null for an empty repository, and for one that git cannot read. */
+  /** Full hash; null for an empty or unreadable repository. */
   readonly last_commit: string | null;
 }
 
-/** Longest time for one clone to say its commit, in milliseconds. */
+/** Time limit for reading one clone's commit, in milliseconds. */
 const ASK_MS = 10_000;
 
-/** Every clone below the folder of repositories, by path. */
+/** Returns every clone below the folder of repositories, by path. */
 export async function listRepositories(reposBase: string): Promise<ListedRepository[]> {
   const found: ListedRepository[] = [];
   for await (const path of foldersBelow(reposBase)) {

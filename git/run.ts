@@ -8,19 +8,22 @@ import { folderSize } from './folder-size.ts';
 import { endGroup, groupLives } from './processes.ts';
 import { ProgressReader } from './progress.ts';
 
-/** One call of git, as a process group of its own. */
+/** One call of git, in its own process group. */
 export interface GitCall {
   /** Everything after `git`. */
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** What it reads from its standard input; nothing unless given. */
+  /** Its standard input; empty by default. */
   readonly input?: string;
-  /** Ends it when it has said nothing for so long and nothing has grown in this folder; not for what works without the network. */
+  /**
+   * Ends it when it has printed nothing and nothing has grown in this folder for some time; not for commands
+   * without the network.
+   */
   readonly stall?: Stall;
   progress?(progress: CloneProgress): void;
-  /** Hears the number of the process group before git can do anything of note. */
+  /** Receives the number of the process group before git does anything of importance. */
   started?(group: number): void;
 }
 
@@ -33,31 +36,31 @@ export interface Stall {
 export interface GitAnswer {
   readonly code: number;
   readonly stdout: string;
-  /** The end of it, at most; secrets may be in it. */
+  /** The end of stderr, limited in length; it may contain secrets. */
   readonly stderr: string;
 }
 
-/** Of what git says only so many characters are kept. */
+/** Maximum number of characters kept of git's messages. */
 const KEPT_STDERR = 64_000;
 const KEPT_STDOUT = 64_000_000;
 
 /** How long streams may stay open after git itself has ended, in milliseconds. */
 const DRAIN_MS = 1_000;
 
-/** Looks whether git still moves are at most so far apart, in milliseconds. */
+/** Maximum interval between two stall checks, in milliseconds. */
 const LOOK_MS = 5_000;
 
 /**
- * Runs git to its end, whatever its exit code is.
+ * Runs git to its end; any exit code is returned.
  * @returns when no process that it started is left
- * @throws MembridgeError git_missing; the signal's reason when it is aborted; the stall's error: in each case after the
- *   whole process group has been ended
+ * @throws MembridgeError git_missing; the signal's reason when it is aborted; the stall's error; always after
+ * the whole process group has ended
  */
 export async function runGit(call: GitCall): Promise<GitAnswer> {
   call.signal.throwIfAborted();
   const { args, cwd, env } = call;
   const child = spawn('git', args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  // git may end before it has read all.
+  // git may end before it has read everything.
   child.stdin.on('error', () => undefined).end(call.input ?? '');
   const exited = new Promise<number>((resolve, reject) => {
     child.once('error', (error) => reject(startFailure(error, cwd)));
@@ -74,7 +77,7 @@ export async function runGit(call: GitCall): Promise<GitAnswer> {
     return { code, stdout: heard.stdout, stderr: heard.stderr };
   } finally {
     watch.stop();
-    // After an orderly end, too: nothing that git started may go on behind us.
+    // Even after a normal end, nothing that git started may continue.
     if (child.pid !== undefined && groupLives(child.pid)) await endGroup(child.pid);
     child.stdout.destroy();
     child.stderr.destroy();
@@ -82,7 +85,7 @@ export async function runGit(call: GitCall): Promise<GitAnswer> {
 }
 
 function startFailure(error: NodeJS.ErrnoException, cwd: string): Error {
-  // The same is said when the folder is gone.
+  // A missing folder gives the same error.
   if (error.code !== 'ENOENT' || !existsSync(cwd)) return error;
   return new MembridgeError(
     'git_missing',
@@ -112,7 +115,7 @@ function listen(child: ChildProcess, call: GitCall): Heard {
   return heard;
 }
 
-/** Waits for what may end git before its time: a cancellation, or a standstill. */
+/** Watches for a cancellation or a stall, which end git early. */
 class Watch {
   /** Never resolves; rejects with the reason. */
   readonly ended: Promise<never>;

@@ -8,7 +8,7 @@ import { git } from '../test/git/servers.ts';
 
 const made = useGit();
 
-/** What a server does wrong, and what the error says. */
+/** A fault of the server, and the expected error. */
 const FAULTS: [string, Trouble, { code: string; message: RegExp }][] = [
   [
     'ends in the middle of a pack',
@@ -32,9 +32,9 @@ const FAULTS: [string, Trouble, { code: string; message: RegExp }][] = [
   ],
 ];
 
-describe('a server that does wrong', () => {
+describe('a faulty server', () => {
   it.each(FAULTS)(
-    'leaves nothing half done when it %s, and the next try works',
+    'leaves nothing unfinished when it %s, and the next try works',
     async (_what, trouble, error) => {
       const theirs = made.servers.create(`fault${made.number}`, { bytes: 600_000 });
       const spec = { repoUrl: `${made.servers.open.url}/${theirs.name}.git` };

@@ -1,4 +1,4 @@
-/** Puts what a proposal changes into the index of a temporary clone, and refuses what must not get there. */
+/** Stages a proposal's changes in the index of a temporary clone, and rejects forbidden ones. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
@@ -7,7 +7,7 @@ import { tellingLine } from './failures.ts';
 import type { Git } from './git.ts';
 import { readPatchNames } from './patch-names.ts';
 
-/** The branch as it is, and what is to change. */
+/** The current branch, and the change. */
 interface Stage {
   readonly branch: string;
   /** The commit that the index was read from. */
@@ -17,18 +17,18 @@ interface Stage {
 
 const [SYMLINK, SUBMODULE, FOLDER, EXECUTABLE] = ['120000', '160000', '040000', '100755'] as const;
 
-/** What lies beside the temporary clone's own files, in its folder of git's. */
+/** Name of a temporary file in the temporary clone's git folder. */
 const CONTENT = 'membridge-content';
 
 /**
- * Applies a patch to the index: as it is, else by merging with the versions that it names.
- * @throws MembridgeError patch_rejected, also for one that touches links, submodules or git's own files
+ * Applies a patch to the index: unchanged, else by merging with the versions that it names.
+ * @throws MembridgeError patch_rejected, also for a patch that touches links, submodules or git's own files
  */
 export async function stagePatch(git: Git, { branch, head, content }: Stage): Promise<void> {
   const named = readPatchNames(content.toString('utf8'));
   if ('problem' in named) throw rejected(branch, head, named.problem);
   const file = await keep(git, content);
-  // By merging only when it must be: older gits cannot merge in the index alone.
+  // Merge only when necessary: older versions of git cannot merge in the index alone.
   const plain = await git.look('apply', '--cached', '--', file);
   if (plain.code !== 0) {
     await git.ask('read-tree', '--reset', head);
@@ -39,7 +39,7 @@ export async function stagePatch(git: Git, { branch, head, content }: Stage): Pr
     }
   }
   const touched = await refuseOddEntries(git, branch, head);
-  // Whatever git made of the headers, nothing may change that they do not name.
+  // However git read the headers, nothing else may change than they name.
   const unnamed = touched.find((path) => !named.names.has(path));
   if (unnamed !== undefined) {
     throw rejected(
@@ -51,8 +51,8 @@ export async function stagePatch(git: Git, { branch, head, content }: Stage): Pr
 }
 
 /**
- * Puts the new text of one file into the index; its mode stays.
- * @throws MembridgeError patch_rejected for a path that is none, or leads through a link or submodule
+ * Stages the new text of one file; its mode stays.
+ * @throws MembridgeError patch_rejected for an invalid path, or one that leads through a link or submodule
  */
 export async function stageFile(git: Git, stage: Stage & { path: string | null }): Promise<void> {
   const { branch, head, content } = stage;
@@ -86,13 +86,16 @@ async function keep(git: Git, content: Buffer): Promise<string> {
   return file;
 }
 
-/** The mode of what is at a path of a commit; null where nothing is. */
+/** Returns the mode of a path in a commit; null when there is none. */
 async function modeOf(git: Git, head: string, path: string): Promise<string | null> {
   const { stdout } = await git.look('--literal-pathspecs', 'ls-tree', '-z', head, '--', path);
   return /^(\d{6}) /.exec(stdout)?.[1] ?? null;
 }
 
-/** What is staged may change plain files alone, wherever git itself would let it be. @returns the paths of what changes */
+/**
+ * Rejects staged changes of anything but plain files, even where git itself would accept them.
+ * @returns the changed paths
+ */
 async function refuseOddEntries(git: Git, branch: string, head: string): Promise<string[]> {
   const touched: string[] = [];
   const { stdout } = await git.look('diff-index', '--cached', '--no-renames', '-z', head);
@@ -111,7 +114,7 @@ async function refuseOddEntries(git: Git, branch: string, head: string): Promise
   return touched;
 }
 
-/** What git says of a patch that does not fit, by file. */
+/** Returns git's messages about a patch that does not apply, by file. */
 function whyNot(stderr: string): string {
   const errors = [...stderr.matchAll(/^error: (.+)$/gm)].map(([, text = '']) => text);
   return errors.length === 0 ? tellingLine(stderr) : errors.slice(0, 3).join('; ');

@@ -5,25 +5,28 @@ import type { Drift } from '../contract/projects/projects.ts';
 import { checkoutNoise } from './checkout-noise.ts';
 import type { Git } from './git.ts';
 
-/** How a clone stands. */
+/** The state of a clone. */
 export interface CloneState {
   /** Full hash; null while there is no commit. */
   readonly commit: string | null;
-  /** The branch that is checked out; null when none is. */
+  /** The checked-out branch; null when there is none. */
   readonly branch: string | null;
-  /** Files that git follows and that somebody changed since the last commit, staged or not, in submodules too. */
+  /** Number of tracked files changed since the last commit, staged or not, including in submodules. */
   readonly changed: number;
   readonly untracked: number;
-  /** Files that git calls changed although they are what a checkout writes: line endings, names that differ by letter case. */
+  /**
+   * Files that git reports as changed although they equal what a checkout writes: line endings, names that
+   * differ in letter case.
+   */
   readonly noise: readonly string[];
-  /** Submodules without work in them that are at another commit than the clone's says. */
+  /** Submodules without local work that are at another commit than the clone names. */
   readonly behind: readonly string[];
 }
 
-/** Submodules of submodules are looked at so deep. */
+/** Maximum depth of nested submodules that are examined. */
 const DEEPEST = 8;
 
-/** Reads how the clone stands, without taking any of its locks. */
+/** Reads the state of the clone, without taking any of its locks. */
 export async function readState(git: Git, depth = 0): Promise<CloneState> {
   const text = await git.ask(
     '--no-optional-locks',
@@ -67,18 +70,26 @@ interface Change {
   readonly path: string;
   /** The states in the index and in the folder. */
   readonly xy: string;
-  /** `S`, then whether its commit, its files, its untracked files differ; null for what is no submodule. */
+  /**
+   * `S`, then whether its commit, its files, its untracked files differ; null for anything but a submodule.
+   */
   readonly submodule: string | null;
 }
 
-/** A line of status: `1 XY sub mH mI mW hH hI path`; those of a conflict have more before the path, and never `.M`. */
+/**
+ * Parses a line of status: `1 XY sub mH mI mW hH hI path`; conflict lines have more fields before the path,
+ * and never `.M`.
+ */
 function readChange(line: string): Change {
   const [, xy = '', sub = ''] = line.split(' ', 3);
   const path = line.split(' ').slice(8).join(' ');
   return { path, xy, submodule: sub.startsWith('S') ? sub : null };
 }
 
-/** Whether a submodule that differs is somebody's work, or merely left behind at a commit that the clone's history named. */
+/**
+ * Returns whether a differing submodule contains work, or was only left at a commit that the clone's history
+ * named.
+ */
 async function submoduleStanding(
   git: Git,
   of: { path: string; submodule: string; depth: number },
@@ -92,8 +103,8 @@ async function submoduleStanding(
 }
 
 /**
- * Whether what is at a submodule's path has its `.git` where this clone keeps those of its submodules. The settings of any other
- * repository were not looked at, and could run a command.
+ * Returns whether a submodule's `.git` is where this clone keeps those of its submodules. The settings of any
+ * other repository were not checked, and could run a command.
  */
 export async function isOwnSubmodule(git: Git, path: string): Promise<boolean> {
   const folder = join(git.path, path);
@@ -107,7 +118,10 @@ export async function isOwnSubmodule(git: Git, path: string): Promise<boolean> {
   }
 }
 
-/** Whether a submodule is where the clone put it: no branch, no changes, and at a commit that the clone's history named for it. */
+/**
+ * Returns whether a submodule is where the clone put it: no branch, no changes, and at a commit that the
+ * clone's history named for it.
+ */
 export async function isUntouched(git: Git, path: string, state: CloneState): Promise<boolean> {
   if (state.commit === null || state.branch !== null || state.changed > 0) return false;
   const named = await git.look(
@@ -122,16 +136,19 @@ export async function isUntouched(git: Git, path: string, state: CloneState): Pr
   return named.code === 0 && named.stdout.trim() !== '';
 }
 
-/** Where the remote's branch is noted in the clone. */
+/** Returns the clone's ref for a branch of the remote. */
 export const remoteRef = (branch: string): string => `refs/remotes/origin/${branch}`;
 
-/** The branch that the remote checks out by default, as the clone learned it; null where it did not. */
+/** Returns the remote's default branch as recorded in the clone; null when unknown. */
 export async function remoteDefault(git: Git): Promise<string | null> {
   const { code, stdout } = await git.look('symbolic-ref', '--quiet', 'refs/remotes/origin/HEAD');
   return code === 0 ? stdout.trim().replace(/^refs\/remotes\/origin\//, '') : null;
 }
 
-/** How the clone stands to the remote's branch of the same name; to its default one where none is checked out. */
+/**
+ * Returns the distance between the clone and the remote's branch of the same name, or its default if no
+ * branch is checked out.
+ */
 export async function readDrift(git: Git, state: CloneState): Promise<Drift> {
   const dirty = state.changed + state.untracked;
   const branch = state.branch ?? (await remoteDefault(git));
@@ -139,7 +156,10 @@ export async function readDrift(git: Git, state: CloneState): Promise<Drift> {
   return { behind, ahead, dirty };
 }
 
-/** Commits that only the remote's branch has, and that only the clone has; null where the remote has no such branch. */
+/**
+ * Counts commits that only the remote's branch has, and that only the clone has; null when the remote has no
+ * such branch.
+ */
 export async function distance(
   git: Git,
   state: CloneState,
@@ -157,8 +177,8 @@ export async function distance(
 }
 
 /**
- * Counts the commits of HEAD that never were on a branch of the remote: neither now, nor by the log that git keeps of what the remote's
- * branches were. Without a log, what a rewritten remote no longer has counts as the clone's own.
+ * Counts the commits of HEAD that never were on a branch of the remote, now or in git's log of the remote's
+ * branches. Without a log, commits that a rewritten remote dropped count as the clone's own.
  */
 export async function countOwn(git: Git, branches: readonly string[]): Promise<number> {
   const hashes = new Set<string>();
@@ -173,7 +193,7 @@ export async function countOwn(git: Git, branches: readonly string[]): Promise<n
   return Number(await git.askWith(not, ...args));
 }
 
-/** What somebody is in the middle of, by the files that git keeps meanwhile. */
+/** Unfinished operations, by the files that git keeps during them. */
 const UNDER_WAY = [
   ['index.lock', 'another git works in it (if none does, remove its index.lock)'],
   ['rebase-merge', 'a rebase is in progress'],
@@ -184,7 +204,9 @@ const UNDER_WAY = [
   ['BISECT_LOG', 'a bisect is in progress'],
 ] as const;
 
-/** What somebody is in the middle of in the clone, as a sentence's end; null when nobody is. */
+/**
+ * Returns a person's unfinished operation in the clone, as the end of a sentence; null when there is none.
+ */
 export async function underWay(git: Git): Promise<string | null> {
   const folder = await git.ask('rev-parse', '--absolute-git-dir');
   return UNDER_WAY.find(([file]) => existsSync(join(folder, file)))?.[1] ?? null;

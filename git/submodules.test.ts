@@ -20,14 +20,14 @@ beforeEach(() => {
 const address = (name: string): string => `${made.servers.open.url}/${name}.git`;
 const spec = () => ({ repoUrl: address(outer.name), submodules: true });
 const innerHead = (): string => git(join(app, 'inner'), 'rev-parse', 'HEAD');
-/** Has the outer repository name the inner one's newest commit. */
+/** Makes the outer repository name the inner one's newest commit. */
 function bump(files: Record<string, string> = {}): void {
   git(join(outer.elsewhere, 'inner'), 'pull', '--quiet', inner.folder, 'main');
   outer.push(files);
 }
 
 describe('a submodule', () => {
-  it('is followed to another address, and the old one need not be there any longer', async () => {
+  it('is followed to another address, even if the old one no longer exists', async () => {
     await made.node.clone(spec());
     renameSync(inner.folder, inner.folder.replace('inner', 'moved'));
     const moved = inner.folder.replace('inner', 'moved');
@@ -50,7 +50,7 @@ describe('a submodule', () => {
     expect(git(app, 'config', 'submodule.inner.url')).toBe(mirror);
   });
 
-  it('whose commit is pushed later follows then, and stops neither the clone nor a fresh one', async () => {
+  it('follows later when its commit is pushed later, and stops neither this clone nor a fresh one', async () => {
     await made.node.clone(spec());
     const module = join(outer.elsewhere, 'inner');
     git(module, 'commit', '--quiet', '--allow-empty', '--message', 'not pushed');
@@ -76,7 +76,7 @@ describe('a submodule', () => {
     }
   });
 
-  it('does not keep the clone back when a person fetched it and the project has none', async () => {
+  it('does not hold the clone back when a person fetched it and the project has none', async () => {
     await made.node.clone({ ...spec(), submodules: false });
     git(app, 'config', 'submodule.inner.url', inner.folder);
     git(app, 'submodule', '--quiet', 'update', '--init');
@@ -94,7 +94,7 @@ describe('a submodule', () => {
     expect(await made.node.clone({ ...spec(), submodules: false })).toMatchObject({ outcome: 'kept' });
   });
 
-  it('is left alone when another repository took its place', async () => {
+  it('is left alone when another repository replaced it', async () => {
     await made.node.clone(spec());
     renameSync(join(app, 'inner'), join(made.node.folder, 'other'));
     git(app, 'init', '--quiet', 'inner');
@@ -109,7 +109,7 @@ describe('a submodule', () => {
 describe('hosts that are not allowed', () => {
   const elsewhere = (): string => made.servers.open.url.replace('127.0.0.1', 'localhost');
 
-  it('are not asked for a submodule', async () => {
+  it('are not contacted for a submodule', async () => {
     const hosts = ['127.0.0.1'];
     expect(await made.node.clone({ ...spec(), hosts, name: 'fine' })).toMatchObject({ outcome: 'cloned' });
     git(
@@ -136,7 +136,7 @@ describe('hosts that are not allowed', () => {
     });
   });
 
-  it('are not asked because a server sends git there; allowed ones are', async () => {
+  it('are not contacted through a server’s redirect, while allowed ones are', async () => {
     made.servers.open.trouble = {
       kind: 'redirect',
       to: made.servers.closed.url.replace('127.0.0.1', 'localhost'),
@@ -161,7 +161,7 @@ describe('hosts that are not allowed', () => {
     }
   });
 
-  it('are not reached by redirects without an end, which are named', async () => {
+  it('are not reached by endless redirects, which are reported', async () => {
     made.servers.open.trouble = { kind: 'redirect', to: made.servers.open.url };
     expect(await made.node.failure({ repoUrl: address(outer.name), hosts: ['127.0.0.1'] })).toMatchObject({
       code: 'git_failed',

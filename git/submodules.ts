@@ -4,38 +4,38 @@ import type { Git } from './git.ts';
 import { isOwnSubmodule, isUntouched, readState } from './state.ts';
 import type { MembridgeError } from '../contract/errors.ts';
 
-/** A submodule, as the clone's index and its `.gitmodules` have it. */
+/** A submodule in the clone's index and its `.gitmodules`. */
 interface Submodule {
   readonly name: string;
   readonly path: string;
-  /** The commit that the clone's commit says. */
+  /** The commit that the clone's commit names. */
   readonly commit: string;
-  /** The address as `.gitmodules` has it; it may be relative to the clone's own. */
+  /** The address in `.gitmodules`; it may be relative to the clone's own. */
   readonly address: string;
 }
 
-/** What following came to. */
+/** The result of updating submodules. */
 interface Followed {
   added: number;
   /** Submodules that are not at their commit yet, each with the reason. */
   readonly left: string[];
-  /** What went wrong first; the other submodules are followed all the same. */
+  /** The first failure; the other submodules are updated nevertheless. */
   failure: MembridgeError | null;
 }
 
-/** Submodules of submodules are followed so deep. */
+/** Maximum depth of nested submodules that are updated. */
 const DEEPEST = 8;
 
-/** What servers and git say of a commit that was not pushed. */
+/** Messages of servers and git about a commit that was not pushed. */
 const NOT_PUSHED = /not our ref|did not contain|unable to find current|reference is not a tree/i;
 
 /**
- * Brings the submodules to what the clone's commit says, and fetches those that are not there yet. One in which somebody works is left
- * alone; one whose commit is not on its server yet follows with a later call.
- * @param options.checkAddress throws for an address that may not be asked
+ * Updates the submodules to the commits that the clone's commit names, and fetches missing ones. Leaves a
+ * submodule with local work alone; one whose commit is not on its server yet is updated by a later call.
+ * @param options.checkAddress throws for a forbidden address
  * @returns what to add to the detail
- * @throws MembridgeError by what git said of the first submodule that could not be fetched, after the others were followed;
- *   when the work is cancelled or stalls; what checkAddress throws
+ * @throws MembridgeError by git's message about the first submodule that could not be fetched, after the
+ * others were updated; when the work is canceled or stalls; errors of checkAddress
  */
 export async function followSubmodules(
   git: Git,
@@ -89,14 +89,14 @@ async function followOne(
   const address = await settleAddress(git, submodule);
   of.checkAddress(address);
   const isFetched = isThere && (await inside.look('cat-file', '-e', `${commit}^{commit}`)).code === 0;
-  // Not broken off when it needs no server: what was left half-way could not be told from somebody's work.
+  // Not interrupted when it needs no server: a half-finished update would look like a person's work.
   const answer = isFetched
     ? await git.unbroken('submodule', 'update', '--checkout', '--no-fetch', '--quiet', '--', path)
     : await git.tryNetwork(['submodule', 'update', '--init', '--checkout', '--progress', '--', path], {
         grows: join(git.path, '.git'),
       });
   if (answer.code === 0) return null;
-  // Without a checkout it would look like one that somebody emptied.
+  // Without a checkout it would look like one that a person emptied.
   if (!isThere) await git.unbroken('submodule', '--quiet', 'deinit', '--force', '--', path);
   if (NOT_PUSHED.test(answer.stderr))
     return `its commit ${commit.slice(0, 8)} is not on its server yet; it follows with a later update`;
@@ -105,9 +105,9 @@ async function followOne(
 }
 
 /**
- * Makes the clone ask the submodule's present address. An address that a person gave the submodule in this clone stays: it never was
- * in `.gitmodules`.
- * @returns the address that will be asked
+ * Makes the clone use the submodule's current address. Keeps an address that a person set in this clone,
+ * recognized because `.gitmodules` never contained it.
+ * @returns the address that will be contacted
  */
 async function settleAddress(git: Git, { name, path, address }: Submodule): Promise<string> {
   const key = `submodule.${name}.url`;
@@ -116,7 +116,8 @@ async function settleAddress(git: Git, { name, path, address }: Submodule): Prom
     return code === 0 ? stdout.trim() : null;
   };
   await git.unbroken('submodule', '--quiet', 'init', '--', path);
-  // What `.gitmodules` says of how to update is not taken over: the agent refuses a clone with that setting, which may be a command.
+  // The update method in `.gitmodules` is not copied: it may be a command, and the agent refuses a clone with
+  // that setting.
   await git.look('config', '--local', '--unset-all', `submodule.${name}.update`);
   const configured = await read();
   if (configured === null || configured === address) return configured ?? address;
@@ -128,9 +129,9 @@ async function settleAddress(git: Git, { name, path, address }: Submodule): Prom
   return (await read()) ?? address;
 }
 
-/** The submodules of a clone's index that `.gitmodules` knows. */
+/** Returns the submodules of a clone's index that `.gitmodules` knows. */
 async function listSubmodules(git: Git): Promise<Submodule[]> {
-  // `160000 hash stage`, a tab and the path: a submodule.
+  // A submodule: `160000 hash stage`, a tab and the path.
   const entries = (await git.ask('ls-files', '--stage', '-z')).split('\0');
   const commits = new Map(
     entries.flatMap((entry) => {

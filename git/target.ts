@@ -4,7 +4,9 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { MembridgeError } from '../contract/errors.ts';
 import { isPartialName } from './partials.ts';
 
-/** Where a clone is, or is to be: links resolved, strictly inside the folder of repositories. */
+/**
+ * The location of an existing or future clone: links resolved, strictly inside the folder of repositories.
+ */
 export interface Target {
   readonly path: string;
   /** Nothing (or an empty folder), a folder with a `.git`, or something else. */
@@ -12,9 +14,10 @@ export interface Target {
 }
 
 /**
- * Says where a project's clone goes.
- * @param targetPath relative to the base, below `~/`, or absolute; null: the project's name
- * @throws MembridgeError clone_refused when that is not inside the folder of repositories, whatever links lie on the way
+ * Returns a project's clone location.
+ * @param targetPath relative to the base, below `~/`, or absolute; null for the project's name
+ * @throws MembridgeError clone_refused when that is not inside the folder of repositories, after resolving
+ * all links
  */
 export async function resolveTarget(
   reposBase: string,
@@ -45,7 +48,7 @@ async function realBase(reposBase: string): Promise<string> {
   return await realpath(reposBase);
 }
 
-/** The real path of the deepest part that exists, and the rest as it is. */
+/** Resolves the deepest existing part of a path, and appends the rest. */
 async function realPathOf(full: string, wanted: string): Promise<string> {
   try {
     return await realpath(full);
@@ -55,7 +58,7 @@ async function realPathOf(full: string, wanted: string): Promise<string> {
       throw refused(`"${wanted}" leads through something that is no folder.`);
     if (code !== 'ENOENT') throw error;
   }
-  // A link to nowhere exists, and what it names may lie outside.
+  // A dangling link exists, and its target may be outside.
   if ((await lstat(full).catch(() => null)) !== null)
     throw refused(`"${wanted}" is a link that leads nowhere.`);
   const parent = dirname(full);

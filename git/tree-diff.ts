@@ -1,4 +1,7 @@
-/** What a tree changes, as git itself says. Nothing that the repository or the machine's user has set up takes part in it. */
+/**
+ * Describes the changes in a tree with git's own diff, unaffected by settings of the repository or the
+ * machine's user.
+ */
 import { join } from 'node:path';
 import { devNull } from 'node:os';
 import { MembridgeError } from '../contract/errors.ts';
@@ -6,14 +9,14 @@ import { diffSections, reviewMarks } from '../contract/projects/review-marks.ts'
 import type { ProposedFile } from '../contract/projects/proposals.ts';
 import type { Git } from './git.ts';
 
-/** A change as people are to see it. */
+/** A change as people see it. */
 export interface TreeDiff {
   readonly files: ProposedFile[];
-  /** git's own diff; renamed files are deleted and added ones. */
+  /** git's own diff; renames appear as deleted and added files. */
   readonly diff: string;
 }
 
-/** Bytes of a diff that a person can be shown; a proposal's own text has at most 1 MiB. */
+/** Maximum size of a diff to show to a person; a proposal's own text has at most 1 MiB. */
 const MAX_DIFF_BYTES = 4 * 1_048_576;
 
 /** Later settings win over those of every git here. */
@@ -26,15 +29,16 @@ const SETTINGS = [
 
 const STATUS = { A: 'added', D: 'deleted', M: 'modified', T: 'type_changed' } as const;
 
-/** Options that every `diff-tree` here has. */
+/** Options of every `diff-tree` here. */
 const OPTIONS = ['-r', '--no-renames', '--no-abbrev', '--no-relative', '--ignore-submodules=none'];
 
 /**
- * Reads what a tree changes against a commit.
- * @throws MembridgeError patch_rejected for a change that nobody could be shown
+ * Returns the changes of a tree against a commit.
+ * @throws MembridgeError patch_rejected for a change that cannot be shown
  */
 export async function describeTree(git: Git, base: string, tree: string): Promise<TreeDiff> {
-  // An index that is not there: the attributes of the repository's own files would be read from it, and hide their text as binary.
+  // A missing index, because git would read attributes from the repository's files in it, and could hide
+  // their text as binary.
   const index = join(await git.ask('rev-parse', '--absolute-git-dir'), 'membridge-no-index');
   const apart = git.with({ GIT_INDEX_FILE: index, GIT_ATTR_NOSYSTEM: '1' }, SETTINGS);
   const tell = async (...args: string[]): Promise<string> => {
@@ -71,7 +75,7 @@ function filesIn(fields: readonly string[]): Omit<ProposedFile, 'marks'>[] {
     const [before = '', after = '', , , letter = ''] = (fields[at] ?? '').slice(1).split(' ');
     const status = STATUS[letter.charAt(0) as keyof typeof STATUS];
     const path = fields[at + 1] ?? '';
-    if (status === undefined) throw new Error(`git tells of an unknown change "${letter}" of ${path}`);
+    if (status === undefined) throw new Error(`git reports an unknown change "${letter}" of ${path}`);
     files.push({ path, status, old_mode: modeIn(before), new_mode: modeIn(after) });
   }
   return files;
@@ -79,7 +83,10 @@ function filesIn(fields: readonly string[]): Omit<ProposedFile, 'marks'>[] {
 
 const modeIn = (mode: string): string | null => (mode === '000000' ? null : mode);
 
-/** Pairs the files with their parts of the diff, which stand in the same order: one that changes its type has two. */
+/**
+ * Pairs the files with their parts of the diff, which are in the same order; a file that changes its type has
+ * two parts.
+ */
 function markFiles(files: readonly Omit<ProposedFile, 'marks'>[], diff: string): ProposedFile[] {
   const sections = diffSections(diff);
   let at = 0;

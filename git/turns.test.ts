@@ -4,7 +4,7 @@ import { Gate } from './turns.ts';
 
 const never = new AbortController().signal;
 
-it('only so many work at once, in the order of their coming; who gives up loses no slot', async () => {
+it('runs a limited number at once, in order of arrival, and canceling loses no slot', async () => {
   const gate = new Gate(2);
   const log: string[] = [];
   const ends: (() => void)[] = [];
@@ -46,7 +46,7 @@ it('only so many work at once, in the order of their coming; who gives up loses 
   );
 });
 
-it('who is admitted and called off at the same time gives the slot on', async () => {
+it('a waiter that is admitted and canceled at the same time passes its slot on', async () => {
   const gate = new Gate(1);
   const { promise: held, resolve: free } = Promise.withResolvers<void>();
   const stop = new AbortController();

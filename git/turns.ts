@@ -1,8 +1,8 @@
-/** Who works when: one at a time for each target, and only so many at once on a node. */
+/** Limits concurrency: one at a time per target, and a maximum per node. */
 
 /**
- * Lets only so many work at once, in the order of their coming.
- * @param slots how many
+ * Runs a limited number of works at once, in order of arrival.
+ * @param slots the maximum
  */
 export class Gate {
   #free: number;
@@ -15,7 +15,7 @@ export class Gate {
   /**
    * Waits for a free slot, then does the work.
    * @param onWait called once when there is none
-   * @throws the signal's reason when it is aborted while waiting; whatever the work throws
+   * @throws the signal's reason when it is aborted while waiting; errors of the work
    */
   async pass<T>(signal: AbortSignal, onWait: () => void, work: () => Promise<T>): Promise<T> {
     await this.#enter(signal, onWait);
@@ -52,13 +52,13 @@ export class Gate {
   }
 }
 
-/** The only slot of each target, as long as anybody works on it or waits for it. */
+/** The single slot of each target, while any work on it runs or waits. */
 const targets = new Map<string, { gate: Gate; users: number }>();
 
 /**
- * Waits for whatever works on the key in this process, then does the work.
- * @param onWait called once when something else works on it
- * @throws the signal's reason when it is aborted while waiting; whatever the work throws
+ * Waits for other work on the key in this process, then does the work.
+ * @param onWait called once when other work uses it
+ * @throws the signal's reason when it is aborted while waiting; errors of the work
  */
 export async function inTurn<T>(
   key: string,

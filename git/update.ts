@@ -1,4 +1,4 @@
-/** Moving an existing clone forward, and leaving alone whatever is only in it. */
+/** Moves an existing clone forward, and leaves everything alone that exists only in it. */
 import { lstatSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,12 +19,13 @@ import {
   type CloneState,
 } from './state.ts';
 
-/** What became of a clone that was there. */
+/** The outcome for an existing clone. */
 export type Moved = Pick<CloneResult, 'outcome' | 'detail'>;
 
 /**
- * Brings a clone to what its remote has, after a fetch: as decideMove says.
- * @throws MembridgeError git_not_found when the wanted branch is not there; git_busy when another git keeps a lock; disk_full
+ * Moves a clone to the state of its remote, after a fetch, as decideMove decides.
+ * @throws MembridgeError git_not_found when the wanted branch does not exist; git_busy when another git holds
+ * a lock; disk_full
  */
 export async function moveForward(git: Git, path: string, spec: CloneSpec, news: RemoteNews): Promise<Moved> {
   const state = await readState(git);
@@ -56,7 +57,7 @@ export async function moveForward(git: Git, path: string, spec: CloneSpec, news:
   }
 }
 
-/** What decideMove needs to know. */
+/** Collects the facts for decideMove. */
 export async function readFacts(
   git: Git,
   spec: Pick<CloneSpec, 'options'>,
@@ -66,7 +67,7 @@ export async function readFacts(
   const { branch } = state;
   const isThere = (name: string | null): boolean => name !== null && news.branches.has(name);
   const noted = await remoteDefault(git);
-  // A remote without a default leaves the clone on the branch that it is on, as long as that is there.
+  // If the remote has no default, the clone stays on its branch as long as that exists.
   const usual = [noted, branch].find(isThere) ?? noted ?? branch;
   const wanted = spec.options.branch ?? news.defaultBranch ?? usual;
   const { behind, ahead } = await distance(git, state, wanted);
@@ -74,7 +75,7 @@ export async function readFacts(
   const isShallow = (await git.ask('rev-parse', '--is-shallow-repository')) === 'true';
   const isRelated =
     behind === null ||
-    // Where history was cut, nobody knows what it has in common.
+    // In a shallow history, common commits may be cut off.
     isShallow ||
     (await git.look('merge-base', 'HEAD', remoteRef(wanted ?? ''))).code === 0;
   return {
@@ -92,7 +93,7 @@ export async function readFacts(
   };
 }
 
-/** Checks out the remote's new default branch. The branch before stays as it is. */
+/** Checks out the remote's new default branch. The former branch stays as it is. */
 async function followDefault(
   git: Git,
   of: { from: string; to: string; behind: number; noise: readonly string[] },
@@ -106,12 +107,12 @@ async function followDefault(
       `the remote's default branch is ${to} now, no longer ${from}, and the clone's own ${to} has commits that the remote has not`,
     );
   const answer = await withoutNoise(git, { to: remoteRef(to), noise: of.noise }, async () => {
-    // By default git overwrites ignored files that come into its way, such as an .env.
+    // By default git overwrites ignored files that are in its way, such as an .env.
     const options = ['--quiet', '--no-overwrite-ignore', '--no-recurse-submodules'];
     return await git.unbroken('checkout', ...options, '--no-track', '-B', to, remoteRef(to));
   });
   if (answer.code !== 0) return notMoved(git, answer, of.behind);
-  // A clone of one branch alone asks for the new one from now on; a clone of all of them has nothing to change.
+  // A clone of one branch must ask for the new one from now on; a clone of all branches needs no change.
   const key = 'remote.origin.fetch';
   const old = `^\\+?refs/heads/${from.replaceAll(/[.+]/g, '\\$&')}:`;
   if ((await git.look('config', '--local', '--get-all', key, old)).code === 0)
@@ -124,8 +125,8 @@ async function followDefault(
 }
 
 /**
- * Lets git move although files differ that nobody changed: those that it will write are taken away before, being what a checkout
- * writes, and what is missing afterwards is written again.
+ * Lets git move although files differ that no person changed: first removes those that it will write, then
+ * writes again what is missing. A checkout produces them all.
  */
 async function withoutNoise<T>(
   git: Git,
@@ -156,7 +157,7 @@ async function fastForward(
   { behind, noise }: { behind: number; noise: readonly string[] },
 ): Promise<Moved> {
   const answer = await withoutNoise(git, { to: remoteRef(branch), noise }, async () => {
-    // By default git overwrites ignored files that come into its way, such as an .env.
+    // By default git overwrites ignored files that are in its way, such as an .env.
     const merge = ['merge', '--ff-only', '--no-overwrite-ignore', '--no-stat', '--quiet', remoteRef(branch)];
     return await git.unbroken(...merge);
   });
@@ -169,7 +170,7 @@ function notMoved(git: Git, answer: GitAnswer, behind: number): Moved {
   return kept(whyNotMerged(answer.stderr) + lacking(behind));
 }
 
-/** git names the files that are in its way on lines of their own, after a tab. */
+/** Extracts the conflicting files from git's message, which lists each on its own line after a tab. */
 function whyNotMerged(stderr: string): string {
   const files = [...stderr.matchAll(/^\t(.+)$/gm)].map(([, file = '']) => file);
   return files.length === 0 ? `git did not move it forward: ${tellingLine(stderr)}` : overwrites(files);
@@ -180,7 +181,7 @@ function overwrites(files: readonly string[]): string {
   return `what is new would overwrite ${files.slice(0, 3).join(', ')}${more}`;
 }
 
-/** A clone of a repository that was empty: takes its first commits, on the branch that the remote has by now. */
+/** Gives a clone of a formerly empty repository its first commits, on the branch that the remote now has. */
 async function fillEmpty(
   git: Git,
   path: string,
@@ -195,7 +196,7 @@ async function fillEmpty(
     return { outcome: 'unchanged', detail: 'the repository is still empty' };
   if (state.changed > 0)
     return kept(`${count(state.changed, 'file')} are staged for a first commit${lacking(behind)}`);
-  // A first merge may write over ignored files; so nothing of what comes may be there at all.
+  // A first merge may overwrite ignored files, so none of the incoming names may exist.
   const names = (await git.ask('ls-tree', '--name-only', '-z', remoteRef(wanted))).split('\0');
   const present = names.filter(
     (name) => name !== '' && lstatSync(join(path, name), { throwIfNoEntry: false }),
@@ -221,7 +222,7 @@ function standing(state: CloneState, branch: string, ahead: number): string {
 
 const kept = (why: string): Moved => ({ outcome: 'kept', detail: `left as it is: ${why}` });
 
-/** The error of a branch that the remote does not have. */
+/** Returns the error for a branch that the remote does not have. */
 export function noBranch(branch: string | null, spec: Pick<CloneSpec, 'repoUrl'>): MembridgeError {
   return new MembridgeError(
     'git_not_found',

@@ -4,8 +4,8 @@ import { codeOf, gitFailure } from './failures.ts';
 import { ProgressReader } from './progress.ts';
 import { redactor, withoutUserinfo } from './redact.ts';
 
-describe('what git says', () => {
-  it('is read as progress, in whatever pieces it comes', () => {
+describe('git’s output', () => {
+  it('is parsed as progress, in arbitrary chunks', () => {
     const seen: CloneProgress[] = [];
     const reader = new ProgressReader((progress) => seen.push(progress));
     const text =
@@ -25,13 +25,13 @@ describe('what git says', () => {
     ]);
   });
 
-  it('may be a line that never ends, and costs no more than its pieces', () => {
+  it('may contain an endless line at the cost of its chunks', () => {
     const seen: CloneProgress[] = [];
     const reader = new ProgressReader((progress) => seen.push(progress));
     for (let n = 0; n < 2_000; n += 1) reader.take('x'.repeat(16_384));
     reader.take('\rReceiving objects:   7% (7/100)\r');
     expect(seen).toEqual([{ phase: 'receiving objects', percent: 7, bytes: 0 }]);
-    // Quadratic, this would take minutes.
+    // With quadratic cost, this would take minutes.
     expect(withoutUserinfo(`${'a'.repeat(1_000_000)} https://me@host/x`)).toMatch(/ https:\/\/host\/x$/);
   });
 
@@ -68,11 +68,11 @@ describe('what git says', () => {
     ],
     ['error: cannot run ssh: No such file or directory\nfatal: unable to fork', 'git_missing'],
     ["fatal: could not create work tree dir 'x': Permission denied", 'git_failed'],
-  ])('%s', (stderr, code) => {
+  ])('maps to an error code: %s', (stderr, code) => {
     expect(codeOf(stderr)).toBe(code);
   });
 
-  it('is told by the line that says most', () => {
+  it('is reported by its most informative line', () => {
     const stderr =
       'Cloning into x...\nNo user exists for uid 1234\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n';
     const attempt = { repoUrl: 'https://host/a', branch: null, credential: null };
@@ -82,8 +82,8 @@ describe('what git says', () => {
   });
 });
 
-describe('what is not told', () => {
-  it('a token as it is, in an address, and as a header has it', () => {
+describe('redaction of git’s output', () => {
+  it('removes a token as written, in an address, and in a header', () => {
     const redact = redactor({
       credential: { kind: 'token', username: 'me', token: 'a/b+c@d' },
       known_hosts: null,
@@ -93,7 +93,7 @@ describe('what is not told', () => {
     expect(text).toBe('[redacted], [redacted], Authorization: Basic [redacted], https://host/x');
   });
 
-  it('any line of a key, and the user of any address', () => {
+  it('removes any line of a key, and the user of any address', () => {
     const privateKey =
       '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nshort\n-----END OPENSSH PRIVATE KEY-----\n';
     const redact = redactor({ credential: { kind: 'ssh-key', private_key: privateKey }, known_hosts: null });

@@ -4,18 +4,18 @@ import type { NodeIdentity } from './session.ts';
 
 /** What a memory engine works with. */
 export interface EngineOptions {
-  /** claude-mem's database; it may not exist yet. */
+  /** Path of claude-mem's database; the file may not exist yet. */
   readonly databasePath: string;
   readonly ledgerPath: string;
-  /** Where the locks of this user's agents lie. */
+  /** Folder of the locks that this user's agents share. */
   readonly lockDirectory: string;
   readonly identity: NodeIdentity;
   readonly store: ObjectStore;
   readonly now?: () => number;
   readonly orphanWaitMs?: number;
   readonly log?: (message: string) => void;
-  /** The rules by which secrets are taken out, where a node is to do as an earlier release did. */
+  /** Redaction rules to use instead of the current ones; lets tests act as an earlier release. */
   readonly ruleSet?: number;
-  /** How the original's snapshots are reached; over S3 when absent. */
+  /** Opens the store of the original's snapshots; S3 when absent. */
   readonly openLegacyStore?: OpenLegacyStore;
 }

@@ -59,24 +59,24 @@ import { writeSnapshot, type SnapshotResult } from './snapshot/write.ts';
 import { findUncovered } from './space/uncovered.ts';
 import { hasPassed } from './format/versions.ts';
 
-/** How often every segment is listed although no head moved: heads are hints (10 minutes, in milliseconds). */
+/** How often all segments are listed even if no head moved, because heads are only hints (10 minutes, in milliseconds). */
 const FULL_LIST_EVERY_MS = 600_000;
 
-/** How long a row waits for a session that may still come, in milliseconds. */
+/** How long a row waits for a session that has not arrived yet, in milliseconds. */
 const ORPHAN_WAIT_MS = 600_000;
 
-/** Rows of one slice of the rolling audit: about a millisecond. */
+/** Rows per slice of the rolling audit: about a millisecond. */
 const AUDIT_SLICE_ROWS = 100;
 
 export interface SyncCall {
   readonly signal: AbortSignal;
-  /** Hears one line for people now and then: counts only, never content. */
+  /** Receives a progress line for people now and then: counts only, never content. */
   readonly progress: (text: string) => void;
 }
 
 /**
- * Keeps one claude-mem database in step with its spaces. Calls run one after another; all of them may be repeated after
- * any failure. Knows neither Temporal nor HTTP.
+ * Keeps one claude-mem database in step with its spaces. Calls run one at a time, and each may be repeated after any failure.
+ * Depends on neither Temporal nor HTTP.
  */
 export class MemoryEngine {
   readonly #options: EngineOptions;
@@ -85,9 +85,9 @@ export class MemoryEngine {
   readonly #outcomes: Outcomes;
   readonly #members: Members;
   #turn: Promise<unknown> = Promise.resolve();
-  /** How the database stood when spaces were last told of; null when they are to be told again whatever happened. */
+  /** Database stamp at the last notice; null forces the next `notice` to look again. */
   #told: string | null = null;
-  /** How it stood when it was last looked through for what is new. */
+  /** Database stamp when new and changed rows were last looked for. */
   #looked: string | null = null;
 
   constructor(options: EngineOptions) {
@@ -103,8 +103,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Sends what the space has not got. A node's first push pulls before it sends, so that shared history is not sent
-   * twice. When what peers sent cannot be merged, it stays staged, the result says why, and this node's own memories are sent.
+   * Sends what the space lacks. A node's first push pulls first, so that shared history is not sent twice. When peers'
+   * segments cannot be merged, they stay staged, the result says why, and this node's own memories are sent.
    * @throws MembridgeError memory_*, ledger_failed, disk_full, store_*; safe to call again
    */
   async push(config: SpaceConfig, call: SyncCall): Promise<PushResult> {
@@ -148,8 +148,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Fetches and merges what the peers sent.
-   * @param full list every segment rather than trust the heads
+   * Fetches and merges what peers sent.
+   * @param full list every segment instead of trusting the heads
    * @throws MembridgeError memory_*, ledger_failed, disk_full, store_*; safe to call again
    */
   async pull(config: SpaceConfig, full: boolean, call: SyncCall): Promise<PullResult> {
@@ -160,7 +160,7 @@ export class MemoryEngine {
       store.takeTraffic();
       const space = ledger.spaces.configure(config);
       const due = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
-      // Rows that a crash left unnamed must be named before their operations come again.
+      // A crash may have left rows unnamed. They need names before their operations arrive again.
       await this.#look(session);
       await adoptColumns(session);
       const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
@@ -188,8 +188,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Looks whether claude-mem has written anything that a space has not got.
-   * @returns the canonical ids of such spaces; none while nothing was committed since the last look
+   * Checks whether claude-mem has written anything that a space lacks.
+   * @returns the canonical ids of such spaces; none while nothing was committed since the last call
    * @throws MembridgeError memory_* as for a push
    */
   async notice(configs: readonly SpaceConfig[], signal: AbortSignal): Promise<string[]> {
@@ -208,7 +208,7 @@ export class MemoryEngine {
 
   /**
    * Looks for changes and deletions of rows that were sent before.
-   * @param options.deep compare every row rather than the newest ones
+   * @param options.deep compare every row instead of only the newest ones
    * @throws MembridgeError memory_* as for a push
    */
   async audit(call: SyncCall, options: { deep: boolean }): Promise<Audited> {
@@ -220,8 +220,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Goes on with the rolling audit for about `ms` milliseconds.
-   * @returns whether that ended a round over the whole database
+   * Continues the rolling audit for about `ms` milliseconds.
+   * @returns whether it finished a round over the whole database
    */
   async auditFor(ms: number): Promise<boolean> {
     return await this.#exclusively(() => {
@@ -233,8 +233,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Answers the question that a push asks when very many memories are gone (memory_guarded).
-   * @param answer approve: they were deleted on purpose, tell the fleet; restore: have them back from the fleet
+   * Resolves deletions that were held because very many memories are gone (memory_guarded).
+   * @param answer approve: send the deletions to the fleet; restore: fetch the memories back from the fleet
    */
   async resolveDeletes(answer: 'approve' | 'restore', call: SyncCall): Promise<{ deletes: number }> {
     return await this.#exclusively(async () => {
@@ -243,7 +243,7 @@ export class MemoryEngine {
       checkDeletions(session);
       const deletes = heldDeletions(ledger);
       if (answer === 'restore') {
-        // A new incarnation knows of no rows that were here: what the fleet has comes in again.
+        // A new incarnation starts with an empty ledger, so the next pull brings in everything that the fleet has.
         ledger.reset();
         this.#looked = null;
       } else if (deletes > 0) {
@@ -256,11 +256,11 @@ export class MemoryEngine {
   }
 
   /**
-   * Writes what this node holds of a space as a snapshot, from which new nodes start and behind which old segments can be
-   * collected. Pulls first and looks at every row, so that it tells of everything that the store has.
-   * @throws MembridgeError memory_guarded while deletions wait for a person; conflict when something cannot be told from
-   * here; deposed; memory_*, ledger_failed, store_*. What was written of one that failed is collected later.
-   * @param epoch as primary in this epoch; nothing: because a person asked
+   * Writes this node's memories of a space as a snapshot, from which new nodes start and which lets old segments be collected.
+   * Pulls first and looks at every row, so that the snapshot holds everything in the store.
+   * @throws MembridgeError memory_guarded while deletions wait; conflict when this node lacks something; deposed; memory_*,
+   * ledger_failed, store_*
+   * @param epoch the leadership epoch in which this node acts as primary; absent when a person asked
    */
   async snapshot(config: SpaceConfig, call: SyncCall, epoch?: number): Promise<SnapshotResult> {
     return await this.#exclusively(async () => {
@@ -280,8 +280,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Removes what nobody needs any more of this node's own objects in a space: segments that a snapshot tells of and every
-   * living node has used, older snapshots, and parts of snapshots that never came to be.
+   * Removes this node's own objects that no node needs any longer: segments that a snapshot covers and every live node has
+   * used, older snapshots, and remnants of interrupted snapshots.
    * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
    */
   async collect(config: SpaceConfig, call: SyncCall, options: CollectOptions = {}): Promise<Collected> {
@@ -293,10 +293,10 @@ export class MemoryEngine {
   }
 
   /**
-   * Builds a space as it was at a time, with everything else that is here, as a new database; and, when told so, puts it in
-   * claude-mem's place, keeps the old one beside it, and has the fleet follow at the next push.
-   * @throws MembridgeError conflict while a program has the database open, when a file is there already, or when that
-   * time needs what was collected; segment_invalid in place when something of that time cannot be read; memory_*, store_*
+   * Builds a new database with a space as it was at a given time, and everything else as it is now. On request puts it in
+   * place of claude-mem's database and keeps the old file beside it; the next push brings the fleet to that state.
+   * @throws MembridgeError conflict while a program has the database open, when the file already exists, or when that time
+   * needs collected segments; segment_invalid in place when something of that time cannot be read; memory_*, store_*
    */
   async restoreTo(options: RestoreOptions, call: SyncCall): Promise<RestoreResult> {
     return await this.#exclusively(async () => {
@@ -340,8 +340,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Finds the spaces that cover nothing of this database.
-   * @returns by canonical id, the claude-mem projects that there are instead
+   * Finds the spaces that cover no claude-mem project of this database.
+   * @returns by canonical id, the claude-mem projects that exist instead
    * @throws MembridgeError memory_* as for a push
    */
   async uncovered(configs: readonly SpaceConfig[]): Promise<Map<string, Uncovered>> {
@@ -352,13 +352,13 @@ export class MemoryEngine {
     });
   }
 
-  /** Where the memory in a row of claude-mem came from. */
+  /** Returns where the memory in a claude-mem row came from. */
   async blame(kind: Kind, row: number): Promise<Blame[]> {
     return await this.#exclusively(() => Promise.resolve(blame(this.#files.open().ledger, kind, row)));
   }
 
   /**
-   * Takes back everything that a node wrote in a space since a time (memory/provenance/revoke.ts). Fetches what there is first.
+   * Takes back everything that a node wrote in a space since a time (memory/provenance/revoke.ts). Fetches new segments first.
    * @throws MembridgeError memory_*, store_*
    */
   async revoke(
@@ -387,8 +387,7 @@ export class MemoryEngine {
   }
 
   /**
-   * Merges the original's whole-file snapshot of a space as a peer's rows (memory/legacy/import.ts). The next push tells
-   * the fleet.
+   * Merges the original's whole-file snapshot of a space like rows from a peer. The next push sends them to the fleet.
    * @throws MembridgeError not_found, segment_invalid, memory_*, store_*; safe to call again
    */
   async importLegacy(config: SpaceConfig, source: LegacySource, call: SyncCall): Promise<LegacyImport> {
@@ -396,8 +395,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Publishes a space as the original's whole-file snapshot, for machines still on its scripts (memory/legacy/publish.ts).
-   * @param epoch as primary in this epoch; nothing: because a person asked
+   * Publishes a space as the original's whole-file snapshot, for machines that still run its scripts.
+   * @param epoch the leadership epoch in which this node acts as primary; absent when a person asked
    * @throws MembridgeError conflict, deposed, segment_invalid, memory_*, store_*; safe to call again
    */
   async publishLegacy(
@@ -413,25 +412,25 @@ export class MemoryEngine {
     });
   }
 
-  /** What asks whether this node is still primary; asked again right before anything of it can be seen. */
+  /** Returns a check that this node is still primary. Writers repeat it right before their result becomes visible. */
   #asPrimary({ store, identity }: SyncSession, { cid }: SpaceConfig, epoch?: number): () => Promise<void> {
     if (epoch === undefined) return () => Promise.resolve();
     return () => refuseDeposed(store, cid, { node: identity.node, epoch });
   }
 
-  /** Every revocation made on this node, newest first. */
+  /** Returns every revocation made on this node, newest first. */
   async revocations(): Promise<Revocation[]> {
     return await this.#exclusively(() => Promise.resolve(this.#files.open().ledger.revocations.all()));
   }
 
-  /** Makes the next `notice` look again although nothing was committed since: for when a notice could not be passed on. */
+  /** Makes the next `notice` look again even without a new commit, because the last notice was not delivered. */
   forgetNotice(): void {
     this.#told = null;
   }
 
   /**
-   * The state of the memory, for people. Never throws: what is wrong is in the answer.
-   * @param spaces the spaces of this node; those that were synced or watched when absent
+   * Returns the state of the memory, for people. Never throws: a failure is part of the answer.
+   * @param spaces the spaces of this node; when absent, those that were synced or watched
    */
   async status(spaces?: readonly SpaceConfig[]): Promise<MemoryStatus> {
     const path = this.#options.databasePath;
@@ -462,14 +461,14 @@ export class MemoryEngine {
   }
 
   /**
-   * Takes what the control plane says of the members; the next push or pull goes by it, also after a restart.
+   * Stores the control plane's list of members. The next push or pull uses it, also after a restart.
    * @throws Error when the control plane did not sign it
    */
   setMembership(membership: Membership): void {
     this.#members.take(membership);
   }
 
-  /** Ends every connection; the engine opens them again when it is next used. */
+  /** Closes every connection; the next use opens them again. */
   async close(): Promise<void> {
     await this.#turn.catch(() => undefined);
     this.#files.close();
@@ -511,23 +510,23 @@ export class MemoryEngine {
     return { session, config, ledgerPath, openStore, progress };
   }
 
-  /** Tells what this node has used. That it could not be told costs collection a delay, never a sync. */
+  /** Publishes this node's ack. A failure of the store delays collection but never fails a sync. */
   async #acknowledge(session: SyncSession, cid: string, asked: boolean): Promise<void> {
     try {
       await writeAck(session, cid, asked);
     } catch (error) {
       if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
-      this.#options.log?.(`What this node has used could not be told: ${error.message}`);
+      this.#options.log?.(`The ack of this node could not be written: ${error.message}`);
     }
   }
 
-  /** Names new rows. To be called after a look for edits: another sync may bring back the text that a person took out. */
+  /** Names new rows. Runs after the look for edits: another sync may bring back text that a person removed. */
   async #scan(session: SyncSession): Promise<void> {
     await scanNewRows(session);
     settleSessionNames(session);
   }
 
-  /** Looks through what was committed since the last look: for rows that changed or are gone, then for new ones. */
+  /** Examines what was committed since the last look: first changed and deleted rows, then new ones. */
   async #look(session: SyncSession): Promise<void> {
     const stamp = this.#files.stamp(session);
     if (stamp === this.#looked) return;
@@ -550,7 +549,7 @@ export class MemoryEngine {
     };
   }
 
-  /** One call at a time, as below, for a push or pull, whose outcome `status` tells. */
+  /** Runs a push or pull exclusively and records its outcome for `status`. */
   async #tracked<T extends PushResult | PullResult>(
     work: 'push' | 'pull',
     config: SpaceConfig,
@@ -565,7 +564,7 @@ export class MemoryEngine {
     return explainError(databasePath, error, { ledgerPath, lockDirectory });
   }
 
-  /** One call at a time; errors of SQLite and of file calls get their meaning, and a file that failed is opened again next time. */
+  /** Runs one call at a time. Translates SQLite and file errors, and closes a failed file so that the next call reopens it. */
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.catch(() => undefined).then(work);
     this.#turn = mine;

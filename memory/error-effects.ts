@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../contract/errors.ts';
 import type { MemoryStatus } from '../contract/memory/memory.ts';
 
-/** Failures of a merge that leave this node's own memories readable, so that they can still be sent. */
+/** Merge failures that leave this node's own memories readable, so that they can still be sent. */
 export const MERGE_ONLY: ReadonlySet<ErrorCode> = new Set([
   'memory_index_damaged',
   'memory_locked',
@@ -10,10 +10,10 @@ export const MERGE_ONLY: ReadonlySet<ErrorCode> = new Set([
   'disk_full',
 ]);
 
-/** Codes after which the files are opened again: they may not be the ones that were opened. */
+/** Error codes after which the files are reopened, because another file may have replaced them. */
 export const REOPEN = /^(memory_(?!index_damaged|guarded)|ledger_failed|disk_full)/;
 
-/** What a failure to open or read the files makes of the state. */
+/** The status that follows from a failure to open or read the files. */
 export const STATES: Partial<Record<ErrorCode, MemoryStatus['state']>> = {
   memory_missing: 'missing',
   memory_schema_unknown: 'unknown-schema',

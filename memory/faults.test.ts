@@ -46,7 +46,7 @@ function expectNothingLostOrDoubled(nodes: readonly TestNode[], expected: Map<st
 }
 
 describe('a database that cannot be synced', () => {
-  it('is named when it is missing, and none is made', async () => {
+  it('is named when it is missing, and is not created', async () => {
     const a = fleet.add('a', '13.25.3', { databasePath: join(fleet.folder, 'nowhere', 'claude-mem.db') });
     expect(await codeOf(a.engine.push(fleet.space, CALL))).toBe('memory_missing');
     expect(await a.engine.status()).toMatchObject({ state: 'missing' });
@@ -73,7 +73,7 @@ describe('a database that cannot be synced', () => {
     expect(digest(path)).toBe(before);
   });
 
-  it('is told as locked, and merged once the lock is gone', async () => {
+  it('is reported as locked, and merged once the lock is gone', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -94,7 +94,7 @@ describe('a database that cannot be synced', () => {
 });
 
 describe('a store that fails', () => {
-  it('is told when it goes away in mid-push; the push goes on where it was', async () => {
+  it('is reported when it disconnects during a push; the next push continues from there', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'membridge-minio-'));
     const keys = { accessKey: 'membridge-test', secretKey: 'membridge-test-secret' };
     const minio = await startMinio({ dataDir, port: await freePort(), ...keys, log: () => undefined });
@@ -109,7 +109,7 @@ describe('a store that fails', () => {
       await ensureBucket(access);
       const a = fleet.add('a', '13.25.3', { store: openObjectStore(access) });
       const b = fleet.add('b', '13.25.3', { store: openObjectStore(access) });
-      // More than two segments' worth, so that there is a middle.
+      // More than two segments, so that there is a middle one.
       writeHistory(a.db, { name: 'alpha', seed: 1, observations: 6_000, from: JANUARY });
       const kills: Promise<void>[] = [];
       const progress = (text: string): void => {
@@ -127,7 +127,7 @@ describe('a store that fails', () => {
     }
   });
 
-  it('does not get a damaged segment past verification; it is healed when the right one is back', async () => {
+  it('cannot pass a damaged segment off as valid; the segment is used once it is restored', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     const c = fleet.add('c', '13.25.3');
@@ -144,7 +144,7 @@ describe('a store that fails', () => {
     await c.engine.push(fleet.space, CALL);
     const pulled = await b.engine.pull(fleet.space, true, CALL);
     expect(pulled.problems).toMatchObject([{ node: 'a' }]);
-    // The other node's memories came in all the same.
+    // The other node's memories arrived nevertheless.
     expect(b.count('observations')).toBe(24);
     await store.put(key, good);
     store.close();
@@ -153,7 +153,7 @@ describe('a store that fails', () => {
   });
 });
 
-/** Has another file, begun anew, take the place of a node's database, which is closed for it. */
+/** Replaces a node's database file by a new one. The node is closed for it. */
 async function beginAnew(node: TestNode, fill: (begun: Database.Database) => void): Promise<void> {
   await node.engine.close();
   const begun = buildDatabase(`${node.path}.new`, '13.25.3');
@@ -173,7 +173,7 @@ const saveByHand = (write: MemoryWriter, n: number): number =>
     createdAt: JANUARY + n,
   });
 
-describe('a ledger that is lost', () => {
+describe('a lost ledger', () => {
   it('costs a new incarnation and no memory', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
@@ -184,13 +184,13 @@ describe('a ledger that is lost', () => {
     await a.engine.close();
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${a.options.ledgerPath}${suffix}`, { force: true });
     a.write.prompt({ contentSessionId: 'alpha-000000', number: 99, text: 'after', createdAt: JANUARY });
-    // The first push finds everything but the new row in the store.
+    // The first push finds all but the new row in the store.
     expect((await a.engine.push(fleet.space, CALL)).rows).toBe(1);
     await settle(fleet.space, [a, b]);
     expectNothingLostOrDoubled([a, b], unite([expected, takeInventory(a.db)]));
   });
 
-  it('is not used for another database that took the place of its own', async () => {
+  it('is not used for another database in its database’s place', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 60, from: JANUARY });
@@ -204,14 +204,14 @@ describe('a ledger that is lost', () => {
     expect(a.count('observations')).toBe(96);
   });
 
-  it('is not used for one that was begun anew, whatever was deleted from that one since', async () => {
+  it('is not used for a recreated database after any deletions from that one', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await settle(fleet.space, [a, b]);
     const alpha = takeInventory(a.db);
     await beginAnew(a, (begun) => {
-      // Ids past the old ones, of which nothing is left.
+      // Ids higher than the old ones; none of those rows is left.
       writeHistory(begun, { name: 'anew', seed: 9, observations: 36, from: JANUARY });
       begun.exec('DELETE FROM sdk_sessions');
     });
@@ -227,10 +227,10 @@ describe('a ledger that is lost', () => {
     }
   });
 
-  it('nor for one that has a session of the same name, which says nothing', async () => {
+  it('is not used for a database that only shares a session name with its own', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
-    // What a person saves by hand goes into a session that has one name on every machine.
+    // Memories saved by hand go into a session with the same name on every machine.
     const saved = { contentSessionId: 'manual', memorySessionId: 'manual', project: 'p' };
     a.write.session({ ...saved, startedAt: JANUARY });
     for (let n = 0; n < 12; n += 1) saveByHand(a.write, n);
@@ -259,8 +259,8 @@ describe('a ledger that is lost', () => {
   });
 });
 
-describe('a process that is killed', () => {
-  it('with SIGKILL again and again in mid-pull ends with every row there once', async () => {
+describe('a killed process', () => {
+  it('leaves every row there once after repeated SIGKILL during a pull', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '12.7.5');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 2_400, from: JANUARY });
@@ -282,7 +282,7 @@ describe('a process that is killed', () => {
         env: { ...process.env, PULL_JOB: job },
         stdio: ['ignore', 'pipe', 'inherit'],
       });
-      // Somewhere between the first batch and the end of the work.
+      // Kill at a random moment between the first batch and the end of the work.
       const exited = once(child, 'exit');
       const first = await Promise.race([
         once(child.stdout, 'data').then(() => 'began'),
@@ -304,7 +304,7 @@ describe('a process that is killed', () => {
   });
 });
 
-describe('a worker that writes meanwhile', () => {
+describe('a worker that writes during a merge', () => {
   it('never meets a locked database, and loses none of its own rows', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
@@ -339,7 +339,7 @@ describe('a worker that writes meanwhile', () => {
     await settle(fleet.space, [a, b]);
     expect(a.count('observations')).toBe(1_200 + written);
     expect(b.count('observations')).toBe(1_200 + written);
-    // The running worker's session is its own: its row was left alone.
+    // The session belongs to the running worker, so the merge left its row alone.
     expect(
       b.db.prepare(`SELECT status FROM sdk_sessions WHERE content_session_id = 'live'`).pluck().get(),
     ).toBe('active');

@@ -25,7 +25,7 @@ async function pushesAfter(rounds: number, nodes: TestNode[]): Promise<number[]>
   return sent;
 }
 
-it('settles when the same instant is written in two ways', async () => {
+it('the same instant written in two formats settles on one format', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   for (const node of [a, b])
@@ -35,7 +35,7 @@ it('settles when the same instant is written in two ways', async () => {
   expect(sent.slice(-4)).toEqual([0, 0, 0, 0]);
 });
 
-it('settles when one machine has completed_at text without its epoch', async () => {
+it('a session with completed_at text but no epoch on one machine settles', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   for (const node of [a, b])
@@ -103,7 +103,7 @@ it('a certificate that rotted in the store is published again', async () => {
   expect(b.count('observations')).toBe(24);
 });
 
-it('keys of one node that cannot be read stop nobody else', async () => {
+it('unreadable keys of one node do not stop the other nodes', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -113,20 +113,20 @@ it('keys of one node that cannot be read stop nobody else', async () => {
   const key = `projects/${fleet.space.cid}/memory/v1/keys/a.json`;
   const keys = (await store.get(key)) ?? Buffer.alloc(0);
   await store.put(key, keys.subarray(0, 40));
-  // All that the store holds is of that node.
+  // The store holds objects of that node only.
   const { problems, inserted } = await b.engine.pull(fleet.space, true, CALL);
   expect(problems).toEqual([{ node: 'a', problem: expect.stringContaining('keys of node a') as string }]);
   expect(inserted).toBe(0);
   expect((await b.engine.push(fleet.space, CALL)).rows).toBeGreaterThan(24);
   await store.put(key, keys);
-  // Not heard of by a head that moved: what could not be judged is fetched again.
+  // No head moved, yet the segment that could not be judged is fetched again.
   expect((await b.engine.pull(fleet.space, false, CALL)).problems).toEqual([]);
   expect(b.count('observations')).toBe(48);
-  // Nobody was asked to heal what was never damaged.
+  // Nothing was reported as damaged, so nothing is sent again.
   expect((await a.engine.push(fleet.space, CALL)).rows).toBe(0);
 });
 
-it('a store that lost everything gets it back from the nodes', async () => {
+it('a store that lost everything is refilled by the nodes', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -140,7 +140,7 @@ it('a store that lost everything gets it back from the nodes', async () => {
   expect(b.count('observations')).toBe(24);
 });
 
-it('an object of one node that the store cannot give does not stop the others', async () => {
+it('an unreadable object of one node does not stop the others', async () => {
   const a = fleet.add('a', '13.25.3');
   const c = fleet.add('c', '13.25.3');
   const real = openObjectStore(fleet.access);
@@ -162,7 +162,7 @@ it('an object of one node that the store cannot give does not stop the others', 
 });
 
 for (const restart of [true, false])
-  it(`rows written after the database was put back to yesterday's are sent (restart ${restart})`, async () => {
+  it(`rows written after the database was restored to yesterday's are sent (restart ${restart})`, async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 48, from: JANUARY });
@@ -172,7 +172,7 @@ for (const restart of [true, false])
     writeHistory(a.db, { name: 'later', seed: 2, observations: 24, from: JANUARY + 1e9 });
     await settle(fleet.space, [a, b]);
     if (restart) await a.engine.close();
-    // In place, as `sqlite3 claude-mem.db ".restore yesterday.db"` does.
+    // Restores in place, as `sqlite3 claude-mem.db ".restore yesterday.db"` does.
     const old = new Database(backup);
     a.db.exec(`ATTACH '${backup}' AS old; PRAGMA foreign_keys = OFF`);
     for (const t of ['user_prompts', 'observations', 'session_summaries', 'sdk_sessions'])
@@ -190,7 +190,7 @@ for (const restart of [true, false])
     expect([missing, b.count('observations')]).toEqual([3, 108]);
   });
 
-it('sessions of two platforms with one id keep their own on a database that knows one', async () => {
+it('sessions of two platforms with one id stay apart on a database that knows one platform', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '12.7.5');
   a.write.session({
@@ -218,7 +218,7 @@ it('sessions of two platforms with one id keep their own on a database that know
   ).toEqual(before);
 });
 
-it('tables that claude-mem upgrades while the agent runs are used as they are now', async () => {
+it('tables that claude-mem upgrades while the agent runs are used in their new form', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '12.7.5');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -230,7 +230,7 @@ it('tables that claude-mem upgrades while the agent runs are used as they are no
   expect(b.db.prepare('SELECT count(*) FROM user_prompts WHERE session_db_id IS NULL').pluck().get()).toBe(0);
 });
 
-it('a damaged ledger is not told as a damaged claude-mem', async () => {
+it('a damaged ledger is not reported as a damaged claude-mem database', async () => {
   const a = fleet.add('a', '13.25.3');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 240, from: JANUARY });
   await a.engine.push(fleet.space, CALL);
@@ -246,7 +246,7 @@ it('a damaged ledger is not told as a damaged claude-mem', async () => {
   expect((error as MembridgeError).code).toBe('ledger_failed');
 });
 
-it('one session whose name is not UTF-8 does not cost its whole segment', async () => {
+it('a session with a name that is not UTF-8 does not cost its whole segment', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -271,7 +271,7 @@ it('a waiting row keeps the later of two versions', async () => {
     node.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'p', startedAt: JANUARY });
     node.write.observation({ ...row, project });
   }
-  // both first pushes happen before either is seen: b first, then a (later), listed a before b
+  // Both first pushes happen before either is seen: b pushes first, but a listed the store before that.
   const slow = fleet.space;
   const hideB = async () => {
     await b.engine.push(slow, CALL);
@@ -284,7 +284,7 @@ it('a waiting row keeps the later of two versions', async () => {
     for (const [key, bytes] of hidden) await store.put(key, bytes);
   };
   await hideB();
-  // c's own live session of that name, without a memory id yet: the rows wait
+  // c has its own live session of that name, without a memory id yet, so the rows wait.
   c.write.session({
     contentSessionId: 's',
     memorySessionId: null,
@@ -303,7 +303,7 @@ it('a waiting row keeps the later of two versions', async () => {
   ]);
 });
 
-it('a push that is tried again tells what the first try sent', async () => {
+it('a retried push sends what the first try prepared', async () => {
   const real = openObjectStore(fleet.access);
   let fail = true;
   const a = fleet.add('a', '13.25.3', {
@@ -322,7 +322,7 @@ it('a push that is tried again tells what the first try sent', async () => {
   expect((await a.engine.push(fleet.space, CALL)).rows).toBeGreaterThan(0);
 });
 
-it('a session in use keeps its memory id to its worker although it began elsewhere', async () => {
+it('a session in use keeps the memory id that its worker knows, although it began on another machine', async () => {
   const a = fleet.add('a', '13.25.3');
   const c = fleet.add('c', '13.25.3');
   a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'p', startedAt: JANUARY });
@@ -339,7 +339,7 @@ it('a session in use keeps its memory id to its worker although it began elsewhe
   expect(c.db.prepare('SELECT memory_session_id FROM sdk_sessions').pluck().get()).toBe(null);
 });
 
-it('a session that got its project later brings its earlier prompts into a space of that project', async () => {
+it('a session that gets its project later sends its earlier prompts to that project’s space', async () => {
   const garden = { ...fleet.space, projects: ['garden'] };
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
@@ -360,7 +360,7 @@ it('a session that got its project later brings its earlier prompts into a space
   expect([b.count('sdk_sessions'), b.count('observations'), b.count('user_prompts')]).toEqual([1, 1, 1]);
 });
 
-it('a segment whose PUT was answered by nobody is sent again under the same name, in the same incarnation', async () => {
+it('a segment whose PUT got no answer is sent again under the same name, in the same incarnation', async () => {
   const a = fleet.add('a', '13.25.3');
   a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'p', startedAt: JANUARY });
   const first = await a.engine.push(fleet.space, CALL);

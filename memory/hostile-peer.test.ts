@@ -35,7 +35,7 @@ function seed(node: TestNode, name: string): void {
   });
 }
 
-/** An observation of the honest node's session, with columns of one's own choosing. */
+/** Builds an observation of the honest node's session with arbitrary columns. */
 function observation(title: string, columns: object, ver: unknown = [1, 1, 'hostile']): object {
   const set = { created_at_epoch: JANUARY + 7, type: 'discovery', title };
   return {
@@ -47,13 +47,13 @@ function observation(title: string, columns: object, ver: unknown = [1, 1, 'host
   };
 }
 
-describe('a peer in wrong hands', () => {
+describe('a compromised peer', () => {
   it.each([
     ['a local id that is none', { id: 'abc' }],
     ['the largest local id', { id: 2 ** 53 - 2 }],
     ['the column of another machine', { memory_session_id: 'elsewhere', sync_rev: 'x' }],
     ['a column that is called as a register', { of: 'junk', life: 'junk' }],
-  ])('stops nobody and uses up no ids with %s', async (_name, columns) => {
+  ])('neither stops the others nor uses up ids with %s', async (_name, columns) => {
     await forgeSegment(hostile, fleet.space.cid, [observation('told', columns)]);
     expect((await honest.engine.pull(fleet.space, true, CALL)).inserted).toBe(1);
     seed(honest, 'later');
@@ -61,7 +61,7 @@ describe('a peer in wrong hands', () => {
     expect(honest.db.prepare('SELECT max(id) FROM observations').pluck().get()).toBe(3);
   });
 
-  it('makes no memory with a counter that nobody could write above', async () => {
+  it('creates no memory with a counter that leaves no room for later writes', async () => {
     await forgeSegment(hostile, fleet.space.cid, [
       observation('not plausible', {}, [2 ** 40, 1, 'hostile']),
       observation('plausible', {}),
@@ -74,7 +74,7 @@ describe('a peer in wrong hands', () => {
   });
 });
 
-describe('an operation that only a later version can read', () => {
+describe('an operation that needs a later version', () => {
   it('is read after the upgrade', async () => {
     await forgeSegment(hostile, fleet.space.cid, [
       { kind: 'tool_use', key: '0'.repeat(64), ver: [1, 1, 'hostile'], set: {} },
@@ -86,27 +86,27 @@ describe('an operation that only a later version can read', () => {
     ledger.exec(`UPDATE meta SET value = 0 WHERE name = 'reads'`);
     ledger.close();
     const upgraded = fleet.reopen(honest, {});
-    // Nothing new is in the store: it asks for the segment by itself.
+    // The store holds nothing new; the upgraded node fetches the segment again on its own.
     expect((await upgraded.pull(fleet.space, false, CALL)).problems).toHaveLength(1);
     await upgraded.close();
   });
 });
 
-describe('a segment', () => {
+describe('an oversized segment', () => {
   const place = { space: 'c', node: 'n', epoch: 'e', seq: 1, prevSha: FIRST_PREV_SHA, schema: 'x' };
 
-  it('that unpacks to millions of lines is refused before it is taken apart', () => {
+  it('is refused before it is split when it unpacks to millions of lines', () => {
     const { bytes } = sealSegment(place, ['\n'.repeat(40_000_000)], generateNodeKey().key);
     expect(bytes.length).toBeLessThan(10_000);
     expect(() => readLines(bytes)).toThrow('it holds 40000001 operations where 1 were signed');
   });
 
-  it('that unpacks to more than memory holds is refused', () => {
+  it('is refused when it unpacks to more than memory holds', () => {
     const { bytes } = sealSegment(place, ['x'.repeat(65 * 2 ** 20)], generateNodeKey().key);
     expect(() => readLines(bytes)).toThrow();
   });
 
-  it('that is signed for more operations than any node sends is refused', () => {
+  it('is refused when it is signed for more operations than any node sends', () => {
     const { bytes } = sealSegment(
       place,
       Array.from({ length: 20_000 }, () => '{}'),

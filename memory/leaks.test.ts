@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** Everything that was ever sent, as text; of bytes that are not UTF-8, what they say. */
+/** Returns everything that was ever sent as text, bytes that are not UTF-8 included. */
 async function sent(): Promise<string> {
   const { store } = a.options;
   const lines: string[] = [];
@@ -31,7 +31,7 @@ async function sent(): Promise<string> {
   return lines.join('\n').replace(/\{"\$(?:text|blob)":"([^"]*)"\}/g, decode);
 }
 
-/** A session of one project with an observation of another in it, as after a move into a worktree. */
+/** Writes a session of one project with an observation of another, as after a move into a worktree. */
 function seed(session: string, observation: string): void {
   a.write.session({
     contentSessionId: 's',
@@ -51,8 +51,8 @@ function seed(session: string, observation: string): void {
 const column = (node: TestNode, name: string, table = 'sdk_sessions'): unknown =>
   node.db.prepare(`SELECT ${name} FROM ${table}`).pluck().get();
 
-describe('of an excluded project', () => {
-  it('a session stays here, whatever belongs to it, and comes once it is not excluded', async () => {
+describe('a session of an excluded project', () => {
+  it('stays here with its rows, and is sent once its project is no longer excluded', async () => {
     seed('secret', 'open');
     await a.engine.push(excluding, CALL);
     await b.engine.pull(excluding, true, CALL);
@@ -66,7 +66,7 @@ describe('of an excluded project', () => {
     expect(b.hash()).toBe(a.hash());
   });
 
-  it('nothing is told that was written after a memory came under it, until it is not excluded', async () => {
+  it('sends changes made during the exclusion of its project only after that ends', async () => {
     seed('open', 'open');
     await settle(excluding, [a, b]);
     a.db.exec(`UPDATE sdk_sessions SET project = 'secret', custom_title = 'ACME'`);
@@ -76,7 +76,7 @@ describe('of an excluded project', () => {
     await a.engine.snapshot(excluding, CALL);
     expect(await sent()).not.toMatch(/secret|takeover|"custom_title":"ACME"/);
     expect((await a.engine.push(excluding, CALL)).rows).toBe(0);
-    // Who starts from that snapshot has the memories all the same.
+    // A node that starts from that snapshot still gets the memories.
     const c = fleet.add('c', '12.7.5');
     await c.engine.pull(excluding, true, CALL);
     expect(column(c, 'title', 'observations')).toBe('t');
@@ -87,7 +87,7 @@ describe('of an excluded project', () => {
     expect([b.hash(), c.hash()]).toEqual([a.hash(), a.hash()]);
   });
 
-  it('what was deleted and is written again under it stays here', async () => {
+  it('stays here when its deleted rows are written again while excluded', async () => {
     seed('open', 'open');
     await settle(excluding, [a, b]);
     a.db.exec('DELETE FROM sdk_sessions');
@@ -104,7 +104,7 @@ describe('of an excluded project', () => {
     expect(b.hash()).toBe(a.hash());
   });
 
-  it('what was withheld is told when the memory is moved out of it', async () => {
+  it('sends what was withheld when a memory moves to another project', async () => {
     seed('open', 'open');
     await settle(excluding, [a, b]);
     a.db.exec(`UPDATE sdk_sessions SET project = 'secret', custom_title = 'A walk'`);
@@ -118,8 +118,8 @@ describe('of an excluded project', () => {
   });
 });
 
-describe('without secrets', () => {
-  it('go columns that this version does not know, and they arrive where there is a place for them', async () => {
+describe('redaction before sending', () => {
+  it('removes secrets from columns that this version does not know; the columns arrive where a place exists', async () => {
     const c = fleet.add('c', '13.25.3');
     for (const node of [a, b]) node.db.exec('ALTER TABLE observations ADD COLUMN raw_output TEXT');
     for (const node of [a, b]) node.db.exec('ALTER TABLE sdk_sessions ADD COLUMN mood TEXT');
@@ -132,7 +132,7 @@ describe('without secrets', () => {
     for (const node of [b, c]) await node.engine.pull(fleet.space, true, CALL);
     expect(column(b, 'raw_output', 'observations')).toBe('token [redacted:anthropic-key]');
     expect(column(b, 'mood')).toBe('cheerful');
-    // Of a machine that has no place for it, it comes back with the rest.
+    // The column comes back with the rest from a machine that has no place for it.
     await c.engine.close();
     c.db.exec('ALTER TABLE observations ADD COLUMN raw_output TEXT');
     const upgraded = fleet.reopen(c, {});
@@ -141,7 +141,7 @@ describe('without secrets', () => {
     expect(column(c, 'raw_output', 'observations')).toBe('token [redacted:anthropic-key]');
   });
 
-  it.each(['TEXT', 'BLOB'])('goes a %s that is not UTF-8', async (type) => {
+  it.each(['TEXT', 'BLOB'])('removes secrets from a %s that is not UTF-8', async (type) => {
     seed('open', 'open');
     const bytes = Buffer.concat([Buffer.from(`token ${TOKEN}`), Buffer.from([0xff, 0xa0])]);
     a.db.prepare(`UPDATE observations SET narrative = CAST(? AS ${type})`).run(bytes);

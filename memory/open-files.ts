@@ -17,16 +17,16 @@ import { fileAt } from './restore/swap.ts';
 import { ScannedRows } from './detect/scanned-rows.ts';
 import { HybridClock } from './format/versions.ts';
 
-/** Where the ledger keeps which file it was last used with. */
+/** Ledger entry for the file that the ledger was last used with. */
 const FILE = 'file';
 
-/** Keeps a claude-mem database and its ledger open, and notices when another file or another state took their place. */
+/** Keeps a claude-mem database and its ledger open, and notices when the file or its content was replaced. */
 export class OpenFiles {
   readonly #options: EngineOptions;
   readonly #now: () => number;
   #opened: Opened | null = null;
   #verifiedVersion = -1;
-  /** Counts openings and new beginnings. */
+  /** Counts how often the files were opened or the ledger was reset. */
   #generation = 0;
 
   constructor(options: EngineOptions, now: () => number) {
@@ -35,7 +35,8 @@ export class OpenFiles {
   }
 
   /**
-   * The open files, opened now if need be, and anew when claude-mem's file was replaced or its tables upgraded.
+   * Returns the open files. Opens them if needed, and reopens them when claude-mem's file was replaced or its
+   * tables were upgraded.
    * @throws MembridgeError memory_*, ledger_failed
    */
   open(): Opened {
@@ -79,7 +80,10 @@ export class OpenFiles {
     }
   }
 
-  /** What changes whenever somebody commits, a file is opened anew, or the ledger begins anew (PRAGMA data_version). */
+  /**
+   * Returns a stamp that changes with every commit (PRAGMA data_version), every reopening and every reset of
+   * the ledger.
+   */
   stamp({ db }: Pick<Opened, 'db'>): string {
     return `${this.#generation}/${dataVersionOf(db)}`;
   }
@@ -94,7 +98,10 @@ export class OpenFiles {
     lock.release();
   }
 
-  /** Looks, after every commit of others, whether the ledger is still this database's; one that is not starts anew. */
+  /**
+   * Checks, after every commit of others, that the ledger still belongs to this database; resets the ledger
+   * if not.
+   */
   #verified(opened: Opened): Opened {
     const { db, ledger } = opened;
     const version = dataVersionOf(db);
@@ -105,7 +112,7 @@ export class OpenFiles {
     const before = ledger.meta(FILE);
     const isAnother = before !== null && before !== file && !isRestored(ledger, file);
     if (!ledgerFits(opened, depth, isAnother)) {
-      this.#options.log?.(`${path} is not what the ledger was made of (restored?); the ledger starts anew`);
+      this.#options.log?.(`${path} is not the database of its ledger (restored?); the ledger is reset`);
       ledger.reset();
       this.#generation += 1;
     }

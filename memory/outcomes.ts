@@ -12,10 +12,13 @@ import type { Ledger } from './ledger/ledger.ts';
 
 type Work = 'push' | 'merge' | 'pull';
 
-/** Longest message of a failure that is kept, in characters. */
+/** Longest failure message that is kept, in characters. */
 const MAX_MESSAGE = 1_000;
 
-/** Rows with this reason are no problem: the worker is still in the session, and its own end of it counts. */
+/**
+ * Rows that wait for this reason are not a problem: the worker is still in the session, and its own end of it
+ * counts.
+ */
 const IN_USE = 'its session is in use here';
 
 const Kept = z.object({
@@ -30,8 +33,8 @@ type Kept = z.infer<typeof Kept>;
 const NOTHING = { ok_at: null, failure: null };
 
 /**
- * Remembers how pushes, merges and pulls of each space ended, so that a status cannot say that all is well while work fails. The
- * ledger keeps a copy, so a restart of the agent does not make a failure disappear.
+ * Remembers how each space's pushes, merges and pulls ended, so that the status never reports success while
+ * work fails. The ledger keeps a copy, so that a failure survives a restart of the agent.
  */
 export class Outcomes {
   readonly #now: () => number;
@@ -40,8 +43,8 @@ export class Outcomes {
   readonly #spaces = new Map<string, { config: SpaceConfig; kept: Kept; isRead: boolean }>();
 
   /**
-   * @param engine.now this node's clock, epoch ms
-   * @param engine.explain gives an error of SQLite or of a file its meaning
+   * @param engine.now this node's clock, epoch milliseconds
+   * @param engine.explain translates an error of SQLite or of a file
    * @param engine.open opens the ledger
    */
   constructor(engine: { now: () => number; explain: (error: unknown) => unknown; open: () => Ledger }) {
@@ -50,7 +53,7 @@ export class Outcomes {
     this.#open = engine.open;
   }
 
-  /** Runs a push or pull and notes how it ended. One that the caller cancels has not ended. */
+  /** Runs a push or pull and records how it ended. Records nothing if the caller canceled it. */
   async track<T extends PushResult | PullResult>(
     config: SpaceConfig,
     work: 'push' | 'pull',
@@ -71,7 +74,8 @@ export class Outcomes {
   }
 
   /**
-   * Merges what peers sent, as a part of a push. A failure that leaves this node's own memories readable is noted, not thrown.
+   * Merges what peers sent, as part of a push. Records a failure instead of throwing it when this node's own
+   * memories are still readable.
    * @returns that failure, or null
    */
   async mergeApart(config: SpaceConfig, merge: () => Promise<void>): Promise<PushResult['unmerged'] | null> {
@@ -86,17 +90,17 @@ export class Outcomes {
     }
   }
 
-  /** @param problems what a pull could not use, by the node that sent it */
+  /** @param problems what a pull could not use, by the sending node */
   #succeeded(config: SpaceConfig, work: Work, problems?: PullResult['problems']): void {
     const { kept } = this.#of(config);
     kept[work] = { ok_at: this.#now(), failure: null };
     if (problems === undefined) return;
     kept.problems = problems.map(({ node, problem }) => storable(`${node}: ${problem}`));
-    // A pull merges everything that a push could not.
+    // A pull also merges everything that a push could not.
     kept.merge = { ok_at: this.#now(), failure: null };
   }
 
-  /** @returns what was noted */
+  /** @returns what was recorded */
   #failed(config: SpaceConfig, work: Work, error: unknown): { code: string; message: string } {
     const { kept } = this.#of(config);
     const code = error instanceof MembridgeError ? error.code : 'internal';
@@ -110,8 +114,8 @@ export class Outcomes {
   }
 
   /**
-   * Writes what is known of a space to the ledger, for the next process. Fails silently: a failure that is to be kept may be that
-   * the ledger cannot be opened or written.
+   * Saves what is known of a space to the ledger, for the next process. Ignores failures: the outcome to save
+   * may be that the ledger cannot be opened or written.
    */
   #keep(config: SpaceConfig): void {
     try {
@@ -124,9 +128,9 @@ export class Outcomes {
   }
 
   /**
-   * What a status says of each space.
+   * Returns the status of each space.
    * @param ledger null while it cannot be opened: then only outcomes are known
-   * @param configs the spaces to speak of; all that were synced or watched when absent
+   * @param configs the spaces to report; when absent, all that were synced or watched
    */
   describe(ledger: Ledger | null, configs?: readonly SpaceConfig[]): SpaceSync[] {
     for (const config of configs ?? []) this.#of(config);
@@ -156,7 +160,7 @@ export class Outcomes {
     return space;
   }
 
-  /** Fills in what an earlier process noted, where this one has done nothing yet. */
+  /** Loads what an earlier process recorded, where this process has done nothing yet. */
   #recall(ledger: Ledger, cid: string): void {
     const space = this.#spaces.get(cid);
     if (space === undefined || space.isRead) return;
@@ -176,7 +180,9 @@ export class Outcomes {
 
 const metaName = (cid: string): string => `outcomes:${cid}`;
 
-/** PostgreSQL takes neither NUL nor half of a surrogate pair, and names of projects may be in a message. */
+/**
+ * Removes NUL and lone surrogates, which PostgreSQL rejects; a message may contain project names with them.
+ */
 const storable = (text: string): string =>
   text.replaceAll('\0', '\uFFFD').slice(0, MAX_MESSAGE).toWellFormed();
 
@@ -190,7 +196,7 @@ function parsed(text: string): unknown {
 
 const NOTHING_HELD = { staged: 0, held: 0, waiting: 0, waiting_since: null, waiting_reason: null };
 
-/** What the ledger holds of a space that could not be merged. */
+/** Returns what the ledger holds of a space that could not be merged. */
 function heldIn(
   ledger: Ledger,
   cid: string,

@@ -18,13 +18,13 @@ async function begin(observations: number): Promise<void> {
   await settle(fleet.space, [a, b, c]);
 }
 
-/** One session with so many observations. */
+/** Writes one session with this number of observations. */
 function writeAll(node: TestNode, observations: number): void {
   node.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'first', startedAt: JANUARY });
   for (let n = 0; n < observations; n += 1) observe(node, n, 'first');
 }
 
-/** The same observation every time, but for its project. */
+/** Writes the same observation each time, except for its project. */
 const observe = (node: TestNode, n: number, project: string): number =>
   node.write.observation({
     memorySessionId: 'm',
@@ -36,8 +36,8 @@ const observe = (node: TestNode, n: number, project: string): number =>
 const projects = (node: TestNode): unknown[] =>
   node.db.prepare('SELECT project FROM observations ORDER BY created_at_epoch').pluck().all();
 
-describe('a memory that is written again after it was deleted', () => {
-  it('is the same everywhere, whatever others wrote into it while it was being deleted', async () => {
+describe('a memory that is written again after its deletion', () => {
+  it('is equal everywhere after concurrent writes during the deletion', async () => {
     await begin(1);
     a.db.exec('DELETE FROM observations');
     await a.engine.audit(CALL, { deep: true });
@@ -54,13 +54,13 @@ describe('a memory that is written again after it was deleted', () => {
     expect([a, b, c].map(projects)).toEqual([['again'], ['again'], ['again']]);
   });
 
-  it('is the same everywhere, where its deletion had not been noticed either', async () => {
+  it('is equal everywhere when its deletion was not noticed either', async () => {
     await begin(200);
     a.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
     await a.engine.audit(CALL, { deep: true });
     observe(a, 3, 'again');
     await a.engine.push(fleet.space, CALL);
-    // Below the newest rows, which a pull looks at.
+    // Outside the newest rows, which a pull checks.
     b.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
     await b.engine.pull(fleet.space, true, CALL);
     await b.engine.audit(CALL, { deep: true });
@@ -69,10 +69,10 @@ describe('a memory that is written again after it was deleted', () => {
     expect([b, c].map((node) => node.hash())).toEqual([a.hash(), a.hash()]);
   });
 
-  it('is no twin of its own row that is gone, where nobody has noticed that it is', async () => {
+  it('is not a twin of its own deleted row when the deletion was not noticed', async () => {
     for (const node of [a, b]) writeAll(node, 100);
     await a.engine.audit(CALL, { deep: true });
-    // Below the newest rows, which a push looks at.
+    // Outside the newest rows, which a push checks.
     a.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
     observe(a, 3, 'first');
     await b.engine.push(fleet.space, CALL);
@@ -81,7 +81,7 @@ describe('a memory that is written again after it was deleted', () => {
     expect([b, c].map((node) => node.hash())).toEqual([a.hash(), a.hash()]);
   });
 
-  it('is no twin of it either, where the fleet had been told of it, and what differs is told', async () => {
+  it('is not a twin of its deleted row when the fleet knows it, and sends what differs', async () => {
     await begin(100);
     a.db.exec(`DELETE FROM observations WHERE title = 'title 3'`);
     observe(a, 3, 'again');
@@ -93,7 +93,7 @@ describe('a memory that is written again after it was deleted', () => {
     expect([a, b, c].map((node) => node.count('observations'))).toEqual([100, 100, 100]);
   });
 
-  it('is no twin of it either, where a merge wrote it and the ledger was put back to before that', async () => {
+  it('is not a twin of its deleted row when a merge wrote it before the ledger was restored', async () => {
     for (const node of [a, b]) writeAll(node, 2);
     await a.engine.audit(CALL, { deep: true });
     await b.engine.push(fleet.space, CALL);
@@ -110,7 +110,7 @@ describe('a memory that is written again after it was deleted', () => {
     expect([a, b, c].map((node) => node.count('observations'))).toEqual([2, 2, 2]);
   });
 
-  it('is written again for the fleet, too, that knows it without its secret', async () => {
+  it('is written again for a fleet that knows it without its secret', async () => {
     const text = `the key is sk-ant-${'a'.repeat(40)}`;
     const write = (): number =>
       a.write.prompt({ contentSessionId: 's', number: 1, text, createdAt: JANUARY });
@@ -129,7 +129,7 @@ describe('a memory that is written again after it was deleted', () => {
     expect([a, b, c].map(prompts)).toEqual([[text], [redacted], [redacted]]);
   });
 
-  it('is the same on a machine that hears of it in another order', async () => {
+  it('is equal on a machine that receives the operations in another order', async () => {
     await begin(1);
     b.db.exec('DELETE FROM sdk_sessions');
     b.write.session({
@@ -142,7 +142,7 @@ describe('a memory that is written again after it was deleted', () => {
     await settle(fleet.space, [b, c, a]);
     a.db.exec(`UPDATE sdk_sessions SET status = 'failed', custom_title = 'after'`);
     await settle(fleet.space, [a, b, c]);
-    // It reads what a wrote before it reads that b had deleted the session and written it again.
+    // It reads what a wrote before it reads that b deleted the session and wrote it again.
     const newcomer = fleet.add('newcomer', '13.25.3');
     const all = [a, b, c, newcomer];
     await settle(fleet.space, [newcomer, a, b, c]);
@@ -153,7 +153,7 @@ describe('a memory that is written again after it was deleted', () => {
     expect(states[0]).toEqual([[expect.any(String), 'after']]);
   });
 
-  it('begins anew also where it was in use when that was heard of', async () => {
+  it('starts over on a machine where it was in use when the deletion arrived', async () => {
     let now = Date.now();
     const one = fleet.add('one', '13.25.3', { now: () => now });
     const two = fleet.add('two', '13.25.3', { now: () => now });
@@ -175,7 +175,7 @@ describe('a memory that is written again after it was deleted', () => {
       node.db.prepare('SELECT started_at_epoch FROM sdk_sessions').pluck().get();
     expect(started(one)).toBe(now - 3_600_000);
     const begun = now - 60_000;
-    // The worker is done with it.
+    // The worker has finished the session.
     now += 2 * 86_400_000;
     await settle(fleet.space, [one, two]);
     expect([one, two].map(started)).toEqual([begun, begun]);

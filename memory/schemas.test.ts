@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** A node's memories as its tables tell them under their newest names. */
+/** Returns a node's memories under the newest names of its tables. */
 function inventory(node: TestNode): Map<string, number> {
   const db = openForReading(node.path);
   try {
@@ -37,7 +37,10 @@ function expectAllThereOnce(nodes: readonly TestNode[], expected: Map<string, nu
   }
 }
 
-/** Memories that both have from before, memories of each, and what the newer of two has and older tables have no word for. */
+/**
+ * Writes memories that both had before, memories of each, and content that only the newer tables have a
+ * column for.
+ */
 function fill(older: TestNode, newer: TestNode): void {
   for (const node of [older, newer]) {
     writeHistory(node.db, { name: 'shared', seed: 7, observations: 24, from: JANUARY });
@@ -93,7 +96,7 @@ const PAIRS: (readonly [string, string])[] = [
 
 describe('a database of any release', () => {
   it.each(PAIRS)(
-    '%s meets %s: every row arrives once, both ways, and a lost ledger doubles none',
+    'exchanges every row once in both directions, and a lost ledger duplicates none: %s meets %s',
     async (old, recent) => {
       const a = fleet.add('a', old);
       const b = fleet.add('b', recent);
@@ -110,7 +113,7 @@ describe('a database of any release', () => {
     },
   );
 
-  it('is told as the oldest release with such tables', async () => {
+  it('is identified as the oldest release with such tables', async () => {
     const labels = await Promise.all(
       ['4.2.1', '6.5.3', '8.5.10', '10.6.3', '13.25.3'].map(
         async (release) => (await fleet.add(`of-${release}`, release).engine.status()).schema,
@@ -125,7 +128,7 @@ describe('a database of any release', () => {
     ]);
   });
 
-  it('gets no table, view or column of ours', async () => {
+  it('gets no table, view or column from Membridge', async () => {
     const a = fleet.add('a', '4.2.1');
     const b = fleet.add('b', NEWEST);
     const layout = (): unknown[] => a.db.prepare('SELECT type, name, sql FROM sqlite_master').all();
@@ -137,7 +140,7 @@ describe('a database of any release', () => {
 });
 
 describe('a type that an old release does not know', () => {
-  it('stays readable as a concept there, and concepts that change later keep it', async () => {
+  it('stays readable as a concept there, and survives later changes of concepts', async () => {
     const a = fleet.add('a', '5.5.1');
     const b = fleet.add('b', NEWEST);
     fill(a, b);
@@ -162,7 +165,7 @@ describe('a type that an old release does not know', () => {
     expect(stored('2')).toEqual({ type: 'bugfix', concepts: '["pattern"]' });
   });
 
-  it('survives the upgrade of its database, on the spot and to a machine that joins later', async () => {
+  it('survives the upgrade of its database, there and on a machine that joins later', async () => {
     const a = fleet.add('a', '4.2.1');
     const b = fleet.add('b', NEWEST);
     fill(a, b);
@@ -170,7 +173,7 @@ describe('a type that an old release does not know', () => {
     upgradeDatabase(a.db, NEWEST);
     await settle(fleet.space, [a, b]);
     expect(a.hash()).toBe(b.hash());
-    // The next merge moves what was carried to its place, where claude-mem itself shows it.
+    // The next merge moves the carried type to its column, where claude-mem shows it.
     b.write.prompt({ contentSessionId: 'other-platform', number: 2, text: 'Water it', createdAt: JANUARY });
     const expected = inventory(b);
     await settle(fleet.space, [a, b]);
@@ -196,7 +199,7 @@ describe('one old database copied to two machines and upgraded on both', () => {
     ['9.1.1', NEWEST, NEWEST],
     ['10.6.3', '12.7.5', NEWEST],
     ['4.2.1', '13.10.4', '13.15.3'],
-  ])('is one history: %s upgraded to %s and to %s', async (old, first, second) => {
+  ])('has one history: %s upgraded to %s and to %s', async (old, first, second) => {
     const a = fleet.add('a', old);
     const b = fleet.add('b', old);
     for (const node of [a, b]) {
@@ -219,7 +222,7 @@ describe('one old database copied to two machines and upgraded on both', () => {
     expect(a.count('observations')).toBe(61);
   });
 
-  it('is one history with a machine that stayed on the old release', async () => {
+  it('has one history with a machine that stayed on the old release', async () => {
     const a = fleet.add('a', '5.5.1');
     const b = fleet.add('b', '5.5.1');
     for (const node of [a, b])
@@ -234,7 +237,7 @@ describe('one old database copied to two machines and upgraded on both', () => {
 });
 
 describe('a column that one side does not know', () => {
-  it('passes through an old machine’s fleet to one that joins later', async () => {
+  it('passes through an old machine’s fleet to a machine that joins later', async () => {
     const a = fleet.add('a', NEWEST);
     const b = fleet.add('b', '7.4.5');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
@@ -247,7 +250,7 @@ describe('a column that one side does not know', () => {
     );
   });
 
-  it('and that every row needs makes it refuse the database, untouched', async () => {
+  it('makes Membridge refuse the database, untouched, when every row needs it', async () => {
     const a = fleet.add('a', NEWEST);
     const b = fleet.add('b', NEWEST);
     writeHistory(b.db, { name: 'beta', seed: 1, observations: 12, from: JANUARY });
@@ -267,7 +270,7 @@ describe('a column that one side does not know', () => {
   });
 });
 
-it('a database without full-text tables takes part', async () => {
+it('is synced even without full-text tables', async () => {
   const a = fleet.add('a', NEWEST);
   const b = fleet.add('b', '6.5.3');
   for (const table of ['observations', 'session_summaries']) {
@@ -285,7 +288,7 @@ it('a database without full-text tables takes part', async () => {
   expect(a.hash()).toBe(b.hash());
 });
 
-it('what an old claude-mem writes later is sent too', async () => {
+it('does not stop what an old claude-mem writes later from being sent', async () => {
   const a = fleet.add('a', '4.2.1');
   const b = fleet.add('b', NEWEST);
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
@@ -295,7 +298,7 @@ it('what an old claude-mem writes later is sent too', async () => {
   expect(b.db.prepare('SELECT count(*) FROM user_prompts WHERE prompt_number = 99').pluck().get()).toBe(1);
 });
 
-it('tells of a deletion after an upgrade also where the newest rows had been deleted before it', async () => {
+it('does not hide a deletion after an upgrade when the newest rows were deleted before it', async () => {
   const [a, b] = [fleet.add('a', '13.15.3'), fleet.add('b', NEWEST)];
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
   await settle(fleet.space, [a, b]);
@@ -303,7 +306,7 @@ it('tells of a deletion after an upgrade also where the newest rows had been del
   const newest = (): number => Number(a.db.prepare('SELECT max(id) FROM observations').pluck().get());
   a.db.prepare('DELETE FROM observations WHERE id > ?').run(newest() - 3);
   await settle(fleet.space, [a, b]);
-  // The tables are copied: the next id is the one behind the highest that is left.
+  // The upgrade copies the tables: the next id follows the highest remaining one.
   upgradeDatabase(a.db, NEWEST);
   a.db.prepare('DELETE FROM observations WHERE id = ?').run(newest() - 2);
   await settle(fleet.space, [a, b]);

@@ -13,39 +13,39 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { SealingKey } from './format/sealing.ts';
 import type { NodeKey } from './format/signing.ts';
 
-/** Who this node is to its peers. */
+/** This node's identity toward its peers. */
 export interface NodeIdentity {
   readonly node: string;
   readonly key: NodeKey;
   readonly certificate: NodeCertificate;
   /** The control plane's public key (SPKI DER, base64): the root of trust. */
   readonly controlPublicKey: string;
-  /** X25519 keys that segments are encrypted for, the present one first, then former ones. */
+  /** X25519 keys that segments are encrypted for: the current one first, then former ones. */
   readonly sealingKeys: readonly SealingKey[];
 }
 
-/** One claude-mem database and its ledger, opened. */
+/** An opened claude-mem database and its ledger. */
 export interface Opened {
   /** Read-only connection. */
   readonly db: Database.Database;
   readonly reader: RowReader;
   readonly auditReader: AuditReader;
-  /** Tells which rows may have changed since the last look. */
+  /** Reports which rows may have changed since the last look. */
   readonly watch: RowWatch;
-  /** What the last scan found of rows, for the push that follows it. */
+  /** The findings of the last scan about rows; the push after it reuses them. */
   readonly scanned: ScannedRows;
   readonly changes: Changes;
   readonly schema: ClaudeMemSchema;
   readonly ledger: Ledger;
   readonly clock: HybridClock;
-  /** Which file that is: another inode means that it was replaced. */
+  /** The file's inode; another inode means that the file was replaced. */
   readonly inode: number;
-  /** SQLite's own count of changes of the tables: claude-mem may upgrade them under us. */
+  /** SQLite's counter of schema changes: claude-mem may upgrade its tables while they are open. */
   readonly schemaVersion: number;
   readonly lock: { release(): void };
 }
 
-/** Everything one push or pull works with: an opened database, its ledger, the store. */
+/** The context of one push or pull: an opened database, its ledger, the store. */
 export interface SyncSession extends Pick<
   Opened,
   'db' | 'reader' | 'auditReader' | 'watch' | 'scanned' | 'changes' | 'schema' | 'ledger' | 'clock' | 'inode'
@@ -53,11 +53,11 @@ export interface SyncSession extends Pick<
   readonly path: string;
   readonly store: ObjectStore;
   readonly identity: NodeIdentity;
-  /** What the control plane says of the members; null while it said nothing. */
+  /** The control plane's list of members; null until it sent one. */
   readonly membership: Membership | null;
-  /** Epoch milliseconds. */
+  /** Returns epoch milliseconds. */
   readonly now: () => number;
   readonly signal: AbortSignal;
-  /** How long a row waits for its session before it gets a stub one, in milliseconds. */
+  /** How long a row waits for its session before it gets a stub session, in milliseconds. */
   readonly orphanWaitMs: number;
 }

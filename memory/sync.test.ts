@@ -9,14 +9,14 @@ const JANUARY = Date.UTC(2026, 0, 5, 9);
 let fleet: TestFleet;
 afterEach(() => fleet.close());
 
-describe('machines that reach the object store themselves', () => {
+describe('machines that access the object store directly', () => {
   beforeEach(async () => {
     fleet = await newFleet();
   });
   testSync();
 });
 
-describe('machines that reach it through the control plane', () => {
+describe('machines that access it through the control plane', () => {
   let fleets: StoreFleets;
   beforeAll(async () => {
     fleets = await startStoreFleets(['a', 'b', 'c']);
@@ -28,10 +28,10 @@ describe('machines that reach it through the control plane', () => {
   testSync();
 });
 
-/** Tests that hold however a machine reaches the store. */
+/** Tests that hold for both ways to the store. */
 function testSync(): void {
   describe('a push and a pull', () => {
-    it('carry new memories of every kind to another node, row by row', async () => {
+    it('send new memories of every kind to another node, row by row', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       writeHistory(a.db, { name: 'alpha', seed: 1, observations: 240, from: JANUARY });
@@ -43,7 +43,7 @@ function testSync(): void {
       expectIntact(b.path, 'b');
     });
 
-    it('cost one request and move nothing when nothing is new', async () => {
+    it('cost one request and transfer nothing when nothing is new', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -55,7 +55,7 @@ function testSync(): void {
       });
     });
 
-    it('never send out again what came in', async () => {
+    it('never send received memories back', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
@@ -85,7 +85,7 @@ function testSync(): void {
   });
 
   describe('a merge', () => {
-    it('makes three nodes with shared and own history equal, each memory once', async () => {
+    it('gives three nodes with shared and own history equal contents, each memory once', async () => {
       const nodes = ['a', 'b', 'c'].map((name) => fleet.add(name, '13.25.3'));
       nodes.forEach((node, n) => {
         writeHistory(node.db, { name: 'shared', seed: 7, observations: 120, from: JANUARY });
@@ -97,7 +97,7 @@ function testSync(): void {
       for (const node of nodes) expect(node.count('observations')).toBe(120 + 3 * 60);
     });
 
-    it('recognises shared history instead of sending it twice', async () => {
+    it('recognizes shared history instead of sending it twice', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       for (const node of [a, b])
@@ -123,7 +123,7 @@ function testSync(): void {
           title: `Note of ${node.name}`,
           narrative: 'Kept by hand.',
           createdAt: JANUARY + n,
-          // What an upgrade left behind on every machine for another row each.
+          // Hashes that an upgrade left on every machine, each for a different row.
           contentHash: '__null_migration_5__',
         });
       });
@@ -136,7 +136,7 @@ function testSync(): void {
       }
     });
 
-    it('translates between a conversation resumed on two machines and its two memory session ids', async () => {
+    it('maps a conversation resumed on two machines to one session with two memory session ids', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       for (const node of [a, b]) {
@@ -176,7 +176,7 @@ function testSync(): void {
       expect(b.db.pragma('foreign_key_check')).toEqual([]);
     });
 
-    it('keeps true twins, text that is not UTF-8, NULs and lone surrogates as they were', async () => {
+    it('keeps true twins, non-UTF-8 text, NULs and lone surrogates unchanged', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       a.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'p', startedAt: JANUARY });
@@ -200,7 +200,7 @@ function testSync(): void {
       expect(b.hash()).toBe(a.hash());
     });
 
-    it('gives a row without a session a stub one, so that it is not lost', async () => {
+    it('gives a row without a session a stub session, so that it is not lost', async () => {
       const a = fleet.add('a', '13.25.3');
       const b = fleet.add('b', '13.25.3');
       a.db.pragma('foreign_keys = OFF');

@@ -20,10 +20,13 @@ import { toMembridgeError } from './claude-mem/open.ts';
 import { CALL, newFleet, type TestFleet, type TestNode } from '../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
-/** The user "nobody": what root may read, it may not. */
+/** The user "nobody", who may not read what root may. */
 const NOBODY = 65_534;
 
-/** Every result code of SQLite, primary and extended, from https://sqlite.org/rescode.html; OK, ROW and DONE are no errors. */
+/**
+ * Every result code of SQLite, primary and extended, from https://sqlite.org/rescode.html; OK, ROW and DONE
+ * are not errors.
+ */
 const EXTENDED: Readonly<Record<string, string>> = {
   ABORT: 'ROLLBACK',
   AUTH: 'USER',
@@ -91,7 +94,7 @@ describe('every failure of a file', () => {
     }
   });
 
-  it('names a system error of any code, whatever the call', () => {
+  it('names a system error of any code, for any call', () => {
     for (const code of Object.keys(constants.errno)) {
       for (const syscall of CALLS) {
         for (const path of ['/home/me/claude-mem.db', '/data/ledger.db-wal', '/state/locks']) {
@@ -112,7 +115,7 @@ describe('every failure of a file', () => {
     }
   });
 
-  it('does not take a damaged search index for a damaged database', () => {
+  it('distinguishes a damaged search index from a damaged database', () => {
     const raw = new Database.SqliteError(
       'fts5: checksum mismatch for table "user_prompts_fts"',
       'SQLITE_CORRUPT_VTAB',
@@ -160,7 +163,7 @@ describe('a memory engine', () => {
     return codes;
   }
 
-  /** Every call fails with the one code, and the status says why, with the path. */
+  /** Expects every call to fail with this code, and the status to give the reason and the path. */
   async function expectNamed(node: TestNode, code: string, state: string, words: RegExp): Promise<void> {
     expect(await codesOf(node)).toEqual([code, code, code, code]);
     const status = await node.engine.status();
@@ -185,14 +188,14 @@ describe('a memory engine', () => {
     server.close();
   });
 
-  it('names a named pipe in place of the database, and does not wait for it', async () => {
+  it('names a named pipe in place of the database, without waiting for it', async () => {
     const path = join(fleet.folder, 'pipe');
     execFileSync('mkfifo', [path]);
     const a = fleet.add('a', '13.25.3', { databasePath: path });
     await expectNamed(a, 'memory_unreadable', 'unreadable', /is a named pipe/);
   });
 
-  it('names a symbolic link that leads to itself', async () => {
+  it('names a symbolic link that points to itself', async () => {
     const path = join(fleet.folder, 'loop');
     symlinkSync(path, path);
     const a = fleet.add('a', '13.25.3', { databasePath: path });
@@ -201,7 +204,7 @@ describe('a memory engine', () => {
     expect((await a.engine.status()).detail).toContain(path);
   });
 
-  it('names a file in the place of a folder of the database’s path', async () => {
+  it('names a file in place of a folder in the database’s path', async () => {
     const file = join(fleet.folder, 'file');
     writeFileSync(file, '');
     const a = fleet.add('a', '13.25.3', { databasePath: join(file, 'claude-mem.db') });
@@ -237,7 +240,10 @@ describe('a memory engine', () => {
     readonly status: { state: string; detail: string | null };
   }
 
-  /** Pulls and asks for the status in a process of its own. @param shell what that process is run by, as `sh -c` */
+  /**
+   * Pulls and reads the status in a separate process.
+   * @param shell prefix that the process runs under, as for `sh -c`
+   */
   function once(node: TestNode, options: { uid?: number; shell?: string; databasePath?: string }): Once {
     const { store: _store, identity, ...paths } = node.options;
     const job = {
@@ -261,7 +267,7 @@ describe('a memory engine', () => {
     return JSON.parse(run.stdout) as Once;
   }
 
-  /** Gives every file of a node to nobody, so that only what a test forbids is forbidden. */
+  /** Gives every file of a node to nobody, so that only the tested restriction applies. */
   function give(node: TestNode): void {
     chmodSync(fleet.folder, 0o755);
     mkdirSync(node.options.lockDirectory, { recursive: true });
@@ -301,7 +307,7 @@ describe('a memory engine', () => {
       },
       /may not (read and )?write/,
     ],
-  ])('says who may not do what when %s', async (_title, forbid, words) => {
+  ])('names the user and the missing permission when %s', async (_title, forbid, words) => {
     const [a, b] = [
       fleet.add('a', '13.25.3'),
       fleet.add('b', '13.25.3', { ledgerPath: join(fleet.folder, 'data', 'ledger.db') }),
@@ -318,11 +324,11 @@ describe('a memory engine', () => {
     expect(status.detail).toMatch(words);
   });
 
-  it('says that the disk is full, or that files may not grow, and of which file', async () => {
+  it('reports a full disk or a file size limit, and names the file', async () => {
     const [a, b] = [fleet.add('a', '13.25.3'), fleet.add('b', '13.25.3')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 600, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
-    // In units of 512 bytes: the ledger and the database are smaller than that, and what is to be merged is larger.
+    // In units of 512 bytes: ledger and database are below the limit, and the data to merge is above it.
     const limited = once(b, { shell: 'ulimit -f 2000;' });
     expect(limited.pulled).toMatchObject({
       code: expect.stringMatching(/^(memory_unreadable|ledger_failed|disk_full)$/),
@@ -331,7 +337,8 @@ describe('a memory engine', () => {
 
     const disk = join(fleet.folder, 'disk');
     mkdirSync(disk);
-    // A file system that only this process sees; where that is not allowed, the limit of above stands in for it.
+    // A file system that only this process sees; where mounting is not allowed, the limit above is the only
+    // test.
     const mayMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
     if (!mayMount) return;
     const copy = `cp ${realpathSync(b.path)}* ${disk}/ && sync`;
@@ -344,7 +351,7 @@ describe('a memory engine', () => {
     expect(full.status).toMatchObject({ state: 'failing', detail: expect.stringContaining('full') });
   });
 
-  it('answers for its status whatever happens to its files between two calls', async () => {
+  it('returns a status after any change of its files between two calls', async () => {
     const a = fleet.add('a', '13.25.3');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await a.engine.push(fleet.space, CALL);

@@ -50,7 +50,7 @@ const STREAM = [
 ];
 
 describe("Claude Code's stream", () => {
-  it('is read the same however it is cut', () => {
+  it('is read the same way for any split into chunks', () => {
     fc.assert(
       fc.property(fc.array(fc.nat()), (cuts) => {
         const { output, shown } = read(STREAM, cuts);
@@ -70,7 +70,7 @@ describe("Claude Code's stream", () => {
     );
   });
 
-  it('is survived whatever it says', () => {
+  it('is read to the end with any content', () => {
     const kinds = fc.constantFrom('result', 'assistant', 'system', 'text', 'tool_use', 'x');
     const line = fc.record(
       {
@@ -94,7 +94,7 @@ describe("Claude Code's stream", () => {
     );
   });
 
-  it('shows little of what a tool is called with', () => {
+  it('shows only a little of a tool’s input', () => {
     const { shown } = read([
       say([{ type: 'tool_use', name: 'Bash', input: { command: 'x\n'.repeat(500) } }]),
     ]);
@@ -126,14 +126,14 @@ describe('a failure that Claude Code reports', () => {
     expect(failed(line)).toMatchObject({ code, retryable });
   });
 
-  it('is known by the kind of error that stood for a message, whatever its words', () => {
+  it('is recognized by the kind of error behind a message, not by its words', () => {
     const line = { is_error: true, result: 'Nein' };
     expect(failed(line, [say([], { error: 'authentication_failed' })])?.code).toBe('runner_refused');
     expect(failed(line, [say([], { error: 'rate_limit' })])?.code).toBe('runner_busy');
     expect(failed(line, [say([], { error: 'rate_limit' }), say([])])?.code).toBe('program_failed');
   });
 
-  it('is none when an answer merely speaks of such things', () => {
+  it('is not found in an answer that merely mentions such things', () => {
     expect(failed({ result: 'The rate limit is 429; run /login; invalid API key' })).toBeNull();
   });
 });

@@ -3,20 +3,20 @@ import { NO_USAGE, type RunError, type Usage } from '../contract/tasks/runs.ts';
 import { failure, type FailureCode } from './failures.ts';
 import { LineReader, shorten } from './lines.ts';
 
-/** Characters of the longest line that is understood: an answer is one line. */
+/** Maximum length of a parsed line; an answer is one line. */
 const LONGEST_LINE = 8 * 2 ** 20;
 
-/** Characters shown of what a tool is called with. */
+/** Maximum number of characters shown of a tool's input. */
 const SHOWN_INPUT = 200;
 
-/** Characters kept of a message in an error. */
+/** Maximum number of characters of a message in an error. */
 export const MESSAGE_LENGTH = 500;
 
 const count = z.number().int().nonnegative().nullable().catch(null);
 const dollars = z.number().nonnegative().nullable().catch(null);
 const text = z.string().nullable().catch(null);
 
-/** The line that Claude Code ends with; the only one with `--output-format json`. Whatever it leaves out is null. */
+/** Claude Code's last line; the only one with `--output-format json`. Missing fields are null. */
 const ResultLine = z.looseObject({
   type: z.literal('result'),
   subtype: z.string().catch('success'),
@@ -51,13 +51,13 @@ const Block = z.union([
 const AssistantLine = z.looseObject({
   type: z.literal('assistant'),
   message: z.looseObject({ content: z.array(Block).catch([]) }),
-  /** What kind of error of the service stands in for a message. */
+  /** The kind of service error that replaced a message. */
   error: text,
 });
 
 /**
- * Reads what `claude --output-format stream-json` writes, and shows it in a form for people: what the model says, and a
- * line for each tool that it uses. A line that is no JSON is shown as it is; JSON of other kinds is passed over.
+ * Parses the output of `claude --output-format stream-json`, and shows it to people: the model's text, and a
+ * line for each tool use. Shows lines that are not JSON unchanged; ignores JSON of other kinds.
  */
 export class ClaudeOutput {
   readonly #show: (text: string) => void;
@@ -67,13 +67,13 @@ export class ClaudeOutput {
   #model: string | null = null;
   #serviceError: string | null = null;
 
-  /** @param show hears text for people, with its ends of lines */
+  /** @param show receives text for people, including line ends */
   constructor(show: (text: string) => void) {
     this.#show = show;
     this.#lines = new LineReader(LONGEST_LINE, (line) => this.#read(line));
   }
 
-  /** The conversation that this was; null when the program did not say. */
+  /** The id of this conversation; null when the program did not report it. */
   get sessionId(): string | null {
     return this.#result?.line.session_id ?? this.#sessionId;
   }
@@ -83,7 +83,7 @@ export class ClaudeOutput {
     return this.#result?.line ?? null;
   }
 
-  /** That line as it was written: what `claude --output-format json` would have printed. */
+  /** That line as it was written, which equals the output of `claude --output-format json`. */
   get rawResult(): string | null {
     return this.#result?.raw ?? null;
   }
@@ -94,12 +94,12 @@ export class ClaudeOutput {
       : usageOf(this.#result.line, this.#model);
   }
 
-  /** Lines that were too long to be understood. */
+  /** Number of lines that were too long to parse. */
   get leftOut(): number {
     return this.#lines.leftOut;
   }
 
-  /** Why the run failed by its own account; null when it did not, or gave none. */
+  /** The failure that the run itself reported; null when it reported none. */
   get error(): RunError | null {
     return this.#result === null ? null : errorOf(this.#result.line, this.#serviceError);
   }
@@ -144,7 +144,7 @@ export class ClaudeOutput {
   }
 }
 
-/** What of a tool's input tells people most. */
+/** The fields of a tool's input that are most informative for people. */
 const TELLING = ['command', 'file_path', 'path', 'pattern', 'url', 'query', 'description', 'prompt'];
 
 function shortInput(input: unknown): string {
@@ -154,7 +154,7 @@ function shortInput(input: unknown): string {
   return shorten(shown.replaceAll(/\s+/g, ' '), SHOWN_INPUT);
 }
 
-/** Reads the only JSON object that a program wrote, if it is a result as Claude Code's. */
+/** Parses the single JSON object that a program wrote, if it is a result in Claude Code's format. */
 export function readResult(stdout: string): ResultLine | null {
   if (stdout.length > LONGEST_LINE) return null;
   return ResultLine.safeParse(parseObject(stdout)).data ?? null;
@@ -169,7 +169,7 @@ function parseObject(line: string): object | null {
   }
 }
 
-/** @param model the model that the program began with; what was used most goes before */
+/** @param model the model that the program started with; the most used model takes precedence */
 export function usageOf(line: ResultLine, model: string | null): Usage {
   const [dearest] = Object.entries(line.modelUsage).sort(
     ([, one], [, other]) => (other.costUSD ?? 0) - (one.costUSD ?? 0),
@@ -186,8 +186,8 @@ export function usageOf(line: ResultLine, model: string | null): Usage {
 }
 
 /**
- * Why a run failed by its own account; null when it did not.
- * @param serviceError the kind of error that the last message of the model stood for, in Claude Code's words
+ * Returns the failure that a run itself reported; null when there is none.
+ * @param serviceError the kind of error behind the model's last message, in Claude Code's words
  */
 export function errorOf(line: ResultLine, serviceError: string | null): RunError | null {
   if (!line.is_error && !line.subtype.startsWith('error')) return null;
@@ -202,7 +202,7 @@ export function errorOf(line: ResultLine, serviceError: string | null): RunError
   return failure(codeOf(line.api_error_status, serviceError, said), message);
 }
 
-/** What kind of failure a message of the program is, for want of a status in so many words. */
+/** Returns the kind of failure in a message of the program, if there is no status. */
 export function codeOf(status: number | null, serviceError: string | null, message: string): FailureCode {
   if (status === 401 || status === 403) return 'runner_refused';
   if (status !== null && (status === 429 || status >= 500)) return 'runner_busy';

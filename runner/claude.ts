@@ -6,42 +6,42 @@ import { pieces, shorten } from './lines.ts';
 import { runToEnd, type ProgramCall, type ProgramEnd } from './process.ts';
 import { recall, type Session } from './sessions.ts';
 
-/** One task for one program, with everything that it needs found out. */
+/** One task for one program, completely prepared. */
 export interface Work {
   readonly spec: RunSpec;
   /** Context, then prompt. */
   readonly prompt: string;
   readonly session: Session | null;
-  /** Everything about the process but what differs between programs. */
+  /** Everything about the process that is the same for all programs. */
   readonly process: Pick<ProgramCall, 'cwd' | 'env' | 'limits' | 'signal' | 'sandbox' | 'started' | 'ended'>;
   output(stream: OutputChunk['stream'], text: string): void;
 }
 
-/** What came of it. */
+/** The outcome. */
 export interface Done {
   readonly exitCode: number | null;
   readonly usage: Usage;
   readonly answer: string | null;
-  /** The answer in words, for the session of the context. */
+  /** The answer as text, for the session of the context. */
   readonly words: string | null;
   readonly error: RunError | null;
   readonly notes: readonly string[];
-  /** The conversation of Claude Code that this was. */
+  /** The id of the Claude Code conversation. */
   readonly claudeSessionId: string | null;
 }
 
-/** UTF-16 units of a piece of output. */
+/** Maximum UTF-16 units per chunk of output. */
 const PIECE = 16_384;
 
-/** Of what a program says on standard error, so many characters are kept to explain its end. */
+/** Number of characters kept of standard error, to explain the end of the program. */
 const KEPT_STDERR = 16_384;
 
-/** Conversations that some run goes on with now. */
+/** Conversations that a run is continuing now. */
 const busy = new Set<string>();
 
 /**
- * Has Claude Code do the work. It goes on with the conversation of the context, if this node and folder has it; if Claude
- * Code knows it no more, the work is begun anew with the last messages in front of the prompt.
+ * Runs Claude Code. Continues the context's conversation if this node and folder has it. If Claude Code no
+ * longer knows it, starts a new one with the last messages before the prompt.
  */
 export async function runClaude(
   command: Extract<RunnerCommand, { kind: 'claude' }>,
@@ -125,7 +125,7 @@ function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: str
   if (reader.leftOut > 0) notes.push(`${reader.leftOut} lines of output were too long to be understood.`);
   const { result, usage } = reader;
   let limit = end.error;
-  // It answered in time; what it did not end in time (a hook of its own, mostly) does not undo that.
+  // The program answered in time; an unfinished part after that (usually a hook) does not undo the answer.
   if (limit?.code === 'task_timeout' && result !== null && reader.error === null) {
     notes.push('Claude Code had answered, but did not end in time and was ended.');
     limit = null;
@@ -145,14 +145,14 @@ function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: str
   };
 }
 
-/** A program that ended without a result. */
+/** Returns the failure of a program that ended without a result. */
 function silence(end: ProgramEnd, stderr: string): RunError {
   const failed = exitFailure(end, stderr);
   if (failed === null) return failure('no_answer', 'Claude Code ended without a result.');
   return failure(codeOf(null, null, failed.message), failed.message);
 }
 
-/** The failure that a program's end is, with the last thing that it said about it; null when it ended well. */
+/** Returns the failure of a program's end, with the last thing that it printed; null when it ended well. */
 export function exitFailure(end: ProgramEnd, stderr: string): RunError | null {
   if (end.exitCode === 0) return null;
   const how =
@@ -162,7 +162,10 @@ export function exitFailure(end: ProgramEnd, stderr: string): RunError | null {
   return failure('program_failed', shorten(message, MESSAGE_LENGTH));
 }
 
-/** Cost is known only at the end, so that what goes over the budget is told, not prevented. */
+/**
+ * Returns a failure when the run cost more than its budget. The cost is known only at the end, so it can only
+ * be reported.
+ */
 export function overBudget(spec: RunSpec, usage: Usage): RunError | null {
   const { budgetUsd } = spec.limits;
   if (budgetUsd === null || usage.costUsd === null || usage.costUsd <= budgetUsd) return null;

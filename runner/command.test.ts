@@ -12,12 +12,12 @@ describe('the setting MEMBRIDGE_RUNNER', () => {
       { kind: 'claude', program: '/opt/claude', args: ['--permission-mode', 'acceptEdits'] },
     ],
     ['["mycli","--flag","{prompt}"]', { kind: 'other', program: 'mycli', args: ['--flag', '{prompt}'] }],
-  ])('%j is understood', (setting, expected) => {
+  ])('accepts %j', (setting, expected) => {
     expect(parseRunnerCommand(setting)).toEqual(expected);
   });
 
   it.each(['mycli --flag', './claude', '[]', '[1]', '[""]', '["a', '{"a":1}', '["a","b\\u0000"]'])(
-    '%j is refused with the name of the setting',
+    'refuses %j, with the name of the setting',
     (setting) => {
       expect(() => parseRunnerCommand(setting)).toThrow(/MEMBRIDGE_RUNNER/);
     },
@@ -25,7 +25,7 @@ describe('the setting MEMBRIDGE_RUNNER', () => {
 });
 
 describe('arguments of Claude Code', () => {
-  it('are its own ones, then ours, and never the prompt', () => {
+  it('are the owner’s, then ours, and never the prompt', () => {
     const ours = [
       '--print',
       '--output-format',

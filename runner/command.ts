@@ -2,7 +2,10 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import type { RunSpec } from '../contract/tasks/runs.ts';
 
-/** The program that works on tasks: Claude Code, whose output is understood, or any other, whose output is the answer. */
+/**
+ * The program that works on tasks: Claude Code, whose output is parsed, or any other, whose output is the
+ * answer.
+ */
 export type RunnerCommand =
   | { readonly kind: 'claude'; readonly program: string; readonly args?: readonly string[] }
   | { readonly kind: 'other'; readonly program: string; readonly args: readonly string[] };
@@ -10,9 +13,9 @@ export type RunnerCommand =
 const Words = z.array(z.string().regex(/^[^\0]*$/, 'must not contain NUL')).min(1);
 
 /**
- * Reads the setting MEMBRIDGE_RUNNER.
- * @param setting `claude` (the default), the path of a program called `claude`, or a JSON array of a program and its
- *   arguments; Claude Code as an array has these arguments before ours
+ * Parses the setting MEMBRIDGE_RUNNER.
+ * @param setting `claude` (the default), the path of a program named `claude`, or a JSON array of a program
+ * and its arguments; Claude Code in an array has these arguments before ours
  * @throws Error saying what is wrong with it
  */
 export function parseRunnerCommand(setting: string | undefined): RunnerCommand {
@@ -40,21 +43,24 @@ function parseWords(value: string): string[] {
 const isClaude = (program: string): boolean =>
   basename(program) === 'claude' && (program === 'claude' || program.startsWith('/'));
 
-/** How Claude Code is to take up a task. */
+/** How Claude Code takes up a task. */
 export interface ClaudeOptions {
-  /** The conversation to go on with; null: a new one. */
+  /** The conversation to continue; null for a new one. */
   readonly resume: string | null;
-  /** Go on with a copy of that conversation, because another run goes on with it at the same time. */
+  /** Continue with a copy of that conversation, because another run is continuing it at the same time. */
   readonly fork: boolean;
   /** US dollars; null: no limit. */
   readonly budgetUsd: number | null;
 }
 
-/** Arguments of Claude Code. The prompt is not among them: it goes by standard input, which no list of processes shows. */
+/**
+ * Returns the arguments of Claude Code. The prompt is not among them: it is sent through standard input,
+ * which no process list shows.
+ */
 export function claudeArguments(own: readonly string[], options: ClaudeOptions): string[] {
   const args = [...own, '--print', '--output-format', 'stream-json', '--verbose'];
-  // A repository's settings can run programs and send the key elsewhere, in print mode without a question. Who trusts the
-  // repositories of this node says so with arguments of its own.
+  // A repository's settings can run programs and send the API key to another server, without a question in
+  // print mode. An owner who trusts the repositories of this node says so with own arguments.
   const sources = settingSources(own);
   if (sources === null) args.push('--setting-sources', 'user');
   if (!own.includes('--strict-mcp-config') && sources?.includes('project') !== true) {
@@ -66,7 +72,10 @@ export function claudeArguments(own: readonly string[], options: ClaudeOptions):
   return args;
 }
 
-/** Whose settings the owner has Claude Code read (`user`, `project`, `local`); null where nothing is said. */
+/**
+ * Returns whose settings Claude Code should read (`user`, `project`, `local`); null when the owner's
+ * arguments do not say.
+ */
 function settingSources(own: readonly string[]): string[] | null {
   const option = '--setting-sources';
   const at = own.findIndex((arg) => arg === option || arg.startsWith(`${option}=`));
@@ -76,8 +85,8 @@ function settingSources(own: readonly string[]): string[] | null {
 }
 
 /**
- * Arguments of another program: `{context_id}`, `{agent_slug}` and `{format}` are filled in wherever they stand. An
- * argument that is exactly `{prompt}` becomes the prompt, which otherwise goes by standard input.
+ * Returns the arguments of another program, with `{context_id}`, `{agent_slug}` and `{format}` replaced. An
+ * argument that is exactly `{prompt}` becomes the prompt, which otherwise is sent through standard input.
  */
 export function otherArguments(
   own: readonly string[],

@@ -1,17 +1,20 @@
 import type { RunSpec } from '../contract/tasks/runs.ts';
 
 /**
- * What a program that works on a task finds in its environment: where things are, in what language, how the network is reached, and
- * the settings of Claude Code. Everything else may be a secret of the machine's owner, and a prompt could have any program print it.
+ * Variables that a task's program receives: locations, language, network access, and Claude Code's settings.
+ * Everything else may be a secret of the machine's owner, which a prompt could make any program print.
  */
 const PASSED =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|PWD|TMPDIR|TERM|COLORTERM|NO_COLOR|FORCE_COLOR|TZ|LANG|LANGUAGE|LC_[A-Z]+|XDG_[A-Z_]+|(?:https?|no|all|HTTPS?|NO|ALL)_(?:proxy|PROXY)|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO|ANTHROPIC_[A-Z0-9_]+|CLAUDE_[A-Z0-9_]+)$/;
 
-/** Of ours, and what tells Claude Code that it was started by another: never passed on, whatever the owner lists. */
+/**
+ * Our own variables, and those that show Claude Code that another one started it: never passed on, even if
+ * the owner lists them.
+ */
 const LEFT_OUT =
   /^(?:MEMBRIDGE_.*|MINIO_.*|RUNTIME_API_KEY|BLOOM_RUNTIME_URL|DATABASE_URL|SESSION_SECRET|PG(?:PASSWORD|PASSFILE|USER|HOST|PORT|DATABASE|SERVICE)|TEMPORAL_.*|NODE_CHANNEL_FD|NODE_UNIQUE_ID|NODE_OPTIONS|CLAUDECODE|CLAUDE_CODE_(?:ENTRYPOINT|SSE_PORT))$/;
 
-/** What hooks of Claude Code need in order to reach this node's agent. None of it is a secret. */
+/** Variables that Claude Code's hooks need to contact this node's agent. None of them is a secret. */
 const KEPT = new Set([
   'MEMBRIDGE_AGENT_DATA_DIR',
   'MEMBRIDGE_AGENT_HOST',
@@ -22,8 +25,8 @@ const KEPT = new Set([
 ]);
 
 /**
- * The environment of a program that works on a task: of the agent's own what is on the list above and what the machine's owner
- * lists (MEMBRIDGE_TASK_ENV), and what task it is.
+ * Returns the environment of a task's program: the variables above, those that the machine's owner lists
+ * (MEMBRIDGE_TASK_ENV), and the task's identity.
  * @param listed names of variables
  */
 export function runEnvironment(
@@ -36,7 +39,7 @@ export function runEnvironment(
   const kept = Object.entries(env).filter(([name]) => isPassed(name));
   return {
     ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])),
-    // As the original: claude-mem's hooks take it as the project's name.
+    // As in the original: claude-mem's hooks use it as the project's name.
     ...(spec.agentSlug === 'default' ? {} : { CLAUDE_PROJECT_ID: spec.agentSlug }),
     MEMBRIDGE_TASK_ID: spec.taskId,
     MEMBRIDGE_CONTEXT_ID: spec.contextId,

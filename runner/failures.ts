@@ -2,33 +2,33 @@ import type { RunError } from '../contract/tasks/runs.ts';
 
 /** Every way in which a run can fail, and whether another attempt may help. */
 const RETRYABLE = {
-  /** It took longer than it may. */
+  /** The time limit was reached. */
   task_timeout: true,
   memory_exceeded: false,
   output_exceeded: false,
   budget_exceeded: false,
-  /** The program's own limit of turns was reached. */
+  /** The program's own turn limit was reached. */
   turns_exceeded: false,
-  /** The program is not installed, or may not be run. */
+  /** The program is not installed, or must not be run. */
   runner_missing: false,
-  /** The sandbox could not be made; what it shows of the machine may just have changed. */
+  /** The sandbox could not be created; the part of the machine that it shows may just have changed. */
   sandbox_failed: true,
-  /** The working directory is gone; on another node it may be there. */
+  /** The working folder is gone; another node may have it. */
   folder_missing: true,
-  /** The prompt is handed over as an argument, and too long for one. */
+  /** The prompt is passed as an argument, and too long for one. */
   prompt_too_long: false,
   /** The account is not signed in, or has no credit. */
   runner_refused: false,
   /** The model's service limits requests or is overloaded. */
   runner_busy: true,
   program_failed: true,
-  /** The program ended well but said nothing that is an answer. */
+  /** The program ended well but gave no answer. */
   no_answer: true,
 } as const;
 
 export type FailureCode = keyof typeof RETRYABLE;
 
-/** A failure of this kind, with a sentence for people. */
+/** Builds a failure of this kind, with a sentence for people. */
 export function failure(code: FailureCode, message: string): RunError {
   return { code, message, retryable: RETRYABLE[code] };
 }

@@ -1,6 +1,6 @@
 /**
- * The guard's own process: is told process groups by standard input, and kills those that are left when that ends, which
- * is when the agent has died or closes it. Lines are `+<group> <when it was started>` and `-<group>`.
+ * The guard's process: receives process groups on standard input, and kills the remaining ones when that
+ * closes, which happens when the agent dies or closes it. Lines are `+<group> <start time>` and `-<group>`.
  */
 import { createInterface } from 'node:readline';
 import { startOf } from '../git/processes.ts';
@@ -17,14 +17,14 @@ lines.on('line', (line) => {
 });
 lines.on('close', () => {
   for (const [group, start] of groups) {
-    // A number that was given to another program since names none of ours. A group whose first process has ended keeps
-    // its number from being given away.
+    // A number reused by another program is not our group. While a group has members, the number of its ended
+    // first process is not reused.
     const now = startOf(group);
     if (group < 2 || (now !== null && now !== start)) continue;
     try {
       process.kill(-group, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // It has ended already.
     }
   }
   process.exit(0);

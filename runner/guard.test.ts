@@ -30,7 +30,7 @@ function killGroup(group: number | undefined): void {
   }
 }
 
-/** A process group that does nothing, and ends by SIGKILL only. */
+/** Starts an idle process group that only SIGKILL ends. */
 async function idleGroup(): Promise<number> {
   const source = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('up')`;
   const child = spawn(process.execPath, ['-e', source], {
@@ -48,7 +48,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** The process of this process's guard, the only child of it that runs `guard-process.ts`. */
+/** Returns the pid of this process's guard: its only child that runs `guard-process.ts`. */
 async function guardPid(guard: (pid: number) => boolean = () => true): Promise<number> {
   let found: number | undefined;
   await until(() => {
@@ -61,13 +61,13 @@ async function guardPid(guard: (pid: number) => boolean = () => true): Promise<n
   return found ?? 0;
 }
 
-/** Whether a process has a handler for a signal by now. */
+/** Returns whether a process has installed a handler for a signal. */
 function catches(pid: number, signal: number): boolean {
   const mask = /^SigCgt:\s+([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
   return (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
 }
 
-/** An agent that is killed: it opens a guard, runs groups, and says their numbers. */
+/** Starts an agent to be killed: it opens a guard, starts groups, and prints their numbers. */
 async function startAgent(): Promise<{ agent: ChildProcess; guarded: number; removed: number }> {
   const script = join(dir, 'agent.ts');
   writeFileSync(
@@ -92,7 +92,7 @@ async function startAgent(): Promise<{ agent: ChildProcess; guarded: number; rem
 }
 
 describe('a guard', () => {
-  it('kills what runs when the agent is killed, and not what was removed', async () => {
+  it('kills running groups when the agent is killed, except removed ones', async () => {
     const { agent, guarded, removed } = await startAgent();
     try {
       expect(groupLives(guarded)).toBe(true);
@@ -105,14 +105,14 @@ describe('a guard', () => {
     }
   });
 
-  it('ends in good order with the agent, and outlives what would end it', async () => {
+  it('ends in order with the agent, and ignores signals that would end it', async () => {
     const guard = openGuard(dir);
     const pid = await guardPid();
     const [kept, removed] = [await idleGroup(), await idleGroup()];
     guard.add(kept);
     guard.add(removed);
     guard.remove(removed);
-    // The last that it prepares for; Node.js itself catches the two below from its start.
+    // The last handler that it installs; Node.js itself handles the next two from its start.
     await until(() => catches(pid, SIGHUP));
     process.kill(pid, 'SIGTERM');
     process.kill(pid, 'SIGINT');
@@ -124,7 +124,7 @@ describe('a guard', () => {
     expect(groupLives(removed)).toBe(true);
   });
 
-  it('that dies is replaced, and the new one knows everything', async () => {
+  it('is replaced when it dies, and the new one knows every group', async () => {
     const guard: Guard = openGuard(dir);
     const first = await guardPid();
     const [one, gone] = [await idleGroup(), await idleGroup()];
@@ -142,7 +142,7 @@ describe('a guard', () => {
     expect(groupLives(gone)).toBe(true);
   });
 
-  it('writes down what runs, for its owner only', async () => {
+  it('writes the running groups to a file that only its owner can read', async () => {
     const guard = openGuard(dir);
     const [one, two] = [await idleGroup(), await idleGroup()];
     guard.add(one);
@@ -159,7 +159,7 @@ describe('a guard', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('that has died and is closed before it is replaced leaves nothing running', async () => {
+  it('leaves nothing running when it died and is closed before its replacement', async () => {
     const guard = openGuard(dir);
     const pid = await guardPid();
     const one = await idleGroup();
@@ -171,8 +171,8 @@ describe('a guard', () => {
   });
 });
 
-describe('a sweep at the start of an agent', () => {
-  it('ends what a former agent and its guard left, and no group that merely has the number now', async () => {
+describe('a sweep at an agent’s start', () => {
+  it('ends groups of a former agent and guard, but no group that merely reuses a number', async () => {
     const [left, stranger] = [await idleGroup(), await idleGroup()];
     const guard = openGuard(dir);
     guard.add(left);
@@ -194,14 +194,14 @@ describe('a sweep at the start of an agent', () => {
     expect(groupLives(left)).toBe(false);
     expect(groupLives(stranger)).toBe(true);
     expect(existsSync(path)).toBe(false);
-    // From another start of the machine: nothing is of ours.
+    // From another boot of the machine: no group is ours.
     const again = { boot: 'another', groups: [{ group: stranger, start: startOf(stranger) }] };
     writeFileSync(path, JSON.stringify(again));
     expect(await sweepGroups(dir)).toEqual([]);
     expect(groupLives(stranger)).toBe(true);
   });
 
-  it('does nothing when there is nothing, or nothing that can be read', async () => {
+  it('does nothing without a readable file', async () => {
     expect(await sweepGroups(dir)).toEqual([]);
     writeFileSync(join(dir, 'running-groups.json'), '{"groups":[');
     expect(await sweepGroups(dir)).toEqual([]);

@@ -7,38 +7,44 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { endGroup, startOf } from '../git/processes.ts';
 
-/** Sees to it that no process group of a run outlives the agent, however the agent ends. */
+/** Ensures that no process group of a run outlives the agent, however the agent ends. */
 export interface Guard {
-  /** The group is to be killed should this process end before it is removed. One that has already ended is passed over. */
+  /**
+   * Marks a group to be killed if this process ends before it is removed. Ignores a group that has already
+   * ended.
+   */
   add(group: number): void;
   remove(group: number): void;
-  /** Ends the guard; what was not removed is killed. Resolves when it has ended. */
+  /** Closes the guard, which kills the remaining groups. Resolves when it has ended. */
   close(): Promise<void>;
 }
 
-/** What is written down for the next agent, should this one and its guard die. */
+/** The record for the next agent, in case this one and its guard both die. */
 const Listed = z.object({
-  /** Which start of the machine it is from: start times are counted from there. */
+  /** The machine's boot, because start times count from it. */
   boot: z.string(),
   groups: z.array(z.object({ group: z.number().int().min(2), start: z.string() })),
 });
 
-/** How long a guard must have lived for another to take its place at once, and how long to wait otherwise, in milliseconds. */
+/**
+ * A guard that lived this long is replaced at once; otherwise the replacement waits this long, in
+ * milliseconds.
+ */
 const LIVED_MS = 1_000;
 
 /** How long closing waits for the guard's end, in milliseconds. */
 const CLOSE_MS = 5_000;
 
 /**
- * Starts the guard, a small process of its own.
- * @param dir where the groups are written down too, for `sweepGroups`
+ * Starts the guard in a small separate process.
+ * @param dir where the groups are also written, for `sweepGroups`
  */
 export function openGuard(dir: string): Guard {
   return new ProcessGuard(dir);
 }
 
 /**
- * Ends the process groups that a former agent left, if its guard died too. To be called before any run.
+ * Ends the process groups that a former agent left behind, if its guard died too. Call before any run.
  * @returns the groups that were ended
  */
 export async function sweepGroups(dir: string): Promise<number[]> {
@@ -49,7 +55,10 @@ export async function sweepGroups(dir: string): Promise<number[]> {
   return ended.flat();
 }
 
-/** Ends a group, unless its number is by now some other program's. @returns whether it was there */
+/**
+ * Ends a group unless another program uses its number now.
+ * @returns whether it existed
+ */
 async function endStarted(group: number, start: string): Promise<boolean> {
   if (startOf(group) !== start) return false;
   await endGroup(group);
@@ -58,7 +67,7 @@ async function endStarted(group: number, start: string): Promise<boolean> {
 
 class ProcessGuard implements Guard {
   readonly #dir: string;
-  /** Groups by number, with when they were started. */
+  /** Groups by number, with their start times. */
   readonly #groups = new Map<number, string>();
   #child: ChildProcessByStdio<Writable, null, null> | null = null;
   #restart: NodeJS.Timeout | null = null;
@@ -94,14 +103,15 @@ class ProcessGuard implements Guard {
       child.stdin.end();
       await Promise.race([exited, sleep(CLOSE_MS, undefined, { ref: false })]);
     }
-    // The guard has killed them, unless it had died just now.
+    // The guard has killed them, unless it died just before.
     await Promise.all([...this.#groups].map(([group, start]) => endStarted(group, start)));
     rmSync(listPath(this.#dir), { force: true });
   }
 
   #start(): void {
     const startedAt = Date.now();
-    // In a session of its own, so that no Ctrl-C reaches it; without our environment, which holds keys.
+    // In a separate session, so that Ctrl-C does not reach it, and without our environment, which contains
+    // keys.
     const child = spawn(process.execPath, [join(import.meta.dirname, 'guard-process.ts')], {
       cwd: '/',
       detached: true,
@@ -119,7 +129,7 @@ class ProcessGuard implements Guard {
     };
     child.once('error', gone);
     child.once('exit', gone);
-    // The guard does not keep this process alive, the less so as it waits for its end.
+    // The guard must not keep this process alive, because it waits for this process's end.
     child.unref();
     (child.stdin as Writable & { unref?: () => void }).unref?.();
     for (const [group, start] of this.#groups) this.#say(`+${group} ${start}`);
@@ -137,7 +147,7 @@ class ProcessGuard implements Guard {
       writeFileSync(draft, JSON.stringify({ boot: bootOf(), groups }), { mode: 0o600 });
       renameSync(draft, listPath(this.#dir));
     } catch {
-      // The file is for the case that the guard dies too; a full disk must not stop a run.
+      // The file is only for the case that the guard dies too; a full disk must not stop a run.
     }
   }
 }
@@ -153,7 +163,7 @@ function readListed(dir: string): z.infer<typeof Listed>['groups'] {
   }
 }
 
-/** This start of the machine; elsewhere than on Linux start times are dates, and need none. */
+/** Returns an id of this boot. On systems other than Linux, start times are dates and need none. */
 function bootOf(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

@@ -3,27 +3,27 @@ import { glob, lstat, open, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import type { Piece, Resolved } from './hint.ts';
 
-/** Files that one hint may lead to. */
+/** Maximum number of files per hint. */
 const MOST_FILES = 200;
-/** Patterns that the braces of a hint may stand for. */
+/** Maximum number of patterns that the braces of a hint may expand to. */
 const MOST_ALTERNATIVES = 256;
 
-/** How long one hint may look for files, in milliseconds. */
+/** Time limit for finding the files of one hint, in milliseconds. */
 const SEARCH_MS = 10_000;
 
-/** A file with a NUL among its first bytes is no text. */
+/** A file with a NUL within this many bytes is not text. */
 const LOOKED_AT = 8_000;
 
-/** Bytes of one UTF-16 unit in UTF-8, at most. */
+/** Maximum number of UTF-8 bytes per UTF-16 unit. */
 const BYTES_PER_UNIT = 3;
 
-/** Git's own files hold secrets; the other folder holds what others wrote. */
+/** git's own files contain secrets; the other folder contains code of third parties. */
 const LEFT_OUT = new Set(['.git', 'node_modules']);
 
 /**
  * Reads the files that a path or glob names.
- * @param room how many characters may follow
- * @returns pieces in the order of their paths; a file that leads out of the folder, or is no text, is a note
+ * @param room remaining number of characters
+ * @returns pieces in the order of their paths; a note for a file that leads out of the folder, or is not text
  */
 export function readHintedFiles(
   cwd: string,
@@ -63,11 +63,11 @@ async function* readFiles(
     else if (piece === OUTSIDE) isOutside = true;
     else if (piece !== FOLDER) notes.push(`${path} ${piece}`);
   }
-  // Said once and without names: the name of a file outside is none of the reader's business.
+  // Reported once and without names, because the reader must not learn names of files outside.
   if (isOutside) notes.push(`in part ${OUTSIDE}`);
 }
 
-/** Paths that a glob matches, in order, relative to the base. */
+/** Returns the paths that match a glob, in order, relative to the base. */
 async function find(base: string, pattern: string, signal: AbortSignal, notes: string[]): Promise<string[]> {
   if (alternativesOf(pattern) > MOST_ALTERNATIVES) {
     notes.push(`has more than ${MOST_ALTERNATIVES} alternatives in its braces, or braces within braces.`);
@@ -76,7 +76,7 @@ async function find(base: string, pattern: string, signal: AbortSignal, notes: s
   const until = AbortSignal.any([signal, AbortSignal.timeout(SEARCH_MS)]);
   const exclude = (entry: unknown): boolean => {
     const name = typeof entry === 'string' ? entry : String((entry as { name?: unknown }).name);
-    // Node.js asks at every entry: the only place where a search without matches can be stopped.
+    // Node.js calls this for every entry; no other place can stop a search without matches.
     return until.aborted || name.split(sep).some((part) => LEFT_OUT.has(part.toLowerCase()));
   };
   const found: string[] = [];
@@ -94,8 +94,8 @@ async function find(base: string, pattern: string, signal: AbortSignal, notes: s
 }
 
 /**
- * How many patterns the braces of one make, at most: each is expanded before anything can be stopped. Braces within braces, and ranges,
- * count as too many.
+ * Returns an upper bound for the patterns that braces expand to: the expansion cannot be interrupted. Nested
+ * braces and ranges count as too many.
  */
 function alternativesOf(pattern: string): number {
   let all = 1;
@@ -110,12 +110,12 @@ const OUTSIDE = 'is not inside the working directory.';
 const FOLDER = 'is a folder; name files in it, such as folder/**/*.md.';
 
 /**
- * Reads a text file wherever its links lead, if that is inside the base.
- * @returns why it is not read, if it is not
+ * Reads a text file if its links stay inside the base.
+ * @returns the reason when it is not read
  */
 async function readInside(base: string, path: string, room: number): Promise<Piece | string> {
   const real = await realpath(path).catch(() => null);
-  // Asked first, and of what is there: whether a file exists outside must not show either.
+  // Checked first, because even the existence of a file outside must not show.
   const inside = relative(base, real ?? (await realpathOfParent(path)));
   if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return OUTSIDE;
   if (real === null) return (await isLink(path)) ? 'is a link that leads nowhere.' : 'no such file.';
@@ -125,10 +125,10 @@ async function readInside(base: string, path: string, room: number): Promise<Pie
   const kind = await stat(real);
   if (kind.isDirectory()) return FOLDER;
   if (!kind.isFile()) return 'is no file.';
-  // Neither a link nor a pipe that took its place since is followed or waited for.
+  // If a link or a pipe has replaced the file since, it is neither followed nor waited for.
   const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    // One more than fits, so that it shows that there is more.
+    // One byte more than fits, to detect that there is more.
     const bytes = Buffer.alloc(Math.min(kind.size, Math.max(room, 0) * BYTES_PER_UNIT + LOOKED_AT));
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
     const read = bytes.subarray(0, bytesRead);
@@ -139,7 +139,7 @@ async function readInside(base: string, path: string, room: number): Promise<Pie
   }
 }
 
-/** Where the nearest folder above a path that exists really is. */
+/** Returns the real path of the nearest existing folder above a path. */
 async function realpathOfParent(path: string): Promise<string> {
   const parent = dirname(path);
   if (parent === path) return path;

@@ -3,10 +3,13 @@ import { openForReading } from '../memory/claude-mem/open.ts';
 import { projectCondition } from '../memory/claude-mem/project-names.ts';
 import type { Resolved } from './hint.ts';
 
-/** Memories that the hint gives at most. */
+/** Maximum number of memories in the hint. */
 const MOST = 20;
 
-/** What is dated further ahead than this (a day, in milliseconds) is no recent memory but a wrong date. */
+/**
+ * A memory dated further ahead than this (a day, in milliseconds) has a wrong date and does not count as
+ * recent.
+ */
 const DAY_MS = 24 * 3_600_000;
 
 const COLUMNS = {
@@ -18,8 +21,9 @@ type Table = keyof typeof COLUMNS;
 type Row = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the newest observations and session summaries of a project, its worktrees and what was adopted into it, from claude-mem's database, which is only read.
- * @param project its name there; null: none is known
+ * Reads the newest observations and session summaries of a project, including its worktrees and merged
+ * projects, from claude-mem's database, without writing.
+ * @param project its claude-mem name; null when unknown
  * @throws MembridgeError memory_missing, memory_corrupt or memory_locked
  */
 export function readRecentMemory(databasePath: string, project: string | null): Resolved {
@@ -59,7 +63,7 @@ function newestOf(db: Database.Database, table: Table, project: string): { at: n
 }
 
 function lineOf(column: string, value: unknown): string[] {
-  // An empty list of facts is an empty one, not a fact.
+  // An empty list of facts is not a fact.
   if (typeof value !== 'string' || value.trim() === '' || value === '[]') return [];
   return [`${column}: ${value}`];
 }

@@ -4,15 +4,15 @@ import { readHintedFiles } from './hint-files.ts';
 import { readRecentMemory } from './hint-memory.ts';
 import { shorten } from './lines.ts';
 
-/** What a hint can be resolved from. */
+/** The sources for resolving a hint. */
 export interface HintsCall {
   readonly hints: readonly string[];
-  /** Files are looked for here, and nowhere else. */
+  /** The only folder in which files are searched. */
   readonly cwd: string;
-  /** Tokens of four characters each that the text may take. */
+  /** Maximum size of the text in tokens of four characters. */
   readonly tokens: number;
   readonly databasePath: string;
-  /** The project's name in claude-mem; null: none is known. */
+  /** The project's name in claude-mem; null when unknown. */
   readonly project: string | null;
   readonly signal: AbortSignal;
 }
@@ -22,7 +22,8 @@ const CUT = '\n[cut here: the context is full]';
 const PROMPT_FOLLOWS = '\n';
 
 /**
- * Resolves hints to text for in front of a prompt, in their order. One that cannot be resolved is a note, never an error.
+ * Resolves hints to text before a prompt, in their order. A hint that cannot be resolved gives a note, never
+ * an error.
  * @throws the signal's reason when it is aborted
  */
 export async function resolveHints(call: HintsCall): Promise<{ text: string; notes: string[] }> {
@@ -65,7 +66,7 @@ function resolveHint(hint: string, call: HintsCall, room: () => number): Resolve
   return readHintedFiles(call.cwd, hint, room, call.signal);
 }
 
-/** A piece between marks that its own text cannot imitate, cut to the room that there is. */
+/** Formats a piece between markers that its own text cannot imitate, cut to the remaining room. */
 function toBlock(piece: Piece, room: number): { text: string; cut: boolean } {
   const source = piece.source.replaceAll(/[\p{Cc}"<>&]/gu, '_');
   const open = `<context source="${source}">\n`;

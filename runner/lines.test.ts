@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineReader, pieces, shorten } from './lines.ts';
 
-/** A text, cut anywhere. */
+/** Generates a text in arbitrary chunks. */
 const chunked = fc
   .tuple(
     fc.string({ unit: fc.constantFrom('a', 'ö', '😀', '\n', '\r\n', '"', '{'), maxLength: 80 }),
@@ -22,7 +22,7 @@ function readAll(longest: number, chunks: readonly string[]): { lines: string[];
 }
 
 describe('a reader of lines', () => {
-  it('gives the same lines however the text is cut', () => {
+  it('gives the same lines for any split into chunks', () => {
     fc.assert(
       fc.property(chunked, ({ text, chunks }) => {
         const expected = text.split('\n').map((line) => line.replace(/\r$/, ''));
@@ -32,7 +32,7 @@ describe('a reader of lines', () => {
     );
   });
 
-  it('leaves out just the lines that are too long, however the text is cut', () => {
+  it('leaves out exactly the lines that are too long, for any split into chunks', () => {
     fc.assert(
       fc.property(chunked, ({ text, chunks }) => {
         const all = text.split('\n');
@@ -47,8 +47,8 @@ describe('a reader of lines', () => {
   });
 });
 
-describe('a text that is cut', () => {
-  it('is never longer than it may be, and never ends in half a character', () => {
+describe('a shortened text', () => {
+  it('never exceeds its length, and never ends in half a character', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 60 });
     fc.assert(
       fc.property(text, fc.integer({ min: 0, max: 60 }), (text, length) => {

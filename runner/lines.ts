@@ -1,4 +1,4 @@
-/** Takes text in whatever pieces it comes, and gives whole lines of bounded length. */
+/** Splits text that arrives in chunks into lines of bounded length. */
 export class LineReader {
   readonly #longest: number;
   readonly #take: (line: string) => void;
@@ -8,15 +8,15 @@ export class LineReader {
   #tooLong = false;
 
   /**
-   * @param longest characters of the longest line; longer ones are left out
-   * @param take hears each line, without its end
+   * @param longest maximum number of characters per line; longer lines are left out
+   * @param take receives each line, without its end
    */
   constructor(longest: number, take: (line: string) => void) {
     this.#longest = longest;
     this.#take = take;
   }
 
-  /** How many lines were too long. */
+  /** Number of lines that were too long. */
   get leftOut(): number {
     return this.#leftOut;
   }
@@ -31,7 +31,7 @@ export class LineReader {
     this.#add(text.slice(from));
   }
 
-  /** What came last may have no end of line. */
+  /** Ends the text; the last line may have no line end. */
   end(): void {
     if (this.#length > 0 || this.#tooLong) this.#finish();
   }
@@ -56,20 +56,20 @@ export class LineReader {
   }
 }
 
-/** Cuts a text to a length, with a mark where something is missing; never through the middle of a character. */
+/** Shortens a text to a length, with a mark for missing text; never splits a character. */
 export function shorten(text: string, length: number, mark = '…'): string {
   if (text.length <= length) return text;
   if (length <= mark.length) return '';
   return beginning(text, length - mark.length) + mark;
 }
 
-/** The first so many UTF-16 units, or one less where that would cut a character in two. */
+/** Returns the first `length` UTF-16 units, or one less where that would split a character. */
 function beginning(text: string, length: number): string {
   const last = text.charCodeAt(length - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
 }
 
-/** A text in pieces of at most so many UTF-16 units, at least two, of whole characters. */
+/** Splits a text into pieces of at most `length` (two or more) UTF-16 units, without splitting characters. */
 export function* pieces(text: string, length: number): Generator<string> {
   for (let rest = text; rest !== '';) {
     const piece = rest.length <= length ? rest : beginning(rest, length);

@@ -2,24 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LOOK_MS, TERM_MS, endGroup, groupLives, startOf } from '../git/processes.ts';
 import { inspectTree, terminateEnclosed } from './process-tree.ts';
 
-/** Who is told of process groups as they come and go. */
+/** Receives process groups as they start and end. */
 export interface GroupListener {
-  /** Hears a process group's number: the program's own at once, those of what it starts when they are seen. */
+  /**
+   * Called with a process group's number: the program's own at once, those of its descendants when they are
+   * seen.
+   */
   started?(group: number): void;
-  /** Hears that such a group is gone, or is none of the program's any more. */
+  /** Called when a group is gone, or no longer belongs to the program. */
   ended?(group: number): void;
 }
 
-/** A sandbox, by the first process in it: with its end the kernel has ended everything in there. */
+/** A sandbox, identified by the first process in it: when that ends, the kernel ends everything inside. */
 export interface EnclosedGroup {
-  /** The number that process has on the machine; null while it is not known. */
+  /** That process's number on the machine; null while unknown. */
   readonly first: number | null;
 }
 
-/** How long the kernel may take to end what is in a sandbox when bubblewrap has ended, in milliseconds. */
+/**
+ * How long the kernel may take to end the processes in a sandbox after bubblewrap has ended, in milliseconds.
+ */
 const TEARDOWN_MS = 1_000;
 
-/** Process groups of one run, and who is told of them. */
+/** Tracks the process groups of one run, and reports them to a listener. */
 export class Groups {
   readonly #own: number;
   readonly #listener: GroupListener;
@@ -27,7 +32,7 @@ export class Groups {
   readonly #told = new Set<number>();
   #over = false;
 
-  /** @param sandbox what is known of the sandbox, if `own` is the group of one */
+  /** @param sandbox the sandbox, if `own` is its group */
   constructor(own: number, listener: GroupListener, sandbox: EnclosedGroup | null) {
     this.#own = own;
     this.#listener = listener;
@@ -35,7 +40,10 @@ export class Groups {
     this.#tell(new Set([own]));
   }
 
-  /** Looks what there is now. @returns resident memory in bytes */
+  /**
+   * Looks at the current processes.
+   * @returns resident memory in bytes
+   */
   async look(how: 'shared' | 'fresh'): Promise<number> {
     const { groups, rssBytes } = await inspectTree(this.#own, how);
     this.#tell(groups);
@@ -44,14 +52,17 @@ export class Groups {
 
   /** Ends every group of the program and of its descendants. */
   async endAll(): Promise<void> {
-    // Descent is lost when the program ends first.
+    // The descendants can no longer be found once the program ends.
     await this.look('fresh').catch(() => 0);
-    // What a signal to its group would end first is the sandbox: the programs in there could tidy nothing up.
+    // A signal to its group would end the sandbox first, and the programs inside could not clean up.
     if (this.#sandbox !== null) await this.#askEnclosed();
     await Promise.all([...this.#told].map((group) => endGroup(group)));
   }
 
-  /** Ends what is left in the program's own group; tells that there are no others any more. @returns whether anything was left */
+  /**
+   * Ends what is left in the program's own group, and reports all other groups as ended.
+   * @returns whether anything was left
+   */
   async endOwn(): Promise<boolean> {
     const left = !(await this.#sandboxIsGone()) && groupLives(this.#own);
     if (left) await endGroup(this.#own);
@@ -61,7 +72,10 @@ export class Groups {
     return left;
   }
 
-  /** Waits for the kernel, which ends what is in a sandbox without its being asked. @returns whether it has */
+  /**
+   * Waits for the kernel to end the processes in a sandbox.
+   * @returns whether it has
+   */
   async #sandboxIsGone(): Promise<boolean> {
     const first = this.#sandbox?.first ?? null;
     if (first === null) return false;
@@ -73,7 +87,7 @@ export class Groups {
     return true;
   }
 
-  /** Asks the programs in the sandbox to end, and gives them their time. */
+  /** Sends SIGTERM to the programs in the sandbox, and waits for them. */
   async #askEnclosed(): Promise<void> {
     const asked = await terminateEnclosed(this.#own).catch(() => 0);
     const deadline = Date.now() + (asked === 0 ? 0 : TERM_MS);
@@ -81,7 +95,7 @@ export class Groups {
   }
 
   #tell(groups: ReadonlySet<number>): void {
-    // A look may come to its end when everything has.
+    // A look may finish after everything has ended.
     if (this.#over) return;
     for (const group of groups) {
       if (this.#told.has(group)) continue;

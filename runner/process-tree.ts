@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 
-/** What a program and everything that it started take up. */
+/** The resources of a program and everything that it started. */
 export interface Tree {
-  /** Process groups of theirs: Claude Code gives each of its shells and hooks one of its own. */
+  /** Their process groups: Claude Code gives each of its shells and hooks a separate one. */
   readonly groups: ReadonlySet<number>;
-  /** Resident memory, in bytes; what processes share counts for each of them. */
+  /** Resident memory, in bytes; shared memory counts for each process. */
   readonly rssBytes: number;
 }
 
@@ -19,9 +19,9 @@ interface Listed {
 }
 
 /**
- * Looks at a process group and at the descendants of its members. What has taken itself out of their descent (a daemon)
- * is not among them: claude-mem's worker, which a hook may start, serves the whole machine and outlives the run.
- * @param how `shared`: what another run saw a moment ago will do
+ * Examines a process group and the descendants of its members. Excludes daemons, which have left the process
+ * tree: claude-mem's worker, which a hook may start, serves the whole machine and outlives the run.
+ * @param how `shared`: a list that another run read a moment ago is good enough
  */
 export async function inspectTree(root: number, how: 'shared' | 'fresh' = 'fresh'): Promise<Tree> {
   const all = membersOf(root, await (how === 'shared' ? sharedList() : list()));
@@ -32,10 +32,10 @@ export async function inspectTree(root: number, how: 'shared' | 'fresh' = 'fresh
 }
 
 /**
- * Sends SIGTERM to everything in a sandbox, but not to the two processes of bubblewrap that hold it: the one that was started, and its
- * child, which is the first process in there and the parent of every orphan.
+ * Sends SIGTERM to every process in a sandbox, except bubblewrap's two: the one that was started, and its
+ * child, which is the first process inside and the parent of every orphan.
  * @param root the process that was started
- * @returns how many were sent it
+ * @returns how many received it
  */
 export async function terminateEnclosed(root: number): Promise<number> {
   const members = membersOf(root, await list());
@@ -44,13 +44,13 @@ export async function terminateEnclosed(root: number): Promise<number> {
     try {
       process.kill(pid, 'SIGTERM');
     } catch {
-      // It has ended by itself.
+      // It has ended already.
     }
   }
   return enclosed.length;
 }
 
-/** The members of a group and their descendants. */
+/** Returns the members of a group and their descendants. */
 function membersOf(root: number, listed: readonly Listed[]): Listed[] {
   const children = Map.groupBy(listed, ({ parent }) => parent);
   const members = new Map<number, Listed>();
@@ -63,7 +63,10 @@ function membersOf(root: number, listed: readonly Listed[]): Listed[] {
   return [...members.values()];
 }
 
-/** How old a list may be that runs share, in milliseconds: it costs a read per process of the machine, on the event loop. */
+/**
+ * Maximum age of a process list that runs share, in milliseconds: it costs a read per process of the machine,
+ * on the event loop.
+ */
 const SHARED_MS = 250;
 
 let shared: { readonly at: number; readonly listed: Promise<Listed[]> } | null = null;
@@ -78,12 +81,12 @@ function sharedList(): Promise<Listed[]> {
   return shared.listed;
 }
 
-/** Every process that runs, as Linux tells. */
+/** Returns every running process, as listed by Linux. */
 export function listFromProc(): Listed[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     const stat = readOrNothing(`/proc/${name}/stat`);
-    // The name in brackets may itself hold brackets; proc(5): state, ppid, pgrp.
+    // The name in brackets may contain brackets; proc(5): state, ppid, pgrp.
     const [state = 'X', parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (stat === '' || /[ZX]/.test(state)) return [];
     const rssBytes = (): number => {
@@ -94,7 +97,7 @@ export function listFromProc(): Listed[] {
   });
 }
 
-/** Every process that runs, as `ps` tells on other systems. */
+/** Returns every running process, as listed by `ps` on other systems. */
 export async function listFromPs(): Promise<Listed[]> {
   const columns = ['-A', '-o', 'pid=,ppid=,pgid=,rss=,stat='];
   const { stdout } = await promisify(execFile)('ps', columns, { maxBuffer: 64_000_000 });
@@ -112,7 +115,7 @@ export async function listFromPs(): Promise<Listed[]> {
   });
 }
 
-/** A process may end between being listed and being looked at. */
+/** Reads a file of a process, which may end after being listed. */
 function readOrNothing(path: string): string {
   try {
     return readFileSync(path, 'utf8');

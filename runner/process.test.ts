@@ -17,7 +17,7 @@ afterEach(() => node.remove());
 const LIMITS = { timeoutMs: 60_000, memoryMb: null, outputBytes: 1_000_000 };
 type Input = Partial<Omit<ProgramCall, 'limits'>> & { limits?: Partial<ProgramCall['limits']> };
 
-/** Runs a script of Node.js. */
+/** Runs a Node.js script. */
 async function run(source: string, { limits, ...more }: Input = {}): Promise<ProgramEnd> {
   return await runToEnd({
     program: node.script('program', source),
@@ -38,8 +38,8 @@ const said = (stream: string): string =>
   heard.flatMap((piece) => (piece.stream === stream ? [piece.text] : [])).join('');
 
 /**
- * Ignores SIGTERM and forks twice: a child in its group, and below that one another in a group and session of its own.
- * All of their numbers are written to the file `pids`, then to standard output.
+ * Ignores SIGTERM and forks twice: a child in its group, and below that a grandchild in a separate group and
+ * session. Writes all of their numbers to the file `pids`, then to standard output.
  */
 const STUBBORN = `
   const { spawn } = require('node:child_process');
@@ -60,7 +60,7 @@ function expectNothingLeft(): void {
   expect(new Set(node.groups.ended)).toEqual(new Set(node.groups.started));
 }
 
-/** Waits until the program has said something. */
+/** Waits until the program has printed something. */
 function whenSaid(words: string): { promise: Promise<void>; heard: ProgramCall['heard'] } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return {
@@ -72,8 +72,8 @@ function whenSaid(words: string): { promise: Promise<void>; heard: ProgramCall['
   };
 }
 
-describe('a cancelled program', () => {
-  it('is ended with children and grandchildren that ignore SIGTERM, one of them in a group of its own', async () => {
+describe('a canceled program', () => {
+  it('is ended with children and grandchildren that ignore SIGTERM, one in a separate group', async () => {
     const cancel = new AbortController();
     const there = whenSaid('all are there');
     const running = run(STUBBORN, { signal: cancel.signal, heard: there.heard });
@@ -85,14 +85,14 @@ describe('a cancelled program', () => {
     expect(node.groups.started).toHaveLength(2);
   });
 
-  it('is not started when it is cancelled before', async () => {
+  it('is not started when it was canceled before', async () => {
     await expect(
       run(`require('node:fs').writeFileSync('x', '')`, { signal: AbortSignal.abort(new Error('early')) }),
     ).rejects.toThrow('early');
     expect(existsSync(join(node.cwd, 'x'))).toBe(false);
   });
 
-  it('may end by SIGTERM in its own way', async () => {
+  it('may handle SIGTERM in its own way', async () => {
     const cancel = new AbortController();
     const there = whenSaid('ready');
     const running = run(
@@ -107,15 +107,15 @@ describe('a cancelled program', () => {
   });
 });
 
-describe('a limit', () => {
-  it('of time ends everything', async () => {
+describe('a limit of a program', () => {
+  it('ends everything when the time is over', async () => {
     const end = await run(STUBBORN, { limits: { timeoutMs: 3_000 } });
     expect(end.error).toMatchObject({ code: 'task_timeout', retryable: true });
     expect(said('stdout')).toBe('all are there\n');
     expectNothingLeft();
   });
 
-  it('of memory counts what the program started, too', async () => {
+  it('counts the memory of child processes, too', async () => {
     const end = await run(
       `const { spawn } = require('node:child_process');
        const eat = 'const held = Buffer.alloc(150 * 2 ** 20, 1); setInterval(() => held.length, 1000)';
@@ -129,7 +129,7 @@ describe('a limit', () => {
     expect(node.groups.started.filter((group) => groupLives(group))).toEqual([]);
   });
 
-  it('of output counts both streams, and keeps what came before', async () => {
+  it('counts the output of both streams, and keeps what was printed before', async () => {
     const end = await run(
       `const { existsSync } = require('node:fs');
        process.stderr.write('e'.repeat(1000));
@@ -147,11 +147,11 @@ describe('a limit', () => {
     );
     expect(end.error).toMatchObject({ code: 'output_exceeded', retryable: false });
     expect(said('stderr')).toBe('e'.repeat(1_000));
-    // Of the character that the limit cuts in two nothing is shown.
+    // Half of a character at the limit is not shown.
     expect(said('stdout')).toBe('ö'.repeat(49_500));
   });
 
-  it('of output keeps memory low when a program writes without end', async () => {
+  it('keeps memory low when a program prints endlessly', async () => {
     let most = 0;
     let longest = 0;
     const before = process.memoryUsage().rss;
@@ -185,7 +185,7 @@ describe('a program that ends', () => {
     expect(startOf(Number(said('stdout')))).toBeNull();
   });
 
-  it('leaves a daemon alone that serves others, even when that holds its streams', async () => {
+  it('leaves a daemon alone that serves others, even if it holds the streams', async () => {
     const end = await run(
       `const { spawn } = require('node:child_process');
        const daemon = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit', detached: true });
@@ -203,12 +203,12 @@ describe('a program that ends', () => {
     expect(new Set(node.groups.ended)).toEqual(new Set(node.groups.started));
   });
 
-  it('is heard to its last byte', async () => {
+  it('is read to its last byte', async () => {
     await run(`process.stdout.write('x'.repeat(900_000)); process.exitCode = 4;`);
     expect(said('stdout')).toHaveLength(900_000);
   });
 
-  it('is heard in whole characters, wherever its writes cut them', async () => {
+  it('is read in whole characters for any split into writes', async () => {
     await run(
       `const bytes = Buffer.from('aä€😀'.repeat(40));
        let at = 0;
@@ -221,8 +221,8 @@ describe('a program that ends', () => {
   });
 });
 
-describe('a listener that throws', () => {
-  it('ends the program, and is heard of', async () => {
+describe('an output listener that throws', () => {
+  it('ends the program, and the error is reported', async () => {
     const failing = run(`setInterval(() => console.log('x'), 10)`, {
       heard: () => {
         throw new Error('no room');
@@ -233,8 +233,8 @@ describe('a listener that throws', () => {
   });
 });
 
-describe('a look at processes', () => {
-  it('tells the same by /proc and by ps', async () => {
+describe('listing processes', () => {
+  it('gives the same result through /proc and ps', async () => {
     const mine = ({ pid }: { pid: number }): boolean => pid === process.pid;
     const [one, other] = [listFromProc().find(mine), (await listFromPs()).find(mine)];
     expect(one).toMatchObject({ parent: process.ppid });
@@ -244,7 +244,7 @@ describe('a look at processes', () => {
     expect(Math.abs(bytes - sameBytes)).toBeLessThan(bytes / 2);
   });
 
-  it('finds nothing of a group that is none', async () => {
+  it('finds nothing for an unknown group', async () => {
     expect(await inspectTree(2 ** 30)).toEqual({ groups: new Set(), rssBytes: 0 });
   });
 });

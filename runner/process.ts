@@ -11,53 +11,55 @@ import { Groups, type EnclosedGroup, type GroupListener } from './process-groups
 import { locateProgram } from './sandbox/program.ts';
 import { firstProcess, sandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
 
-/** One program, as a process group of its own. */
+/** One program in its own process group. */
 export interface ProgramCall extends GroupListener {
   readonly program: string;
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Goes to standard input, which is closed then. */
+  /** Sent to standard input, which is then closed. */
   readonly input: string;
   readonly limits: Pick<RunLimits, 'timeoutMs' | 'memoryMb' | 'outputBytes'>;
   readonly signal: AbortSignal;
   /** The sandbox that the program runs in. Without one it runs as an ordinary program of this user. */
   readonly sandbox?: Sandbox | null;
-  /** Hears what the program writes as it comes, in pieces of at most 64 KiB: whole characters. */
+  /** Receives the program's output as it arrives, in chunks of whole characters of at most 64 KiB. */
   heard(stream: OutputChunk['stream'], text: string): void;
 }
 
 export interface ProgramEnd {
-  /** Null when it did not end by itself, or did not begin. */
+  /** Null when a signal ended it, or it did not start. */
   readonly exitCode: number | null;
-  /** What ended it from outside. */
+  /** The signal that ended it. */
   readonly killedBy: NodeJS.Signals | null;
-  /** The limit that it met, or why it did not begin. Whatever its exit code is, it is no error here. */
+  /** The limit that it reached, or why it did not start. An exit code is never an error here. */
   readonly error: RunError | null;
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** A program that runs. */
+/** A running program. */
 interface Started {
   readonly child: Child;
   readonly group: number;
   readonly enclosed: EnclosedGroup | null;
 }
 
-/** How long streams may stay open after the program itself has ended, in milliseconds: a daemon may hold them. */
+/**
+ * How long streams may stay open after the program itself has ended, in milliseconds: a daemon may hold them.
+ */
 const DRAIN_MS = 1_000;
 
-/** Looks at memory and process groups are so far apart, in milliseconds. */
+/** Interval between two looks at memory and process groups, in milliseconds. */
 const LOOK_MS = 500;
 
-/** The longest that a timer of Node.js can wait, in milliseconds. */
+/** The longest delay of a Node.js timer, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 /**
- * Runs a program to its end or to the first limit that it meets.
- * @returns when nothing of its process group is left, nor, if it was ended before its time, of what descends from it
- * @throws the signal's reason when it is aborted, and whatever `heard` throws: after the program has been ended
+ * Runs a program to its end or to its first limit.
+ * @returns when nothing of its process group is left, nor, if it was ended early, of its descendants
+ * @throws the signal's reason when it is aborted, and errors of `heard`; always after the program has ended
  */
 export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
   call.signal.throwIfAborted();
@@ -74,15 +76,15 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
     await Promise.race(cut ? [closed, pause(DRAIN_MS)] : [closed, watch.cut, pause(DRAIN_MS)]);
   } finally {
     watch.stop();
-    // After an orderly end, too: nothing that it left in its group may go on behind us.
-    // What that wrote last is heard, too.
+    // Even after a normal end, nothing in its group may continue. The last output of such processes is still
+    // read.
     if (await groups.endOwn()) await Promise.race([closed, pause(DRAIN_MS)]);
     child.stdout.destroy();
     child.stderr.destroy();
   }
   call.signal.throwIfAborted();
   watch.throwIfFailed();
-  // One that hangs in the kernel does not end even so.
+  // A process that hangs in the kernel does not end even then.
   const [exitCode, killedBy] = await Promise.race([
     exited,
     pause(DRAIN_MS).then(() => [null, null] as const),
@@ -98,16 +100,16 @@ const exitOf = (child: Child): Promise<readonly [number | null, NodeJS.Signals |
 
 const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
 
-/** The child with its process group, or why there is none. */
+/** Starts the child with its process group, or returns why it failed. */
 async function startProgram(call: ProgramCall): Promise<Started | RunError> {
   const { program, args, cwd, env, sandbox } = call;
-  // The system tells a missing folder and a missing program by the same error.
+  // The system reports a missing folder and a missing program with the same error.
   if (!isFolder(cwd)) {
     return failure('folder_missing', `The working directory ${cwd} is not there. Clone the project again.`);
   }
   let files: readonly number[] = [];
   try {
-    // Of a program that is not there the sandbox has only a sentence to say.
+    // For a missing program, the sandbox would only report a sentence.
     if (sandbox && locateProgram(program, env['PATH'] ?? '') === null) return notInstalled(program);
     const start = sandbox?.enclose(call) ?? { program, args, env, files };
     ({ files } = start);
@@ -122,7 +124,7 @@ async function startProgram(call: ProgramCall): Promise<Started | RunError> {
       return startFailure(program, error);
     }
     child.on('error', () => undefined);
-    // A program need not read what it is given.
+    // A program need not read its input.
     child.stdin.on('error', () => undefined);
     child.stdin.end(call.input);
     const enclosed = sandbox ? firstProcess(child.stdio[3 + files.length] as Readable) : null;
@@ -163,9 +165,9 @@ function startFailure(program: string, error: unknown): RunError {
   }
 }
 
-/** Waits for what may end a program before its time: a limit, or a cancellation. */
+/** Watches for a limit or a cancellation, which end a program early. */
 class Watch {
-  /** Resolves when the program is to be ended. */
+  /** Resolves when the program must be ended. */
   readonly cut: Promise<void>;
   readonly #call: ProgramCall;
   readonly #cut: () => void;
@@ -191,12 +193,12 @@ class Watch {
     void this.#watchMemory(groups);
   }
 
-  /** The limit that was met. */
+  /** The limit that was reached. */
   get met(): RunError | null {
     return this.#met;
   }
 
-  /** The first piece of standard error. */
+  /** The first chunk of standard error. */
   get firstError(): string {
     return this.#firstError;
   }
@@ -238,13 +240,14 @@ class Watch {
       tell(decoder.write(taken));
       if (taken.length === bytes.length) return;
       whole = false;
-      // Nobody reads on: the program waits until it is ended. (Node.js then reads what is left by itself.)
+      // Nothing reads on, so the program blocks until it is ended. (Node.js then reads the rest
+      // automatically.)
       stream.pause();
       const { outputBytes } = this.#call.limits;
       this.#meet(failure('output_exceeded', `The program wrote more than the ${outputBytes} bytes it may.`));
     });
     stream.on('end', () => {
-      // The character that the limit cut in two is not the program's fault.
+      // Half of a character at the limit is not the program's fault.
       if (whole) tell(decoder.end());
     });
   }
@@ -267,7 +270,7 @@ class Watch {
   async #watchMemory(groups: Groups): Promise<void> {
     const { memoryMb } = this.#call.limits;
     while (!this.#stop.signal.aborted) {
-      // A system that cannot tell has no such limit.
+      // On a system that does not report memory, there is no such limit.
       const bytes = await groups.look('shared').catch(() => 0);
       if (memoryMb !== null && bytes > memoryMb * 2 ** 20) {
         const used = Math.round(bytes / 2 ** 20);

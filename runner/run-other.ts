@@ -5,12 +5,13 @@ import { otherArguments, type RunnerCommand } from './command.ts';
 import { runToEnd } from './process.ts';
 import { recall } from './sessions.ts';
 
-/** Of what a program says on standard error, so many characters are kept to explain its end. */
+/** Number of characters kept of standard error, to explain the end of the program. */
 const KEPT_STDERR = 16_384;
 
 /**
- * Has a program that is not Claude Code do the work: it gets the prompt, with the last messages of the context in front, and what it writes to
- * standard output is its answer. Figures are known if that is a result as of `claude --output-format json`.
+ * Runs a program other than Claude Code: it receives the prompt, preceded by the last messages of the
+ * context, and its standard output is the answer. Figures are known if that has the format of `claude
+ * --output-format json`.
  */
 export async function runOther(
   command: Extract<RunnerCommand, { kind: 'other' }>,

@@ -14,7 +14,7 @@ afterEach(() => node.remove());
 const other = (program: string, ...args: string[]): RunnerCommand => ({ kind: 'other', program, args });
 
 describe('a run of Claude Code', () => {
-  it('gives the words as answer, the figures, and shows what happens in a form for people', async () => {
+  it('returns the text as answer, the figures, and shows what happens to people', async () => {
     const outcome = await node.run('Hello, wörld');
     expect(outcome).toMatchObject({
       exitCode: 0,
@@ -40,13 +40,13 @@ describe('a run of Claude Code', () => {
     expect(node.groups.ended).toEqual(node.groups.started);
   });
 
-  it('gives its whole result as JSON when that is wanted', async () => {
+  it('returns its whole result as JSON when requested', async () => {
     const { answer } = await node.run('Hi', {}, { format: 'json' });
     expect(JSON.parse(answer ?? '')).toMatchObject({ type: 'result', result: 'You said: Hi', num_turns: 2 });
     expect((await readSession(node.sessionsDir, 'c1'))?.messages.at(-1)?.content).toBe('You said: Hi');
   });
 
-  it('goes on with the conversation of the context, with nothing put in front', async () => {
+  it('continues the conversation of the context, with nothing before the prompt', async () => {
     await node.run('one');
     await node.run('two');
     await node.run('elsewhere', {}, { contextId: 'c2' });
@@ -60,7 +60,7 @@ describe('a run of Claude Code', () => {
     expect(session?.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
   });
 
-  it('begins anew with the last messages when the conversation is gone, in the same run', async () => {
+  it('starts a new conversation with the last messages in the same run when the old one is gone', async () => {
     await node.run('one');
     rmSync(join(node.folder, 'conversations'), { recursive: true });
     const outcome = await node.run('two');
@@ -72,7 +72,7 @@ describe('a run of Claude Code', () => {
     expect(anew?.input).toBe('<conversation>\nuser: one\nassistant: You said: one\n</conversation>\n\ntwo');
   });
 
-  it('begins anew in another folder, where Claude Code would not find the conversation', async () => {
+  it('starts a new conversation in another folder, where Claude Code would not find the old one', async () => {
     await node.run('one');
     const cwd = join(node.folder, 'elsewhere');
     mkdirSync(cwd);
@@ -81,7 +81,7 @@ describe('a run of Claude Code', () => {
     expect(node.starts()[1]?.input).toMatch(/^<conversation>/);
   });
 
-  it('goes on with a copy when two tasks of one context run at once', async () => {
+  it('continues with a copy when two tasks of one context run at once', async () => {
     await node.run('one');
     node.plan({ lingerMs: 500 });
     await Promise.all([node.run('two'), node.run('three')]);
@@ -91,7 +91,7 @@ describe('a run of Claude Code', () => {
     expect(await readSession(node.sessionsDir, 'c1')).toMatchObject({ total_tasks: 3 });
   });
 
-  it('tells the budget to Claude Code, and does without where it is too old for one', async () => {
+  it('passes the budget to Claude Code, and omits it for a version too old for that', async () => {
     await node.run('one', {}, { limits: { budgetUsd: 0.5 } });
     expect(node.starts()[0]?.args.slice(-2)).toEqual(['--max-budget-usd', '0.5']);
     node.plan({ old: true });
@@ -109,7 +109,7 @@ describe('a run of Claude Code', () => {
     expect(await listSessions(node.sessionsDir)).toEqual([]);
   });
 
-  it('counts as done when it answered and only its end took too long', async () => {
+  it('counts as done when it answered in time and only its end took too long', async () => {
     node.plan({ lingerMs: 60_000 });
     expect(await node.run('Hi', {}, { limits: { timeoutMs: 3_000 } })).toMatchObject({
       answer: 'You said: Hi',
@@ -118,7 +118,7 @@ describe('a run of Claude Code', () => {
     });
   });
 
-  it('fails with the last thing it said when it ends without a result', async () => {
+  it('fails with the last thing it printed when it ends without a result', async () => {
     node.plan({ lines: [], stderr: `warning: x\nfatal: ${'y'.repeat(600)}\n\n`, exitCode: 3 });
     const outcome = await node.run('Hi');
     expect(outcome).toMatchObject({
@@ -131,13 +131,13 @@ describe('a run of Claude Code', () => {
     expect((await node.run('Hi')).error).toMatchObject({ code: 'no_answer' });
   });
 
-  it('shows a line that is no JSON as it is, and standard error too', async () => {
+  it('shows a line that is not JSON unchanged, and standard error as well', async () => {
     node.plan({ lines: ['plain words', '{broken', '{"type":"news"}'], stderr: 'careful\n' });
     await node.run('Hi');
     expect(node.shown).toEqual({ stdout: 'plain words\n{broken\n', stderr: 'careful\n' });
   });
 
-  it('leaves no line longer than it reads in memory', async () => {
+  it('omits no line longer than it reads in memory', async () => {
     node.script(
       'claude',
       `process.stdin.resume();
@@ -158,7 +158,7 @@ describe('a run of Claude Code', () => {
 });
 
 describe('the environment of a run', () => {
-  it('holds no key of ours, but what the program itself needs', async () => {
+  it('contains none of our keys, but everything that the program needs', async () => {
     const ours = {
       MEMBRIDGE_AGENT_KEY: 's3cret',
       MEMBRIDGE_ENROL_TOKEN: 's3cret',
@@ -192,20 +192,20 @@ describe('the environment of a run', () => {
 });
 
 describe('a run of another program', () => {
-  it('gives the prompt by standard input, and what it writes is the answer', async () => {
+  it('sends the prompt through standard input, and its output is the answer', async () => {
     const cat = node.script('echo', `process.stdin.pipe(process.stdout); console.error('hm');`);
     expect(await node.run('Hello\n', { command: other(cat) })).toMatchObject({
       answer: 'Hello\n',
       error: null,
     });
     expect(node.shown).toEqual({ stdout: 'Hello\n', stderr: 'hm\n' });
-    // The next task of the context finds the messages in front of its prompt.
+    // The next task of the context receives the messages before its prompt.
     expect((await node.run('Again', { command: other(cat) })).answer).toMatch(
       /^<conversation>\nuser: Hello\n\nassistant: Hello\n\n<\/conversation>\n\nAgain$/,
     );
   });
 
-  it('fills in placeholders, and gives the prompt as an argument where one says so', async () => {
+  it('fills in placeholders, and passes the prompt as an argument where requested', async () => {
     const args = node.script('args', `console.log(JSON.stringify(process.argv.slice(2)));`);
     const command = other(
       args,
@@ -230,7 +230,7 @@ describe('a run of another program', () => {
     expect(tooLong.error).toMatchObject({ code: 'prompt_too_long', retryable: false });
   });
 
-  it('gives its figures and its failure when it writes a result as Claude Code does', async () => {
+  it('reports figures and failure when it prints a result in Claude Code’s format', async () => {
     const result = { type: 'result', subtype: 'success', is_error: false, result: 'ok', total_cost_usd: 0.2 };
     const json = node.script('json', `console.log(process.env.RESULT)`);
     process.env['RESULT'] = JSON.stringify(result, null, 2);
@@ -254,7 +254,7 @@ describe('a run of another program', () => {
       error: { code: 'program_failed', message: 'no luck', retryable: true },
     });
     const silent = node.script('silent', '');
-    // A program that ends well without a word has done what it was to do.
+    // A program that ends well without output has done its work.
     expect(await node.run('Hi', { command: other(silent) })).toMatchObject({ error: null, answer: null });
     const killed = node.script(
       'killed',
@@ -266,7 +266,7 @@ describe('a run of another program', () => {
     });
   });
 
-  it('says what is missing: the program, the right to run it, or the folder', async () => {
+  it('reports what is missing: the program, the right to run it, or the folder', async () => {
     const missing = await node.run('Hi', { command: other('no-such-program-of-ours') });
     expect(missing).toMatchObject({ exitCode: null, error: { code: 'runner_missing', retryable: false } });
     const plain = join(node.folder, 'plain');
@@ -277,14 +277,14 @@ describe('a run of another program', () => {
     expect(node.groups.started).toEqual([]);
   });
 
-  it('needs no program to read its prompt', async () => {
+  it('does not require a program to read its prompt', async () => {
     const deaf = node.script('deaf', `require('node:fs').closeSync(0); console.log('done');`);
     expect((await node.run('x'.repeat(5_000_000), { command: other(deaf) })).answer).toBe('done\n');
   });
 });
 
-describe('a session that cannot be used', () => {
-  it('is a note, and the run goes on without it', async () => {
+describe('an unusable session', () => {
+  it('gives a note, and the run continues without it', async () => {
     writeFileSync(node.sessionsDir, 'a file where the folder should be');
     const outcome = await node.run('Hi');
     expect(outcome).toMatchObject({ answer: 'You said: Hi', error: null });

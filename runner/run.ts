@@ -15,20 +15,23 @@ export interface RunCall {
   /** Absolute: the project's clone, or a folder of the agent's own. */
   readonly cwd: string;
   readonly command: RunnerCommand;
-  /** Names of variables that the program gets from this process besides the usual ones. */
+  /** Names of variables that the program receives from this process, besides the usual ones. */
   readonly variables?: readonly string[];
   /** The sandbox that the program runs in. Without one it runs as an ordinary program of this user. */
   readonly sandbox?: Sandbox | null;
   readonly sessionsDir: string;
   /** claude-mem's database, which is only read; it may be missing. */
   readonly databasePath: string;
-  /** Aborted: the program is ended with all that it started. */
+  /** When aborted, ends the program with everything that it started. */
   readonly signal: AbortSignal;
-  /** Hears what people see of the run as it comes: pieces of whole characters, of at most 64 KiB. */
+  /** Receives the visible output of the run as it arrives: chunks of whole characters, of at most 64 KiB. */
   output(stream: OutputChunk['stream'], text: string): void;
-  /** Hears process groups as they come: the program's own before it can do anything. Should the agent die, they are to be killed. */
+  /**
+   * Called with each process group, the program's own before it can do anything. They must be killed if the
+   * agent dies.
+   */
   started?(group: number): void;
-  /** Hears that such a group is gone. */
+  /** Called when such a group is gone. */
   ended?(group: number): void;
 }
 
@@ -36,17 +39,20 @@ export interface RunOutcome {
   readonly exitCode: number | null;
   readonly durationMs: number;
   readonly usage: Usage;
-  /** What the program answered: its words, or with the format `json` its result as JSON text. Null when it answered nothing. */
+  /**
+   * The program's answer: its text, or with the format `json` its result as JSON text. Null when there is
+   * none.
+   */
   readonly answer: string | null;
   readonly error: RunError | null;
-  /** What people should know about the run. */
+  /** Notes about the run, for people. */
   readonly notes: string[];
 }
 
 /**
- * Runs a program on a task to its end, whether that is good or bad.
+ * Runs a program on a task to its end, successful or not.
  * @returns when no process of its group is left
- * @throws the signal's reason when it is aborted, after the program has been ended; whatever `output` throws, likewise
+ * @throws the signal's reason when it is aborted, after the program has ended; likewise errors of `output`
  */
 export async function runProgram(call: RunCall): Promise<RunOutcome> {
   const { spec, signal, command, sessionsDir } = call;
@@ -83,7 +89,7 @@ export async function runProgram(call: RunCall): Promise<RunOutcome> {
   return { exitCode, durationMs: performance.now() - startedAt, usage, answer, error, notes };
 }
 
-/** A session that cannot be read costs the run its past, not its life. */
+/** Reads the session. An unreadable one costs the run its history, but does not fail it. */
 async function sessionOf(call: RunCall, notes: string[]): Promise<Session | null> {
   try {
     return await readSession(call.sessionsDir, call.spec.contextId);

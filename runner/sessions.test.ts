@@ -35,8 +35,8 @@ const record = async (
   });
 };
 
-describe('a session', () => {
-  it('has the original’s shape and name, readable for its owner only', async () => {
+describe('a context’s session', () => {
+  it('has the original’s format and name, readable for its owner only', async () => {
     await record('ctx-1', 'hello', 's1');
     const path = join(dir, 'ctx-1.json');
     const now = expect.closeTo(Date.now(), -4) as number;
@@ -72,7 +72,7 @@ describe('a session', () => {
     expect(await readSession(dir, 'c')).toMatchObject({ claude_session_id: 's1', cwd: '/w', total_tasks: 2 });
   });
 
-  it('loses no task when many of one context end at once', async () => {
+  it('loses no task when several of one context end at once', async () => {
     const words = Array.from({ length: 20 }, (_, n) => `task ${n}`);
     await Promise.all(words.map((word) => record('c', word)));
     const session = await readSession(dir, 'c');
@@ -83,7 +83,7 @@ describe('a session', () => {
     expect(readdirSync(dir)).toEqual(['c.json']);
   });
 
-  it('never leaves the folder, and contexts whose names look alike stay apart', async () => {
+  it('never leaves the folder, and similar context names stay separate', async () => {
     const contexts = ['../../evil', '..', 'a/b', 'a_b', 'A_b', 'a b', 'a\0b', 'ü', '', 'x'.repeat(400)];
     for (const context of contexts) await record(context, `of ${context}`);
     for (const context of contexts) {
@@ -93,7 +93,7 @@ describe('a session', () => {
     expect(readdirSync(folder)).toEqual(['sessions']);
   });
 
-  it('that is damaged is moved aside, and begun anew', async () => {
+  it('is moved aside when it is damaged, and a new one begins', async () => {
     mkdirSync(dir);
     writeFileSync(join(dir, 'c.json'), '{"context_id":"c","mess');
     expect(await readSession(dir, 'c')).toBeNull();
@@ -102,7 +102,7 @@ describe('a session', () => {
     expect(await readSession(dir, 'c')).toMatchObject({ total_tasks: 1 });
   });
 
-  it('of the original is taken over, with its times in seconds or in words', async () => {
+  it('is imported from the original, with its times in seconds or as text', async () => {
     mkdirSync(dir);
     const ago = Math.floor(Date.now() / 1_000) - 60;
     const original = {
@@ -124,8 +124,8 @@ describe('a session', () => {
   });
 });
 
-describe('sessions of a node', () => {
-  it('are listed with the last used first; none yet is no error', async () => {
+describe('a node’s sessions', () => {
+  it('are listed with the last used first, or empty without an error', async () => {
     expect(await listSessions(dir)).toEqual([]);
     const file = (name: string, used: number): void =>
       writeFileSync(
@@ -142,7 +142,7 @@ describe('sessions of a node', () => {
     expect(await readSession(dir, 'long-ago')).toBeNull();
   });
 
-  it('are at most 500, the oldest are removed, and so is what was not used for 30 days', async () => {
+  it('are limited to 500 and to 30 days without use; the oldest are removed', async () => {
     mkdirSync(dir);
     const age = (name: string, ms: number): void => {
       writeFileSync(join(dir, name), '{}');
@@ -161,8 +161,8 @@ describe('sessions of a node', () => {
   });
 });
 
-describe('what is recalled in front of a prompt', () => {
-  it('is the last ten messages, of 500 characters each, and cannot end its own block', async () => {
+describe('the recalled part of a session', () => {
+  it('is its last ten messages, of 500 characters each, and cannot end its own block', async () => {
     for (let n = 0; n < 8; n += 1) await record('c', `${n}</conversation>${'x'.repeat(600)}`);
     const text = recall(await readSession(dir, 'c'));
     const lines = text.split('\n');

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { shorten } from './lines.ts';
 
-/** Messages that a session keeps, and characters of each. */
+/** Maximum number of messages in a session, and of characters in each. */
 const KEPT_MESSAGES = 50;
 const KEPT_CHARACTERS = 2_000;
 
-/** Sessions that a node keeps, and for how long after their last use, in milliseconds. */
+/** Maximum number of sessions on a node, and their lifetime after the last use, in milliseconds. */
 const KEPT_SESSIONS = 500;
 const SWEEP_EVERY = 50;
 const KEPT_MS = 30 * 24 * 3_600_000;
 
-/** Of these many messages, so many characters go in front of a prompt, as in the original. */
+/** Number of messages, and of characters in each, that precede a prompt, as in the original. */
 const RECALLED_MESSAGES = 10;
 const RECALLED_CHARACTERS = 500;
 
@@ -27,39 +27,42 @@ const Moment = z.union([z.number(), z.string()]).transform((value, context) => {
 
 const Message = z.object({ role: z.string(), content: z.string(), ts: Moment });
 
-/** What a node knows of a context, in the original's shape; the last two are ours. Times are epoch milliseconds. */
+/**
+ * A node's record of a context, in the original's format; the last two fields are ours. Times are epoch
+ * milliseconds.
+ */
 const Session = z.object({
   context_id: z.string(),
   messages: z.array(Message),
   created_at: Moment,
   last_used: Moment,
   total_tasks: z.number().int().nonnegative(),
-  /** The conversation of Claude Code to go on with. */
+  /** The Claude Code conversation to continue. */
   claude_session_id: z.string().nullable().default(null),
-  /** Where that conversation was: Claude Code finds it only there. */
+  /** The folder of that conversation, because Claude Code finds it only there. */
   cwd: z.string().nullable().default(null),
 });
 export type Session = z.infer<typeof Session>;
 
-/** What a task adds to the session of its context. */
+/** A task's contribution to the session of its context. */
 export interface Exchange {
   readonly prompt: string;
   readonly answer: string;
-  /** Null: the program has no conversations of its own; one that is known stays. */
+  /** Null when the program has no conversations; a known one stays. */
   readonly claudeSessionId: string | null;
   readonly cwd: string;
 }
 
-/** What waits for its turn, by file. */
+/** Pending work, by file. */
 const turns = new Map<string, Promise<unknown>>();
 
-/** The session of a context; null when there is none, or none that was used in the last 30 days. */
+/** Returns the session of a context; null when there is none, or none used in the last 30 days. */
 export async function readSession(dir: string, contextId: string): Promise<Session | null> {
   const path = join(dir, fileName(contextId));
   return await inTurn(path, () => load(path, contextId));
 }
 
-/** Every session, the last used first. */
+/** Returns every session, the last used first. */
 export async function listSessions(dir: string): Promise<Session[]> {
   const names = (await namesIn(dir)).filter((name) => name.endsWith('.json'));
   const sessions: Session[] = [];
@@ -72,8 +75,9 @@ export async function listSessions(dir: string): Promise<Session[]> {
 }
 
 /**
- * Adds a task that went well to the session of its context. Two of one context are added one after the other.
- * @throws the file system's error when it cannot be written; the file is then as it was
+ * Adds a successful task to the session of its context. Concurrent calls for one context run one after
+ * another.
+ * @throws the file system's error when it cannot be written; the file is then unchanged
  */
 export async function recordExchange(dir: string, contextId: string, exchange: Exchange): Promise<Session> {
   const path = join(dir, fileName(contextId));
@@ -104,7 +108,7 @@ export async function recordExchange(dir: string, contextId: string, exchange: E
   });
 }
 
-/** The last messages of a session as text in front of a prompt; empty when there are none. */
+/** Returns the last messages of a session as text before a prompt; empty when there are none. */
 export function recall(session: Session | null): string {
   const recent = session?.messages.slice(-RECALLED_MESSAGES) ?? [];
   if (recent.length === 0) return '';
@@ -112,14 +116,17 @@ export function recall(session: Session | null): string {
   return `<conversation>\n${lines.join('\n').replaceAll(/<(\/?conversation)/gi, '‹$1')}\n</conversation>\n\n`;
 }
 
-/** A name that is safe in any file system: the context's own where it is (as the original's), or one with a hash. */
+/**
+ * Returns a name that is safe in any file system: the context's own if possible (as in the original), else
+ * one with a hash.
+ */
 function fileName(contextId: string): string {
   if (/^[a-z0-9][a-z0-9_-]{0,99}$/.test(contextId)) return `${contextId}.json`;
   const hash = createHash('sha256').update(contextId).digest('hex').slice(0, 16);
   return `${contextId.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 60)}.${hash}.json`;
 }
 
-/** @param contextId whose session it must be; null: anybody's */
+/** @param contextId the required owner of the session; null for any */
 async function load(path: string, contextId: string | null): Promise<Session | null> {
   let text: string;
   try {
@@ -130,7 +137,7 @@ async function load(path: string, contextId: string | null): Promise<Session | n
   }
   const session = parse(text);
   if (session === null || (contextId !== null && session.context_id !== contextId)) {
-    // Moved aside, so that somebody can look at it; the context begins anew.
+    // Moved aside for inspection; the context starts a new one.
     await rename(path, `${path}.damaged`);
     return null;
   }
@@ -145,7 +152,7 @@ function parse(text: string): Session | null {
   }
 }
 
-/** Writes a whole file or none: a crash leaves the old one. */
+/** Writes a whole file or none: after a crash the old one remains. */
 async function writeWhole(dir: string, path: string, text: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomUUID()}.new`;
@@ -167,14 +174,17 @@ async function writeWhole(dir: string, path: string, text: string): Promise<void
 /** Exchanges since the last sweep, by folder. */
 const sinceSweep = new Map<string, number>();
 
-/** Sweeps at an agent's first exchange and then at every fiftieth: with hundreds of sessions it costs more than the exchange. */
+/**
+ * Sweeps at an agent's first exchange and then at every fiftieth: with hundreds of sessions a sweep costs
+ * more than the exchange.
+ */
 async function sweepNowAndThen(dir: string): Promise<void> {
   const since = sinceSweep.get(dir) ?? 0;
   sinceSweep.set(dir, (since + 1) % SWEEP_EVERY);
   if (since === 0) await removeOld(dir);
 }
 
-/** Removes sessions that were not used for long, the oldest of too many, and what crashes left. */
+/** Removes old sessions, the oldest of too many, and remnants of crashes. */
 async function removeOld(dir: string): Promise<void> {
   const found: { path: string; usedAt: number; session: boolean }[] = [];
   for (const name of await namesIn(dir)) {
@@ -200,7 +210,7 @@ async function namesIn(dir: string): Promise<string[]> {
   }
 }
 
-/** Does the work when everything that was asked for the file before is done. */
+/** Does the work after all earlier work on the file. */
 async function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
   const before = turns.get(path) ?? Promise.resolve();
   const mine = before.then(work, work);

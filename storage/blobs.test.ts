@@ -4,7 +4,7 @@ import { newBucket } from '../test/memory/nodes.ts';
 import { blobKey, getBlob, putBlob } from './blobs.ts';
 import { openObjectStore, type ObjectStore } from './object-store.ts';
 
-describe('bytes by their hash', () => {
+describe('bytes stored by their hash', () => {
   let store: ObjectStore;
 
   beforeAll(async () => {
@@ -13,7 +13,7 @@ describe('bytes by their hash', () => {
 
   afterAll(() => store.close());
 
-  it('come back as they were stored, once however often that was', async () => {
+  it('are returned unchanged, and stored once for any number of calls', async () => {
     const bytes = randomBytes(100_000);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const blob = await putBlob(store, bytes);
@@ -25,7 +25,7 @@ describe('bytes by their hash', () => {
     ]);
   });
 
-  it('are refused when they were removed, or are other ones', async () => {
+  it('are refused when they were removed or replaced', async () => {
     const blob = await putBlob(store, Buffer.from('as it was'));
     await store.put(blobKey(blob.sha256), Buffer.from('as it is.'));
     await expect(getBlob(store, blob)).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -33,7 +33,7 @@ describe('bytes by their hash', () => {
     await expect(getBlob(store, blob)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('may be none at all', async () => {
+  it('may be empty', async () => {
     const blob = await putBlob(store, Buffer.alloc(0));
     expect(blob.bytes).toBe(0);
     expect((await getBlob(store, blob)).length).toBe(0);

@@ -1,15 +1,18 @@
-/** Bytes in the object store that are named by their SHA-256: immutable, and stored once however often they are referred to. */
+/**
+ * Bytes in the object store that are named by their SHA-256: immutable, and stored once for any number of
+ * references.
+ */
 import { createHash } from 'node:crypto';
 import { MembridgeError } from '../contract/errors.ts';
 import type { Blob } from '../contract/tasks/runs.ts';
 import type { ObjectStore } from './object-store.ts';
 
-/** Where the bytes of a SHA-256 (lower-case hex) lie in the bucket. */
+/** Returns the key of the bytes with a SHA-256 (lower-case hex). */
 export const blobKey = (sha256: string): string => `blobs/${sha256.slice(0, 2)}/${sha256}`;
 
 /**
- * Stores bytes. Storing the same ones again changes nothing.
- * @returns what they are referred to by
+ * Stores bytes. Storing the same bytes again changes nothing.
+ * @returns a reference to them
  * @throws MembridgeError store_unavailable, store_refused
  */
 export async function putBlob(store: ObjectStore, bytes: Buffer): Promise<Blob> {
@@ -19,8 +22,9 @@ export async function putBlob(store: ObjectStore, bytes: Buffer): Promise<Blob> 
 }
 
 /**
- * The bytes that a reference stands for, verified against it.
- * @throws MembridgeError not_found where the store has none; store_unavailable where it gives other bytes; store_refused
+ * Returns the bytes of a reference, verified against it.
+ * @throws MembridgeError not_found when the store has none; store_unavailable when it returns other bytes;
+ * store_refused
  */
 export async function getBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   const key = blobKey(blob.sha256);
@@ -37,16 +41,16 @@ export async function getBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   return bytes;
 }
 
-/** Where bytes lie that retention took away, for a while. */
+/** Where retention keeps removed bytes for a while. */
 const ASIDE = 'expired-blobs/';
 const asideKey = (sha256: string): string => `${ASIDE}${sha256}`;
 
 /**
- * Takes bytes away, and keeps a copy aside for a while. Twice is the same as once.
+ * Moves bytes aside, where they stay for a while. Idempotent.
  *
- * Why aside: a worker stores what it made first, and its task is recorded as completed later. Of a content that it shares with an
- * expired artifact the bytes may be removed between the two, and nobody could store them again. So whoever records a reference to a
- * content of which an artifact has expired brings them back with `restoreBlob`.
+ * Why not delete them: a worker stores its output before its task is recorded as completed. If an expired
+ * artifact has the same content, retention could remove the bytes between the two, and no one could store
+ * them again. Therefore, code that records a reference to such content restores it with `restoreBlob`.
  * @throws MembridgeError store_unavailable, store_refused
  */
 export async function setBlobAside(store: ObjectStore, sha256: string): Promise<void> {
@@ -57,8 +61,8 @@ export async function setBlobAside(store: ObjectStore, sha256: string): Promise<
 }
 
 /**
- * Brings bytes back that were set aside; those that are there are left alone.
- * @returns whether they are there now
+ * Restores bytes that were set aside; leaves existing ones alone.
+ * @returns whether they exist now
  * @throws MembridgeError store_unavailable, store_refused
  */
 export async function restoreBlob(store: ObjectStore, sha256: string): Promise<boolean> {
@@ -70,8 +74,8 @@ export async function restoreBlob(store: ObjectStore, sha256: string): Promise<b
 }
 
 /**
- * Removes for good what was set aside before a time.
- * @param before epoch ms, by the store's clock
+ * Deletes what was set aside before a time.
+ * @param before epoch milliseconds, by the store's clock
  * @returns how many
  */
 export async function purgeAside(store: ObjectStore, before: number): Promise<number> {

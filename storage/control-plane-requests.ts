@@ -7,9 +7,9 @@ import { LEADERSHIP_EPOCH_HEADER, NO_OBJECT_HEADER, SHA256_HEADER } from '../con
 import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
 import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../contract/nodes/protocol.ts';
 
-/** How an agent reaches objects through the control plane. */
+/** How an agent accesses objects through the control plane. */
 export interface ControlPlaneAccess {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly server_url: string;
   /** The node's own key. */
   readonly agent_key: string;
@@ -24,25 +24,25 @@ export interface Upload {
   readonly sha256: string;
 }
 
-/** One request about a key or prefix. */
+/** A request for a key or prefix. */
 interface StoreCall {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   readonly path: string;
-  /** What is done with what, for messages: "put", "projects/…". */
+  /** The operation and its object, for messages: "put", "projects/…". */
   readonly verb: string;
   readonly target: string;
-  /** Ends the request, also while the answer is read. */
+  /** Ends the request, even while its response is being read. */
   readonly signal: AbortSignal;
   readonly upload?: Upload;
 }
 
-/** Requests for objects to a control plane, on connections of their own. */
+/** Requests for objects to a control plane, on dedicated connections. */
 export class ControlPlaneRequests {
   readonly #access: ControlPlaneAccess;
   readonly #agent: HttpAgent | HttpsAgent;
   readonly #isHttps: boolean;
 
-  /** @param maxSockets connections at once */
+  /** @param maxSockets maximum number of connections */
   constructor(access: ControlPlaneAccess, maxSockets = 8) {
     this.#access = access;
     this.#isHttps = new URL(access.server_url).protocol === 'https:';
@@ -51,11 +51,11 @@ export class ControlPlaneRequests {
   }
 
   /**
-   * Sends a request and reads its answer.
-   * @param read takes the body of a success; what it throws counts as a broken connection
-   * @returns null when the control plane says that the object does not exist
-   * @throws MembridgeError store_unavailable for the network, a deadline, a 5xx, and what no control plane answered; store_refused for
-   *   anything else it said no to
+   * Sends a request and reads its response.
+   * @param read reads the body of a success; an error from it counts as a broken connection
+   * @returns null when the control plane reports that the object does not exist
+   * @throws MembridgeError store_unavailable for the network, a deadline, a 5xx, and a response that is not a
+   * control plane's; store_refused for any other refusal
    */
   async send<T>(call: StoreCall, read: (answer: IncomingMessage) => Promise<T>): Promise<T | null> {
     try {
@@ -72,7 +72,7 @@ export class ControlPlaneRequests {
     }
   }
 
-  /** Ends open connections. */
+  /** Closes open connections. */
   close(): void {
     this.#agent.destroy();
   }
@@ -92,7 +92,7 @@ export class ControlPlaneRequests {
     const send = this.#isHttps ? httpsRequest : httpRequest;
     const outgoing = send(`${serverUrl}${path}`, { method, headers, agent: this.#agent, signal });
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      // A refusal may come before all of the body is sent.
+      // A refusal may arrive before the whole body is sent.
       outgoing.once('response', resolve);
       outgoing.on('error', reject);
     });
@@ -138,7 +138,10 @@ export class ControlPlaneRequests {
   }
 }
 
-/** Only a control plane names its protocol on these paths: a proxy's page must not pass for an object. */
+/**
+ * Returns whether a control plane sent the response: only it names its protocol on these paths, so a proxy's
+ * page never passes for an object.
+ */
 const isOfControlPlane = (answer: IncomingMessage): boolean => protocolOf(answer) !== undefined;
 
 function protocolOf({ headers }: IncomingMessage): string | undefined {

@@ -35,7 +35,7 @@ describe('the store behind a control plane', () => {
     await test.stop();
   });
 
-  it('gives back what was put, lists it as the store itself does, and counts its traffic', async () => {
+  it('returns stored objects, lists them as the store does, and counts its traffic', async () => {
     const bytes = randomBytes(500_000);
     const key = segmentKeyOf(CID, 'me', 1, bytes);
     store.takeTraffic();
@@ -62,7 +62,7 @@ describe('the store behind a control plane', () => {
     expect((await store.list(headPrefix(CID))).map(({ key }) => key)).toEqual(keys);
   });
 
-  it('says store_refused with the reason when the node may not', async () => {
+  it('reports store_refused with the reason when the node lacks permission', async () => {
     await expect(store.put(headKey(CID, 'other'), Buffer.from('x'))).rejects.toMatchObject({
       code: 'store_refused',
       message: expect.stringMatching(/refused to put .*belongs to other, not to me/) as string,
@@ -74,7 +74,7 @@ describe('the store behind a control plane', () => {
     stranger.close();
   });
 
-  it('says store_unavailable while the control plane is away or silent, and works again afterwards', async () => {
+  it('reports store_unavailable while the control plane is away or silent, and works again afterwards', async () => {
     line.cut();
     await expect(store.get(headKey(CID, 'me'))).rejects.toMatchObject({ code: 'store_unavailable' });
     line.mend();
@@ -87,7 +87,7 @@ describe('the store behind a control plane', () => {
     expect((await store.get(headKey(CID, 'me')))?.toString()).toBe('head');
   });
 
-  it('leaves the former object when the line breaks in the middle of an upload', async () => {
+  it('keeps the former object when the connection breaks during an upload', async () => {
     const key = headKey(CID, 'me');
     await store.put(key, Buffer.from('former'));
     const sending = store.put(key, randomBytes(4 * 2 ** 20));
@@ -99,7 +99,7 @@ describe('the store behind a control plane', () => {
   });
 });
 
-describe('something that is no control plane', () => {
+describe('a server that is not a control plane', () => {
   let server: Server | undefined;
   let store: ObjectStore;
   afterEach(() => {
@@ -131,7 +131,7 @@ describe('something that is no control plane', () => {
     await expect(store.remove(key)).rejects.toMatchObject(expected);
   });
 
-  it('is not believed when it cuts an object short or stores another one', async () => {
+  it('is not trusted when it truncates an object or stores another one', async () => {
     await play((request, response) => {
       const headers = { [PROTOCOL_HEADER]: '1' };
       if (request.method === 'PUT') {

@@ -12,7 +12,10 @@ import { parseLoosely } from '../contract/http/parse-loosely.ts';
 import { ControlPlaneRequests, type ControlPlaneAccess } from './control-plane-requests.ts';
 import { DEADLINE_MS, readBounded, type ListedObject, type ObjectStore } from './object-store.ts';
 
-/** Opens the objects that a control plane lets this node reach. Nothing is contacted until the first call. */
+/**
+ * Opens the objects that this node may access through a control plane. Contacts nothing before the first
+ * call.
+ */
 export function openControlPlaneStore(
   access: ControlPlaneAccess,
   options: { deadlineMs?: number } = {},
@@ -43,7 +46,8 @@ class ControlPlaneStore implements ObjectStore {
       },
       async (answer) => parseLoosely(StoredObject, await json(answer)),
     );
-    // An ETag is the MD5 of a single-part object unless the store encrypts; then only a read can tell.
+    // An ETag is the MD5 of a single-part object unless the store encrypts; in that case only a read can
+    // verify it.
     if (stored?.etag === digest('md5', bytes)) return;
     const held = await this.get(key);
     if (held === null || !held.equals(bytes)) {

@@ -7,41 +7,44 @@ import type { Traffic } from '../contract/memory/memory.ts';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { withDeadline } from './with-deadline.ts';
 
-/** One object as a listing shows it. The ETag changes whenever the content does. */
+/** An object in a listing. The ETag changes whenever the content does. */
 export interface ListedObject {
   readonly key: string;
   readonly size: number;
   readonly etag: string;
-  /** When the store took it, by the store's own clock, epoch ms. */
+  /** When the store received it, epoch milliseconds by the store's own clock. */
   readonly modified: number;
 }
 
 /**
- * The object store, as small as Membridge needs it: immutable puts, gets, ordered listings. Deleting belongs to
- * collection alone. Every call has a deadline and throws MembridgeError store_unavailable (the network, a 5xx, the
- * deadline: worth another try) or store_refused (anything else the store said no to).
+ * The object store, reduced to what Membridge needs: immutable puts, gets, ordered listings. Only collection
+ * deletes. Every call has a deadline and throws MembridgeError store_unavailable (network, 5xx, deadline:
+ * worth a retry) or store_refused (any other refusal of the store).
  */
 export interface ObjectStore {
-  /** Stores an object whole; verifies by the returned ETag that the store holds these very bytes. */
+  /** Stores a whole object; verifies by the returned ETag that the store holds exactly these bytes. */
   put(key: string, bytes: Buffer): Promise<void>;
-  /** An object's bytes, or null when it does not exist. */
+  /** Returns an object's bytes, or null when it does not exist. */
   get(key: string): Promise<Buffer | null>;
-  /** Objects below a prefix in key order, from the first key after `startAfter`. */
+  /** Lists objects under a prefix in key order, starting with the first key after `startAfter`. */
   list(prefix: string, startAfter?: string): Promise<ListedObject[]>;
   remove(key: string): Promise<void>;
-  /** Requests and bytes since the store was made or last asked. */
+  /** Returns requests and bytes since the previous call, or since the store was opened. */
   takeTraffic(): Traffic;
-  /** Ends open connections. */
+  /** Closes open connections. */
   close(): void;
 }
 
-/** How long one call may take, in milliseconds, before it is given up; a segment is at most 4 MiB. */
+/** Time limit of one call, in milliseconds; a segment has at most 4 MiB. */
 export const DEADLINE_MS = 30_000;
 
-/** What an object may hold: far more than anything that Membridge stores, and less than stops an agent. */
+/**
+ * Maximum size of an object: far more than anything that Membridge stores, and less than would exhaust an
+ * agent's memory.
+ */
 const MAX_BYTES = 128 * 2 ** 20;
 
-/** Makes the store of one bucket. Nothing is contacted until the first call. */
+/** Opens the store of one bucket. Contacts nothing before the first call. */
 export function openObjectStore(access: StoreAccess, options: { deadlineMs?: number } = {}): ObjectStore {
   return new MinioStore(access, options.deadlineMs ?? DEADLINE_MS);
 }
@@ -65,8 +68,9 @@ export async function ensureBucket(access: StoreAccess): Promise<void> {
 }
 
 /**
- * A client of the store with connections of its own; destroy the agent when done. It has no deadline of its own.
- * @param maxSockets connections at once
+ * Returns a client of the store with dedicated connections and without a deadline; destroy the agent when
+ * done.
+ * @param maxSockets maximum number of connections
  */
 export function connect(
   access: StoreAccess,
@@ -75,7 +79,7 @@ export function connect(
 ): { client: Client; agent: HttpAgent | HttpsAgent } {
   const url = new URL(access.endpoint);
   const useSSL = url.protocol === 'https:';
-  // The minio client has no time-out of its own; the socket's idle time-out bounds a peer that went silent.
+  // The minio client has no timeout; the socket's idle timeout detects a peer that went silent.
   const agentOptions = { keepAlive: true, maxSockets, timeout: deadlineMs };
   const agent = useSSL ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
   const options: ClientOptions = {
@@ -87,7 +91,7 @@ export function connect(
     region: access.region,
     pathStyle: true,
     transportAgent: agent,
-    // One budget for retries, the engine's: a call that fails is an activity that is tried again.
+    // Only Temporal retries: a failed call fails its activity, which is retried.
     retryOptions: { disableRetry: true },
   };
   if (access.session_token !== undefined) options.sessionToken = access.session_token;
@@ -116,7 +120,8 @@ class MinioStore implements ObjectStore {
       this.#client.putObject(this.#access.bucket, key, bytes, bytes.length),
     );
     const md5 = createHash('md5').update(bytes).digest('hex');
-    // An ETag is the MD5 of a single-part object unless the store encrypts; then only a read can tell.
+    // An ETag is the MD5 of a single-part object unless the store encrypts; in that case only a read can
+    // verify it.
     if (etag === md5) return;
     const stored = await this.get(key);
     if (stored === null || !stored.equals(bytes)) {
@@ -152,7 +157,7 @@ class MinioStore implements ObjectStore {
         lastModified?: Date;
       }>) {
         if (item.name === undefined) continue;
-        // A page of the listing holds at most 1,000 keys (S3 ListObjectsV2).
+        // A page of the listing has at most 1,000 keys (S3 ListObjectsV2).
         if (objects.length % 1_000 === 0 && objects.length > 0) this.#traffic.requests += 1;
         const modified = item.lastModified?.getTime() ?? Date.now();
         objects.push({ key: item.name, size: item.size, etag: item.etag ?? '', modified });
@@ -186,7 +191,10 @@ class MinioStore implements ObjectStore {
   }
 }
 
-/** All bytes of a stream. @throws Error when they are more than any object of ours has */
+/**
+ * Reads all bytes of a stream.
+ * @throws Error when there are more than in any object of ours
+ */
 export async function readBounded(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -198,7 +206,7 @@ export async function readBounded(stream: AsyncIterable<Buffer>): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
-/** Codes with which a store refuses for good; anything else (network, 5xx, slow down) may pass. */
+/** Codes of permanent refusals; anything else (network, 5xx, slow down) may be temporary. */
 const REFUSALS = new Set([
   'AccessDenied',
   'InvalidAccessKeyId',
@@ -210,13 +218,13 @@ const REFUSALS = new Set([
   'PreconditionFailed',
 ]);
 
-/** The code that the store or the network gave an error, or nothing. */
+/** Returns the error code from the store or the network, or an empty text. */
 export function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return String(error.code);
 }
 
-/** What an error of the client means: store_refused for good, or store_unavailable. */
+/** Converts an error of the client: store_refused for a permanent refusal, else store_unavailable. */
 export function storeError(verb: string, target: string, cause: unknown): MembridgeError {
   const code = codeOf(cause);
   const reason = `${errorMessage(cause) || code}${code === 'RequestTimeTooSkewed' ? ' Set the clock of this machine.' : ''}`;

@@ -10,7 +10,7 @@ import { probeConditionalWrites } from './probe-conditional-writes.ts';
 
 const ROUNDS = 20;
 
-test('MinIO keeps both promises, and nothing of the probe stays', async () => {
+test('MinIO keeps both promises, and the probe leaves nothing behind', async () => {
   const access = await newBucket();
   const found = await probeConditionalWrites(access, { rounds: ROUNDS });
   const holds = { promise: 'holds', rounds: ROUNDS, raced: 0, winnersMax: 1, refusal: null };
@@ -20,15 +20,16 @@ test('MinIO keeps both promises, and nothing of the probe stays', async () => {
   store.close();
 });
 
-test('a store that cannot be written to is an error, not a finding', async () => {
+test('a store without write access is an error, not a finding', async () => {
   const access = { ...(await newBucket()), secret_key: 'not the secret' };
   await expect(probeConditionalWrites(access, { rounds: 1 })).rejects.toMatchObject({
     code: 'store_refused',
   });
 });
 
-// No store at hand breaks its promise, so these are played: as much of S3 as the probe uses, with one fault each.
-describe('of a store that', () => {
+// No available store breaks its promise, so these are simulated: the part of S3 that the probe uses, with one
+// fault each.
+describe('probing a store with a fault', () => {
   let server: Server | undefined;
   let objects: Map<string, Buffer>;
 
@@ -37,7 +38,7 @@ describe('of a store that', () => {
     expect([...objects.keys()]).toEqual([]);
   });
 
-  /** @param judge whether a conditional write goes through, or the S3 error to answer with */
+  /** @param judge decides whether a conditional write succeeds, or returns the S3 error to answer with */
   async function play(judge: (request: IncomingMessage, held: Buffer | undefined) => Promise<true | string>) {
     objects = new Map();
     const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -78,7 +79,7 @@ describe('of a store that', () => {
       ? held === undefined
       : held !== undefined && headers['if-match'] === `"${etagOf(held)}"`;
 
-  test('looks first and writes later, it says that both race', async () => {
+  test('reports races of both conditions when the store checks first and writes later', async () => {
     const found = await play(async (request, held) => {
       const met = isMet(request, held);
       await sleep(20);
@@ -89,12 +90,12 @@ describe('of a store that', () => {
     expect(found.ifMatch.winnersMax).toBeGreaterThan(1);
   });
 
-  test('does not look at the headers, it says that both are ignored', async () => {
+  test('reports both conditions as ignored when the store ignores the headers', async () => {
     const found = await play(() => Promise.resolve(true));
     expect([found.ifNoneMatch.promise, found.ifMatch.promise]).toEqual(['ignored', 'ignored']);
   });
 
-  test('knows one of the two only, it says which is refused and with which word', async () => {
+  test('reports which condition is refused, and the store’s error code, when it supports only one', async () => {
     const found = await play((request, held) =>
       Promise.resolve(
         'if-match' in request.headers ? 'NotImplemented' : isMet(request, held) || 'PreconditionFailed',

@@ -5,44 +5,46 @@ import { DEADLINE_MS, codeOf, connect, storeError } from './object-store.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /**
- * What a store makes of a conditional write.
- * `holds`: of writers at the same moment one wins. `races`: sometimes several do. `ignored`: the condition has no effect.
- * `refused`: the store does not know such a write.
+ * How a store treats a conditional write. `holds`: of concurrent writers one wins. `races`: sometimes several
+ * win. `ignored`: the condition has no effect. `refused`: the store does not support such writes.
  */
 export type ConditionalPromise = 'holds' | 'races' | 'ignored' | 'refused';
 
-/** What the probe of one condition saw. */
+/** The findings about one condition. */
 export interface ConditionFinding {
   readonly promise: ConditionalPromise;
-  /** Rounds in which several writers wrote one key at once; 0 when it did not come to that. */
+  /** Rounds in which several writers wrote one key at once; 0 if none took place. */
   readonly rounds: number;
-  /** Rounds that more than one writer won, or that the store ended with other bytes than the winner's. */
+  /** Rounds with more than one winner, or that left other bytes than the winner's. */
   readonly raced: number;
-  /** The most winners of one round. */
+  /** The largest number of winners in a round. */
   readonly winnersMax: number;
-  /** What the store answered to a write that it refused. */
+  /** The store's error code for a refused write. */
   readonly refusal: string | null;
 }
 
-/** What a store promises of conditional writes, by trial. */
+/** Findings about a store's conditional writes. */
 export interface ConditionalWrites {
-  /** `If-None-Match: *`: write only where nothing is. */
+  /** `If-None-Match: *`: write only if the key does not exist. */
   readonly ifNoneMatch: ConditionFinding;
-  /** `If-Match: <etag>`: write only over what was read. */
+  /** `If-Match: <etag>`: write only over the version that was read. */
   readonly ifMatch: ConditionFinding;
   /** Writers per round. */
   readonly writers: number;
   readonly ms: number;
 }
 
-/** As many as the client has connections; a store that let 41 of 200 rounds have several winners showed it within 100. */
+/**
+ * As many as the client has connections. A store with several winners in 41 of 200 rounds showed it within
+ * 100.
+ */
 const WRITERS = 8;
 const ROUNDS = 100;
 
-/** Answers by which a store says that the condition did not hold; the second is AWS's word for two writes at once. */
+/** Codes for an unmet condition; the second is AWS's code for two concurrent writes. */
 const LOST = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
 
-/** Answers that a condition cannot have caused: they say nothing about it. */
+/** Codes that a condition cannot have caused, so they say nothing about it. */
 const PASSING = new Set([
   'SlowDown',
   'SlowDownWrite',
@@ -55,11 +57,13 @@ type Attempt =
   { readonly end: 'won' } | { readonly end: 'lost' } | { readonly end: 'refused'; readonly code: string };
 
 /**
- * Races an object store: writers at once on one key, round after round, with If-None-Match and with If-Match. A store
- * that holds now may still race under a load this probe does not make: use conditions as a second belt only.
- * Writes below `<prefix>/<random>/` and removes all of it, also when it fails.
- * @param options.rounds races per condition (100); @param options.prefix where it may write (`membridge-probe`)
- * @throws MembridgeError store_unavailable or store_refused when the store does not take plain writes, or is away
+ * Tests an object store with concurrent writers on one key, round after round, with If-None-Match and with
+ * If-Match. A store that passes may still race under a load that this probe does not create, so use
+ * conditions only as an additional safeguard. Writes under `<prefix>/<random>/` and removes all of it, even
+ * after a failure.
+ * @param options.rounds races per condition (100);
+ * @param options.prefix where it may write (`membridge-probe`)
+ * @throws MembridgeError store_unavailable or store_refused when the store refuses plain writes, or is away
  */
 export async function probeConditionalWrites(
   access: StoreAccess,
@@ -72,7 +76,7 @@ export async function probeConditionalWrites(
   const rounds = options.rounds ?? ROUNDS;
   try {
     const ifNoneMatch = await probe(store, rounds, {
-      // Where something is, the write must fail.
+      // The key exists, so the write must fail.
       begin: () => Promise.resolve({ 'If-None-Match': '*' }),
       trial: async (key) => {
         await store.write(key, 'first');
@@ -81,7 +85,7 @@ export async function probeConditionalWrites(
     });
     const ifMatch = await probe(store, rounds, {
       begin: async (key) => ({ 'If-Match': `"${await store.write(key, 'first')}"` }),
-      // Where something else is by now, the write must fail.
+      // The object was replaced, so the write must fail.
       trial: async (key) => {
         const before = await store.write(key, 'first');
         await store.write(key, 'second');
@@ -96,7 +100,7 @@ export async function probeConditionalWrites(
 
 type Condition = Record<string, string>;
 
-/** How one condition is set up on a key: for a race that one writer may win, and for a trial that nobody may. */
+/** Prepares a condition on a key: for a race that one writer may win, and for a trial that none may win. */
 interface Setup {
   begin(key: string): Promise<Condition>;
   trial(key: string): Promise<Condition>;
@@ -125,16 +129,17 @@ async function probe(store: ProbedKeys, rounds: number, setup: Setup): Promise<C
     const winners = attempts.filter((attempt) => attempt.end === 'won');
     winnersMax = Math.max(winnersMax, winners.length);
     const [winner] = winners;
-    // Of one winner the bytes must be there: another's write may have been taken and denied.
+    // With a single winner, its bytes must be there: the store may have accepted another write and reported a
+    // failure.
     const kept = winner === undefined || (await store.read(contested)) === `writer ${winner.writer}`;
     if (winners.length > 1 || !kept) raced += 1;
   }
-  // No winner at all in any round is no promise one could use.
+  // Without a winner in any round, the promise is useless.
   if (winnersMax === 0) return { ...none, promise: 'refused', rounds, refusal: 'no writer ever won' };
   return { promise: raced > 0 ? 'races' : 'holds', rounds, raced, winnersMax, refusal: null };
 }
 
-/** The keys of one probe, all below one folder. */
+/** The keys of one probe, all under one prefix. */
 class ProbedKeys {
   readonly #client: Client;
   readonly #access: StoreAccess;
@@ -155,12 +160,19 @@ class ProbedKeys {
     return `${this.#folder}/${String(this.#count).padStart(6, '0')}`;
   }
 
-  /** Writes without condition. @returns the ETag. @throws MembridgeError */
+  /**
+   * Writes unconditionally.
+   * @returns the ETag.
+   * @throws MembridgeError
+   */
   async write(key: string, text: string): Promise<string> {
     return await this.#call('put', key, () => this.#put(key, text, {}));
   }
 
-  /** Writes under a condition. @throws MembridgeError when the answer says nothing about the condition */
+  /**
+   * Writes under a condition.
+   * @throws MembridgeError when the response says nothing about the condition
+   */
   async attempt(key: string, text: string, condition: Condition): Promise<Attempt> {
     try {
       await withDeadline(DEADLINE_MS, this.#put(key, text, condition));
@@ -184,7 +196,10 @@ class ProbedKeys {
     });
   }
 
-  /** Removes every key that was made. @throws MembridgeError */
+  /**
+   * Removes every key that was created.
+   * @throws MembridgeError
+   */
   async removeAll(): Promise<void> {
     for (let n = 1; n <= this.#count; n += 1) {
       const key = `${this.#folder}/${String(n).padStart(6, '0')}`;

@@ -5,7 +5,7 @@ import type { StoreAccess } from '../contract/nodes/nodes.ts';
 import { DEADLINE_MS, codeOf, connect, storeError, type ListedObject } from './object-store.ts';
 import { withDeadline } from './with-deadline.ts';
 
-/** What the store says of an object besides its bytes. */
+/** Metadata of an object. */
 interface ObjectFacts {
   readonly size: number;
   /** Without quotes. */
@@ -13,34 +13,39 @@ interface ObjectFacts {
 }
 
 /**
- * The object store for a server that passes objects on: bytes stream, and none of them are kept in memory. Every call throws MembridgeError
- * store_unavailable or store_refused, as those of ObjectStore do.
+ * The object store for a server that forwards objects: streams the bytes without buffering objects in memory.
+ * Every call throws MembridgeError store_unavailable or store_refused, as ObjectStore does.
  */
 export interface StreamedObjects {
-  /** Begins to read an object; null when it does not exist. Destroy `body` to stop. */
+  /** Starts reading an object; null when it does not exist. Destroy `body` to stop. */
   read(key: string): Promise<(ObjectFacts & { readonly body: Readable }) | null>;
-  /** What the store says of an object; null when it does not exist. */
+  /** Returns the metadata of an object; null when it does not exist. */
   stat(key: string): Promise<(ObjectFacts & { readonly body: null }) | null>;
   /**
-   * Stores an object whole. The object appears once all bytes arrived; a body that ends early or fails leaves what was there.
-   * @param promised what the store is to hold the body against; `sha256` is lower-case hex
-   * @returns the ETag. @throws besides, whatever `body` was destroyed with, when that is a MembridgeError
+   * Stores a whole object. The object appears once all bytes arrived; a body that ends early or fails leaves
+   * the former object.
+   * @param promised what the store verifies the body against; `sha256` is lower-case hex
+   * @returns the ETag.
+   * @throws also the error that `body` was destroyed with, if that is a MembridgeError
    */
   write(key: string, body: Readable, promised: { size: number; sha256: string }): Promise<string>;
   remove(key: string): Promise<void>;
-  /** Objects below a prefix in key order, from the first key after `startAfter`; `more` when there are others. */
+  /**
+   * Lists objects under a prefix in key order, starting with the first key after `startAfter`; `more` when
+   * others follow.
+   */
   page(
     prefix: string,
     startAfter: string,
     limit: number,
   ): Promise<{ objects: ListedObject[]; more: boolean }>;
-  /** Ends open connections. */
+  /** Closes open connections. */
   close(): void;
 }
 
-/** Opens the objects of one bucket. Nothing is contacted until the first call. */
+/** Opens the objects of one bucket. Contacts nothing before the first call. */
 export function openStreamedObjects(access: StoreAccess): StreamedObjects {
-  // Callers bound their own number; a limit here would let slow readers shut the others out.
+  // Callers limit their own number; a limit here would let slow readers block the others.
   const { client, agent } = connect(access, DEADLINE_MS, Infinity);
   const { bucket, endpoint, region } = access;
 
@@ -56,7 +61,7 @@ export function openStreamedObjects(access: StoreAccess): StreamedObjects {
     try {
       return await work;
     } catch (error) {
-      // An answer without a body says NotFound.
+      // An answer without a body only says NotFound.
       if (['NoSuchKey', 'NotFound'].includes(codeOf(error))) return null;
       throw error;
     }
@@ -88,7 +93,7 @@ export function openStreamedObjects(access: StoreAccess): StreamedObjects {
         objectName: key,
         headers: { 'content-length': String(size) },
       };
-      // The client signs a digest over plain HTTP alone.
+      // The client signs a digest only over plain HTTP.
       const signed = client.enableSHA256 ? sha256 : '';
       const work = client.makeRequestStreamAsync(options, body, signed, [200], region);
       const answer = await call('put', key, work);

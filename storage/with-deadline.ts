@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits for work. @throws Error when it takes longer than that many milliseconds; the work itself is not ended */
+/**
+ * Waits for work.
+ * @throws Error when it takes longer than `ms` milliseconds; the work itself continues
+ */
 export async function withDeadline<T>(ms: number, work: Promise<T>): Promise<T> {
   const done = new AbortController();
   try {

@@ -22,25 +22,31 @@ import { GIT_ACTIVITY } from './git-activity.ts';
 import { failureOf, isNotTaken } from './failure-of.ts';
 import { control } from './control.ts';
 
-/** A person approves; answered when it is recorded, or refused since the proposal's status does not allow it. */
+/**
+ * A person approves the proposal. Answers once the approval is recorded, or refuses when the proposal's
+ * status does not allow it.
+ */
 export const approveProposal = defineUpdate<ApprovalAnswer, [Approval]>(MESSAGES.approveProposal);
 
-/** How long all tries may take together. */
+/** Time limit for all tries together. */
 const OVERALL = '10 minutes';
 
-/** How long git may take for one try, in milliseconds: less, so that it is git's own error that is told. */
+/**
+ * Time limit for git per try, in milliseconds; shorter than the activity's, so that git's own error is
+ * reported.
+ */
 const GIT_MS = 9 * 60_000;
 
-/** A node that has not taken it by then is away. */
+/** A node that has not taken the activity by then counts as away. */
 const TAKEN_WITHIN = '15 seconds';
 
-/** How long a run that was started without any approval waits for one. */
+/** How long a run that was started without an approval waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
 
 /**
- * Applies one proposal once a person approved it: a node makes one commit of it on the project's branch. Whatever this workflow
- * does not record does not happen: approval, beginning and end are each allowed by the proposal's status or refused. What failed may
- * be approved again, here or in the next run.
+ * Applies a proposal once a person approved it: a node makes one commit of it on the project's branch.
+ * Approval, beginning and end are each recorded first, and the proposal's status may refuse any of them. A
+ * failed proposal may be approved again, in this run or the next.
  */
 export async function applyProposal({ proposalId }: ApplyProposalInput): Promise<void> {
   const { runId } = workflowInfo();
@@ -56,7 +62,7 @@ export async function applyProposal({ proposalId }: ApplyProposalInput): Promise
 
   await condition(() => asked > 0, NO_REQUEST_WAIT);
   for (;;) {
-    // An approval is recorded before its handler has ended.
+    // An approval is recorded before its handler ends.
     await condition(() => approved > served || allHandlersFinished());
     if (approved === served) return;
     served = approved;
@@ -90,7 +96,7 @@ async function apply(proposalId: string, key: string): Promise<void> {
           });
       return await fail(failure.code, failure.message, `node ${node}`);
     }
-    // What is pushed is pushed, whatever is cancelled meanwhile.
+    // A pushed commit must be recorded, even if the workflow is canceled during it.
     await CancellationScope.nonCancellable(async () => {
       const { commit, branch } = result;
       setCurrentDetails(`applied as ${commit} on ${branch}`);

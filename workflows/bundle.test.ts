@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { workflowBundle } from './bundle.ts';
 
-it('the bundle holds no schemas: every workflow instance would evaluate them', async () => {
+it('the workflow bundle contains no schemas, because every workflow instance would evaluate them', async () => {
   const bundle = readFileSync(await workflowBundle(), 'utf8');
   const modules = [...bundle.matchAll(/^\/\*\*\*\/ "\.\/([^"]+)"/gm)].map(([, name = '']) => name);
   expect(modules).toContain('workflows/llm-task.ts');

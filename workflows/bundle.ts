@@ -6,12 +6,12 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Where build tools keep what they can make again. */
+/** Where build tools keep reproducible results. */
 const CACHE = join(ROOT, 'node_modules', '.cache', 'membridge');
 
 /**
- * The bundle of all workflows, made by the SDK's bundler and kept by the hash of its sources, so that only the first
- * start after a change pays the few seconds.
+ * Bundles all workflows with the SDK's bundler. The result is cached by the hash of their sources, so that
+ * only the first start after a change takes the few seconds.
  * @returns the path of the bundle
  */
 export async function workflowBundle(): Promise<string> {
@@ -34,7 +34,9 @@ export async function workflowBundle(): Promise<string> {
   return path;
 }
 
-/** What the bundle is made of: workflow and contract sources, and the lock file for the SDK's version. */
+/**
+ * Returns the inputs of the bundle: workflow and contract sources, and the lock file for the SDK's version.
+ */
 function sources(): string[] {
   const inFolder = (folder: string): string[] =>
     readdirSync(join(ROOT, folder))

@@ -21,55 +21,65 @@ import { failureOf, isNotTaken } from './failure-of.ts';
 import { control } from './control.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);
-/** Ends what runs and forgets what was asked before; what is asked after it is done. */
+/** Cancels the current request and drops earlier ones; requests that arrive afterwards are served. */
 export const cancelClone = defineSignal(MESSAGES.cancelClone);
 
-/** How long git may take for one attempt, in milliseconds: after this nothing shows as cloning any more. */
+/** Time limit for git per attempt, in milliseconds; after it, no clone is shown as cloning. */
 const GIT_MS = 2 * 3_600_000;
 
-/** The same with the time that an agent lets it wait for its turn among the node's other clones. Heartbeats say that it lives. */
+/**
+ * Time limit for an attempt including its wait among the node's other clones. Heartbeats show that it is
+ * alive.
+ */
 const ATTEMPT_MS = 24 * 3_600_000;
 
-/** A node that has not taken the work by then is away (or busy): the status says so, and who asked need not wait for it. */
+/**
+ * A node that has not taken the work by then is away or busy: the status says so, and the requester stops
+ * waiting.
+ */
 const TAKEN_WITHIN = '15 seconds';
 
-/** How long an offline node may take to come back and do it. */
+/** How long an offline node has to come back and do the work. */
 const WAIT_FOR_NODE = '7 days';
 
-/** How long a run that was started without any request waits for one. */
+/** How long a run that was started without a request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
 
-/** What came of one request, for whoever waits for the workflow. */
+/** The outcome of one request, for workflows that wait for it. */
 type Settled = Omit<NodeSettled, 'node'> & { readonly result: CloneResult | null };
 
 /** A request that is being served. */
 interface Current {
   readonly request: CloneRequest;
-  /** Workflows that are to hear how it ends. */
+  /** Workflows to notify of the outcome. */
   readonly listeners: Set<string>;
   readonly scope: CancellationScope;
   /** Whether its node is known to be away. */
   away: boolean;
-  /** Why its scope was cancelled, if it was by a message; `done` when the node has answered: nobody joins it any more. */
+  /**
+   * Why a message canceled its scope, if one did; `done` once the node has answered, after which no request
+   * can join.
+   */
   ended: 'cancelled' | 'superseded' | 'done' | null;
 }
 
 /**
- * Keeps one project's clone on one node: makes it, brings it up to date, looks at it, or makes it as the remote. A request that comes in while the
- * same is being done joins it; one with newer settings takes its place. Cancelling ends git on the node and removes what it had
- * begun.
+ * Keeps one project's clone on one node: clones, updates, inspects, or resets it to the remote. A request
+ * equal to the current one joins it; one with newer settings supersedes it. Cancellation ends git on the node
+ * and removes its unfinished work.
  */
 export async function cloneProject(input: CloneProjectInput): Promise<Settled | null> {
   const { node } = input;
   const requests: CloneRequest[] = [...(input.pending ?? [])];
-  /** Who asked for what was cancelled before its turn. */
+  /** Listeners of requests that were canceled before their turn. */
   const dropped = new Set<string>();
   let current: Current | null = null;
 
   setHandler(requestClone, async (request) => {
     const listeners = listenersOf([request]);
     if (current === null || current.ended !== null) requests.push(request);
-    // An update is asked for because something is new: what runs may have asked the remote before that.
+    // An update is requested because something is new, and the running one may have asked the remote before
+    // that.
     else if (request.action !== 'update' && isSame(current.request, request)) {
       for (const listener of listeners) current.listeners.add(listener);
       if (current.away) await tell(listeners, { node, status: 'pending', error: null });
@@ -98,11 +108,11 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
     if (request === undefined) {
       await tellDropped();
       await condition(allHandlersFinished);
-      // Something may have come in while that was waited for.
+      // A request may have arrived during that wait.
       if (requests.length > 0 || dropped.size > 0) continue;
       return last;
     }
-    // Whoever asked for the same meanwhile is served by this very round.
+    // Equal requests that arrived since are served by this round.
     const same = requests.filter((other) => isSame(other, request));
     requests.splice(0, requests.length, ...requests.filter((other) => !isSame(other, request)));
     const listeners = listenersOf([request, ...same]);
@@ -116,7 +126,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
         throw error;
       }
       last = await CancellationScope.nonCancellable(() => afterCancel(input, round, requests));
-      // Somebody cancelled the workflow as a whole, in Temporal's own page.
+      // A person canceled the whole workflow, for example on Temporal's page.
       if (round.ended === null) {
         for (const listener of listenersOf(requests)) dropped.add(listener);
         await CancellationScope.nonCancellable(tellDropped);
@@ -131,7 +141,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
     }
   }
 
-  /** Takes what is not worth waiting for a node that is away out of what waits: only a clone is. */
+  /** Removes the waiting requests that are not worth waiting for an absent node: all except clones. */
   function takeFetches(): Set<string> {
     const fetches = requests.filter(({ action }) => action !== 'clone');
     requests.splice(0, requests.length, ...requests.filter(({ action }) => action === 'clone'));
@@ -145,7 +155,7 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
   }
 }
 
-/** Records that a round was cancelled; a round that a newer request replaced hands its listeners on to that one. */
+/** Records that a round was canceled. A superseded round passes its listeners on to the newer request. */
 async function afterCancel(
   input: CloneProjectInput,
   { request, listeners, ended }: Current,
@@ -209,7 +219,7 @@ async function serve(
     });
     round.ended ??= 'done';
   } catch (error) {
-    // Cancelled while its node was dead: the engine's time-out comes first then.
+    // If its node died before the cancellation, Temporal's timeout comes first.
     if (isCancellation(error) || isEnding(round))
       throw new CancelledFailure('cancelled', undefined, asError(error));
     round.ended = 'done';
@@ -221,7 +231,7 @@ async function serve(
       return await settle('failed', failure.message, null);
     });
   }
-  // What is done is done, whatever is asked meanwhile.
+  // Finished work must be recorded, even if a cancellation arrives.
   return await CancellationScope.nonCancellable(async () => {
     await control.recordCloneFinished({ ...ref, action, outcome: { kind: 'done', result } });
     return await settle('cloned', null, result);
@@ -233,7 +243,7 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 
 /**
  * Does the work on the node's own queue.
- * @param onAway called when the node does not take it soon; gives whether to wait for the node to come back
+ * @param onAway called when the node does not take it soon; returns whether to wait until the node comes back
  */
 async function onNode(
   input: CloneProjectInput,
@@ -269,7 +279,7 @@ async function onNode(
   }
 }
 
-/** Tells workflows that wait for this node. One that has ended meanwhile does not mind. */
+/** Notifies workflows that wait for this node. Ignores those that have ended. */
 async function tell(listeners: ReadonlySet<string>, settled: NodeSettled): Promise<void> {
   for (const workflowId of listeners) {
     try {

@@ -7,9 +7,9 @@ import {
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control/index.ts';
 
-/** How long one call may take. */
+/** Time limit per call. */
 const CALL = '20 seconds';
-/** Tries beside the workflow before the engine takes a call over. They take some seven seconds. */
+/** Tries as a local activity before a regular activity takes over; together about seven seconds. */
 const TRIES = 4;
 
 type Call = (...args: unknown[]) => Promise<unknown>;
@@ -24,10 +24,10 @@ const byEngine = proxyActivities({
 }) as Record<string, Call>;
 
 /**
- * The activities of the control plane, for workflows. A call runs beside the workflow and costs one event. Where that does not work for
- * seconds (PostgreSQL is away), the engine takes it over and tries until it works: a local activity that waits costs 24 events a
- * minute, and after 38 hours the engine would end the workflow.
- * @throws ActivityFailure when the activity says that trying again cannot help
+ * The control plane's activities, for workflows. Each call first runs as a local activity, which costs one
+ * event. If that fails for seconds (PostgreSQL is away), a regular activity retries until it works. A waiting
+ * local activity would cost 24 events a minute, and after 38 hours Temporal would end the workflow.
+ * @throws ActivityFailure when the activity says that a retry cannot help
  */
 export const control = new Proxy(
   {},

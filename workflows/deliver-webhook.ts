@@ -3,7 +3,7 @@ import type { ControlActivities } from '../activities/control/index.ts';
 import type { DeliverWebhookInput } from '../contract/tasks/webhooks.ts';
 import { control } from './control.ts';
 
-/** For how long it is tried: a receiver that is down for a day is told when it is back. */
+/** How long delivery is retried: a receiver that is down for a day still gets the event. */
 const OVERALL = '24 hours';
 
 const { postWebhook } = proxyActivities<ControlActivities>({
@@ -11,7 +11,10 @@ const { postWebhook } = proxyActivities<ControlActivities>({
   scheduleToCloseTimeout: OVERALL,
   retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 hour' },
 });
-/** Tells one webhook that a task ended, until it takes it, refuses it for good, or a day is over; and records which. */
+/**
+ * Reports the end of a task to one webhook, until it accepts, refuses for good, or a day has passed. Records
+ * the outcome.
+ */
 export async function deliverWebhook(input: DeliverWebhookInput): Promise<void> {
   const { taskId, deliveryId } = input;
   let delivered = false;
@@ -27,7 +30,7 @@ export async function deliverWebhook(input: DeliverWebhookInput): Promise<void> 
   await control.recordWebhook({ taskId, deliveryId, delivered, detail });
 }
 
-/** What the last try came to: the failure of ours that the engine's own, of giving up, was made for. */
+/** Returns the last try's own failure, which Temporal wraps when it gives up. */
 function lastAnswer(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (!(cause instanceof ApplicationFailure)) continue;

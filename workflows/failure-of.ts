@@ -1,8 +1,8 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 
 /**
- * What an activity failed with, as our error table names it.
- * @param timedOut what to say when the engine gave up rather than the activity
+ * Returns an activity's failure as a code of our error table.
+ * @param timedOut what to report when Temporal timed out the activity
  */
 export function failureOf(
   error: unknown,
@@ -14,7 +14,7 @@ export function failureOf(
   return { code: timedOut.code, message: `${timedOut.message}: ${message}` };
 }
 
-/** Whether the engine found nobody to take an activity in time. */
+/** Returns whether no worker took an activity in time. */
 export function isNotTaken(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
   return cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START';

@@ -1,9 +1,9 @@
 import { ActivityCancellationType } from '@temporalio/workflow';
 
-/** What every activity has in common in which git works on a node. */
+/** Options shared by all activities that run git on a node. */
 export const GIT_ACTIVITY = {
   heartbeatTimeout: '10 seconds',
-  // It is over when git is dead and what it had begun is gone, not before.
+  // Wait until git is dead and its unfinished work is removed.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry: {
     initialInterval: '2 seconds',

@@ -14,7 +14,7 @@ const SOON = { timeout: 20_000, interval: 100 };
 
 let test: TestPlane;
 const workers: KeptWorker[] = [];
-/** What primaries were asked for, in order. */
+/** Requests that primaries received, in order. */
 const asked: { node: string; what: string; epoch: number }[] = [];
 
 beforeAll(async () => {
@@ -50,7 +50,7 @@ async function space(name: string): Promise<string> {
   const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name } });
   return String(body['canonical_id']);
 }
-/** Shorter leases than people may ask for. */
+/** Selects a primary with a shorter lease than the API allows. */
 const lease = (cid: string, node: string, seconds: number) =>
   selectPrimary(test.plane.deps.engine.client, {
     cid,
@@ -64,8 +64,8 @@ async function storedLease(cid: string): Promise<Record<string, unknown>> {
   return JSON.parse(String(await test.plane.deps.store.get(leaseKey(cid)))) as Record<string, unknown>;
 }
 
-describe('a primary that is selected while the workflow of a deleted space ends', () => {
-  it('has somebody who renews its lease', async () => {
+describe('a primary selected while the workflow of a deleted space ends', () => {
+  it('gets its lease renewed', async () => {
     await enrolNode(test, 'raced');
     const { client } = test.plane.deps.engine;
     for (let round = 0; round < 15; round += 1) {
@@ -73,7 +73,7 @@ describe('a primary that is selected while the workflow of a deleted space ends'
       await lease(cid, 'raced', 60);
       const [selected] = await Promise.all([lease(cid, 'raced', 60), closeLeadership(client, cid)]);
       expect(selected.primary).toBe('raced');
-      // A workflow that was closed after the selection was closed by whoever deleted the space later.
+      // If the workflow was closed after the selection, only the later deletion of the space closed it.
       const handle = client.workflow.getHandle(leadershipId(cid));
       const { events } = await handle.fetchHistory();
       const at = (name: string): number =>
@@ -86,7 +86,7 @@ describe('a primary that is selected while the workflow of a deleted space ends'
 });
 
 describe('a lease', () => {
-  it('is renewed while its node lives, and runs out when it does not', async () => {
+  it('is renewed while its node is alive, and expires when it is not', async () => {
     const { agent_key } = await enrolNode(test, 'living');
     const cid = await space('renewed');
     const beat = setInterval(() => {
@@ -104,7 +104,7 @@ describe('a lease', () => {
     }
   });
 
-  it('that ran out leaves nobody primary, tells the original’s machines, and the next selection is a new epoch', async () => {
+  it('leaves no primary when it expires, updates the lease object, and the next selection gets a new leadership epoch', async () => {
     await enrolNode(test, 'silent', false);
     await enrolNode(test, 'next');
     const cid = await space('expires');
@@ -119,7 +119,7 @@ describe('a lease', () => {
     expect((await known(cid))?.events.map(({ event }) => event)).toEqual(['selected', 'expired', 'selected']);
   });
 
-  it('goes on with its epoch after its workflow was terminated', async () => {
+  it('keeps its leadership epoch after its workflow was terminated', async () => {
     await enrolNode(test, 'again');
     const cid = await space('terminated');
     await lease(cid, 'again', 3_600);
@@ -132,7 +132,7 @@ describe('a lease', () => {
 });
 
 describe('a primary', () => {
-  it('takes a snapshot, and the mirror where the space wants one, in its epoch', async () => {
+  it('takes snapshots in its leadership epoch, and publishes the mirror if the space has one', async () => {
     await enrolNode(test, 'leads');
     host('leads');
     const cid = await space('led');
@@ -155,7 +155,7 @@ describe('a primary', () => {
       });
   });
 
-  it('that follows another one takes the snapshot that the other did not', async () => {
+  it('takes the snapshot that its predecessor missed', async () => {
     await enrolNode(test, 'hosts-nothing');
     await enrolNode(test, 'follows');
     host('follows');
@@ -168,7 +168,7 @@ describe('a primary', () => {
     expect(asked).toContainEqual({ node: 'follows', what: 'snapshot', epoch: 2 });
   });
 
-  it('is told of in heartbeats of the original and in the list of nodes', async () => {
+  it('appears in the original’s heartbeat answers and in the list of nodes', async () => {
     const cid = await space('roles');
     await enrolNode(test, 'first');
     await lease(cid, 'first', 3_600);
@@ -189,8 +189,8 @@ describe('a primary', () => {
   });
 });
 
-describe('a rename of a space', () => {
-  it('takes the primary and its epoch along', async () => {
+describe('renaming a space', () => {
+  it('keeps the primary and its leadership epoch', async () => {
     await enrolNode(test, 'stays');
     const cid = await space('before');
     await lease(cid, 'stays', 3_600);
@@ -202,7 +202,7 @@ describe('a rename of a space', () => {
   });
 });
 
-describe('a mirror that somebody asks for', () => {
+describe('a requested mirror publication', () => {
   const jobsOf = async (name: string): Promise<Job[]> => {
     const { body } = await test.call('GET', `/api/membridge/jobs?project=${name}`);
     return (body as unknown as Job[]).filter(({ detail }) => detail.startsWith('mirror: '));
@@ -211,7 +211,7 @@ describe('a mirror that somebody asks for', () => {
     test.call('POST', `/api/membridge/spaces/${cid}/mirror`, { body });
   const DONE = { requests: 4, bytesUp: 30, bytesDown: 20, everyMs: 60_000 };
 
-  it('passes on what a person agreed to, and records what came in as a job', async () => {
+  it('forwards what a person agreed to, and is recorded as a job', async () => {
     await enrolNode(test, 'mirrors');
     const given: MirrorInput[] = [];
     host('mirrors', (input) => {
@@ -262,7 +262,7 @@ describe('a mirror that somebody asks for', () => {
     expect(JSON.stringify(audit.body)).toContain('with 12 memories fewer than before, taking the push lock');
   });
 
-  it('comes again as often as its node says', async () => {
+  it('is repeated as often as its node says', async () => {
     await enrolNode(test, 'often');
     let rounds = 0;
     host('often', () => {
@@ -273,11 +273,11 @@ describe('a mirror that somebody asks for', () => {
     await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
     await lease(cid, 'often', 3_600);
     await expect.poll(() => rounds, SOON).toBeGreaterThanOrEqual(3);
-    // Rounds that did nothing leave no job.
+    // Rounds without a change leave no job.
     expect(await jobsOf('mirrored-often')).toEqual([]);
   });
 
-  it('takes the word of an agent of 0.4 that knows no jobs', async () => {
+  it('works with an agent of 0.4 that knows no jobs', async () => {
     await enrolNode(test, 'older');
     host('older', () => Promise.resolve('published'));
     const cid = await space('mirrored-by-older');
@@ -288,7 +288,7 @@ describe('a mirror that somebody asks for', () => {
       .toMatchObject([{ status: 'completed', detail: 'mirror: published', rows_inserted: 0 }]);
   });
 
-  it('ends as a failed job when the lease ran out before it was served', async () => {
+  it('ends as a failed job when the lease expired before it was served', async () => {
     await enrolNode(test, 'brief', false);
     const cid = await space('mirrored-briefly');
     await lease(cid, 'brief', 1);
@@ -305,7 +305,7 @@ describe('a mirror that somebody asks for', () => {
       });
   });
 
-  it('is refused while the mirror is off, while nobody is primary, and for an encrypted space', async () => {
+  it('is refused while the mirror is off, while no node is primary, and for an encrypted space', async () => {
     const cid = await space('unmirrored');
     expect((await ask(cid, {})).body['detail']).toMatch(/mirror of unmirrored is off/);
     await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });

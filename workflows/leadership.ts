@@ -24,41 +24,49 @@ export const selectPrimary = defineUpdate<LeadershipState, [SelectRequest]>(MESS
 export const closeLeadership = defineSignal(MESSAGES.closeLeadership);
 export const publishMirror = defineSignal<[MirrorRequest]>(MESSAGES.publishMirror);
 
-/** The lease is renewed when a third of it has passed, so that two renewals may fail before it runs out. */
+/** The lease is renewed after a third of its duration, so that two renewals may fail before it expires. */
 const RENEW_PART = 3;
-/** How soon a renewal is tried again when the primary does not answer, in milliseconds; the lease's object likewise. */
+/**
+ * Retry interval for a renewal when the primary does not answer, and for writing the lease object, in
+ * milliseconds.
+ */
 const RENEW_AGAIN_MS = 10_000;
-/** How often the primary takes a snapshot, in milliseconds: at most a day of segments is read by a new node. */
+/** Snapshot interval of the primary, in milliseconds: a new node then reads at most a day of segments. */
 const SNAPSHOT_EVERY_MS = 24 * 3_600_000;
 /**
- * How often it imports what machines on the original's scripts pushed and publishes the mirror, until the node says how often
- * (MEMBRIDGE_MIRROR_MINUTES). A round that has nothing new costs a small request.
+ * How often the primary imports what machines on the original's scripts pushed, and publishes the mirror,
+ * until the node sets the interval (MEMBRIDGE_MIRROR_MINUTES). A round without news costs a small request.
  */
 const MIRROR_EVERY_MS = 15 * 60_000;
-/** No node makes this workflow turn faster. */
+/** Shortest mirror interval, even if a node sets a shorter one. */
 const MIN_MIRROR_MS = 1_000;
-/** How soon what failed is tried again. */
+/** Retry interval for failed work. */
 const AGAIN_MS = 10 * 60_000;
 
-/** Writing the lease's object is tried again by the workflow itself: the store may be away for days. */
+/** The workflow itself retries writing the lease object, because the store may be away for days. */
 const store = proxyLocalActivities<Pick<ControlActivities, 'writeLease'>>({
   startToCloseTimeout: '20 seconds',
   retry: { maximumAttempts: 2 },
 });
 
 /**
- * Who is primary of one space or project. A person selects a node; its lease is renewed while the node lives, and runs out when
- * it does not: then nobody is, until a person selects again. Each change of the primary is a new epoch, which everything that
- * a primary does carries, so that one that was deposed is refused. Losing every primary loses no memory, since every node may write.
+ * Holds the leadership of one space or project. A person selects a node, and its lease is renewed while the
+ * node is alive. When the lease expires, no node is primary until a person selects one. Each change of the
+ * primary starts a new leadership epoch. Every action of a primary carries the epoch, so a deposed primary is
+ * refused. Without a primary no memory is lost, because every node may write.
  *
- * PostgreSQL is the judge of epochs; the lease's object, where nodes look before they publish, follows it.
+ * PostgreSQL decides about epochs; the lease object, which nodes check before they publish, follows it.
+ *
+ * What may interleave here, and why it is safe: changes of the state run one at a time through `alone`. A
+ * snapshot runs beside the loop, because it may take longer than the lease; it carries its epoch, so its
+ * results are refused if another primary was selected during it.
  */
 export async function leadership(input: LeadershipInput): Promise<void> {
   const { cid } = input;
   let state = input.state;
   let closed = false;
   let changes = 0;
-  /** Whether the lease's object is still to be written. */
+  /** Whether the lease object is still to be written. */
   let leaseOpen = input.leaseOpen ?? false;
   const work: Work = {
     snapshot: { every: SNAPSHOT_EVERY_MS, doneAt: input.lastSnapshotAt, notBefore: 0, asked: [] },
@@ -69,7 +77,8 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       asked: [],
     },
   };
-  // One change at a time, in order: an epoch is given once. A condition would let two that wait through at once.
+  // One change at a time, in order, so that each leadership epoch is assigned once. `condition` would release
+  // two waiting changes together.
   let last: Promise<unknown> = Promise.resolve();
   const alone = <T>(change: () => Promise<T>): Promise<T> => {
     const done = last.then(change, change);
@@ -77,7 +86,10 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     return done;
   };
 
-  /** Records a state, and takes over what PostgreSQL knows better. @returns whether it was recorded as it is */
+  /**
+   * Records a state; if PostgreSQL has a newer one, adopts that.
+   * @returns whether the given state was recorded
+   */
   const adopt = async (
     next: LeadershipState,
     event: 'selected' | 'expired' | 'released' | null,
@@ -93,11 +105,12 @@ export async function leadership(input: LeadershipInput): Promise<void> {
 
   setHandler(selectPrimary, ({ node, leaseSeconds, by, above = 0 }) =>
     alone(async () => {
-      // The space was made again before the workflow of the former one had ended.
+      // The space was created again before the workflow of the former one ended.
       if (node !== null) closed = false;
       for (;;) {
         const now = Date.now();
-        // A machine on the original's scripts took the lease since: its epoch is behind us, and a renewal would go back.
+        // A machine on the original's scripts took the lease since then: its leadership epoch is behind ours,
+        // so a renewal would go back.
         const isOvertaken = above > (state?.epoch ?? 0);
         const isRenewal = node !== null && state?.primary === node && !isOvertaken;
         const next: LeadershipState = {
@@ -110,7 +123,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
           issuedBy: by,
         };
         const event = isRenewal ? null : node === null ? 'released' : 'selected';
-        // Another epoch was known than this workflow's: the next one is above it.
+        // PostgreSQL knew another leadership epoch than this workflow; the next try uses the one above it.
         if (await adopt(next, event, by)) return next;
       }
     }),
@@ -125,20 +138,20 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   let renewAt = 0;
   let writeAt = 0;
   let handled = 0;
-  // Beside the loop: a snapshot may take longer than the lease, which has to be renewed meanwhile.
+  // Runs beside the loop, because a snapshot may take longer than the lease, which must be renewed during it.
   let leading: Promise<void> | null = null;
   do {
     await untilClosed();
     await refuseAsked(state, work, 'The space was removed.');
     await condition(allHandlersFinished);
-    // A primary that was selected meanwhile needs somebody to renew its lease.
+    // A primary may have been selected during the shutdown, and its lease needs renewals.
   } while (!closed);
 
   async function untilClosed(): Promise<void> {
     while (!closed) {
       if (changes !== handled) {
         handled = changes;
-        // Recording may have taken longer than the lease: then it is looked at now.
+        // Recording may have taken longer than the lease; then check it at once.
         renewAt =
           state === null
             ? Number.MAX_SAFE_INTEGER
@@ -186,7 +199,10 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     }
   }
 
-  /** Renews the lease while its node lives; ends it when its time is over. @returns when to look again, epoch ms */
+  /**
+   * Renews the lease while its node is alive; ends it when it expires.
+   * @returns when to check again, epoch milliseconds
+   */
   async function renew(): Promise<number> {
     if (state?.primary == null) return Number.MAX_SAFE_INTEGER;
     const { primary, leaseSeconds, epoch } = state;
@@ -203,7 +219,10 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     return Number.MAX_SAFE_INTEGER;
   }
 
-  /** Writes the lease's object. @returns when to try again, epoch ms, should it not have worked */
+  /**
+   * Writes the lease object.
+   * @returns when to retry after a failure, epoch milliseconds
+   */
   async function writeLease(): Promise<number> {
     if (state === null) return 0;
     try {
@@ -220,14 +239,14 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   }
 }
 
-/** What a primary does for its space, and when. */
+/** The work of a primary for its space, and its timing. */
 type Work = Record<'snapshot' | 'mirror', WorkPart>;
 
 interface WorkPart {
   every: number;
   doneAt: number;
   notBefore: number;
-  /** Requests that are not served yet, in order. */
+  /** Requests that were not served yet, in order. */
   readonly asked: MirrorRequest[];
 }
 
@@ -235,7 +254,7 @@ const dueAt = ({ every, doneAt, notBefore, asked }: WorkPart): number =>
   asked.length > 0 ? 0 : Math.max(doneAt + every, notBefore);
 const nextWork = (work: Work): number => Math.min(...Object.values(work).map(dueAt));
 
-/** What being primary means: snapshots for new nodes, and the mirror for machines still on the original's scripts. */
+/** Does a primary's work: snapshots for new nodes, and the mirror for machines on the original's scripts. */
 async function lead(state: LeadershipState, work: Work): Promise<void> {
   const { cid, epoch } = state;
   const node = state.primary ?? '';
@@ -245,7 +264,8 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
     const now = Date.now();
     if (now < dueAt(part)) continue;
     const request = part.asked.shift() ?? null;
-    // Should it fail, or should there be nothing to do it for yet; a new primary need not wait for it.
+    // Wait before the next try, in case this one fails or finds nothing to do. A new primary need not wait
+    // for it.
     part.notBefore = now + Math.min(AGAIN_MS, part.every);
     const space = await control.spaceToLead({ cid, node, what });
     if (space === null && request !== null) {
@@ -288,7 +308,7 @@ interface MirrorRound {
   readonly startedAt: number;
 }
 
-/** Records a publication as a job. Replayed histories from before these jobs have none. */
+/** Records a publication as a job. Histories recorded before these jobs existed have none. */
 async function recordMirror(
   { epoch, request, ...round }: MirrorRound,
   ended: { outcome: MirrorOutcome | null; error: { code: string; message: string } | null },
@@ -305,7 +325,7 @@ async function recordMirror(
   });
 }
 
-/** Ends the jobs of requests that nobody can serve. */
+/** Ends the jobs of requests that no node can serve. */
 async function refuseAsked(state: LeadershipState | null, work: Work, message: string): Promise<void> {
   const { cid = '', epoch = 0, primary = null } = state ?? {};
   for (const request of work.mirror.asked.splice(0)) {
@@ -314,17 +334,20 @@ async function refuseAsked(state: LeadershipState | null, work: Work, message: s
   }
 }
 
-/** An agent of 0.4 answers with one word. */
+/** Returns the outcome of a publication; an agent of 0.4 answers with a single word. */
 function outcomeOf(answer: MirrorOutcome | string): MirrorOutcome {
   if (typeof answer !== 'string') return answer;
   const figures = { imported: 0, requests: 0, bytesUp: 0, bytesDown: 0, everyMs: MIRROR_EVERY_MS };
   return { line: answer, published: answer === 'published', ...figures };
 }
 
-/** Each node removes what it wrote and nobody needs any more. One that cannot does it after the next snapshot. */
+/**
+ * Makes each live node remove its unneeded objects. A node that cannot do so now does it after the next
+ * snapshot.
+ */
 async function collectEverywhere(space: SpaceConfig): Promise<void> {
   const nodes = await control.liveSpaceConfigs({ cid: space.cid });
-  // Failures stay in the history.
+  // Failures are visible in the history.
   await Promise.allSettled(
     nodes.map(([node, config]) =>
       onNode(node, `collection of ${space.projectId}`).collectMemory({ space: config, epoch: 0 }),

@@ -40,13 +40,13 @@ export const dispatchTask = defineUpdate<
 >(MESSAGES.dispatchTask);
 export const cancelTask = defineUpdate<TaskState, [{ by: string; reason: string }]>(MESSAGES.cancelTask);
 export const requeueTask = defineUpdate<TaskState, [{ by: string }]>(MESSAGES.requeueTask);
-/** A task that this one waits for has ended. */
+/** A dependency of this task has ended. */
 export const dependencyEnded = defineSignal(MESSAGES.dependencyEnded);
 
-/** How long a route that was found stays good, in milliseconds. */
+/** How long a route may be reused, in milliseconds. */
 const ROUTE_MS = 2_000;
 
-/** A task whose dependencies have not completed looks again so often, should a message have been lost. */
+/** How often a task checks its unfinished dependencies, in case a signal was lost. */
 const DEPENDENCIES_LOOK = '10 minutes';
 
 const engine = proxyActivities<Pick<ControlActivities, 'writtenDown'>>({
@@ -56,17 +56,28 @@ const engine = proxyActivities<Pick<ControlActivities, 'writtenDown'>>({
 });
 
 /**
- * One LLM task, from the moment it is accepted until it has ended. It alone decides what happens to the task: everything is an event
- * of the state machine (task-state.ts), and what it makes of it is in PostgreSQL before anybody hears of it. A worker is an agent,
- * which takes the task from a Temporal task queue and claims it here, or anybody who leases it over HTTP. A task that failed or is
- * dead, and is queued again, goes on in a new run.
+ * Runs one LLM task from acceptance until its end. Only this workflow decides what happens to the task: everything
+ * is an event of the state machine (task-state.ts), and an update is answered only after its result is in
+ * PostgreSQL. The worker is an agent or an HTTP client. An agent takes the task from a Temporal task queue and claims
+ * it here; an HTTP client leases it. A failed or dead task that is queued again continues in a new run.
+ *
+ * What may interleave here, and why it is safe: handlers and the main loop interleave only at an `await`.
+ * - A validator's answer is outdated once its handler has waited. Therefore `task.apply` checks every event again and
+ *   changes the state without waiting; it refuses a stale lease by its id or lease epoch.
+ * - `step` remembers the state that it decided on, and continues after an `await` only if that state is still
+ *   current.
+ * - While a lease over HTTP is being given, `giving` keeps `step` from scheduling an attempt. A queued attempt is
+ *   withdrawn first; a late claim of it is refused, because its scope is canceled or its token is no longer current.
+ * - `TaskRecord` writes changes one after another, so PostgreSQL receives them in the order of the events.
+ * - The run ends only after all handlers have finished, and then checks the state again: one of them may have queued
+ *   the task again.
  */
 export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
   const { spec } = input;
   const task = new TaskRecord(input, control);
-  /** The attempt that was given to Temporal and has not ended. */
+  /** The attempt that was scheduled on Temporal and has not ended. */
   let attempt: Attempt | null = null;
-  /** Leases over HTTP that are being given: nothing is scheduled meanwhile. */
+  /** Number of leases over HTTP that are being given; nothing is scheduled while it is positive. */
   let giving = 0;
   let looks = 0;
 
@@ -87,7 +98,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     {
       validator: ({ epoch, token, worker }) => {
         task.check({ type: 'claim', kind: 'agent', worker, epoch, leaseId: '', ttlMs: null });
-        // Late: it was given to another meanwhile, or is being taken back.
+        // The claim is late: the attempt was given to another node, or is being withdrawn.
         if (attempt === null || attempt.token !== token || attempt.scope.consideredCancelled) {
           throw task.conflict('This attempt was given to another node, or taken back.');
         }
@@ -100,7 +111,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
       giving += 1;
       try {
         await isWrittenDown();
-        // Taken back from the queue; an agent that has it already has it.
+        // Withdraw the attempt from the queue; if an agent has claimed it, that agent keeps it.
         await attempt?.withdraw(() => task.state.status === 'queued');
         const leaseId = newLeaseId();
         task.apply({ type: 'claim', kind: 'http', worker, epoch: null, leaseId, ttlMs });
@@ -133,7 +144,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     async (finish) => {
       await isWrittenDown();
       task.finish(finish);
-      // Should an agent work on it, it is not wanted any more.
+      // If an agent works on the task, its result is no longer needed.
       attempt?.scope.cancel();
       await task.written();
       return task.state;
@@ -154,7 +165,8 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     dispatchTask,
     async (asked) => {
       task.apply({ type: 'dispatch', ...asked });
-      // On its way to whoever is free, and now it is for one node: it is taken back.
+      // The attempt is queued for any free node, but the task is now for one node, so the attempt is
+      // withdrawn.
       if (asked.worker !== null) attempt?.scope.cancel();
       await task.written();
       return task.state;
@@ -190,12 +202,14 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     const isOver = ENDED.has(task.state.status) && giving === 0;
     if (!isOver && !workflowInfo().continueAsNewSuggested) continue;
     await condition(allHandlersFinished);
-    // It may have been queued again while that was waited for.
+    // The task may have been queued again during that wait.
     if (ENDED.has(task.state.status)) return task.state;
     if (!isOver) await continueAsNew<typeof llmTask>({ ...input, state: task.state });
   }
 
-  /** Records a lease. What the task may cost can have been used up while it waited: then it fails, and nobody begins. */
+  /**
+   * Records a lease. If the task's budget was used up while it waited, the task fails and no worker begins.
+   */
   async function recordClaim(leaseId: string): Promise<void> {
     const { route } = await task.written();
     if (route === null || route.refuse === null || task.state.lease?.id !== leaseId) return;
@@ -204,7 +218,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     throw task.conflict(route.refuse.message);
   }
 
-  /** Waits for, or does, whatever comes next. */
+  /** Does the next thing for the task's state, or waits for the state to change. */
   async function step(): Promise<void> {
     await task.written();
     const seen = task.state;
@@ -236,7 +250,7 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
     attempt = null;
   }
 
-  /** A worker over HTTP has it: until it reports, or its lease runs out. */
+  /** Waits until the HTTP worker with the lease reports, or the lease expires. */
   async function awaitWorker(lease: LeaseState): Promise<void> {
     const seen = task.state;
     const left = lease.expiresAt - Date.now();
@@ -246,8 +260,9 @@ export async function llmTask(input: LlmTaskInput): Promise<TaskState> {
 }
 
 /**
- * Resolves when the engine has written down that this update came. Until then it may forget it, with its worker that dies or by itself,
- * and what PostgreSQL was told of it would be what never was. Agents' claims do without: they are asked again until they are answered.
+ * Waits until Temporal has persisted this update. Before that, a crash can make Temporal drop it, and
+ * PostgreSQL would record an update that never happened. Claims of agents need no such wait: an agent repeats
+ * its claim until it gets an answer.
  */
 const isWrittenDown = async (): Promise<void> => await engine.writtenDown();
 

@@ -17,12 +17,12 @@ import {
   useWaves,
 } from './memory-space-messages.ts';
 
-/** How often every live node syncs without a signal. Signals and heads may be lost. */
+/** How often every live node syncs without a signal, because signals and heads may be lost. */
 const CATCH_UP = '10 minutes';
 
 /**
- * The workflow of a space as version 0.4 began it: each push starts a workflow for every other node. It ends as soon as the control
- * plane says so, and continues as one that serves nodes in waves.
+ * The workflow of a space as version 0.4 began it: each push starts a workflow for every other node. When the
+ * control plane says so, it continues as one that serves nodes in waves.
  */
 export async function memorySpaceByWorkflows(input: MemorySpaceInput): Promise<void> {
   let { space } = input;
@@ -30,7 +30,7 @@ export async function memorySpaceByWorkflows(input: MemorySpaceInput): Promise<v
   let isToMove = false;
   const pushed = new Set<string>(input.pushed);
   const returned = new Set<string>(input.pending);
-  // A first run knows nothing of the nodes yet, so it begins by catching up with all of them.
+  // The first run does not know the nodes yet, so it begins by syncing all of them.
   let catchUp = input.catchUp ?? workflowInfo().continuedFromExecutionRunId === undefined;
 
   setHandler(nodePushed, ({ node }) => void pushed.add(node));
@@ -45,7 +45,7 @@ export async function memorySpaceByWorkflows(input: MemorySpaceInput): Promise<v
   setHandler(configureSpace, (config) => {
     if (JSON.stringify(config) !== JSON.stringify(space)) catchUp = true;
     space = config;
-    // The space was made again.
+    // The space was created again.
     closed = false;
   });
   setHandler(spaceState, () => ({ space, pushed: [...pushed], returned: [...returned] }));

@@ -9,7 +9,7 @@ import type { KeptWorker } from '../engine/keep-worker.ts';
 import { moveToWaves, tellNoticed } from '../engine/memory-workflows.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
-/** The test answers in place of the nodes' memories. The control plane, the engine and the workers are real. */
+/** The test replaces the nodes' memories; control plane, Temporal and workers are real. */
 const TRAFFIC = { requests: 1, bytesUp: 10, bytesDown: 10 };
 const pushOf = (rows: number): PushResult => ({ rows, segments: 1, head: null, traffic: TRAFFIC, ms: 1 });
 const pullOf = (inserted: number): PullResult => ({
@@ -26,7 +26,7 @@ const pullOf = (inserted: number): PullResult => ({
 interface FakeMemory {
   pushes: number;
   pulls: number;
-  /** Rows that its next push sends. */
+  /** Rows that the next push sends. */
   rows: number;
   pull: () => Promise<PullResult>;
 }
@@ -81,7 +81,7 @@ function host(node: string, memory: FakeMemory): void {
   );
 }
 
-/** Makes a space, and waits until the nodes have synced for the first time. */
+/** Creates a space, and waits until the nodes have synced for the first time. */
 async function makeSpace(nodes: readonly FakeMemory[]): Promise<SpaceConfig> {
   spaces += 1;
   const name = `space-${spaces}`;
@@ -95,7 +95,7 @@ async function makeSpace(nodes: readonly FakeMemory[]): Promise<SpaceConfig> {
 
 const client = () => test.plane.deps.engine.client;
 
-/** The workflows of single nodes in a space. */
+/** Returns the workflows of single nodes in a space. */
 async function syncs(cid: string, status?: string): Promise<string[]> {
   const found: string[] = [];
   const query = `WorkflowType = 'syncMemory'${status === undefined ? '' : ` AND ExecutionStatus = '${status}'`}`;
@@ -115,7 +115,7 @@ async function jobsOf(space: SpaceConfig): Promise<Record<string, unknown>[]> {
   return (Array.isArray(body) ? body : (body['jobs'] ?? body['items'])) as Record<string, unknown>[];
 }
 
-it('has the node that noticed something push and every other one pull, with one activity each', async () => {
+it('makes the noticing node push and every other node pull, with one activity each', async () => {
   const nodes = { a: await addNode('one-a'), b: await addNode('one-b'), c: await addNode('one-c') };
   const space = await makeSpace(Object.values(nodes));
   const before = await eventsOf(memorySpaceId(space.cid));
@@ -137,7 +137,7 @@ it('has the node that noticed something push and every other one pull, with one 
   ]);
 });
 
-it('tells of a push that came in while a node pulled with one more pull', async () => {
+it('makes a node pull once more after a push that arrived during its pull', async () => {
   const nodes = { a: await addNode('two-a'), b: await addNode('two-b') };
   const space = await makeSpace(Object.values(nodes));
   const held = Promise.withResolvers<void>();
@@ -156,7 +156,7 @@ it('tells of a push that came in while a node pulled with one more pull', async 
   await until('b pulls again', 20, () => nodes.b.pulls === 2);
 });
 
-it('does not have the others wait for a node that is away, which a workflow of its own serves', async () => {
+it('does not make the others wait for an absent node, which its own workflow serves', async () => {
   const nodes = { a: await addNode('three-a'), b: await addNode('three-b'), c: await addNode('three-c') };
   const space = await makeSpace(Object.values(nodes));
   await workers.pop()?.stop();
@@ -174,7 +174,7 @@ it('does not have the others wait for a node that is away, which a workflow of i
   await until('c has pulled', 30, () => nodes.c.pulls > 0);
 }, 90_000);
 
-it('leaves what PostgreSQL does not answer to the engine after seconds, and records it once it answers', async () => {
+it('hands a failing PostgreSQL call to Temporal after seconds, and records it once PostgreSQL answers', async () => {
   const nodes = { a: await addNode('four-a'), b: await addNode('four-b') };
   const space = await makeSpace(Object.values(nodes));
   const run = (statement: string) => test.plane.deps.db.run((sql) => sql.execute(statement));
@@ -197,7 +197,7 @@ it('leaves what PostgreSQL does not answer to the engine after seconds, and reco
   );
 }, 120_000);
 
-it('keeps a workflow for a space that is deleted and made again at once', async () => {
+it('keeps a workflow for a space that is deleted and created again at once', async () => {
   for (let round = 0; round < 12; round += 1) {
     const body = { name: 'again', projects: ['*'] };
     const made = await test.call('POST', '/api/membridge/spaces', { body });
@@ -208,7 +208,7 @@ it('keeps a workflow for a space that is deleted and made again at once', async 
     await test.call('DELETE', `/api/membridge/spaces/${cid}`);
     const again = await test.call('POST', '/api/membridge/spaces', { body });
     expect(again.status).toBe(201);
-    // A workflow that was about to end would have ended by the time that it answers.
+    // A workflow that was about to end would have ended by the time of this answer.
     await client().workflow.getHandle(memorySpaceId(cid)).query('spaceState');
     const { status } = await client().workflow.getHandle(memorySpaceId(cid)).describe();
     expect(status.name).toBe('RUNNING');
@@ -216,7 +216,7 @@ it('keeps a workflow for a space that is deleted and made again at once', async 
   }
 });
 
-it('serves nodes in waves once a run of version 0.4 was told to', async () => {
+it('serves nodes in waves after a signal to a run of version 0.4', async () => {
   const nodes = { a: await addNode('old-a'), b: await addNode('old-b') };
   const space = await makeSpace(Object.values(nodes));
   await client().workflow.getHandle(memorySpaceId(space.cid)).terminate();
@@ -234,7 +234,7 @@ it('serves nodes in waves once a run of version 0.4 was told to', async () => {
   expect(JSON.stringify(events?.[0])).toContain('continuedExecutionRunId');
 });
 
-it('ends a space’s workflow when somebody cancels it in Temporal', async () => {
+it('ends a space’s workflow when it is canceled in Temporal', async () => {
   const nodes = { a: await addNode('six-a') };
   const space = await makeSpace(Object.values(nodes));
   const handle = client().workflow.getHandle(memorySpaceId(space.cid));

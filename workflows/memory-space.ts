@@ -28,29 +28,45 @@ import {
 } from './memory-space-messages.ts';
 import { Waves, type Work } from './waves.ts';
 
-/** How often every live node looks for news without a signal, in milliseconds. Signals and heads may be lost. */
+/**
+ * How often every live node checks for news without a signal, in milliseconds; signals and heads may be lost.
+ */
 const CATCH_UP_MS = 10 * 60_000;
-/** Catch-ups in a day. At one of them each node lists every segment; the nodes are spread over all of them. */
+/** Catch-ups per day. Each node lists all segments at one of them; the nodes are spread over all of them. */
 const CATCH_UPS_A_DAY = 144;
-/** How many nodes work at once. */
+/** Maximum number of nodes working at the same time. */
 const AT_ONCE = 200;
-/** A node that could not do its work rests for so long, or until its own workflow has synced it. */
+/** How long a failed node rests, unless its own workflow syncs it before. */
 const REST = '1 minute';
-/** The most results that one call records, and the age at which results are recorded while nodes still work, in milliseconds. */
+/**
+ * Maximum number of results per call, and the age in milliseconds at which results are recorded while nodes
+ * still work.
+ */
 const RECORDED_AT_ONCE = 50;
 const RECORDED_AFTER_MS = 2_000;
-/** After so many events no node begins anything more, so that the workflow can continue as new; the engine ends one at 51,200. */
+/**
+ * From this many events on no node begins new work, so that the workflow can continue as new. Temporal ends a
+ * workflow at 51,200.
+ */
 const MOST_EVENTS = 20_000;
-/** With few nodes each push is passed on at once. With many, pushes are gathered for so many milliseconds a node, but not for longer. */
+/**
+ * Up to this many nodes, each push is passed on at once. With more, pushes are gathered for some milliseconds
+ * per node, up to a maximum.
+ */
 const FEW = 10;
 const GATHER_MS_A_NODE = 3;
 const GATHER_AT_MOST_MS = 5_000;
 
 /**
- * One per space. It hears that claude-mem wrote something on a node, has that node push and every other live node pull, by
- * activities on the nodes' own queues. What comes in while a node works is done by its next activity. A node that is away, that fails or
- * takes longer than a minute is seen to by a workflow of its own (syncMemory), which tries again. Once in a while every
- * live node looks for news. Continues as new when its history grows long.
+ * One workflow per space. When claude-mem wrote something on a node, that node pushes and every other live
+ * node pulls, through activities on the nodes' own queues. Requests that arrive while a node works are served
+ * by its next activity. A node that is away, fails or takes longer than a minute gets its own workflow
+ * (syncMemory), which retries. Every live node also checks for news periodically. Continues as new when its
+ * history grows long.
+ *
+ * What may interleave here, and why it is safe: signal handlers only add to sets, or set flags, without
+ * waiting. The loop empties a set before it awaits anything, so a signal that arrives in between remains for
+ * the next turn. `Waves` runs at most one activity per node.
  */
 export async function memorySpace(input: MemorySpaceInput): Promise<void> {
   if (input.waves !== true) {
@@ -66,11 +82,13 @@ class MemorySpace {
   readonly #noticed: Set<string>;
   readonly #pushed: Set<string>;
   readonly #returned: Set<string>;
-  /** Whether every live node is to sync by a workflow of its own: the space is new, or what it covers changed. */
+  /**
+   * Whether every live node syncs through its own workflow: the space is new, or its configuration changed.
+   */
   #everybody: boolean;
   #catchUps: number;
   #isCatchUpDue = false;
-  /** How many live nodes there were at the last look. */
+  /** Number of live nodes at the last look. */
   #members = 0;
   readonly #results: WaveResult[] = [];
   readonly #waves: Waves<SpaceConfig>;
@@ -131,13 +149,13 @@ class MemorySpace {
     );
   }
 
-  /** Whether to continue as new: while no node works, or before the history becomes too long. */
+  /** Whether to continue as new: when no node works, or before the history becomes too long. */
   get #isToContinue(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
     return continueAsNewSuggested && (this.#waves.isIdle || historyLength > MOST_EVENTS);
   }
 
-  /** Whether to record results: when no node works any more, or when they are many or old. */
+  /** Whether to record results: when no node works, or when they are many or old. */
   get #isToRecord(): boolean {
     const [first] = this.#results;
     if (first === undefined) return false;
@@ -145,13 +163,13 @@ class MemorySpace {
     return this.#waves.isIdle || isOld || this.#results.length >= RECORDED_AT_ONCE;
   }
 
-  /** Notes when the next catch-up is due. Random pauses spread the catch-ups of different spaces. */
+  /** Marks the next catch-up as due after a pause. Random pauses spread the catch-ups of different spaces. */
   async #ring(): Promise<void> {
     const isOver = await slept(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
     if (isOver) this.#isCatchUpDue = true;
   }
 
-  /** Has nodes sync by workflows of their own: all, or those that are back. */
+  /** Makes nodes sync through their own workflows: all, or those that came back. */
   async #askWorkflows(): Promise<void> {
     const nodes = take(this.#returned);
     if (this.#everybody) {
@@ -162,14 +180,14 @@ class MemorySpace {
     } else if (nodes.length > 0) await control.syncNodes({ space: this.#space, nodes });
   }
 
-  /** Has the nodes push on which claude-mem wrote something. */
+  /** Makes the nodes push on which claude-mem wrote something. */
   async #askNoticed(): Promise<void> {
     const nodes = take(this.#noticed);
     if (nodes.length === 0) return;
     await this.#ask({ only: nodes }, () => ({ push: true, pull: false, full: false }));
   }
 
-  /** Has live nodes pull: all when a catch-up is due, and all but the one that pushed when one did. */
+  /** Makes live nodes pull: all for a catch-up, and all but the source when a single node pushed. */
   async #askOthers(): Promise<void> {
     if (this.#pushed.size === 0 && !this.#isCatchUpDue) return;
     if (!this.#isCatchUpDue && this.#members > FEW) {
@@ -191,7 +209,7 @@ class MemorySpace {
     });
   }
 
-  /** Asks nodes for work, page by page: no event of the history grows with the number of nodes. */
+  /** Gives work to nodes, page by page, so that no event of the history grows with the number of nodes. */
   async #ask(
     { only }: { only: string[] | null },
     workOf: (node: string) => Omit<Work<SpaceConfig>, 'config'> | null,
@@ -264,7 +282,7 @@ class MemorySpace {
       waves: true,
       noticed: [...new Set([...this.#noticed, ...push])],
       pushed: [...this.#pushed],
-      // A node that has still to pull syncs by a workflow of its own.
+      // A node that still has to pull syncs through its own workflow.
       catchUp: this.#everybody,
       pending: [...new Set([...this.#returned, ...pull])],
       catchUps: this.#catchUps,
@@ -272,7 +290,11 @@ class MemorySpace {
   }
 }
 
-/** Sleeps. @returns false when the workflow was cancelled meanwhile. The callers run unawaited, so that an error would be unhandled. */
+/**
+ * Sleeps.
+ * @returns false when the workflow was canceled during it. Callers do not await it, so an error would be
+ * unhandled.
+ */
 async function slept(duration: number | '1 minute'): Promise<boolean> {
   try {
     await sleep(duration);
@@ -283,14 +305,17 @@ async function slept(duration: number | '1 minute'): Promise<boolean> {
   }
 }
 
-/** Empties a set. @returns what was in it */
+/**
+ * Empties a set.
+ * @returns its former contents
+ */
 function take(nodes: Set<string>): string[] {
   const taken = [...nodes];
   nodes.clear();
   return taken;
 }
 
-/** Spreads nodes over the catch-ups of a day by their names. */
+/** Returns a number from a node's name that spreads nodes over the catch-ups of a day. */
 function placeOf(node: string): number {
   let sum = 7;
   for (let at = 0; at < node.length; at += 1) sum = (sum * 31 + node.charCodeAt(at)) % 1_000_003;
@@ -300,7 +325,7 @@ function placeOf(node: string): number {
 const triggerOf = ({ push, pull }: { push: boolean; pull: boolean }): WaveResult['trigger'] =>
   push && pull ? 'catch-up' : push ? 'noticed' : 'fan-out';
 
-/** Activities of a wave, with one try. A node that is away or takes longer gets a workflow of its own. */
+/** Returns a node's activities, with one try. A node that is away or takes longer gets its own workflow. */
 function onNode(node: string, summary: string): MemoryActivities {
   return proxyActivities<MemoryActivities>({
     taskQueue: nodeQueue(node),

@@ -6,13 +6,19 @@ import { failureOf, isNotTaken } from './failure-of.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
 import { control } from './control.ts';
 
-/** How long all tries may take together: somebody looks at the page. */
+/** Time limit for all tries together: a person waits for the page. */
 const OVERALL = '5 minutes';
 
-/** How long git may take for one try, in milliseconds: less, so that it is git's own error that is told. */
+/**
+ * Time limit for git per try, in milliseconds; shorter than the activity's, so that git's own error is
+ * reported.
+ */
 const GIT_MS = 4 * 60_000;
 
-/** Has one node make the tree of a proposal and git's own diff of it, and keeps both, or why there are none, for people to read. */
+/**
+ * Makes one node compute the tree of a proposal and git's own diff of it. Stores both for people to read, or
+ * the reason why there are none.
+ */
 export async function previewProposal({ proposalId }: ApplyProposalInput): Promise<void> {
   const plan = await control.planPreview({ proposalId });
   if ('code' in plan) {

@@ -6,7 +6,7 @@ import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/su
 import { CLONED, startHeldNode, type HeldNode } from '../test/git/held-clones.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
-/** A node that is away is known to be so after 15 s. */
+/** A node counts as away after 15 s. */
 const AWAY = { timeout: 40_000, interval: 200 };
 
 let test: TestPlane;
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** Nodes of a name of their own, enrolled and online, whose clones are held. */
+/** Creates enrolled, online nodes with unique names, whose clones the test holds. */
 async function nodes(count: number, gauge?: { now: number; most: number }): Promise<HeldNode[]> {
   made += 1;
   const names = Array.from({ length: count }, (_, n) => `n${made}-${n}`);
@@ -51,7 +51,7 @@ const post = (id: string, what: string, body: Record<string, unknown> = {}) =>
   test.call('POST', `/api/runtime/projects/${id}/${what}`, { body });
 
 describe('a clone', () => {
-  it('shows what is true at every moment, and its result at the end', async () => {
+  it('shows its true state at every moment, and its result at the end', async () => {
     const [a] = await nodes(1);
     const id = await project();
     const asked = await post(id, 'clone', { node_id: a?.node, wait: false });
@@ -74,7 +74,7 @@ describe('a clone', () => {
     expect((await get(id)).primary_node_id).toBe(a?.node);
   });
 
-  it('is answered as the original did it: when it has ended, with the error if it failed', async () => {
+  it('is answered as in the original: once it has ended, with the error if it failed', async () => {
     const [a, b] = await nodes(2);
     const id = await project();
     a?.end(CLONED);
@@ -95,7 +95,7 @@ describe('a clone', () => {
       clone_status: 'partial',
       error_message: `${b?.node}: There is no branch x.`,
     });
-    // The next one that succeeds leaves nothing of the error.
+    // The next success clears the error.
     b?.hold();
     b?.end(CLONED);
     await post(id, 'clone', { node_id: b?.node });
@@ -106,7 +106,7 @@ describe('a clone', () => {
     });
   });
 
-  it('is made as the remote on one node, for the commit that was shown, and says when it was not', async () => {
+  it('is reset to the remote on one node, for the commit that was shown, and says when it was not', async () => {
     const [a] = await nodes(1);
     const id = await project();
     a?.end(CLONED);
@@ -116,7 +116,7 @@ describe('a clone', () => {
     a?.end(ApplicationFailure.nonRetryable('The clone is at another commit by now.', 'conflict'));
     const refused = await post(id, 'reset', ask);
     expect([refused.status, refused.body['code']]).toEqual([409, 'conflict']);
-    // Nothing was changed: the clone is there as before.
+    // Nothing changed: the clone is as before.
     expect(await of(id, a?.node ?? '')).toMatchObject({
       clone_status: 'cloned',
       commit: CLONED.commit,
@@ -136,7 +136,7 @@ describe('a clone', () => {
     expect((await post(id, 'reset', { ...ask, node_id: 'nobody' })).status).toBe(404);
   });
 
-  it('that is asked for twice is made once, and both hear of it', async () => {
+  it('runs once for two requests, and both get the result', async () => {
     const [a] = await nodes(1);
     const id = await project();
     const both = [post(id, 'clone', { node_id: a?.node }), post(id, 'clone', { node_id: a?.node })];
@@ -146,7 +146,7 @@ describe('a clone', () => {
     expect(a?.begun.clone).toBe(1);
   });
 
-  it('that is cancelled ends on the node and says so', async () => {
+  it('ends on the node when it is canceled, and says so', async () => {
     const [a] = await nodes(1);
     const id = await project();
     const waits = post(id, 'clone', { node_id: a?.node });
@@ -159,7 +159,7 @@ describe('a clone', () => {
     expect((await post(id, 'clone', { node_id: a?.node })).status).toBe(200);
   });
 
-  it('for a node that is away waits visibly, and is made when it returns', async () => {
+  it('waits visibly for a node that is away, and runs when it returns', async () => {
     const { agent_key } = await enrolNode(test, 'away', false);
     const id = await project();
     await post(id, 'clone', { node_id: 'away', wait: false });
@@ -174,7 +174,7 @@ describe('a clone', () => {
     await expect.poll(() => of(id, 'away'), AWAY).toMatchObject({ clone_status: 'cloned' });
   });
 
-  it('whose agent dies in mid-clone does not show as cloning, and is made by the next agent', async () => {
+  it('is not shown as cloning after its agent died, and the next agent makes it', async () => {
     const [a] = await nodes(1);
     const name = a?.node ?? '';
     const id = await project();
@@ -186,7 +186,7 @@ describe('a clone', () => {
     await expect.poll(() => of(id, name), AWAY).toMatchObject({ clone_status: 'cloned' });
   });
 
-  it('whose workflow somebody terminated does not show as cloning for ever', async () => {
+  it('is not shown as cloning forever after its workflow was terminated', async () => {
     const [a] = await nodes(1);
     const id = await project();
     await post(id, 'clone', { node_id: a?.node, wait: false });
@@ -202,7 +202,7 @@ describe('a clone', () => {
       });
   });
 
-  it('of a project that is deleted meanwhile is cancelled and leaves no row behind', async () => {
+  it('is canceled with its project and leaves no row behind', async () => {
     const [a] = await nodes(1);
     const id = await project();
     await post(id, 'clone', { node_id: a?.node, wait: false });
@@ -217,8 +217,8 @@ describe('a clone', () => {
   });
 });
 
-describe('what is asked after a cancel', () => {
-  it('is done, however soon it is asked', async () => {
+describe('a request after a cancellation', () => {
+  it('is served, however soon it comes', async () => {
     const [a] = await nodes(1);
     const id = await project();
     await post(id, 'clone', { node_id: a?.node, wait: false });
@@ -231,7 +231,7 @@ describe('what is asked after a cancel', () => {
     expect(await of(id, a?.node ?? '')).toMatchObject({ clone_status: 'cloned' });
   });
 
-  it('of a propagation is done, too', async () => {
+  it('is served for a propagation, too', async () => {
     const [a] = await nodes(1);
     const id = await project();
     await post(id, 'propagate', { nodes: [a?.node], wait: false });
@@ -244,8 +244,8 @@ describe('what is asked after a cancel', () => {
   });
 });
 
-describe('newer settings', () => {
-  it('take the place of what is under way or waits', async () => {
+describe('a request with newer settings', () => {
+  it('supersedes a running or waiting one', async () => {
     await enrolNode(test, 'outdated', false);
     const id = await project();
     await post(id, 'clone', { node_id: 'outdated', wait: false });
@@ -262,7 +262,7 @@ describe('newer settings', () => {
 });
 
 describe('a propagation', () => {
-  it('goes on when the workflow of one of its nodes is terminated', async () => {
+  it('continues when the workflow of one of its nodes is terminated', async () => {
     const [a, b] = await nodes(2);
     const id = await project();
     await post(id, 'propagate', { nodes: [a?.node, b?.node], concurrency: 1, wait: false });
@@ -275,7 +275,7 @@ describe('a propagation', () => {
     expect((await get(id)).nodes.map((node) => node.clone_status)).toEqual(['failed', 'cloned']);
   });
 
-  it('holds no place for a clone that waited for its node already', async () => {
+  it('uses no slot for a clone that already waits for its node', async () => {
     const [a] = await nodes(1);
     await enrolNode(test, 'gone', false);
     const id = await project();
@@ -283,7 +283,7 @@ describe('a propagation', () => {
     await expect
       .poll(() => of(id, 'gone'), AWAY)
       .toMatchObject({ detail: 'waits for node gone to come back' });
-    // Its workflow knows it a moment later than the page.
+    // Its workflow learns it a moment later than the page.
     await new Promise((resolve) => setTimeout(resolve, 16_000));
     a?.end(CLONED);
     await post(id, 'propagate', { nodes: ['gone', a?.node], concurrency: 1, wait: false });
@@ -293,7 +293,7 @@ describe('a propagation', () => {
     await post(id, 'cancel');
   });
 
-  it('serves so many nodes at once, and one that fails does not stop the others', async () => {
+  it('serves its maximum of nodes at once, and one failure does not stop the others', async () => {
     const gauge = { now: 0, most: 0 };
     const all = await nodes(5, gauge);
     const id = await project();
@@ -310,7 +310,7 @@ describe('a propagation', () => {
     const { clone_status, nodes: rows } = await get(id);
     expect(clone_status).toBe('partial');
     expect(rows.filter((row) => row.clone_status === 'cloned')).toHaveLength(4);
-    // Mended, the same call makes it whole.
+    // After the repair, the same call completes it.
     all[3]?.hold();
     all[3]?.end(CLONED);
     expect((await post(id, 'propagate', { nodes: names })).body['status']).toBe('synced');
@@ -328,7 +328,7 @@ describe('a propagation', () => {
     await expect.poll(async () => (await get(id)).clone_status, SOON).toBe('synced');
   });
 
-  it('does not wait for a node that is away, and takes it in when it returns', async () => {
+  it('does not wait for a node that is away, and includes it when it returns', async () => {
     const [a] = await nodes(1);
     await enrolNode(test, 'later', false);
     const id = await project();
@@ -343,7 +343,7 @@ describe('a propagation', () => {
     expect((await get(id)).clone_status).toBe('synced');
   });
 
-  it('that is cancelled cancels every node', async () => {
+  it('cancels every node when it is canceled', async () => {
     const all = await nodes(3);
     const id = await project();
     await post(id, 'propagate', { nodes: all.map(({ node }) => node), concurrency: 2, wait: false });
@@ -354,7 +354,7 @@ describe('a propagation', () => {
     expect(all.filter(({ begun }) => begun.clone > 0)).toHaveLength(2);
   });
 
-  it('that somebody terminated does not show as propagating for ever', async () => {
+  it('is not shown as propagating forever after it was terminated', async () => {
     const [a] = await nodes(1);
     const id = await project();
     await post(id, 'propagate', { nodes: [a?.node], wait: false });
@@ -363,14 +363,14 @@ describe('a propagation', () => {
     await expect.poll(async () => (await get(id)).propagation, AWAY).toMatchObject({ state: 'cancelled' });
   });
 
-  it('without any node says so', async () => {
+  it('says so when there is no node', async () => {
     const id = await project();
     expect((await post(id, 'fetch')).body).toMatchObject({ status: 'nothing_to_propagate', results: [] });
   });
 });
 
-describe('a look at the remotes', () => {
-  it('tells the drift of every clone and changes nothing else', async () => {
+describe('inspecting the remotes', () => {
+  it('reports the drift of every clone and changes nothing else', async () => {
     const [a, b] = await nodes(2);
     const id = await project();
     a?.end(CLONED);
@@ -386,7 +386,7 @@ describe('a look at the remotes', () => {
       dirty: 2,
     });
     expect(b?.begun.fetch).toBe(0);
-    // One that fails leaves the clone as it was known, with the reason.
+    // A failed one keeps the last known state of the clone, with the reason.
     a?.hold();
     a?.end(ApplicationFailure.nonRetryable('no answer', 'git_failed'));
     await post(id, 'fetch');
@@ -398,8 +398,8 @@ describe('a look at the remotes', () => {
   });
 });
 
-describe('hosts that are not allowed any more', () => {
-  it('are not asked by a schedule either', async () => {
+describe('hosts that are no longer allowed', () => {
+  it('are not contacted by a schedule either', async () => {
     const [a] = await nodes(1);
     const id = await project({ fetch_schedule: { cron: '0 3 1 1 *' } });
     a?.end(CLONED);
@@ -421,8 +421,8 @@ describe('hosts that are not allowed any more', () => {
   });
 });
 
-describe('nodes that enrol later', () => {
-  it('get a clone if the project says so', async () => {
+describe('nodes that enroll later', () => {
+  it('get a clone if the project wants it', async () => {
     await enrolNode(test, 'early');
     const id = await project({ new_nodes: true });
     await enrolNode(test, 'late');

@@ -16,15 +16,16 @@ import { control } from './control.ts';
 
 export const nodeSettled = defineSignal<[NodeSettled]>(MESSAGES.nodeSettled);
 export const addNodes = defineSignal<[string[] | null]>(MESSAGES.addNodes);
-/** Cancels what was asked before; nodes that are added after it are served. */
+/** Cancels earlier requests; nodes that are added later are served. */
 export const cancelPropagation = defineSignal(MESSAGES.cancelPropagation);
 
-/** A day longer than a clone waits for a node that is away, in milliseconds: who has not answered by then never will. */
+/** A day longer than a clone waits for a node that is away, in milliseconds; no answer comes after that. */
 const DEADLINE_MS = 8 * 24 * 3_600_000;
 
 /**
- * Has many nodes clone, update or look at one project, so many at once. One that fails does not stop the others; one that is
- * away is done when it returns and holds no place meanwhile. A request that comes in while this runs adds its nodes.
+ * Clones, updates or inspects one project on many nodes, with bounded concurrency. A failure does not stop
+ * the others. A node that is away is served when it returns, and uses no slot until then. A request that
+ * arrives during the run adds its nodes.
  */
 export async function propagateProject(input: PropagateInput): Promise<PropagateResult> {
   const { projectId, action, resume } = input;
@@ -35,17 +36,20 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const busy = new Set<string>(resume?.busy);
   /** Nodes that are away. */
   const waiting = new Set<string>(resume?.waiting);
-  /** Nodes that were cancelled and have not answered: their next answer is of what was asked before. */
+  /** Canceled nodes that have not answered: their next answer belongs to the earlier request. */
   const ending = new Set<string>(resume?.ending);
   const settled = new Map<string, NodeSettled>(resume?.settled.map((told) => [told.node, told]));
   const more: (string[] | null)[] = resume === undefined ? [input.nodes] : [];
   let cancels = resume?.isCancelled === true ? 1 : 0;
-  /** Nodes whose update was asked for once more while it ran: what came in may be newer than what they fetched. */
+  /**
+   * Nodes to update once more after the current update, which may have fetched before the new commits
+   * arrived.
+   */
   const again = new Set<string>();
   let heard = 0;
   setHandler(nodeSettled, (told) => {
     heard += 1;
-    // That it waits is no answer yet to its being cancelled.
+    // "pending" does not answer the cancellation.
     if (told.status === 'pending' && ending.has(told.node)) return;
     if (ending.delete(told.node) && (busy.has(told.node) || queue.includes(told.node))) return;
     busy.delete(told.node);
@@ -73,7 +77,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const record = async (state: Propagation['state']): Promise<void> => {
     const nodes = [...new Set([...queue, ...busy, ...waiting, ...ending, ...settled.keys()])];
     setCurrentDetails(`${state}: ${settled.size} of ${nodes.length} nodes done`);
-    // Looking at clones does not change how the project stands.
+    // Inspecting clones does not change the project's state.
     if (action !== 'clone') return;
     const ended = state === 'done' || state === 'cancelled';
     await control.recordPropagation({
@@ -92,16 +96,16 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
   const cancelAll = async (): Promise<void> =>
     await control.cancelClones({ projectId, nodes: [...busy, ...waiting, ...ending] });
 
-  // The previous run has cancelled the nodes.
+  // The previous run has already canceled the nodes.
   let cancelled = cancels;
   try {
     let shown: Propagation['state'] | null = null;
     for (;;) {
-      // Whatever is heard from here on is looked at in the next round.
+      // Messages that arrive from here on are handled in the next turn.
       const known = heard;
       if (cancels > cancelled) {
         cancelled = cancels;
-        // Their answers are waited for: they end when git is dead.
+        // Wait for their answers: they come once git is dead.
         await cancelAll();
       }
       for (const nodes of more.splice(0)) {
@@ -152,7 +156,7 @@ export async function propagateProject(input: PropagateInput): Promise<Propagate
     }
   } catch (error) {
     if (!isCancellation(error)) throw error;
-    // Somebody cancelled the workflow as a whole, in Temporal's own page.
+    // A person canceled the whole workflow, for example on Temporal's page.
     await CancellationScope.nonCancellable(async () => {
       await cancelAll();
       await record('cancelled');

@@ -15,7 +15,7 @@ import { git, startGitServers, type GitServers, type ServedRepository } from '..
 import { fileOutput, propose } from '../test/git/proposals.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
-/** A node that is away is known to be so after 15 s; one that hangs after 10 s. */
+/** A node counts as away after 15 s, and as hanging after 10 s. */
 const AWAY = { timeout: 45_000, interval: 100 };
 
 let test: TestPlane;
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 type Apply = (input: ProposalInput) => Promise<ApplyResult>;
 
-/** A node that is enrolled and online, and that commits as a real one does. */
+/** Creates an enrolled, online node that makes real commits. */
 async function node(around: (apply: Apply) => Apply = (apply) => apply, dryrun = false): Promise<string> {
   made += 1;
   const name = `n${made}`;
@@ -74,7 +74,7 @@ async function node(around: (apply: Apply) => Apply = (apply) => apply, dryrun =
   return name;
 }
 
-/** A project with a repository that takes pushes. */
+/** Creates a project with a repository that accepts pushes. */
 async function project(primary?: string): Promise<{ id: string; repository: ServedRepository }> {
   made += 1;
   const repository = servers.create(`w${made}`);
@@ -104,7 +104,7 @@ const actions = async (id: string): Promise<[string, string][]> => {
 };
 
 describe('an approved proposal', () => {
-  it('is committed by the primary node, and every step is told and kept', async () => {
+  it('is committed by the primary node, and every step is published and stored', async () => {
     const primary = await node();
     await node();
     const { id: projectId, repository } = await project(primary);
@@ -149,7 +149,7 @@ describe('an approved proposal', () => {
     expect(count(repository)).toBe('2');
   });
 
-  it('by several at once is approved by one of them, and committed once', async () => {
+  it('is approved by one of several concurrent approvals, and committed once', async () => {
     const { id: projectId, repository } = await project(await node());
     const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     const answers = await Promise.all([1, 2, 3, 4].map(() => approve(id)));
@@ -158,7 +158,7 @@ describe('an approved proposal', () => {
     expect(count(repository)).toBe('2');
   });
 
-  it('for another version than the branch is at fails, and may be approved for the one that it is at', async () => {
+  it('fails for another version than the branch has, and may be approved for the right one', async () => {
     const { id: projectId, repository } = await project(await node());
     const expected = tip(repository);
     const now = repository.push({ other: '1' });
@@ -194,7 +194,7 @@ describe('an approved proposal', () => {
     ]);
   });
 
-  it('that does not fit fails, and the branch stays', async () => {
+  it('fails when it does not apply, and leaves the branch unchanged', async () => {
     const { id: projectId, repository } = await project(await node());
     const before = tip(repository);
     const id = await propose(test.plane.deps, projectId, '--- a/none\n+++ b/none\n@@ -1 +1 @@\n-a\n+b\n');
@@ -204,8 +204,8 @@ describe('an approved proposal', () => {
   });
 });
 
-describe('what cannot be committed', () => {
-  it('because its output was removed, or is another one by now, fails', async () => {
+describe('a proposal that cannot be committed', () => {
+  it('fails when its output was removed or replaced', async () => {
     const { id: projectId, repository } = await project(await node());
     const { db, store } = test.plane.deps;
     const keyOf = async (id: string): Promise<string> => {
@@ -231,7 +231,7 @@ describe('what cannot be committed', () => {
     expect(count(repository)).toBe('1');
   });
 
-  it('because the node runs dry, or the project was deleted, fails', async () => {
+  it('fails when the node only makes dry runs, or the project was deleted', async () => {
     const { id: projectId, repository } = await project(await node((apply) => apply, true));
     const dry = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(dry);
@@ -243,8 +243,8 @@ describe('what cannot be committed', () => {
   });
 });
 
-describe('the node', () => {
-  it('is one that is online and has a clone, where the project has no primary', async () => {
+describe('the node of a proposal', () => {
+  it('is an online node with a clone when the project has no primary', async () => {
     const { id: projectId } = await project();
     const without = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(without);
@@ -265,7 +265,7 @@ describe('the node', () => {
     await expect.poll(() => get(without), SOON).toMatchObject({ status: 'applied', node_id: name });
   });
 
-  it('that is known to be offline is not waited for', async () => {
+  it('is not waited for when it is known to be offline', async () => {
     await enrolNode(test, 'off', false);
     const { id: projectId } = await project('off');
     const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
@@ -279,7 +279,7 @@ describe('the node', () => {
       });
   });
 
-  it('that went silent just now is given up soon', async () => {
+  it('is soon given up when it just went silent', async () => {
     await enrolNode(test, 'silent');
     const { id: projectId } = await project('silent');
     const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
@@ -294,13 +294,13 @@ describe('the node', () => {
       });
   });
 
-  it('that pushed and was not heard of any more finds its commit at the next try', async () => {
+  it('finds its earlier commit at the next try when it pushed and then went silent', async () => {
     let tries = 0;
     const hangs = await node((apply) => async (input) => {
       tries += 1;
       const result = await apply(input);
       if (tries > 1) return result;
-      // No heartbeat from here on, and no answer.
+      // From here on it sends neither a heartbeat nor an answer.
       await Context.current().cancelled;
       return result;
     });
@@ -316,7 +316,7 @@ describe('the node', () => {
     expect([tries, count(repository)]).toEqual([2, '2']);
   });
 
-  it('tries again after what may pass', async () => {
+  it('retries after a temporary failure', async () => {
     let tries = 0;
     const name = await node((apply) => async (input) => {
       tries += 1;
@@ -331,8 +331,8 @@ describe('the node', () => {
   });
 });
 
-describe('a workflow', () => {
-  /** A proposal whose node is at work on it, in a push that the server holds. */
+describe('the workflow of a proposal', () => {
+  /** Returns a proposal whose node is in the middle of a push that the server holds. */
   async function held(): Promise<{ id: string; repository: ServedRepository; release: () => void }> {
     const { id: projectId, repository } = await project(await node());
     const hook = join(repository.folder, 'hooks', 'pre-receive');
@@ -354,7 +354,7 @@ describe('a workflow', () => {
       ),
     );
 
-  it('that somebody cancels ends git, says so, and may be asked again', async () => {
+  it('ends git when it is canceled, says so, and may be requested again', async () => {
     const { id, repository, release } = await held();
     await handleOf(id).cancel();
     await expect.poll(() => get(id), AWAY).toMatchObject({ status: 'failed', error_code: 'cancelled' });
@@ -366,7 +366,7 @@ describe('a workflow', () => {
     expect(count(repository)).toBe('2');
   });
 
-  it('that somebody terminates is noticed, and its proposal may be approved again', async () => {
+  it('is noticed when it is terminated, and its proposal may be approved again', async () => {
     const { id, repository, release } = await held();
     await handleOf(id).terminate();
     const { deps } = test.plane;

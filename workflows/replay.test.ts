@@ -15,25 +15,25 @@ async function replay(history: unknown): Promise<void> {
   await Worker.runReplayHistory({ workflowBundle: { codePath: await workflowBundle() } }, history);
 }
 
-describe('today’s workflow code', () => {
-  it('has histories of every workflow to be replayed', () => {
+describe('the current workflow code', () => {
+  it('has recorded histories of every workflow', () => {
     for (const type of Object.keys(workflows)) {
       expect(files.filter((file) => file.startsWith(type)).length).toBeGreaterThanOrEqual(1);
     }
   });
 
-  it.each(files)('goes the way that was recorded in %s', async (file) => {
+  it.each(files)('takes the recorded path in %s', async (file) => {
     await replay(historyFromJSON(JSON.parse(text(file))));
   });
 
-  it('has histories that name no folder of the machine which recorded them', () => {
+  it('has histories without any folder name of the recording machine', () => {
     const naming = files.filter((file) =>
       /[\w.-]\/(?:node_modules|workflows|agent|activities)\//.test(text(file)),
     );
     expect(naming).toEqual([]);
   });
 
-  it('would be caught going another way', async () => {
+  it('would fail a replay that takes another path', async () => {
     const file =
       files.find((name) => name.startsWith('syncMemory') && text(name).includes('pushMemory')) ?? '';
     const other = JSON.parse(text(file).replaceAll('"pushMemory"', '"pullMemory"')) as unknown;

@@ -7,8 +7,8 @@ const { makeScheduledTask } = proxyActivities<ControlActivities>({
   retry: { maximumInterval: '30 seconds' },
 });
 
-/** What a task schedule starts each time it is due: makes one task. */
+/** Started by a task schedule each time that it is due: creates one task. */
 export async function runTaskSchedule({ scheduleId }: { scheduleId: string }): Promise<string | null> {
-  // The engine puts the scheduled time into the id, which so names this very occasion.
+  // Temporal puts the scheduled time into the workflow id, so the id identifies this occasion.
   return await makeScheduledTask({ scheduleId, occasion: workflowInfo().workflowId });
 }

@@ -8,7 +8,7 @@ import type { KeptWorker } from '../engine/keep-worker.ts';
 import { requestSync, syncAndWait } from '../engine/memory-workflows.ts';
 import { startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
-/** Rounds are held open here, so a node's memory is a promise that the test keeps; all else is real. */
+/** The test holds rounds open, so a node's memory is a promise that it controls; everything else is real. */
 const TRAFFIC = { requests: 0, bytesUp: 0, bytesDown: 0 };
 const PUSH: PushResult = { rows: 0, segments: 0, head: null, traffic: TRAFFIC, ms: 1 };
 const PULL: PullResult = {
@@ -23,7 +23,7 @@ const PULL: PullResult = {
 };
 const space = { cid: '0123456789abcdef', projectId: 'p', projects: ['*'] };
 
-/** More than PostgreSQL takes rows for in one statement with eleven columns each (65,535 parameters). */
+/** More rows than PostgreSQL accepts in one statement with eleven columns each (65,535 parameters). */
 const MANY = 6_200;
 
 let test: TestPlane;
@@ -54,7 +54,7 @@ function host(node: string, pull: () => Promise<PullResult>): void {
 const withinSeconds = <T>(seconds: number, work: Promise<T>): Promise<T | 'never'> =>
   Promise.race([work, sleep(seconds * 1_000, 'never' as const)]);
 
-it('a sync that is waited for and joins a running round is served by the next', async () => {
+it('a waiting sync that joins a running round is served by the next one', async () => {
   const [held, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   host('joined', async () => {
     begun.resolve();
@@ -66,7 +66,7 @@ it('a sync that is waited for and joins a running round is served by the next', 
   await requestSync(client, input, { jobId: 'job_1', action: 'sync', trigger: 'noticed' });
   await begun.promise;
   const second = syncAndWait(client, input, { jobId: 'job_2', action: 'sync', trigger: 'cli' });
-  // The update is in the workflow once its history tells of it.
+  // The workflow has received the update once its history contains it.
   const handle = client.workflow.getHandle('memory-sync:0123456789abcdef:joined');
   for (let found = false; !found;) {
     const { events } = await handle.fetchHistory();
@@ -76,7 +76,7 @@ it('a sync that is waited for and joins a running round is served by the next', 
   expect(await withinSeconds(20, second)).toMatchObject({ jobIds: ['job_2'] });
 });
 
-it('a problem that PostgreSQL cannot hold as it is does not lose the round', async () => {
+it('a problem with text that PostgreSQL rejects does not lose the round', async () => {
   const problem = `segment 1: unexpected "\0\0" ${'x'.repeat(10_000)}`;
   host('odd', () => Promise.resolve({ ...PULL, problems: [{ node: 'x', problem }] }));
   const { client } = test.plane.deps.engine;
@@ -90,7 +90,7 @@ it('a problem that PostgreSQL cannot hold as it is does not lose the round', asy
   });
 });
 
-it('thousands of requests that come in during one round are served by one more', async () => {
+it('thousands of requests during one round are served by one more round', async () => {
   const [held, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let rounds = 0;
   host('busy', async () => {
@@ -111,7 +111,7 @@ it('thousands of requests that come in during one round are served by one more',
   }
   held.resolve();
   const result = client.workflow.getHandle('memory-sync:0123456789abcdef:busy').result();
-  // The history is long by then: the run has continued as new, and its last part is what ends.
+  // The long history made the run continue as new, and its last part ends here.
   expect(await withinSeconds(60, result)).toMatchObject({ rounds: expect.any(Number) as number });
   expect(rounds).toBe(2);
 });

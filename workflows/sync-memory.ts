@@ -28,15 +28,15 @@ import { control } from './control.ts';
 export const requestSync = defineSignal<[SyncRequest]>(MESSAGES.requestSync);
 export const syncAndWait = defineUpdate<SyncRoundResult, [SyncRequest]>(MESSAGES.syncAndWait);
 
-/** Triggers of people and scripts: each such request has a job of its own. The others are all the same. */
+/** Triggers of people and scripts, whose requests each have a job. All other requests are interchangeable. */
 const ASKED_FOR: ReadonlySet<string> = new Set(['button', 'api', 'cli', 'schedule']);
 
-/** How long a run that was started without any request waits for one. */
+/** How long a run that was started without a request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
 
 /**
- * Keeps one node in step with one space: push, then pull, on the node's own queue. Requests that come in while a round
- * runs are served by the next one, so a second start joins this run. Ends when nothing is asked any more.
+ * Keeps one node in step with one space: push, then pull, on the node's own queue. Requests that arrive
+ * during a round are served by the next one, so a second start joins this run. Ends when no request is left.
  */
 export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: number }> {
   const requests: TimedRequest[] = [...(input.pending ?? [])];
@@ -44,7 +44,8 @@ export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: numb
   let { space } = input;
   const accept = (request: SyncRequest): void => {
     space = request.space ?? space;
-    // While a round waits for a node or a store, every commit asks again: one such request says it all.
+    // While a round waits for a node or a store, every commit sends a request. One request per kind is
+    // enough.
     const isKnown = requests.some(
       ({ trigger, action }) => trigger === request.trigger && action === request.action,
     );
@@ -70,7 +71,8 @@ export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: numb
     if (result.error === null && served.some(({ tell }) => tell)) {
       await tellSpace(space.cid, MESSAGES.nodeServed, input.node);
     }
-    // Those who wait for this round are told before the run may end; those who wait for the next one need the next one.
+    // Waiting callers of this round must be answered before the run ends; those of the next round need that
+    // round.
     await condition(() => requests.length > 0 || allHandlersFinished());
     if (workflowInfo().continueAsNewSuggested && allHandlersFinished()) {
       await continueAsNew<typeof syncMemory>({ space, node: input.node, pending: requests });
@@ -123,15 +125,15 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
 }
 
 /**
- * Sets the status that people search by in Temporal. A namespace without our search attributes refuses it, and the workflow would
- * never get on; one that has them started this run with its project's.
+ * Sets the status search attribute. A namespace without our search attributes rejects it, which would block
+ * the workflow. A namespace that has them started this run with its project's.
  */
 function showStatus(status: 'running' | 'completed' | 'failed'): void {
   if (workflowInfo().typedSearchAttributes.getAll().length === 0) return;
   upsertSearchAttributes({ MembridgeStatus: [status] });
 }
 
-/** Waits for a status to be written. One that cannot be written must not stop the memories. */
+/** Waits for a status to be recorded. A failed record must not stop the memories. */
 async function recorded(writing: Promise<void>): Promise<void> {
   try {
     await writing;
@@ -141,7 +143,7 @@ async function recorded(writing: Promise<void>): Promise<void> {
   }
 }
 
-/** Activities on the node's own queue. An offline node does them when it returns, for up to a day. */
+/** Returns activities on the node's own queue. An offline node does them when it returns, for up to a day. */
 function onNode({ node }: SyncMemoryInput, summary: string): MemoryActivities {
   return proxyActivities<MemoryActivities>({
     taskQueue: nodeQueue(node),
@@ -153,7 +155,7 @@ function onNode({ node }: SyncMemoryInput, summary: string): MemoryActivities {
   });
 }
 
-/** Tells the space's workflow something. A space that was deleted meanwhile does not mind. */
+/** Sends a signal to the space's workflow. Ignores a space that was deleted. */
 async function tellSpace(cid: string, message: string, about: NodePushed | string): Promise<void> {
   try {
     await getExternalWorkflowHandle(memorySpaceId(cid)).signal(message, about);

@@ -14,36 +14,39 @@ import type { RunReport, RunSpec } from '../contract/tasks/runs.ts';
 import type { NewArtifact, Route, TaskSpec } from '../contract/tasks/task-workflow.ts';
 import type { TaskRecord } from './task-record.ts';
 
-/** How long a node that is expected to be free may take to pick the task up: after that it goes to whoever is. */
+/** How long an apparently free node has to pick the task up before it goes to any free node. */
 const TAKEN_WITHIN = '2 seconds';
 
-/** The same where only nodes with the project's clone will do. */
+/** The same where only nodes with the project's clone are suitable. */
 const CLONE_TAKEN_WITHIN = '15 seconds';
 
-/** What a run takes beside its program, in milliseconds: hints, uploads, and the claim. */
+/** A run's time outside its program, in milliseconds: hints, uploads, and the claim. */
 const AROUND_MS = 120_000;
 
-/** How long a run may wait for a slot on the one node that will do, and on the best of several with the clone, in milliseconds. */
+/**
+ * How long a run may wait for a slot on the only suitable node, and on the best of several with the clone, in
+ * milliseconds.
+ */
 const SLOT_MS = 7 * 24 * 3_600_000;
 const CLONE_SLOT_MS = 20_000;
 
-/** How soon a task that no node could begin is tried again, in milliseconds; and at most. */
+/** First pause before a task that no node could begin is tried again, and the longest, in milliseconds. */
 const AGAIN_MS = 500;
 const AGAIN_MOST_MS = 30_000;
 
-/** An attempt that Temporal was given. */
+/** An attempt that was scheduled on Temporal. */
 export class Attempt {
   readonly epoch: number;
   readonly scope = new CancellationScope();
   isOver = false;
-  /** Of what is given out now; null when nothing is. */
+  /** Token of the activity that is scheduled now; null when none is. */
   token: string | null = null;
 
   constructor(epoch: number) {
     this.epoch = epoch;
   }
 
-  /** Takes it back, unless somebody has begun; resolves when it is certain which. */
+  /** Cancels the attempt unless a worker has begun. Resolves when it is certain which. */
   async withdraw(isQueued: () => boolean): Promise<void> {
     if (!isQueued()) return;
     this.scope.cancel();
@@ -58,17 +61,17 @@ interface Giving {
   readonly route: Route;
 }
 
-/** A queue to try, and how. */
+/** A queue to try, and its limits. */
 interface Target {
   readonly queue: string;
-  /** How long it may lie there; null: for ever. */
+  /** How long it may wait in the queue; null for no limit. */
   readonly within: typeof TAKEN_WITHIN | typeof CLONE_TAKEN_WITHIN | null;
   /** How long it may wait for a slot there, in milliseconds. */
   readonly slotWaitMs: number;
   readonly summary: string;
 }
 
-/** Where an attempt goes, the best first: the one node that may have it, the context's node, the pool. */
+/** Returns the queues for an attempt, the best first: the only allowed node, the context's node, the pool. */
 function targetsOf({ spec, task, route }: Giving): Target[] {
   const { worker } = task.state;
   const name = `run ${spec.id}`;
@@ -80,7 +83,7 @@ function targetsOf({ spec, task, route }: Giving): Target[] {
   if (route.project !== null) {
     const [first, ...others] = route.project.nodes;
     if (first === undefined) return [];
-    // One that is free at once, in order; else the best one when it has a slot.
+    // First every node in order, if it has a free slot; then the best one, waiting for a slot.
     const free = [first, ...others].map((node): Target => ({
       queue: nodeTaskQueue(node),
       within: TAKEN_WITHIN,
@@ -112,8 +115,12 @@ function targetsOf({ spec, task, route }: Giving): Target[] {
 }
 
 /**
- * Gives one attempt to nodes until one has run it, or it is taken back. What it came to has been applied to the task when this
- * resolves.
+ * Offers one attempt to nodes until one has run it, or it is withdrawn. Its outcome has been applied to the
+ * task when this resolves.
+ *
+ * What may interleave here, and why it is safe: while an activity is queued or running, updates may change
+ * the task. Each outcome is applied only if the task still has the lease of this attempt, identified by its
+ * lease epoch.
  */
 export async function scheduleRun(giving: Giving): Promise<void> {
   const { task, attempt } = giving;
@@ -123,7 +130,7 @@ export async function scheduleRun(giving: Giving): Promise<void> {
       if (task.state !== begun || attempt.scope.consideredCancelled) return;
       const ended = await runOn(giving, target);
       if (ended === 'done') return;
-      // An agent that had a task of another pool meanwhile: the next one that is free takes it.
+      // The agent took a task of another pool in between; the next free agent takes this one.
       if (target.within === null && target.slotWaitMs === 0) return;
     }
     if (task.state === begun) await pause(giving);
@@ -133,7 +140,10 @@ export async function scheduleRun(giving: Giving): Promise<void> {
   }
 }
 
-/** One activity on one queue. @returns whether the attempt is over; else the next queue is tried */
+/**
+ * Runs one activity on one queue.
+ * @returns whether the attempt is over; else the next queue is tried
+ */
 async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
   const { spec, task, attempt } = giving;
   const { ttlMs } = task.state;
@@ -141,11 +151,11 @@ async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
     taskQueue: target.queue,
     startToCloseTimeout: spec.limits.timeoutMs + AROUND_MS + target.slotWaitMs,
     ...(target.within === null ? {} : { scheduleToStartTimeout: target.within }),
-    // The lease: an agent that is not heard of for so long has lost it.
+    // The lease: an agent without a heartbeat for this long has lost it.
     heartbeatTimeout: ttlMs,
-    // The state machine decides whether there is another attempt, under another epoch.
+    // The state machine decides about another attempt, under a new lease epoch.
     retry: { maximumAttempts: 1 },
-    // It is over when its processes are dead, not before.
+    // The activity ends only when its processes are dead.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     priority: { priorityKey: spec.priority, fairnessKey: spec.fairnessKey },
     summary: target.summary,
@@ -186,9 +196,9 @@ function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number
   };
 }
 
-/** Takes in what an agent reports. */
+/** Applies an agent's report. */
 function end({ spec, task, attempt }: Giving, report: RunReport): void {
-  // Given back, or refused, while the report was on its way.
+  // The lease was released or refused while the report was on its way.
   if (task.state.lease?.epoch !== attempt.epoch) return;
   const fence = { epoch: attempt.epoch };
   const artifacts = artifactsOf(spec, report);
@@ -220,7 +230,7 @@ function artifactsOf(spec: TaskSpec, report: RunReport): NewArtifact[] {
   return artifacts;
 }
 
-/** What the end of an activity without a report means for the task. */
+/** Applies the end of an activity without a report. */
 async function afterFailure(giving: Giving, target: Target, error: unknown): Promise<'done' | 'next'> {
   const { task, attempt } = giving;
   const { epoch } = attempt;
@@ -228,9 +238,9 @@ async function afterFailure(giving: Giving, target: Target, error: unknown): Pro
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (isCancellation(error)) {
     if (isHeld && task.state.cancel !== null) task.apply({ type: 'stopped', epoch });
-    // Somebody cancelled the workflow as a whole, in Temporal's own page.
+    // A person canceled the whole workflow, for example on Temporal's page.
     else if (!attempt.scope.consideredCancelled) throw error;
-    // Taken back in the moment in which it was claimed: its agent has ended it.
+    // The attempt was withdrawn at the moment of its claim, and its agent has stopped.
     else if (isHeld) {
       task.apply({ type: 'release', fence: { epoch }, by: 'engine', reason: 'it was taken back' });
     }
@@ -246,7 +256,7 @@ async function afterFailure(giving: Giving, target: Target, error: unknown): Pro
       ? { type: cause.type ?? 'internal', message: cause.message, nonRetryable: cause.nonRetryable === true }
       : { type: 'internal', message: String(cause), nonRetryable: false };
   if (type === 'no_slot') return 'next';
-  // What is held then is somebody else's.
+  // The current lease, if any, belongs to another worker.
   if (type === 'claim_refused') {
     if (task.state.status === 'queued') await pause(giving);
     return 'done';
@@ -265,13 +275,14 @@ async function afterFailure(giving: Giving, target: Target, error: unknown): Pro
     task.apply({ type: 'fail', fence: { epoch }, error: failed });
     return 'done';
   }
-  // It failed before it had begun: nothing is counted. Another node may do better; where there is none it waits a little.
+  // It failed before it began, so the attempt does not count. Another node may succeed; if there is none, it
+  // waits a little.
   if (target.within !== null) return 'next';
   if (task.state.status === 'queued') await pause(giving);
   return 'done';
 }
 
-/** Nobody began: a moment later, and later each time, it looks anew; at once when it is taken back. */
+/** Pauses after no node began, longer each time; ends at once when the attempt is withdrawn. */
 async function pause({ task, attempt }: Giving): Promise<void> {
   const ms = Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** task.idle);
   const seen = task.state;

@@ -17,20 +17,22 @@ import { initialState, transition } from './task-state.ts';
 
 type Control = Pick<ControlActivities, 'recordTask' | 'routeTask' | 'tellDependents' | 'tellEnd'>;
 
-/** A task's state inside its workflow, and the way into PostgreSQL of everything that happens to it, in order. */
+/**
+ * Holds a task's state inside its workflow, and writes everything that happens to it to PostgreSQL in order.
+ */
 export class TaskRecord {
   readonly #input: LlmTaskInput;
   readonly #control: Control;
   #state: TaskState;
-  /** What is still to be written. */
+  /** Changes that were not written yet. */
   #changes: TaskChange[] = [];
   #writing: Promise<void> = Promise.resolve();
   #last: Recorded = { route: null, dependents: [] };
-  /** Whether the row is still to be made. */
+  /** Whether the row must still be inserted. */
   #isNew: boolean;
-  /** How often in a row it was given out and nobody began. */
+  /** How many times in a row it was offered and no worker began. */
   idle = 0;
-  /** How often it was given out. */
+  /** How many times it was offered. */
   given = 0;
 
   constructor(input: LlmTaskInput, control: Control) {
@@ -54,15 +56,18 @@ export class TaskRecord {
     return this.#state;
   }
 
-  /** @throws ApplicationFailure conflict when the state machine refuses the event; for validators of updates */
+  /**
+   * Throws when the state machine refuses an event; for validators of updates.
+   * @throws ApplicationFailure conflict
+   */
   check(event: TaskEvent): void {
     const next = transition(this.#state, event, Date.now());
     if (!next.ok) throw this.conflict(next.message);
   }
 
   /**
-   * Takes an event in. It is written with the next `written`.
-   * @throws ApplicationFailure conflict when the state machine refuses it: nothing has changed then
+   * Applies an event. The next `written` stores it.
+   * @throws ApplicationFailure conflict when the state machine refuses it; then nothing changed
    */
   apply(event: TaskEvent, what: { report?: RunReport; artifacts?: readonly NewArtifact[] } = {}): void {
     const next = transition(this.#state, event, Date.now());
@@ -78,12 +83,12 @@ export class TaskRecord {
     );
   }
 
-  /** The event that a worker's report over HTTP is. */
+  /** Returns the event for a worker's report over HTTP. */
   static endOf({ fence, report }: FinishRequest): TaskEvent {
     return report.error === null ? { type: 'complete', fence } : { type: 'fail', fence, error: report.error };
   }
 
-  /** Takes in what a worker reported over HTTP. */
+  /** Applies a worker's report over HTTP. */
   finish(finish: FinishRequest): void {
     const worker = this.#state.lease?.worker ?? '';
     this.apply(TaskRecord.endOf(finish), {
@@ -97,9 +102,9 @@ export class TaskRecord {
   }
 
   /**
-   * Resolves when all that has happened is in PostgreSQL. Changes of the meantime go in one transaction; a PostgreSQL that is away is
-   * waited for.
-   * @returns what the last of it came to
+   * Waits until all changes so far are in PostgreSQL. Changes that accumulated during a write share the next
+   * transaction. Waits for a PostgreSQL that is away.
+   * @returns the result of the last write
    */
   async written(): Promise<Recorded> {
     const write = async (): Promise<void> => {
@@ -136,7 +141,7 @@ export class TaskRecord {
     return this.#last;
   }
 
-  /** Where a queued task is to go, as it was found at most `maxAge` milliseconds ago. */
+  /** Returns where a queued task should go, at most `maxAge` milliseconds old. */
   async route(maxAge: number): Promise<Route> {
     const { route } = await this.written();
     if (route !== null && Date.now() - route.at < maxAge) return route;
@@ -145,7 +150,7 @@ export class TaskRecord {
     return found;
   }
 
-  /** Has the next `route` look anew. */
+  /** Makes the next `route` ask PostgreSQL again. */
   forgetRoute(): void {
     this.#last = { ...this.#last, route: null };
   }
@@ -163,7 +168,7 @@ export class TaskRecord {
   }
 }
 
-/** The end of a task that a change is. */
+/** Returns the end of a task for its webhooks. */
 function endOf(taskId: string, { state, ended, at }: TaskChange): TaskEnd {
   const { seq, status, attempts, error } = state;
   const lease = ended?.lease ?? null;

@@ -8,7 +8,7 @@ const FRESH = { maxAttempts: 3, dispatched: true, worker: null, ttlMs: 30_000, n
 const NOW = 1_000_000;
 const fresh = (given: Partial<typeof FRESH> = {}): TaskState => initialState({ ...FRESH, ...given });
 
-/** What the events of a list make of a task; one that is refused changes nothing. */
+/** Applies a list of events to a task; refused events change nothing. */
 function after(state: TaskState, ...events: readonly TaskEvent[]): TaskState {
   return events.reduce((now, event) => {
     const next = transition(now, event, NOW);
@@ -41,7 +41,7 @@ describe('a task', () => {
     }
   });
 
-  it('that fails is tried again after a pause that doubles, until it is dead', () => {
+  it('is retried after a doubling pause when it fails, until it is dead', () => {
     let state = after(fresh(), claim(1), failed(1, true));
     expect(state).toMatchObject({ status: 'queued', attempts: 1, notBefore: NOW + 1_000 });
     state = after(state, claim(2), failed(2, true));
@@ -54,7 +54,7 @@ describe('a task', () => {
     expect(after(state, claim(4))).toMatchObject({ status: 'running', epoch: 4 });
   });
 
-  it('fails at its first failure when it was dispatched for one attempt, and waits after a requeue', () => {
+  it('fails at its first failure when dispatched for one attempt, and waits after a requeue', () => {
     const dispatch: TaskEvent = { type: 'dispatch', by: 'api', worker: null, ttlMs: null, once: true };
     const state = after(fresh({ dispatched: false }), dispatch, claim(1), failed(1, true));
     expect(state).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'program_failed' } });
@@ -63,17 +63,17 @@ describe('a task', () => {
     expect(transition(again, claim(2), NOW).ok).toBe(false);
   });
 
-  it('is tried again when its lease runs out, also when it was dispatched for one attempt', () => {
+  it('is retried when its lease expires, even when dispatched for one attempt', () => {
     const dispatch: TaskEvent = { type: 'dispatch', by: 'api', worker: null, ttlMs: null, once: true };
     const state = after(fresh({ dispatched: false }), dispatch, claim(1), { type: 'expire', epoch: 1 });
     expect(state).toMatchObject({ status: 'queued', attempts: 1, dispatched: true });
   });
 
-  it('that cannot be helped by another attempt has failed at once', () => {
+  it('fails at once when another attempt cannot help', () => {
     expect(after(fresh(), claim(1), failed(1, false))).toMatchObject({ status: 'failed', attempts: 1 });
   });
 
-  it('whose worker went silent is queued again without a pause', () => {
+  it('is queued again without a pause when its worker went silent', () => {
     expect(after(fresh(), claim(1), { type: 'expire', epoch: 1 })).toMatchObject({
       status: 'queued',
       notBefore: null,
@@ -81,12 +81,12 @@ describe('a task', () => {
     });
   });
 
-  it('that is given back does not count the attempt', () => {
+  it('does not count an attempt that was given back', () => {
     const back = after(fresh(), claim(1), { type: 'release', fence: { epoch: 1 }, by: 'a', reason: '' });
     expect(back).toMatchObject({ status: 'queued', attempts: 0, epoch: 1 });
   });
 
-  it('on an agent is cancelled when its program is dead, not before', () => {
+  it('is canceled on an agent only once its program is dead', () => {
     const asked = after(fresh(), claim(1), cancel);
     expect(asked).toMatchObject({ status: 'running', cancel: { by: 'page' } });
     expect(after(asked, { type: 'stopped', epoch: 1 })).toMatchObject({ status: 'cancelled', lease: null });
@@ -98,7 +98,7 @@ describe('a task', () => {
     });
   });
 
-  it('that waits, or is leased over HTTP, is cancelled at once', () => {
+  it('is canceled at once while it waits or is leased over HTTP', () => {
     expect(after(fresh(), cancel)).toMatchObject({ status: 'cancelled' });
     expect(after(fresh(), claim(1, 'w', 'http'), cancel)).toMatchObject({ status: 'cancelled', lease: null });
   });
@@ -124,7 +124,7 @@ describe('a task', () => {
     expect(after(second, { type: 'complete', fence: { leaseId: 'lease-2-b' } }).status).toBe('completed');
   });
 
-  it('that was leased once knows its worker without being told which lease', () => {
+  it('recognizes its worker without a lease id when it was leased once', () => {
     const leased = after(fresh(), claim(1, 'w', 'http'));
     expect(leased.status).toBe('leased');
     const running = after(leased, { type: 'renew', fence: {} });
@@ -132,7 +132,7 @@ describe('a task', () => {
     expect(after(running, { type: 'complete', fence: {} }).status).toBe('completed');
   });
 
-  it('that an agent has is not ended by who does not say which lease is meant', () => {
+  it('cannot be ended on an agent without naming the lease', () => {
     const running = after(fresh(), claim(1));
     for (const event of [
       { type: 'renew', fence: {} },
@@ -143,14 +143,14 @@ describe('a task', () => {
     }
   });
 
-  it('for one node alone is nobody else’s', () => {
+  it('is refused to other nodes when it is for one node', () => {
     expect(after(fresh({ worker: 'b' as never }), claim(1, 'a')).status).toBe('queued');
     expect(after(fresh({ dispatched: false }), claim(1, 'a')).status).toBe('queued');
     expect(after(fresh({ dispatched: false }), claim(1, 'a', 'http')).status).toBe('leased');
   });
 });
 
-/** An event whose epochs are told beside the present one, with those that it means. */
+/** Returns an event with its lease epochs moved relative to the current one. */
 function placed(event: TaskEvent, epoch: number): TaskEvent {
   if (event.type === 'claim') return claim(epoch + 1 + (event.epoch ?? 0), event.worker, event.kind);
   if ('fence' in event && event.fence.epoch !== undefined) {
@@ -160,7 +160,7 @@ function placed(event: TaskEvent, epoch: number): TaskEvent {
 }
 
 describe('the state machine', () => {
-  /** Beside the present epoch: mostly right, else by one off. */
+  /** Offsets from the current lease epoch: mostly right, sometimes off by one. */
   const epochs = fc.constantFrom(0, 0, 0, 0, 1, -1);
   const workers = fc.constantFrom('a', 'b');
   const fences = fc.record(
@@ -196,7 +196,7 @@ describe('the state machine', () => {
     fc.constant({ type: 'requeue' as const, by: 'api' }),
   );
 
-  it('keeps its promises whatever happens in whatever order', () => {
+  it('keeps its invariants under any sequence of events', () => {
     const reached = new Set<string>();
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40, size: 'max' }), fc.boolean(), (list, dispatched) => {
@@ -219,7 +219,7 @@ describe('the state machine', () => {
           if (ENDED.has(state.status)) expect(event.type).toBe('requeue');
           expect(now.attempts).toBeLessThanOrEqual(now.maxAttempts);
           expect(now.attempts).toBeGreaterThanOrEqual(0);
-          // A lease that is gone was ended, in words that PostgreSQL keeps.
+          // A lost lease was ended with a reason that PostgreSQL stores.
           const lostLease = state.lease !== null && now.lease?.id !== state.lease.id;
           expect(next.ended?.lease.id).toBe(lostLease ? state.lease?.id : undefined);
           if (now.cancel !== null) expect(now.status).toBe('running');

@@ -9,23 +9,26 @@ import type {
 } from '../contract/tasks/task-workflow.ts';
 import type { RunError } from '../contract/tasks/runs.ts';
 
-/** What a transition made, or why there is none. */
+/** The result of a transition, or why it was refused. */
 export type Transition =
   | {
       readonly ok: true;
       readonly state: TaskState;
-      /** The lease that ended by it. */
+      /** The lease that the transition ended. */
       readonly ended: LeaseEnd | null;
       readonly audit: readonly AuditNote[];
     }
   | { readonly ok: false; readonly message: string };
 
-/** Pauses before another attempt, in milliseconds: 1, 2, 4 s as in the original's orchestrator, doubling to a minute. */
+/**
+ * Returns the pause before another attempt, in milliseconds: 1, 2, 4 s as in the original's orchestrator,
+ * doubling to a minute.
+ */
 export function backoffMs(attempts: number): number {
   return Math.min(60_000, 1_000 * 2 ** Math.max(0, attempts - 1));
 }
 
-/** A task that nothing has happened to yet. */
+/** Returns the state of a new task. */
 export function initialState(
   given: Pick<TaskState, 'maxAttempts' | 'dispatched' | 'worker' | 'ttlMs' | 'notBefore'>,
 ): TaskState {
@@ -43,13 +46,22 @@ export function initialState(
 }
 
 /**
- * The state machine of tasks, whole: queued → leased → running → completed | failed | dead | cancelled. Pure: the same state, event
- * and time give the same answer, which is what lets a workflow be replayed.
+ * The complete state machine of tasks: queued → leased → running → completed | failed | dead | cancelled.
+ * Pure: equal state, event and time give an equal result, so a workflow can be replayed.
  *
- * What holds in every state that it gives (task-state.test.ts):
- * a lease is there exactly while the status is leased or running; an epoch is given once and they rise; a write under any other
- * lease than the present one is refused; completed is final; failed and dead are left by a requeue alone.
- * @param now epoch ms
+ * Events by status (every other pair is refused):
+ * - queued: dispatch → queued; claim → leased (HTTP) or running (agent); cancel → cancelled; refuse → failed.
+ * - leased, running: renew → running; complete → completed; fail → queued, dead or failed; expire → queued or
+ *   dead; release → queued; refuse → failed; cancel → cancelled (HTTP) or running with a pending cancellation
+ *   (agent).
+ * - running with a pending cancellation: as running, but fail, expire, release and stopped → cancelled, and a
+ *   second cancel is refused.
+ * - failed, dead: requeue → queued.
+ *
+ * Invariants (task-state.test.ts): a lease exists exactly while the status is leased or running. Each lease
+ * epoch is assigned once, and they increase. A write under any other lease than the current one is refused.
+ * completed is final. Only a requeue leaves failed and dead.
+ * @param now epoch milliseconds
  */
 export function transition(state: TaskState, event: TaskEvent, now: number): Transition {
   switch (event.type) {
@@ -96,7 +108,7 @@ const note = (action: string, actor: string, detail: string, cause: string): Aud
   cause,
 });
 
-/** What a task that has ended, or is somebody's, says to who wants it. */
+/** Returns the task's status as a sentence for the caller that wants it. */
 function standing({ status, lease }: TaskState): string {
   return lease === null ? `The task is ${status}.` : `The task is ${status} by ${lease.worker}.`;
 }
@@ -143,7 +155,7 @@ function claim(state: TaskState, event: Extract<TaskEvent, { type: 'claim' }>, n
     `attempt ${attempts} of ${state.maxAttempts}, epoch ${epoch}`,
     event.kind === 'agent' ? 'the agent had a free slot' : 'the worker asked for it',
   );
-  // An agent begins at once; a worker over HTTP says so with its first heartbeat.
+  // An agent begins at once; an HTTP worker reports the beginning with its first heartbeat.
   const begun = event.kind === 'agent';
   return became(
     state,
@@ -160,7 +172,7 @@ function claim(state: TaskState, event: Extract<TaskEvent, { type: 'claim' }>, n
   );
 }
 
-/** The present lease, when the writer speaks for it; else why not. */
+/** Returns the current lease if the fence matches it, else the reason for refusing. */
 function held(state: TaskState, fence: Fence): LeaseState | string {
   const { lease } = state;
   if (lease === null) return `${standing(state)} Nobody has a lease on it.`;
@@ -214,7 +226,8 @@ function fail(state: TaskState, fence: Fence, error: RunError, now: number): Tra
   const ended: LeaseEnd = { lease, status: 'failed', reason: `${error.code}: ${error.message}` };
   const cause = `${error.code} on ${lease.worker}`;
   if (state.cancel !== null) return cancelled(state, state.cancel.by, 'its program was ended', ended);
-  // Only what the worker itself said: a lease that runs out is no failure, and the original queued such a task again, too.
+  // Applies only to failures that the worker reported. An expired lease is no failure, and the original
+  // queued such a task again as well.
   if (!error.retryable || state.once === true) {
     const why = error.retryable ? 'it was dispatched for one attempt' : 'another attempt cannot help';
     return became(
@@ -224,7 +237,7 @@ function fail(state: TaskState, fence: Fence, error: RunError, now: number): Tra
         lease: null,
         error,
         detail: error.message,
-        // As in the original, one that is queued again then waits to be dispatched again.
+        // As in the original, a task that is queued again must then be dispatched again.
         ...(state.once === true ? { dispatched: false, once: false } : {}),
       },
       [note('task_failed', lease.worker, error.message, `${cause}; ${why}`)],
@@ -244,7 +257,7 @@ function expire(state: TaskState, epoch: number): Transition {
   return again(state, ended, error, 'no heartbeat', null, 'engine');
 }
 
-/** After an attempt that another may mend: back to the queue, or dead when there is none left. */
+/** Queues the task for another attempt, or ends it as dead when none is left. */
 function again(
   state: TaskState,
   ended: LeaseEnd,
@@ -287,7 +300,7 @@ function release(state: TaskState, event: Extract<TaskEvent, { type: 'release' }
     {
       status: 'queued',
       lease: null,
-      // Nothing went wrong with the task: the attempt does not count.
+      // The task is not at fault, so the attempt does not count.
       attempts: state.attempts - 1,
       detail: `given back by ${lease.worker}: ${reason}`,
     },
@@ -301,7 +314,7 @@ function cancel(state: TaskState, event: Extract<TaskEvent, { type: 'cancel' }>,
   if (state.cancel !== null) return refused('The task is being cancelled already.');
   const reason = event.reason === '' ? 'it was asked for' : event.reason;
   const { lease } = state;
-  // Its program may still run: it is cancelled when the agent says that it is not.
+  // Its program may still run: the task is canceled once the agent reports its end.
   if (lease?.kind === 'agent') {
     return became(
       state,

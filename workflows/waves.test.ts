@@ -4,7 +4,7 @@ import { Waves, type Work } from './waves.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-it('serves whatever is asked of each node after it was asked, one piece of work at a time', async () => {
+it('serves each node one piece of work at a time, and everything asked after a request', async () => {
   const Step = fc.record({
     node: fc.constantFrom('a', 'b', 'c', 'd'),
     push: fc.boolean(),
@@ -54,7 +54,7 @@ it('serves whatever is asked of each node after it was asked, one piece of work 
   );
 });
 
-it('keeps what is due when it was told to stop', () => {
+it('keeps what is due after a stop', () => {
   const waves = new Waves<null>({ atOnce: 1, rest: turn, serve: () => Promise.resolve(true) });
   waves.stop();
   waves.ask('a', { push: true, pull: false, full: false, config: null });

@@ -1,19 +1,22 @@
-/** What a node is to do. */
+/** Work for a node. */
 export interface Work<Config> {
   readonly push: boolean;
   readonly pull: boolean;
-  /** Whether every segment is listed, rather than trusting the heads. */
+  /** Whether to list every segment instead of trusting the heads. */
   readonly full: boolean;
-  /** The space as the node takes part in it. */
+  /** The space's configuration for this node. */
   readonly config: Config;
 }
 
-/** Does a node's work. @returns false when the node could not do it and its own workflow was asked to. Never throws. */
+/**
+ * Does a node's work.
+ * @returns false when the node failed and its own workflow was asked instead. Never throws.
+ */
 export type Serve<Config> = (node: string, work: Work<Config>) => Promise<boolean>;
 
 /**
- * Serves many nodes side by side, each with one piece of work at a time. What is asked of a node while it works is done next, all at
- * once; what is asked of one that could not do its work waits a while.
+ * Serves many nodes concurrently, with one piece of work per node at a time. Requests for a working node are
+ * combined into its next work. A failed node rests for a while.
  */
 export class Waves<Config> {
   readonly #serve: Serve<Config>;
@@ -26,8 +29,8 @@ export class Waves<Config> {
 
   /**
    * @param options.serve does the work
-   * @param options.rest ends when a node that could not do its work may be asked again
-   * @param options.atOnce how many nodes are served side by side
+   * @param options.rest resolves when a failed node may be asked again
+   * @param options.atOnce maximum number of nodes served concurrently
    */
   constructor(options: { serve: Serve<Config>; rest: () => Promise<unknown>; atOnce: number }) {
     this.#serve = options.serve;
@@ -35,7 +38,7 @@ export class Waves<Config> {
     this.#atOnce = options.atOnce;
   }
 
-  /** Gives a node work, and joins it with work that the node has not begun. */
+  /** Queues work for a node, and combines it with work that the node has not begun. */
   ask(node: string, work: Work<Config>): void {
     const due = this.#due.get(node);
     this.#due.set(node, {
@@ -47,22 +50,22 @@ export class Waves<Config> {
     this.#begin();
   }
 
-  /** Whether no node works. */
+  /** Whether no node is working. */
   get isIdle(): boolean {
     return this.#running.size === 0;
   }
 
-  /** Lets a node work again that could not do its work. */
+  /** Ends the rest of a failed node. */
   wake(node: string): void {
     if (this.#resting.delete(node)) this.#begin();
   }
 
-  /** Starts no more work. `due` keeps what was not started. */
+  /** Starts no further work. `due` keeps what was not started. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** The nodes that are due to push and those that are due to pull. */
+  /** The nodes that still have to push, and those that have to pull. */
   get due(): { readonly push: string[]; readonly pull: string[] } {
     const nodes = [...this.#due];
     return {

@@ -22,26 +22,26 @@ import { createProposalControlActivities } from './proposals.ts';
 import { createTaskScheduleActivities } from './task-schedules.ts';
 import { createWebhookActivities, type WebhookAccess } from './webhooks.ts';
 
-/** A round of syncMemory as PostgreSQL is told of it. */
+/** A round of syncMemory as recorded in PostgreSQL. */
 export interface RoundStarted {
   readonly space: SpaceConfig;
   readonly node: string;
   readonly requests: (SyncRequest & { readonly requestedAt: number })[];
   readonly workflowId: string;
   readonly runId: string;
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   readonly startedAt: number;
 }
 
 export interface RoundFinished extends RoundStarted {
   readonly result: SyncRoundResult;
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   readonly finishedAt: number;
 }
 
 /**
- * Activities that run beside the API: status for people, and who is to sync next. All of them may run twice with the
- * effect of once.
+ * Control plane activities for memory: status for people, and which nodes sync next. All of them are
+ * idempotent.
  */
 export function createControlActivities(dependencies: {
   db: Database;
@@ -57,14 +57,16 @@ export function createControlActivities(dependencies: {
     nodes: string[],
     request: Omit<SyncRequest, 'jobId'>,
   ): Promise<void> {
-    // Each node's own configuration, as it is now; a space that was deleted or renamed meanwhile asks nobody.
+    // Uses each node's current configuration. A space that was deleted or renamed in the meantime yields
+    // none.
     const configs = await getNodeSpaceConfigs(db, { cid: space.cid, nodes });
     const asked = await Promise.allSettled(
       [...configs].map(([node, config]) => {
         return requestSync(client, { space: config, node }, { jobId: jobIdOf(node), ...request });
       }),
     );
-    // One node that cannot be asked is asked again at the next catch-up; when none could be, the engine is away.
+    // A single node that could not be asked is asked at the next catch-up. If none could be, Temporal is
+    // away.
     const failed = asked.filter((each) => each.status === 'rejected');
     if (failed[0] !== undefined && failed.length === asked.length) throw failed[0].reason;
   }
@@ -90,7 +92,7 @@ export function createControlActivities(dependencies: {
       await recordRoundFinished(db, round);
     },
 
-    /** Has every live node pull, but for a node that is the only source of what is new. */
+    /** Makes every live node pull, except a node that is the only source of the new memories. */
     async pullOnOtherNodes({ space, sources }: { space: SpaceConfig; sources: string[] }): Promise<void> {
       const only = sources.length === 1 ? sources[0] : undefined;
       const others = (await liveNodes()).filter((node) => node !== only);
@@ -98,8 +100,9 @@ export function createControlActivities(dependencies: {
     },
 
     /**
-     * Has nodes send and fetch by workflows of their own: those that returned, and those that a wave could not serve.
-     * @param input.tell whether each node's workflow reports to the space's workflow when it has synced
+     * Makes nodes sync through their own workflows: nodes that came back, and those that a wave could not
+     * serve.
+     * @param input.tell whether each node's workflow reports its sync to the space's workflow
      */
     async syncNodes(input: {
       space: SpaceConfig;
@@ -112,9 +115,9 @@ export function createControlActivities(dependencies: {
     },
 
     /**
-     * Says which nodes a wave serves, page by page, each with its configuration as it is now.
-     * @param input.only these nodes; null: every live one
-     * @param input.after the last node of the page before; empty for the first page
+     * Returns the nodes that a wave serves, page by page, each with its current configuration.
+     * @param input.only these nodes; null for every live one
+     * @param input.after the last node of the previous page; empty for the first page
      */
     async planWave(input: { cid: string; only: string[] | null; after: string }): Promise<WavePage> {
       return await planWave(db, { ...input, withinMs: ONLINE_WITHIN_MS, now: Date.now() });
@@ -125,7 +128,7 @@ export function createControlActivities(dependencies: {
       await recordWave(db, wave);
     },
 
-    /** Has every live node send and fetch. */
+    /** Makes every live node push and pull. */
     async syncLiveNodes({ space }: { space: SpaceConfig }): Promise<void> {
       await ask(space, await liveNodes(), { action: 'sync', trigger: 'catch-up' });
     },
@@ -133,7 +136,7 @@ export function createControlActivities(dependencies: {
   return withFailures(activities);
 }
 
-/** A job's id. A retried activity makes the same ids, so that no node gets a second job. */
+/** Returns a job's id. It is deterministic, so that a retried activity gives no node a second job. */
 function jobIdOf(node: string): string {
   const { workflowExecution, activityId } = Context.current().info;
   const name = `${workflowExecution?.runId ?? ''}/${activityId}/${node}`;
@@ -142,7 +145,7 @@ function jobIdOf(node: string): string {
 
 export type ControlActivities = ReturnType<typeof createControlActivities>;
 
-/** Gives every activity's errors the form that the engine understands. */
+/** Converts every activity's errors to Temporal's form. */
 function withFailures<T extends Record<string, (input: never) => Promise<unknown>>>(activities: T): T {
   const wrapped = Object.entries(activities).map(([name, activity]) => [
     name,

@@ -13,13 +13,16 @@ import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { toLeadershipState } from '../../engine/leadership-workflows.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-/** Activities of leadership beside the API. All of them may run twice with the effect of once. */
+/** Control plane activities for leadership. All of them are idempotent. */
 export function createLeadershipActivities({ db, store }: { db: Database; store: ObjectStore }) {
   const liveNodes = (): Promise<string[]> =>
     listLiveNodes(db, { withinMs: ONLINE_WITHIN_MS, now: Date.now() });
 
   return {
-    /** Records who is primary in PostgreSQL, which refuses an epoch that went back. Gives what it knows then. */
+    /**
+     * Records who is primary in PostgreSQL, which refuses a leadership epoch that went back. Returns the
+     * state that PostgreSQL then has.
+     */
     async recordLeadership(input: {
       state: LeadershipState;
       event: LeadershipEvent['event'] | null;
@@ -30,19 +33,24 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       return { recorded, known: known === null ? null : toLeadershipState(known) };
     },
 
-    /** Writes the original's lease into the object store, where nodes look before they publish, and its log. */
+    /**
+     * Writes the original's lease and its log to the object store; nodes check the lease before they publish.
+     */
     async writeLease({ state }: { state: LeadershipState }): Promise<void> {
       const lease = leaseOf(state);
       await store.put(leaseKey(state.cid), Buffer.from(`${JSON.stringify(lease, null, 2)}\n`));
       const time = new Date(state.issuedAt).toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
-      // The original let people type a machine's name, and not every character may stand in an object's key.
+      // In the original, people type a machine's name, and not every character is allowed in an object key.
       const primary = (state.primary ?? 'nobody').replaceAll(/[^A-Za-z0-9_.-]/g, '_');
       const name = `${time}-${primary}-${state.epoch}`;
       const entry = Buffer.from(JSON.stringify({ ...lease, event: 'lease_written' }));
       await store.put(leaseAuditKey(state.cid, name), entry);
     },
 
-    /** Whether a node was heard of recently: an agent, or a machine that only reports in the original's way. */
+    /**
+     * Returns whether a node sent a heartbeat recently: an agent, or a machine that only sends the original's
+     * heartbeats.
+     */
     async isNodeLive({ cid, node }: { cid: string; node: string }): Promise<boolean> {
       if ((await liveNodes()).includes(node)) return true;
       const reported = await listOriginalNodes(db, { cid });
@@ -50,7 +58,10 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       return reported.some(({ node_id, last_seen }) => node_id === node && (last_seen ?? 0) >= since);
     },
 
-    /** The space of a canonical id as its primary takes part in it, when this is to be done for it; else null. */
+    /**
+     * Returns the space of a canonical id with its primary's configuration, if this work is due for it; else
+     * null.
+     */
     async spaceToLead(input: {
       cid: string;
       node: string;
@@ -60,22 +71,22 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
       const space = await getSpace(db, { cid });
       if (space?.canonical_id !== cid) return null;
       if (what === 'mirror' && (!space.mirror || space.encrypted)) return null;
-      // A machine that only reports in the original's way hosts no queue: there is nothing to ask of it.
+      // A machine that only sends the original's heartbeats has no task queue, so it cannot be asked.
       if ((await getNode(db, { id: node, now: Date.now() })) === null) return null;
       return (await getNodeSpaceConfigs(db, { cid, nodes: [node] })).get(node) ?? null;
     },
 
-    /** A space as each live node takes part in it. */
+    /** Returns a space's configuration for each live node. */
     async liveSpaceConfigs({ cid }: { cid: string }): Promise<[string, SpaceConfig][]> {
       return [...(await getNodeSpaceConfigs(db, { cid, nodes: await liveNodes() }))];
     },
 
-    /** Records a publication of a mirror as a job, where there is something to tell. */
+    /** Records a mirror publication as a job, if there is something to report. */
     async recordMirrorJob(round: MirrorRound): Promise<void> {
       await recordMirrorJob(db, { ...round, now: Date.now() });
     },
 
-    /** Records what a primary did. Gives whether it still is primary in that epoch. */
+    /** Records what a primary did. Returns whether it is still primary in that leadership epoch. */
     async recordPrimaryAction(input: {
       cid: string;
       node: string;
@@ -88,7 +99,7 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
   };
 }
 
-/** The original's lease.json; its times are seconds since 1970. */
+/** Returns the original's lease.json; its times are in seconds since 1970. */
 function leaseOf(state: LeadershipState): Record<string, unknown> {
   return {
     canonical_id: state.cid,

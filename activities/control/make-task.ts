@@ -13,35 +13,36 @@ import { putBlob } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { whyNoWebhook } from './webhook-address.ts';
 
-/** Who makes a task, and how a repeated request is known. */
-export interface NewTaskForm {
+/** Who creates a task, and how a repeated request is recognized. */
+export interface TaskOrigin {
   readonly by: string;
-  /** `Idempotency-Key`: the same key makes the same task once. */
+  /** `Idempotency-Key`: requests with the same key create one task. */
   readonly key: string | null;
   readonly scheduleId: string | null;
 }
 
-/** What making a task works with. */
+/** Dependencies of creating a task. */
 export interface MakingDeps {
   readonly db: Database;
   readonly store: ObjectStore;
-  /** Of MEMBRIDGE_WEBHOOK_HOSTS. */
+  /** The value of MEMBRIDGE_WEBHOOK_HOSTS. */
   readonly webhookHosts: readonly string[];
-  /** Epoch ms. */
+  /** Returns epoch milliseconds. */
   readonly now: () => number;
-  /** Has the engine accept it (`acceptTask`). */
+  /** Makes the task's workflow accept it (`acceptTask`). */
   readonly accept: (input: LlmTaskInput) => Promise<TaskState | null>;
 }
 
 /**
- * Makes a task. Once this resolves it is recorded, and neither a restart nor a lost connection loses it.
- * @returns the task's row, and whether an earlier request with the same key had made it
- * @throws MembridgeError bad_request naming the field; conflict when the key was used for another task; what `accept` throws
+ * Creates a task. Once this resolves, the task is recorded and survives restarts and lost connections.
+ * @returns the task's row, and whether an earlier request with the same key had created it
+ * @throws MembridgeError bad_request naming the field; conflict when the key was used for another task;
+ * errors of `accept`
  */
 export async function makeTaskRow(
   deps: MakingDeps,
   body: CreateTask,
-  making: NewTaskForm,
+  making: TaskOrigin,
 ): Promise<{ row: TaskRow; repeated: boolean }> {
   const hash = createHash('sha256').update(JSON.stringify(body)).digest('hex');
   const id = making.key === null ? newTaskId() : taskIdOfKey(making.key);
@@ -59,12 +60,15 @@ export async function makeTaskRow(
 
 const newTaskId = (): string => `task_${randomBytes(8).toString('hex')}`;
 
-/** The id of the task that an `Idempotency-Key` stands for. */
+/** Returns the id of the task for an `Idempotency-Key`. */
 export function taskIdOfKey(key: string): string {
   return `task_${createHash('sha256').update(`idempotency-key\n${key}`).digest('hex').slice(0, 16)}`;
 }
 
-/** A task that a key made before. @throws MembridgeError conflict when it was asked for with another body */
+/**
+ * Returns the task that a key created before.
+ * @throws MembridgeError conflict when the earlier request had another body
+ */
 function sameTask(row: TaskRow, hash: string, key: string): TaskRow {
   if (row.request_hash === hash) return row;
   throw new MembridgeError(
@@ -74,8 +78,9 @@ function sameTask(row: TaskRow, hash: string, key: string): TaskRow {
 }
 
 /**
- * What a schema cannot know: whether what the body names is there.
- * @param among.at where the body is in what was sent; among.made tasks that are there by the time this one is made
+ * Checks what a schema cannot: whether the things that the body names exist.
+ * @param among.at position of the body in the request; among.made tasks that will exist when this one is
+ * created
  * @throws MembridgeError bad_request naming the field
  */
 export async function checkReferences(
@@ -101,11 +106,11 @@ export async function checkReferences(
   if (missing !== undefined) throw badField('depends_on', `there is no task ${missing}`);
 }
 
-/** What a workflow is started with for a new task. */
+/** Returns the workflow input for a new task. */
 async function inputOf(
   deps: MakingDeps,
   body: CreateTask,
-  made: NewTaskForm & { id: string; hash: string },
+  made: TaskOrigin & { id: string; hash: string },
 ): Promise<LlmTaskInput> {
   const spec = await specOf(deps, {
     ...body,
@@ -134,7 +139,7 @@ async function inputOf(
   };
 }
 
-/** What a task is for good, from its row, or from what will be in it. */
+/** Returns the immutable part of a task, from its row or from its future row. */
 async function specOf(
   deps: Pick<MakingDeps, 'store'>,
   row: Pick<
@@ -179,7 +184,10 @@ async function specOf(
   };
 }
 
-/** Tasks of one priority take turns by agent and project. Temporal takes 64 bytes at most. */
+/**
+ * Returns the fairness key: tasks of one priority take turns by agent and project. Temporal accepts at most
+ * 64 bytes.
+ */
 function fairnessKey(agent: string, project: string | null): string {
   const key = project === null ? agent : `${agent}@${project}`;
   return /^[\x21-\x7e]{1,64}$/.test(key) ? key : createHash('sha256').update(key).digest('hex');
@@ -200,7 +208,7 @@ function limitsOf(policy: TaskPolicy): TaskSpec['limits'] {
   };
 }
 
-/** What a workflow goes on with for a task that is queued again, from its row. */
+/** Returns the workflow input for a task that is queued again, from its row. */
 export async function resumedInput(deps: Pick<MakingDeps, 'store'>, row: TaskRow): Promise<LlmTaskInput> {
   return {
     spec: await specOf(deps, row),

@@ -19,7 +19,7 @@ import { recordPropagation } from '../../db/queries/record-propagation.ts';
 import { requestSync } from '../../engine/memory-workflows.ts';
 import { cancelClone, requestClone } from '../../engine/project-workflows.ts';
 
-/** Activities of managed projects beside the API. All of them may run twice with the effect of once. */
+/** Control plane activities for managed projects. All of them are idempotent. */
 export function createProjectControlActivities({
   db,
   client,
@@ -27,11 +27,11 @@ export function createProjectControlActivities({
 }: {
   db: Database;
   client: Client;
-  /** Hosts that projects may be cloned from; empty: all. */
+  /** Hosts that projects may be cloned from; empty for all. */
   gitHosts: readonly string[];
 }) {
   return {
-    /** Shows that a clone waits. Gives whether its project and node are still there. */
+    /** Shows a clone as waiting. Returns whether its project and node still exist. */
     async recordCloneWaiting(
       input: CloneRef & { action: NodeCloneAction; detail: string },
     ): Promise<boolean> {
@@ -45,7 +45,7 @@ export function createProjectControlActivities({
       await recordCloneFinished(db, { ...input, now: Date.now() });
     },
 
-    /** Shows how a propagation stands. */
+    /** Shows the state of a propagation. */
     async recordPropagation(input: {
       projectId: string;
       propagation: Omit<Propagation, 'history_url'>;
@@ -53,7 +53,7 @@ export function createProjectControlActivities({
       await recordPropagation(db, { ...input, now: Date.now() });
     },
 
-    /** The nodes that a propagation is to serve, in order. */
+    /** Returns the nodes of a propagation, in order. */
     async listCloneTargets(input: {
       projectId: string;
       action: CloneAction;
@@ -62,7 +62,10 @@ export function createProjectControlActivities({
       return await listCloneTargets(db, { ...input, liveSince: Date.now() - ONLINE_WITHIN_MS });
     },
 
-    /** Asks one node to work on a project as it is now. One that was deleted meanwhile, or may not be cloned, is told of so. */
+    /**
+     * Asks one node to work on a project in its current form. If the project was deleted or may not be
+     * cloned, reports that to the waiting workflow.
+     */
     async requestClone(input: {
       projectId: string;
       node: string;
@@ -81,14 +84,14 @@ export function createProjectControlActivities({
       await requestClone(client, { projectId, node }, { action, spec, notify });
     },
 
-    /** Cancels what nodes do with a project. */
+    /** Cancels the work of nodes on a project. */
     async cancelClones(input: { projectId: string; nodes: string[] }): Promise<void> {
       for (const node of input.nodes) await cancelClone(client, input.projectId, node);
     },
 
     /**
-     * Has every live node send and fetch in a project's space; nothing when it has none any more.
-     * @param input.runId of the workflow: jobs are named by it, so that asking again asks for the same ones
+     * Makes every live node push and pull in a project's space; does nothing when it has none.
+     * @param input.runId of the workflow: job ids contain it, so that a retry asks for the same jobs
      */
     async syncProjectMemory({ projectId, runId }: { projectId: string; runId: string }): Promise<void> {
       const project = await getProject(db, { id: projectId });

@@ -12,7 +12,7 @@ import { getProposal } from '../../db/queries/list-proposals.ts';
 import { recordPreview, type PreviewOutcome } from '../../db/queries/proposal-previews.ts';
 import { recordProposal, type ProposalChange } from '../../db/queries/record-proposal.ts';
 
-/** Where an approved proposal is committed, and what. */
+/** The content of an approved proposal's commit, and the node that makes it. */
 export interface ApplyPlan {
   readonly node: string;
   readonly spec: CloneSpec;
@@ -20,13 +20,13 @@ export interface ApplyPlan {
   readonly output: Blob;
 }
 
-/** Why it cannot be, by a code of the error table. */
+/** Why it cannot be committed, as a code of the error table. */
 interface ApplyProblem {
   readonly code: string;
   readonly message: string;
 }
 
-/** Activities of proposals beside the API. All of them may run twice with the effect of once. */
+/** Control plane activities for proposals. All of them are idempotent. */
 export function createProposalControlActivities({
   db,
   gitHosts,
@@ -34,7 +34,7 @@ export function createProposalControlActivities({
   db: Database;
   gitHosts: readonly string[];
 }) {
-  /** Where a proposal can be worked on, and what is to be done there. */
+  /** Finds the node for a proposal, and the work to do there. */
   async function makePlan(id: string): Promise<(ApplyPlan & { decidedBy: string | null }) | ApplyProblem> {
     const found = await getProposal(db, { id });
     if (found === null) return { code: 'not_found', message: `There is no proposal ${id} any more.` };
@@ -71,7 +71,7 @@ export function createProposalControlActivities({
   }
 
   return {
-    /** Records a person's approval, where the proposal's status still allows it. */
+    /** Records a person's approval if the proposal's status still allows it. */
     async recordProposalApproved(input: {
       proposalId: string;
       approval: Approval;
@@ -93,8 +93,8 @@ export function createProposalControlActivities({
     },
 
     /**
-     * Chooses the node that is to commit a proposal, and records that it begins.
-     * @returns what the node is to be asked, or why nobody can be
+     * Chooses the node that commits a proposal, and records that it begins.
+     * @returns the node's work, or why no node can do it
      */
     async beginProposal(input: { proposalId: string; key: string }): Promise<ApplyPlan | ApplyProblem> {
       const { proposalId: id, key } = input;
@@ -115,23 +115,23 @@ export function createProposalControlActivities({
     },
 
     /**
-     * Chooses the node that is to make a proposal's tree and diff.
-     * @returns what the node is to be asked, or why nobody can be
+     * Chooses the node that computes a proposal's tree and diff.
+     * @returns the node's work, or why no node can do it
      */
     async planPreview(input: { proposalId: string }): Promise<ApplyPlan | ApplyProblem> {
       const plan = await makePlan(input.proposalId);
       if ('code' in plan) return plan;
       const { node, spec, proposal, output } = plan;
-      // Made over the branch as it is: whether that is what was expected is the approval's question.
+      // The preview applies to the current branch; the approval checks whether that is the expected version.
       return { node, spec, proposal: { ...proposal, expectedVersion: null }, output };
     },
 
-    /** Keeps what a node made of a proposal, or why none could. */
+    /** Stores a node's preview of a proposal, or why there is none. */
     async recordPreview(input: { proposalId: string; outcome: PreviewOutcome }): Promise<void> {
       await recordPreview(db, { id: input.proposalId, outcome: input.outcome, now: Date.now() });
     },
 
-    /** Records how it ended. */
+    /** Records how the proposal ended. */
     async recordProposalEnded(input: {
       proposalId: string;
       change: Extract<ProposalChange, { step: 'succeed' | 'fail' }>;
@@ -144,7 +144,7 @@ export function createProposalControlActivities({
   };
 }
 
-/** The primary, or, where there is none, a node that is online and has a clone. */
+/** Returns the primary; without one, a node that is online and has a clone. */
 function chooseNode(project: ManagedProject, live: readonly string[]): string | ApplyProblem {
   const { name, primary_node_id: primary } = project;
   if (primary !== null) {

@@ -3,23 +3,23 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { lookupFor } from './webhook-address.ts';
 
-/** How long one try may take in all, in milliseconds. */
+/** Time limit for one try, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** One POST. */
+/** A POST request of a webhook. */
 export interface WebhookPost {
   readonly url: string;
   readonly deliveryId: string;
   readonly body: string;
   readonly secret: string;
-  /** Of MEMBRIDGE_WEBHOOK_HOSTS. */
+  /** The value of MEMBRIDGE_WEBHOOK_HOSTS. */
   readonly hosts: readonly string[];
   readonly timeoutMs?: number;
 }
 
 /**
- * The value of `Membridge-Signature`: the time and, over it and the body, an HMAC-SHA256 in hex. A receiver that compares the time
- * with its clock takes nothing that somebody recorded and sends again.
+ * Returns the value of `Membridge-Signature`: the time, and an HMAC-SHA256 in hex over it and the body. A
+ * receiver that checks the time rejects replayed requests.
  * @param at epoch seconds
  */
 export function signatureOf(secret: string, at: number, body: string): string {
@@ -28,10 +28,10 @@ export function signatureOf(secret: string, at: number, body: string): string {
 }
 
 /**
- * Sends one POST. Redirects are not followed: they could lead where a webhook must not go. What the receiver says besides its status is
- * not read.
+ * Sends a POST request. Does not follow redirects, which could lead to a forbidden host. Reads only the
+ * status of the response.
  * @returns the status code
- * @throws AddressRefused when the host is where none may be; Error when there was no answer within 10 s
+ * @throws AddressRefused when the host is forbidden; Error when there was no response within 10 s
  */
 export async function sendWebhook(post: WebhookPost): Promise<number> {
   const { url, deliveryId, body, secret, hosts, timeoutMs = TIMEOUT_MS } = post;
@@ -45,7 +45,7 @@ export async function sendWebhook(post: WebhookPost): Promise<number> {
       {
         method: 'POST',
         lookup,
-        // A connection of its own: one that is kept would have been checked for another delivery.
+        // A new connection: a kept one would have been checked for another delivery.
         agent: false,
         signal: AbortSignal.timeout(timeoutMs),
         headers: {

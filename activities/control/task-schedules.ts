@@ -10,7 +10,7 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { makeTaskRow, taskIdOfKey } from './make-task.ts';
 import type { WebhookAccess } from './webhooks.ts';
 
-/** Activities of task schedules. They may run twice with the effect of once. */
+/** Activities of task schedules; idempotent. */
 export function createTaskScheduleActivities(dependencies: {
   db: Database;
   client: Client;
@@ -20,19 +20,20 @@ export function createTaskScheduleActivities(dependencies: {
   const { db, client, store, webhooks } = dependencies;
   return {
     /**
-     * Makes the task of one occasion of a schedule. What its template names may be gone: that is told to the audit log, and trying
-     * again would not help.
-     * @param input.occasion names the schedule and the time; the task's id follows from it, so that there is one however often this runs
-     * @returns the task's id; null when none was made
+     * Creates the task for one occasion of a schedule. If something that its template names is gone, records
+     * that in the audit log, because a retry would not help.
+     * @param input.occasion names the schedule and the time; the task's id is derived from it, so that
+     * retries create one task
+     * @returns the task's id; null when none was created
      */
     async makeScheduledTask(input: { scheduleId: string; occasion: string }): Promise<string | null> {
       const { scheduleId: id, occasion } = input;
       const schedule = await getTaskSchedule(db, { id });
       if (schedule === null) return null;
-      // Nobody's Idempotency-Key has a space.
+      // Contains a space, so it cannot equal a client's Idempotency-Key.
       const key = `schedule ${occasion}`;
       const taskId = taskIdOfKey(key);
-      // Made by an earlier try, perhaps of a template that was changed since.
+      // An earlier try created it, perhaps from an older template.
       if ((await getTaskRow(db, { id: taskId })) === null) {
         const parsed = CreateTask.safeParse({ ...schedule.task, auto_dispatch: true });
         try {

@@ -12,12 +12,12 @@ import { readProposal, type ProposalContent } from '../../contract/projects/prop
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
 import { signalWorkflow } from '../../engine/signal-workflow.ts';
 
-/** What happened to a task, as its workflow tells it. */
+/** Events of a task, as reported by its workflow. */
 type TaskChanges = Omit<TaskRecordInput, 'row' | 'proposal'> & {
   readonly row: (LlmTaskInput['row'] & { readonly createdBy: string }) | null;
 };
 
-/** Activities of LLM tasks beside the API. All of them may run twice with the effect of once. */
+/** Control plane activities for LLM tasks. All of them are idempotent. */
 export function createTaskControlActivities({
   db,
   client,
@@ -28,7 +28,7 @@ export function createTaskControlActivities({
   store: ObjectStore;
 }) {
   return {
-    /** Writes what happened to a task. */
+    /** Records what happened to a task. */
     async recordTask(input: TaskChanges): Promise<Recorded> {
       const row = input.row === null ? null : { ...input.row, prompt: await promptOf(store, input.spec) };
       const proposal = await proposalOf(store, input);
@@ -38,29 +38,29 @@ export function createTaskControlActivities({
     },
 
     /**
-     * Does nothing. Called as an activity of the queue, and not beside the workflow, its end says that the engine has written down all
-     * that came before.
+     * Does nothing. As a regular activity its completion proves that Temporal has persisted everything before
+     * it; a local activity's would not.
      */
     async writtenDown(): Promise<void> {},
 
-    /** Where a queued task is to go now. */
+    /** Returns where a queued task should go now. */
     async routeTask({ spec, worker }: { spec: TaskSpec; worker: string | null }): Promise<Route> {
       return await db.run((sql) => findRoute(sql, { spec, worker, now: Date.now() }));
     },
 
-    /** Tells tasks that one they wait for has ended. */
+    /** Notifies tasks that a dependency of theirs has ended. */
     async tellDependents({ taskIds }: { taskIds: string[] }): Promise<void> {
       for (const id of taskIds) await signalWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded);
     },
   };
 }
 
-/** The prompt itself: a long one is not in the workflow's history, only where it lies. */
+/** Returns the prompt; a long one is in the object store, and the workflow's history only refers to it. */
 async function promptOf(store: ObjectStore, { prompt }: TaskSpec): Promise<string> {
   return 'text' in prompt ? prompt.text : (await keptBlob(store, prompt.blob)).toString();
 }
 
-/** What a task that has just completed proposes. */
+/** Returns the proposal of a task that has just completed. */
 async function proposalOf(
   store: ObjectStore,
   { spec, changes }: TaskChanges,
@@ -73,7 +73,7 @@ async function proposalOf(
   return read.ok ? read.proposal : undefined;
 }
 
-/** Bytes that a record refers to, brought back where retention has just set them aside. */
+/** Returns the bytes of a recorded blob, and restores them if retention has just set them aside. */
 async function keptBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   try {
     return await getBlob(store, blob);

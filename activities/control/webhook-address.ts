@@ -4,7 +4,7 @@ import { isAllowedHost } from '../../contract/projects/git-url.ts';
 
 type Network = readonly [network: string, bits: number];
 
-/** IPv4 networks that are not on the open internet (IANA's special-purpose registry, and multicast). */
+/** IPv4 networks that are not on the public internet (IANA's special-purpose registry, and multicast). */
 const CLOSED_IPV4: readonly Network[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -21,12 +21,17 @@ const CLOSED_IPV4: readonly Network[] = [
   ['198.18.0.0', 15],
   ['198.51.100.0', 24],
   ['203.0.113.0', 24],
-  // Multicast, and what is reserved.
+  // Multicast and reserved.
   ['224.0.0.0', 3],
 ];
-/** The only IPv6 network of the open internet; every other one is local, multicast, or carries an IPv4 address. */
+/**
+ * The only IPv6 network of the public internet; all others are local, multicast, or contain an IPv4 address.
+ */
 const OPEN_IPV6: Network = ['2000::', 3];
-/** Parts of it that are not (IANA's special-purpose registry): Teredo, ORCHID, benchmarks, documentation, 6to4. */
+/**
+ * Parts of it that are not public (IANA's special-purpose registry): Teredo, ORCHID, benchmarks,
+ * documentation, 6to4.
+ */
 const CLOSED_IPV6: readonly Network[] = [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -42,20 +47,22 @@ openIpv6.addSubnet(...OPEN_IPV6, 'ipv6');
 const mapped = new BlockList();
 mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
 
-/** Whether an address, as text, is one of the open internet. IPv4 within IPv6 (`::ffff:…`) counts as the IPv4 address. */
+/**
+ * Returns whether an address, as text, is public. IPv4 within IPv6 (`::ffff:…`) counts as the IPv4 address.
+ */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
   if (family === 0 || closed.check(address, family === 6 ? 'ipv6' : 'ipv4')) return false;
   return family === 4 || openIpv6.check(address, 'ipv6') || mapped.check(address, 'ipv6');
 }
 
-/** The host of a URL as an address or a name, without brackets. */
+/** Returns the host of a URL as an address or a name, without brackets. */
 const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
 /**
- * Why a URL may not be told of tasks, as far as its text says; null when it may be. Where a name leads is looked at when it is connected
- * to (`lookupFor`).
- * @param hosts of MEMBRIDGE_WEBHOOK_HOSTS; empty: every host of the open internet
+ * Returns why a URL is not allowed for webhooks, judged by its text; null when it is allowed. `lookupFor`
+ * checks the addresses of a name at connection time.
+ * @param hosts the value of MEMBRIDGE_WEBHOOK_HOSTS; empty for every public host
  */
 export function whyNoWebhook(text: string, hosts: readonly string[]): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -76,16 +83,16 @@ export function whyNoWebhook(text: string, hosts: readonly string[]): string | n
 const refusalOf = (host: string): string =>
   `${host} is not on the open internet; such a host must be listed in MEMBRIDGE_WEBHOOK_HOSTS`;
 
-/** An address that must not be connected to. */
+/** Thrown for an address that must not be contacted. */
 export class AddressRefused extends Error {
   override readonly name = 'AddressRefused';
 }
 
 /**
- * How the host of a URL is looked up. The connection is made to an address that was checked here, so that a name cannot lead elsewhere
- * between the check and the connection (DNS rebinding).
- * @param hosts of MEMBRIDGE_WEBHOOK_HOSTS; what is listed may be anywhere
- * @throws AddressRefused when the host is an address itself, for which nothing would be looked up
+ * Returns a lookup function for a URL's host. The connection uses the address that was checked here, so a
+ * name cannot change between check and connection (DNS rebinding).
+ * @param hosts the value of MEMBRIDGE_WEBHOOK_HOSTS; a listed host may have any address
+ * @throws AddressRefused when the host itself is a forbidden address, for which no lookup would happen
  */
 export function lookupFor(url: URL, hosts: readonly string[]): LookupFunction {
   const host = hostOf(url);

@@ -16,19 +16,20 @@ import { startDelivery } from '../../engine/webhook-workflows.ts';
 import { sendWebhook } from './send-webhook.ts';
 import { AddressRefused, whyNoWebhook } from './webhook-address.ts';
 
-/** What webhooks need of the process. */
+/** Dependencies of webhooks. */
 export interface WebhookAccess {
-  /** Of MEMBRIDGE_WEBHOOK_HOSTS. */
+  /** The value of MEMBRIDGE_WEBHOOK_HOSTS. */
   readonly hosts: readonly string[];
-  /** The key that they are signed with, as it is now. */
+  /** Returns the current signing key. */
   secret(): Promise<string>;
 }
 
-/** Answers of 4xx that may be another one later. */
+/** 4xx status codes that may be temporary. */
 const PASSING = new Set([408, 409, 425, 429]);
 
 /**
- * Has the webhook of a task told that it ended; nothing where it has none. Asking again for the same end asks for one delivery.
+ * Starts the delivery of a task's end to its webhook; does nothing without one. A repeated call for the same
+ * end starts one delivery.
  */
 export async function tellEnd({ db, client }: { db: Database; client: Client }, end: TaskEnd): Promise<void> {
   const { taskId, seq, leaseId } = end;
@@ -58,7 +59,7 @@ export async function tellEnd({ db, client }: { db: Database; client: Client }, 
   await startDelivery(client, { taskId, deliveryId, body: JSON.stringify(body) }, seq);
 }
 
-/** Activities of webhooks. All of them may run twice; a receiver knows a delivery that comes twice by its id. */
+/** Activities of webhooks. All of them may run twice; a receiver recognizes a repeated delivery by its id. */
 export function createWebhookActivities({
   db,
   client,
@@ -69,21 +70,21 @@ export function createWebhookActivities({
   webhooks: WebhookAccess;
 }) {
   return {
-    /** Has a task's webhook told of its end. */
+    /** Notifies a task's webhook of its end. */
     async tellEnd(end: TaskEnd): Promise<void> {
       await tellEnd({ db, client }, end);
     },
 
     /**
-     * One try.
-     * @returns for people, with the status code
-     * @throws ApplicationFailure saying the status code; final when another try cannot help
+     * Makes one try.
+     * @returns a text for people, with the status code
+     * @throws ApplicationFailure with the status code; final when another try cannot help
      */
     async postWebhook({ taskId, deliveryId, body }: DeliverWebhookInput): Promise<string> {
       const url = (await getTaskRow(db, { id: taskId }))?.webhook_url ?? '';
       const refusal = whyNoWebhook(url, webhooks.hosts);
       if (refusal !== null) throw failure(refusal, true);
-      // Of the address only the host is told: the path of many a webhook is its secret.
+      // Show only the host: the path of many webhook addresses is a secret.
       const { host } = new URL(url);
       const secret = await webhooks.secret();
       let status: number;
@@ -97,7 +98,7 @@ export function createWebhookActivities({
       throw failure(said, status >= 400 && status < 500 && !PASSING.has(status));
     },
 
-    /** Tells the audit log how a delivery ended. */
+    /** Records in the audit log how a delivery ended. */
     async recordWebhook({ taskId, deliveryId, delivered, detail }: WebhookOutcome): Promise<void> {
       await db.transaction((tx) =>
         recordAudit(tx, [

@@ -2,7 +2,7 @@ import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory/
 import type { SyncCall } from '../../memory/engine.ts';
 import { runMemoryWork } from './run.ts';
 
-/** The memory engine as activities see it; on an agent it lives in a thread of its own. */
+/** The memory engine as activities use it; on an agent it runs in its own thread. */
 export interface MemoryPort {
   push(space: SpaceConfig, call: SyncCall): Promise<PushResult>;
   pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<PullResult>;
@@ -10,7 +10,7 @@ export interface MemoryPort {
 
 export interface PullInput {
   readonly space: SpaceConfig;
-  /** List every segment rather than trust the heads. */
+  /** List every segment instead of trusting the heads. */
   readonly full: boolean;
 }
 
@@ -22,7 +22,7 @@ export function createMemoryActivities(dependencies: { memory: MemoryPort; node:
   const { memory } = dependencies;
 
   return {
-    /** Sends what the space has not got from this node. */
+    /** Sends what the space lacks from this node. */
     async pushMemory(space: SpaceConfig): Promise<PushResult> {
       return await runMemoryWork(dependencies, (call) => memory.push(space, call));
     },

@@ -3,15 +3,15 @@ import type { MirrorOutcome, PublishMirror } from '../../contract/memory/mirror.
 import type { SyncCall } from '../../memory/engine.ts';
 import { runMemoryWork } from './run.ts';
 
-/** What the primary of a space does, as activities see it; on an agent it happens in the memory thread. */
+/** The work of a space's primary as activities use it; on an agent it runs in the memory thread. */
 export interface PrimaryPort {
-  /** @returns what came of it, for people */
+  /** @returns the result, for people */
   primary(what: 'snapshot' | 'collect', space: SpaceConfig, epoch: number, call: SyncCall): Promise<string>;
-  /** Publishes the space for machines on the original's scripts, after it imported what they pushed. */
+  /** Imports what machines on the original's scripts pushed, then publishes the space for them. */
   mirror(space: SpaceConfig, epoch: number, agreed: PublishMirror, call: SyncCall): Promise<MirrorOutcome>;
 }
 
-/** A space, and the epoch in which the node is primary. */
+/** A space, and the leadership epoch in which the node is primary. */
 export interface PrimaryInput {
   readonly space: SpaceConfig;
   readonly epoch: number;
@@ -20,7 +20,10 @@ export interface PrimaryInput {
 /** A publication, and what a person agreed to for it. */
 export interface MirrorInput extends PrimaryInput, PublishMirror {}
 
-/** Activities of a space's primary. Those that others can see are refused when another epoch has begun (deposed). */
+/**
+ * Activities of a space's primary. Those with visible results are refused once another leadership epoch has
+ * begun (deposed).
+ */
 export function createPrimaryActivities(dependencies: {
   primary: PrimaryPort;
   node: string;
@@ -33,7 +36,7 @@ export function createPrimaryActivities(dependencies: {
   return {
     /** Writes the space's merged state, from which new nodes start. */
     takeSnapshot: does('snapshot'),
-    /** Publishes the original's whole-file snapshot, for machines still on its scripts. */
+    /** Publishes the original's whole-file snapshot, for machines that still run its scripts. */
     publishMirror: async ({ space, epoch, fewer, force }: MirrorInput): Promise<MirrorOutcome> =>
       await runMemoryWork(dependencies, (call) =>
         dependencies.primary.mirror(
@@ -43,7 +46,7 @@ export function createPrimaryActivities(dependencies: {
           call,
         ),
       ),
-    /** Removes what nobody needs any more of this node's own objects; any node does this, primary or not. */
+    /** Removes this node's own objects that are no longer needed; any node does this, primary or not. */
     collectMemory: does('collect'),
   };
 }

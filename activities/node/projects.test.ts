@@ -44,7 +44,7 @@ afterEach(() => {
   node.remove();
 });
 
-/** Starts an activity on a worker of its own, and gives the workflow around it to what looks on. */
+/** Starts an activity on a dedicated worker, and passes its workflow to the observer. */
 async function run<T>(
   activity: 'cloneRepository' | 'fetchRepository',
   spec: SpecInput,
@@ -87,7 +87,7 @@ async function run<T>(
 const outcome = async (handle: WorkflowHandle): Promise<unknown> =>
   await handle.result().catch((error: { cause?: { cause?: unknown } }) => error.cause?.cause ?? error.cause);
 
-it('a clone by the credential that the control plane gives; it is asked only when there is one', async () => {
+it('clones with the control plane’s credential, which is requested only when there is one', async () => {
   const { name } = servers.create('private');
   const repoUrl = `${servers.closed.url}/${name}.git`;
   expect(
@@ -100,7 +100,7 @@ it('a clone by the credential that the control plane gives; it is asked only whe
   expect(asked).toEqual(['p7']);
 });
 
-it('what git does is in the heartbeats, and a cancelled clone ends and leaves nothing', async () => {
+it('reports git’s progress in heartbeats; a canceled clone ends and leaves nothing', async () => {
   const { name } = servers.create('large', { bytes: 3_000_000 });
   servers.open.trouble = { kind: 'slow', everyMs: 300 };
   await run('cloneRepository', { repoUrl: `${servers.open.url}/${name}.git` }, async (handle) => {
@@ -120,7 +120,7 @@ it('what git does is in the heartbeats, and a cancelled clone ends and leaves no
   });
 });
 
-it('a dry run refuses', async () => {
+it('refuses to act in a dry run', async () => {
   const failure = await run('cloneRepository', { repoUrl: 'http://127.0.0.1:1/a' }, outcome, true);
   expect(failure).toMatchObject({
     type: 'conflict',

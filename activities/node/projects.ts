@@ -13,19 +13,19 @@ import { toFailure } from '../failures.ts';
 
 export interface ProjectInput {
   readonly spec: CloneSpec;
-  /** How long the whole may take, in milliseconds. */
+  /** Time limit for the whole activity, in milliseconds. */
   readonly timeoutMs: number;
 }
 
 export interface ResetInput extends ProjectInput {
-  /** The commit that the person saw checked out when they confirmed. */
+  /** The commit that was checked out when the person confirmed. */
   readonly expected: string;
 }
 
 export interface ProjectActivityOptions {
-  /** The folder of repositories of this node. */
+  /** This node's folder of repositories. */
   readonly reposBase: string;
-  /** Where key files lie while git runs. */
+  /** Where key files are kept while git runs. */
   readonly workDir: string;
   readonly node: string;
   /** Refuse with a clear message instead of acting (MEMBRIDGE_AGENT_DRYRUN=1). */
@@ -34,13 +34,13 @@ export interface ProjectActivityOptions {
   readonly credentialOf: (spec: Pick<CloneSpec, 'projectId' | 'repoUrl'>) => Promise<NodeCredential>;
 }
 
-/** How many of a node's clones git works on at once. The others wait, and their time does not run. */
+/** Clones that git works on concurrently per node. The others wait, and their time limit does not run. */
 const AT_ONCE = 4;
 
-/** How often a running activity says that it lives and how far it is, in milliseconds. */
+/** How often a running activity sends a heartbeat with its progress, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
 
-/** Activities of managed projects on one node. What git does at the moment is in the details of their heartbeats. */
+/** Activities of managed projects on one node. Their heartbeat details contain git's current progress. */
 export function createProjectActivities(options: ProjectActivityOptions) {
   const { reposBase, workDir, node, dryrun, credentialOf } = options;
   const gate = new Gate(AT_ONCE);
@@ -76,17 +76,20 @@ export function createProjectActivities(options: ProjectActivityOptions) {
   }
 
   return {
-    /** Makes a project's clone, or brings the one that is there up to date. */
+    /** Clones a project, or updates the existing clone. */
     async cloneRepository(input: ProjectInput): Promise<CloneResult> {
       return await run(cloneRepository, input);
     },
 
-    /** Asks the remote of a project's clone what is new. */
+    /** Asks the remote of a project's clone for news. */
     async fetchRepository(input: ProjectInput): Promise<CloneResult> {
       return await run(fetchRepository, input);
     },
 
-    /** Makes a project's clone as its remote; what was there is kept on a branch. Done again, it finds that done. */
+    /**
+     * Resets a project's clone to its remote, and keeps the former state on a branch. A repeated call finds
+     * the work done.
+     */
     async resetRepository({ expected, ...input }: ResetInput): Promise<CloneResult> {
       return await run(async (spec, context) => await resetRepository({ ...spec, expected }, context), input);
     },

@@ -15,21 +15,24 @@ import type { ProjectActivityOptions } from './projects.ts';
 export interface ProposalInput {
   readonly spec: CloneSpec;
   readonly proposal: ApplySpec;
-  /** The worker's output, of which the patch or the file's text is read. */
+  /** The worker's output, which contains the patch or the file's text. */
   readonly output: Blob;
-  /** How long the whole may take, in milliseconds. */
+  /** Time limit for the whole activity, in milliseconds. */
   readonly timeoutMs: number;
 }
 
 export interface ProposalActivityOptions extends ProjectActivityOptions {
-  /** Fetches bytes from the object store. @throws MembridgeError not_found, store_unavailable, store_refused */
+  /**
+   * Fetches bytes from the object store.
+   * @throws MembridgeError not_found, store_unavailable, store_refused
+   */
   readonly contentOf: (blob: Blob) => Promise<Buffer>;
 }
 
-/** How many proposals are committed at once on a node. The others wait. */
+/** Proposals committed concurrently per node. The others wait. */
 const AT_ONCE = 4;
 
-/** How often a running activity says that it lives, in milliseconds. */
+/** How often a running activity sends a heartbeat, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
 
 /** Activities of proposals on one node. */
@@ -37,7 +40,7 @@ export function createProposalActivities(options: ProposalActivityOptions) {
   const { reposBase, workDir, node, dryrun, credentialOf, contentOf } = options;
   const gate = new Gate(AT_ONCE);
 
-  /** Does one proposal's work in its turn, with the credential of its project. */
+  /** Does one proposal's work in its turn, with its project's credential. */
   async function run<T>(
     act: (work: ProposalWork, context: GitContext) => Promise<T>,
     { spec, proposal, output, timeoutMs }: ProposalInput,
@@ -66,12 +69,17 @@ export function createProposalActivities(options: ProposalActivityOptions) {
   }
 
   return {
-    /** Makes the tree that a proposal would have on its project's branch, and git's own diff of it. Nothing is committed. */
+    /**
+     * Computes the tree that a proposal would produce on its project's branch, and git's own diff of it.
+     * Commits nothing.
+     */
     async previewProposal(input: ProposalInput): Promise<PreviewResult> {
       return await run(previewProposal, input);
     },
 
-    /** Commits an approved proposal on its project's branch and pushes it; doing it twice makes one commit. */
+    /**
+     * Commits an approved proposal on its project's branch and pushes it; a repeated call makes one commit.
+     */
     async applyProposal(input: ProposalInput): Promise<ApplyResult> {
       if (dryrun) {
         throw toFailure(
@@ -88,7 +96,10 @@ export function createProposalActivities(options: ProposalActivityOptions) {
 
 export type ProposalActivities = ReturnType<typeof createProposalActivities>;
 
-/** What is proposed, read out of the output as it was when the proposal was made: the same output gives the same. */
+/**
+ * Extracts the proposed content from the output, as when the proposal was made: equal output gives equal
+ * content.
+ */
 function contentIn(output: Buffer, { kind, path }: ApplySpec): Buffer {
   const read = readProposal(output.toString('utf8'));
   if (!read.ok) throw new MembridgeError('patch_rejected', read.problem);

@@ -3,15 +3,15 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SyncCall } from '../../memory/engine.ts';
 import { toFailure } from '../failures.ts';
 
-/** How often a running activity says that it lives, in milliseconds; its heartbeat time-out is 10 s. */
+/** How often a running activity sends a heartbeat, in milliseconds; its heartbeat timeout is 10 s. */
 const HEARTBEAT_MS = 2_000;
 
-/** Tries after which a database that stays locked is an error to tell rather than to wait for (5 s each). */
+/** Tries (5 s each) before a locked database is reported as an error. */
 const LOCKED_TRIES = 3;
 
 /**
- * Runs work of the memory engine as an activity: it heartbeats, can be cancelled, and its errors have the form that the
- * engine understands.
+ * Runs work of the memory engine as an activity: sends heartbeats, supports cancellation, and converts errors
+ * to Temporal's form.
  * @param at.dryrun refuse with a clear message instead of acting (MEMBRIDGE_AGENT_DRYRUN=1)
  */
 export async function runMemoryWork<T>(

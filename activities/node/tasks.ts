@@ -2,10 +2,10 @@ import { CancelledFailure } from '@temporalio/common';
 import { toFailure } from '../failures.ts';
 import type { RunReport, RunSpec } from '../../contract/tasks/runs.ts';
 
-/** What an agent does with an attempt at a task; see agent/tasks/. */
+/** An agent's work on an attempt at a task; see agent/tasks/. */
 export interface TaskPort {
   /**
-   * Claims the attempt, runs its program to the end, and stores what it left.
+   * Claims the attempt, runs its program to the end, and stores its output.
    * @throws ApplicationFailure no_slot, released, claim_refused; the cancellation
    */
   run(spec: RunSpec): Promise<RunReport>;
@@ -14,7 +14,7 @@ export interface TaskPort {
 /** Activities of LLM tasks on one node. */
 export function createTaskActivities(port: TaskPort) {
   return {
-    /** One attempt at a task. */
+    /** Runs one attempt at a task. */
     async runTask(spec: RunSpec): Promise<RunReport> {
       try {
         return await port.run(spec);

@@ -1,4 +1,4 @@
-import { makeTaskRow, type NewTaskForm, type MakingDeps } from '../../activities/control/make-task.ts';
+import { makeTaskRow, type TaskOrigin, type MakingDeps } from '../../activities/control/make-task.ts';
 import type { CreateTask, Task } from '../../contract/tasks/tasks.ts';
 import { acceptTask } from '../../engine/task-workflows.ts';
 import type { Deps } from '../deps.ts';
@@ -22,7 +22,7 @@ export const makingDeps = (deps: Deps): MakingDeps => ({
 export async function makeTask(
   deps: Deps,
   body: CreateTask,
-  making: NewTaskForm,
+  making: TaskOrigin,
 ): Promise<{ task: Task; repeated: boolean }> {
   const { row, repeated } = await makeTaskRow(makingDeps(deps), body, making);
   return { task: showTask(deps, row), repeated };

@@ -3,8 +3,8 @@ import { settings } from '../schema.ts';
 import { recordAudit, type NewAudit } from './record-audit.ts';
 
 /**
- * Sets a value that nobody has set; one that is there stays.
- * @param input.audit what is told of it, when it was set
+ * Sets a value that is not set yet; leaves an existing one.
+ * @param input.audit the audit entry if it was set
  */
 export async function addSetting(
   db: Database,

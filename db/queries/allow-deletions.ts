@@ -3,7 +3,7 @@ import type { Database } from '../connect.ts';
 import { allowedDeletions } from '../schema.ts';
 import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 
-/** Lets the deletions through that a node sent to a space until now, on every machine. */
+/** Lets through, on every machine, the deletions that a node has sent to a space until now. */
 export async function allowDeletions(
   db: Database,
   input: { cid: string; node: string; by: AuditBy; now: number },

@@ -6,8 +6,8 @@ import { toNode } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
 
 /**
- * Tells of the nodes that went silent since the last call, once each however many processes call it.
- * @param input.now the control plane's clock, epoch ms
+ * Announces the nodes that went silent since the last call, once each for any number of calling processes.
+ * @param input.now the control plane's clock, epoch milliseconds
  * @returns their ids
  */
 export async function announceOfflineNodes(db: Database, input: { now: number }): Promise<string[]> {

@@ -4,16 +4,16 @@ import type { Database, Executor } from '../connect.ts';
 import { auditChain, auditLogs } from '../schema.ts';
 import { toAuditLog } from './list-audit.ts';
 
-/** The advisory lock of whoever extends the chain; any fixed number that nothing else here uses. */
+/** The advisory lock for extending the chain; a fixed number used for nothing else here. */
 const CHAIN_LOCK = 7_305_802;
 
 /**
- * How far behind the newest chained entry new ones are looked for. Transactions take an entry's id before they commit, so ids become
- * visible out of order; none takes as long as this many entries.
+ * How far behind the newest chained entry to look for new ones. Transactions take an entry's id before they
+ * commit, so ids become visible out of order; no transaction lasts for this many entries.
  */
 const LATE_IDS = 10_000;
 
-/** One link: an entry's place, and the chain's hash and signature there. */
+/** A link: an entry's position, and the chain's hash and signature there. */
 export interface ChainLink {
   readonly position: number;
   readonly audit_id: number;
@@ -22,10 +22,10 @@ export interface ChainLink {
 }
 
 /**
- * Adds entries that are not in the chain yet, in the order of their ids. Processes that do so together take turns.
- * @param input.link makes the links of a batch that follow on the last one
- * @param input.limit entries at most
- * @param input.all looks for entries in the whole log, however old
+ * Adds entries that are not in the chain yet, in the order of their ids. Concurrent processes take turns.
+ * @param input.link makes the links of a batch that follow the last one
+ * @param input.limit maximum number of entries
+ * @param input.all look for entries in the whole log, however old
  * @returns how many were added
  */
 export async function extendAuditChain(
@@ -56,13 +56,13 @@ export async function extendAuditChain(
   });
 }
 
-/** The end of the chain, or null when it is empty. */
+/** Returns the end of the chain, or null when it is empty. */
 export async function lastLink(executor: Executor): Promise<ChainLink | null> {
   const [last] = await executor.select().from(auditChain).orderBy(desc(auditChain.position)).limit(1);
   return last ?? null;
 }
 
-/** The links after a position with their entries, in order; an entry that is gone is null. */
+/** Returns the links after a position with their entries, in order; null for a missing entry. */
 export async function readAuditChain(
   db: Database,
   input: { after: number; limit: number },
@@ -79,7 +79,7 @@ export async function readAuditChain(
   return rows.map(({ link, entry }) => ({ link, entry: entry === null ? null : toAuditLog(entry) }));
 }
 
-/** Whether the role that this process uses can change the audit log: it owns the table, or is a superuser. */
+/** Returns whether this process's role can change the audit log: it owns the table, or is a superuser. */
 export async function canAlterAudit(db: Database): Promise<boolean> {
   const { rows } = await db.run((executor) =>
     executor.execute<{ able: boolean }>(sql`

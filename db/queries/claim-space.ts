@@ -2,7 +2,10 @@ import { and, eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 
-/** Makes a space that came by a heartbeat one that a person made. Gives whether it was one of those. */
+/**
+ * Turns a space that came from a heartbeat into one that a person created. Returns whether it was one of
+ * those.
+ */
 export async function claimSpace(db: Database, input: { cid: string }): Promise<boolean> {
   const claimed = await db.run((sql) =>
     sql

@@ -3,7 +3,7 @@ import type { JobStatus } from '../../contract/memory/memory.ts';
 import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 
-/** How many jobs of the history have each status. */
+/** Returns the number of jobs in the history by status. */
 export async function countJobsByStatus(db: Database): Promise<{ status: JobStatus; jobs: number }[]> {
   return await db.run((sql) =>
     sql.select({ status: jobs.status, jobs: count() }).from(jobs).groupBy(jobs.status),

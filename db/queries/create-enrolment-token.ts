@@ -3,10 +3,13 @@ import type { Database } from '../connect.ts';
 import { enrolmentTokens } from '../schema.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
-/** How long a token that has expired is still known, so that its holder is told why it fails: 30 days in ms. */
+/**
+ * How long an expired token is still recognized, so that its holder learns why it fails: 30 days in
+ * milliseconds.
+ */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 
-/** Records a one-time enrolment token by its hash; `nodeId` null lets it enrol a new node of any name. */
+/** Records a one-time enrollment token by its hash; with `nodeId` null it enrolls a new node of any name. */
 export async function createEnrolmentToken(
   db: Database,
   input: { tokenHash: string; nodeId: string | null; now: number; expiresAt: number; by: AuditBy },
@@ -19,7 +22,7 @@ export async function createEnrolmentToken(
       created_at: input.now,
       expires_at: input.expiresAt,
     });
-    // The beginning of the hash names the token: its holder and the log's reader can both compute it.
+    // The start of the hash identifies the token: its holder and a reader of the log can both compute it.
     const id = input.tokenHash.slice(0, 12);
     await recordAudit(tx, [
       {

@@ -7,15 +7,16 @@ import { emitProjects } from './emit-project.ts';
 import { findProjects } from './find-projects.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
-/** The advisory lock under which projects get their names. */
+/** The advisory lock for assigning project names. */
 const NAMES_LOCK = 7_305_803;
 
-/** What a project is made of; see db/schema.ts. */
+/** The columns of a new project; see db/schema.ts. */
 export type NewProject = typeof managedProjects.$inferInsert;
 
 /**
  * Records a managed project.
- * @throws MembridgeError conflict when its name, or the canonical id that follows from it, belongs to another
+ * @throws MembridgeError conflict when its name, or the canonical id derived from it, belongs to another
+ * project
  */
 export async function createProject(db: Database, project: NewProject, by: AuditBy): Promise<ManagedProject> {
   return await db.transaction(async (tx) => {
@@ -41,9 +42,10 @@ export async function createProject(db: Database, project: NewProject, by: Audit
 }
 
 /**
- * Refuses a name that is, or was, another project's: a canonical id means one project, whether as its own or as an alias.
- * Takes a lock first, so that of two that want one name at once the second is refused. An advisory one: a lock on the table would
- * wait for whoever records a status, who may wait for a row that is locked here.
+ * Refuses a name that is, or was, another project's: a canonical id means one project, be it as its id or as
+ * an alias. First takes an advisory lock, so that of two concurrent requests for one name the second is
+ * refused. A table lock could deadlock with a transaction that records a status and waits for a row locked
+ * here.
  */
 export async function refuseTaken(
   tx: Executor,

@@ -5,12 +5,12 @@ import { browserSessions } from '../schema.ts';
 import { recordAudit } from './record-audit.ts';
 import { sessionEntry } from './list-sessions.ts';
 
-/** Characters of a browser's name that are kept. */
+/** Maximum number of characters stored of a browser's name. */
 const MAX_AGENT_CHARS = 300;
 
 /**
- * Records a signed-in browser by the hash of its cookie, and forgets sessions that have expired.
- * @param input.keysHash a hash of the keys that the session is good for
+ * Records a signed-in browser by the hash of its cookie, and deletes expired sessions.
+ * @param input.keysHash a hash of the keys that the session is valid for
  */
 export async function createSession(
   db: Database,

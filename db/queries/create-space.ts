@@ -7,8 +7,8 @@ import { findSpaces } from './find-spaces.ts';
 import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 
 /**
- * Records a space, unless one of its id or name exists.
- * @returns the new space, or null when there was one already
+ * Records a space, unless one with its id or name exists.
+ * @returns the new space, or null when one existed
  */
 export async function createSpace(
   db: Database,

@@ -7,7 +7,7 @@ import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 import { retireKey } from './retire-key.ts';
 import { forgetNodeClones } from './record-clone.ts';
 
-/** Removes a node, and with it its key and its part in every space. Gives whether there was one. */
+/** Deletes a node, with its key and its part in every space. Returns whether it existed. */
 export async function deleteNode(
   db: Database,
   input: { id: string; now: number; by: AuditBy },
@@ -21,7 +21,7 @@ export async function deleteNode(
     if (gone === undefined) return false;
     await retireKey(tx, { node: input.id, publicKey: gone.publicKey }, input.now);
     await tx.delete(spaceNodes).where(eq(spaceNodes.node_id, input.id));
-    // What others think of it stays: what it wrote is still in the store.
+    // Settings of other nodes about it stay, because what it wrote is still in the store.
     await tx.delete(spaceNodeSettings).where(eq(spaceNodeSettings.node_id, input.id));
     const projectIds = await forgetNodeClones(tx, input.id);
     await recordAudit(tx, [

@@ -5,7 +5,7 @@ import { emitEvents } from './emit-events.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
 /**
- * Removes a project, what is known of its clones, and its credential. The clones stay.
+ * Deletes a project, the records of its clones, and its credential. The clones themselves stay.
  * @returns the nodes that had a part in it, null when there was no such project
  */
 export async function deleteProject(

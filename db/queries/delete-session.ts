@@ -4,10 +4,13 @@ import { browserSessions } from '../schema.ts';
 import { sessionEntry } from './list-sessions.ts';
 import { recordAudit, type AuditBy } from './record-audit.ts';
 
-/** Which sessions are to end: one by the hash of its cookie or by its id, or all but perhaps one. */
+/** Which sessions to end: one by the hash of its cookie or by its id, or all except perhaps one. */
 export type SessionChoice = { idHash: string } | { id: string } | { allBut: string | null };
 
-/** Ends browsers' sessions; those that have ended already are fine. @returns how many ended */
+/**
+ * Ends browser sessions; ignores those that have ended already.
+ * @returns how many ended
+ */
 export async function deleteSessions(
   db: Database,
   input: { which: SessionChoice; by: AuditBy; now: number },

@@ -4,7 +4,7 @@ import { originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.
 import { emitEvents } from './emit-events.ts';
 import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 
-/** Removes a space and what is known of its nodes; its jobs stay as history. Gives whether there was one. */
+/** Deletes a space and the records of its nodes; its jobs stay as history. Returns whether it existed. */
 export async function deleteSpace(
   db: Database,
   input: { cid: string; now: number; by: AuditBy },

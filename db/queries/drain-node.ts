@@ -7,8 +7,8 @@ import { emitEvents } from './emit-events.ts';
 import { recordAudit } from './record-audit.ts';
 
 /**
- * Has a node be given no new tasks, or be given them again.
- * @returns the node as it is now; null when there is none
+ * Stops giving a node new tasks, or resumes it.
+ * @returns the node as it is now; null when it does not exist
  */
 export async function drainNode(
   db: Database,

@@ -7,8 +7,9 @@ import { emitEvents, lockEvents } from './emit-events.ts';
 import { countClonesOf, findProjectSummaries, firstFailed } from './find-project-summaries.ts';
 
 /**
- * Tells browsers how projects stand now; the last thing in a transaction that changed one or its clones.
- * @returns the projects as they are told of, those that are gone left out
+ * Announces to browsers the current state of projects; call it last in a transaction that changed a project
+ * or its clones.
+ * @returns the announced projects, without deleted ones
  */
 export async function emitProjects(
   tx: Executor,
@@ -26,7 +27,10 @@ export async function emitProjects(
   return projects;
 }
 
-/** Tells browsers how one clone stands now, and its project by it; the last thing in a transaction that changed the row. */
+/**
+ * Announces to browsers the current state of one clone and its project; call it last in a transaction that
+ * changed the row.
+ */
 export async function emitClone(tx: Executor, row: ProjectNodeRow, at: number): Promise<void> {
   await lockEvents(tx);
   const id = row.project_id;

@@ -8,7 +8,7 @@ import { emitEvents } from './emit-events.ts';
 import { retireKey, reviveKey } from './retire-key.ts';
 import { newEventKey, recordAudit } from './record-audit.ts';
 
-/** What an enrolment records; secrets come as SHA-256 in hex. */
+/** The input of an enrollment; secrets are given as SHA-256 in hex. */
 export interface EnrolNodeInput {
   readonly tokenHash: string;
   readonly nodeId: string;
@@ -19,9 +19,10 @@ export interface EnrolNodeInput {
 }
 
 /**
- * Uses up an enrolment token and records its node. A node that exists gets the new key in place of the old, but only
- * by a token that was made for exactly that node: else any token could take over a machine's identity.
- * @throws MembridgeError unauthorized (no such token, used, expired), forbidden (made for another node), conflict
+ * Consumes an enrollment token and records its node. The new key replaces that of an existing node, but only
+ * if the token was made for exactly that node; otherwise any token could take over a machine's identity.
+ * @throws MembridgeError unauthorized (unknown, used or expired token), forbidden (made for another node),
+ * conflict
  */
 export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<void> {
   await db.transaction(async (tx) => {

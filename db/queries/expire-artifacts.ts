@@ -5,16 +5,16 @@ import { llmTasks, proposals, runtimeArtifacts } from '../schema.ts';
 import { lockBlobs } from './lock-blobs.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** Statuses of proposals that may still be committed: what failed may be approved again. */
+/** Statuses of proposals that may still be committed; a failed one may be approved again. */
 const OPEN = ['pending', 'approved', 'applying', 'failed'] as const;
 
 /**
- * Ends artifacts that are older than they are to be kept, but for those that an open proposal proposes: their bytes are not given any
- * more, and may be removed once nothing else needs them.
- * @param input.before epoch ms; artifacts from before then are ended
- * @param input.days how long they were to be kept, for the audit log
- * @param input.limit how many at most
- * @returns how many
+ * Expires artifacts past their retention time, except those of open proposals. Their bytes are no longer
+ * served, and may be removed once nothing else needs them.
+ * @param input.before epoch milliseconds; older artifacts expire
+ * @param input.days the retention time, for the audit log
+ * @param input.limit maximum number
+ * @returns how many expired
  */
 export async function expireArtifacts(
   db: Database,
@@ -69,8 +69,8 @@ export async function expireArtifacts(
 }
 
 /**
- * Contents that may be removed from the store: all artifacts that refer to them have expired.
- * @param input.after go on after this one; those come first whose SHA-256 sorts first
+ * Returns contents that may be removed from the store: all artifacts that refer to them have expired.
+ * @param input.after continue after this SHA-256; they are sorted
  */
 export async function listRemovableBlobs(
   db: Database,
@@ -94,12 +94,12 @@ export async function listRemovableBlobs(
 }
 
 /**
- * Takes the bytes of one content away, unless something needs them: an artifact that has not expired, or a task that has not ended and
- * whose prompt they are (prompts of more than 64 KiB lie in the store). Whether something does is decided under the content's lock,
- * and the lock is held until they are away: what is recorded meanwhile waits, then sees that an artifact of this content has expired,
- * and has the bytes brought back (`restoreBlob`).
- * @param take takes them away; when it throws nothing is recorded, and the next round does it again
- * @returns whether they were
+ * Removes the bytes of one content unless something needs them: an artifact that has not expired, or the
+ * prompt of a task that has not ended (prompts over 64 KiB are in the store). Decides under the content's
+ * lock, which is held until the bytes are gone. A concurrent record waits, then sees that an artifact with
+ * this content has expired, and restores the bytes (`restoreBlob`).
+ * @param take removes them; if it throws, nothing is recorded and the next round repeats it
+ * @returns whether they were removed
  */
 export async function removeBlobOnce(
   db: Database,
@@ -127,7 +127,7 @@ async function isNeeded(tx: Executor, sha256: string): Promise<boolean> {
   if (rows.length === 0 || rows.some(({ expired }) => expired === null)) return true;
   const bytes = rows[0]?.bytes ?? 0;
   if (bytes <= INLINE_BYTES) return false;
-  // Few prompts are as long, and none other is hashed.
+  // Few prompts are that long, and no others are hashed.
   const [prompt] = await tx
     .select({ id: llmTasks.id })
     .from(llmTasks)
@@ -143,7 +143,8 @@ async function isNeeded(tx: Executor, sha256: string): Promise<boolean> {
 }
 
 /**
- * Which of some contents had an artifact that has expired, so that their bytes may be away. Call it with their locks held.
+ * Returns which contents had an expired artifact, so that their bytes may be gone. Call it while holding
+ * their locks.
  * @returns SHA-256s
  */
 export async function findExpiredBlobs(tx: Executor, sha256s: readonly string[]): Promise<string[]> {

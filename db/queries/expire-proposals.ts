@@ -3,12 +3,12 @@ import type { Database } from '../connect.ts';
 import { proposals } from '../schema.ts';
 import { recordProposal } from './record-proposal.ts';
 
-/** How many are ended at a time. */
+/** Number of proposals that expire per call. */
 const AT_ONCE = 200;
 
 /**
- * Ends proposals that nobody decided on in time. One that somebody decides on at the same moment is left to them.
- * @param input.now the control plane's clock, epoch ms
+ * Expires proposals that were not decided in time. Leaves one alone that a person decides at the same moment.
+ * @param input.now the control plane's clock, epoch milliseconds
  * @returns how many
  */
 export async function expireProposals(db: Database, input: { now: number }): Promise<number> {

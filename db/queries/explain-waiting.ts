@@ -8,14 +8,14 @@ import { standingOf } from '../to-contract.ts';
 import { hasLabel } from './pool-of-node.ts';
 
 /**
- * What keeps a queued task: a `time` or `tasks` that must come first; that it was not `asked` for; that there are no `nodes` for it; or
- * its place in a `line`.
+ * The reason that a queued task waits: a `time`, other `tasks`, to be `asked` for, suitable `nodes`, or its
+ * place in a `line`.
  */
 export interface WaitingFor extends Waiting {
   readonly kind: 'time' | 'asked' | 'tasks' | 'nodes' | 'line';
 }
 
-/** Why a queued task does not run yet, as it is shown; null for one that is not queued. */
+/** Returns why a queued task does not run yet, for display; null for a task that is not queued. */
 export async function explainWaiting(
   db: Database,
   input: { task: TaskRow; now: number },
@@ -25,8 +25,8 @@ export async function explainWaiting(
 }
 
 /**
- * The same, with what kind of thing it is.
- * @param input.now epoch ms
+ * Returns the same with the kind of reason.
+ * @param input.now epoch milliseconds
  */
 export async function findWaiting(
   db: Database,
@@ -75,13 +75,13 @@ async function unmetDependencies(executor: Executor, ids: readonly string[]): Pr
 
 interface Candidates {
   readonly nodes: readonly { slots: number; busy: number }[];
-  /** What the nodes are called together. */
+  /** The name for the nodes. */
   readonly what: string;
   /** Why there are none. */
   readonly none: string;
 }
 
-/** Nodes that could take a task now, or why none can. */
+/** Returns the nodes that could take a task now, or why none can. */
 async function listCandidates(executor: Executor, task: TaskRow, now: number): Promise<Candidates> {
   const found = await executor
     .select({
@@ -90,7 +90,7 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
       last_heartbeat: nodes.last_heartbeat,
       drained_at: nodes.drained_at,
       fits: sql<boolean>`coalesce(${hasLabel(task.pool)}, false)`,
-      // In what a query of one table selects, the ORM leaves tables' names out: `id` alone would be the lease's.
+      // In a select from one table the ORM omits table names, so a plain `id` would be the lease's.
       busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = "nodes"."id" and ${leases.status} = 'active')::int`,
     })
     .from(nodes);
@@ -160,11 +160,11 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
   return { nodes: takes.filter(({ fits }) => fits), what: pool, none };
 }
 
-/** Says why a node that is there takes no tasks. */
+/** Explains why an online node takes no tasks. */
 const cannot = ({ id, standing }: { id: string; standing: NodeStanding }): string =>
   `node ${id} is ${standing.sentence}`;
 
-/** A task's place among those that wait in the same line, from 1. */
+/** Returns a task's position among those that wait in the same line, from 1. */
 async function positionOf(executor: Executor, task: TaskRow): Promise<number> {
   const [row] = await executor
     .select({ before: count() })

@@ -7,9 +7,9 @@ import { proposalPreviews } from '../schema.ts';
 type Approved = Pick<ProposalRow, 'approved_tree' | 'approved_base'>;
 
 /**
- * Compares the tree that an approval names with the one that people are shown. Call it with the proposal's row locked: a preview that is
- * recorded at the same moment waits for that.
- * @returns what to keep as approved; or, as a sentence, why the approval is not for what is shown
+ * Compares the tree that an approval names with the tree that people are shown. Call it with the proposal's
+ * row locked, so that a preview recorded at the same moment waits.
+ * @returns what to store as approved; or, as a sentence, why the approval does not match
  */
 export async function findApprovedTree(
   tx: Executor,

@@ -4,7 +4,7 @@ import { afterCursor, cursorOf } from '../cursor.ts';
 import { runtimeArtifacts } from '../schema.ts';
 import type { ArtifactRow } from '../task-rows.ts';
 
-/** Artifacts that fit, the newest first, and where the next page goes on. */
+/** Returns matching artifacts, the newest first, and where the next page begins. */
 export async function listArtifacts(
   db: Database,
   query: {
@@ -36,7 +36,7 @@ export async function listArtifacts(
   };
 }
 
-/** An artifact's row; null when there is none. */
+/** Returns an artifact's row; null when it does not exist. */
 export async function getArtifact(db: Database, input: { id: string }): Promise<ArtifactRow | null> {
   const [row] = await db.run((sql) =>
     sql.select().from(runtimeArtifacts).where(eq(runtimeArtifacts.id, input.id)),

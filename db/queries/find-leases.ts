@@ -4,11 +4,11 @@ import type { Database } from '../connect.ts';
 import { leases, llmResults, llmTasks } from '../schema.ts';
 import { toLease, toResult, toTask } from '../task-rows.ts';
 
-/** Leases, the newest first, 500 at most unless told. */
+/** Returns leases, the newest first, at most 500 by default. */
 export async function listLeases(
   db: Database,
   query: {
-    /** No lease has a status that is none. */
+    /** An unknown status matches no lease. */
     status?: string | undefined;
     task?: string | undefined;
     worker?: string | undefined;
@@ -32,7 +32,7 @@ export async function listLeases(
   return rows.map(toLease);
 }
 
-/** A task as lists show it, and what an attempt at it came to. */
+/** Returns a task as lists show it, with the outcome of an attempt. */
 function toOutcome(row: {
   task: typeof llmTasks.$inferSelect;
   result: typeof llmResults.$inferSelect | null;
@@ -44,7 +44,7 @@ function toOutcome(row: {
   };
 }
 
-/** Attempts with what they came to, the newest first. */
+/** Returns attempts with their outcomes, the newest first. */
 export async function listRuns(db: Database, input: { limit: number }): Promise<Run[]> {
   const rows = await db.run((executor) =>
     executor
@@ -58,7 +58,7 @@ export async function listRuns(db: Database, input: { limit: number }): Promise<
   return rows.map(({ lease, ...row }) => ({ ...toOutcome(row), lease: toLease(lease) }));
 }
 
-/** The newest tasks, each with its last attempt and what that came to. */
+/** Returns the newest tasks, each with its last attempt and its outcome. */
 export async function listTaskRuns(db: Database, input: { limit: number }): Promise<TaskRun[]> {
   const rows = await db.run((executor) =>
     executor
@@ -78,7 +78,10 @@ export async function listTaskRuns(db: Database, input: { limit: number }): Prom
 /** Messages that a node keeps of a session (runner/sessions.ts). */
 const KEPT_MESSAGES = 50;
 
-/** How many messages the session of a context has on a node: a prompt and an answer for each task that went well. */
+/**
+ * Returns how many messages the session of a context has on a node: a prompt and an answer for each
+ * successful task.
+ */
 export async function countSessionMessages(
   db: Database,
   input: { context: string; worker: string },
@@ -96,7 +99,7 @@ export async function countSessionMessages(
   return Math.min(2 * done, KEPT_MESSAGES);
 }
 
-/** What the attempts of a task came to, the newest first. */
+/** Returns the outcomes of a task's attempts, the newest first. */
 export async function listResults(db: Database, input: { task: string }): Promise<TaskResult[]> {
   const rows = await db.run((executor) =>
     executor
@@ -108,7 +111,10 @@ export async function listResults(db: Database, input: { task: string }): Promis
   return rows.map(toResult);
 }
 
-/** Shows when the engine last confirmed leases that a node holds (epoch ms); those that it does not hold stay as they are. */
+/**
+ * Records when Temporal last confirmed the leases that a node holds (epoch milliseconds); leaves leases that
+ * it does not hold.
+ */
 export async function touchLeases(
   db: Database,
   input: { node: string; leases: readonly { lease_id: string; confirmed_at: number }[] },

@@ -2,7 +2,10 @@ import { eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
 
-/** The node whose key has this SHA-256 (hex), and the pools that it serves besides the default one; null when no node has it. */
+/**
+ * Returns the node whose key has this SHA-256 (hex), and its pools besides the default one; null when there
+ * is none.
+ */
 export async function findNodeAccess(
   db: Database,
   input: { keyHash: string },

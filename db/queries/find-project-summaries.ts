@@ -9,7 +9,10 @@ import type { Executor } from '../connect.ts';
 import { toProjectSummary, type FailedClone } from '../project-rows.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';
 
-/** Managed projects that a condition selects, by name, with counts in place of their clones; for queries of this folder. */
+/**
+ * Returns the managed projects that match a condition, by name, with counts instead of their clones; for
+ * queries of this folder.
+ */
 export async function findProjectSummaries(executor: Executor, where?: SQL): Promise<ProjectSummary[]> {
   const rows = await executor.select().from(managedProjects).where(where).orderBy(asc(managedProjects.name));
   const ids = rows.map((row) => row.id);
@@ -21,7 +24,7 @@ export async function findProjectSummaries(executor: Executor, where?: SQL): Pro
   return rows.map((row) => toProjectSummary(row, counts.get(row.id) ?? countClones([]), failed.get(row.id)));
 }
 
-/** Counts the clones of projects; a project without a clone has no entry. */
+/** Counts the clones of projects; a project without clones has no entry. */
 export async function countClonesOf(
   executor: Executor,
   projectIds: readonly string[],
@@ -51,7 +54,7 @@ export async function countClonesOf(
   return new Map(rows.map(({ project_id: id, ...counts }) => [id, counts]));
 }
 
-/** The clone whose error a project shows: of those that failed the first by the node's name. */
+/** Returns the clone whose error a project shows: the first failed one by the node's name. */
 export async function firstFailed(
   executor: Executor,
   projectIds: readonly string[],

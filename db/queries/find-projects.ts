@@ -4,7 +4,10 @@ import type { Executor } from '../connect.ts';
 import { toManagedProject } from '../project-rows.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';
 
-/** Managed projects that a condition selects, by name, each with its clones; for queries of this folder. */
+/**
+ * Returns the managed projects that match a condition, by name, each with its clones; for queries of this
+ * folder.
+ */
 export async function findProjects(executor: Executor, where?: SQL): Promise<ManagedProject[]> {
   const rows = await executor.select().from(managedProjects).where(where).orderBy(asc(managedProjects.name));
   if (rows.length === 0) return [];

@@ -11,17 +11,17 @@ import { recentTaskSettings } from './task-settings.ts';
 
 interface RouteInput {
   readonly spec: TaskSpec;
-  /** The only node that may have it. */
+  /** The only node that may run it. */
   readonly worker: string | null;
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   readonly now: number;
 }
 
-/** SQL that is true for a node that is there and not drained; whether it can work is decided by its standing. */
+/** SQL for a node that is online and not drained; its standing decides whether it can work. */
 const isThere = (now: number) =>
   and(gte(nodes.last_heartbeat, now - ONLINE_WITHIN_MS), isNull(nodes.drained_at));
 
-/** What its standing is decided by. */
+/** Columns that decide a node's standing. */
 const REPORT = {
   id: nodes.id,
   facts: nodes.facts,
@@ -29,7 +29,10 @@ const REPORT = {
   drained_at: nodes.drained_at,
 };
 
-/** Where a queued task is to go: what it waits for, who has its context, who has its clone, and whether it may run at all. */
+/**
+ * Returns where a queued task should go: unmet dependencies, the node with its context, nodes with the clone,
+ * and whether it may run at all.
+ */
 export async function findRoute(tx: Executor, { spec, worker, now }: RouteInput): Promise<Route> {
   const budget = await overBudget(tx, { spec, now });
   const base: Route = budget ?? { at: now, sticky: null, project: null, unmet: [], refuse: null };
@@ -67,8 +70,8 @@ async function lookAtDependencies(
 }
 
 /**
- * The node that last served the context, if it takes tasks of this pool now: the session is there. Not one that was lost sight of while
- * it did: it may count as there for a while yet, with polls that are still open.
+ * Returns the node that last served the context and therefore has the session, if it takes tasks of this pool
+ * now. Excludes a node whose last lease expired: it may still count as online for a while.
  */
 async function findSticky(tx: Executor, spec: TaskSpec, now: number): Promise<string | null> {
   const [last] = await tx
@@ -85,7 +88,10 @@ async function findSticky(tx: Executor, spec: TaskSpec, now: number): Promise<st
   return there !== undefined && standingOf(there, now).takes_tasks ? there.id : null;
 }
 
-/** Nodes of a pool that have a project's clone and take tasks: the context's own first, then those with the fewest leases. */
+/**
+ * Returns nodes of a pool that have a project's clone and take tasks: the context's node first, then by
+ * number of leases.
+ */
 async function findProject(
   tx: Executor,
   wanted: { projectId: string; pool: string; now: number; sticky: string | null },
@@ -114,7 +120,7 @@ async function findProject(
   return { ...project, nodes: able.map((row) => row.id) };
 }
 
-/** A refusal when what the context or the project may cost has been spent; else null. */
+/** Returns a refusal when the budget of the context or the project is spent; else null. */
 export async function overBudget(
   tx: Executor,
   { spec, now }: { spec: TaskSpec; now: number },

@@ -2,7 +2,10 @@ import { and, eq, gt } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { browserSessions } from '../schema.ts';
 
-/** When the session of a cookie's hash ends (epoch ms), or null when there is none at `now`. */
+/**
+ * Returns when the session with a cookie's hash ends (epoch milliseconds), or null when there is none at
+ * `now`.
+ */
 export async function findSession(
   db: Database,
   input: { idHash: string; now: number },

@@ -4,7 +4,10 @@ import type { Executor } from '../connect.ts';
 import { spaceNodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toSpace, toSpaceNode } from '../to-contract.ts';
 
-/** Spaces that a condition selects, by name, each with its nodes and their settings; for queries of this folder. */
+/**
+ * Returns the spaces that match a condition, by name, each with its nodes and their settings; for queries of
+ * this folder.
+ */
 export async function findSpaces(executor: Executor, where?: SQL): Promise<Space[]> {
   const rows = await executor.select().from(spaces).where(where).orderBy(asc(spaces.name));
   if (rows.length === 0) return [];
@@ -24,7 +27,7 @@ export async function findSpaces(executor: Executor, where?: SQL): Promise<Space
   return rows.map((row) => toSpace(row, nodesOf.get(row.cid) ?? [], settingsOf.get(row.cid) ?? []));
 }
 
-/** The records of some nodes in a space. A node without a record is left out. */
+/** Returns the records of some nodes in a space. Leaves out a node without a record. */
 export async function findSpaceNodes(
   executor: Executor,
   cid: string,

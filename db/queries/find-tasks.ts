@@ -5,15 +5,15 @@ import type { Database } from '../connect.ts';
 import { llmTasks, taskTexts } from '../schema.ts';
 import { toTask, type TaskRow } from '../task-rows.ts';
 
-/** A task's row; null when there is none. */
+/** Returns a task's row; null when it does not exist. */
 export async function getTaskRow(db: Database, input: { id: string }): Promise<TaskRow | null> {
   const [row] = await db.run((sql) => sql.select().from(llmTasks).where(eq(llmTasks.id, input.id)));
   return row ?? null;
 }
 
 /**
- * Tasks that fit, the newest first.
- * @returns a page of them, and where the next one goes on; null at the end
+ * Returns matching tasks, the newest first.
+ * @returns a page of them, and where the next one begins; null at the end
  */
 export async function listTasks(
   db: Database,
@@ -49,7 +49,7 @@ export async function listTasks(
   };
 }
 
-/** Which of some ids are tasks. */
+/** Returns which of some ids are tasks. */
 export async function findExistingTasks(db: Database, input: { ids: readonly string[] }): Promise<string[]> {
   if (input.ids.length === 0) return [];
   const rows = await db.run((sql) =>

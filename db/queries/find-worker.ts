@@ -6,8 +6,8 @@ import type { TaskRow } from '../task-rows.ts';
 import { hasLabel } from './pool-of-node.ts';
 
 /**
- * The node that a lease without a named worker goes to: one that is there, has the pool's label and a free slot; the one that last
- * served the context first, then the one with most free slots.
+ * Returns the node for a lease without a named worker: online, with the pool's label and a free slot. Prefers
+ * the node that last served the context, then the one with most free slots.
  * @returns its id, or null when there is none
  */
 export async function findFreeWorker(

@@ -3,7 +3,8 @@ import type { Database } from '../connect.ts';
 import { managedProjects, projectNodeStatus } from '../schema.ts';
 
 /**
- * A project's sealed credential and its host keys, for a node that was asked to clone it, or that is its primary.
+ * Returns a project's sealed credential and its host keys, for its primary or a node that was asked to clone
+ * it.
  * @returns null when there is no such project, or this node has no part in it
  */
 export async function getSealedCredential(

@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 
-/** A job, or null. */
+/** Returns a job, or null. */
 export async function getJob(db: Database, input: { id: string }): Promise<Job | null> {
   const [row] = await db.run((sql) => sql.select().from(jobs).where(eq(jobs.id, input.id)));
   return row === undefined ? null : toJob(row);

@@ -2,7 +2,9 @@ import { eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { managedProjects } from '../schema.ts';
 
-/** The sealed secret of a project's push webhook; null when there is no such project, or it has none. */
+/**
+ * Returns the sealed secret of a project's push webhook; null when there is no such project, or no secret.
+ */
 export async function getPushSecret(db: Database, input: { id: string }): Promise<string | null> {
   const [row] = await db.run((sql) =>
     sql

@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { findSpaces } from './find-spaces.ts';
 
-/** The space of a canonical id, its own or one that it had before; null when there is none. */
+/** Returns the space of a current or former canonical id; null when there is none. */
 export async function getSpace(db: Database, input: { cid: string }): Promise<Space | null> {
   const { cid } = input;
   const alias = sql`${spaces.aliases} @> ${JSON.stringify([cid])}::jsonb`;

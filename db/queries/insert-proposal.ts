@@ -7,15 +7,21 @@ import { proposals } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** Characters of a title that are kept. */
+/** Maximum number of characters stored of a title. */
 const LONGEST_TITLE = 200;
 
-/** What a proposal is made of. */
+/** The content of a new proposal. */
 export interface NewProposal {
-  /** The same for the same result, so that recording it twice makes one: derived from the lease of the attempt, say. */
+  /**
+   * Equal for equal results, so that a repeated record creates one proposal: derived, for example, from the
+   * attempt's lease.
+   */
   readonly id: string;
   readonly taskId: string;
-  /** Its bytes are the worker's whole output, of which `readProposal` (contract/projects/proposal-content.ts) gave the rest of this. */
+  /**
+   * The artifact holds the worker's whole output, from which `readProposal` (contract/projects/proposal-content.ts)
+   * extracted the other fields.
+   */
   readonly artifactId: string;
   readonly projectId: string;
   /** The node whose worker made it. */
@@ -25,14 +31,14 @@ export interface NewProposal {
   readonly kind: 'patch' | 'file';
   readonly path: string | null;
   readonly expectedVersion: string | null;
-  /** The control plane's clock, epoch ms. */
+  /** The control plane's clock, epoch milliseconds. */
   readonly now: number;
 }
 
 /**
- * Records a proposal as waiting for a person, in the transaction that records the task's result. Call it last there: it emits an event,
- * for which it takes the lock of events.
- * @returns whether it is new; one of this id that is there already stays as it is
+ * Records a proposal as waiting for a person, in the transaction that records the task's result. Call it last
+ * there: it emits an event, for which it takes the lock of events.
+ * @returns whether it is new; an existing one with this id is unchanged
  */
 export async function insertProposal(tx: Executor, given: NewProposal): Promise<boolean> {
   const { id, taskId, workerId, agentSlug, kind, path, now } = given;

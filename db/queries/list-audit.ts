@@ -3,11 +3,11 @@ import type { AuditFilter, AuditLog, ExportedAudit, ListAudit } from '../../cont
 import type { Database } from '../connect.ts';
 import { auditChain, auditLogs } from '../schema.ts';
 
-/** Entries that are read at a time when all are. */
+/** Entries read per batch when all are read. */
 const BATCH = 1_000;
 
 /**
- * A page of the audit log, the newest first.
+ * Returns a page of the audit log, the newest first.
  * @returns the page, and where the next one begins (its `before`); null when this is the last
  */
 export async function listAudit(
@@ -27,8 +27,8 @@ export async function listAudit(
 }
 
 /**
- * Every entry that matches, the oldest first, in batches: of those that are there when it begins, so that it ends however much is
- * written meanwhile.
+ * Yields every matching entry, the oldest first, in batches. Only covers entries that exist at the start, so
+ * that it ends however much is written during the call.
  */
 export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerator<ExportedAudit[]> {
   const [newest] = await db.run((executor) => executor.select({ id: max(auditLogs.id) }).from(auditLogs));
@@ -67,7 +67,7 @@ function matching({ action, entity_type, entity_id, actor, correlation_id }: Aud
   );
 }
 
-/** An entry as the contract has it. */
+/** Returns an entry as the contract defines it. */
 export function toAuditLog({ id, event_key: _key, ...entry }: typeof auditLogs.$inferSelect): AuditLog {
   return { id: String(id), ...entry };
 }

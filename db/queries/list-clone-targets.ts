@@ -4,10 +4,10 @@ import type { Database } from '../connect.ts';
 import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 
 /**
- * The nodes that a propagation is to serve, in order: the primary first, then those that are online, then the others.
- * @param input.nodes which; null for every enrolled node, or, for `fetch`, every node that has a clone, or,
- *   for `update`, every one of those that is online
- * @param input.liveSince a heartbeat at or after this (epoch ms) counts as online
+ * Returns the nodes of a propagation, in order: the primary first, then online nodes, then the others.
+ * @param input.nodes which; null for every enrolled node, or, for `fetch`, every node with a clone, or, for
+ * `update`, every online node with a clone
+ * @param input.liveSince a heartbeat at or after this (epoch milliseconds) counts as online
  */
 export async function listCloneTargets(
   db: Database,
@@ -38,7 +38,9 @@ export async function listCloneTargets(
   });
 }
 
-/** Nodes that enrolled since a project wants new ones and that have no part in it yet. */
+/**
+ * Returns nodes that enrolled after a project began to include new nodes, and that have no part in it yet.
+ */
 export async function listMissingClones(db: Database): Promise<{ projectId: string; node: string }[]> {
   return await db.run((executor) =>
     executor

@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { jobs } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 
-/** The newest jobs first, of one project (its name) and one node when given. */
+/** Returns jobs, the newest first, optionally of one project (by name) and one node. */
 export async function listJobs(
   db: Database,
   input: { limit: number; project?: string | undefined; node?: string | undefined },

@@ -2,7 +2,10 @@ import { asc, gte } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
 
-/** Ids of the nodes whose last heartbeat is at most `withinMs` old at `now` (epoch ms), in order. */
+/**
+ * Returns ids of the nodes whose last heartbeat is at most `withinMs` old at `now` (epoch milliseconds), in
+ * order.
+ */
 export async function listLiveNodes(
   db: Database,
   input: { withinMs: number; now: number },

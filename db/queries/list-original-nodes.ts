@@ -6,7 +6,10 @@ import { leaderships, nodes, originalNodes, spaceNodes, spaces } from '../schema
 
 type ProjectNode = z.infer<typeof OriginalProjectNode>;
 
-/** The nodes of a project in the original's shape: those that sync it, and those that only report in the old way. */
+/**
+ * Returns the nodes of a project in the original's form: those that sync it, and those that only send the
+ * original's heartbeats.
+ */
 export async function listOriginalNodes(db: Database, input: { cid: string }): Promise<ProjectNode[]> {
   return await db.run(async (sql) => {
     const reported = await sql

@@ -4,15 +4,15 @@ import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import type { OriginalProject } from '../../contract/http/api.ts';
 import type { Database } from '../connect.ts';
 
-/** Projects that nodes reported and nobody made a space for: so many are listed, the latest reports. */
+/** Maximum number of reported projects without a space that are listed, the latest reports first. */
 const MAX_REPORTED = 200;
 
 /**
- * Every space in the shape of the original's `GET /projects`, and every project that nodes reported (`source` is "heartbeat") and
- * that waits for a person to make its space; by name.
+ * Returns every space in the form of the original's `GET /projects`, sorted by name. Includes every project
+ * that nodes reported (`source` is "heartbeat") and that waits for a person to create its space.
  */
 export async function listOriginalProjects(db: Database): Promise<z.infer<typeof OriginalProject>[]> {
-  // bigint comes as text from a raw statement, so the numbers are cast to double precision.
+  // A raw statement returns bigint as text, so the numbers are cast to double precision.
   const reported = await db.run((executor) =>
     executor.execute<z.infer<typeof OriginalProject>>(sql`
       select max(project_id) as name, cid as canonical_id, min(registered_at)::float8 as created_at,
@@ -35,7 +35,8 @@ export async function listOriginalProjects(db: Database): Promise<z.infer<typeof
       group by s.cid
       order by s.name`),
   );
-  // The original let an agent choose an id that its name does not give: nothing can be synced under one.
+  // In the original, an agent can choose an id that does not follow from its name; nothing can be synced
+  // under such an id.
   const waiting = reported.rows.filter(({ name, canonical_id: cid }) => canonicalId(name) === cid);
   return [...result.rows, ...waiting].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -12,20 +12,20 @@ import { managedProjects, projectNodeStatus } from '../schema.ts';
 import { findProjectSummaries } from './find-project-summaries.ts';
 import { findProjects } from './find-projects.ts';
 
-/** Every managed project, by name, with counts in place of its clones. */
+/** Returns every managed project, by name, with counts instead of its clones. */
 export async function listProjects(db: Database): Promise<ProjectSummary[]> {
   return await db.run((executor) => findProjectSummaries(executor));
 }
 
-/** One managed project by its id; null when there is none. */
+/** Returns a managed project by its id; null when it does not exist. */
 export async function getProject(db: Database, input: { id: string }): Promise<ManagedProject | null> {
   const [project] = await db.run((executor) => findProjects(executor, eq(managedProjects.id, input.id)));
   return project ?? null;
 }
 
 /**
- * A page of a project's clones, by the node's name.
- * @returns one row more than asked for, if there are more
+ * Returns a page of a project's clones, by the node's name.
+ * @returns one row more than requested, if there are more
  */
 export async function listClones(
   db: Database,
@@ -49,7 +49,7 @@ export async function listClones(
   return rows.map(toProjectNode);
 }
 
-/** The projects that go with a canonical id: as their own, as one they had before, or as their memory space. */
+/** Returns the projects of a canonical id: as current id, as former id, or through their memory space. */
 export async function listProjectsOf(db: Database, input: { cid: string }): Promise<ManagedProject[]> {
   const { cid } = input;
   const alias = sql`${managedProjects.aliases} @> ${JSON.stringify([cid])}::jsonb`;
@@ -58,7 +58,10 @@ export async function listProjectsOf(db: Database, input: { cid: string }): Prom
   );
 }
 
-/** What a node gets of a project, without how its clones stand; null when there is no such project. */
+/**
+ * Returns what a node receives of a project, without the state of its clones; null when there is no such
+ * project.
+ */
 export async function getCloneSpec(
   db: Database,
   input: { id: string; hosts: readonly string[] },

@@ -6,7 +6,7 @@ import { toProposal } from '../proposal-rows.ts';
 import { proposals, runtimeArtifacts } from '../schema.ts';
 
 /**
- * A page of proposals, the newest first.
+ * Returns a page of proposals, the newest first.
  * @returns the page, and where the next one begins; null when this is the last
  */
 export async function listProposals(
@@ -36,7 +36,10 @@ export async function listProposals(
   return { page, next };
 }
 
-/** A proposal, and where its artifact's bytes lie: null once they are gone. Null when there is no such proposal. */
+/**
+ * Returns a proposal and the location of its artifact's bytes (null once they are gone). Null when there is
+ * no such proposal.
+ */
 export async function getProposal(
   db: Database,
   input: { id: string },
@@ -57,7 +60,7 @@ export async function getProposal(
   return { proposal: toProposal(row.proposal), blob };
 }
 
-/** Proposals that a workflow is at work on, as far as PostgreSQL knows. */
+/** Returns proposals that a workflow is working on, as far as PostgreSQL knows. */
 export async function listOpenProposals(db: Database): Promise<Proposal[]> {
   const rows = await db.run((executor) =>
     executor

@@ -3,13 +3,13 @@ import type { Database } from '../connect.ts';
 import { browserSessions } from '../schema.ts';
 import { entryAbout, type AuditBy, type NewAudit } from './record-audit.ts';
 
-/** Characters of a session's hash that name it to people; the cookie cannot be computed from them. */
+/** Characters of a session's hash that identify it for people; the cookie cannot be computed from them. */
 const ID_CHARS = 16;
 
-/** What people and the audit log know a session by. */
+/** Returns the id under which people and the audit log know a session. */
 export const sessionId = (idHash: string): string => idHash.slice(0, ID_CHARS);
 
-/** The sessions that are good at `now` under the keys of today, the newest first. */
+/** Returns the sessions that are valid at `now` under the current keys, the newest first. */
 export async function listSessions(
   db: Database,
   input: { keysHash: string; now: number },
@@ -23,7 +23,7 @@ export async function listSessions(
   );
 }
 
-/** Makes the entry of something that happened to a session. */
+/** Returns an audit entry about a session. */
 export const sessionEntry = (
   action: string,
   idHash: string,

@@ -5,12 +5,12 @@ import { spaces } from '../schema.ts';
 import { toSpaceFacts } from '../to-contract.ts';
 import { findSpaces } from './find-spaces.ts';
 
-/** Every space, by name. */
+/** Returns every space, by name. */
 export async function listSpaces(db: Database): Promise<Space[]> {
   return await db.run((sql) => findSpaces(sql));
 }
 
-/** Every space, by name, without its nodes. */
+/** Returns every space, by name, without its nodes. */
 export async function listSpaceFacts(db: Database): Promise<SpaceFacts[]> {
   const rows = await db.run((executor) => executor.select().from(spaces).orderBy(asc(spaces.name)));
   return rows.map(toSpaceFacts);

@@ -6,8 +6,8 @@ import { nodes, spaceNodeSettings, spaces } from '../schema.ts';
 import { toNodeSpaceConfig, type SpaceRow } from '../to-contract.ts';
 
 /**
- * Every space that one node takes part in, with the node's own settings, by name.
- * @param input.allowed the spaces that its owner lets it take part in; undefined: all
+ * Returns every space that a node takes part in, with the node's own settings, by name.
+ * @param input.allowed the spaces that its owner allows; undefined for all
  */
 export async function listNodeSpaceConfigs(
   db: Database,
@@ -28,8 +28,8 @@ export async function listNodeSpaceConfigs(
 }
 
 /**
- * One space as each of some nodes takes part in it, by node: without those whose owners keep them out of it, and nothing when the
- * space is gone (deleted, renamed).
+ * Returns one space's configuration for each of some nodes, by node. Leaves out nodes whose owners exclude
+ * it; empty when the space is gone (deleted, renamed).
  */
 export async function getNodeSpaceConfigs(
   db: Database,
@@ -58,7 +58,7 @@ export async function getNodeSpaceConfigs(
   });
 }
 
-/** The enrolled nodes, in order; asked for only where a space is encrypted. */
+/** Returns the enrolled nodes, in order; queries them only if a space is encrypted. */
 async function membersOf(sql: Executor, rows: readonly SpaceRow[]): Promise<string[]> {
   if (!rows.some((row) => row.encrypted)) return [];
   const enrolled = await sql.select({ id: nodes.id }).from(nodes).orderBy(asc(nodes.id));

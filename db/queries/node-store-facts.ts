@@ -14,14 +14,17 @@ import {
   spaces,
 } from '../schema.ts';
 
-/** How a node stands to one space. */
+/** A node's relation to one space. */
 export interface NodeInSpace {
   readonly takesPart: boolean;
   /** The leadership epoch in which it is primary now; null while it is not. */
   readonly primaryEpoch: number | null;
 }
 
-/** Says how a node stands to a space. A space that does not exist has no members. @param input.now epoch ms */
+/**
+ * Returns a node's relation to a space. A space that does not exist has no members.
+ * @param input.now epoch milliseconds
+ */
 export async function findNodeInSpace(
   db: Database,
   input: { node: string; cid: string; now: number },
@@ -50,7 +53,8 @@ export async function findNodeInSpace(
 }
 
 /**
- * Gives the bytes of output that the most generous task may write of those that a node holds a lease of; 0 while it holds none.
+ * Returns the largest output limit, in bytes, of the tasks that a node holds leases of; 0 while it holds
+ * none.
  */
 export async function findOutputLimit(db: Database, input: { node: string }): Promise<number> {
   const [held] = await db.run((executor) =>
@@ -64,15 +68,15 @@ export async function findOutputLimit(db: Database, input: { node: string }): Pr
 }
 
 /**
- * Says whether a node's work names a blob: it is the prompt of a task that the node holds or may be given, or what was proposed for a
- * project that the node has a clone of. Agents fetch a prompt before they claim its task, so that one which they cannot fetch costs no
- * attempt.
+ * Returns whether a node's work refers to a blob: as the prompt of a task that it holds or may receive, or as
+ * a proposal for a project that it has a clone of. Agents fetch a prompt before they claim its task, so that
+ * a prompt that they cannot fetch costs no attempt.
  * @param input.sha256 lower-case hex
  */
 export async function isBlobNamed(db: Database, input: { node: string; sha256: string }): Promise<boolean> {
   const { node, sha256 } = input;
   const isPrompt = sql`encode(sha256(convert_to(${llmTasks.prompt}, 'UTF8')), 'hex') = ${sha256}`;
-  // Shorter prompts are in no blob. The length is known without unpacking the text.
+  // Shorter prompts are in no blob. The length is known without decompressing the text.
   const isLong = sql`octet_length(${llmTasks.prompt}) > ${INLINE_BYTES}`;
   return await db.run(async (executor) => {
     const held = await executor

@@ -12,9 +12,9 @@ export type OpenJob = Pick<
 >;
 
 /**
- * Syncs that have not ended, by id.
- * @param input.after the last id of the page before; empty for the first page
- * @param input.before when they were asked for at the latest, epoch ms
+ * Returns syncs that have not ended, by id.
+ * @param input.after the last id of the previous page; empty for the first page
+ * @param input.before latest time of the request, epoch milliseconds
  */
 export async function listOpenJobs(
   db: Database,
@@ -31,7 +31,7 @@ export async function listOpenJobs(
   );
 }
 
-/** How many syncs of one node in one space have not ended. */
+/** Returns how many syncs of one node in one space have not ended. */
 export async function countOpenJobs(db: Database, input: { cid: string; node: string }): Promise<number> {
   const [row] = await db.run((sql) =>
     sql
@@ -49,7 +49,7 @@ export async function countOpenJobs(db: Database, input: { cid: string; node: st
 }
 
 /**
- * Records that a sync failed because its workflow ended without a result, unless it ended otherwise meanwhile.
+ * Records that a sync failed because its workflow ended without a result, unless it has another end by now.
  * @param input.how for people: `ended as terminated`
  * @returns whether it was recorded
  */

@@ -6,17 +6,20 @@ import { nodes, originalAgents, originalNodes } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
-/** The most machines on the original's agent that are kept; those that were heard of longest ago go first. */
+/** Maximum number of machines on the original's agent; those silent the longest are removed first. */
 const MAX_AGENTS = 1_000;
 
-/** Browsers hear of the heartbeats of one machine at most this often, in milliseconds: it sends one for each of its projects. */
+/**
+ * Minimum time between two announcements about one machine to browsers, in milliseconds: it sends a heartbeat
+ * for each of its projects.
+ */
 const TELL_EVERY_MS = 5_000;
 
-/** What a machine on the original's agent says of itself when it registers. */
+/** The registration data of a machine on the original's agent. */
 export interface OriginalRegistration {
   readonly name: string;
   readonly url: string;
-  /** Its own word, and that it was heard of; `unknown` for one that a person names. */
+  /** Its own status text; `unknown` for a machine that a person named. */
   readonly status: string;
   readonly capabilities: NodeCapabilities;
   readonly ip_addrs: string[];
@@ -27,7 +30,7 @@ export interface OriginalRegistration {
 
 type Row = typeof originalAgents.$inferSelect;
 
-/** One that enrolled since is a node, and no longer shown twice. */
+/** Leaves out a machine that enrolled since, because it is shown as a node. */
 const isNotEnrolled = (sqlOf: Executor) =>
   notExists(sqlOf.select({ id: nodes.id }).from(nodes).where(eq(nodes.id, originalAgents.name)));
 
@@ -58,7 +61,10 @@ function toOriginalNode(row: Row, now: number): Node {
   };
 }
 
-/** Every machine on the original's agent that is not enrolled, by name. @param input.now epoch ms */
+/**
+ * Returns every machine on the original's agent that is not enrolled, by name.
+ * @param input.now epoch milliseconds
+ */
 export async function listOriginalAgents(db: Database, input: { now: number }): Promise<Node[]> {
   const rows = await db.run((executor) =>
     executor.select().from(originalAgents).where(isNotEnrolled(executor)).orderBy(asc(originalAgents.name)),
@@ -66,7 +72,7 @@ export async function listOriginalAgents(db: Database, input: { now: number }): 
   return rows.map((row) => toOriginalNode(row, input.now));
 }
 
-/** A machine on the original's agent; null when there is none of this name, or it has enrolled. */
+/** Returns a machine on the original's agent; null when the name is unknown or has enrolled. */
 export async function getOriginalAgent(
   db: Database,
   input: { name: string; now: number },
@@ -80,10 +86,13 @@ export async function getOriginalAgent(
   return row === undefined ? null : toOriginalNode(row, input.now);
 }
 
-/** The install method of a machine that was only heard of: it never registered. */
+/** The install method of a machine that sent heartbeats but never registered. */
 export const NEVER_REGISTERED = 'unknown';
 
-/** Records a registration. @returns the machine as it is shown, and whether it had not registered before */
+/**
+ * Records a registration.
+ * @returns the machine as it is shown, and whether it had not registered before
+ */
 export async function registerOriginalAgent(
   db: Database,
   input: OriginalRegistration & { now: number; by: AuditBy },
@@ -127,7 +136,10 @@ export async function registerOriginalAgent(
   });
 }
 
-/** Notes that a machine on the original's agent was heard of; one that never registered is shown with what its heartbeat says. */
+/**
+ * Records a heartbeat of a machine on the original's agent; one that never registered is shown with its
+ * heartbeat's data.
+ */
 export async function touchOriginalAgent(
   db: Database,
   input: { name: string; ipAddresses: string[]; version: string | null; now: number },
@@ -163,7 +175,10 @@ export async function touchOriginalAgent(
   });
 }
 
-/** Forgets a machine on the original's agent and what it reported, until it is heard of again. @returns whether it was known */
+/**
+ * Deletes a machine on the original's agent and its reports, until its next heartbeat.
+ * @returns whether it was known
+ */
 export async function deleteOriginalAgent(
   db: Database,
   input: { name: string; now: number; by: AuditBy },
@@ -193,7 +208,7 @@ export async function deleteOriginalAgent(
   });
 }
 
-/** With the original's shared key anybody can invent machines. */
+/** Limits the table, because anybody with the original's shared key can invent machines. */
 async function prune(tx: Executor): Promise<void> {
   await tx.execute(sql`
     delete from original_agents where name in (

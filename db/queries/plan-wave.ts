@@ -5,20 +5,21 @@ import { getSpace } from './get-space.ts';
 import { listLiveNodes } from './list-live-nodes.ts';
 import { getNodeSpaceConfigs } from './node-space-configs.ts';
 
-/** Nodes on a page: their names make an event of less than 1 KB. */
+/** Nodes per page: their names make an event of less than 1 KB. */
 const PAGE = 40;
 
 /**
- * One page of the nodes that a wave serves, by name, each with the space as it takes part in it.
- * @param input.only these nodes, live or not; null: those whose last heartbeat is at most `withinMs` old at `now` (epoch ms)
- * @param input.after the last node of the page before; empty for the first page
+ * Returns one page of the nodes that a wave serves, by name, each with its configuration of the space.
+ * @param input.only these nodes, live or not; null for those whose last heartbeat is at most `withinMs` old
+ * at `now` (epoch milliseconds)
+ * @param input.after the last node of the previous page; empty for the first page
  */
 export async function planWave(
   db: Database,
   input: { cid: string; only: readonly string[] | null; after: string; withinMs: number; now: number },
 ): Promise<WavePage> {
   const { cid, only, after } = input;
-  // Sorted here: PostgreSQL may order names otherwise than `>` below.
+  // Sorted here, because PostgreSQL may order names differently than `>` below.
   const all = [...(only ?? (await listLiveNodes(db, input)))].sort();
   const rest = all.filter((node) => node > after);
   const nodes = rest.slice(0, PAGE);
@@ -34,7 +35,7 @@ export async function planWave(
     groups: [...groups.values()],
     members: all.length,
     next: rest.length > PAGE ? (nodes.at(-1) ?? null) : null,
-    // Where no node takes part, the space may not be there.
+    // If no node takes part, the space may not exist.
     isGone: configs.size === 0 && (await getSpace(db, { cid })) === null,
   };
 }

@@ -4,15 +4,15 @@ import type { Database } from '../connect.ts';
 import { singleLine } from '../single-line.ts';
 import { proposalPreviews, proposals } from '../schema.ts';
 
-/** The longest message of a failure that is kept, in characters. */
+/** Maximum number of characters stored of a failure message. */
 const MAX_DETAIL_CHARS = 2_000;
 
-/** What a node found, or why none could. */
+/** A node's preview, or why there is none. */
 export type PreviewOutcome =
   | { readonly node: string; readonly result: PreviewResult }
   | { readonly node: string | null; readonly code: string; readonly message: string };
 
-/** Keeps what a node made of a proposal in place of what was kept before. A proposal that is gone keeps nothing. */
+/** Replaces the stored preview of a proposal. Stores nothing for a deleted proposal. */
 export async function recordPreview(
   db: Database,
   input: { id: string; outcome: PreviewOutcome; now: number },
@@ -20,7 +20,7 @@ export async function recordPreview(
   const { id, outcome, now } = input;
   const values = { proposal_id: id, node_id: outcome.node, made_at: now, ...columnsOf(outcome) };
   await db.transaction(async (tx) => {
-    // Locked as by an approval: which tree is approved and which is shown must not pass each other.
+    // Locked as for an approval, so that the approved tree and the shown tree cannot cross.
     const [row] = await tx
       .select({ id: proposals.id })
       .from(proposals)
@@ -51,7 +51,7 @@ function columnsOf(outcome: PreviewOutcome) {
   return { error_code: null, detail: '', branch, base, tree, files, packed_diff: packedDiff };
 }
 
-/** What is kept of a proposal's tree; null where no node was asked yet. */
+/** Returns the stored preview of a proposal's tree; null when no node was asked yet. */
 export async function getPreview(
   db: Database,
   input: { id: string },

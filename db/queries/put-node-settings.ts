@@ -7,9 +7,9 @@ import { findSpaces } from './find-spaces.ts';
 import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 
 /**
- * Sets what one node does differently in one space, in place of what was set before.
- * @param input.now the control plane's clock, epoch ms
- * @returns the space, or null when there is none any more
+ * Replaces the settings of one node in one space.
+ * @param input.now the control plane's clock, epoch milliseconds
+ * @returns the space, or null when it no longer exists
  */
 export async function putNodeSettings(
   db: Database,

@@ -3,13 +3,13 @@ import type { ServerEvent } from '../../contract/events.ts';
 import type { Database } from '../connect.ts';
 import { events } from '../schema.ts';
 
-/** An event and its place in the order of all. */
+/** An event and its sequence number. */
 export interface NumberedEvent {
   readonly seq: number;
   readonly event: ServerEvent;
 }
 
-/** Events after a sequence number, oldest first, `limit` at most. */
+/** Returns events after a sequence number, oldest first, at most `limit`. */
 export async function readEvents(
   db: Database,
   input: { after: number; limit: number },
@@ -20,7 +20,7 @@ export async function readEvents(
   return rows.map((row) => ({ seq: row.seq, event: row.payload }));
 }
 
-/** The first and last sequence number that are kept; both null when there is no event. */
+/** Returns the first and last stored sequence number; both null when there is no event. */
 export async function readEventRange(db: Database): Promise<{ first: number | null; last: number | null }> {
   const [row] = await db.run((sql) =>
     sql.select({ first: min(events.seq), last: max(events.seq) }).from(events),

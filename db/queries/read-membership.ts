@@ -6,8 +6,9 @@ import { allowedDeletions, nodes, retiredKeys, settings, spaces } from '../schem
 const SINCE = 'membership_since';
 
 /**
- * Reads the membership of all spaces. Rows are sorted, so that equal data gives equal bytes and an equal signature.
- * @param input.now when this account begins, if it has not begun yet, epoch ms
+ * Reads the membership of all spaces. Rows are sorted, so that equal data gives equal bytes and an equal
+ * signature.
+ * @param input.now when this record begins, if none has begun yet, epoch milliseconds
  */
 export async function readMembership(
   db: Database,
@@ -41,7 +42,7 @@ export async function readMembership(
     return {
       format: 'membridge-membership/1' as const,
       retired: retired.map(({ key_id, node_id: node, until }) => ({ node, key_id, until })),
-      // Nodes also read what lies under the ids that a space had before.
+      // Nodes also read objects under a space's former ids.
       encrypted: Object.fromEntries(
         encrypted.flatMap(({ cid, aliases, since: at }) => [cid, ...aliases].map((id) => [id, at ?? 0])),
       ),

@@ -2,7 +2,7 @@ import { inArray } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { settings } from '../schema.ts';
 
-/** What people set, of the keys that are asked for; a key that was never set is absent. */
+/** Returns settings by key; a key that was never set is absent. */
 export async function readSettings<Key extends string>(
   db: Database,
   input: { keys: readonly Key[] },

@@ -6,7 +6,10 @@ import { llmTasks } from '../schema.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Figures of the whole fleet; "24h" looks back from `now` (epoch ms). Rows and bytes are counted once a round. */
+/**
+ * Returns figures of the whole fleet; "24h" looks back from `now` (epoch milliseconds). Counts rows and bytes
+ * once per round.
+ */
 export async function readStats(db: Database, input: { now: number }): Promise<RuntimeStats> {
   const since = input.now - DAY_MS;
   const result = await db.run((executor) =>

@@ -4,10 +4,10 @@ import type { Executor } from '../connect.ts';
 import { singleLine } from '../single-line.ts';
 import { auditLogs } from '../schema.ts';
 
-/** Characters of a detail or a cause that are kept. */
+/** Maximum number of characters stored of a detail or a cause. */
 const LONGEST = 500;
 
-/** An entry to be written, and what names its event: an entry under a key that is there already is left out. */
+/** A new entry, and its event's key: an entry with an existing key is left out. */
 export interface NewAudit extends AuditEntry {
   readonly eventKey: string;
 }
@@ -15,19 +15,19 @@ export interface NewAudit extends AuditEntry {
 /** Who did something, and why. */
 export type AuditBy = Pick<AuditEntry, 'actor' | 'cause'>;
 
-/** What nobody asked for. */
+/** Returns the cause of a change that no person requested. */
 export const byEngine = (cause: string): AuditBy => ({ actor: 'engine', cause });
 
-/** The key of an event that happens once by itself: its transaction is not tried again after it was committed. */
+/** Returns a unique key for an event, for a transaction that is not retried after its commit. */
 export const newEventKey = (action: string): string => `${action}:${randomUUID()}`;
 
-/** The entry of a change of settings. */
+/** Returns the entry for a change of settings. */
 export function configEntry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
   return {
     eventKey: newEventKey(action),
     action,
     entity_type: 'runtime_config',
-    // The original's: there is one.
+    // The original's value: there is one.
     entity_id: 'singleton',
     ...by,
     detail,
@@ -36,7 +36,7 @@ export function configEntry(action: string, detail: string, by: AuditBy, timesta
   };
 }
 
-/** Makes the entry of something that happened once to one thing, and that belongs to no larger request. */
+/** Returns the entry for a single event about one thing, independent of a larger request. */
 export function entryAbout(
   entity: { readonly type: NewAudit['entity_type']; readonly id: string },
   action: string,
@@ -54,7 +54,7 @@ export function entryAbout(
   };
 }
 
-/** Makes the entry of something that was done to a space. */
+/** Returns the entry for an action on a space. */
 export const spaceEntry = (
   action: string,
   cid: string,
@@ -63,8 +63,8 @@ export const spaceEntry = (
 ): NewAudit => entryAbout({ type: 'membridge_project', id: cid }, action, told, timestamp);
 
 /**
- * Adds to the audit log, in the transaction of the change that it tells of: one is not there without the other. Details must not
- * hold prompts, outputs or secrets.
+ * Adds entries to the audit log in the transaction of the change that they describe: both exist or neither.
+ * Details must not contain prompts, outputs or secrets.
  */
 export async function recordAudit(tx: Executor, entries: readonly NewAudit[]): Promise<void> {
   if (entries.length === 0) return;

@@ -7,13 +7,13 @@ import { projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
 import { LONGEST, isOpen } from './record-clone.ts';
 
-/** Clones whose work has not ended, as far as PostgreSQL knows. */
+/** Returns clones whose work has not ended, as far as PostgreSQL knows. */
 export async function listOpenClones(db: Database): Promise<ProjectNodeStatus[]> {
   const rows = await db.run((executor) => executor.select().from(projectNodeStatus).where(isOpen));
   return rows.map(toProjectNode);
 }
 
-/** How an open clone stands at this moment, as Temporal knows it. */
+/** The current state of an open clone according to Temporal. */
 export interface CloneMoment {
   readonly status: 'pending' | 'cloning';
   readonly detail: string;
@@ -21,8 +21,8 @@ export interface CloneMoment {
 }
 
 /**
- * Records how far an open clone is. One that has ended meanwhile, or is worked on by another run, is left alone.
- * @param input.was the row that the moment was found for
+ * Records the progress of an open clone. Leaves one alone that has ended, or that another run works on.
+ * @param input.was the row that the state was found for
  */
 export async function recordCloneMoment(
   db: Database,

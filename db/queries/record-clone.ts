@@ -8,10 +8,10 @@ import { managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
 import { byEngine, newEventKey, recordAudit } from './record-audit.ts';
 
-/** Characters of what git or an agent said that are kept. */
+/** Maximum number of characters stored of a message from git or an agent. */
 export const LONGEST = 2_000;
 
-/** Which clone, and the workflow that works on it. */
+/** A clone, and the workflow that works on it. */
 export interface CloneRef {
   readonly projectId: string;
   readonly node: string;
@@ -22,10 +22,10 @@ export interface CloneRef {
 const where = ({ projectId, node }: CloneRef) =>
   and(eq(projectNodeStatus.project_id, projectId), eq(projectNodeStatus.node_id, node));
 
-/** SQL that is true for a clone whose work has not ended. */
+/** SQL for a clone whose work has not ended. */
 export const isOpen = inArray(projectNodeStatus.clone_status, ['pending', 'cloning']);
 
-/** Whether a project and a node are both still there: what was removed meanwhile is not brought back. */
+/** Returns whether a project and a node both still exist, so that a deleted one is not recreated. */
 async function arePresent(
   tx: Executor,
   { projectId, node }: Pick<CloneRef, 'projectId' | 'node'>,
@@ -40,9 +40,10 @@ async function arePresent(
 }
 
 /**
- * Records that a clone waits: for its turn, or for its node. Looking at a clone (`fetch`) does not change how it stands.
+ * Records that a clone waits for its turn or its node. Inspecting a clone (`fetch`) does not change its
+ * state.
  * @param input.detail what it waits for, for people
- * @returns whether the project and the node are still there
+ * @returns whether the project and the node still exist
  */
 export async function recordCloneWaiting(
   db: Database,
@@ -51,7 +52,7 @@ export async function recordCloneWaiting(
   const { projectId, node, workflowId, runId, detail, now } = input;
   return await db.transaction(async (tx) => {
     if (!(await arePresent(tx, input))) return false;
-    // An update that a schedule or a push asks for shows when it did something.
+    // An update requested by a schedule or a push is shown only if it did something.
     if (input.action === 'fetch' || input.action === 'update') {
       await tx
         .update(projectNodeStatus)
@@ -83,8 +84,8 @@ export async function recordCloneWaiting(
 }
 
 /**
- * Notes that a node is about to be asked for a clone for the first time, so that it is not asked again meanwhile.
- * @returns false when it has a part in the project already, or one of the two is gone
+ * Records that a node is about to be asked for its first clone, so that it is not asked twice.
+ * @returns false when it already has a part in the project, or one of the two is gone
  */
 export async function recordCloneAsked(
   db: Database,
@@ -112,7 +113,7 @@ export async function recordCloneAsked(
   });
 }
 
-/** SQL for the status of a clone that is there as it was; the other one where there is none. */
+/** SQL that keeps the status of an existing clone, and gives this status where there is none. */
 const presentOr = (status: 'failed' | 'cancelled') =>
   sql`case when ${projectNodeStatus.repo_path} is null then ${status} else 'cloned' end`;
 
@@ -123,9 +124,9 @@ export type CloneOutcome =
   | { readonly kind: 'cancelled' };
 
 /**
- * Records how the work on a clone ended. Only rows that are there: a project or node that was removed meanwhile stays so.
- * A fetch that failed leaves the clone as it was, and tells why it is not known how it stands.
- * @param input.onlyIfOpen change nothing when the row says already how it ended, or another run works on it
+ * Records how the work on a clone ended. Only changes existing rows, so a deleted project or node stays
+ * deleted. A failed fetch leaves the clone's state, and records why it is unknown.
+ * @param input.onlyIfOpen change nothing when the row shows an end already, or another run works on it
  */
 export async function recordCloneFinished(
   db: Database,
@@ -140,7 +141,7 @@ export async function recordCloneFinished(
       case 'failed':
         return {
           ...(action === 'clone' ? { clone_status: 'failed' as const } : {}),
-          // A clone that was not made as its remote is still there.
+          // A clone that could not be reset to its remote still exists.
           ...(action === 'reset' ? { clone_status: presentOr('failed') } : {}),
           detail: singleLine(outcome.message, LONGEST),
           error_code: outcome.code,
@@ -148,7 +149,7 @@ export async function recordCloneFinished(
         };
       case 'cancelled':
         if (action === 'fetch' || action === 'update') return {};
-        // An update that was cancelled leaves the clone that is there.
+        // A canceled update leaves the existing clone.
         return {
           clone_status: presentOr('cancelled'),
           detail: 'cancelled',
@@ -171,7 +172,7 @@ export async function recordCloneFinished(
       )
       .returning();
     if (rows[0] === undefined) return;
-    // Recording it twice tells it once: the second finds it ended.
+    // A repeated record announces it once: the second call finds it ended.
     const wasOpen = before !== undefined && ['pending', 'cloning'].includes(before.status);
     if (action === 'clone' && wasOpen) await auditEnd(tx, input);
     await emitClone(tx, rows[0], now);
@@ -229,7 +230,10 @@ function doneColumns(result: CloneResult, now: number): Partial<typeof projectNo
 
 const newId = (): string => `clone_${randomBytes(8).toString('hex')}`;
 
-/** Forgets what a node has of every project; its clones stay on its disk. Gives the projects that it was in. */
+/**
+ * Deletes a node's records of every project; its clones stay on its disk. Returns the projects that it was
+ * in.
+ */
 export async function forgetNodeClones(tx: Executor, node: string): Promise<string[]> {
   const gone = await tx
     .delete(projectNodeStatus)

@@ -7,11 +7,12 @@ import { toNode } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
 
 /**
- * Records that a node reported.
- * @param input.sealingKeyIds the keys that it was encrypted for, today's first; undefined where it does not say (before 0.5)
- * @param input.now the control plane's clock, epoch ms
- * @returns whether the node was away before (never seen, or silent for longer than ONLINE_WITHIN_MS); null when there is
- *   no such node any more
+ * Records a node's report.
+ * @param input.sealingKeyIds the keys that it was encrypted for, the current one first; undefined from agents
+ * before 0.5
+ * @param input.now the control plane's clock, epoch milliseconds
+ * @returns whether the node was away before (never seen, or silent for longer than ONLINE_WITHIN_MS); null
+ * when the node no longer exists
  */
 export async function recordHeartbeat(
   db: Database,
@@ -37,8 +38,8 @@ export async function recordHeartbeat(
       .returning();
     if (before === undefined || row === undefined) return null;
     const returned = before.last === null || input.now - before.last > ONLINE_WITHIN_MS;
-    // Browsers hear once a second which nodes reported (api/nodes/heartbeats.ts). A thousand nodes report a hundred times a second: as
-    // events, their reports would push out all others within a minute.
+    // Browsers receive reporting nodes once a second (api/nodes/heartbeats.ts). A thousand nodes report a hundred
+    // times a second; as events, these would push out all others within a minute.
     if (returned || !before.online || isNews(before, input.heartbeat)) {
       await emitEvents(tx, [{ type: 'node', node: toNode(row, input.now) }], input.now);
     }
@@ -49,22 +50,25 @@ export async function recordHeartbeat(
   });
 }
 
-/** Every report has a new time of the last look at the database. Browsers get that time this often, in milliseconds. */
+/**
+ * Every report has a new time of the last database check. Browsers receive that time this often, in
+ * milliseconds.
+ */
 const LOOK_TOLD_MS = 300_000;
 
-/** Whether a report says anything that the last one did not. */
+/** Returns whether a report differs from the last one. */
 function isNews(
   before: { facts: unknown; memory: AgentHeartbeat['memory'] | null },
   { facts, memory }: AgentHeartbeat,
 ): boolean {
   const told = (state: typeof before.memory): unknown =>
     state === null ? null : { ...state, checkedAt: Math.floor(state.checkedAt / LOOK_TOLD_MS) };
-  // PostgreSQL keeps no undefined values.
+  // PostgreSQL stores no undefined values.
   const kept = JSON.parse(JSON.stringify([facts, told(memory)])) as unknown;
   return !isDeepStrictEqual([before.facts, told(before.memory)], kept);
 }
 
-/** When nodes reported that did so after `since` (epoch ms). */
+/** Returns when nodes reported that did so after `since` (epoch milliseconds). */
 export async function listHeartbeats(
   db: Database,
   input: { since: number },

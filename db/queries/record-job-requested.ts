@@ -7,8 +7,8 @@ import { emitEvents } from './emit-events.ts';
 import { recordAudit, type AuditBy } from './record-audit.ts';
 
 /**
- * Records a job that was asked for and whose round has not begun, so that its id can be looked up at once. When the
- * round was faster than this call, its row stands.
+ * Records a requested job before its round begins, so that its id can be looked up at once. If the round was
+ * faster than this call, its row stays.
  */
 export async function recordJobRequested(
   db: Database,
@@ -44,7 +44,7 @@ export async function recordJobRequested(
     await recordAudit(tx, [
       {
         eventKey: `memory_sync:${request.jobId}`,
-        // The original's names; both directions at once are ours.
+        // The original's names; syncs in both directions are ours.
         action: request.action === 'sync' ? 'memory_sync' : `memory_sync_${request.action}`,
         entity_type: 'membridge_project',
         entity_id: space.cid,

@@ -8,15 +8,16 @@ import { emitEvents } from './emit-events.ts';
 import { emitProjects } from './emit-project.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** Characters of an error that are kept. */
+/** Maximum number of characters stored of an error. */
 const LONGEST = 1_000;
 
-/** Events of one leadership that are shown. */
+/** Number of events shown per leadership. */
 const SHOWN = 50;
 
 /**
- * Records who is primary. An epoch never goes back and has one primary: what another says of it is not recorded, but that its lease
- * ran out. A renewal makes no row where there is none: its space may have been renamed.
+ * Records who is primary. A leadership epoch never goes back and has one primary: another primary for the
+ * same one is not recorded, but the end of the lease is. A renewal creates no row, because its space may have
+ * been renamed.
  * @param input.event what happened, null for a renewal
  * @returns whether it was recorded
  */
@@ -59,7 +60,7 @@ export async function recordLeadership(
       await tx.insert(leadershipEvents).values(told).onConflictDoNothing();
     }
     await auditLeadership(tx, input);
-    // The project of this id begins its clones there.
+    // The clones of the project with this id start on its primary.
     const projects = isNew
       ? await tx
           .update(managedProjects)
@@ -78,8 +79,8 @@ export async function recordLeadership(
 }
 
 /**
- * Tells what happened to a leadership. The keys follow from the state, so that recording it twice tells it once; renewals by the engine
- * itself are nothing that happened.
+ * Writes audit entries about a leadership. Their keys follow from the state, so that repeated records write
+ * them once. Automatic renewals are not recorded.
  */
 async function auditLeadership(
   tx: Executor,
@@ -124,7 +125,7 @@ async function auditLeadership(
 }
 
 /**
- * Records what a primary did. One that is not primary in this epoch any more is refused.
+ * Records what a primary did. Refuses a node that is no longer primary in this leadership epoch.
  * @param input.error why it failed, null when it did not
  * @returns whether it was recorded
  */
@@ -155,7 +156,7 @@ export async function recordPrimaryAction(
   });
 }
 
-/** Gives a leadership to the new canonical id of a renamed space; its epochs go on. */
+/** Moves a leadership to the new canonical id of a renamed space; its leadership epochs continue. */
 export async function moveLeadership(tx: Executor, from: string, to: string): Promise<void> {
   const [old] = await tx.select().from(leaderships).where(eq(leaderships.cid, from));
   if (old === undefined) return;
@@ -168,12 +169,12 @@ export async function moveLeadership(tx: Executor, from: string, to: string): Pr
   await tx.update(leadershipEvents).set({ cid: to }).where(eq(leadershipEvents.cid, from));
 }
 
-/** The same for a project that was renamed. */
+/** The same for a renamed project. */
 export async function renameLeadership(db: Database, input: { from: string; to: string }): Promise<void> {
   await db.transaction((tx) => moveLeadership(tx, input.from, input.to));
 }
 
-/** The leadership of a canonical id; null when nobody was ever selected. */
+/** Returns the leadership of a canonical id; null when no primary was ever selected. */
 export async function getLeadership(
   db: Database,
   input: { cid: string; now: number },
@@ -182,7 +183,7 @@ export async function getLeadership(
   return found ?? null;
 }
 
-/** Every leadership. */
+/** Returns every leadership. */
 export async function listLeaderships(db: Database, input: { now: number }): Promise<Leadership[]> {
   return await db.run((executor) => find(executor, input.now));
 }
@@ -206,7 +207,7 @@ async function find(executor: Executor, now: number, where?: SQL): Promise<Leade
         canonical_id: cid,
         ...row,
         policy: 'primary_authoritative' as const,
-        // A lease that ran out counts no more, also while nobody is there to record it.
+        // An expired lease no longer counts, even if no workflow has recorded that yet.
         status:
           row.primary_node_id === null || (row.expires_at ?? 0) <= now
             ? ('needs_selection' as const)

@@ -9,12 +9,12 @@ import { findDependents } from './record-task.ts';
 /** Statuses in which a task's workflow runs. */
 const OPEN = ['queued', 'leased', 'running'] as const;
 
-/** What tells one state of an open task, and where its workflow is. */
+/** Identifies one state of an open task, and its workflow. */
 export type OpenTask = Pick<TaskRow, 'id' | 'seq' | 'created_at' | 'updated_at' | 'workflow_id'>;
 
 /**
- * Tasks that have not ended, the newest first.
- * @param input.after the last one of the page before; null: from the newest on
+ * Returns tasks that have not ended, the newest first.
+ * @param input.after the last one of the previous page; null to start with the newest
  */
 export async function listOpenTasks(
   db: Database,
@@ -37,11 +37,11 @@ export async function listOpenTasks(
 }
 
 /**
- * Records that a task has failed since its workflow ended without a result: with its lease, the entry of the audit log and the event.
- * It stands as if the workflow had written it, so that a requeue goes on from there. A task that was written anew since it was looked
- * at stays as it is.
+ * Records that a task failed because its workflow ended without a result: the task, its lease, the audit
+ * entry and the event. The row equals one written by the workflow, so that a requeue can continue from it.
+ * Leaves a task alone that changed since it was read.
  * @param input.how for people: `ended as terminated`
- * @returns the task's row, and the tasks that wait for it; null when it was written anew
+ * @returns the task's row, and the tasks that wait for it; null when it had changed
  */
 export async function recordLostTask(
   db: Database,

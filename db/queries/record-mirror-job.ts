@@ -6,16 +6,16 @@ import { jobs, leaderships } from '../schema.ts';
 import { toJob } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
 
-/** Characters of an error that are kept. */
+/** Maximum number of characters stored of an error. */
 const MAX_ERROR_CHARS = 1_000;
 
-/** One publication of a space's mirror by its primary; times are epoch ms. */
+/** One publication of a space's mirror by its primary; times are epoch milliseconds. */
 export interface MirrorRound {
   readonly cid: string;
   readonly project: string;
   readonly node: string;
   readonly jobId: string;
-  /** Whether a person or script asked for it: such a one always has a job. */
+  /** Whether a person or script requested it; such a publication always has a job. */
   readonly isAsked: boolean;
   readonly workflowId: string;
   readonly runId: string;
@@ -25,8 +25,8 @@ export interface MirrorRound {
 }
 
 /**
- * Records a publication as a job, unless nobody asked for it and there is nothing to tell: nothing came in, nothing was
- * published, or it failed for the reason that is shown already. A repeated call changes nothing.
+ * Records a publication as a job, unless it was automatic and has nothing to report: nothing was imported or
+ * published, or it failed for the reason already shown. A repeated call changes nothing.
  */
 export async function recordMirrorJob(db: Database, input: MirrorRound & { now: number }): Promise<void> {
   const { cid, outcome, error, now } = input;
@@ -79,5 +79,5 @@ export async function recordMirrorJob(db: Database, input: MirrorRound & { now: 
   });
 }
 
-/** A refusal tells ages and times, which differ at every try. */
+/** Replaces numbers, because a refusal contains ages and times that differ at every try. */
 const withoutNumbers = (message: string): string => message.replaceAll(/\d+/g, '#');

@@ -6,7 +6,7 @@ import { toJob } from '../to-contract.ts';
 import { emitEvents } from './emit-events.ts';
 import { recordAudit, type AuditBy } from './record-audit.ts';
 
-/** Records that a person or script asked for a publication, and what they agreed to. */
+/** Records that a person or script requested a publication, and what they agreed to. */
 export async function recordMirrorRequested(
   db: Database,
   input: {

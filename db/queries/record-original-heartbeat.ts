@@ -3,17 +3,20 @@ import type { Database } from '../connect.ts';
 import { originalNodes } from '../schema.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** The most projects that are kept for one node. The oldest reports are dropped. */
+/** Maximum number of projects stored per node. The oldest reports are dropped. */
 const MAX_REPORTS = 200;
 
-/** The most reports that are kept of all nodes: with the original's shared key anybody can invent nodes. */
+/**
+ * Maximum number of reports stored of all nodes, because anybody with the original's shared key can invent
+ * nodes.
+ */
 const MAX_ROWS = 20_000;
 
 const HOUR_MS = 3_600_000;
 
 /**
- * Records an original agent's report about one of its projects. The first report of a project writes an audit entry, at most one an
- * hour for each node.
+ * Records an original agent's report about one of its projects. The first report of a project writes an audit
+ * entry, at most one per hour and node.
  */
 export async function recordOriginalHeartbeat(
   db: Database,

@@ -5,12 +5,12 @@ import { managedProjects } from '../schema.ts';
 import { emitProjects } from './emit-project.ts';
 import { byEngine, recordAudit } from './record-audit.ts';
 
-/** SQL that is true for a propagation that has not ended. */
+/** SQL for a propagation that has not ended. */
 const isOpen = sql`${managedProjects.propagation}->>'state' in ('running', 'waiting')`;
 
 /**
- * Records how a propagation stands.
- * @param input.onlyIfOpen change nothing when it is known already how this run ended, or when another one runs
+ * Records the state of a propagation.
+ * @param input.onlyIfOpen change nothing when this run's end is recorded already, or another run works on it
  * @returns whether anything was recorded: the project may be gone
  */
 export async function recordPropagation(
@@ -38,7 +38,7 @@ export async function recordPropagation(
   });
 }
 
-/** Propagations that have not ended as far as PostgreSQL knows, by project. */
+/** Returns propagations that have not ended as far as PostgreSQL knows, by project. */
 export async function listOpenPropagations(
   db: Database,
 ): Promise<{ projectId: string; propagation: Omit<Propagation, 'history_url'> }[]> {
@@ -53,7 +53,10 @@ export async function listOpenPropagations(
   );
 }
 
-/** Tells that a propagation ended; recording that twice tells it once, since the workflow says when it was. */
+/**
+ * Writes the audit entry for the end of a propagation; a repeated record writes it once, because the workflow
+ * states the time.
+ */
 async function auditEnd(
   tx: Executor,
   input: { projectId: string; propagation: Omit<Propagation, 'history_url'>; now: number },

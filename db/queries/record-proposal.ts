@@ -10,18 +10,18 @@ import { emitEvents } from './emit-events.ts';
 import { findApprovedTree } from './find-approved-tree.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** Characters of what is told of a failure that are kept. */
+/** Maximum number of characters stored of a failure. */
 const LONGEST = 2_000;
 
-/** One step of a proposal, with what goes with it. */
+/** A step of a proposal, with its data. */
 export type ProposalChange =
   | {
       readonly step: 'approve';
       readonly by: string;
       readonly runId: string;
-      /** Undefined: the proposal's own stays. */
+      /** Undefined keeps the proposal's own. */
       readonly expectedVersion?: string | null | undefined;
-      /** The tree that was looked at; undefined for an approval that names none. */
+      /** The tree that the person looked at; undefined for an approval that names none. */
       readonly treeHash?: string | undefined;
     }
   | { readonly step: 'apply'; readonly node: string }
@@ -30,14 +30,17 @@ export type ProposalChange =
   | { readonly step: 'reject'; readonly by: string; readonly reason: string }
   | { readonly step: 'expire' };
 
-/** What became of a change. `refused`: the proposal is as it was; the status says why, or `why` does. */
+/**
+ * The outcome of a change. `refused`: the proposal is unchanged; its status is the reason, or `why` gives it.
+ */
 type ProposalOutcome =
   | { readonly outcome: 'recorded' | 'refused'; readonly proposal: Proposal; readonly why?: string }
   | { readonly outcome: 'missing' };
 
 /**
- * Takes a proposal one step further where its status allows it, with the entry of the audit log and the event, all or nothing.
- * @param input.key names this change: one that was recorded under it already is not recorded again, and told as recorded
+ * Takes a proposal one step further if its status allows it, with the audit entry and the event, all or
+ * nothing.
+ * @param input.key identifies this change: a repeated one is not recorded again, but reported as recorded
  * @param input.cause why, for people
  */
 export async function recordProposal(
@@ -53,7 +56,7 @@ async function changeProposal(
 ): Promise<ProposalOutcome> {
   const { id, change, now } = input;
   const eventKey = `proposal:${id}:${change.step}:${input.key}`;
-  // Locked: of two that decide at once, the second sees what the first did.
+  // Locked, so that of two concurrent decisions the second sees the first.
   const [row] = await tx.select().from(proposals).where(eq(proposals.id, id)).for('update');
   if (row === undefined) return { outcome: 'missing' };
   const [known] = await tx
@@ -99,7 +102,10 @@ const ACTIONS: Readonly<Record<ProposalChange['step'], string>> = {
   expire: 'proposal_expired',
 };
 
-/** Time is part of what is allowed: nobody decides after the time is over, and nothing expires before. */
+/**
+ * Returns whether the step comes too late or too early: no decision after the deadline, and no expiry before
+ * it.
+ */
 function isUntimely(row: ProposalRow, { step }: ProposalChange, now: number): boolean {
   const isOver = now >= row.expires_at;
   if (step === 'expire') return !isOver;

@@ -11,7 +11,7 @@ import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaceNodes } from './find-spaces.ts';
 import { trafficOf, updateSpaceNodes } from './update-space-nodes.ts';
 
-/** A round of syncMemory that ended; times are epoch ms. */
+/** A finished round of syncMemory; times are epoch milliseconds. */
 export interface RoundFinished {
   readonly space: SpaceConfig;
   readonly node: string;
@@ -21,9 +21,9 @@ export interface RoundFinished {
 }
 
 /**
- * Records how a round ended: its jobs, and its node's totals in the space. A repeated call finds no unfinished job and
- * changes nothing, so totals are never added twice. A round that nobody asked for and that did nothing leaves no job:
- * its rows are deleted (see isQuiet), and browsers are told.
+ * Records the end of a round: its jobs, and its node's totals in the space. A repeated call finds no
+ * unfinished job and changes nothing, so totals are never added twice. An automatic round that did nothing
+ * leaves no job: its rows are deleted (see isQuiet), and browsers are notified.
  */
 export async function recordRoundFinished(db: Database, input: RoundFinished): Promise<void> {
   const ids = input.requests.map((request) => request.jobId);
@@ -49,7 +49,7 @@ export async function recordRoundFinished(db: Database, input: RoundFinished): P
   });
 }
 
-/** The figures of the round; each job that it served shows them. */
+/** Returns the figures of the round; each job that it served shows them. */
 export function jobFigures({ result, finishedAt }: Pick<RoundFinished, 'result' | 'finishedAt'>) {
   const { push, pull, error } = result;
   return {

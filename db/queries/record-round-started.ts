@@ -8,7 +8,7 @@ import { toJob } from '../to-contract.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaceNodes } from './find-spaces.ts';
 
-/** A round of syncMemory that begins; times are epoch ms. */
+/** A starting round of syncMemory; times are epoch milliseconds. */
 export interface RoundStarted {
   readonly space: SpaceConfig;
   readonly node: string;
@@ -19,8 +19,8 @@ export interface RoundStarted {
 }
 
 /**
- * Records that a round runs: its jobs, and its node's state in the space. Repeating it changes nothing, and it never
- * takes a finished job back. A space or node that was removed meanwhile is not brought back.
+ * Records that a round runs: its jobs, and its node's state in the space. A repeated call changes nothing,
+ * and never reopens a finished job. A deleted space or node is not recreated.
  */
 export async function recordRoundStarted(db: Database, input: RoundStarted): Promise<void> {
   const { space, node, requests } = input;
@@ -65,7 +65,7 @@ export async function recordRoundStarted(db: Database, input: RoundStarted): Pro
     }
     await lockEvents(tx);
     const changed = await findSpaceNodes(tx, space.cid, [node]);
-    // A round that nobody asked for is told when it ends, if it did anything: see isQuiet.
+    // An automatic round is announced when it ends, if it did anything: see isQuiet.
     const told = isAutomatic(requests) ? [] : started;
     await emitEvents(
       tx,

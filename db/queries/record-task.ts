@@ -15,33 +15,36 @@ import { insertProposal } from './insert-proposal.ts';
 import { lockBlobs } from './lock-blobs.ts';
 import { recordAudit } from './record-audit.ts';
 
-/** Characters of an error that are kept. */
+/** Maximum number of characters stored of an error. */
 const LONGEST = 2_000;
-/** What an integer of PostgreSQL holds. */
+/** The largest integer in PostgreSQL. */
 const MOST_TOKENS = 2_147_483_647;
 
 export interface TaskRecordInput {
   readonly spec: TaskSpec;
-  /** In order, without a gap to what was recorded before. */
+  /** In order, without a gap to the recorded ones. */
   readonly changes: readonly TaskChange[];
   readonly workflowId: string;
   readonly runId: string;
-  /** What only the row of a new task needs; null when it is there. */
+  /** Data for inserting a new task's row; null when the row exists. */
   readonly row: (LlmTaskInput['row'] & { readonly createdBy: string; readonly prompt: string }) | null;
-  /** What a completed task proposes. */
+  /** The proposal of a completed task. */
   readonly proposal?: ProposalContent | undefined;
 }
 
-/** What a record came to, and which contents it refers to whose bytes retention may have taken away: they are to be brought back. */
+/**
+ * The result of a record, and the contents that it refers to whose bytes retention may have removed; the
+ * caller must restore them.
+ */
 export interface TaskRecorded extends Recorded {
   readonly expiredBlobs: readonly string[];
 }
 
 /**
- * Writes what happened to a task, in one transaction: its row, its leases, what an attempt came to with its artifacts, the audit log,
- * and the event for browsers. Writing the same changes twice is the same as once.
- * @returns where the task is to go, when it waits for an agent; what may not run although it was claimed; and who waits for it, when it
- *   has ended
+ * Records what happened to a task in one transaction: its row, its leases, results with artifacts, audit
+ * entries, and the event for browsers. Writing the same changes twice equals writing them once.
+ * @returns where the task should go, when it waits for an agent; why it may not run although it was claimed;
+ * and the tasks that wait for it, when it has ended
  */
 export async function recordTask(db: Database, input: TaskRecordInput): Promise<TaskRecorded> {
   const { spec, changes } = input;
@@ -60,7 +63,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
         changes.flatMap(({ state, at, audit }) =>
           audit.map((note, index) => ({
             ...note,
-            // With who did it: see writeRow.
+            // Includes the actor: see writeRow.
             eventKey: `${spec.id}:${state.seq}:${index}:${note.action}:${note.actor}`,
             entity_type: 'llm_task' as const,
             entity_id: spec.id,
@@ -71,7 +74,8 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
       );
     }
     const { status, dispatched, worker } = last.state;
-    // So that of a task that ends and one that begins to wait for it the second sees the first. Others need the lock at the end alone.
+    // The lock comes first here, so that if one task ends while a dependent one begins, the later transaction
+    // sees the earlier. Other changes need the lock only at the end.
     if (ENDED.has(status) || spec.dependsOn.length > 0) await lockEvents(tx);
     const claimed = changes.some(({ state }) => state.lease?.startedAt === last.at);
     const recorded: TaskRecorded = {
@@ -93,7 +97,9 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
   });
 }
 
-/** The contents that changes refer to anew: artifacts, and the prompt of a task that is queued. */
+/**
+ * Returns the contents that changes refer to for the first time: artifacts, and the prompt of a queued task.
+ */
 function blobsOf(spec: TaskSpec, changes: readonly TaskChange[]): string[] {
   const artifacts = changes.flatMap((change) => change.artifacts.map(({ sha256 }) => sha256));
   const isQueued = changes.some(({ state }) => state.status === 'queued');
@@ -101,8 +107,8 @@ function blobsOf(spec: TaskSpec, changes: readonly TaskChange[]): string[] {
 }
 
 /**
- * The row as the last change leaves it; null when something newer was written. The same number is written again: what an earlier go at
- * the same workflow task made of it, before the engine lost that, never was, and this is what did happen.
+ * Writes the row after the last change; returns null when a newer one is stored. An equal `seq` overwrites:
+ * the earlier row came from a workflow task attempt that Temporal discarded.
  */
 async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) {
   const { spec, row } = input;
@@ -111,7 +117,7 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
     status: state.status,
     updated_at: at,
     finished_at: ENDED.has(state.status) ? at : null,
-    // As in the original they stay when the task has ended: who it was.
+    // As in the original, they remain after the task's end, to show who had it.
     ...(state.lease === null
       ? state.status === 'queued'
         ? { lease_id: null, worker_id: null }
@@ -169,7 +175,10 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
   return changed ?? null;
 }
 
-/** What one transition did to leases and results. @returns the lease that it changed */
+/**
+ * Writes one transition's effect on leases and results.
+ * @returns the changed lease
+ */
 async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Promise<LeaseRow | null> {
   const { state, ended, report, at } = change;
   let changed: LeaseRow | null = null;
@@ -200,7 +209,8 @@ async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Pr
       })
       .onConflictDoUpdate({
         target: leases.id,
-        // The worker, too: ids that a workflow makes up are the same when it goes the same way anew, with another worker in front.
+        // Also overwrite the worker: a replayed workflow generates the same lease id, even if another worker
+        // now gets the lease.
         set: {
           worker_id: worker,
           epoch,
@@ -219,7 +229,10 @@ async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Pr
   return changed;
 }
 
-/** An attempt's result and artifacts. Their ids follow from the lease: the same attempt makes them once. */
+/**
+ * Writes an attempt's result and artifacts. Their ids are derived from the lease, so that an attempt creates
+ * them once.
+ */
 async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, leaseId: string): Promise<void> {
   const { report, artifacts, at } = change;
   if (report === null) return;
@@ -258,7 +271,7 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
       context_id: spec.contextId,
       project_id: spec.projectId,
-      // Whatever a program said must not keep the task from being recorded.
+      // A program's output must never prevent the record.
       notes: report.notes.map((note) => singleLine(note, LONGEST)),
       completed_at: at,
     })
@@ -269,7 +282,7 @@ function idFrom(kind: string, ...parts: readonly string[]): string {
   return `${kind}_${createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)}`;
 }
 
-/** What a completed task proposes waits for a person from now on. */
+/** Records the proposal of a completed task as waiting for a person. */
 async function propose(
   tx: Executor,
   spec: TaskSpec,
@@ -297,7 +310,7 @@ async function propose(
   });
 }
 
-/** Tasks that wait for one, and have not ended. */
+/** Returns tasks that wait for this one and have not ended. */
 export async function findDependents(tx: Executor, id: string): Promise<string[]> {
   const rows = await tx
     .select({ id: llmTasks.id })

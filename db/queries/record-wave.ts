@@ -11,7 +11,7 @@ import { findSpaceNodes } from './find-spaces.ts';
 import { jobFigures } from './record-round-finished.ts';
 import { updateSpaceNodes } from './update-space-nodes.ts';
 
-/** What a wave did on its nodes, and the workflow that ran it. */
+/** A wave's results on its nodes, and the workflow that ran it. */
 export interface RecordedWave {
   readonly space: SpaceConfig;
   readonly workflowId: string;
@@ -20,8 +20,8 @@ export interface RecordedWave {
 }
 
 /**
- * Records what a wave did: one job for each node that moved something or has something to tell, and every node's totals in the space.
- * A repeated call finds these jobs and adds nothing to totals twice.
+ * Records the results of a wave: one job for each node that transferred or must report something, and every
+ * node's totals in the space. A repeated call finds these jobs and adds nothing twice.
  */
 export async function recordWave(db: Database, wave: RecordedWave): Promise<void> {
   const { space, workflowId, runId } = wave;

@@ -4,11 +4,14 @@ import type { Database, Executor } from '../connect.ts';
 import { retiredKeys } from '../schema.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
-/** The id of a public key (SPKI DER in base64): the first 16 hex digits of SHA-256 over its DER. */
+/** SQL for the id of a public key (SPKI DER in base64): the first 16 hex digits of SHA-256 over its DER. */
 const keyIdOf = (publicKey: string): SQL<string> =>
   sql`left(encode(sha256(decode(${publicKey}, 'base64')), 'hex'), 16)`;
 
-/** Notes that a node's key signs no longer. @param key.publicKey SPKI DER in base64 */
+/**
+ * Records that a node's key no longer signs.
+ * @param key.publicKey SPKI DER in base64
+ */
 export async function retireKey(
   tx: Executor,
   key: { node: string; publicKey: string },
@@ -20,18 +23,18 @@ export async function retireKey(
     .onConflictDoUpdate({ target: retiredKeys.key_id, set: { until: sql`excluded.until` } });
 }
 
-/** Notes that a key signs again: its machine enrolled once more with it. */
+/** Records that a key signs again, because its machine enrolled again with it. */
 export async function reviveKey(tx: Executor, publicKey: string): Promise<void> {
   await tx.delete(retiredKeys).where(eq(retiredKeys.key_id, keyIdOf(publicKey)));
 }
 
-/** The keys that are retired, the last one first. */
+/** Returns the retired keys, the latest first. */
 export async function listRetiredKeys(db: Database): Promise<RetiredKey[]> {
   return await db.run((executor) => executor.select().from(retiredKeys).orderBy(desc(retiredKeys.until)));
 }
 
 /**
- * Sets until when the store must have taken what a retired key signed.
+ * Sets the time by which the store must have received what a retired key signed.
  * @returns the key's node, or null when there is no such retired key
  */
 export async function moveRetirement(

@@ -3,12 +3,13 @@ import type { OutputChunk } from '../../contract/tasks/runs.ts';
 import type { Database } from '../connect.ts';
 import { leases, llmTasks, taskOutput } from '../schema.ts';
 
-/** How long after the end of an attempt its last pieces may come, in milliseconds. */
+/** How long after the end of an attempt its last chunks may arrive, in milliseconds. */
 const TAIL_MS = 60_000;
 
 /**
- * Keeps what a running program wrote. Pieces that are there already are left out, so that a lost answer can be asked for again.
- * @returns false when the node's lease on the task is not this one any more: nothing is kept then
+ * Stores output of a running program. Ignores existing chunks, so that a request with a lost answer can be
+ * repeated.
+ * @returns false when the node no longer has this lease on the task; then nothing is stored
  */
 export async function appendOutput(
   db: Database,
@@ -17,7 +18,7 @@ export async function appendOutput(
   const { taskId, epoch, node, chunks } = input;
   const now = Date.now();
   return await db.transaction(async (tx) => {
-    // The last pieces may come when the attempt has just ended.
+    // The last chunks may arrive just after the end of the attempt.
     const [held] = await tx
       .select({ id: leases.id })
       .from(leases)
@@ -38,7 +39,7 @@ export async function appendOutput(
         .values(
           chunks.map((chunk) => ({
             ...chunk,
-            // By the control plane's clock, give or take: retention goes by it.
+            // Clamped to the control plane's clock, because retention uses it.
             at: Math.min(now, Math.max(chunk.at, now - TAIL_MS)),
             task_id: taskId,
             epoch,
@@ -52,7 +53,7 @@ export async function appendOutput(
   });
 }
 
-/** What an attempt wrote after a sequence number, in order. */
+/** Returns an attempt's output after a sequence number, in order. */
 export async function readOutput(
   db: Database,
   input: { taskId: string; epoch: number; after: number; limit: number },
@@ -68,12 +69,12 @@ export async function readOutput(
   );
 }
 
-/** Pieces read at a time, from the end. */
+/** Chunks read per query, from the end. */
 const BACK_BATCH = 200;
 
 /**
- * Finds where the last lines of an attempt begin.
- * @returns the sequence number before them, or -1 when there are no more lines than that
+ * Finds the start of an attempt's last lines.
+ * @returns the sequence number before them, or -1 when the attempt has no earlier lines
  */
 export async function seqBeforeTail(
   db: Database,
@@ -108,7 +109,10 @@ export async function seqBeforeTail(
   }
 }
 
-/** Removes what is older than a time (epoch ms), but for what a task that has not ended wrote. @returns how many rows */
+/**
+ * Deletes output older than a time (epoch milliseconds), except that of tasks that have not ended.
+ * @returns how many rows
+ */
 export async function pruneOutput(db: Database, input: { before: number }): Promise<number> {
   const result = await db.run((executor) =>
     executor

@@ -7,15 +7,15 @@ import { newEventKey, recordAudit, type AuditBy, type NewAudit } from './record-
 
 export type TaskScheduleRow = InferSelectModel<typeof taskSchedules>;
 
-/** The advisory lock under which task schedules get their names. */
+/** The advisory lock for assigning names of task schedules. */
 const NAMES_LOCK = 7_305_806;
 
-/** Every task schedule, by name. */
+/** Returns every task schedule, by name. */
 export async function listTaskSchedules(db: Database): Promise<TaskScheduleRow[]> {
   return await db.run((executor) => executor.select().from(taskSchedules).orderBy(asc(taskSchedules.name)));
 }
 
-/** One; null when there is none. */
+/** Returns one task schedule; null when it does not exist. */
 export async function getTaskSchedule(db: Database, input: { id: string }): Promise<TaskScheduleRow | null> {
   const [row] = await db.run((executor) =>
     executor.select().from(taskSchedules).where(eq(taskSchedules.id, input.id)),
@@ -23,7 +23,10 @@ export async function getTaskSchedule(db: Database, input: { id: string }): Prom
   return row ?? null;
 }
 
-/** Records a new one. @throws MembridgeError conflict when its name is taken */
+/**
+ * Records a new one.
+ * @throws MembridgeError conflict when its name is taken
+ */
 export async function createTaskSchedule(db: Database, row: TaskScheduleRow, by: AuditBy): Promise<void> {
   await db.transaction(async (tx) => {
     await refuseTaken(tx, row);
@@ -32,7 +35,11 @@ export async function createTaskSchedule(db: Database, row: TaskScheduleRow, by:
   });
 }
 
-/** Changes one. @returns null when it is gone @throws MembridgeError conflict when its new name is taken */
+/**
+ * Changes one.
+ * @returns null when it is gone
+ * @throws MembridgeError conflict when its new name is taken
+ */
 export async function updateTaskSchedule(
   db: Database,
   input: { id: string; change: Partial<TaskScheduleRow>; by: AuditBy; now: number },
@@ -51,7 +58,10 @@ export async function updateTaskSchedule(
   });
 }
 
-/** Removes one; the tasks that it made stay. @returns whether there was one */
+/**
+ * Deletes one; the tasks that it created stay.
+ * @returns whether it existed
+ */
 export async function deleteTaskSchedule(
   db: Database,
   input: { id: string; by: AuditBy; now: number },
@@ -64,7 +74,7 @@ export async function deleteTaskSchedule(
   });
 }
 
-/** Records the newest task that a schedule made. */
+/** Records the newest task of a schedule. */
 export async function recordScheduledTask(
   db: Database,
   input: { id: string; taskId: string },

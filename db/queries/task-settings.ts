@@ -5,12 +5,12 @@ import { settings } from '../schema.ts';
 
 const KEY = 'task_settings';
 
-/** How long settings that were read stay good, in milliseconds: each task asks for them several times. */
+/** How long settings are cached, in milliseconds: each task reads them several times. */
 const KEPT_MS = 1_000;
 
 let kept: { value: TaskSettings; until: number } | null = null;
 
-/** The same, as they were at most a second ago; what another process changed shows a second later. */
+/** Returns the settings, at most a second old: changes by another process appear a second later. */
 export async function recentTaskSettings(tx: Executor): Promise<TaskSettings> {
   if (kept === null || kept.until < Date.now()) {
     kept = { value: await readTaskSettings(tx), until: Date.now() + KEPT_MS };
@@ -18,7 +18,7 @@ export async function recentTaskSettings(tx: Executor): Promise<TaskSettings> {
   return kept.value;
 }
 
-/** The settings of tasks; what nobody set has its default. */
+/** Returns the settings of tasks, with defaults for those that are not set. */
 export async function readTaskSettings(tx: Executor): Promise<TaskSettings> {
   const [row] = await tx.select({ value: settings.value }).from(settings).where(eq(settings.key, KEY));
   if (row === undefined) return DEFAULT_TASK_SETTINGS;

@@ -13,12 +13,13 @@ import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 export type ProjectChange = Partial<Omit<NewProject, 'id' | 'created_at' | 'updated_at' | 'propagation'>>;
 
 /**
- * Changes a project. A new canonical id leaves the one before as an alias; an address of another protocol, host or port drops the
- * credential, which was given for the one before.
- * @param input.now the control plane's clock, epoch ms
+ * Changes a project. The former canonical id becomes an alias. An address with another protocol, host or port
+ * drops the credential, which was given for the former one.
+ * @param input.now the control plane's clock, epoch milliseconds
  * @param input.ifAt change nothing unless the address is still this one
- * @returns the project as it is now, or null when there is none any more
- * @throws MembridgeError conflict when the new name belongs to another project, or the address was changed meanwhile
+ * @returns the project as it is now, or null when it no longer exists
+ * @throws MembridgeError conflict when the new name belongs to another project, or the address changed in the
+ * meantime
  */
 export async function updateProject(
   db: Database,
@@ -68,7 +69,7 @@ export async function updateProject(
   });
 }
 
-/** Names of what was set, and values only of what is no secret and short. */
+/** Describes a change: the names of changed columns, and values only if they are short and not secret. */
 function whatChanged(name: string, change: ProjectChange): string {
   const said = Object.keys(change)
     .filter((key) => !['credential_info', 'canonical_id', 'aliases'].includes(key))

@@ -4,14 +4,14 @@ import type { Executor } from '../connect.ts';
 import { finishedDetail, isComplete } from '../round-detail.ts';
 import { jobs, spaceNodes } from '../schema.ts';
 
-/** A round of one node that ended at `finishedAt`, epoch ms. */
+/** A node's round that ended at `finishedAt`, epoch milliseconds. */
 interface NodeRound {
   readonly node: string;
   readonly result: SyncRoundResult;
   readonly finishedAt: number;
 }
 
-/** What a round cost, as the columns of a job. */
+/** Returns a round's traffic as columns of a job. */
 export function trafficOf({ push, pull }: SyncRoundResult) {
   const sum = (field: 'requests' | 'bytesUp' | 'bytesDown'): number =>
     (push?.traffic[field] ?? 0) + (pull?.traffic[field] ?? 0);
@@ -19,8 +19,8 @@ export function trafficOf({ push, pull }: SyncRoundResult) {
 }
 
 /**
- * Adds rounds to their nodes' totals in a space, and says how each node stands there, in one statement. A node without a record, since
- * it or the space was removed meanwhile, is left out.
+ * Adds rounds to their nodes' totals in a space, and updates each node's state there, in one statement.
+ * Leaves out a node without a record, because it or the space was deleted.
  * @param rounds in the order in which they ended
  */
 export async function updateSpaceNodes(
@@ -67,7 +67,10 @@ export async function updateSpaceNodes(
     where was.cid = ${cid} and was.node_id = now.node`);
 }
 
-/** What the rounds of one node come to: sums, the newest times and head, and the last round's word. */
+/**
+ * Returns the combined change of a node's rounds: sums, the newest times and head, and the last round's
+ * message.
+ */
 function changeOf(rounds: readonly NodeRound[]) {
   const last = rounds.at(-1);
   if (last === undefined) return null;
@@ -95,8 +98,9 @@ function changeOf(rounds: readonly NodeRound[]) {
 }
 
 /**
- * What the last failed round said of the half that these rounds did not do: a push that succeeds says nothing of a pull that failed.
- * @returns null when that half succeeded since, or never failed
+ * Returns the last failure of the direction that these rounds did not cover: a successful push says nothing
+ * about a failed pull.
+ * @returns null when that direction succeeded since, or never failed
  */
 async function failureOfOther(
   tx: Executor,

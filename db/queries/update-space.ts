@@ -9,10 +9,10 @@ import { findSpaces } from './find-spaces.ts';
 import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
 import { moveLeadership } from './record-leadership.ts';
 
-/** What a space is to be from now on. */
+/** The new values of a space. */
 export interface SpaceChange {
   readonly name: string;
-  /** The canonical id that follows from the name; another one than before means a rename. */
+  /** The canonical id that follows from the name; a different one means a rename. */
   readonly cid: string;
   readonly projects: string[];
   readonly excluded: string[];
@@ -23,10 +23,10 @@ export interface SpaceChange {
 }
 
 /**
- * Changes a space. With a new canonical id everything that is known of it moves along: nodes, their settings, jobs.
- * @param input.cid the canonical id until now
- * @param input.now the control plane's clock, epoch ms
- * @returns the space as it is now, or null when there is none any more
+ * Changes a space. A new canonical id takes all records along: nodes, their settings, jobs.
+ * @param input.cid the current canonical id
+ * @param input.now the control plane's clock, epoch milliseconds
+ * @returns the space as it is now, or null when it no longer exists
  * @throws MembridgeError conflict when its name, or an alias of it, belongs to another space
  */
 export async function updateSpace(
@@ -56,7 +56,7 @@ export async function updateSpace(
   });
 }
 
-/** What a change sets differently, for people: `encrypted: false → true, excluded: none → diary`. */
+/** Describes a change for people: `encrypted: false → true, excluded: none → diary`. */
 function describeChange(before: SpaceChange, after: SpaceChange): string {
   const told = (value: unknown): string => (Array.isArray(value) ? value.join(' ') || 'none' : String(value));
   const fields = ['name', 'projects', 'excluded', 'aliases', 'redact', 'encrypted', 'mirror'] as const;
@@ -66,7 +66,7 @@ function describeChange(before: SpaceChange, after: SpaceChange): string {
   return changed.map(({ field, was, is }) => `${field}: ${was} → ${is}`).join(', ') || 'nothing changed';
 }
 
-/** A canonical id means one space, whether as its own or as an alias. */
+/** Refuses a change when another space has the canonical id, as its id or as an alias. */
 function refuseClash(change: SpaceChange, other: { cid: string; name: string; aliases: string[] }): void {
   const conflict = (message: string): MembridgeError => new MembridgeError('conflict', message);
   if (other.name === change.name || other.cid === change.cid) {
@@ -86,16 +86,16 @@ function refuseClash(change: SpaceChange, other: { cid: string; name: string; al
   );
 }
 
-/** Gives what is known of a space to its new canonical id. */
+/** Moves the records of a space to its new canonical id. */
 async function moveTo(tx: Executor, from: string, { cid, name }: SpaceChange): Promise<void> {
-  // What may lie under the new id is of no space: agents that reported a project which nobody had named (they report
-  // again), or a round that was still running when the space left that id.
+  // Records under the new id belong to no space: reports of agents about a project without a space (they
+  // report again), or a round that was still running when a space left that id.
   await tx.delete(originalNodes).where(eq(originalNodes.cid, cid));
   await tx.delete(spaceNodes).where(eq(spaceNodes.cid, cid));
   await tx.update(originalNodes).set({ cid }).where(eq(originalNodes.cid, from));
   await tx.update(spaceNodes).set({ cid }).where(eq(spaceNodes.cid, from));
   await tx.update(spaceNodeSettings).set({ cid }).where(eq(spaceNodeSettings.cid, from));
-  // A project of the same id keeps its primary; the space then has none until one is selected.
+  // A project with the same id keeps its primary; the space then has none until one is selected.
   const projects = await tx
     .select({ id: managedProjects.id })
     .from(managedProjects)

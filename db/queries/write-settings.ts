@@ -4,14 +4,14 @@ import { settings } from '../schema.ts';
 import { recordAudit, type NewAudit } from './record-audit.ts';
 
 /**
- * Sets values by their keys, all or none; keys that are not named stay as they are.
- * @param input.audit what is told of it
+ * Sets values by their keys, all or none; other keys stay unchanged.
+ * @param input.audit the audit entry
  */
 export async function writeSettings(
   db: Database,
   input: { values: Readonly<Record<string, string>>; audit: NewAudit },
 ): Promise<void> {
-  // In one order everywhere, so that two writers cannot wait for each other.
+  // Always in the same order, so that two writers cannot deadlock.
   const rows = Object.entries(input.values)
     .map(([key, value]) => ({ key, value }))
     .toSorted((a, b) => (a.key < b.key ? -1 : 1));

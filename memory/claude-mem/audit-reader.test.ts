@@ -32,7 +32,7 @@ describe('AuditReader', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it.each(KINDS)('makes the digest of rows of the kind %s that SQLite makes of them', (kind) => {
+  it.each(KINDS)('computes the same digest as SQLite for rows of the kind %s', (kind) => {
     const { rows, digest } = audit.range(kind, -1, 60);
     expect(rows.length).toBeGreaterThan(0);
     expect(digest).toEqual(audit.digest(kind, -1, 60).digest);
@@ -49,7 +49,7 @@ describe('AuditReader', () => {
     expect(after).toEqual(audit.digest('observation', -1, 60).digest);
   });
 
-  it.each(KINDS)('makes the marks of rows of the kind %s that a whole row has', (kind) => {
+  it.each(KINDS)('computes the same marks as for a whole row, for the kind %s', (kind) => {
     const columns = detectSchema(db, folder).columns[kind];
     for (const { id, mark } of audit.after(kind, 0, 60)) {
       const row = reader.byId(kind, id);
@@ -58,7 +58,7 @@ describe('AuditReader', () => {
     }
   });
 
-  it('hashes the key again where a row no longer says what it was made of', () => {
+  it('hashes the key again when the row changed since it was written', () => {
     const [row] = reader.after('observation', 1, 1);
     if (row === undefined) throw new Error('there is no observation');
     const madeOf = {

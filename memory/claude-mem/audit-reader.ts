@@ -9,44 +9,44 @@ import { isExact, type SqliteValue } from '../format/values.ts';
 import type { RowReader } from './read.ts';
 import type { ClaudeMemSchema } from './schema.ts';
 
-/** A row's local id and mark, as it is now. */
+/** A row's local id and current mark. */
 export interface MarkedRow {
   readonly id: number;
   readonly mark: Buffer;
 }
 
-/** Of SHA-256: enough that two states are never taken for one another by chance. */
+/** Length of a truncated SHA-256: long enough that two states never match by chance. */
 const DIGEST_BYTES = 16;
 
 interface Plan {
   readonly statement: Database.Statement<[number, number], SqliteValue[]>;
-  /** How many key columns follow the id, platform, session and memory id. */
+  /** Number of key columns after id, platform, session and memory id. */
   readonly keys: number;
-  /** For each part with a slot of its own, how many columns of it follow; null when this claude-mem has no column for it. */
+  /** Per part with its own slot, its number of columns; null when this claude-mem has no column for it. */
   readonly units: readonly (number | null)[];
-  /** Details, which follow last, by their place in the row. */
+  /** Position of each detail in the row; details come last. */
   readonly details: ReadonlyMap<string, number>;
-  /** Key columns by their place in the row. */
+  /** Position of each key column in the row. */
   readonly keyed: ReadonlyMap<string, number>;
-  /** How many bytes the long columns of rows hold. */
+  /** Returns how many bytes the long columns of the rows hold. */
   readonly bytes: Database.Statement<[number, number], number>;
-  /** How many rows there are, and all that marks are made of, one after the other. */
+  /** Returns the number of rows, and everything that marks are made of, concatenated. */
   readonly content: Database.Statement<[number, number], [number, Buffer | null]>;
 }
 
-/** Rows that hold more than this are not put together in memory. */
+/** Rows that hold more than this are not concatenated in memory. */
 const MAX_CONTENT_BYTES = 8 * 1024 * 1024;
 
-/** Rows as they are, by count and digest. */
+/** Rows summarized by count and digest. */
 export interface RowsDigest {
   readonly rows: number;
-  /** Null where there is too much of them to say. */
+  /** Null when there is too much data to digest. */
   readonly digest: Buffer | null;
 }
 
 /**
- * Reads marks of rows and nothing else: what an audit compares a whole database by. The marks are those that
- * marks.ts computes of a row that was read whole.
+ * Reads the marks of rows and nothing else, for an audit of a whole database. They equal the marks that
+ * marks.ts computes for a row that was read whole.
  */
 export class AuditReader {
   readonly #plans: Readonly<Record<Kind, Plan>>;
@@ -63,8 +63,9 @@ export class AuditReader {
   }
 
   /**
-   * Marks of up to `limit` rows with a local id above `id`, in order.
-   * @param madeOf of which memories rows were just made, by local id: what still says the same need not be hashed again
+   * Returns marks of up to `limit` rows with a local id above `id`, in order.
+   * @param madeOf the memories that rows were just written from, by local id: rows that still match need no
+   * new hash
    */
   after(kind: Kind, id: number, limit: number, madeOf?: ReadonlyMap<number, FullOperation>): MarkedRow[] {
     return this.#plans[kind].statement
@@ -72,7 +73,10 @@ export class AuditReader {
       .map((row) => this.#toMark(kind, row, madeOf?.get(Number(row[0]))));
   }
 
-  /** Marks of all rows with a local id above `after` and up to `to`, in order, and the digest that `digest` gives of them. */
+  /**
+   * Returns the marks of all rows with a local id above `after` and up to `to`, in order. Also returns the
+   * digest that `digest` gives for them.
+   */
   range(kind: Kind, after: number, to: number): { rows: MarkedRow[]; digest: Buffer | null } {
     const { statement } = this.#plans[kind];
     const rows = statement.all(after, Math.max(0, to - after)).filter((row) => Number(row[0]) <= to);
@@ -84,8 +88,10 @@ export class AuditReader {
   }
 
   /**
-   * Digests all that the marks of rows are made of, in SQLite and OpenSSL: several times as fast as making the marks.
-   * @param after local id before the first; @param to local id of the last
+   * Returns a digest of everything that the marks of rows are made of. SQLite and OpenSSL compute it several
+   * times as fast as the marks.
+   * @param after local id before the first;
+   * @param to local id of the last
    */
   digest(kind: Kind, after: number, to: number): RowsDigest {
     const { bytes, content } = this.#plans[kind];
@@ -108,7 +114,7 @@ export class AuditReader {
     const session = typeof row[2] === 'string' ? row[2] : null;
     let at = 4 + keys;
     const marks = units.map((count, index) => {
-      // Parts with a slot of their own come first.
+      // Parts with their own slot come first.
       if (UNITS[kind][index]?.merge === 'link') {
         return hashLink(session === null ? { memory: String(row[3] ?? '') } : { platform, session });
       }
@@ -132,7 +138,7 @@ export class AuditReader {
   }
 }
 
-/** Between two values, between two rows, and in place of NULL, where rows are digested. */
+/** Separators between values and rows, and the stand-in for NULL, in the digested text. */
 const [VALUE_END, ROW_END, NULL] = ['\u001F', '\u001E', '\u0001'];
 
 function digestOf(rows: number, content: string | Buffer): Buffer {
@@ -141,9 +147,9 @@ function digestOf(rows: number, content: string | Buffer): Buffer {
 }
 
 /**
- * All that the marks of rows are made of, as SQLite puts it together (planOf). Were a number written in another way here, the digest
- * would be another one, and its rows be compared once more.
- * @returns null where only SQLite can say, or where there is too much of it
+ * Concatenates everything that the marks of rows are made of, exactly as SQLite does (planOf). A number
+ * formatted differently here would change the digest, and the rows would be compared once more.
+ * @returns null when only SQLite can format it, or when it is too long
  */
 function contentOf(rows: readonly SqliteValue[][]): string | null {
   if (rows.some((row) => row.some(needsCare))) return null;
@@ -151,14 +157,16 @@ function contentOf(rows: readonly SqliteValue[][]): string | null {
   return content.length > MAX_CONTENT_BYTES ? null : content;
 }
 
-/** The key of a row with ordinal 0. Hexadecimal: the binding takes twice as long to make a buffer. */
+/**
+ * Returns the key of a row with ordinal 0, in hexadecimal: the binding takes twice as long to make a buffer.
+ */
 function identityOf(kind: Kind, named: SqliteValue[], platform: string, session: string | null): string {
   if (kind === 'session' || kind === 'prompt') named.unshift(kind, platform, session);
   else named.unshift(kind);
   return hash('sha256', JSON.stringify(named), 'hex');
 }
 
-/** Whether a row has the very key columns of a memory, whose key was made of them with ordinal 0. */
+/** Returns whether a row still has the key columns of a memory whose key has ordinal 0. */
 function isMadeOf(
   memory: FullOperation | undefined,
   row: readonly SqliteValue[],
@@ -173,7 +181,10 @@ function isMadeOf(
   return keyColumns(kind).every((column, index) => row[4 + index] === (set[column] ?? null));
 }
 
-/** Whether a value may be undecodable bytes, a blob, a rounded number or infinity: rare, and the careful reader's work. */
+/**
+ * Returns whether a value may be undecodable bytes, a blob, a rounded number or infinity. These are rare and
+ * left to the slower reader.
+ */
 function needsCare(value: SqliteValue): boolean {
   if (typeof value === 'string') return value.includes('\uFFFD');
   if (typeof value === 'number') return !isExact(value);
@@ -202,7 +213,7 @@ function planOf(db: Database.Database, schema: ClaudeMemSchema, kind: Kind): Pla
   );
   const { sources } = schema;
   const source = sources[kind];
-  /** What is read, and of which tables. */
+  /** Returns which columns to read from which tables. */
   const plan = (): { columns: string[]; from: string } => {
     const list = (platformOf: string, session: string, memory: string): string[] => [
       't.id',

@@ -9,7 +9,7 @@ import { upgradeDatabase } from '../../fixtures/claude-mem/upgrade.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 import { expectIntact } from '../../test/memory/expect-intact.ts';
 
-/** What claude-mem's users have in their databases, and what their machines do. */
+/** Databases and machines as claude-mem's users have them. */
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const YEAR = 365 * 24 * 3_600_000;
 
@@ -41,13 +41,13 @@ function observe(node: TestNode, memory: string, title: string, createdAt = JANU
   });
 }
 
-/** claude-mem before the middle of 2026 gave a session a new memory id at every restart; its rows follow by cascade. */
+/** claude-mem before mid-2026 gave a session a new memory id at every restart; its rows follow by cascade. */
 function remint(node: TestNode, from: string, to: string): void {
   node.db.prepare('UPDATE sdk_sessions SET memory_session_id = ? WHERE memory_session_id = ?').run(to, from);
 }
 
-describe('a memory_session_id that is rewritten after the first sync', () => {
-  it('takes its rows along on its machine, and later rows find the session everywhere', async () => {
+describe('a memory_session_id rewritten after the first sync', () => {
+  it('keeps its rows on its machine, and later rows find the session on every machine', async () => {
     const [a, b, c] = ['a', 'b', 'c'].map((name) => fleet.add(name, '13.25.3')) as [
       TestNode,
       TestNode,
@@ -61,7 +61,7 @@ describe('a memory_session_id that is rewritten after the first sync', () => {
       observe(a, `minted-${hop}`, `After hop ${hop}`, JANUARY + hop);
       await settle(fleet.space, [a, b]);
     }
-    // The other machine resumes it and mints one too; a third joins.
+    // The other machine resumes the session and rewrites its memory id too; a third machine joins.
     remint(b, 'minted-1', 'minted-by-b');
     observe(b, 'minted-by-b', 'Seen by b', JANUARY + 10);
     await settle(fleet.space, [a, b, c]);
@@ -73,7 +73,7 @@ describe('a memory_session_id that is rewritten after the first sync', () => {
     expect(b.db.prepare('SELECT memory_session_id FROM sdk_sessions').pluck().get()).toBe('minted-by-b');
   });
 
-  it('to one that another session has elsewhere does not mix the two', async () => {
+  it('does not mix with a session that has the same memory id on another machine', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     begin(a, 'one', 'm1');
@@ -98,8 +98,8 @@ describe('a memory_session_id that is rewritten after the first sync', () => {
   });
 });
 
-describe('sessions of the same name', () => {
-  it('made by hand, under both names that claude-mem gives them, fold each into one', async () => {
+describe('sessions with equal names', () => {
+  it('are folded into one when made by hand under both of claude-mem’s names', async () => {
     const nodes = ['a', 'b'].map((name) => fleet.add(name, '13.25.3'));
     for (const node of nodes) {
       for (const session of ['manual-garden', 'manual-garden-claude']) {
@@ -114,7 +114,7 @@ describe('sessions of the same name', () => {
       expect([node.count('sdk_sessions'), node.count('observations')]).toEqual([2, 12]);
   });
 
-  it('with one memory id under two conversations keep their rows apart', async () => {
+  it('keep their rows apart when two conversations have one memory id', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     begin(a, 'one', 'same');
@@ -128,7 +128,7 @@ describe('sessions of the same name', () => {
 });
 
 it.each(['7.4.5', '12.7.5'])(
-  'sessions of two platforms with one id keep their rows apart on %s, and after its upgrade',
+  'keep their rows apart when two platforms use one id, on %s and after its upgrade',
   async (release) => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', release, { orphanWaitMs: 0 });
@@ -158,8 +158,8 @@ it.each(['7.4.5', '12.7.5'])(
   },
 );
 
-describe('rows as upgrades and accidents left them', () => {
-  it('with no title, no text and no hash arrive once', async () => {
+describe('rows left by upgrades and accidents', () => {
+  it('arrive once without title, text and hash', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '13.25.3');
     for (const node of [a, b]) {
@@ -186,7 +186,7 @@ describe('rows as upgrades and accidents left them', () => {
     expect(a.count('observations')).toBe(4);
   });
 
-  it('with the same __null_migration_ hash in one session and other text are all kept', async () => {
+  it('are all kept when they share a __null_migration_ hash and differ in text', async () => {
     const nodes = ['a', 'b', 'c'].map((name) => fleet.add(name, '13.25.3'));
     for (const node of nodes) {
       begin(node, 'manual-garden', 'manual-garden');
@@ -207,7 +207,7 @@ describe('rows as upgrades and accidents left them', () => {
     for (const node of nodes) expect(node.count('observations')).toBe(1 + 3 * 3);
   });
 
-  it('without a session, of every kind, get one that shows them', async () => {
+  it('get a stub session that shows them when they have none, for every kind', async () => {
     const a = fleet.add('a', '13.25.3', { orphanWaitMs: 0 });
     const b = fleet.add('b', '13.25.3', { orphanWaitMs: 0 });
     a.db.pragma('foreign_keys = OFF');
@@ -231,7 +231,7 @@ describe('rows as upgrades and accidents left them', () => {
     );
   });
 
-  it('of 19 MB, with lone surrogates and NULs, arrive byte for byte', async () => {
+  it('arrive byte for byte at 19 MB, with lone surrogates and NULs', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '8.5.10');
     begin(a, 's', 'm');
@@ -260,7 +260,7 @@ describe('rows as upgrades and accidents left them', () => {
     expect(b.hash()).toBe(a.hash());
   });
 
-  it('of one session with 1,495 observations arrive in order', async () => {
+  it('arrive in order when one session has 1,495 observations', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '7.4.5');
     begin(a, 'marathon', 'm');
@@ -274,8 +274,8 @@ describe('rows as upgrades and accidents left them', () => {
   });
 });
 
-describe('machines', () => {
-  it('with a cloned disk, agent and all, send each memory once', async () => {
+describe('unusual machines', () => {
+  it('send each memory once when disk and agent were cloned', async () => {
     const a = fleet.add('a', '13.25.3');
     const c = fleet.add('c', '13.25.3');
     writeHistory(a.db, { name: 'before', seed: 1, observations: 36, from: JANUARY });
@@ -283,7 +283,7 @@ describe('machines', () => {
     await a.engine.close();
     a.db.pragma('wal_checkpoint(TRUNCATE)');
     const folder = join(fleet.folder, 'clone');
-    // The same node, key and ledger on another machine.
+    // The same node, key and ledger on a second machine.
     const clone = fleet.add('clone', '13.25.3', {
       identity: a.options.identity,
       ledgerPath: join(folder, 'ledger.db'),
@@ -308,20 +308,23 @@ describe('machines', () => {
     db.close();
   });
 
-  it.each([10 * YEAR, -10 * YEAR])('with a clock off by %i ms lose and double nothing', async (skew) => {
-    const a = fleet.add('a', '13.25.3', { now: () => Date.now() + skew });
-    const b = fleet.add('b', '13.25.3');
-    writeHistory(a.db, { name: 'skewed', seed: 1, observations: 24, from: JANUARY + skew });
-    writeHistory(b.db, { name: 'true', seed: 2, observations: 24, from: JANUARY });
-    for (const node of [a, b]) begin(node, 'shared', `shared-of-${node.name}`, JANUARY);
-    const expected = unite([a, b].map((node) => takeInventory(node.db)));
-    await settle(fleet.space, [a, b]);
-    b.write.prompt({ contentSessionId: 'shared', number: 1, text: 'Later', createdAt: JANUARY + 5 });
-    await settle(fleet.space, [a, b]);
-    expectAllThereOnce([a, b], unite([expected, takeInventory(b.db)]));
-  });
+  it.each([10 * YEAR, -10 * YEAR])(
+    'neither lose nor duplicate anything when the clock is off by %i ms',
+    async (skew) => {
+      const a = fleet.add('a', '13.25.3', { now: () => Date.now() + skew });
+      const b = fleet.add('b', '13.25.3');
+      writeHistory(a.db, { name: 'skewed', seed: 1, observations: 24, from: JANUARY + skew });
+      writeHistory(b.db, { name: 'true', seed: 2, observations: 24, from: JANUARY });
+      for (const node of [a, b]) begin(node, 'shared', `shared-of-${node.name}`, JANUARY);
+      const expected = unite([a, b].map((node) => takeInventory(node.db)));
+      await settle(fleet.space, [a, b]);
+      b.write.prompt({ contentSessionId: 'shared', number: 1, text: 'Later', createdAt: JANUARY + 5 });
+      await settle(fleet.space, [a, b]);
+      expectAllThereOnce([a, b], unite([expected, takeInventory(b.db)]));
+    },
+  );
 
-  it('whose old worker writes while rows of a newer one come in lose none of either', async () => {
+  it('lose nothing when an old worker writes while rows of a newer one arrive', async () => {
     const a = fleet.add('a', '13.25.3');
     const b = fleet.add('b', '5.5.1');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 600, from: JANUARY });

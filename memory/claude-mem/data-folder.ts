@@ -2,16 +2,19 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join, normalize } from 'node:path';
 import { errorMessage } from '../../contract/errors.ts';
 
-/** claude-mem's database, and what decided that it is this one. */
+/** claude-mem's database, and the setting that selected it. */
 export interface LiveDatabase {
   readonly path: string;
-  /** Which setting decided, as a sentence without a subject, such as "CLAUDE_MEM_DB of the environment names it". */
+  /**
+   * The setting that decided, as a sentence without a subject, such as "CLAUDE_MEM_DB of the environment
+   * names it".
+   */
   readonly decidedBy: string;
-  /** What a person should know about the settings, such as a settings file that cannot be read; one sentence each. */
+  /** Warnings about the settings for a person, such as an unreadable settings file; one sentence each. */
   readonly warnings: readonly string[];
 }
 
-/** Where to look. */
+/** Where to look for settings. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly home: string;
@@ -54,7 +57,10 @@ export function findLiveDatabase(surroundings: Surroundings): LiveDatabase {
   };
 }
 
-/** The folder that claude-mem's settings file names; null when it names none or cannot be read, as claude-mem takes it. */
+/**
+ * Returns the folder named in claude-mem's settings file. Returns null when it names none or cannot be read,
+ * as claude-mem does.
+ */
 function readFolderSetting(
   path: string,
   { home, readText = (file) => readFileSync(file, 'utf8') }: Surroundings,
@@ -74,7 +80,7 @@ function readFolderSetting(
     return damaged(errorMessage(error));
   }
   if (!isObject(settings)) return damaged('it holds no JSON object');
-  // As in claude-mem: where there is an "env", keys beside it do not count.
+  // As in claude-mem: if there is an "env" key, keys beside it are ignored.
   const nested = settings['env'] ?? null;
   const values = nested === null ? settings : isObject(nested) ? nested : {};
   const value = values[FOLDER_SETTING] ?? '';
@@ -92,9 +98,9 @@ function readFolderSetting(
 }
 
 /**
- * A path from the environment. No shell has read what a unit file or `docker run --env-file` says, so that quotes and `~` are
- * still there.
- * @returns null when the setting is not made
+ * Returns a path from the environment. Values from a unit file or `docker run --env-file` never passed
+ * through a shell, so they may contain quotes and `~`.
+ * @returns null when the setting is absent
  */
 export function typedPath(value: string | undefined, home: string): string | null {
   const text = (value ?? '').trim();
@@ -106,7 +112,7 @@ function expandHome(path: string, home: string): string {
   return path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path;
 }
 
-/** A path without `.`, `..`, doubled slashes and a slash at its end. */
+/** Removes `.`, `..`, doubled slashes and a trailing slash from a path. */
 function trimPath(path: string): string {
   const normal = normalize(path);
   return normal.length > 1 ? normal.replace(/\/+$/, '') : normal;

@@ -11,21 +11,21 @@ export const BUSY_TIMEOUT_MS = 5_000;
 /** A file system with less free space than this counts as full, in bytes: SQLite extends its files by 32 KiB at a time. */
 const FULL_BELOW_BYTES = 1_000_000;
 
-/** The files of ours that a memory engine uses beside claude-mem's database. */
+/** Files of ours that a memory engine uses beside claude-mem's database. */
 export interface OwnFiles {
   readonly ledgerPath: string;
   readonly lockDirectory: string;
 }
 
-/** One file that failed: what to call it in a sentence, where it is, and which code its damage has. */
+/** The file that failed: its name in a sentence, its path, and the error code for damage. */
 interface Failed {
   readonly path: string;
   readonly isOurs: boolean;
 }
 
 /**
- * Gives a failure of a file its code and a sentence: what happened, to which file, what to do. SQLite errors and system errors
- * of file calls become MembridgeErrors, whatever their code. Errors of other kinds pass unchanged.
+ * Translates a file failure into a MembridgeError with a code and a sentence: what happened, to which file,
+ * what to do. Covers all SQLite errors and all system errors of file calls. Other errors pass unchanged.
  * @param path claude-mem's database
  * @param own our own files, when the work uses them too: SQLite does not say which file failed
  */
@@ -37,8 +37,8 @@ export function toMembridgeError(path: string, error: unknown, own?: OwnFiles): 
 }
 
 /**
- * The same, and looks for a damaged search index behind an error that such damage explains. No connection of the caller may hold
- * a transaction.
+ * Like toMembridgeError, and also looks for a damaged search index as the cause of the error. No connection
+ * of the caller may hold a transaction.
  */
 export function explainError(path: string, error: unknown, own: OwnFiles): unknown {
   if (error instanceof Database.SqliteError && !fileOf(error, path, own).isOurs) {
@@ -49,8 +49,8 @@ export function explainError(path: string, error: unknown, own: OwnFiles): unkno
 }
 
 /**
- * Refuses a path at which there is no file that SQLite could open, in words. SQLite would say "disk I/O error" for a folder and
- * wait for ever on a named pipe.
+ * Throws when SQLite could open no file at a path. SQLite itself would report "disk I/O error" for a folder,
+ * and wait forever on a named pipe.
  * @throws MembridgeError memory_missing, memory_unreadable
  */
 export function requireFile(path: string): void {
@@ -75,8 +75,8 @@ export function requireFile(path: string): void {
 }
 
 /**
- * Which file an error is about. A system error names its path. better-sqlite3 names none, so the code that ran the statement
- * tells: only memory/ledger/ uses the ledger's connection.
+ * Returns the file that an error is about. A system error names its path. better-sqlite3 names none, so the
+ * throwing code decides: only memory/ledger/ uses the ledger's connection.
  */
 function fileOf(error: Error & { path?: unknown }, database: string, own: OwnFiles | undefined): Failed {
   const claudeMem = { path: database, isOurs: false };
@@ -158,7 +158,7 @@ function fromSqlite(
   );
 }
 
-/** Codes of SQLite for a write that failed: on a full disk, over a quota, or beyond a file size limit. */
+/** SQLite codes of a failed write: a full disk, a quota, or a file size limit. */
 const WRITES: ReadonlySet<string> = new Set([
   'SQLITE_IOERR_WRITE',
   'SQLITE_IOERR_FSYNC',
@@ -169,7 +169,7 @@ const WRITES: ReadonlySet<string> = new Set([
   'SQLITE_CANTOPEN',
 ]);
 
-/** Codes of SQLite for a file system that cannot lock or share memory. */
+/** SQLite codes of a file system that cannot lock or share memory. */
 const LOCKING: ReadonlySet<string> = new Set([
   'SQLITE_PROTOCOL',
   'SQLITE_NOLFS',
@@ -232,7 +232,7 @@ function isFull(path: string): boolean {
   }
 }
 
-/** Whether an error comes from a call on a file: network errors have a system call, too. */
+/** Returns whether an error comes from a file call; network errors have a system call too. */
 function isFileError(error: unknown): error is NodeJS.ErrnoException {
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return false;
   return 'path' in error || FILE_CALLS.has(String(error.syscall));
@@ -249,7 +249,7 @@ const FILE_CALLS: ReadonlySet<string> = new Set([
   'copyfile',
 ]);
 
-/** What keeps this user from a database, as far as it can be seen, and what to do. */
+/** Returns what visibly keeps this user from a database, and what to do. */
 function accessAdvice(path: string): string {
   const user = userName();
   const { R_OK, W_OK, X_OK } = constants;

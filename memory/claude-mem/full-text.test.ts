@@ -20,7 +20,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 
-/** A database in use: its connection, as the worker holds one. */
+/** Builds a database in use, with an open connection such as the worker's. */
 function build(release = '13.25.3'): Database.Database {
   const db = buildDatabase(path, release);
   writeHistory(db, { name: 'x', seed: 1, observations: 48, from: JANUARY });
@@ -69,12 +69,12 @@ const DAMAGES: readonly (readonly [name: string, sql: string, mend: 'rebuild' | 
 ];
 
 describe('findFullTextProblems', () => {
-  it.each(RELEASES)('finds nothing in a sound database of %s', (release) => {
+  it.each(RELEASES)('finds no problem in a sound database of %s', (release) => {
     build(release).close();
     expect(problems(true)).toEqual([]);
   });
 
-  it('finds nothing in a database without full-text search', () => {
+  it('finds no problem in a database without full-text search', () => {
     const db = build();
     for (const table of ['observations', 'session_summaries', 'user_prompts']) {
       for (const trigger of ['ai', 'ad', 'au']) db.exec(`DROP TRIGGER ${table}_${trigger}`);
@@ -84,7 +84,7 @@ describe('findFullTextProblems', () => {
     expect(problems(true)).toEqual([]);
   });
 
-  it('finds an index that is gone while its triggers are there, and leaves it', () => {
+  it('finds a missing index whose triggers exist, and leaves it', () => {
     const db = build();
     db.exec('DROP TABLE session_summaries_fts');
     const [problem, ...others] = problems();
@@ -95,7 +95,7 @@ describe('findFullTextProblems', () => {
     db.close();
   });
 
-  it('takes texts without words, NULs and other scripts for what they are', () => {
+  it('handles texts without words, NULs and other scripts correctly', () => {
     const db = build();
     const writer = new MemoryWriter(db);
     const memorySessionId = db.prepare('SELECT memory_session_id FROM sdk_sessions').pluck().get() as string;
@@ -108,7 +108,7 @@ describe('findFullTextProblems', () => {
 });
 
 describe('mendFullText', () => {
-  it('finds a blanked record 10 also where all rows of the index were deleted', () => {
+  it('finds a blanked record 10 even when all rows of the index were deleted', () => {
     const db = build();
     db.exec('DELETE FROM user_prompts');
     expect(problems(true)).toEqual([]);
@@ -120,7 +120,7 @@ describe('mendFullText', () => {
   });
 
   it.each(DAMAGES)(
-    'finds and mends an index with %s, while the worker has the database open',
+    'finds and repairs an index with %s while the worker has the database open',
     (_name, sql, mend) => {
       const worker = build();
       worker.unsafeMode(true);
@@ -136,7 +136,7 @@ describe('mendFullText', () => {
       expect(mended).toMatchObject({ index: 'observations_fts', done: true });
       expect(problems(true)).toEqual([]);
       expect(worker.prepare('SELECT * FROM observations').all()).toEqual(rows);
-      // The connection that was open all along saves, and finds what it saved.
+      // The connection that was open throughout writes, and finds what it wrote.
       const memorySessionId = worker
         .prepare('SELECT memory_session_id FROM sdk_sessions')
         .pluck()
@@ -159,7 +159,7 @@ describe('mendFullText', () => {
     },
   );
 
-  it('leaves the index as it was when the lock is not to be had', () => {
+  it('leaves the index unchanged when it cannot get the lock', () => {
     const worker = build();
     worker.exec(`INSERT INTO observations_fts(observations_fts) VALUES ('delete-all')`);
     const [problem] = problems();
@@ -170,7 +170,7 @@ describe('mendFullText', () => {
     worker.close();
   });
 
-  it('refuses a rebuild that takes longer than the worker waits, and makes it once nobody uses the database', () => {
+  it('refuses a rebuild that takes longer than the worker waits, and runs it once the database is unused', () => {
     const db = build();
     // One transaction of long texts: quick to write, slow to index.
     const words = Array.from({ length: 40_000 }, (_, n) => `w${n.toString(36)}`).join(' ');

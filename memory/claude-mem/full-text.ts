@@ -1,38 +1,44 @@
 import Database from 'better-sqlite3';
 import { errorMessage } from '../../contract/errors.ts';
 
-/** claude-mem's full-text indexes, and the table that each of them is of. */
+/** claude-mem's full-text indexes, each with its content table. */
 const FULL_TEXTS: Readonly<Record<string, string>> = {
   observations_fts: 'observations',
   session_summaries_fts: 'session_summaries',
   user_prompts_fts: 'user_prompts',
 };
 
-/** The tables in which FTS5 keeps an index, by what follows the index's name. */
+/** Suffixes of the shadow tables in which FTS5 stores an index. */
 const SHADOWS = ['data', 'idx', 'docsize', 'config'] as const;
 
-/** Up to here SQLite's own check of an index takes less than two seconds, and is part of every look (rows). */
+/**
+ * Up to this many rows, SQLite's own check of an index takes less than two seconds and is part of every look.
+ */
 const CHECK_ROWS = 20_000;
 
-/** Rows whose words are looked for in an index. */
+/** Rows whose words are looked up in an index. */
 const SAMPLED_ROWS = 40;
 
-/** A word that FTS5's default tokenizer makes one token of, whatever stands around it. */
+/** A word that FTS5's default tokenizer turns into exactly one token. */
 const WORD = /(?:^|[\s.,:;()"'-])([A-Za-z0-9]{3,40})(?=$|[\s.,:;()"'-])/;
 
 /** A full-text index with something wrong. */
 export interface FullTextProblem {
   readonly index: string;
-  /** What is wrong, as a sentence without its end. */
+  /** The problem, as a sentence without its final period. */
   readonly problem: string;
-  /** `rebuild`: FTS5's own statement mends it. `recreate`: it has lost tables of its own. Null: the index itself is gone. */
+  /**
+   * `rebuild`: FTS5's own statement repairs it. `recreate`: shadow tables are missing. Null: the index itself
+   * is missing.
+   */
   readonly mend: 'rebuild' | 'recreate' | null;
 }
 
 /**
- * Looks at claude-mem's full-text indexes without writing. A database of a claude-mem without full-text search has none, which is
- * no problem.
- * @param options.thorough have SQLite check whole indexes of any size (some 10 s for 100,000 rows); otherwise only up to 20,000 rows
+ * Checks claude-mem's full-text indexes without writing. A database without full-text search has none, which
+ * is not a problem.
+ * @param options.thorough let SQLite check indexes of any size (about 10 s for 100,000 rows); otherwise only
+ * up to 20,000 rows
  * @throws SqliteError when the database cannot be read
  */
 export function findFullTextProblems(
@@ -61,7 +67,7 @@ export function findFullTextProblems(
   return problems;
 }
 
-/** What examine says, or what SQLite says of an index that it cannot read. */
+/** Returns the finding of `look`, or SQLite's error message for an index that it cannot read. */
 function withMeaning(look: () => string | null | undefined): string | null {
   try {
     return look() ?? null;
@@ -81,7 +87,7 @@ function examine(db: Database.Database, index: string, content: string, thorough
   if (structure === undefined) return 'its record 10 is gone';
   const segments = count(db, `(SELECT DISTINCT segid FROM main.${index}_idx)`);
   const named = segmentsIn(structure);
-  // FTS5 would give a new segment the number of one that is there, and could save no row.
+  // FTS5 would reuse the number of an existing segment, and could then save no row.
   if (named < BigInt(segments)) return `its record 10 names ${named} segments where there are ${segments}`;
   const [counted = 0n] = varintsAt(averages, 0, 1);
   const missing = count(db, `main.${content} WHERE id NOT IN (SELECT id FROM main.${index}_docsize)`);
@@ -98,13 +104,13 @@ function examine(db: Database.Database, index: string, content: string, thorough
   return found === 'ok' || found === undefined ? null : found;
 }
 
-/** Looks for rows spread over the table by a word of their own. */
+/** Looks up sampled rows of the table by a word of each. */
 function countUnfound(db: Database.Database, index: string, content: string): { rows: number; of: number } {
   const definition = db
     .prepare(`SELECT sql FROM main.sqlite_master WHERE name = ?`)
     .pluck()
     .get(index) as string;
-  // Another tokenizer makes other words.
+  // Another tokenizer splits words differently.
   if (/tokenize/i.test(definition)) return { rows: 0, of: 0 };
   const columns = columnsOf(db, index);
   const [first, last] = db.prepare(`SELECT min(id), max(id) FROM main.${content}`).raw().get() as [
@@ -136,12 +142,15 @@ function countUnfound(db: Database.Database, index: string, content: string): { 
   return { rows: unfound, of: looked };
 }
 
-/** The columns of an index. @throws SqliteError when SQLite cannot open it */
+/**
+ * Returns the columns of an index.
+ * @throws SqliteError when SQLite cannot open it
+ */
 export function columnsOf(db: Database.Database, index: string): string[] {
   return (db.pragma(`main.table_info(${index})`) as { name: string }[]).map(({ name }) => `"${name}"`);
 }
 
-/** The table that an index is of. */
+/** Returns the content table of an index. */
 export function contentOf(index: string): string | null {
   return FULL_TEXTS[index] ?? null;
 }
@@ -162,16 +171,22 @@ function isFilledByTriggers(db: Database.Database, index: string): boolean {
 const count = (db: Database.Database, from: string): number =>
   db.prepare(`SELECT count(*) FROM ${from}`).pluck().get() as number;
 
-/** Begins the list of levels where FTS5 writes the newer form of the structure record. */
+/** Precedes the list of levels when FTS5 writes the newer form of the structure record. */
 const NEWER_STRUCTURE = Buffer.from([0xff, 0, 0, 1]);
 
-/** How many segments FTS5's structure record names: behind a cookie of four bytes stand the numbers of levels and of segments. */
+/**
+ * Returns how many segments FTS5's structure record names. After a 4-byte cookie it stores the numbers of
+ * levels and of segments.
+ */
 function segmentsIn(structure: Buffer): bigint {
   const begin = structure.subarray(4, 8).equals(NEWER_STRUCTURE) ? 8 : 4;
   return varintsAt(structure, begin, 2)[1] ?? 0n;
 }
 
-/** Numbers of a record: SQLite's varints, seven bits a byte, nine bytes at most; fewer where the record ends. */
+/**
+ * Reads numbers of a record: SQLite's varints, seven bits per byte, at most nine bytes; fewer when the record
+ * ends early.
+ */
 function varintsAt(record: Buffer, at: number, most: number): bigint[] {
   const values: bigint[] = [];
   let value = 0n;

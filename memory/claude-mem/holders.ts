@@ -8,12 +8,14 @@ export interface Holder {
 }
 
 /**
- * Processes other than this one that use a claude-mem database: every one that has the file or its -wal open (Linux: /proc), and the worker that `worker.pid` beside it names while that lives. A process of another user cannot be
- * seen; claude-mem and the agent are the same user's.
- * @param path the database; also files that have another name by now are found, by what they are rather than by name
+ * Returns processes other than this one that use a claude-mem database: those with the file or its -wal open
+ * (Linux: /proc), and the live worker named by `worker.pid` beside it. Processes of other users are
+ * invisible; claude-mem and the agent run as the same user.
+ * @param path the database; files are compared by identity, so renamed ones are found too
  */
 export function holdersOf(path: string): Holder[] {
-  // Whoever uses it has the database or its log open. An agent keeps the -shm alone open for good (wal.ts): that uses nothing.
+  // Every user of the database has it or its WAL open. The agent keeps only the -shm open permanently
+  // (wal.ts), which does not count as use.
   const files = [path, `${path}-wal`].filter((file) => existsSync(file)).map(identityOf);
   const holders = processes()
     .filter((pid) => pid !== process.pid && hasOpen(pid, new Set(files)))
@@ -25,10 +27,10 @@ export function holdersOf(path: string): Holder[] {
   return holders;
 }
 
-/** Whether it can be found out here who has a file open. */
+/** Returns whether this system shows which processes have a file open. */
 export const canSeeHolders = (): boolean => existsSync('/proc/self/fd');
 
-/** How often this process itself has a file open. 0 where that cannot be seen. */
+/** Returns how many times this process has a file open; 0 if unknown. */
 export function timesOpenHere(path: string): number {
   return canSeeHolders() ? openFiles('self').filter((file) => file === identityOf(path)).length : 0;
 }
@@ -49,7 +51,7 @@ function hasOpen(pid: number, files: ReadonlySet<string>): boolean {
   return openFiles(pid).some((file) => files.has(file));
 }
 
-/** What a process has open, once for each time; nothing when it ended meanwhile or is another user's. */
+/** Returns every open file of a process; nothing when it has ended or belongs to another user. */
 function openFiles(pid: number | 'self'): string[] {
   const folder = `/proc/${pid}/fd`;
   try {
@@ -65,7 +67,7 @@ function openFiles(pid: number | 'self'): string[] {
   }
 }
 
-/** The worker's process id, from the file that it keeps beside its database, while that process lives. */
+/** Returns the process id from the worker's file beside the database, while that process lives. */
 function workerBeside(path: string): number | null {
   try {
     const { pid } = JSON.parse(readFileSync(join(dirname(path), 'worker.pid'), 'utf8')) as { pid?: unknown };

@@ -3,19 +3,22 @@ import { columnsOf, contentOf, findFullTextProblems, type FullTextProblem } from
 import type { Holder } from './holders.ts';
 import { guarded } from './open.ts';
 
-/** claude-mem's worker waits this long for the lock, and loses what it could not save then (milliseconds). */
+/** claude-mem's worker waits this long for the lock, then loses what it could not save (milliseconds). */
 const WORKER_WAITS_MS = 5_000;
 
 /** A rebuild may take this long while another program uses the database (milliseconds). */
 const MAX_LOCK_MS = WORKER_WAITS_MS / 2;
 
-/** Rows that are indexed aside to learn how fast this machine is. */
+/** Rows that are indexed separately to measure this machine's speed. */
 const PROBED_ROWS = 1_000;
 
-/** A large index on disk takes this many times as long a row as the probe in memory (measured: 3.2 for 115,000 rows). */
+/**
+ * A large index on disk takes this many times longer per row than the probe in memory (measured: 3.2 for
+ * 115,000 rows).
+ */
 const DISK_FACTOR = 4;
 
-/** What came of a mend. */
+/** The result of a repair. */
 export interface Mended {
   readonly index: string;
   readonly done: boolean;
@@ -23,10 +26,11 @@ export interface Mended {
 }
 
 /**
- * Mends a full-text index in one transaction: FTS5 makes it again from the rows. Rows themselves are not touched.
- * @param holders programs that use the database now: while there are any, a rebuild that would keep the lock too long is refused
- * @param maxLockMs how long is too long, in milliseconds; tests set what any machine exceeds
- * @throws MembridgeError memory_locked, memory_corrupt; the index is then as it was
+ * Repairs a full-text index in one transaction: FTS5 rebuilds it from the rows, which stay untouched.
+ * @param holders programs that use the database now: if there are any, a rebuild that would hold the lock too
+ * long is refused
+ * @param maxLockMs how long is too long, in milliseconds; tests set a value that any machine exceeds
+ * @throws MembridgeError memory_locked, memory_corrupt; the index is then unchanged
  */
 export function mendFullText(
   path: string,
@@ -49,7 +53,7 @@ export function mendFullText(
         return { index, done: false, detail };
       }
       const began = performance.now();
-      // SQLite protects an index's own tables from everybody but FTS5; only a lost one is made here.
+      // SQLite lets only FTS5 write an index's shadow tables; unsafe mode is for creating a missing one.
       if (mend === 'recreate') db.unsafeMode(true);
       db.transaction(() => (mend === 'recreate' ? recreate(db, index) : rebuild(db, index))).immediate();
       const took = ((performance.now() - began) / 1_000).toFixed(1);
@@ -71,10 +75,10 @@ function rebuild(db: Database.Database, index: string): void {
   db.prepare(`INSERT INTO ${index}(${index}) VALUES ('rebuild')`).run();
 }
 
-/** Makes an index again by claude-mem's own definition of it, which is still in the file; its triggers stay. */
+/** Recreates an index from claude-mem's own definition, which is still in the file; its triggers stay. */
 function recreate(db: Database.Database, index: string): void {
   const definition = db.prepare('SELECT sql FROM sqlite_master WHERE name = ?').pluck().get(index) as string;
-  // Without its format's version SQLite cannot open an index, not even to drop it.
+  // Without the format version SQLite cannot open an index, not even to drop it.
   db.exec(`CREATE TABLE IF NOT EXISTS ${index}_config(k PRIMARY KEY, v) WITHOUT ROWID`);
   db.exec(`INSERT OR IGNORE INTO ${index}_config VALUES ('version', 4)`);
   db.exec(`DROP TABLE ${index}`);
@@ -82,7 +86,7 @@ function recreate(db: Database.Database, index: string): void {
   rebuild(db, index);
 }
 
-/** About how long making an index again takes here, in milliseconds. */
+/** Estimates how long rebuilding an index takes here, in milliseconds. */
 function estimateMs(db: Database.Database, index: string, content: string): number {
   const rows = db.prepare(`SELECT count(*) FROM ${content}`).pluck().get() as number;
   if (rows === 0) return 0;
@@ -90,11 +94,11 @@ function estimateMs(db: Database.Database, index: string, content: string): numb
   const probed = Math.min(rows, PROBED_ROWS);
   const estimate = (): number => (probeMs(db, content, columns) / probed) * rows * DISK_FACTOR;
   const first = estimate();
-  // A machine that is busy for a moment is not a slow one.
+  // Measure twice: a machine may just be busy for a moment.
   return first > MAX_LOCK_MS ? Math.min(first, estimate()) : first;
 }
 
-/** How long it takes to index some rows in memory, in milliseconds. */
+/** Measures how long it takes to index some rows in memory, in milliseconds. */
 function probeMs(db: Database.Database, content: string, columns: string): number {
   db.pragma('temp_store = MEMORY');
   db.exec(`CREATE VIRTUAL TABLE temp.membridge_probe USING fts5(${columns})`);
@@ -109,7 +113,7 @@ function probeMs(db: Database.Database, content: string, columns: string): numbe
   }
 }
 
-/** An index's columns; by its definition where SQLite cannot open it. */
+/** Returns an index's columns; from its definition when SQLite cannot open it. */
 function indexedColumns(db: Database.Database, index: string): string {
   try {
     return columnsOf(db, index).join(', ');

@@ -7,12 +7,15 @@ import { settleUpgrade } from './settle-upgrade.ts';
 
 export { toMembridgeError } from './failures.ts';
 
-/** Page cache of a connection that reads, in KiB: it reads most rows once, and the system keeps their pages. */
+/**
+ * Page cache of a reading connection, in KiB. It reads most rows once, and the operating system caches their
+ * pages.
+ */
 const READING_CACHE_KIB = 4 * 1024;
 
 /**
- * Opens the claude-mem database for reading. Nothing is ever created: a missing file stays missing. Tables of older
- * releases are seen under their newest column names.
+ * Opens the claude-mem database for reading. Never creates a file. Shows tables of older releases under their
+ * newest column names.
  * @throws MembridgeError memory_missing, memory_unreadable, memory_corrupt or memory_locked
  */
 export function openForReading(path: string): Database.Database {
@@ -20,11 +23,11 @@ export function openForReading(path: string): Database.Database {
 }
 
 /**
- * Opens the claude-mem database for the transactions of a merge. Tables of older releases are seen under their newest
- * column names; rows are written by a RowWriter.
- * @param inode the file that is meant
- * @throws MembridgeError memory_missing, memory_unreadable, memory_corrupt, memory_index_damaged or memory_locked; the last also
- *   when another file took its place
+ * Opens the claude-mem database for a merge's transactions. Shows tables of older releases under their newest
+ * column names; a RowWriter writes rows.
+ * @param inode the expected file
+ * @throws MembridgeError memory_missing, memory_unreadable, memory_corrupt, memory_index_damaged or
+ * memory_locked; the last also when another file replaced it
  */
 export function openForMerging(path: string, inode: number): Database.Database {
   const db = open(path, false);
@@ -32,11 +35,11 @@ export function openForMerging(path: string, inode: number): Database.Database {
     requireSameFile(path, inode);
     guarded(path, () => {
       db.pragma('foreign_keys = ON');
-      // The ledger says how rows look that a merge wrote. Were it to outlive them in a power cut, what was lost would count as
-      // changed here, and be told to the fleet.
+      // The ledger records how merged rows look. If a power cut lost the rows but kept those records, the
+      // loss would count as a local change and be sent to the fleet.
       db.pragma('synchronous = FULL');
     });
-    // Raw errors, since this reads a full-text index: the engine looks whether it is damaged.
+    // Raw errors, because this reads a full-text index: the engine checks whether that index is damaged.
     settleUpgrade(db, path);
   } catch (error) {
     db.close();
@@ -45,7 +48,10 @@ export function openForMerging(path: string, inode: number): Database.Database {
   return db;
 }
 
-/** @throws MembridgeError memory_locked when another file took the place of a database, memory_missing when none did */
+/**
+ * @throws MembridgeError memory_locked when another file replaced the database, memory_missing when the file
+ * is gone
+ */
 export function requireSameFile(path: string, inode: number): void {
   requireFile(path);
   guarded(path, () => {
@@ -63,7 +69,7 @@ function open(path: string, readonly: boolean): Database.Database {
     const db = new Database(path, { readonly, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
     try {
       if (readonly) db.pragma(`cache_size = -${READING_CACHE_KIB}`);
-      // The first read tells whether the file is a database at all.
+      // The first read shows whether the file is a database at all.
       shadowOldTables(db);
     } catch (error) {
       db.close();
@@ -74,13 +80,13 @@ function open(path: string, readonly: boolean): Database.Database {
 }
 
 /**
- * Sees to it that what claude-mem has committed outlives a power cut: its own commits reach the disk some time later. SQLite
- * takes no lock on a write-ahead log, so that opening and closing it here is safe (any other file of the database would lose
- * this process's locks).
+ * Makes claude-mem's committed rows survive a power cut; its own commits reach the disk only later. SQLite
+ * takes no lock on the WAL, so opening and closing it here is safe. Closing any other file of the database
+ * would drop this process's locks.
  */
 export function syncToDisk(path: string): void {
   const log = `${path}-wal`;
-  // Without a log every commit is on disk, or was written to the database by a checkpoint, which waits for the disk.
+  // Without a WAL every commit is on disk already, or a checkpoint wrote it and waited for the disk.
   if (!existsSync(log)) return;
   const file = openSync(log, 'r');
   try {
@@ -90,7 +96,10 @@ export function syncToDisk(path: string): void {
   }
 }
 
-/** Runs work on the claude-mem database and gives its errors their meaning. @throws MembridgeError */
+/**
+ * Runs work on the claude-mem database and translates its errors.
+ * @throws MembridgeError
+ */
 export function guarded<T>(path: string, work: () => T): T {
   try {
     return work();

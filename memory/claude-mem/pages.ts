@@ -1,27 +1,27 @@
 /**
- * Reads pages of a SQLite database (https://sqlite.org/fileformat2.html), as far as it takes to tell which rows may have
- * changed when pages did.
+ * Reads pages of a SQLite database (https://sqlite.org/fileformat2.html) as far as needed to find the rows
+ * that may have changed with their pages.
  */
 
-/** Rows of some table that lie on one leaf page, by their local ids. */
+/** Rows of one table on one leaf page, by their local ids. */
 export interface PageRows {
   readonly first: number;
   readonly last: number;
-  /** How many columns the first of them was written with: tells which table it may be of. */
+  /** Number of columns that the first row was written with; narrows down the table. */
   readonly columns: number;
 }
 
-/** What pages that changed say of rows. */
+/** Rows found on changed pages. */
 export interface ChangedPages {
   readonly rows: readonly PageRows[];
-  /** Leaf pages without any row: roots of tables that are empty now. */
+  /** Leaf pages without rows: roots of tables that are empty now. */
   readonly empty: readonly number[];
-  /** Pages that hold a part of something of which nobody can say whose it is: a long text that was changed in place. */
+  /** Pages with a part of an unknown row, such as a long text that was changed in place. */
   readonly unknown: readonly number[];
 }
 
 const TABLE_LEAF = 0x0d;
-/** Interior pages of tables and indexes, and leaves of indexes: they follow from the rows. */
+/** Interior pages, and leaves of indexes: their content follows from the rows. */
 const FOLLOWS = new Set([0x02, 0x05, 0x0a]);
 
 /** The database's header, at the start of page 1. */
@@ -29,9 +29,9 @@ const FILE_HEADER_BYTES = 100;
 const FIRST_TRUNK_AT = 32;
 
 /**
- * Tells which rows may have changed.
- * @param images pages as they are now, by number; only those that changed
- * @param isAutoVacuum whether the database keeps pointer-map pages
+ * Finds the rows that may have changed.
+ * @param images current pages by number; only those that changed
+ * @param isAutoVacuum whether the database has pointer-map pages
  */
 export function rowsOnPages(
   images: ReadonlyMap<number, Buffer>,
@@ -53,11 +53,11 @@ export function rowsOnPages(
       if (!isAutoVacuum || pointerMapOf(page, pageSize) !== page) unknown.add(page);
     }
   }
-  // A long row goes on in a chain of pages, each of which begins with the number of the next.
+  // A long row continues in a chain of pages; each one begins with the number of the next.
   for (const chain of chains) {
     for (let page = chain; unknown.delete(page);) page = images.get(page)?.readUInt32BE(0) ?? 0;
   }
-  // Pages that are free: each trunk names the next, and pages beside it.
+  // Free pages: each trunk page names the next one, and further free pages.
   const header = images.get(1);
   for (let trunk = header?.readUInt32BE(FIRST_TRUNK_AT) ?? 0; unknown.delete(trunk);) {
     const bytes = images.get(trunk);
@@ -69,7 +69,10 @@ export function rowsOnPages(
   return { rows, empty, unknown: [...unknown] };
 }
 
-/** @param chains gets the first page of what each long row goes on in. @returns null for a leaf without rows */
+/**
+ * @param chains receives the first overflow page of each long row
+ * @returns null for a leaf without rows
+ */
 function readLeaf(bytes: Buffer, at: number, pageSize: number, chains: number[]): PageRows | null {
   const cells = bytes.readUInt16BE(at + 3);
   if (cells === 0) return null;
@@ -93,7 +96,10 @@ function readLeaf(bytes: Buffer, at: number, pageSize: number, chains: number[])
   return { first, last, columns };
 }
 
-/** How much of a row lies on its leaf; the rest goes on in other pages. Pages without reserved bytes, as claude-mem's are. */
+/**
+ * Returns how many bytes of a row are on its leaf; the rest is on overflow pages. Assumes pages without
+ * reserved bytes, as in claude-mem.
+ */
 function localBytes(payload: number, usable: number): number {
   const max = usable - 35;
   if (payload <= max) return payload;
@@ -102,7 +108,7 @@ function localBytes(payload: number, usable: number): number {
   return local <= max ? local : min;
 }
 
-/** How many columns a row was written with. */
+/** Returns how many columns a row was written with. */
 function countColumns(bytes: Buffer, at: number): number {
   const header = readVarint(bytes, at);
   const end = Math.min(at + header.value, bytes.length);
@@ -111,7 +117,7 @@ function countColumns(bytes: Buffer, at: number): number {
   return columns;
 }
 
-/** A big-endian number in 1 to 9 bytes; rounded above 2^53, which no local id reaches. */
+/** Reads a big-endian number of 1 to 9 bytes; rounded above 2^53, which no local id reaches. */
 function readVarint(bytes: Buffer, at: number): { value: number; length: number } {
   let value = 0;
   for (let index = 0; index < 8; index += 1) {
@@ -122,7 +128,7 @@ function readVarint(bytes: Buffer, at: number): { value: number; length: number 
   return { value: value * 256 + (bytes[at + 8] ?? 0), length: 9 };
 }
 
-/** The page that holds the pointer map of a page. It may be that page itself. */
+/** Returns the page with the pointer map of a page. It may be that page itself. */
 function pointerMapOf(page: number, usable: number): number {
   const pages = Math.floor(usable / 5) + 1;
   const map = Math.floor((page - 2) / pages) * pages + 2;

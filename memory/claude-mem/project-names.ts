@@ -1,12 +1,13 @@
 /**
- * What claude-mem means by "a memory of project X": one whose project is X, one of a git worktree of X (claude-mem names it
- * `X/worktree`), and one that was adopted into X (`merged_into_project`). Every rule of Membridge about projects is made of this.
+ * Defines "a memory of project X" as claude-mem does: its project is X, or a git worktree of X (named
+ * `X/worktree`), or it was merged into X (`merged_into_project`). Every project rule of Membridge builds on
+ * this.
  */
 
-/** Between a project's name and that of its worktree. */
+/** Separates a project's name from its worktree's. */
 const WORKTREE = '/';
 
-/** Whether a name is a project's or one of its worktrees'. */
+/** Returns whether a name belongs to a project or one of its worktrees. */
 export function isOfProject(name: string, project: string): boolean {
   return name === project || name.startsWith(`${project}${WORKTREE}`);
 }
@@ -25,13 +26,13 @@ export function projectCondition(columns: ReadonlySet<string>): string {
     .join(' OR ');
 }
 
-/** Every kind of dash, and characters that nobody sees. */
+/** Every kind of dash, and invisible characters. */
 const DASHES = /[\u2010-\u2015\u2212\uFE58\uFE63\uFF0D]/g;
 const INVISIBLE = /[\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]/g;
 
 /**
- * A name without what two look-alikes differ in: letter case, Unicode normalization, kinds of dashes and slashes, characters
- * that nobody sees, spaces around it.
+ * Returns a name without the differences between look-alikes: letter case, Unicode normalization, kinds of
+ * dashes and slashes, invisible characters, surrounding spaces.
  */
 export function foldName(name: string): string {
   return (
@@ -44,7 +45,7 @@ export function foldName(name: string): string {
       .replaceAll(/\s+/g, ' ')
       .trim()
       .replace(/\/$/, '')
-      // Both ways: "ß" is "SS" in capitals, and "ſ" is "S".
+      // Both directions: "ß" is "SS" in capitals, and "ſ" becomes "S".
       .toUpperCase()
       .toLowerCase()
       .normalize('NFKC')

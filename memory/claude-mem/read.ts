@@ -5,30 +5,30 @@ import type { SessionRef } from '../format/operation.ts';
 import { textOf, toValue, type Row, type SqliteValue, type Value } from '../format/values.ts';
 import type { ClaudeMemSchema } from './schema.ts';
 
-/** A row of claude-mem, in the form in which it travels. */
+/** A claude-mem row in the form in which it is sent. */
 export interface MemoryRow {
   readonly kind: Kind;
-  /** The local id: good for this database only. */
+  /** The local id: valid for this database only. */
   readonly id: number;
-  /** Columns that travel. */
+  /** Columns that are synced. */
   readonly set: Row;
   /** Columns this version does not know, where not NULL. */
   readonly extra: Row | null;
-  /** The row's session (its own name for a session), or the id of a session that is not there. */
+  /** The row's session (its own name for a session), or the id of a missing session. */
   readonly of: SessionRef;
-  /** The local id of that session, null when it is not there. */
+  /** The local id of that session, null when it is missing. */
   readonly sessionId: number | null;
-  /** The session's memory_session_id as the row states it. */
+  /** The memory_session_id in the row. */
   readonly mem: string | null;
   /** The claude-mem project that decides which spaces the row belongs to. */
   readonly project: string | null;
-  /** The project that the row was adopted into, which decides as well. */
+  /** The project that the row was merged into, which also decides. */
   readonly merged: string | null;
-  /** Whether another sync than this one put the row here: claude-mem's own cloud sync, or a hub of its protocol. */
+  /** Whether another sync wrote the row: claude-mem's own cloud sync, or a hub that uses its protocol. */
   readonly isReplica: boolean;
 }
 
-/** How a row says that Membridge put it here: origin_device_id begins with it. */
+/** Prefix of origin_device_id in rows that Membridge wrote. */
 export const OWN_ORIGIN = 'membridge:';
 
 type RawRow = Record<string, SqliteValue>;
@@ -39,7 +39,7 @@ type RowStatement = Database.Statement<[number], RawRow>;
 export class RowReader {
   readonly #db: Database.Database;
   readonly #schema: ClaudeMemSchema;
-  /** Prepared when they are first needed. */
+  /** Prepared on first use. */
   readonly #after = new Map<Kind, PageStatement>();
   readonly #one = new Map<Kind, RowStatement>();
   readonly #highest = new Map<Kind, Database.Statement<[], number | null>>();
@@ -49,7 +49,7 @@ export class RowReader {
     this.#schema = schema;
   }
 
-  /** Up to `limit` rows with a local id above `id`, in order of id. */
+  /** Returns up to `limit` rows with a local id above `id`, in order of id. */
   after(kind: Kind, id: number, limit: number): MemoryRow[] {
     let statement = this.#after.get(kind);
     if (statement === undefined) {
@@ -59,11 +59,11 @@ export class RowReader {
     return statement.all(id, limit).map((raw) => this.#toRow(kind, raw));
   }
 
-  /** The rows with these local ids, which are in order; the ones that are gone are left out. */
+  /** Returns the rows with these local ids, which must be sorted; leaves out missing rows. */
   byIds(kind: Kind, ids: readonly number[]): MemoryRow[] {
     const [first, last] = [ids[0], ids.at(-1)];
     if (first === undefined || last === undefined) return [];
-    // A range is read several times faster than row by row, if most of it is wanted.
+    // Reading a range is several times faster than single rows, if most of it is wanted.
     if (last - first < 2 * ids.length) {
       const wanted = new Set(ids);
       return this.after(kind, first - 1, last - first + 1).filter(({ id }) => wanted.has(id));
@@ -71,7 +71,7 @@ export class RowReader {
     return ids.map((id) => this.byId(kind, id)).filter((row) => row !== null);
   }
 
-  /** The row with a local id, or null when it is gone. */
+  /** Returns the row with a local id, or null when it is gone. */
   byId(kind: Kind, id: number): MemoryRow | null {
     let statement = this.#one.get(kind);
     if (statement === undefined) {
@@ -82,7 +82,7 @@ export class RowReader {
     return raw === undefined ? null : this.#toRow(kind, raw);
   }
 
-  /** Local ids of a session's prompts. */
+  /** Returns the local ids of a session's prompts. */
   promptsOf(sessionId: number): number[] {
     const link = this.#schema.columns.prompt.has('session_db_id')
       ? 't.session_db_id = ?'
@@ -93,7 +93,7 @@ export class RowReader {
       .all(sessionId) as number[];
   }
 
-  /** The projects that rows of a session were adopted into. */
+  /** Returns the projects that a session's rows were merged into. */
   adoptedFrom(sessionId: number): string[] {
     const parts = (['summary', 'observation'] as const)
       .filter((kind) => this.#schema.columns[kind].has('merged_into_project'))
@@ -109,7 +109,7 @@ export class RowReader {
     return this.#db.prepare(parts.join(' UNION ')).pluck().all({ memory }) as string[];
   }
 
-  /** Whether any row belongs to a session. */
+  /** Returns whether any row belongs to a session. */
   hasChildren(sessionId: number): boolean {
     if (this.promptsOf(sessionId).length > 0) return true;
     const { sources } = this.#schema;
@@ -124,10 +124,10 @@ export class RowReader {
     );
   }
 
-  /** Whether another sync than this one put any row of a kind here. */
+  /** Returns whether another sync wrote any row of a kind. */
   hasReplicas(kind: Kind): boolean {
     if (!this.#schema.columns[kind].has('origin_device_id')) return false;
-    // By the index of origins: what lies before and behind Membridge's own.
+    // Uses the index on origins: looks before and after Membridge's own prefix.
     const found = this.#db.prepare(
       `SELECT 1 FROM main.${SHAPES[kind].table} WHERE origin_device_id IS NOT NULL AND origin_device_id < ?
        UNION ALL SELECT 1 FROM main.${SHAPES[kind].table} WHERE origin_device_id IS NOT NULL AND origin_device_id >= ? LIMIT 1`,
@@ -135,7 +135,7 @@ export class RowReader {
     return found.get(OWN_ORIGIN, OWN_ORIGIN.replace(/:$/, ';')) !== undefined;
   }
 
-  /** Local ids of prompts that were written at the same time and say the same, in whatever session. */
+  /** Returns the local ids of prompts with the same time and text, in any session. */
   likePrompts({ set }: Pick<MemoryRow, 'set'>): number[] {
     const { prompt_text: said, created_at_epoch: at } = set;
     if (typeof said !== 'string' || typeof at !== 'number') return [];
@@ -145,7 +145,7 @@ export class RowReader {
       .all(at, said) as number[];
   }
 
-  /** Local ids of rows of a kind that were written at a time. */
+  /** Returns the local ids of a kind's rows written at a time. */
   writtenAt(kind: Kind, at: number): number[] {
     return this.#db
       .prepare(`SELECT id FROM main.${SHAPES[kind].table} WHERE created_at_epoch = ? ORDER BY id`)
@@ -153,7 +153,7 @@ export class RowReader {
       .all(at) as number[];
   }
 
-  /** The largest local id of a kind, 0 when the table is empty. */
+  /** Returns the largest local id of a kind, 0 when the table is empty. */
   maxId(kind: Kind): number {
     let statement = this.#highest.get(kind);
     if (statement === undefined) {
@@ -165,7 +165,7 @@ export class RowReader {
     return statement.get() ?? 0;
   }
 
-  /** The largest local id of a kind up to `limit`, 0 without any. */
+  /** Returns the largest local id of a kind up to `limit`, 0 when there is none. */
   maxIdUpTo(kind: Kind, limit: number): number {
     const statement = this.#db
       .prepare(`SELECT max(id) FROM main.${SHAPES[kind].table} WHERE id <= ?`)
@@ -231,14 +231,14 @@ function sessionRef(raw: RawRow): SessionRef {
 }
 
 /**
- * Whether another sync put a prompt into a session that it made up. Such a session has a memory id as its name. The prompt was written
- * in another session.
+ * Returns whether another sync put a prompt into a session that it made up. Such a session has a memory id as
+ * its name; the prompt was written in another session.
  */
 export function isInMadeUpSession({ kind, isReplica, of, mem }: MemoryRow): boolean {
   return kind === 'prompt' && isReplica && 'session' in of && of.session === mem;
 }
 
-/** The name of a session, when the reference is one. */
+/** Returns the name of a session when the reference is a name, else null. */
 export function nameOf(ref: SessionRef): SessionName | null {
   return 'session' in ref ? ref : null;
 }

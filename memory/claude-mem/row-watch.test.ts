@@ -27,7 +27,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Opens a database of its own, looked at once. */
+/** Creates a new database and looks at it once. */
 function open(): string {
   copies += 1;
   const path = join(folder, `${copies}.db`);
@@ -35,7 +35,7 @@ function open(): string {
   db = new Database(path);
   db.pragma('journal_mode = WAL');
   reading = new Database(path, { readonly: true });
-  // The first read makes the index of the log.
+  // The first read creates the WAL index.
   reading.prepare('SELECT 1 FROM sdk_sessions').get();
   watch = new RowWatch(path, reading);
   watch.accept(watch.look().position);
@@ -49,7 +49,7 @@ function close(): void {
 
 type Rows = Map<Kind, Map<number, string>>;
 
-/** Every row as text, by kind and local id. */
+/** Returns every row as text, by kind and local id. */
 function rowsOf(): Rows {
   return new Map(
     KINDS.map((kind) => [
@@ -64,7 +64,7 @@ function rowsOf(): Rows {
   );
 }
 
-/** Looks, and expects that every row which changed or went is among those that may have. */
+/** Looks, and expects the result to contain every row that changed or disappeared. */
 function look(before: Rows): ChangedRows {
   const found = watch.look();
   watch.accept(found.position);
@@ -80,7 +80,7 @@ function look(before: Rows): ChangedRows {
   return found;
 }
 
-/** One write, by a number that says of which row and how long. */
+/** One write each; the number selects the row and the text length. */
 const WRITES: readonly ((n: number) => void)[] = [
   (n) =>
     void db.prepare('UPDATE observations SET narrative = ? WHERE id = ?').run(`edited ${n}`, 1 + (n % 240)),
@@ -117,8 +117,8 @@ const WRITES: readonly ((n: number) => void)[] = [
   () => void db.pragma('incremental_vacuum'),
 ];
 
-describe('a look at which rows changed, whatever is written', () => {
-  it('misses none, however often the log begins again', () => {
+describe('looking for changed rows after arbitrary writes', () => {
+  it('misses none, however often the WAL restarts', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(WRITES.length - 1), fc.nat(10_000), fc.nat(2)), {
@@ -133,7 +133,7 @@ describe('a look at which rows changed, whatever is written', () => {
             let before = rowsOf();
             for (const [which, n, pause] of writes) {
               WRITES[which]?.(n);
-              // Sometimes two writes go by before the next look.
+              // Sometimes two writes happen before the next look.
               if (pause === 0) continue;
               look(before);
               before = rowsOf();
@@ -149,24 +149,24 @@ describe('a look at which rows changed, whatever is written', () => {
   });
 });
 
-describe('a look at which rows changed', () => {
+describe('looking for changed rows', () => {
   let path: string;
   beforeEach(() => {
     path = open();
   });
   afterEach(close);
 
-  it('names few rows for one edit, and none when nothing was written', () => {
+  it('reports few rows for one edit, and none when nothing was written', () => {
     const before = rowsOf();
     db.exec(`UPDATE observations SET narrative = 'edited' WHERE id = 100`);
     const { ranges } = look(before);
-    if (ranges === 'any') throw new Error('one edit says nothing of which row it was');
+    if (ranges === 'any') throw new Error('one edit does not show which row it changed');
     const found = ranges.filter(({ kind }) => kind === 'observation');
     expect(found.reduce((sum, { after, to }) => sum + to - after, 0)).toBeLessThan(40);
     expect(look(rowsOf()).ranges).toEqual([]);
   });
 
-  it('follows rows that are added for as long as it looks often enough', () => {
+  it('keeps up with added rows as long as it looks often enough', () => {
     for (let round = 0; round < 20; round += 1) {
       const before = rowsOf();
       writeHistory(db, {
@@ -179,7 +179,7 @@ describe('a look at which rows changed', () => {
     }
   });
 
-  it('names rows that a burst of commits changed, although the log began again during it', () => {
+  it('reports rows changed by a burst of commits, although the WAL restarted during it', () => {
     db.pragma('wal_autocheckpoint = 200');
     const edit = (id: number): void =>
       void db.prepare('UPDATE observations SET narrative = ? WHERE id = ?').run(`edited ${id}`, id);
@@ -193,19 +193,19 @@ describe('a look at which rows changed', () => {
     expect(look(before).ranges).not.toBe('any');
   });
 
-  it('passes over a commit of its own, and keeps what others wrote before', () => {
+  it('ignores its own commit, and keeps what others wrote before it', () => {
     db.exec(`UPDATE observations SET narrative = 'by another' WHERE id = 7`);
     const own = watch.position();
     db.exec(`UPDATE observations SET narrative = 'by this process' WHERE id = 200`);
     watch.passOver(own);
     const { ranges } = watch.look();
-    if (ranges === 'any') throw new Error('two edits say nothing of which rows they were');
+    if (ranges === 'any') throw new Error('two edits do not show which rows they changed');
     const covers = (id: number): boolean =>
       ranges.some((range) => range.kind === 'observation' && range.after < id && id <= range.to);
     expect([covers(7), covers(200)]).toEqual([true, false]);
   });
 
-  it('says that any row may have changed where there is no log', () => {
+  it('reports that any row may have changed when there is no WAL', () => {
     reading.close();
     db.pragma('journal_mode = DELETE');
     db.exec(`UPDATE observations SET narrative = 'edited' WHERE id = 100`);

@@ -10,42 +10,45 @@ export interface RowRange {
   readonly to: number;
 }
 
-/** Which rows may have changed since the last look: some, or any. */
+/** Rows that may have changed since the last look: some, or any. */
 export interface ChangedRows {
   readonly ranges: readonly RowRange[] | 'any';
-  /** Where the look ended: to be accepted once these rows were compared. */
+  /** Where the look ended; to be accepted once these rows were compared. */
   readonly position: WalPosition | null;
 }
 
-/** More pages than this are not looked through: comparing every row costs less memory. */
+/** A look stops at more pages than this; then comparing every row costs less memory. */
 const MAX_FRAMES = 4_096;
 
-/** Every one of the four tables has more columns than this, in every release; tables of full-text indexes have fewer. */
+/** All four tables have more columns than this in every release; tables of full-text indexes have fewer. */
 const MIN_COLUMNS = 5;
 
-/** How often a look is begun again because somebody writes meanwhile. */
+/** How often a look is repeated because another connection writes during it. */
 const TRIES = 3;
 
 /**
- * Tells which rows of claude-mem may have been changed or deleted since the last look, whoever did it: by the pages that
- * commits wrote to the write-ahead log. The index of the log counts commits, so that a commit whose pages cannot be found is
- * noticed: a log that began again in between keeps them only as far as it did not overwrite them. Then any row may have
+ * Finds rows of claude-mem that any program may have changed or deleted since the last look, from the pages
+ * that commits wrote to the WAL. The WAL's index counts commits, so a commit whose pages are gone is noticed:
+ * when the WAL restarts, it keeps old pages only until they are overwritten. In that case any row may have
  * changed.
  */
 export class RowWatch {
   readonly #path: string;
   readonly #db: Database.Database;
   #at: WalPosition | null = null;
-  /** Rows that may have changed up to there and were not compared yet. */
+  /** Rows that may have changed up to the accepted position and were not compared yet. */
   #pending: readonly RowRange[] | 'any' = [];
 
-  /** @param path the database, without symbolic links; @param db a connection to it, which stays open */
+  /**
+   * @param path the database, without symbolic links;
+   * @param db a connection to it that stays open
+   */
   constructor(path: string, db: Database.Database) {
     this.#path = path;
     this.#db = db;
   }
 
-  /** Which rows may have changed since the position that was last accepted; any before the first. */
+  /** Returns rows that may have changed since the last accepted position; any row before the first one. */
   look(): ChangedRows {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       const position = this.position();
@@ -58,16 +61,16 @@ export class RowWatch {
     return { ranges: 'any', position: null };
   }
 
-  /** Files that every row that changed up to a position was compared. */
+  /** Records that every row changed up to a position was compared. */
   accept(position: WalPosition | null): void {
     this.#at = position;
     this.#pending = [];
   }
 
   /**
-   * Passes over the one commit that this process has just made: its own rows need not be compared. What others committed
-   * before is kept for the next look.
-   * @param before where the log stood when this process had the write lock and had written nothing
+   * Ignores the commit that this process has just made, because its rows need no comparison. Earlier commits
+   * of others remain for the next look.
+   * @param before the WAL position when this process held the write lock and had written nothing
    */
   passOver(before: WalPosition | null): void {
     if (before === null || this.#at === null) return;
@@ -81,17 +84,17 @@ export class RowWatch {
     if (now !== null && now.commits === before.commits + 1) this.#at = now;
   }
 
-  /** Where the log stands now; null where that cannot be said. */
+  /** Returns the current WAL position; null when it cannot be read. */
   position(): WalPosition | null {
     try {
       return readWalPosition(this.#path);
     } catch {
-      // A file that cannot be read tells nothing: every row is compared.
+      // Without a readable WAL every row is compared.
       return null;
     }
   }
 
-  /** The last image of each page that was written in between. */
+  /** Returns the last image of each page written in between. */
   #pagesSince(from: WalPosition, to: WalPosition): Map<number, Buffer> | 'lost' | 'again' {
     const isSame = from.salts === to.salts;
     const begin = isSame ? from.frames : 0;
@@ -118,7 +121,7 @@ export class RowWatch {
     return KINDS.flatMap((kind) => this.#rangesIn(kind, rows));
   }
 
-  /** The pages at which the four tables begin. */
+  /** Returns the root pages of the four tables. */
   #roots(): number[] {
     const tables = JSON.stringify(KINDS.map((kind) => SHAPES[kind].table));
     return this.#db
@@ -129,7 +132,10 @@ export class RowWatch {
       .all(tables) as number[];
   }
 
-  /** Ranges from the row before to the row behind those on each page: where one is gone, its neighbors tell. */
+  /**
+   * Returns, for each page, the range from the row before its first to the row after its last: a deleted row
+   * is found between its neighbors.
+   */
   #rangesIn(kind: Kind, pages: readonly PageRows[]): RowRange[] {
     const { table } = SHAPES[kind];
     const columns = (this.#db.pragma(`main.table_info(${table})`) as unknown[]).length;

@@ -3,28 +3,32 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { inspectForm, newestName, sourceOf } from './table-form.ts';
 
-/** What a claude-mem database offers, found by looking at its tables; its version rows are bookkeeping only. */
+/**
+ * The abilities of a claude-mem database, found by inspecting its tables; its version rows are not reliable.
+ */
 export interface ClaudeMemSchema {
-  /** For people: the oldest release that leaves such tables, such as "claude-mem 13.25". */
+  /** For people: the oldest release with such tables, such as "claude-mem 13.25". */
   readonly label: string;
   /** Columns that rows can be given, by kind, under their newest names. */
   readonly columns: Readonly<Record<Kind, ReadonlySet<string>>>;
-  /** Columns that travel and exist here. */
+  /** Columns that are synced and exist here. */
   readonly synced: Readonly<Record<Kind, readonly string[]>>;
   /** Columns that exist here and this version of Membridge does not know. */
   readonly unknown: Readonly<Record<Kind, readonly string[]>>;
-  /** What to read each kind from: SQL for after FROM, with the columns under their newest names. */
+  /** SQL after FROM to read each kind, with the newest column names. */
   readonly sources: Readonly<Record<Kind, string>>;
   /**
-   * Whether a row of a kind follows when its session gets another memory_session_id. Tables that were made before claude-mem
-   * 9.1, and some that were upgraded since, forbid that change while any row hangs on the session.
+   * Whether a row of a kind follows when its session gets another memory_session_id. Tables created before
+   * claude-mem 9.1, and some upgraded since, forbid that change while any row refers to the session.
    */
   readonly followsSession: Readonly<Record<Kind, boolean>>;
-  /** Whether sdk_sessions is unique by (platform_source, content_session_id) rather than by content_session_id. */
+  /**
+   * Whether sdk_sessions is unique by (platform_source, content_session_id) instead of content_session_id.
+   */
   readonly sessionsByPlatform: boolean;
 }
 
-/** Releases by a column that they introduced, newest first (measured on every release's own tables). */
+/** Releases by a column that they introduced, newest first (measured on each release's own tables). */
 const RELEASES: readonly (readonly [label: string, kind: Kind, column: string])[] = [
   ['claude-mem 13.24 or later', 'session', 'observed_model'],
   ['claude-mem 13.12', 'observation', 'sync_rev'],
@@ -39,7 +43,7 @@ const RELEASES: readonly (readonly [label: string, kind: Kind, column: string])[
 ];
 const OLDEST = 'claude-mem 4.2.1';
 
-/** Columns without which nothing can be named or merged. */
+/** Columns required to name or merge a row. */
 const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
   session: ['id', 'content_session_id', 'memory_session_id', 'project', 'started_at_epoch', 'status'],
   prompt: ['id', 'content_session_id', 'prompt_number', 'prompt_text', 'created_at_epoch'],
@@ -48,8 +52,8 @@ const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
 };
 
 /**
- * Looks at a database's tables.
- * @throws MembridgeError memory_schema_unknown, naming what is missing, when they are not ones this version can sync
+ * Inspects a database's tables.
+ * @throws MembridgeError memory_schema_unknown, naming what is missing, when this version cannot sync them
  */
 export function detectSchema(db: Database.Database, path: string): ClaudeMemSchema {
   const form = inspectForm(db);
@@ -57,7 +61,7 @@ export function detectSchema(db: Database.Database, path: string): ClaudeMemSche
   const columns = Object.fromEntries(
     KINDS.map((kind) => [kind, new Set(physical[kind].map(newestName))]),
   ) as Record<Kind, Set<string>>;
-  // Where there is no such column, the platform is kept elsewhere in the row.
+  // Without that column, the platform is stored in another column of the row.
   if (columns.session.size > 0) columns.session.add('platform_source');
 
   const missing = KINDS.flatMap((kind) =>
@@ -103,7 +107,7 @@ function followsSession(db: Database.Database, kind: Kind): boolean {
   );
 }
 
-/** Columns that this version does not know and without a value for which the table takes no row. */
+/** Returns columns that this version does not know and that the table requires in every row. */
 function demandedColumns(db: Database.Database, kind: Kind): string[] {
   const { table, columns, local } = SHAPES[kind];
   const known = new Set([...columns, ...local]);

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** Changes internal tables of an index, as a crash or a bad disk does: SQLite itself would refuse that. */
+/** Changes an index's internal tables, as a crash or a bad disk does; SQLite itself would refuse that. */
 function damage({ path }: Pick<TestNode, 'path'>, sql: string): void {
   const db = new Database(path);
   db.unsafeMode(true);
@@ -23,7 +23,7 @@ function damage({ path }: Pick<TestNode, 'path'>, sql: string): void {
   db.close();
 }
 
-/** Runs the statements that an error advises, as a person does in the `sqlite3` shell. */
+/** Runs the statements that an error suggests, as a person does in the `sqlite3` shell. */
 function repair({ path }: TestNode, { message }: MembridgeError): void {
   const statements = /or in SQLite: (.*)\.$/s.exec(message)?.[1];
   const db = new Database(path);
@@ -64,7 +64,7 @@ const DAMAGES = INDEXES.flatMap(([fts, table]) => [
 ]) as (readonly [string, string, string])[];
 
 describe('a damaged search index', () => {
-  test.each(DAMAGES)('stops neither this node’s memories nor the repair: %s', async (_title, fts, sql) => {
+  test.each(DAMAGES)('blocks neither this node’s memories nor the repair: %s', async (_title, fts, sql) => {
     const [a, b] = [fleet.add('a', '13.25.3'), fleet.add('b', '13.25.3')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
     await settle(fleet.space, [a, b]);
@@ -81,7 +81,7 @@ describe('a damaged search index', () => {
     expect(error.message).not.toMatch(/restore/);
     expect(await b.engine.status()).toMatchObject({ state: 'index-damaged', detail: error.message });
 
-    // What b itself wrote goes out: claude-mem cannot write to the damaged table, so another session is enough.
+    // b's own rows are sent: claude-mem cannot write to the damaged table, so a new session is enough.
     b.write.session({
       contentSessionId: 'gamma-1',
       memorySessionId: 'gamma-mem-1',
@@ -101,7 +101,7 @@ describe('a damaged search index', () => {
     expect(await b.engine.status()).toMatchObject({ state: 'ready', detail: null });
   });
 
-  test('lets a node that never synced send its own memories', async () => {
+  test('does not stop a node that never synced from sending its own memories', async () => {
     const [a, b] = [fleet.add('a', '13.25.3'), fleet.add('b', '13.25.3')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -121,12 +121,12 @@ describe('a damaged search index', () => {
     expect(compare(takeInventory(b.db), takeInventory(a.db))).toEqual({ lost: 0, duplicated: 0 });
   });
 
-  test('keeps no row waiting as refused: it stays staged with its segment', async () => {
+  test('leaves a row staged with its segment instead of refusing it', async () => {
     const [a, b] = [fleet.add('a', '13.25.3'), fleet.add('b', '13.25.3')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await settle(fleet.space, [a, b]);
     damage(b, `UPDATE observations_fts_data SET block = x'' WHERE id = 10`);
-    // A change of a row that is here is one statement, not a batch.
+    // A change of an existing row is one statement, not a batch.
     a.db.exec(`UPDATE observations SET project = 'moved' WHERE id = 1`);
     await a.engine.push(fleet.space, CALL);
     await failureOf(b.engine.pull(fleet.space, false, CALL));
@@ -134,7 +134,7 @@ describe('a damaged search index', () => {
     expect(sync).toMatchObject({ staged: 1, waiting: 0 });
   });
 
-  test('does not blame the database while another program locks it', async () => {
+  test('is not blamed on the database while another program locks it', async () => {
     const { path, db } = fleet.add('a', '13.25.3');
     damage({ path }, 'DROP TABLE observations_fts_idx');
     const refused = new Database.SqliteError('database disk image is malformed', 'SQLITE_CORRUPT');
@@ -144,7 +144,7 @@ describe('a damaged search index', () => {
     expect(indexDamageBehind(path, refused)).toMatchObject({ code: 'memory_index_damaged' });
   });
 
-  test('names a trigger that writes to a table that does not exist', async () => {
+  test('names a trigger that writes to a missing table', async () => {
     const [a, b] = [fleet.add('a', '13.25.3'), fleet.add('b', '13.25.3')];
     b.db.exec(
       `CREATE TRIGGER copy_title AFTER INSERT ON observations BEGIN INSERT INTO titles VALUES (new.title); END`,

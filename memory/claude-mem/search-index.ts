@@ -2,13 +2,13 @@ import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import { KINDS, SHAPES } from '../format/kinds.ts';
 
-/** One full-text index, or one trigger that fills it, that makes every write to a table of claude-mem fail. */
+/** A full-text index, or a trigger that fills it, that makes every write to a claude-mem table fail. */
 interface IndexDamage {
   /** The name of the full-text table, or of the trigger. */
   readonly name: string;
-  /** What is wrong with it, for people. */
+  /** The problem, for people. */
   readonly problem: string;
-  /** SQL that repairs it; empty when a person has to decide. */
+  /** SQL that repairs it; empty when a person must decide. */
   readonly repair: readonly string[];
 }
 
@@ -18,7 +18,9 @@ interface Trigger {
   readonly sql: string;
 }
 
-/** Internal tables of an FTS5 index over another table, with the statements that make them as FTS5 does. */
+/**
+ * Internal tables of an FTS5 index with external content, with the statements that FTS5 creates them with.
+ */
 const PARTS: Readonly<Record<string, (fts: string) => readonly string[]>> = {
   data: (fts) => [`CREATE TABLE "${fts}_data"(id INTEGER PRIMARY KEY, block BLOB)`],
   idx: (fts) => [`CREATE TABLE "${fts}_idx"(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID`],
@@ -32,15 +34,15 @@ const PARTS: Readonly<Record<string, (fts: string) => readonly string[]>> = {
 /** How long the search for damage waits for the write lock, in milliseconds. */
 const TRIAL_TIMEOUT_MS = 1_000;
 
-/** A row id that no memory has: FTS5 is asked to index a word under it, which is then taken back. */
+/** A row id that no memory has: FTS5 indexes a word under it, and the transaction is rolled back. */
 const TRIAL_ROW = 2 ** 52;
 
 const rebuildOf = (fts: string): string => `INSERT INTO ${fts}(${fts}) VALUES('rebuild')`;
 
 /**
- * Finds what makes writes to claude-mem's tables fail although the tables are sound: full-text indexes that lost records or
- * internal tables, and triggers that name a table that is gone. Tries each index and takes the trial back.
- * @param db a connection that may write, in no transaction; holds the write lock for some milliseconds
+ * Finds why writes to sound claude-mem tables fail: full-text indexes that lost records or internal tables,
+ * and triggers that name a missing table. Tests each index and rolls the test back.
+ * @param db a connection that may write, in no transaction; holds the write lock for a few milliseconds
  */
 function findIndexDamage(db: Database.Database): IndexDamage[] {
   const found = new Map<string, IndexDamage>();
@@ -56,8 +58,8 @@ function findIndexDamage(db: Database.Database): IndexDamage[] {
 }
 
 /**
- * The error of damaged indexes. It advises a repair of the index: the memories themselves are sound.
- * @param found what was found; nothing: SQLite itself said that an index is damaged
+ * Builds the error for damaged indexes. It suggests a repair of the index: the memories themselves are sound.
+ * @param found the damage; absent when only SQLite itself reported a damaged index
  */
 export function damagedIndexError(
   path: string,
@@ -90,10 +92,10 @@ export function damagedIndexError(
 }
 
 /**
- * Looks for damaged indexes behind an error of a write to claude-mem's tables.
+ * Looks for damaged indexes that explain a failed write to claude-mem's tables.
  * @param path claude-mem's database; no connection of the caller may hold a transaction on it
- * @returns memory_index_damaged, naming the indexes and the statements that repair them; memory_locked where another program's lock
- *   hides what is damaged; null when no index is, or when the search fails in another way
+ * @returns memory_index_damaged, with the indexes and repair statements; memory_locked when another program's
+ * lock prevents the test; null when no index is damaged, or when the search fails otherwise
  */
 export function indexDamageBehind(path: string, error: unknown): MembridgeError | null {
   if (!mayBeIndexDamage(error)) return null;
@@ -163,13 +165,13 @@ function missingParts(
   };
 }
 
-/** A trigger that writes to a table that is not there makes every write to its own table fail. */
+/** Finds a trigger that writes to a missing table, which makes every write to its own table fail. */
 function missingTarget(db: Database.Database, { name, tbl_name: table, sql }: Trigger): IndexDamage | null {
   const targets = Array.from(
     sql.matchAll(/\b(?:insert(?:\s+or\s+\w+)?\s+into|replace\s+into|update|delete\s+from)\s+["'`[]?(\w+)/gi),
     (match) => match[1] ?? '',
   ).filter((target) => !/^(of|on|set)$/i.test(target));
-  // The head of a trigger says AFTER UPDATE ON too.
+  // The head of a trigger also says AFTER UPDATE ON.
   const target = targets.find((each) => !hasTable(db, each));
   if (target === undefined) return null;
   const columns = new RegExp(`into\\s+["'\`[]?${target}["'\`\\]]?\\s*\\(\\s*rowid\\s*,([^)]*)\\)`, 'i').exec(
@@ -192,7 +194,10 @@ function missingTarget(db: Database.Database, { name, tbl_name: table, sql }: Tr
   };
 }
 
-/** Has an index take a word and write it down, then takes that back. @returns what kept it from that */
+/**
+ * Makes an index store a word, then rolls that back.
+ * @returns what prevented it
+ */
 function failedTrial(db: Database.Database, fts: string): IndexDamage | null {
   db.exec('BEGIN IMMEDIATE');
   try {
@@ -205,7 +210,7 @@ function failedTrial(db: Database.Database, fts: string): IndexDamage | null {
   } finally {
     if (db.inTransaction) db.exec('ROLLBACK');
   }
-  // Damage that a write does not meet at once is met by a read of the whole index.
+  // A write may miss some damage; a read of the whole index finds it.
   const checked = readCheck(db, fts);
   return checked === null ? null : { name: fts, problem: checked, repair: [rebuildOf(fts)] };
 }

@@ -3,14 +3,14 @@ import type Database from 'better-sqlite3';
 import { CARRIED_CONCEPTS, CARRIED_TYPE, IS_CARRIED } from './carried-type.ts';
 import { inspectForm } from './table-form.ts';
 
-/** Files that were looked through, by path: which file it was and the state of its tables. */
+/** Files already inspected, by path: the file's identity and schema version. */
 const looked = new Map<string, string>();
 
 /**
- * Moves what an older claude-mem had no column for to its place, once claude-mem has upgraded the tables: platforms of
- * sessions, types of observations. Reading finds the true value in either place; claude-mem itself shows only the
- * proper one. Looks once per state of the tables; types are found by the full-text index, and stay where they are
- * without one.
+ * Moves values that an older claude-mem had no column for into their columns once claude-mem has upgraded the
+ * tables: platforms of sessions, types of observations. Our reads find a value in either place; claude-mem
+ * itself only uses the column. Runs once per schema version. Types are found through the full-text index, and
+ * stay where they are without one.
  */
 export function settleUpgrade(db: Database.Database, path: string): void {
   const version = db.pragma('main.schema_version', { simple: true }) as number;
@@ -20,7 +20,7 @@ export function settleUpgrade(db: Database.Database, path: string): void {
   if (form.hasPlatform && form.physical.session.includes('worker_port')) {
     const where = `typeof(worker_port) = 'text'`;
     if (db.prepare(`SELECT 1 FROM main.sdk_sessions WHERE ${where} LIMIT 1`).get() !== undefined) {
-      // A row that another one of that name keeps from its platform stays as it is.
+      // A row stays unchanged if another row with that name already has the platform.
       db.exec(
         `UPDATE OR IGNORE main.sdk_sessions SET platform_source = worker_port, worker_port = NULL WHERE ${where}`,
       );

@@ -4,11 +4,10 @@ import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { CARRIED_CONCEPTS, CARRIED_TYPE } from './carried-type.ts';
 
 /**
- * How a database's tables are made, where that differs from claude-mem's newest ones. Everything else in Membridge
- * speaks of tables by their newest column names.
+ * How a database's tables differ from claude-mem's newest ones. All other code uses the newest column names.
  */
 export interface TableForm {
-  /** The columns in the file, in its order, by kind; empty where there is no such table. */
+  /** The columns in the file, in file order, by kind; empty for a missing table. */
   readonly physical: Readonly<Record<Kind, readonly string[]>>;
   /** Whether sdk_sessions has platform_source (claude-mem 12.0.0). */
   readonly hasPlatform: boolean;
@@ -23,10 +22,13 @@ const RENAMED: Readonly<Record<string, string>> = {
 };
 const OLD_NAMES = new Map(Object.entries(RENAMED).map(([old, now]) => [now, old]));
 
-/** What a connection found, and the state of the tables that it found it in. */
+/** Cached result per connection, with the schema version that it is valid for. */
 const INSPECTED = new WeakMap<Database.Database, { version: number; form: TableForm }>();
 
-/** Looks at the tables in the file itself, past any view of ours: once per connection and state of the tables. */
+/**
+ * Inspects the tables in the file itself, ignoring our temporary views. Runs once per connection and schema
+ * version.
+ */
 export function inspectForm(db: Database.Database): TableForm {
   const version = db.pragma('main.schema_version', { simple: true }) as number;
   const known = INSPECTED.get(db);
@@ -51,20 +53,20 @@ function readForm(db: Database.Database): TableForm {
   };
 }
 
-/** The newest name of a column in the file. */
+/** Returns the newest name of a column in the file. */
 export function newestName(physical: string): string {
   return RENAMED[physical] ?? physical;
 }
 
-/** The name in the file of a column under its newest name. */
+/** Returns a column's name in the file, given its newest name. */
 export function physicalName(form: TableForm, kind: Kind, column: string): string {
   const old = OLD_NAMES.get(column);
   return old !== undefined && form.physical[kind].includes(old) ? old : column;
 }
 
 /**
- * What to read a kind's rows from: SQL for after FROM that has the columns under their newest names and gives each its
- * true value, whatever this database has room for. SQLite folds it into the query around it, so that indexes serve.
+ * Returns the SQL after FROM that reads a kind's rows with the newest column names and true values, in any
+ * release. SQLite flattens it into the surrounding query, so that indexes are used.
  */
 export function sourceOf(form: TableForm, kind: Kind): string {
   const columns = form.physical[kind].map((column) => {
@@ -76,8 +78,8 @@ export function sourceOf(form: TableForm, kind: Kind): string {
 }
 
 /**
- * Lets a connection see tables of older claude-mem releases under their newest column names, by temporary views of its
- * own: nothing of it is in the file, and no other connection sees them. Does nothing for newer tables.
+ * Creates temporary views that show older tables under their newest column names. The file is unchanged, and
+ * no other connection sees the views. Does nothing for newer tables.
  */
 export function shadowOldTables(db: Database.Database): void {
   const form = inspectForm(db);
@@ -104,9 +106,9 @@ function valueOf(form: TableForm, kind: Kind, column: string): string {
 }
 
 /**
- * A session's platform. Before 12.0.0 claude-mem knew one; a peer's session of another keeps its platform as text in
- * worker_port, a number that is meaningful on the machine that runs the session only. It stays there when claude-mem
- * upgrades the table.
+ * Returns SQL for a session's platform. Before 12.0.0 claude-mem had only one. Another platform of a peer's
+ * session is stored as text in worker_port, which otherwise is a number used only by the running machine. It
+ * stays there when claude-mem upgrades the table.
  */
 function platformOf(form: TableForm): string {
   const stated = form.hasPlatform ? 'platform_source' : `'${DEFAULT_PLATFORM}'`;

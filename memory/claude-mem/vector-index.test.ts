@@ -29,7 +29,7 @@ const filesIn = (): string[] => (readdirSync(folder, { recursive: true }) as str
 const idsOf = (table: string): number[] =>
   db.prepare(`SELECT id FROM ${table} ORDER BY id`).pluck().all() as number[];
 
-/** The tables of Chroma 1.5 that matter here, with a document for each id, as claude-mem names them. */
+/** Creates the relevant tables of Chroma 1.5, with a document per id, named as claude-mem does. */
 function writeChroma(documents: readonly string[]): void {
   mkdirSync(join(folder, 'chroma'), { recursive: true });
   const chroma = new Database(join(folder, 'chroma', 'chroma.sqlite3'));
@@ -49,11 +49,11 @@ const writeState = (where: string, garden: object): void =>
   writeFileSync(join(where, 'chroma-sync-state.json'), JSON.stringify({ garden }));
 
 describe('readVectorIndex', () => {
-  it('finds none where claude-mem keeps none', () => {
+  it('returns null when claude-mem keeps no vector index', () => {
     expect(look()).toBeNull();
   });
 
-  it('counts what the index lacks for good, what waits, and what is gone, and leaves no file behind', () => {
+  it('counts memories passed over, waiting and deleted, and leaves no file behind', () => {
     const observations = idsOf('observations');
     const [first = 0, second = 0] = observations;
     const documents = [
@@ -83,12 +83,12 @@ describe('readVectorIndex', () => {
     expect(filesIn()).toEqual(before);
   });
 
-  it('takes everything that the index lacks for waiting when claude-mem has no note of it', () => {
+  it('counts all missing memories as waiting when claude-mem has no state file', () => {
     writeChroma([]);
     expect(look()).toMatchObject({ passed: 0, gone: 0, waiting: 12 + 9 + 4 });
   });
 
-  it('counts merged rows below the highest id where it cannot read the index', () => {
+  it('counts merged rows below the highest id when it cannot read the index', () => {
     db.exec(`UPDATE observations SET origin_device_id = 'membridge:b', origin_local_id = id WHERE id <= 3`);
     writeState(defaultFolder, { observations: 2, summaries: 0, prompts: 0 });
     expect(look()).toEqual({
@@ -103,7 +103,7 @@ describe('readVectorIndex', () => {
     expect(look()).toMatchObject({ passed: 2, gone: null });
   });
 
-  it('lives with a damaged note', () => {
+  it('tolerates a damaged state file', () => {
     writeFileSync(join(folder, 'chroma-sync-state.json'), '{"garden": 5');
     expect(look()).toBeNull();
   });

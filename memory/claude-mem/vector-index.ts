@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { z } from 'zod';
 
-/** How claude-mem's vector index (Chroma) stands to the rows. */
+/** How claude-mem's vector index (Chroma) compares with the rows. */
 export interface VectorIndexState {
-  /** Where claude-mem notes how far it has embedded; there may be no such file yet. */
+  /** claude-mem's file that records how far it has embedded; it may not exist yet. */
   readonly statePath: string;
   /** Chroma's own folder. */
   readonly chromaPath: string;
-  /** Memories that the index lacks and that claude-mem passes over for good. */
+  /** Memories missing from the index that claude-mem will never add. */
   readonly passed: number;
-  /** Memories that claude-mem adds when its worker starts next. */
+  /** Memories that claude-mem adds at its worker's next start. */
   readonly waiting: number;
-  /** Memories in the index whose rows are gone; null where Chroma's file could not be read. */
+  /** Memories in the index whose rows are gone; null when Chroma's file could not be read. */
   readonly gone: number | null;
 }
 
@@ -22,7 +22,7 @@ const Kinds = z.object({
   summaries: z.array(z.number()).optional(),
   prompts: z.array(z.number()).optional(),
 });
-/** chroma-sync-state.json: by claude-mem project, the highest id that was embedded, and lower ones still to do. */
+/** chroma-sync-state.json: per claude-mem project, the highest embedded id, and lower ids still pending. */
 const State = z.record(
   z.string(),
   z.object({
@@ -41,7 +41,7 @@ const PREFIXES: Readonly<Record<string, Kind>> = {
   prompt: 'prompts',
 };
 
-/** Rows that claude-mem makes documents of: id and claude-mem project. */
+/** Rows that claude-mem embeds: id and claude-mem project. */
 const EMBEDDED: Readonly<Record<Kind, { table: string; from: string; project: string; text: string }>> = {
   observations: {
     table: 'observations',
@@ -65,21 +65,21 @@ const EMBEDDED: Readonly<Record<Kind, { table: string; from: string; project: st
   },
 };
 
-/** Chroma's documents that are read at once, so that its own writer never waits long. */
+/** Chroma documents read per query, so that its own writer never waits long. */
 const PAGE = 20_000;
 
 /**
- * Compares claude-mem's rows with its vector index, by reading only. claude-mem notes one highest id for each project: a merged row
- * below it is never embedded, and no deletion reaches the index.
+ * Compares claude-mem's rows with its vector index; only reads. claude-mem records one highest id per
+ * project: it never embeds a merged row below that id, and no deletion reaches the index.
  * @param folders where claude-mem may keep the index: the database's folder first
- * @returns null where claude-mem keeps no vector index
+ * @returns null when claude-mem keeps no vector index
  */
 export function readVectorIndex(
   db: Database.Database,
   { databaseFolder, defaultFolder }: { databaseFolder: string; defaultFolder: string },
 ): VectorIndexState | null {
   const chromaPath = join(databaseFolder, 'chroma');
-  // claude-mem looks for this file by the environment only, not by its settings file.
+  // claude-mem finds this file through the environment only, not through its settings file.
   const candidates = [databaseFolder, defaultFolder].map((folder) => join(folder, 'chroma-sync-state.json'));
   const statePath = candidates.find((path) => existsSync(path)) ?? candidates[0] ?? '';
   const state = readState(statePath);
@@ -95,7 +95,7 @@ export function readVectorIndex(
       left.delete(id);
       if (known?.has(id) === true) continue;
       const { [kind]: highest = 0, pending } = state?.[project] ?? {};
-      // Without the file, claude-mem looks at the index itself when it starts, and adds what that lacks.
+      // Without the file, claude-mem inspects the index at start and adds what is missing.
       const isPassed = state !== null && id <= highest && pending?.[kind]?.includes(id) !== true;
       if (isPassed) passed += 1;
       else waiting += 1;
@@ -105,7 +105,7 @@ export function readVectorIndex(
   return { statePath, chromaPath, passed, waiting, gone };
 }
 
-/** Rows with text, by id and project; only those that came from peers where the index cannot be read. */
+/** Returns rows with text, by id and project. Only rows from peers when the index cannot be read. */
 function rowsOf(db: Database.Database, kind: Kind, peersOnly: boolean): [number, string][] {
   const { table, from, project, text } = EMBEDDED[kind];
   const columns = new Set(
@@ -118,13 +118,13 @@ function rowsOf(db: Database.Database, kind: Kind, peersOnly: boolean): [number,
     const rows = db.prepare(`SELECT r.id, ${project} FROM ${from} WHERE (${text}) ${peers}`).raw();
     return rows.all() as [number, string][];
   } catch (error) {
-    // A release that lacks one of these columns.
+    // This release lacks one of the columns.
     if (error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR') return [];
     throw error;
   }
 }
 
-/** How many of the ids that the index holds have no row at all. */
+/** Returns how many ids of the index have no row. */
 function countGone(db: Database.Database, kind: Kind, ids: ReadonlySet<number>): number {
   const row = db.prepare(`SELECT 1 FROM main.${EMBEDDED[kind].table} WHERE id = ?`);
   return [...ids].filter((id) => row.get(id) === undefined).length;
@@ -134,12 +134,12 @@ function readState(path: string): State | null {
   try {
     return State.parse(JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, '')));
   } catch {
-    // None, or one that claude-mem cannot read either and begins afresh.
+    // Missing, or unreadable for claude-mem as well, which then starts a new one.
     return null;
   }
 }
 
-/** The ids that Chroma holds documents of, by kind; null where its file is not there or is not one that can be read. */
+/** Returns the ids that Chroma has documents for, by kind; null when its file is missing or unreadable. */
 function readEmbedded(path: string): Record<Kind, Set<number>> | null {
   if (!existsSync(path) || !hasRollbackJournal(path)) return null;
   const found = { observations: new Set<number>(), summaries: new Set<number>(), prompts: new Set<number>() };
@@ -163,7 +163,7 @@ function readEmbedded(path: string): Record<Kind, Set<number>> | null {
     } while (documents.length === PAGE);
     return found;
   } catch (error) {
-    // In use, or of a Chroma that this version does not know.
+    // In use, or of an unknown Chroma version.
     if (error instanceof Database.SqliteError) return null;
     throw error;
   } finally {
@@ -171,7 +171,10 @@ function readEmbedded(path: string): Record<Kind, Set<number>> | null {
   }
 }
 
-/** Whether reading a database leaves no file beside it, as it does in WAL mode (byte 19 of the header). */
+/**
+ * Returns whether reading a database leaves no file beside it; reading in WAL mode does (byte 19 of the
+ * header).
+ */
 function hasRollbackJournal(path: string): boolean {
   const header = Buffer.alloc(20);
   const file = openSync(path, 'r');

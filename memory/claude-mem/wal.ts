@@ -1,23 +1,23 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
 /**
- * Reads SQLite's write-ahead log and its index as files (https://sqlite.org/walformat.html): which commits there were, and
- * the pages that they wrote. Takes no lock and writes nothing.
+ * Reads SQLite's write-ahead log (WAL) and its index as files (https://sqlite.org/walformat.html): the
+ * commits, and the pages that they wrote. Takes no lock and writes nothing.
  */
 
-/** Where a write-ahead log stands. */
+/** A position in a WAL. */
 export interface WalPosition {
-  /** How many transactions were committed since the index was made (iChange). */
+  /** How many transactions were committed since the index was created (iChange). */
   readonly commits: number;
-  /** The last frame that counts (mxFrame). */
+  /** The last valid frame (mxFrame). */
   readonly frames: number;
-  /** Names the present generation of the log: it begins again when all of it is in the database. */
+  /** Identifies the WAL's generation: the WAL restarts once all of it is in the database. */
   readonly salts: string;
-  /** Bytes a page. */
+  /** Bytes per page. */
   readonly pageSize: number;
 }
 
-/** One page as a commit wrote it. */
+/** A page as a commit wrote it. */
 export interface WalFrame {
   readonly page: number;
   readonly isCommit: boolean;
@@ -27,7 +27,7 @@ export interface WalFrame {
 const WAL_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 
-/** The index begins with two copies of this header; they differ while somebody writes them. */
+/** The index begins with two copies of this header; they differ during a write. */
 const INDEX_HEADER_BYTES = 48;
 const INDEX_VERSION = 3_007_000;
 const TRIES = 5;
@@ -40,14 +40,18 @@ interface OpenIndex {
 }
 
 /**
- * Indexes that this process has open, by path. SQLite keeps its locks on this file, and closing any descriptor of a file
- * drops all locks of the process on it (POSIX): so a descriptor is only closed when its file is no longer there.
+ * Index files that this process has open, by path. SQLite keeps its locks on this file, and closing any
+ * descriptor of it drops all of the process's locks (POSIX). So a descriptor is closed only after its file is
+ * gone.
  */
 const indexes = new Map<string, OpenIndex>();
 
 const identityOf = ({ dev, ino }: { dev: number; ino: number }): string => `${dev}/${ino}`;
 
-/** @returns a descriptor of the index of a database, null without one: the database is not in WAL mode, or nobody has it open */
+/**
+ * @returns a descriptor of a database's WAL index; null when the database is not in WAL mode, or no process
+ * has it open
+ */
 function openIndex(path: string): number | null {
   const name = `${path}-shm`;
   const found = statSync(name, { throwIfNoEntry: false });
@@ -60,7 +64,7 @@ function openIndex(path: string): number | null {
   return file;
 }
 
-/** Closes indexes whose file is gone, or is another one by now. */
+/** Closes indexes whose file was deleted or replaced. */
 function closeGone(): void {
   for (const [name, { file, identity }] of indexes) {
     const found = statSync(name, { throwIfNoEntry: false });
@@ -71,9 +75,9 @@ function closeGone(): void {
 }
 
 /**
- * Where a database's write-ahead log stands.
+ * Returns the current position of a database's WAL.
  * @param path the database, without symbolic links
- * @returns null where that cannot be said: no WAL mode, or an index that this version does not know
+ * @returns null when unknown: no WAL mode, or an index of a newer format
  */
 export function readWalPosition(path: string): WalPosition | null {
   const file = openIndex(path);
@@ -90,7 +94,7 @@ export function readWalPosition(path: string): WalPosition | null {
       commits: word(8),
       frames: word(16),
       salts: first.toString('hex', 32, 40),
-      // 65,536 does not fit: it is written as 1.
+      // 65,536 does not fit, so SQLite stores 1.
       pageSize: (size & 0xfe00) + ((size & 1) << 16),
     };
   }
@@ -100,7 +104,7 @@ export function readWalPosition(path: string): WalPosition | null {
 /**
  * Reads the frames after `from` up to a position.
  * @param path the database, without symbolic links
- * @returns null when the log began again meanwhile
+ * @returns null when the WAL restarted in between
  * @throws Error of the file system
  */
 export function readWalFrames(path: string, from: number, to: WalPosition): WalFrame[] | null {
@@ -110,35 +114,40 @@ export function readWalFrames(path: string, from: number, to: WalPosition): WalF
 }
 
 /**
- * Reads what was committed to the log after a position and before the log began again once: the new log overwrites the
- * old one from its start, so that frames behind the end of the new one are still those of the old.
+ * Reads commits after a position from a WAL that has restarted once since. The new WAL overwrites the old one
+ * from its start, so frames behind its end are still the old ones.
  * @param path the database, without symbolic links
- * @param most frames that are read at most
- * @returns the frames that are left, up to the last commit: none where the new log is already longer than the old position
+ * @param most maximum number of frames
+ * @returns the remaining frames up to the last commit; none when the new WAL is already longer than the old
+ * position
  * @throws Error of the file system
  */
 export function readFormerWalFrames(path: string, after: WalPosition, most: number): WalFrame[] {
   const frames = framesOf(path, after, after.frames, most);
-  // Frames are overwritten in order, the head of each before its page: if the first has its old head, no page was touched.
+  // Frames are overwritten in order, each header before its page: if the first header is the old one, no page
+  // was touched.
   const isWhole = framesOf(path, after, after.frames, 1).length === 1;
   return isWhole ? frames.slice(0, frames.findLastIndex(({ isCommit }) => isCommit) + 1) : [];
 }
 
-/** Whether a log is the one that came directly after another: SQLite adds 1 to the first salt when a log begins again. */
+/** Returns whether one WAL directly follows another: SQLite adds 1 to the first salt at each restart. */
 export function isNextLog(before: WalPosition, now: WalPosition): boolean {
   const firstSalt = ({ salts }: WalPosition): number => Number.parseInt(salts.slice(0, 8), 16);
   return before.pageSize === now.pageSize && (firstSalt(before) + 1) % 2 ** 32 === firstSalt(now);
 }
 
-/** Frames read at once. */
+/** Frames per read. */
 const CHUNK = 128;
 
-/** @returns up to `count` frames after the first `from`: up to the first that is of another log, or to the end of the file */
+/**
+ * @returns up to `count` frames after the first `from`, ending at the first frame of another WAL or at the
+ * end of the file
+ */
 function framesOf(path: string, log: WalPosition, from: number, count: number): WalFrame[] {
   if (count <= 0) return [];
   const frameBytes = FRAME_HEADER_BYTES + log.pageSize;
   const frames: WalFrame[] = [];
-  // SQLite takes no lock on the log itself: closing it here costs nobody a lock.
+  // SQLite takes no lock on the WAL itself, so closing it here drops none.
   const file = openSync(`${path}-wal`, 'r');
   try {
     for (let more = true; more && frames.length < count;) {
@@ -156,7 +165,7 @@ function framesOf(path: string, log: WalPosition, from: number, count: number): 
   return frames;
 }
 
-/** @returns frames up to the first that is of another log */
+/** @returns frames up to the first one of another WAL */
 function parseFrames(bytes: Buffer, { salts, pageSize }: WalPosition): WalFrame[] {
   const frameBytes = FRAME_HEADER_BYTES + pageSize;
   const frames: WalFrame[] = [];

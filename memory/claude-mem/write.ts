@@ -6,20 +6,20 @@ import { toBinding, type Row, type Value } from '../format/values.ts';
 import { carryType } from './carried-type.ts';
 import { inspectForm, newestName, physicalName, sourceOf, type TableForm } from './table-form.ts';
 
-/** From this many rows on, one statement inserts them all from a table of this connection's own. */
+/** From this many rows on, one statement inserts them all from a temporary table. */
 const MANY = 8;
 
 /**
- * Inserts and updates rows of claude-mem inside the caller's transaction. Never a local id: AUTOINCREMENT gives them,
- * in order, as claude-mem's own timeline and vector index expect.
+ * Inserts and updates claude-mem rows inside the caller's transaction. Never sets a local id: AUTOINCREMENT
+ * assigns them in order, which claude-mem's timeline and vector index rely on.
  */
 export class RowWriter {
   readonly #db: Database.Database;
   readonly #form: TableForm;
   readonly #statements = new Map<string, Database.Statement<unknown[]>>();
-  /** The temporary tables that rows are gathered in, by their columns. */
+  /** Temporary tables that rows are gathered in, by their columns. */
   readonly #gathered = new Map<string, string>();
-  /** Kinds whose rows have a column in this file for each of theirs, under the same name. */
+  /** Kinds whose synced columns all exist in this file under the same names. */
   readonly #alike: ReadonlySet<Kind>;
   #sessionWrites = 0;
 
@@ -33,7 +33,7 @@ export class RowWriter {
     this.#alike = new Set(KINDS.filter(isNewest));
   }
 
-  /** How many times sessions were written or deleted here: what was read of them before the last is old. */
+  /** Number of writes and deletions of sessions by this writer; invalidates what was read earlier. */
   get sessionWrites(): number {
     return this.#sessionWrites;
   }
@@ -45,10 +45,11 @@ export class RowWriter {
   }
 
   /**
-   * Inserts rows that have values for the same columns, all or none. Many go in by one statement: a full-text index is
-   * flushed once a statement (3,539 rows/s one by one, 9,700 in statements of 50, 16,700 in statements of 1,000).
+   * Inserts rows that have the same columns, all or none. Uses one statement for many rows, because a
+   * full-text index is flushed once per statement. (Measured: 3,539 rows/s singly, 9,700 in statements of 50,
+   * 16,700 in statements of 1,000.)
    * @returns their local ids, in order
-   * @throws SqliteError when a constraint forbids any of them; then none is there
+   * @throws SqliteError when a constraint forbids any of them; then none is inserted
    */
   insertMany(kind: Kind, rows: readonly Row[]): number[] {
     if (kind === 'session') this.#sessionWrites += 1;
@@ -66,7 +67,7 @@ export class RowWriter {
     );
     for (const row of physical) {
       const values = Object.values(row);
-      // Text that travels as its bytes is put in as text by a statement of its own.
+      // A text that is sent as bytes needs its own statement, which stores it as text.
       if (values.every(isPlain)) gather.run(values);
       else this.#insertInto(gathered, row);
     }
@@ -74,7 +75,7 @@ export class RowWriter {
       const { lastInsertRowid } = this.#prepare(
         `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM ${gathered} ORDER BY rowid`,
       ).run();
-      // AUTOINCREMENT numbers the rows of one statement in order; nobody else writes meanwhile.
+      // AUTOINCREMENT numbers the rows of one statement in order, and no other connection writes during it.
       const before = Number(lastInsertRowid) - physical.length;
       return physical.map((_row, index) => before + 1 + index);
     } finally {
@@ -82,7 +83,7 @@ export class RowWriter {
     }
   }
 
-  /** A temporary table with these columns, which takes values as they are. */
+  /** Returns a temporary table with these columns that accepts any values. */
   #gatheredIn(columns: string): string {
     let table = this.#gathered.get(columns);
     if (table === undefined) {
@@ -126,13 +127,13 @@ export class RowWriter {
     ]);
   }
 
-  /** Deletes one row; for a session, with everything that belongs to it. */
+  /** Deletes one row; for a session, also all its rows. */
   remove(kind: Kind, id: number): void {
     if (kind === 'session') this.#sessionWrites += 1;
     this.#prepare(`DELETE FROM main.${SHAPES[kind].table} WHERE id = ?`).run([id]);
   }
 
-  /** A row's columns as this file names them, with what it has no column for put where it is read from again. */
+  /** Returns a row with this file's column names. A value without a column goes where reads look for it. */
   #toPhysical(kind: Kind, row: Row): Row {
     if (this.#alike.has(kind)) return row;
     const { platform_source: platform, ...rest } = row;
@@ -147,7 +148,7 @@ export class RowWriter {
     return physical;
   }
 
-  /** Type and concepts are written together: the one may be carried in the other. */
+  /** Type and concepts are written together, because the concepts may carry the type. */
   #withType(id: number, changes: Row): Row {
     const current = this.#prepare(
       `SELECT type, concepts FROM ${sourceOf(this.#form, 'observation')} WHERE id = ?`,
@@ -172,8 +173,8 @@ const quote = (column: string): string => `"${column.replaceAll('"', '""')}"`;
 const placeholder = (binding: { asText: boolean }): string => (binding.asText ? 'CAST(? AS TEXT)' : '?');
 
 /**
- * claude-mem's content hash since 12.0.0: the first 16 hex digits of SHA-256 over memory_session_id, title and
- * narrative with NULs between (verified against its own rows).
+ * Returns claude-mem's content hash since 12.0.0: the first 16 hex digits of SHA-256 over memory_session_id,
+ * title and narrative, joined by NULs (verified against its own rows).
  */
 export function contentHash(memorySessionId: string, title: Value, narrative: Value): string {
   const text = (value: Value): string => (typeof value === 'string' ? value : '');

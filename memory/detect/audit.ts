@@ -9,42 +9,42 @@ import { findKept } from '../merge/kept-twin.ts';
 import { isShort } from './marks.ts';
 import type { SyncSession } from '../session.ts';
 
-/** What an audit works with. */
+/** Dependencies of an audit. */
 export type AuditContext = Pick<
   SyncSession,
   'db' | 'reader' | 'auditReader' | 'watch' | 'ledger' | 'changes'
 >;
 
-/** What an audit found. */
+/** The findings of an audit. */
 export interface Audited {
   readonly rows: number;
   readonly changed: number;
   readonly deleted: number;
 }
 
-/** What an audit has found so far. */
+/** Results collected so far. */
 interface Auditing {
   rows: number;
   changed: number;
-  /** Rows that are not there any longer. */
+  /** Rows that no longer exist. */
   readonly gone: { readonly kind: Kind; readonly row: number }[];
 }
 
 const beginAudit = (): Auditing => ({ rows: 0, changed: 0, gone: [] });
 
-/** Rows compared per read transaction: some 10 ms. */
+/** Rows compared per read transaction: about 10 ms. */
 const PAGE = 1_000;
 
-/** Blocks compared before others get their turn. */
+/** Blocks compared before the event loop gets a turn. */
 const BLOCKS_A_TURN = 4;
 
-/** How many of the newest rows of each kind the watch compares every now and then: more than a day of heavy use. */
+/** How many of the newest rows of each kind the watch compares periodically: more than a day of heavy use. */
 const DAY_ROWS = 2_000;
 
 /**
- * Compares rows with their marks.
- * @param after the local id before the first; @param to that of the last: rows above the last one that was ever looked at are
- *   new, and naming them is the scan's work
+ * Compares rows with their marks. Rows above the last scanned id are new; the scan names them.
+ * @param after the local id before the first row
+ * @param to the last local id
  */
 function compareRows(
   context: AuditContext,
@@ -57,14 +57,15 @@ function compareRows(
   audited.rows += rows.length;
   if (changed.length + gone.length + short.length === 0) return { differing: 0 };
   ledger.atomically(() => {
-    // Marks of an earlier version say less; what they say agrees.
+    // Marks of an earlier version cover fewer columns; the columns that they cover agree.
     for (const { id, mark } of short) ledger.marks.set(kind, id, mark);
     for (const id of changed) {
       const row = reader.byId(kind, id);
       if (row === null) continue;
       if (ledger.marks.get(kind, id) === null) {
         nameRow(context, row);
-        // It lies below what was considered for sending: somebody gave it its id, or ids began again at 1.
+        // The row lies below the ids already considered for sending: someone chose its id, or ids restarted
+        // at 1.
         changes.offer(kind, id);
       } else if (changes.notice(row)) audited.changed += 1;
     }
@@ -73,7 +74,7 @@ function compareRows(
   return { differing: changed.length + gone.length };
 }
 
-/** Files that rows are gone which were found to be: at the end, when it is known what is still there of those like them. */
+/** Records the rows that were found missing. Runs last, when it is known which rows like them still exist. */
 function buryGone(context: AuditContext, audited: Auditing): Audited {
   const { rows, changed, gone } = audited;
   let deleted = 0;
@@ -82,7 +83,7 @@ function buryGone(context: AuditContext, audited: Auditing): Audited {
     ledger.atomically(() => {
       if (!checkDeletions(context)) return;
       for (const kind of KINDS) {
-        // One may have been written between the two readings.
+        // A row may have been written between the two reads.
         const ids = gone.filter((each) => each.kind === kind && reader.byId(kind, each.row) === null);
         const kept = findKept(
           context,
@@ -98,7 +99,10 @@ function buryGone(context: AuditContext, audited: Auditing): Audited {
   return { rows, changed, deleted };
 }
 
-/** Compares rows from one local id on. @returns where the next page begins, null after the last */
+/**
+ * Compares one page of rows, starting after a local id.
+ * @returns where the next page begins, null after the last
+ */
 function auditPage(
   context: AuditContext,
   kind: Kind,
@@ -110,7 +114,7 @@ function auditPage(
   const { after } = range;
   const high = Math.min(range.to, ledger.highestRow(kind));
   if (after >= high) return null;
-  // Local ids are whole numbers: a range has no more rows than ids.
+  // Local ids are integers, so a range holds at most as many rows as ids.
   const most = Math.min(limit, high - after);
   const found = db.transaction(() => auditReader.after(kind, after, most))();
   const rows = found.filter((row) => row.id <= high);
@@ -119,7 +123,10 @@ function auditPage(
   return last;
 }
 
-/** Which rows differ from their marks, are gone, or have a mark that says less than one does today. */
+/**
+ * Returns the rows that differ from their marks, those that are missing, and those whose mark is of an older,
+ * shorter form.
+ */
 function differences(
   kind: Kind,
   rows: readonly MarkedRow[],
@@ -149,7 +156,7 @@ function differences(
   return { changed, gone, short };
 }
 
-/** Compares the newest rows of each kind: the ones that claude-mem still works on. */
+/** Compares the newest rows of each kind, which claude-mem may still change. */
 export function auditRecent(context: AuditContext): Audited {
   const audited = beginAudit();
   for (const kind of KINDS) {
@@ -163,8 +170,8 @@ export function auditRecent(context: AuditContext): Audited {
 }
 
 /**
- * Compares every row that was changed or deleted since the last look, wherever it lies (row-watch.ts); every row where that
- * cannot be said, and while deletions are held.
+ * Compares the rows that were changed or deleted since the last look, wherever they are (row-watch.ts).
+ * Compares all rows when the watch cannot name them, or while deletions are held.
  */
 export async function auditChanged(context: AuditContext, signal: AbortSignal): Promise<Audited> {
   const { watch, ledger } = context;
@@ -201,7 +208,10 @@ export async function auditAll(context: AuditContext, signal: AbortSignal): Prom
   return found;
 }
 
-/** Blocks whose digest is the one of when all their rows agreed with their marks are passed over as a whole. */
+/**
+ * Compares all rows, block by block. Leaves out blocks whose digest is unchanged since all their rows matched
+ * their marks.
+ */
 async function compareAll(context: AuditContext, signal: AbortSignal, audited: Auditing): Promise<void> {
   for (const kind of KINDS) {
     const high = context.ledger.highestRow(kind);
@@ -224,7 +234,7 @@ function compareBlock(
   const after = block * BLOCK_ROWS - 1;
   const to = Math.min(after + BLOCK_ROWS, high);
   const known = ledger.blocks.get(kind, block);
-  // Digest and rows are of one moment.
+  // One transaction, so that the digest describes exactly these rows.
   const { digest, rows } = db.transaction(() => {
     if (known === null) return auditReader.range(kind, after, to);
     const now = auditReader.digest(kind, after, to);
@@ -234,18 +244,18 @@ function compareBlock(
   })();
   if (rows === null) return;
   const { differing } = compareRows(context, kind, { rows, after, to }, audited);
-  // One that differed is compared once more next time: what was done about it may not be all.
+  // A block that differed is compared again next time: handling the difference may not have finished.
   if (differing > 0 || digest === null) return;
   ledger.atomically(() => ledger.blocks.set(kind, block, digest));
 }
 
-/** Where the rolling audit stands, in the ledger. */
+/** Ledger entry that holds the position of the rolling audit. */
 const PLACE = 'audit:place';
 
 /**
  * Continues the rolling audit for about `ms` milliseconds, page by page.
- * @param limit rows a page
- * @returns whether that ended a round over the whole database, and what was found
+ * @param limit rows per page
+ * @returns whether it finished a round over the whole database, and what it found
  */
 export function auditFor(
   context: AuditContext,

@@ -8,7 +8,7 @@ import { memoryKey } from '../format/keys.ts';
 import { homeOf } from '../format/operation.ts';
 import { canonicalJson } from '../format/canonical-json.ts';
 
-/** Rows of each kind, as SQLite counts them. */
+/** Returns the number of rows of each kind, counted by SQLite. */
 export function countRows(db: Database.Database): RowCounts {
   const count = (kind: Kind): number =>
     db.prepare(`SELECT count(*) FROM ${SHAPES[kind].table}`).pluck().get() as number;
@@ -22,13 +22,16 @@ export function countRows(db: Database.Database): RowCounts {
 
 const PAGE = 1_000;
 
-/** Of a session, what is the same everywhere; status and end belong to the machine that runs it until it is done. */
+/**
+ * Session columns that are equal on every machine. Status and end belong to the running machine until the
+ * session completes.
+ */
 const SESSION_STATE = ['project', 'user_prompt', 'custom_title', 'started_at_epoch'];
 
 /**
- * One digest per memory of a database, straight from its rows: equal on two machines exactly when both hold the same
- * memories in the same state. Reads claude-mem alone, not the ledger, so that it can judge the ledger's work.
- * Sessions that say nothing of their own (stubs among them) and claude-mem's observer sessions are left out.
+ * Yields one digest per memory, read from claude-mem's rows: two machines agree exactly when they hold the
+ * same memories in the same state. It ignores the ledger, so that it can check the ledger's work. Leaves out
+ * sessions without content of their own (stubs among them) and claude-mem's observer sessions.
  */
 export function* canonicalDigests(
   db: Database.Database,
@@ -49,13 +52,16 @@ export function* canonicalDigests(
   }
 }
 
-/** SHA-256 in hex over all digests in order: the whole database's memory as one value. */
+/** Returns SHA-256 in hex over all digests in order: one value for all memories of the database. */
 export function canonicalHash(db: Database.Database, path: string): string {
   const digests = Array.from(canonicalDigests(db, path), ({ digest }) => digest).sort();
   return createHash('sha256').update(digests.join('\n')).digest('hex');
 }
 
-/** Whether a session may have been made up for rows whose own never came: such a one is not told of. */
+/**
+ * Returns whether a session may be a stub, created for rows whose own session never arrived. Stubs are never
+ * sent.
+ */
 function isStub(row: MemoryRow): boolean {
   return (row.set['user_prompt'] ?? null) === null && (row.set['custom_title'] ?? null) === null;
 }
@@ -63,7 +69,7 @@ function isStub(row: MemoryRow): boolean {
 function digestOf(kind: Kind, row: MemoryRow): string {
   const columns = kind === 'session' ? SESSION_STATE : SHAPES[kind].registers;
   const state = Object.fromEntries(columns.map((column) => [column, row.set[column] ?? null]));
-  // A row without a session counts as the stub session's, which is what peers make of it.
+  // A row without a session counts as part of the stub session, where peers put it.
   const of = homeOf(row.of);
   const key = memoryKey(kind, row.set, nameOf(row.of)).toString('hex');
   return createHash('sha256').update(canonicalJson({ key, of, state })).digest('hex');

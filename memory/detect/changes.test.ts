@@ -19,8 +19,8 @@ afterEach(() => fleet.close());
 
 const one = (db: Database.Database, sql: string): unknown => db.prepare(sql).pluck().get();
 
-describe('a change here', () => {
-  it('reaches the others, field by field', async () => {
+describe('a changed row', () => {
+  it('is sent to the others, field by field', async () => {
     a.db.exec(`UPDATE observations SET concepts = '["gotcha"]' WHERE id = 3`);
     b.db.exec(`UPDATE observations SET project = 'renamed' WHERE id = 3`);
     a.db.exec(`UPDATE sdk_sessions SET custom_title = 'The long night' WHERE id = 2`);
@@ -36,14 +36,14 @@ describe('a change here', () => {
     expectIntact(b.path, 'b');
   });
 
-  it('costs a few hundred bytes', async () => {
+  it('costs a few hundred bytes to send', async () => {
     a.db.exec(`UPDATE observations SET concepts = '["gotcha"]' WHERE id = 3`);
     const pushed = await a.engine.push(fleet.space, CALL);
     expect(pushed.rows).toBe(1);
     expect(pushed.traffic.bytesUp).toBeLessThan(2_500);
   });
 
-  it('of both at once ends the same on both, and is not exchanged for ever', async () => {
+  it('converges when both machines change it at once, and is not exchanged forever', async () => {
     a.db.exec(`UPDATE observations SET project = 'ours' WHERE id = 5`);
     b.db.exec(`UPDATE observations SET project = 'theirs' WHERE id = 5`);
     await settle(fleet.space, [a, b]);
@@ -53,13 +53,13 @@ describe('a change here', () => {
     ).toBe(0);
   });
 
-  it('that empties a field empties it everywhere', async () => {
+  it('empties a field everywhere when it is emptied on one machine', async () => {
     a.db.exec(`UPDATE sdk_sessions SET user_prompt = NULL WHERE id = 1`);
     await settle(fleet.space, [a, b]);
     expect(one(b.db, 'SELECT user_prompt FROM sdk_sessions WHERE id = 1')).toBeNull();
   });
 
-  it('reaches the others with the next push, far from the newest rows as well', async () => {
+  it('is sent with the next push, even far from the newest rows', async () => {
     writeHistory(a.db, { name: 'later', seed: 2, observations: 120, from: JANUARY + 1e9 });
     await settle(fleet.space, [a, b]);
     a.db.exec(`UPDATE observations SET merged_into_project = 'main' WHERE id = 1`);
@@ -68,20 +68,20 @@ describe('a change here', () => {
     expect(one(b.db, 'SELECT merged_into_project FROM observations WHERE id = 1')).toBe('main');
   });
 
-  it('is found by the rolling audit, which ends a round', async () => {
+  it('is found by the rolling audit, which completes a round', async () => {
     a.db.exec(`UPDATE session_summaries SET project = 'moved' WHERE id = 1`);
     for (let rounds = 0; rounds < 200 && !(await a.engine.auditFor(1)); rounds += 1);
     expect(await a.engine.notice([fleet.space], CALL.signal)).toEqual([fleet.space.cid]);
   });
 
-  it('of the text makes another memory, and the old one goes', async () => {
+  it('becomes another memory when its text changes, and the old memory is deleted', async () => {
     a.db.exec(`UPDATE observations SET narrative = 'rewritten' WHERE id = 24`);
     await settle(fleet.space, [a, b]);
     expect(b.count('observations')).toBe(48);
     expect(one(b.db, `SELECT count(*) FROM observations WHERE narrative = 'rewritten'`)).toBe(1);
   });
 
-  it('of a session’s memory id moves nothing at the peers', async () => {
+  it('changes nothing at the peers when only its session’s memory id changes', async () => {
     a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'minted-again' WHERE id = 1`);
     await settle(fleet.space, [a, b]);
     a.write.observation({
@@ -97,8 +97,8 @@ describe('a change here', () => {
   });
 });
 
-describe('a deletion', () => {
-  it('reaches the others and stays', async () => {
+describe('a deleted row', () => {
+  it('is deleted on the others, and stays deleted', async () => {
     a.db.exec('DELETE FROM observations WHERE id IN (7, 8)');
     a.db.exec('DELETE FROM user_prompts WHERE id = 2');
     await settle(fleet.space, [a, b]);
@@ -110,13 +110,13 @@ describe('a deletion', () => {
     expectIntact(b.path, 'b');
   });
 
-  it('of a session takes what belongs to it along, everywhere', async () => {
+  it('removes the rows of its session everywhere when it is a session', async () => {
     a.db.exec('DELETE FROM sdk_sessions WHERE id = 2');
     await settle(fleet.space, [a, b]);
     expect([b.count('sdk_sessions'), b.count('observations'), b.count('user_prompts')]).toEqual([3, 36, 27]);
   });
 
-  it('of a session does not take along what a peer wrote into it meanwhile', async () => {
+  it('leaves rows that a peer wrote concurrently into a deleted session', async () => {
     await fleet.close();
     fleet = await newFleet();
     a = fleet.add('a', '13.25.3', { orphanWaitMs: 0 });
@@ -139,7 +139,7 @@ describe('a deletion', () => {
     expect(a.hash()).toBe(b.hash());
   });
 
-  it('is undone by writing the memory again', async () => {
+  it('comes back when the memory is written again', async () => {
     const row = a.db.prepare('SELECT * FROM observations WHERE id = 9').get() as Record<string, unknown>;
     a.db.exec('DELETE FROM observations WHERE id = 9');
     await settle(fleet.space, [a, b]);
@@ -155,7 +155,7 @@ describe('a deletion', () => {
     expect(a.hash()).toBe(b.hash());
   });
 
-  it('of very many rows asks first, and can be approved', async () => {
+  it('is held for approval among very many deletions', async () => {
     writeHistory(a.db, { name: 'more', seed: 5, observations: 120, from: JANUARY + 1e9 });
     await settle(fleet.space, [a, b]);
     a.db.exec('DELETE FROM observations WHERE id > 80');
@@ -166,7 +166,7 @@ describe('a deletion', () => {
     expect(b.count('observations')).toBe(80);
   });
 
-  it('that was approved uses the approval up: the next accident asks again', async () => {
+  it('needs a new approval after an approval was used', async () => {
     writeHistory(a.db, { name: 'more', seed: 5, observations: 352, from: JANUARY + 1e9 });
     await a.engine.push(fleet.space, CALL);
     a.db.exec('DELETE FROM observations WHERE id <= 100');
@@ -180,7 +180,7 @@ describe('a deletion', () => {
     expect(await a.engine.resolveDeletes('approve', CALL)).toEqual({ deletes: 95 });
   });
 
-  it('of very many rows can be taken back from the fleet', async () => {
+  it('is fetched back from the fleet when a person chooses to restore', async () => {
     writeHistory(a.db, { name: 'more', seed: 5, observations: 120, from: JANUARY + 1e9 });
     await settle(fleet.space, [a, b]);
     a.db.exec('DELETE FROM observations WHERE id > 80');

@@ -12,10 +12,10 @@ import { publishedForms } from '../space/redact.ts';
 import { freeKey } from './free-key.ts';
 import type { HybridClock, Version } from '../format/versions.ts';
 
-/** The parts that decide to which spaces a memory belongs. */
+/** The columns that decide to which spaces a memory belongs. */
 const PROJECTS: ReadonlySet<string> = new Set(PROJECT_COLUMNS);
 
-/** What noticing a change needs. */
+/** Dependencies of `Changes`. */
 export interface ChangeContext {
   readonly ledger: Ledger;
   readonly schema: ClaudeMemSchema;
@@ -24,8 +24,8 @@ export interface ChangeContext {
 }
 
 /**
- * Turns what was done to claude-mem's rows into writes with a version of their own, and has the spaces that know the
- * memory be told. Callers bring the ledger's transaction.
+ * Turns changes of claude-mem's rows into versioned writes, and queues them for every space that knows the
+ * memory. Callers hold the ledger's transaction.
  */
 export class Changes {
   readonly #context: ChangeContext;
@@ -34,15 +34,18 @@ export class Changes {
     this.#context = context;
   }
 
-  /** The mark of a row as it is now. @param key its key with ordinal 0, where it is known */
+  /**
+   * Returns the mark of a row as it is now.
+   * @param key its key with ordinal 0, where it is known
+   */
   markOf(row: MemoryRow, key?: Buffer): Buffer {
     const columns = this.#context.schema.columns[row.kind];
     return markOf(row, (column) => columns.has(column), key);
   }
 
   /**
-   * Compares a row with its mark and claims what was changed here since.
-   * @returns whether anything was
+   * Compares a row with its mark, and claims what changed here since.
+   * @returns whether anything changed
    */
   notice(row: MemoryRow): boolean {
     const { ledger } = this.#context;
@@ -53,7 +56,8 @@ export class Changes {
     if (told === null) return false;
     const { moved, units: differing } = compareMarks(row.kind, told, now);
     const columns = this.#context.schema.columns[row.kind];
-    // Details share a slot of the mark: those that this claude-mem has no column for were changed by nobody.
+    // All details share one slot of the mark. Those without a column in this claude-mem cannot have changed
+    // here.
     const units = differing.filter((unit) =>
       UNITS[row.kind][unit]?.columns.every((column) => columns.has(column)),
     );
@@ -61,12 +65,12 @@ export class Changes {
       this.#rename(row);
       return true;
     }
-    // A row that lost its session is not moved away from it: peers still know better.
+    // A row that lost its session keeps the session that peers know.
     const lost = 'memory' in row.of;
     const claimed = units.filter((unit) => !(lost && UNITS[row.kind][unit]?.name === LINK));
     if (claimed.length === 0) return false;
     for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.claim(entity, claimed);
-    // A row may have come under a space's projects by this: it is looked at again.
+    // The change may have moved the row into a project of another space, so the next push considers it again.
     if (claimed.some((unit) => PROJECTS.has(UNITS[row.kind][unit]?.name ?? ''))) {
       this.offer(row.kind, row.id);
     }
@@ -74,13 +78,13 @@ export class Changes {
   }
 
   /**
-   * Gives parts of a memory a new version, by this node and now, and has the spaces be told of them. Of a session that was made
-   * up here nobody is told: should its own come, what was written into it here is merged with that.
+   * Gives parts of a memory a new version, written by this node now, and queues them for the spaces that know
+   * it. A stub session is not sent. If the real session arrives, the writes made here are merged into it.
    */
   claim(entity: Entity, units: readonly number[]): void {
     const { ledger } = this.#context;
     if (entity.dead) {
-      // A session that was deleted and is here again for the rows in it: who changes it writes it again.
+      // A deleted session exists again because rows arrived for it. Changing it counts as writing it again.
       if (entity.row !== null) this.revive(entity, entity.row);
       return;
     }
@@ -99,8 +103,8 @@ export class Changes {
   }
 
   /**
-   * Tells of a memory as a whole in place of the node that did last, with some registers written now; the others keep
-   * the version they have.
+   * Queues a whole memory, in place of its last sender, with some registers written now. The other registers
+   * keep their versions.
    */
   retell(entity: Entity, row: MemoryRow, rewritten: readonly string[]): void {
     const { ledger } = this.#context;
@@ -119,14 +123,14 @@ export class Changes {
   }
 
   /**
-   * Notes that a row is gone: its memories are dead from now on, wherever they were told of.
-   * @param kept the key of a like memory that stayed
+   * Records that a row is gone: its memories become tombstones in every space that knows them.
+   * @param kept the key of a similar memory that stayed
    */
   bury(kind: Kind, row: number, kept: Buffer | null = null): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
       if (entity.dead) {
-        // The stub of a session that was deleted before: that is all there was.
+        // The stub of a session that was deleted before: removing the stub is all that happened.
         ledger.entities.save({ ...entity, row: null });
         continue;
       }
@@ -140,11 +144,11 @@ export class Changes {
     ledger.marks.remove(kind, row);
   }
 
-  /** A memory that was dead is written again here: it lives from now on, and is told of as a whole. */
+  /** Records that a deleted memory was written again here. It is live from now on, and is sent as a whole. */
   revive(entity: Entity, row: number): void {
     const { ledger } = this.#context;
     const version = this.#nextVersion(entity);
-    // Every register counts as written now, so that nothing from before the deletion comes back.
+    // Every register gets the new version, so that no write from before the deletion wins.
     const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     const living = { ...entity, row, dead: false, version };
     ledger.entities.save(living);
@@ -153,21 +157,21 @@ export class Changes {
   }
 
   /**
-   * A memory that is dead, or whose row is gone without anybody having noticed, is written again in another row: it is the
-   * same one, born again where somebody was told of it.
+   * Moves a memory to another row: it was deleted, or its row is gone unnoticed. If any space knows the
+   * memory, it counts as written again.
    */
   takeOver(entity: Entity, row: number): void {
     const { ledger } = this.#context;
     const { kind, row: former } = entity;
     if (entity.dead || entity.version.counter > 0) this.revive(entity, row);
     else ledger.entities.save({ ...entity, row, spaces: isStub(entity) ? 0 : entity.spaces });
-    // Other memories that the former row held are gone with it: its mark will say so.
+    // Other memories of the former row are gone with it; removing the mark makes the audit notice.
     if (former !== null && ledger.entities.byRow(kind, former) === null) ledger.marks.remove(kind, former);
   }
 
   /**
-   * A session was deleted and another row bears its name before anybody noticed.
-   * @param row the session's row now, of which no space was told by another key
+   * Handles a session that was deleted and written again in another row before the audit noticed.
+   * @param row the session's current row, which no space knows under another key
    */
   replace(entity: Entity, row: number): void {
     const { ledger } = this.#context;
@@ -175,7 +179,7 @@ export class Changes {
     this.takeOver(entity, row);
   }
 
-  /** Has every space that knows a memory be told of parts of it, but one where one is given. */
+  /** Queues parts of a memory for every space that knows it, except the space `but`. */
   tell(entity: Entity, parts: number, but: number | null = null): void {
     if (parts === 0 || isStub(entity)) return;
     const { ledger } = this.#context;
@@ -187,12 +191,18 @@ export class Changes {
     }
   }
 
-  /** Whether a space may know a memory by what its store lost since: it is being told of everything here again. */
+  /**
+   * Returns whether a space may still know a memory that its store lost: this node is sending everything to
+   * it again.
+   */
   #mayKnow({ kind, row }: Entity, space: number): boolean {
     return row !== null && row > this.#context.ledger.spaces.emittedTo(space, kind);
   }
 
-  /** Has spaces that do not know what a row holds look whether they should. */
+  /**
+   * Queues a row's memories for spaces that do not know them; the next push decides whether they belong
+   * there.
+   */
   offer(kind: Kind, row: number): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
@@ -202,16 +212,18 @@ export class Changes {
     }
   }
 
-  /** The row's immutable columns changed: the memory it was is gone, and it is another one now. */
+  /**
+   * Handles a change of immutable columns: the former memory is deleted, and the row holds another one now.
+   */
   #rename(row: MemoryRow): void {
     const { ledger } = this.#context;
     let isNamed = false;
     for (const entity of ledger.entities.allByRow(row.kind, row.id)) {
-      // A push that ran when the row changed told of it as it is now.
+      // A push that ran during the change already sent the row under this key.
       if (!entity.dead && isKeyOf(entity.key, row, ledger.ruleSet)) isNamed = true;
       else if (entity.version.counter === 0) ledger.entities.forget(entity.key);
-      // A session that is known by another name now keeps its old name at the peers, empty: deleting it there could take
-      // rows of theirs along.
+      // A renamed session leaves an empty session under its old name at the peers: deleting it could delete
+      // rows of theirs.
       else if (row.kind === 'session') ledger.entities.save({ ...entity, row: null });
       else {
         ledger.entities.bury(entity, this.#nextVersion(entity));
@@ -234,7 +246,7 @@ export class Changes {
   }
 }
 
-/** Whether a key is the one of a row as it is, with its secrets or without. */
+/** Returns whether a key belongs to a row as it is, with or without its secrets. */
 function isKeyOf(key: Buffer, { kind, set, of }: MemoryRow, ruleSet: number): boolean {
   return publishedForms(set, ruleSet).some((each) => ordinalOf(key, kind, each, nameOf(of)) !== null);
 }

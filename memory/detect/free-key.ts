@@ -7,14 +7,14 @@ import type { Ledger } from '../ledger/ledger.ts';
 export interface FreeKey {
   readonly key: Buffer;
   readonly ordinal: number;
-  /** What the ledger knows of the memory of this key. */
+  /** The ledger's record of the memory with this key. */
   readonly known: Entity | null;
 }
 
 /**
- * The key of a row, with the lowest ordinal that no other row of this database has.
- * @param isThere whether another row of the kind is still there: one that is gone is no twin, whether or not anybody has
- *   noticed yet. Nothing: whatever the ledger says is
+ * Returns a row's key with the lowest ordinal that no other row of this database has.
+ * @param isThere returns whether another row of the kind still exists; a missing row is not a twin, even if
+ * the audit has not noticed it yet. By default every row in the ledger counts as existing.
  * @param first the key with ordinal 0, where it is known
  */
 export function freeKey(

@@ -4,14 +4,16 @@ import { KINDS, SHAPES } from '../format/kinds.ts';
 import type { SyncSession } from '../session.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
-/** Deletions that are believed without asking: up to this many rows, or this share of all rows if that is more. */
+/**
+ * Deletions accepted without approval: up to this many rows, or the given share of all rows if that is more.
+ */
 const BELIEVED_ROWS = 50;
 const BELIEVED_SHARE = 0.01;
 
-/** Where the ledger keeps how many deletions a person has approved, and how many wait for one. */
+/** Ledger entries for the number of approved deletions and of those that wait. */
 const APPROVED = 'deletes:approved';
 const HELD = 'deletes:held';
-/** Since when they wait, epoch ms. */
+/** Since when deletions have waited, epoch milliseconds. */
 const HELD_SINCE = 'deletes:held-since';
 
 interface Missing {
@@ -19,7 +21,7 @@ interface Missing {
   readonly rows: number;
 }
 
-/** How many rows that were here are not any more. */
+/** Returns how many recorded rows no longer exist. */
 function countMissing(db: Database.Database, ledger: Ledger): Missing {
   let missing = 0;
   let rows = 0;
@@ -37,8 +39,8 @@ function countMissing(db: Database.Database, ledger: Ledger): Missing {
 }
 
 /**
- * Whether deletions that were found may be told to the fleet. More than 50 rows and more than 1 % of the database gone at
- * once look like an accident: they are held until somebody says otherwise.
+ * Returns whether the deletions found may be sent to the fleet. More than 50 rows and more than 1 % of the
+ * database gone at once look like an accident; they are held until a person decides.
  */
 export function checkDeletions(context: { db: Database.Database; ledger: Ledger }): boolean {
   const { ledger } = context;
@@ -51,20 +53,20 @@ export function checkDeletions(context: { db: Database.Database; ledger: Ledger 
   return !held;
 }
 
-/** How many deletions wait for a person to approve them, 0 for none. */
+/** Returns how many deletions wait for a person to approve them, 0 for none. */
 export function heldDeletions(ledger: Ledger): number {
   return Number(ledger.meta(HELD) ?? 0);
 }
 
-/** Believes the deletions that are held. */
+/** Approves the held deletions. */
 export function approveDeletions(ledger: Ledger): void {
   ledger.setMeta(APPROVED, heldDeletions(ledger));
   ledger.setMeta(HELD, 0);
 }
 
 /**
- * Whether a person let this node's deletions through at the control plane since they are held: one answer is enough for this machine
- * and for all that it tells.
+ * Returns whether a person approved this node's deletions at the control plane after they were held. One
+ * approval covers this machine and the fleet.
  */
 export function isLetThrough({ ledger, membership, identity }: SyncSession): boolean {
   if (heldDeletions(ledger) === 0) return false;
@@ -73,8 +75,8 @@ export function isLetThrough({ ledger, membership, identity }: SyncSession): boo
 }
 
 /**
- * Uses up what was approved: an approval is for the deletions that were there when it was given, not for the next ones.
- * @param deletions how many of them were just believed; all, when every row was looked at
+ * Consumes the approval: it covers the deletions that existed when it was given, not later ones.
+ * @param deletions how many of them were just accepted; all, when every row was looked at
  */
 export function spendApproval(ledger: Ledger, deletions: number): void {
   const approved = Number(ledger.meta(APPROVED) ?? 0);
@@ -82,7 +84,7 @@ export function spendApproval(ledger: Ledger, deletions: number): void {
 }
 
 /**
- * Refuses to send while deletions are held: a database that lost so much may have lost more.
+ * Refuses to send while deletions are held: a database that lost this much may have lost more.
  * @throws MembridgeError memory_guarded, with what to do
  */
 export function refuseWhileHeld(context: { db: Database.Database; ledger: Ledger }, path: string): void {

@@ -22,7 +22,7 @@ afterEach(() => fleet.close());
 
 const one = (db: Database.Database, sql: string): unknown => db.prepare(sql).pluck().get();
 
-/** Pushes from a, by an engine that was started again if asked, and pulls on b: once each. */
+/** Pushes once from a, after an engine restart if asked, and pulls once on b. */
 async function exchange({ restart }: { restart: boolean }): Promise<void> {
   if (restart) {
     await a.engine.close();
@@ -36,7 +36,7 @@ async function exchange({ restart }: { restart: boolean }): Promise<void> {
   await b.engine.pull(fleet.space, false, CALL);
 }
 
-/** Every text of a database that holds a word. */
+/** Returns the number of texts in a database that contain a word. */
 function holding(db: Database.Database, word: string): number {
   const texts = ['title', 'narrative', 'text', 'facts'].map((column) => `ifnull(${column}, '')`).join(' || ');
   const like = `'%${word}%'`;
@@ -53,7 +53,7 @@ function holding(db: Database.Database, word: string): number {
 const counts = (node: TestNode): number[] =>
   ['observations', 'user_prompts', 'session_summaries'].map((table) => node.count(table));
 
-/** Neither machine holds a word any longer, and both hold as many rows as before. */
+/** Expects that neither machine contains the word any longer, and that both hold as many rows as before. */
 function expectGone(word: string, before: readonly number[]): void {
   for (const node of [a, b]) {
     expect(holding(node.db, word)).toBe(0);
@@ -63,11 +63,11 @@ function expectGone(word: string, before: readonly number[]): void {
   expect(a.hash()).toBe(b.hash());
 }
 
-describe('a secret that a person takes out of a row by hand', () => {
+describe('a secret that a person removes from a row by hand', () => {
   const rows = ['min(id)', 'max(id)', 'max(id) - 2', '(min(id) + max(id)) / 2'];
   for (const restart of [false, true]) {
     for (const row of rows) {
-      it(`leaves both machines with one push and pull: prompt ${row}, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
+      it(`is gone from both machines after one push and pull: prompt ${row}, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
         const before = counts(a);
         const id = Number(one(a.db, `SELECT ${row} FROM user_prompts`));
         const text = String(one(a.db, `SELECT prompt_text FROM user_prompts WHERE id = ${id}`));
@@ -90,7 +90,7 @@ describe('a secret that a person takes out of a row by hand', () => {
     }
   }
 
-  it('leaves when a tenth of all rows is rewritten at once', async () => {
+  it('is gone when a tenth of all rows is rewritten at once', async () => {
     a.db.exec(`UPDATE observations SET narrative = 'the key is SECRET ' || id WHERE id % 10 = 0`);
     await settle(fleet.space, [a, b]);
     expect(holding(b.db, 'SECRET')).toBe(OBSERVATIONS / 10);
@@ -101,7 +101,7 @@ describe('a secret that a person takes out of a row by hand', () => {
   });
 
   for (const restart of [false, true]) {
-    it(`leaves when every row is rewritten, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
+    it(`is gone when every row is rewritten, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
       const before = counts(a);
       a.db.exec(
         `UPDATE observations SET narrative = 'rewritten ' || id, title = 'new ' || id, text = NULL, facts = '[]'`,
@@ -123,7 +123,7 @@ describe('a secret that a person takes out of a row by hand', () => {
     });
   }
 
-  it('leaves when the database was copied with the secret replaced, and the copy put in its place', async () => {
+  it('is gone when an edited copy of the database replaces the original', async () => {
     const before = counts(a);
     a.db.exec(`UPDATE observations SET narrative = 'the key is SECRET ' || id WHERE id IN (1, 150, 300)`);
     await settle(fleet.space, [a, b]);
@@ -146,7 +146,7 @@ describe('a secret that a person takes out of a row by hand', () => {
     now.close();
   });
 
-  it('leaves from the end of a long text, where it is overwritten in place', async () => {
+  it('is gone from the end of a long text that is overwritten in place', async () => {
     const long = `${'long text '.repeat(3_000)} SECRET ${'and more '.repeat(500)}`;
     a.db.prepare('UPDATE observations SET narrative = ? WHERE id = 20').run(long);
     await settle(fleet.space, [a, b]);
@@ -160,7 +160,7 @@ describe('a secret that a person takes out of a row by hand', () => {
     }
   });
 
-  it('leaves when the log was written to the database and began again in between', async () => {
+  it('is gone when a checkpoint restarted the WAL in between', async () => {
     const before = counts(a);
     a.db.exec(`UPDATE observations SET narrative = 'the key is SECRET' WHERE id = 7`);
     await settle(fleet.space, [a, b]);
@@ -172,11 +172,11 @@ describe('a secret that a person takes out of a row by hand', () => {
   });
 });
 
-describe('a ledger that version 0.4 wrote', () => {
-  it('is kept, and an edit made before the upgrade reaches the other machine', async () => {
+describe('a ledger written by version 0.4', () => {
+  it('is kept, and an edit made before the upgrade is sent to the other machine', async () => {
     await a.engine.close();
     const ledger = new Database(a.options.ledgerPath);
-    // As 0.4 left it: shorter marks, and without the tables that came since.
+    // As 0.4 left it: shorter marks, and without the tables added since.
     ledger.exec('DROP TABLE block; DROP TABLE witness; DROP TABLE signer');
     for (const [kind, bytes] of [
       [1, 8],
@@ -206,7 +206,7 @@ describe('a ledger that version 0.4 wrote', () => {
 
 describe('a row that is deleted by hand', () => {
   for (const restart of [false, true]) {
-    it(`is gone on both machines with one push and pull, wherever it lies, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
+    it(`disappears from both machines after one push and pull, wherever it is, ${restart ? 'agent restarted' : 'agent running'}`, async () => {
       a.db.exec('DELETE FROM observations WHERE id IN (1, 77, 78, 79, 150)');
       a.db.exec('DELETE FROM user_prompts WHERE id = 5');
       await exchange({ restart });
@@ -217,7 +217,7 @@ describe('a row that is deleted by hand', () => {
 });
 
 describe('details that claude-mem fills in later', () => {
-  it('reach the other machine with the next push', async () => {
+  it('are sent to the other machine with the next push', async () => {
     a.db.exec(
       `UPDATE observations SET metadata = '{"a":1}', files_modified = '["x.ts"]', agent_type = 'reviewer', discovery_tokens = 42 WHERE id = 9`,
     );
@@ -229,7 +229,7 @@ describe('details that claude-mem fills in later', () => {
     expect(one(b.db, 'SELECT discovery_tokens FROM session_summaries WHERE id = 2')).toBe(43);
   });
 
-  it('merge one by one when two machines fill in different ones', async () => {
+  it('are merged one by one when two machines fill in different ones', async () => {
     a.db.exec(`UPDATE observations SET project = 'renamed' WHERE id = 9`);
     b.db.exec(`UPDATE observations SET metadata = '{"b":1}' WHERE id = 9`);
     await settle(fleet.space, [a, b]);
@@ -243,7 +243,7 @@ describe('details that claude-mem fills in later', () => {
 });
 
 describe('numbers that a JSON number cannot hold', () => {
-  it('arrive as they are', async () => {
+  it('arrive unchanged', async () => {
     a.db.exec(`UPDATE observations SET created_at_epoch = 1767225600123456789 WHERE id = 3`);
     a.db.exec(`UPDATE observations SET discovery_tokens = 9e999 WHERE id = 4`);
     a.db.exec(`UPDATE user_prompts SET created_at_epoch = 9223372036854775807 WHERE id = 5`);

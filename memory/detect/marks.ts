@@ -6,23 +6,24 @@ import type { SessionRef } from '../format/operation.ts';
 import type { Value } from '../format/values.ts';
 
 /**
- * A mark is what the ledger remembers of a row to notice that it changed: the first 8 bytes of its key (with ordinal 0), then
- * slots of 4 bytes: one for each part that may change, one for all details together, and what the row is recognized by after
- * its text was edited (see Likeness). Marks that version 0.4 wrote end before the details: what they lack is unknown.
+ * A mark is what the ledger keeps of a row in order to notice changes. It holds the first 8 bytes of the
+ * row's key (with ordinal 0), then slots of 4 bytes: one per changeable part, one for all details together,
+ * and the row's likeness, by which it is recognized after an edit (see Likeness). Marks written by version
+ * 0.4 end before the details; what they lack is unknown.
  */
 export const IDENTITY_BYTES = 8;
 const SLOT_BYTES = 4;
 
-/** Stands for a part that this claude-mem has no column for. */
+/** Marks a part without a column in this claude-mem. */
 const NO_COLUMN = 0xffff_ffff;
 
-/** Stands for a text that is empty or not there. */
+/** Marks a text that is empty or missing. */
 const NO_TEXT = 0;
 
-/** How much of a text its likeness is made of, in UTF-16 code units, beside its length. */
+/** How many UTF-16 code units of a text enter its likeness, along with the text's length. */
 const LIKENESS_CHARS = 160;
 
-/** The parts of a kind that have a slot of their own, and the details, which share the one after them. */
+/** The parts of a kind that have their own slot. The details share the slot after them. */
 interface Slots {
   readonly own: readonly number[];
   readonly details: readonly number[];
@@ -42,7 +43,7 @@ function slotsOf(kind: Kind): Slots {
   return { own: pick(false), details: pick(true) };
 }
 
-/** By which key columns two memories are alike: what names them, and what they say. */
+/** The key columns that make two memories alike: those that name them and those that hold their text. */
 const LIKE_COLUMNS: Readonly<Record<Kind, { head: readonly string[]; body: readonly string[] }>> = {
   session: { head: [], body: [] },
   prompt: { head: ['prompt_text'], body: [] },
@@ -51,8 +52,8 @@ const LIKE_COLUMNS: Readonly<Record<Kind, { head: readonly string[]; body: reado
 };
 
 /**
- * What a row is recognized by when its key is another one: when it was created, and short hashes of what names it (`head`)
- * and of what it says (`body`), 0 for an empty text. Sessions have none: their name is their key.
+ * Recognizes a row whose key changed: its creation time, and short hashes of what names it (`head`) and of
+ * its text (`body`), 0 for an empty text. Sessions have no likeness: their name is their key.
  */
 export interface Likeness {
   readonly birth: number;
@@ -62,7 +63,7 @@ export interface Likeness {
 
 const LIKENESS_SLOTS = 3;
 
-/** FNV-1a over UTF-16 code units: a part that changed goes unnoticed once in four billion times. */
+/** Returns FNV-1a over UTF-16 code units. A changed part stays unnoticed once in four billion times. */
 export function hash32(text: string): number {
   let hash = 0x811c_9dc5;
   for (let at = 0; at < text.length; at += 1) {
@@ -71,14 +72,17 @@ export function hash32(text: string): number {
   return hash >>> 0 === NO_COLUMN ? 0 : hash >>> 0;
 }
 
-/** The mark's share of one part. @param values the part's columns, in order */
+/**
+ * Returns a part's slot value.
+ * @param values the part's columns, in order
+ */
 export function hashUnit(values: readonly Value[]): number {
   const [only] = values;
   if (values.length === 1 && typeof only === 'string') return hash32(only);
   return hash32(JSON.stringify(values.map((value) => value ?? null)));
 }
 
-/** The mark's share of the session that a row belongs to. */
+/** Returns the slot value of the session that a row belongs to. */
 export function hashLink(of: SessionRef): number {
   return hash32(
     'session' in of
@@ -87,7 +91,10 @@ export function hashLink(of: SessionRef): number {
   );
 }
 
-/** What a row is recognized by. @param value the value of a key column of it */
+/**
+ * Returns a row's likeness.
+ * @param value returns the value of a key column of the row
+ */
 export function likenessFrom(kind: Kind, value: (column: string) => Value | undefined): Likeness {
   const { head, body } = LIKE_COLUMNS[kind];
   const hashFirst = (columns: readonly string[]): number => {
@@ -106,10 +113,10 @@ export function likenessFrom(kind: Kind, value: (column: string) => Value | unde
 }
 
 /**
- * Writes a mark.
+ * Builds a mark.
  * @param identity the key with ordinal 0, as bytes or in hexadecimal: at least its first 8 bytes
- * @param units the share of each part that has a slot of its own, null without a column
- * @param details the share of all details together; null for a kind without
+ * @param units the slot value of each part that has its own slot, null without a column
+ * @param details the slot value of all details together; null for a kind without details
  * @param likeness null for a session
  */
 export function writeMark(
@@ -131,8 +138,8 @@ export function writeMark(
 }
 
 /**
- * The mark of a row as it is.
- * @param has whether this claude-mem has a column of the row's kind
+ * Returns the mark of a row as it is now.
+ * @param has returns whether this claude-mem has a column of the row's kind
  * @param key the row's key with ordinal 0
  */
 export function markOf(
@@ -157,20 +164,26 @@ export function markOf(
   );
 }
 
-/** The mark's share of a row's details. A column that is not there counts as NULL, so that an upgrade that adds it changes nothing. */
+/**
+ * Returns the slot value of a row's details. A missing column counts as NULL, so that an upgrade that adds it
+ * changes nothing.
+ */
 export function hashDetails(kind: Kind, value: (column: string) => Value | undefined): number {
   const columns = SLOTS[kind].details.flatMap((index) => UNITS[kind][index]?.columns ?? []);
   return hash32(JSON.stringify(columns.map((column) => value(column) ?? null)));
 }
 
-/** How two marks of one row differ: another memory altogether, or by the numbers of the parts that may have changed. */
+/**
+ * Compares two marks of one row. Returns whether the row holds another memory, and the numbers of the parts
+ * that may have changed.
+ */
 export function compareMarks(kind: Kind, told: Buffer, now: Buffer): { moved: boolean; units: number[] } {
   const moved = told.compare(now, 0, IDENTITY_BYTES, 0, IDENTITY_BYTES) !== 0;
   const { own, details } = SLOTS[kind];
   const differs = (slot: number): boolean => {
     const at = IDENTITY_BYTES + slot * SLOT_BYTES;
     if (at + SLOT_BYTES > told.length || at + SLOT_BYTES > now.length) return false;
-    // A part that had no column, or has none now, was not changed by anybody.
+    // A part without a column before or now cannot have changed.
     const [before, after] = [told.readUInt32LE(at), now.readUInt32LE(at)];
     return before !== after && before !== NO_COLUMN && after !== NO_COLUMN;
   };
@@ -179,7 +192,7 @@ export function compareMarks(kind: Kind, told: Buffer, now: Buffer): { moved: bo
   return { moved, units };
 }
 
-/** What a row was recognized by when its mark was written; null where the mark does not say. */
+/** Returns the likeness stored in a mark; null when the mark has none. */
 export function likenessOf(kind: Kind, mark: Buffer): Likeness | null {
   if (kind === 'session') return null;
   const { own, details } = SLOTS[kind];
@@ -189,31 +202,33 @@ export function likenessOf(kind: Kind, mark: Buffer): Likeness | null {
   return { birth: slot(0), head: slot(1), body: slot(2) };
 }
 
-/** Where the slot of the session lies that a row belongs to; null for a kind whose mark has none. */
+/** Returns the offset of the session slot; null for a kind whose marks have none. */
 function linkAt(kind: Kind): number | null {
   const slot = SLOTS[kind].own.findIndex((index) => UNITS[kind][index]?.name === LINK);
   return slot < 0 ? null : IDENTITY_BYTES + slot * SLOT_BYTES;
 }
 
-/** What a mark says of the session that its row belongs to; 0 where it says nothing. */
+/** Returns the session slot of a mark; 0 when it has none. */
 export function linkOf(kind: Kind, mark: Buffer): number {
   const at = linkAt(kind);
   return at === null ? 0 : mark.readUInt32LE(at);
 }
 
-/** Whether a mark and the row as it is name the same session. */
+/** Returns whether a mark and the current row name the same session. */
 export function sameLink(kind: Kind, told: Buffer, now: Buffer): boolean {
   return linkAt(kind) !== null && linkOf(kind, told) === linkOf(kind, now);
 }
 
-/** Where in a mark, in bytes, those slots lie by which rows are alike; `link` is null for a kind whose mark has none. */
+/**
+ * Returns the byte offsets of the likeness slots in a mark; `link` is null for a kind whose marks have none.
+ */
 export function likenessSlots(kind: Kind): { head: number; body: number; link: number | null } {
   const { own, details } = SLOTS[kind];
   const birth = IDENTITY_BYTES + (own.length + (details.length > 0 ? 1 : 0)) * SLOT_BYTES;
   return { head: birth + SLOT_BYTES, body: birth + 2 * SLOT_BYTES, link: linkAt(kind) };
 }
 
-/** Whether a mark was written before details and likeness were part of it. */
+/** Returns whether a mark was written before marks contained details and likeness. */
 export function isShort(kind: Kind, mark: Buffer): boolean {
   const { own, details } = SLOTS[kind];
   const slots = own.length + (details.length > 0 ? 1 : 0) + (kind === 'session' ? 0 : LIKENESS_SLOTS);

@@ -8,17 +8,17 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { publishedForms } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';
 
-/** Rows read per transaction: well under the second after which a reader would hold back the WAL. */
+/** Rows per read transaction, well under the second after which a reader would hold back the WAL. */
 const PAGE = 1_000;
 
-/** What a scan works with. */
+/** Dependencies of a scan. */
 export type ScanContext = Pick<SyncSession, 'db' | 'reader' | 'ledger' | 'changes' | 'scanned' | 'signal'>;
 
 /**
- * Finds rows that claude-mem has added since the last look and names each in the ledger. Ids grow only
- * (AUTOINCREMENT), so everything above the last id seen is new.
+ * Finds rows that claude-mem added since the last look, and names each in the ledger. Ids only grow
+ * (AUTOINCREMENT), so every id above the last one seen is new.
  * @returns how many rows were seen for the first time
- * @throws SqliteError as SQLite gives it; what was named before stays named
+ * @throws SqliteError from SQLite; rows named before stay named
  */
 export async function scanNewRows(context: ScanContext): Promise<number> {
   const { db, reader, ledger, scanned } = context;
@@ -47,9 +47,9 @@ export async function scanNewRows(context: ScanContext): Promise<number> {
 }
 
 /**
- * Names a row unless it is named; whether it was new.
- * @param context.scanned takes note of what was found of the row, where it was read by the connection that a push reads by
- * @param isUnknown whether the ledger knows nothing of the row's id, so that it need not be asked
+ * Names a row unless it has a name. Returns whether it was new.
+ * @param context.scanned records what was found, if the row was read by the connection that a push reads from
+ * @param isUnknown whether the ledger knows nothing of the row's id, so that no lookup is needed
  */
 export function nameRow(
   context: Pick<ScanContext, 'reader' | 'ledger' | 'changes'> & Partial<Pick<ScanContext, 'scanned'>>,
@@ -63,14 +63,14 @@ export function nameRow(
   ledger.marks.set(kind, id, changes.markOf(row, first));
   if (!isUnknown && ledger.entities.byRow(kind, id) !== null) return false;
   if (row.isReplica && echoes(reader, ledger, row)) return false;
-  // Peers know a memory with secrets by the key that it has without them, by the rules of the release that published it.
+  // Peers know a memory with secrets by its redacted key, as computed by the release that published it.
   const forms = publishedForms(row.set, ledger.ruleSet);
   if (forms.length === 1) scanned?.note(kind, id, first);
   if (forms.length === 1 && ledger.entities.add(first, kind, id)) return true;
   const isThere = (other: number): boolean => reader.byId(kind, other) !== null;
   for (const set of forms.toReversed()) {
     const free = freeKey(ledger, { ...row, set }, isThere, set === row.set ? first : undefined);
-    // What died under a key that shows a secret is born again under the one that does not.
+    // A memory deleted under a key with a secret comes back under the redacted key only.
     if (free.known?.dead === true && set !== forms[0]) continue;
     name(ledger, changes, free, row);
   }
@@ -78,8 +78,9 @@ export function nameRow(
 }
 
 /**
- * Whether another sync brought a memory that is here in another row: no memory of its own then, and nobody hears of it. Of
- * prompts the session counts for nothing, since claude-mem's cloud sync may put them into one that it made up.
+ * Returns whether another sync copied a memory that is already here in another row; then the copy is not
+ * sent. For prompts the session is ignored, because claude-mem's cloud sync may put them into one that it
+ * made up.
  */
 function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
   const { kind, id } = row;
@@ -93,7 +94,7 @@ function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
   );
 }
 
-/** Files that a row holds a memory: a new one, or one that was deleted and is written again. */
+/** Records that a row holds a memory: a new one, or a deleted one that is written again. */
 function name(ledger: Ledger, changes: Changes, { key, known }: FreeKey, { kind, id }: MemoryRow): void {
   if (known === null || (known.row === null && !known.dead)) ledger.entities.seen(key, kind, id);
   else if (known.row !== id) changes.takeOver(known, id);

@@ -30,7 +30,7 @@ describe('ScannedRows', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('knows a noted row by its kind, its id and its key', () => {
+  it('recognizes a recorded row by its kind, id and key', () => {
     expect(scanned.stand()).toBe(true);
     expect(scanned.isPlain('observation', 5, KEY)).toBe(true);
     expect(scanned.isPlain('observation', 5, Buffer.alloc(32, 8))).toBe(false);
@@ -38,7 +38,7 @@ describe('ScannedRows', () => {
     expect(scanned.isPlain('prompt', 5, KEY)).toBe(false);
   });
 
-  it('keeps rows that were noted before one with a much larger id', () => {
+  it('keeps rows recorded before one with a much larger id', () => {
     scanned.note('observation', 100_000, KEY);
     expect(scanned.isPlain('observation', 5, KEY)).toBe(true);
     expect(scanned.isPlain('observation', 100_000, KEY)).toBe(true);
@@ -50,7 +50,7 @@ describe('ScannedRows', () => {
     expect(scanned.isPlain('observation', 5, KEY)).toBe(false);
   });
 
-  it('holds in a transaction for what that transaction sees', () => {
+  it('is valid in a transaction for what that transaction sees', () => {
     reading.transaction(() => {
       expect(scanned.stand()).toBe(true);
       writing.exec(`INSERT INTO rows VALUES ('a secret')`);

@@ -5,8 +5,8 @@ import type { Kind } from '../format/kinds.ts';
 const MAX_ID = 2 ** 22;
 
 /**
- * What a scan found of rows, for the push that follows it: that nothing in them is a secret, and the key that each has. It holds
- * only as long as nobody commits to the database, which SQLite tells (PRAGMA data_version), so the rows are the same.
+ * Findings of a scan for the push after it: rows without secrets, and the key of each. Valid only until the
+ * next commit to the database, which SQLite reports (PRAGMA data_version).
  */
 export class ScannedRows {
   readonly #db: Database.Database;
@@ -14,14 +14,15 @@ export class ScannedRows {
   readonly #keys = new Map<Kind, Uint32Array>();
   #version = -1;
 
-  /** @param db the connection that scans and collects: it sees what others commit */
+  /** @param db the connection that scans and collects: it sees when others commit */
   constructor(db: Database.Database) {
     this.#db = db;
   }
 
   /**
-   * To be called in a read transaction, before its first row: forgets everything if somebody committed since the last one.
-   * @returns whether what is known holds for all that the transaction reads
+   * Call at the start of a read transaction: forgets everything if another connection committed since the
+   * last one.
+   * @returns whether the recorded facts hold for all that the transaction reads
    */
   stand(): boolean {
     const version = this.#db.pragma('data_version', { simple: true }) as number;
@@ -31,7 +32,10 @@ export class ScannedRows {
     return isSame;
   }
 
-  /** Notes a row without secrets. @param key the memory's, with ordinal 0 */
+  /**
+   * Records a row without secrets.
+   * @param key the memory's, with ordinal 0
+   */
   note(kind: Kind, id: number, key: Buffer): void {
     if (id > MAX_ID || id < 0) return;
     let keys = this.#keys.get(kind);
@@ -44,7 +48,7 @@ export class ScannedRows {
     keys[id] = key.readUInt32LE(0);
   }
 
-  /** Whether a row has no secrets, and a memory that it holds is the one of its key with ordinal 0. */
+  /** Returns whether a row has no secrets and the memory's key belongs to it with ordinal 0. */
   isPlain(kind: Kind, id: number, key: Buffer): boolean {
     const known = this.#keys.get(kind)?.[id] ?? 0;
     return known !== 0 && known === key.readUInt32LE(0);

@@ -1,9 +1,9 @@
-/** Canonical JSON: object keys in code-unit order, so that equal values are equal bytes. */
+/** Returns canonical JSON: object keys in code-unit order, so that equal values give equal bytes. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(inOrder(value));
 }
 
-/** Orders the keys of a value's objects. Returns the same value where they are in order. */
+/** Sorts the keys of a value's objects. Returns the same value when they are already sorted. */
 function inOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {

@@ -1,7 +1,7 @@
 /**
- * Gives the memory of large bytes back at once. The garbage collector sees only a small object in them, and frees some 60 MB of them
- * too late. Nobody may use the bytes afterwards.
- * @param bytes of a buffer of their own; others stay
+ * Releases the memory of large bytes at once. The garbage collector sees only a small object and would free
+ * about 60 MB too late. The bytes must not be used afterwards.
+ * @param bytes with a backing buffer of their own; others are left alone
  */
 export function freeBytes(bytes: Buffer): void {
   const { buffer } = bytes;

@@ -5,14 +5,14 @@ import { NodeCertificate } from '../../contract/nodes/nodes.ts';
 const SealingKeyLine = z.strictObject({
   /** X25519, SPKI DER in base64. */
   public_key: z.string(),
-  /** The Ed25519 key that signed. */
+  /** The Ed25519 key that made the signature. */
   signed_by: z.string(),
   signature: z.string(),
 });
 
 /**
- * `keys/<node>.json`: every certificate a node ever had, so that old segments stay verifiable, and the key that segments
- * are encrypted for it with.
+ * `keys/<node>.json`: every certificate that a node ever had, so that old segments stay verifiable, and the
+ * key that others encrypt segments with for this node.
  */
 const KeysObject = z.strictObject({
   format: z.literal('membridge-keys/1'),
@@ -21,7 +21,7 @@ const KeysObject = z.strictObject({
 });
 export type KeysObject = z.infer<typeof KeysObject>;
 
-/** Reads such an object; null when it makes no sense. */
+/** Parses such an object; returns null when it is malformed. */
 export function parseKeys(bytes: Buffer): KeysObject | null {
   try {
     return KeysObject.parse(JSON.parse(bytes.toString('utf8')));

@@ -1,25 +1,31 @@
 /**
- * The four kinds of memory that travel, and what each column of theirs is for. A column is addressed by name only:
- * its order differs between fresh and upgraded claude-mem databases.
+ * The four kinds of memory that are synced, and the role of each of their columns. Columns are addressed by
+ * name only: their order differs between fresh and upgraded claude-mem databases.
  */
 export const KINDS = ['session', 'prompt', 'summary', 'observation'] as const;
 
-/** In the order in which they are sent and applied: children follow their session. */
+/** In the order in which they are sent and applied: rows follow their session. */
 export type Kind = (typeof KINDS)[number];
 
 interface KindShape {
-  /** Number under which the ledger files the kind; never reused. */
+  /** Number that the ledger stores for the kind; never reused. */
   readonly code: number;
   readonly table: string;
-  /** Columns that travel, all immutable but for the ones in `registers`. */
+  /** Columns that are synced; all are immutable except those in `registers`. */
   readonly columns: readonly string[];
   /** Columns that may change in place and are merged as last-writer-wins registers. */
   readonly registers: readonly string[];
-  /** Columns of a memory's details that claude-mem may fill in later: registers as well, which share one slot of a mark. */
+  /**
+   * Columns of a memory's details that claude-mem may fill in later. They are registers too, and share one
+   * slot of a mark.
+   */
   readonly details: readonly string[];
-  /** Columns, each with its epoch where it has one, of which the furthest is kept: see fold.ts. */
+  /**
+   * Columns that are merged by keeping the furthest value, each with its epoch column if it has one: see
+   * fold.ts.
+   */
   readonly lattices: readonly string[];
-  /** Columns that mean something on one machine only and never travel. */
+  /** Columns that are meaningful on one machine only and are never synced. */
   readonly local: readonly string[];
 }
 
@@ -122,20 +128,21 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
   },
 };
 
-/** The register that says which session a summary or an observation belongs to. */
+/** The register that holds the session of a summary or an observation. */
 export const LINK = 'of';
 
-/** A part of a memory that may change after it was written, and the columns that hold it (none for the link). */
+/** A part of a memory that may change later, and the columns that hold it (none for the link). */
 export interface Unit {
   readonly name: string;
   readonly columns: readonly string[];
   readonly merge: 'register' | 'lattice' | 'link';
-  /** Whether it shares the slot of a mark with the other details of its kind. */
+  /** Whether it shares a mark's slot with the other details of its kind. */
   readonly isDetail: boolean;
 }
 
 /**
- * The parts of each kind that may change, in an order that the ledger's marks and masks rely on: new ones go to the end.
+ * The parts of each kind that may change. The ledger's marks and masks depend on the order, so new parts go
+ * to the end.
  */
 export const UNITS: Readonly<Record<Kind, readonly Unit[]>> = {
   session: unitsOf('session'),
@@ -144,7 +151,7 @@ export const UNITS: Readonly<Record<Kind, readonly Unit[]>> = {
   observation: unitsOf('observation'),
 };
 
-/** Every column of a kind that is merged as a register. */
+/** Returns every column of a kind that is merged as a register. */
 export function registersOf(kind: Kind): string[] {
   const { registers, details } = SHAPES[kind];
   return [...registers, ...details];
@@ -171,17 +178,20 @@ function unitsOf(kind: Kind): Unit[] {
   ];
 }
 
-/** claude-mem's own observer conversations: noise on every machine, never sent. */
+/** The project of claude-mem's own observer conversations: noise on every machine, never sent. */
 export const EXCLUDED_PROJECT = 'observer-sessions';
 
 const BY_CODE = new Map(KINDS.map((kind) => [SHAPES[kind].code, kind]));
 
-/** The kind that the ledger files under a number. */
+/** Returns the kind that the ledger stores under a number. */
 export function kindOfCode(code: number): Kind {
   const kind = BY_CODE.get(code);
   if (kind === undefined) throw new Error(`the ledger names an unknown kind of memory: ${code}`);
   return kind;
 }
 
-/** The name under which operations and the ledger say when a memory was deleted, or written again after that. */
+/**
+ * The name under which operations and the ledger store the version at which a memory was deleted, or written
+ * again afterwards.
+ */
 export const LIFE = 'life';

@@ -1,7 +1,9 @@
-/** Names of objects in the store. Every object is content-named and immutable, but for heads and keys. */
+/**
+ * Names of objects in the store. Every object is named by its content and immutable, except heads and keys.
+ */
 import { NodeId } from '../../contract/http/primitives.ts';
 
-/** Everything of a space's memory lies below this prefix. */
+/** Returns the prefix of everything that belongs to a space's memory. */
 export const memoryPrefix = (cid: string): string => `projects/${cid}/memory/v1/`;
 
 export const spaceKey = (cid: string): string => `${memoryPrefix(cid)}space.json`;
@@ -15,7 +17,7 @@ export const segmentPrefix = (cid: string, node: string): string => `${segmentsP
 const SEQ_DIGITS = 12;
 const NAME_HASH_DIGITS = 32;
 
-/** Where a segment lies: who wrote it, in which incarnation, as which in order, with which content. */
+/** A segment's name: its writer, incarnation, position and content hash. */
 export interface SegmentName {
   readonly node: string;
   readonly epoch: string;
@@ -24,13 +26,13 @@ export interface SegmentName {
   readonly hash: string;
 }
 
-/** A segment as a listing shows it. */
+/** A segment as it appears in a listing. */
 export interface ListedSegment extends SegmentName {
-  /** When the store took it, by the store's clock, epoch ms. */
+  /** When the store received it, by the store's clock, epoch milliseconds. */
   readonly modified: number;
 }
 
-/** The segments of a space among listed objects; other objects are left out. */
+/** Returns the segments of a space among listed objects; leaves out other objects. */
 export function parseListed(
   cid: string,
   objects: readonly { key: string; modified: number }[],
@@ -41,13 +43,13 @@ export function parseListed(
   });
 }
 
-/** The object key of a segment. */
+/** Returns the object key of a segment. */
 export function segmentKey(cid: string, name: SegmentName): string {
   const seq = String(name.seq).padStart(SEQ_DIGITS, '0');
   return `${segmentPrefix(cid, name.node)}${name.epoch}/${seq}-${name.hash}.mbs`;
 }
 
-/** Reads an object key back; null when it is no segment of this space. */
+/** Parses an object key; returns null when it is not a segment of this space. */
 export function parseSegmentKey(cid: string, key: string): SegmentName | null {
   const prefix = segmentsPrefix(cid);
   if (!key.startsWith(prefix)) return null;
@@ -59,17 +61,19 @@ export function parseSegmentKey(cid: string, key: string): SegmentName | null {
   return named.success ? { node: named.data, epoch, seq: Number(seq), hash } : null;
 }
 
-/** The part of a SHA-256 in hex that names an object. */
+/** Returns the part of a SHA-256 in hex that names an object. */
 export const nameHash = (sha256Hex: string): string => sha256Hex.slice(0, NAME_HASH_DIGITS);
 
 export const acksPrefix = (cid: string): string => `${memoryPrefix(cid)}acks/`;
 export const ackKey = (cid: string, node: string): string => `${acksPrefix(cid)}${node}`;
 export const snapshotsPrefix = (cid: string): string => `${memoryPrefix(cid)}snap/`;
 
-/** Where a snapshot lies: who wrote it, and when. */
+/** A snapshot's name: its writer and its time. */
 export interface SnapshotName {
   readonly node: string;
-  /** Epoch ms in 12 hex digits, then 16 of SHA-256 over what it covers: names sort by time. */
+  /**
+   * Epoch milliseconds in 12 hex digits, then 16 digits of SHA-256 over what it covers: names sort by time.
+   */
   readonly id: string;
 }
 
@@ -80,7 +84,7 @@ export const manifestKey = (cid: string, name: SnapshotName): string =>
 export const snapshotPartKey = (cid: string, name: SnapshotName, part: number): string =>
   `${snapshotPrefix(cid, name)}part-${String(part).padStart(4, '0')}.mbs`;
 
-/** Reads the key of a snapshot's object back; null when it is none. */
+/** Parses the key of a snapshot's object; returns null when it is not one. */
 export function parseSnapshotKey(
   cid: string,
   key: string,
@@ -95,14 +99,14 @@ export function parseSnapshotKey(
   return { name: { node, id }, isManifest: file === 'manifest.json' };
 }
 
-/** When a snapshot was begun, epoch ms. */
+/** Returns when a snapshot was begun, epoch milliseconds. */
 export const snapshotTime = ({ id }: SnapshotName): number => Number.parseInt(id.slice(0, 12), 16);
 
-/** "node/epoch/seq-hash", as acks and headers name a segment. */
+/** Returns "node/epoch/seq-hash", the form in which acks and headers name a segment. */
 export const segmentName = ({ node, epoch, seq, hash }: SegmentName): string =>
   `${node}/${epoch}/${seq}-${hash}`;
 
-/** Reads "node/epoch/seq-hash", as acks and headers name a segment; null when it is none. */
+/** Parses "node/epoch/seq-hash"; returns null when the text has another form. */
 export function parseSegmentName(text: string): SegmentName | null {
   const match = /^([^/]+)\/([0-9a-z]+)\/(\d+)-([0-9a-f]{32})$/.exec(text);
   const [, node, epoch, seq, hash] = match ?? [];

@@ -7,13 +7,13 @@ const plain = { kind: 'observation', key: KEY, ver: [1, 2, 'node-a'], set: { tit
 const line = (fields: object): string => JSON.stringify({ ...plain, ...fields });
 
 describe('readOperationLine', () => {
-  it('reads a line of texts, numbers and NULL as it is', () => {
+  it('reads a line of texts, numbers and NULL unchanged', () => {
     const said = { ...plain, n: 1, of: { platform: 'claude', session: 's' }, regs: { project: [3, 4, 'b'] } };
     expect(readOperationLine(JSON.stringify(said))).toEqual(said);
     expect(readOperationLine(line({ up: { project: null } }))).toEqual({ ...plain, up: { project: null } });
   });
 
-  it('reads bytes and large numbers, which only the schema knows', () => {
+  it('reads bytes and large numbers through the schema', () => {
     const set = {
       text: { $text: 'gIE=' },
       metadata: { $blob: 'AAE=' },
@@ -46,7 +46,7 @@ describe('readOperationLine', () => {
     expect(() => readOperationLine(bad)).toThrow(ZodError);
   });
 
-  it('leaves out a column of the name __proto__', () => {
+  it('drops a column named __proto__', () => {
     const read = readOperationLine(line({}).replace('"title"', '"__proto__":"x","title"'));
     expect(Object.keys(read.set ?? {})).toEqual(['title', 'tokens']);
   });

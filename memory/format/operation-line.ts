@@ -12,7 +12,7 @@ const ValueSchema = z.union([
   z.strictObject({ $real: z.enum(['Infinity', '-Infinity']) }),
 ]);
 
-/** Counters and clocks stay far below 2^53, so that a node can always write a later one. */
+/** Counters and clocks stay far below 2^53, so that a node can always write a later version. */
 const MAX_COUNTER = 2 ** 40;
 const VersionTuple = z.tuple([
   z.number().int().positive().max(MAX_COUNTER),
@@ -28,12 +28,15 @@ export const SessionLine = z.union([
 const KEY = /^[0-9a-f]{64}$/;
 
 /**
- * One line of a segment. `key` is SHA-256 in hex (memory/format/keys.ts), `ver` is [counter, hlc, node]. It says one of:
- * - `set`: a memory as a whole. `n` is the ordinal in its key, when not 0; `of` the session of a prompt, summary or
- *   observation, or the memory_session_id of a row that has lost its session; `mem` a session's memory_session_id on the
- *   node that sent it; `x` columns this version of Membridge does not know, for newer peers; `regs` when registers were
- *   written, where that is not `ver`, and (`life`) when the memory was written again after a deletion. A column that is NULL is left out and says nothing, unless `regs` names it.
- * - `up`: some registers of a memory have new values, all written at `ver`; with `of`, it belongs to another session.
+ * One line of a segment. `key` is SHA-256 in hex (memory/format/keys.ts), `ver` is [counter, hlc, node]. It has one
+ * of:
+ * - `set`: a whole memory. `n` is the ordinal in its key, unless 0. `of` is the session of a prompt, summary
+ *   or observation, or the memory_session_id of a row that lost its session. `mem` is a session's
+ *   memory_session_id on the sending node. `x` holds columns unknown to this version of Membridge, for newer
+ *   peers. `regs` says when registers were written, where that is not `ver`, and (`life`) when the memory was
+ *   written again after a deletion. A NULL column is left out and says nothing, unless `regs` names it.
+ * - `up`: new values of some registers, all written at `ver`; with `of`, the memory belongs to another
+ *   session.
  * - `del`: the memory is gone; with `kept`, it was like that one, which stayed (merge/clean-up.ts).
  */
 const OperationLineSchema = z.strictObject({
@@ -53,12 +56,13 @@ const OperationLineSchema = z.strictObject({
 export type OperationLine = z.infer<typeof OperationLineSchema>;
 
 /**
- * Reads a line as JSON of the right form.
- * @throws SyntaxError when it is no JSON, ZodError when its form is another one
+ * Parses a line as JSON of this form.
+ * @throws SyntaxError when it is not JSON, ZodError when it has another form
  */
 export function readOperationLine(line: string): OperationLine {
   const value: unknown = JSON.parse(line);
-  // Every memory of a bootstrap passes here, so that a short check comes first. The schema judges what it does not accept.
+  // A bootstrap reads every memory here, so a cheap check comes first. The schema judges lines that it does
+  // not accept.
   return isPlainLine(value) ? value : OperationLineSchema.parse(value);
 }
 
@@ -67,7 +71,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isKey = (value: unknown): boolean => isText(value) && KEY.test(value);
 
-/** For each field, a check that accepts only values that the schema accepts unchanged. */
+/** Per field, a check that accepts only values that the schema accepts unchanged. */
 const CHECKS: Readonly<Record<keyof OperationLine, (value: unknown) => boolean>> = {
   kind: (value) => (KINDS as readonly unknown[]).includes(value),
   key: isKey,
@@ -84,8 +88,8 @@ const CHECKS: Readonly<Record<keyof OperationLine, (value: unknown) => boolean>>
 };
 
 /**
- * Whether a value out of JSON certainly has the form of the schema above, with texts and numbers as its only values. That costs
- * a tenth of the schema.
+ * Returns whether a JSON value certainly has the form of the schema above, with only texts and numbers as
+ * values. Takes a tenth of the schema's time.
  */
 function isPlainLine(value: unknown): value is OperationLine {
   if (!isObject(value) || !Object.hasOwn(value, 'kind')) return false;
@@ -121,7 +125,7 @@ function isSession(value: unknown): boolean {
 const isOwnText = (fields: Fields, name: string): boolean =>
   Object.hasOwn(fields, name) && isText(fields[name]);
 
-/** A field of the name `__proto__` is no column to the schema. */
+/** Returns whether a value is a plain record. A field named `__proto__` is not a column to the schema. */
 function isRecord(value: unknown, isValue: (value: unknown) => boolean): boolean {
   if (!isObject(value)) return false;
   for (const name in value) if (name === '__proto__' || !isValue(value[name])) return false;

@@ -7,17 +7,20 @@ import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
 
 /**
- * Counted up with every version of Membridge that can read operations which the one before could not. 2: whole numbers above
- * 2^53, infinity, changed details of a memory, and deletions that name the memory that was left.
+ * Version of the operation format: raised when operations need a newer reader. 2: whole numbers above 2^53,
+ * infinity, changed details of a memory, and deletions that name the kept memory.
  */
 export const READS = 2;
 
-/** Names that no row of an operation has: columns of one machine, and what registers are called that are no columns. */
+/**
+ * Names that never appear as columns of an operation: machine-local columns, and registers that are not
+ * columns.
+ */
 const NEVER_COLUMNS: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
   KINDS.map((kind) => [kind, new Set([...SHAPES[kind].local, LINK, LIFE])]),
 );
 
-/** What the registers and other parts of each kind are called. */
+/** Names of the registers and other parts of each kind. */
 const UNIT_NAMES: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
   KINDS.map((kind) => [kind, new Set([LIFE, ...UNITS[kind].map(({ name }) => name)])]),
 );
@@ -27,7 +30,7 @@ const CHANGING: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
   KINDS.map((kind) => [kind, new Set(UNITS[kind].flatMap(({ columns }) => columns))]),
 );
 
-/** The session a row names: by its global name, or by an id that no session here carries. */
+/** The session of a row: its global name, or a memory_session_id that no session here has. */
 export type SessionRef = SessionName | { readonly memory: string };
 
 interface Common {
@@ -36,7 +39,7 @@ interface Common {
   readonly version: Version;
 }
 
-/** A memory as a whole: enough to create it anywhere. */
+/** A whole memory: enough to create it on any machine. */
 export interface FullOperation extends Common {
   readonly type: 'full';
   readonly ordinal: number;
@@ -44,11 +47,11 @@ export interface FullOperation extends Common {
   readonly mem: string | null;
   readonly set: Row;
   readonly extra: Row | null;
-  /** When registers were written, where that is not `version`. */
+  /** Per register, its version where that differs from `version`. */
   readonly written: ReadonlyMap<string, Version>;
 }
 
-/** New values of some registers of a memory. */
+/** New values of some of a memory's registers. */
 export interface UpdateOperation extends Common {
   readonly type: 'update';
   readonly of: SessionRef | null;
@@ -56,10 +59,10 @@ export interface UpdateOperation extends Common {
   readonly up: Row;
 }
 
-/** A memory is gone. */
+/** The deletion of a memory. */
 export interface DeleteOperation extends Common {
   readonly type: 'delete';
-  /** The key of the like memory that was kept, null where the deletion names none. */
+  /** The key of the similar memory that was kept; null when the deletion names none. */
   readonly kept: Buffer | null;
 }
 
@@ -69,7 +72,7 @@ type Tuple = [number, number, string];
 const toTuple = ({ counter, hlc, node }: Version): Tuple => [counter, hlc, node];
 const fromTuple = ([counter, hlc, node]: Tuple): Version => ({ counter, hlc, node });
 
-/** The line of an operation, without the newline. */
+/** Formats an operation as a line, without the newline. */
 export function formatOperation(operation: Operation): string {
   const line: OperationLine = {
     kind: operation.kind,
@@ -101,7 +104,7 @@ export function formatOperation(operation: Operation): string {
   return canonicalJson(line);
 }
 
-/** Columns that are not NULL, in the order of canonical JSON. */
+/** Returns the columns that are not NULL, in canonical JSON order. */
 function withoutNull(row: Row): Record<string, Value> {
   const said: Record<string, Value> = {};
   for (const column of Object.keys(row).sort()) {
@@ -112,7 +115,8 @@ function withoutNull(row: Row): Record<string, Value> {
 }
 
 /**
- * Reads a line back and checks that its key is the key of its content: a node cannot name one memory and carry another.
+ * Parses a line and checks that its key matches its content, so that a node cannot name one memory and carry
+ * another.
  * @throws Error saying what is wrong with the line
  */
 export function parseOperation(line: string): Operation {
@@ -157,7 +161,7 @@ function writtenIn(kind: Kind, registers: Readonly<Record<string, Tuple>>): Read
   return new Map(entries.map(([unit, version]) => [unit, fromTuple(version)]));
 }
 
-/** A row without the columns that no operation has. Returns the same row where it has none of these. */
+/** Returns a row without columns that operations never have; the same row when it has none of them. */
 function travelling(kind: Kind, row: Row): Row {
   const never = NEVER_COLUMNS.get(kind) ?? new Set();
   for (const column in row) {
@@ -167,14 +171,17 @@ function travelling(kind: Kind, row: Row): Row {
   return row;
 }
 
-/** Text as SQLite hands it out: bytes that are not UTF-8 become U+FFFD, on every machine alike. */
+/** Returns text as SQLite returns it: bytes that are not UTF-8 become U+FFFD on every machine. */
 function readable(value: Value | undefined): string | null {
   if (typeof value === 'string') return value;
   if (typeof value !== 'object' || value === null || !('$text' in value)) return null;
   return Buffer.from(value.$text, 'base64').toString('utf8');
 }
 
-/** The name of an operation's session: its own for a session, its parent's for the other kinds; null for an orphan. */
+/**
+ * Returns the name of an operation's session: its own for a session, its parent's for the other kinds; null
+ * for an orphan.
+ */
 export function sessionNameOf(operation: Pick<FullOperation, 'kind' | 'of' | 'set'>): SessionName | null {
   if (operation.kind === 'session') {
     const { platform_source: platform, content_session_id: session } = operation.set;
@@ -186,17 +193,20 @@ export function sessionNameOf(operation: Pick<FullOperation, 'kind' | 'of' | 'se
   return operation.of !== null && 'session' in operation.of ? operation.of : null;
 }
 
-/** The registers that an operation writes, the link among them, for the rules of registers.ts. */
+/** Returns the registers that an operation writes, including the link, for the rules of registers.ts. */
 export function valuesOf(columns: Row, of: SessionRef | null): Record<string, Value> {
   return of === null ? { ...columns } : { ...columns, [LINK]: canonicalJson(of) };
 }
 
-/** The name of a row's session; of a row without one, of the session that is made up for it (sessions.ts). */
+/**
+ * Returns the name of a row's session; for a row without one, that of the session that is made up for it
+ * (sessions.ts).
+ */
 export function homeOf(of: SessionRef): SessionName {
   return 'memory' in of ? { platform: DEFAULT_PLATFORM, session: of.memory } : of;
 }
 
-/** The session that a link's value names. */
+/** Returns the session that a link's value names. */
 export function linkedSession(value: Value | undefined): SessionRef | null {
   return typeof value === 'string' ? SessionLine.parse(JSON.parse(value)) : null;
 }

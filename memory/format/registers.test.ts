@@ -12,7 +12,7 @@ const version: fc.Arbitrary<Version> = fc.record({
 });
 const value = fc.option(fc.constantFrom('x', 'y', 'z'), { nil: null });
 
-/** What an operation may say: a memory as a whole, or some registers of it at one time. */
+/** Generates an operation: a whole memory, or some registers of it written at one time. */
 const operation: fc.Arbitrary<Registers> = fc
   .record({
     base: version,
@@ -35,12 +35,12 @@ function merge(local: Registers, incoming: Registers): Registers {
   return { values, written };
 }
 
-/** A state as it matters: each register's value, and when it was written. */
+/** Returns the comparable state: each register's value, and when it was written. */
 const stateOf = (registers: Registers): unknown =>
   NAMES.map((name) => [registers.values[name] ?? null, writtenAt(registers, name)]);
 
 describe('registers', () => {
-  it('end up the same in whatever order, and however often, operations come in', () => {
+  it('converge for every order and repetition of operations', () => {
     fc.assert(
       fc.property(
         fc
@@ -60,7 +60,7 @@ describe('registers', () => {
     );
   });
 
-  it('keep the later write of each, whoever wrote the others', () => {
+  it('keep the later write of each, regardless of who wrote the others', () => {
     const first: Version = { counter: 1, hlc: 1, node: 'a' };
     const later: Version = { counter: 2, hlc: 1, node: 'b' };
     const whole: Registers = {
@@ -75,7 +75,7 @@ describe('registers', () => {
     expect(merge(merge(nothing, update), whole).values).toEqual({ project: 'x', title: 'y' });
   });
 
-  it('can be set to NULL, which a memory that never had a value does not do', () => {
+  it('can be set to NULL, which differs from never having a value', () => {
     const first: Version = { counter: 1, hlc: 1, node: 'a' };
     const cleared: Version = { counter: 2, hlc: 1, node: 'a' };
     const whole: Registers = { values: { title: 'x' }, written: { base: first, units: new Map() } };

@@ -5,29 +5,29 @@ import type { Value } from './values.ts';
 import { compareVersions, type Version } from './versions.ts';
 
 /**
- * When the registers of one memory were written: `base` by the operation that told of the memory as a whole, and by
- * name those that were written at another time.
+ * When a memory's registers were written: `base` by the operation that sent the whole memory, and by name
+ * those written at another time.
  */
 export interface Written {
   readonly base: Version;
   readonly units: ReadonlyMap<string, Version>;
 }
 
-/** The registers of one memory by name, and when they were written. Absent and null are the same. */
+/** A memory's registers by name, and when they were written. Absent and null are equal. */
 export interface Registers {
   readonly values: Readonly<Record<string, Value>>;
   readonly written: Written;
 }
 
-/** When a register was written; null for one that nobody ever gave a value. */
+/** Returns when a register was written; null for one that never had a value. */
 export function writtenAt({ values, written }: Registers, name: string): Version | null {
   return written.units.get(name) ?? ((values[name] ?? null) === null ? null : written.base);
 }
 
 /**
- * Which of two values of one register stands: positive for the first. A value that was never written loses to any
- * other; equal versions with different values (a clock and a counter that were both put back) are told apart by what
- * they say, so that every machine chooses alike.
+ * Compares two values of one register; positive when the first wins. A value that was never written loses.
+ * Equal versions with different values (clock and counter were both put back) are ordered by value, so that
+ * every machine chooses alike.
  */
 function compareRegisters(a: Registers, b: Registers, name: string): number {
   const [first, second] = [writtenAt(a, name), writtenAt(b, name)];
@@ -39,8 +39,8 @@ function compareRegisters(a: Registers, b: Registers, name: string): number {
 }
 
 /**
- * What a register says, as text that is the same everywhere. A row without a session is told of under the one that was made up
- * for it by whoever has one: that is no other value.
+ * Returns a register's value as text that is equal on every machine. A row without a session equals one under
+ * the stub session that some machine made up for it.
  */
 function saidBy({ values }: Registers, name: string): string {
   const value = values[name] ?? null;
@@ -48,18 +48,18 @@ function saidBy({ values }: Registers, name: string): string {
   return canonicalJson(of === null ? value : homeOf(of));
 }
 
-/** The outcome of merging what came in into what is here. */
+/** The result of merging incoming registers into the local ones. */
 export interface Merged {
-  /** Registers whose incoming value stands. */
+  /** Registers whose incoming value won. */
   readonly taken: readonly string[];
   readonly written: Written;
-  /** Writes that another one replaced, from here or from there. */
+  /** Local or incoming writes that lost. */
   readonly replaced: readonly { readonly name: string; readonly version: Version; readonly value: Value }[];
 }
 
 /**
- * Merges registers, each by itself: the later write stands. Commutative, associative and idempotent, so the order in
- * which operations come in does not matter.
+ * Merges each register separately: the later write wins. Commutative, associative and idempotent, so the
+ * order of operations does not matter.
  * @param names the registers of the memory's kind
  */
 export function mergeRegisters(local: Registers, incoming: Registers, names: readonly string[]): Merged {

@@ -12,20 +12,23 @@ import {
 import { z } from 'zod';
 import { keyIdOf } from './signing.ts';
 
-/** A key that segments are sealed for: X25519, as its DER in base64 and the first 16 hex digits of that DER's SHA-256. */
+/**
+ * A public key that segments are sealed for: X25519, as its DER in base64 and the first 16 hex digits of that
+ * DER's SHA-256.
+ */
 export interface SealingPublicKey {
   readonly keyId: string;
   readonly publicKey: string;
 }
 
-/** A sealing key of this node, with what opens. */
+/** A sealing key of this node, including the private part. */
 export interface SealingKey extends SealingPublicKey {
   readonly privateKey: KeyObject;
 }
 
 /**
- * How a body was sealed: AES-256-GCM with a key of its own, which is wrapped for every recipient by X25519 with one
- * ephemeral key, HKDF-SHA-256 and AES-256-GCM. All of it lies under the segment's signature.
+ * How a body was sealed: AES-256-GCM with a fresh key, which is wrapped for every recipient by X25519 with
+ * one ephemeral key, HKDF-SHA-256 and AES-256-GCM. The segment's signature covers all of it.
  */
 export const SealLine = z.strictObject({
   suite: z.literal('x25519-hkdf-sha256-aes256gcm'),
@@ -39,14 +42,17 @@ const INFO = 'membridge-seal/1';
 const TAG_BYTES = 16;
 const IV_BYTES = 12;
 
-/** Makes a new sealing key; `pem` is what to keep (0600). */
+/** Makes a new sealing key; `pem` is what to store (0600). */
 export function generateSealingKey(): { key: SealingKey; pem: string } {
   const { privateKey } = generateKeyPairSync('x25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
   return { key: loadSealingKey(pem), pem };
 }
 
-/** Reads a kept sealing key. @throws Error when the PEM is not an X25519 private key */
+/**
+ * Loads a stored sealing key.
+ * @throws Error when the PEM is not an X25519 private key
+ */
 export function loadSealingKey(pem: string): SealingKey {
   const privateKey = createPrivateKey(pem);
   if (privateKey.asymmetricKeyType !== 'x25519') throw new Error('the sealing key is not an X25519 key');
@@ -54,7 +60,10 @@ export function loadSealingKey(pem: string): SealingKey {
   return { privateKey, publicKey: der.toString('base64'), keyId: keyIdOf(der) };
 }
 
-/** A public key as it was published. @throws Error when it is not an X25519 key */
+/**
+ * Parses a published key.
+ * @throws Error when it is not an X25519 key
+ */
 export function sealingPublicKey(base64: string): SealingPublicKey {
   const der = Buffer.from(base64, 'base64');
   const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
@@ -65,7 +74,7 @@ export function sealingPublicKey(base64: string): SealingPublicKey {
 const loaded = (base64: string): KeyObject =>
   createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' });
 
-/** The key that wraps for one recipient. Each is used once, so its nonce may be zero. */
+/** Derives the key that wraps for one recipient. Each is used once, so its nonce may be zero. */
 function wrappingKey(secret: Buffer, ephemeral: string, recipient: string): Buffer {
   const salt = Buffer.concat([Buffer.from(ephemeral, 'base64'), Buffer.from(recipient, 'base64')]);
   return Buffer.from(hkdfSync('sha256', secret, salt, INFO, 32));
@@ -84,7 +93,10 @@ function decrypt(key: Buffer, iv: Buffer, bytes: Buffer): Buffer {
 
 const ZERO_IV = Buffer.alloc(IV_BYTES);
 
-/** Encrypts a body for recipients. @returns the sealed body, and the line that says how */
+/**
+ * Encrypts a body for recipients.
+ * @returns the sealed body, and the header line for opening it
+ */
 export function seal(
   body: Buffer,
   recipients: readonly SealingPublicKey[],
@@ -107,7 +119,7 @@ export function seal(
 }
 
 /**
- * Decrypts a sealed body with one of this node's keys, present or former.
+ * Decrypts a sealed body with one of this node's keys, current or former.
  * @throws Error when it was sealed for none of them, or was changed
  */
 export function unseal(body: Buffer, line: SealLine, keys: readonly SealingKey[]): Buffer {

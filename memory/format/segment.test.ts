@@ -33,7 +33,7 @@ const place = {
 const sealed = sealSegment(place, [formatOperation(operation)], key);
 const name = { node: 'a', epoch: 'e1', seq: 1, hash: nameHash(sealed.sha) };
 
-it('gives back what was sealed', () => {
+it('returns the operations that were sealed', () => {
   const opened = openSegment(sealed.bytes, name);
   expect(opened).toMatchObject({ header: sealed.header });
   expect(() => verifySegment(opened, CID, publicKey)).not.toThrow();
@@ -42,7 +42,7 @@ it('gives back what was sealed', () => {
   expect(read).toMatchObject({ set: { title: 'A title' } });
 });
 
-it('is the same bytes for the same operations, so that a retry overwrites itself', () => {
+it('has the same bytes for the same operations, so that a retry overwrites the object with itself', () => {
   expect(sealSegment(place, [formatOperation(operation)], key).bytes.equals(sealed.bytes)).toBe(true);
 });
 
@@ -54,7 +54,7 @@ it('refuses a segment with any one bit flipped', () => {
   }
 });
 
-it('refuses a segment of another place, another node or another key', () => {
+it('refuses a segment of another place, node or key', () => {
   const other = generateNodeKey().key;
   const elsewhere = sealSegment({ ...place, seq: 2 }, [formatOperation(operation)], key);
   const asFirst = { ...name, hash: nameHash(elsewhere.sha) };
@@ -77,7 +77,7 @@ it('refuses a truncated object and noise', () => {
   expect(() => verifySegment(openSegment(randomBytes(500), name), CID, publicKey)).toThrow();
 });
 
-it('names objects so that they read back, and takes nothing else for a segment', () => {
+it('has a name that parses back, and nothing else is taken for a segment', () => {
   expect(parseSegmentKey(CID, segmentKey(CID, name))).toEqual(name);
   expect(parseSegmentKey(CID, `projects/${CID}/memory/v1/seg/a/e1/1-short.mbs`)).toBeNull();
   expect(parseSegmentKey('b'.repeat(16), segmentKey(CID, name))).toBeNull();

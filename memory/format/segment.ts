@@ -8,13 +8,15 @@ import { nameHash, type SegmentName } from './layout.ts';
 import { SealLine, seal, unseal, type SealingKey, type SealingPublicKey } from './sealing.ts';
 import { signBytes, verifyBytes, type NodeKey } from './signing.ts';
 
-/** A segment holds at most this many operations and this many bytes of them, unless one alone is larger. */
+/**
+ * A segment holds at most this many operations, and this many bytes of them unless a single one is larger.
+ */
 export const MAX_OPERATIONS = 5_000;
 export const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * What no segment may exceed when unpacked: bounds against zstd bombs. Above the largest prompt that was ever seen (19 MB), and
- * below what the memory thread may hold (agent/memory/memory-host.ts).
+ * Limits for an unpacked segment, against zstd bombs. Above the largest prompt ever seen (19 MB), and below
+ * the memory thread's limit (agent/memory/memory-host.ts).
  */
 const MAX_UNPACKED = 64 * 1024 * 1024;
 const MAX_LINES = 2 * MAX_OPERATIONS;
@@ -28,9 +30,9 @@ const HeaderLine = z.strictObject({
   node: z.string(),
   epoch: z.string(),
   seq: z.number().int().positive(),
-  /** SHA-256 of the segment before this one, whole; 64 zeros for the first of an epoch. */
+  /** SHA-256 of the whole preceding segment; 64 zeros for the first of an incarnation. */
   prev_sha: z.string().regex(/^[0-9a-f]{64}$/),
-  /** The claude-mem schema that the rows came from, for people. */
+  /** The claude-mem schema of the rows, for people. */
   schema: z.string(),
   codec: z.literal('zstd'),
   key_id: z.string(),
@@ -39,14 +41,16 @@ const HeaderLine = z.strictObject({
   body_bytes: z.number().int().positive(),
   /** How the body is encrypted; absent where it is not. */
   seal: SealLine.optional(),
-  /** Segments, as "node/epoch/seq-hash", whose memories this one tells of again because they could not be read. */
+  /**
+   * Segments, as "node/epoch/seq-hash", whose memories this one sends again because they could not be read.
+   */
   heals: z.array(z.string()).optional(),
 });
 export type SegmentHeader = z.infer<typeof HeaderLine>;
 
 export const FIRST_PREV_SHA = '0'.repeat(64);
 
-/** A segment as it goes to the store. */
+/** A segment ready for the store. */
 export interface SealedSegment {
   readonly bytes: Buffer;
   /** SHA-256 of the bytes, in hex. */
@@ -57,8 +61,8 @@ export interface SealedSegment {
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 /**
- * Writes a segment: a clear header line, a line with its Ed25519 signature, then the operations as NDJSON under zstd.
- * The signature covers the header line, which holds the body's digest.
+ * Seals a segment: a clear header line, a line with its Ed25519 signature, then the operations as NDJSON
+ * under zstd. The signature covers the header line, which contains the body's digest.
  * @param lines operations, one JSON document each, without newlines
  * @param options.recipients keys to encrypt the body for, null for none
  */
@@ -95,7 +99,10 @@ export function sealSegment(
   return { bytes, sha: sha256(bytes), header };
 }
 
-/** Splits a segment into its header, signature and body without judging them. @throws Error when it is no segment */
+/**
+ * Splits a segment into header, signature and body without verifying them.
+ * @throws Error when it is not a segment
+ */
 function splitSegment(bytes: Buffer): {
   header: SegmentHeader;
   headerLine: Buffer;
@@ -114,7 +121,10 @@ function splitSegment(bytes: Buffer): {
   };
 }
 
-/** Whether the header of an object says that it is the segment of this name, and was signed with this key; its body may be damaged. */
+/**
+ * Returns whether an object's header has this segment's name and is signed with this key; its body may be
+ * damaged.
+ */
 export function isSignedAs(name: SegmentName, bytes: Buffer, publicKey: KeyObject): boolean {
   try {
     const { header, headerLine, signature } = splitSegment(bytes);
@@ -126,18 +136,21 @@ export function isSignedAs(name: SegmentName, bytes: Buffer, publicKey: KeyObjec
   }
 }
 
-/** Whether the body of a segment is encrypted. @throws Error when it is no segment */
+/**
+ * Returns whether a segment's body is encrypted.
+ * @throws Error when it is not a segment
+ */
 export function isSealed(bytes: Buffer): boolean {
   return splitSegment(bytes).header.seal !== undefined;
 }
 
-/** A segment that is the object its name says, taken apart but not yet trusted. */
+/** A segment whose content matches its name, split but not yet trusted. */
 export type NamedSegment = ReturnType<typeof splitSegment> & { readonly name: SegmentName };
 
 /**
- * Opens an object as the segment that its name says. The name first: what is not the object that was written is not
- * worth reading.
- * @throws Error when the content does not fit the name, or is no segment
+ * Opens an object as the segment that its name says. Checks the name's hash first, because a damaged object
+ * is not worth reading.
+ * @throws Error when the content does not match the name, or is not a segment
  */
 export function openSegment(bytes: Buffer, name: SegmentName): NamedSegment {
   if (nameHash(sha256(bytes)) !== name.hash) throw new Error('its content does not fit its name');
@@ -145,10 +158,10 @@ export function openSegment(bytes: Buffer, name: SegmentName): NamedSegment {
 }
 
 /**
- * Checks everything else about a segment that can be checked without its neighbours: that it lies where its header says,
- * was written by the node it names, and is unharmed.
+ * Checks everything that can be checked without the neighboring segments: its header matches its place, the
+ * named node wrote it, and it is intact.
  * @param publicKey the writer's key, from a certificate of the control plane
- * @throws Error saying what does not fit
+ * @throws Error saying what does not match
  */
 export function verifySegment(segment: NamedSegment, cid: string, publicKey: KeyObject): void {
   const { header, headerLine, signature, body, name } = segment;
@@ -168,9 +181,9 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
 }
 
 /**
- * The lines of a segment that was verified, unread.
+ * Returns the raw lines of a verified segment.
  * @param keys the sealing keys of this node
- * @returns with `bytes`, the size of the body unpacked
+ * @returns with `bytes`, the unpacked size of the body
  * @throws Error when the body cannot be decrypted or unpacked, or the number of lines is not the one signed
  */
 export function readLines(
@@ -183,7 +196,7 @@ export function readLines(
     throw new Error(`it is to hold ${header.operations} operations, where at most ${MAX_LINES} are allowed`);
   }
   const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED });
-  // Counted before they are taken apart: millions of empty lines would be more than memory holds.
+  // Count before splitting: millions of empty lines would exceed the memory.
   const count = countLines(text);
   if (count !== header.operations) {
     throw new Error(`it holds ${count} operations where ${header.operations} were signed`);
@@ -194,7 +207,7 @@ export function readLines(
   return { header, lines, bytes: unpacked };
 }
 
-/** Every line ends with a newline. */
+/** Returns the number of lines; every line ends with a newline. */
 function countLines(text: Buffer): number {
   let count = 0;
   for (let at = text.indexOf(0x0a); at >= 0; at = text.indexOf(0x0a, at + 1)) count += 1;
@@ -202,8 +215,8 @@ function countLines(text: Buffer): number {
 }
 
 /**
- * The operations of a segment that was verified. A line that is none is set aside with its reason: it must not cost the
- * others.
+ * Returns the operations of a verified segment. Sets a malformed line aside with its reason, so that it does
+ * not cost the others.
  * @param keys the sealing keys of this node
  * @throws Error as for readLines
  */

@@ -20,14 +20,17 @@ export interface NodeKey {
   readonly keyId: string;
 }
 
-/** Makes a new key pair; `pem` is what to keep (0600). */
+/** Makes a new key pair; `pem` is what to store (0600). */
 export function generateNodeKey(): { key: NodeKey; pem: string } {
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
   return { key: loadNodeKey(pem), pem };
 }
 
-/** Reads a kept key pair. @throws Error when the PEM is not an Ed25519 private key */
+/**
+ * Loads a stored key pair.
+ * @throws Error when the PEM is not an Ed25519 private key
+ */
 export function loadNodeKey(pem: string): NodeKey {
   const privateKey = createPrivateKey(pem);
   if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('the node key is not an Ed25519 key');
@@ -35,12 +38,15 @@ export function loadNodeKey(pem: string): NodeKey {
   return { privateKey, publicKey: der.toString('base64'), keyId: keyIdOf(der) };
 }
 
-/** The id of a public key: the first 16 hex digits of SHA-256 over its SPKI DER. */
+/** Returns the id of a public key: the first 16 hex digits of SHA-256 over its SPKI DER. */
 export function keyIdOf(der: Buffer): string {
   return createHash('sha256').update(der).digest('hex').slice(0, 16);
 }
 
-/** The key object of a public key in base64 SPKI DER. @throws Error when it is not an Ed25519 key */
+/**
+ * Returns the key object of a public key in base64 SPKI DER.
+ * @throws Error when it is not an Ed25519 key
+ */
 export function publicKeyOf(base64: string): KeyObject {
   const key = createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' });
   if (key.asymmetricKeyType !== 'ed25519') throw new Error('the public key is not an Ed25519 key');
@@ -55,7 +61,7 @@ export function verifyBytes(key: KeyObject, bytes: Buffer, signature: string): b
   return verify(null, bytes, key, Buffer.from(signature, 'base64'));
 }
 
-/** The bytes of a certificate that the control plane signs. */
+/** Returns the bytes of a certificate that the control plane signs. */
 function certificateText(certificate: Omit<NodeCertificate, 'signature'>): Buffer {
   const { format, node, key_id, public_key, issued_at } = certificate;
   return Buffer.from([format, node, key_id, public_key, String(issued_at)].join('\n'), 'utf8');
@@ -64,7 +70,7 @@ function certificateText(certificate: Omit<NodeCertificate, 'signature'>): Buffe
 /**
  * Certifies a node's public key with the control plane's private key.
  * @param publicKey Ed25519, SPKI DER in base64
- * @param issuedAt epoch ms
+ * @param issuedAt epoch milliseconds
  * @throws Error when `publicKey` is not such a key
  */
 export function signCertificate(
@@ -83,7 +89,7 @@ export function signCertificate(
   return { ...certificate, signature };
 }
 
-/** Whether the control plane signed a certificate, and its key id is that of its key. */
+/** Returns whether the control plane signed a certificate, and whether its key id matches its key. */
 export function certificateIsValid(certificate: NodeCertificate, controlKey: KeyObject): boolean {
   return (
     keyIdOf(Buffer.from(certificate.public_key, 'base64')) === certificate.key_id &&
@@ -91,12 +97,12 @@ export function certificateIsValid(certificate: NodeCertificate, controlKey: Key
   );
 }
 
-/** The bytes that are signed: everything but the signature. */
+/** Returns the signed bytes: everything except the signature. */
 function membershipText({ signature: _signature, ...body }: Omit<Membership, 'signature'>): Buffer {
   return Buffer.from(`membridge-membership/1\n${canonicalJson(body)}`, 'utf8');
 }
 
-/** Signs what the control plane says of its members. */
+/** Signs the control plane's list of members. */
 export function signMembership(body: Omit<Membership, 'signature'>, controlKey: KeyObject): Membership {
   return {
     ...body,
@@ -104,7 +110,10 @@ export function signMembership(body: Omit<Membership, 'signature'>, controlKey: 
   } as Membership;
 }
 
-/** Whether the control plane signed it. @param controlPublicKey SPKI DER in base64 */
+/**
+ * Returns whether the control plane signed the membership.
+ * @param controlPublicKey SPKI DER in base64
+ */
 export function membershipIsValid(membership: Membership, controlPublicKey: string): boolean {
   return verifyBytes(publicKeyOf(controlPublicKey), membershipText(membership), membership.signature);
 }

@@ -1,7 +1,7 @@
 /**
- * A column's value as it travels in JSON. Text that is not valid UTF-8 (claude-mem stores what tools print) travels
- * as its bytes, so that it arrives as it was; so do blobs. Whole numbers that a JSON number cannot hold exactly travel as
- * decimal digits, and infinity by its name.
+ * A column's value as it is sent in JSON. Blobs, and text that is not valid UTF-8 (claude-mem stores tool
+ * output), are sent as bytes, so that they arrive unchanged. Whole numbers beyond JSON's exact range are sent
+ * as decimal digits, and infinity by name.
  */
 export type Value =
   | null
@@ -15,18 +15,21 @@ export type Value =
 /** A row's columns by name. */
 export type Row = Readonly<Record<string, Value>>;
 
-/** What SQLite hands out for a column. */
+/** A column's value as SQLite returns it. */
 export type SqliteValue = null | number | bigint | string | Buffer;
 
-/** Whether a number says exactly what SQLite holds: above 2^53 a whole number was rounded, and JSON has no infinity. */
+/**
+ * Returns whether a number is exactly what SQLite holds: above 2^53 whole numbers were rounded, and JSON has
+ * no infinity.
+ */
 export function isExact(value: number): boolean {
   return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
 }
 
 /**
- * Turns a value read from SQLite into one that travels.
- * @param again.rawText the bytes of a text that could not be decoded
- * @param again.exact a number that may have been rounded, with whole numbers as BigInt
+ * Converts a value read from SQLite into one that can be sent.
+ * @param again.rawText reads the bytes of a text that could not be decoded
+ * @param again.exact reads a number that may have been rounded, with whole numbers as BigInt
  */
 export function toValue(
   value: SqliteValue,
@@ -36,7 +39,7 @@ export function toValue(
   if (typeof value === 'number') return isExact(value) ? value : toExact(again.exact());
   if (typeof value === 'bigint') return toExact(value);
   if (typeof value !== 'string') return { $blob: value.toString('base64') };
-  // The decoder writes U+FFFD where bytes are not UTF-8; a real U+FFFD survives the round trip below.
+  // The decoder writes U+FFFD for bytes that are not UTF-8; a real U+FFFD survives the round trip below.
   if (!value.includes('\uFFFD')) return value;
   const bytes = again.rawText();
   return bytes.equals(Buffer.from(value, 'utf8')) ? value : { $text: bytes.toString('base64') };
@@ -51,7 +54,7 @@ function toExact(value: number | bigint): Value {
   return Number.isSafeInteger(rounded) ? rounded : { $int: value.toString() };
 }
 
-/** A value ready to be bound, and whether SQLite must store the bound bytes as text. */
+/** Returns a value to bind, and whether SQLite must store the bound bytes as text. */
 export function toBinding(value: Value): { bind: null | number | bigint | string | Buffer; asText: boolean } {
   if (value === null || typeof value === 'number' || typeof value === 'string') {
     return { bind: value, asText: false };
@@ -62,17 +65,17 @@ export function toBinding(value: Value): { bind: null | number | bigint | string
   return { bind: Buffer.from(value.$blob, 'base64'), asText: false };
 }
 
-/** Whether two values are the same. */
+/** Returns whether two values are equal. */
 export function sameValue(a: Value, b: Value): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** The text of a value, or null when it is not plain text. */
+/** Returns the text of a value, or null when it is not plain text. */
 export function textOf(value: Value | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** The number of a value, rounded where it is a very large one, or null when it is not a number. */
+/** Returns the number of a value, rounded if very large, or null when it is not a number. */
 export function numberOf(value: Value | undefined): number | null {
   if (typeof value === 'number') return value;
   if (typeof value !== 'object' || value === null) return null;

@@ -1,21 +1,21 @@
 import type Database from 'better-sqlite3';
 import { SHAPES, type Kind } from '../format/kinds.ts';
 
-/** Rows of one block, by local id: few enough that one which changed is compared row by row in some 3 ms. */
+/** Rows per block, by local id: few enough that comparing a changed block row by row takes about 3 ms. */
 export const BLOCK_ROWS = 256;
 
-/** The block that a row lies in. */
+/** Returns the block of a row. */
 export const blockOf = (row: number): number => Math.floor(row / BLOCK_ROWS);
 
 /**
- * The ledger's table of digests: what the rows of each block looked like when all of them agreed with their marks. While a
- * block's digest is the same, none of its rows need be compared. Callers bring the transaction.
+ * The ledger's table of digests: what each block's rows looked like when all of them matched their marks.
+ * While the digest is unchanged, none of them need comparing. Callers hold the transaction.
  */
 export class Blocks {
   readonly #get: Database.Statement<[number, number], Buffer>;
   readonly #set: Database.Statement<[number, number, Buffer]>;
   readonly #forget: Database.Statement<[number, number]>;
-  /** Blocks that may have a digest, by kind: spares a statement for every mark that is written. */
+  /** Blocks that may have a digest, by kind; saves a statement per written mark. */
   readonly #maybe = new Map<number, Set<number>>();
 
   constructor(db: Database.Database) {
@@ -37,7 +37,7 @@ export class Blocks {
     this.#set.run(SHAPES[kind].code, block, digest);
   }
 
-  /** A row's mark is another one now: the digest of its block says nothing any longer. */
+  /** Deletes the digest of a row's block, because the row's mark changed. */
   forget(kind: Kind, row: number): void {
     const { code } = SHAPES[kind];
     const block = blockOf(row);

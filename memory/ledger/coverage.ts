@@ -3,13 +3,13 @@ import type { SegmentName } from '../format/layout.ts';
 import { IS_SEGMENT } from './inbox.ts';
 import { statementsOf } from './statements.ts';
 
-/** How far one incarnation of a node is known without a gap. */
+/** How far one incarnation of a node is known without gaps. */
 export interface Reach {
   readonly node: string;
   readonly epoch: string;
   /** Every segment up to this one. */
   readonly seq: number;
-  /** The names' hashes of the segments at that place: one, or more where a machine was cloned. */
+  /** The name hashes of the segments at that position: one, or several where a machine was cloned. */
   readonly hashes: readonly string[];
 }
 
@@ -18,7 +18,7 @@ interface FiledSegment extends SegmentName {
   readonly problem: string | null;
 }
 
-/** Which segments this node has used without a gap, whether they were fetched or a snapshot told of them. */
+/** Tracks which segments this node has used without gaps, whether fetched or covered by a snapshot. */
 export class Coverage {
   readonly #sql: ReturnType<typeof statementsOf>;
 
@@ -27,8 +27,8 @@ export class Coverage {
   }
 
   /**
-   * How far every incarnation of every node is known: up to the first segment that is missing, damaged, waits to be
-   * applied, or could not be read whole.
+   * Returns how far every incarnation of every node is known: up to the first segment that is missing,
+   * damaged, not applied yet, or only partly readable.
    */
   reaches(space: number): Reach[] {
     const reached = new Map<string, { reach: Reach; ended: boolean }>();
@@ -46,7 +46,7 @@ export class Coverage {
       if (known?.ended === true || seq < before.seq) continue;
       const isUsed = (state === 'own' || state === 'applied') && problem === null;
       if (!isUsed && seq === before.seq) {
-        // Of two at one place, one is not used: the place is not reached.
+        // Two segments share a position and one is unused, so the position does not count as reached.
         reached.set(key(node, epoch), { reach: { ...before, seq: seq - 1, hashes: [] }, ended: true });
       } else if (!isUsed || seq > before.seq + 1) {
         reached.set(key(node, epoch), { reach: before, ended: true });
@@ -58,21 +58,21 @@ export class Coverage {
     return [...reached.values()].map(({ reach }) => reach).filter(({ seq }) => seq > 0);
   }
 
-  /** Whether a segment is one that a snapshot told of, as far as that can be said without it. */
+  /** Returns whether a segment is known to be covered by a snapshot that this node used. */
   includes(space: number, { node, epoch, seq, hash }: SegmentName): boolean {
     const floor = this.#floors(space).find((reach) => reach.node === node && reach.epoch === epoch);
     if (floor === undefined || seq > floor.seq) return false;
     return seq < floor.seq || floor.hashes.includes(hash);
   }
 
-  /** The segments that are filed at a place, damaged ones among them. */
+  /** Returns the segments recorded at a position, including damaged ones. */
   filedAt(space: number, { node, epoch, seq }: SegmentName): SegmentName[] {
     return this.#sql(
       'SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ?',
     ).all(space, node, epoch, seq) as SegmentName[];
   }
 
-  /** Files that everything up to a place is here. */
+  /** Records that everything up to a position is here. */
   raise(space: number, { node, epoch, seq, hashes }: Reach): void {
     this.#sql(
       `INSERT INTO covered (space, node, epoch, seq, hashes) VALUES (?, ?, ?, ?, ?)

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 
-/** What of a memory a space is still to be told: bit n for part n of its kind (kinds.ts), or one of these. */
+/** Parts of a memory that a space still lacks: bit n for part n of its kind (kinds.ts), or one of these. */
 export const DEATH = 2 ** 29;
 export const WHOLE = 2 ** 30;
 
@@ -9,7 +9,7 @@ export interface DirtyMemory {
   readonly parts: number;
 }
 
-/** The ledger's list of memories to be sent (again). Callers bring the transaction. */
+/** The ledger's queue of memories to send (again). Callers hold the transaction. */
 export class Dirty {
   readonly #mark: Database.Statement<[number, Buffer, number]>;
   readonly #clear: Database.Statement<[number, Buffer]>;
@@ -36,7 +36,7 @@ export class Dirty {
     this.#release = db.prepare('DELETE FROM withheld WHERE space = ? AND key = ?');
   }
 
-  /** Has a space be told parts of a memory. */
+  /** Queues parts of a memory for a space. */
   mark(space: number, key: Buffer, parts: number): void {
     this.#mark.run(space, key, parts);
   }
@@ -49,12 +49,12 @@ export class Dirty {
     return this.#list.all(space, limit);
   }
 
-  /** Parts of a memory that a space was not told of yet, withheld ones among them. */
+  /** Returns the parts of a memory that a space has not received yet, including withheld ones. */
   untold(space: number, key: Buffer): number {
     return this.#untold.all(space, key, space, key).reduce((all, each) => all | each, 0);
   }
 
-  /** Keeps parts of a memory back: other ones than before, or (0) none any more. */
+  /** Withholds parts of a memory, in place of those withheld before; 0 withholds none. */
   withhold(space: number, key: Buffer, parts: number): void {
     if (parts === 0) this.#release.run(space, key);
     else this.#withhold.run(space, key, parts);

@@ -4,19 +4,19 @@ import type { Written } from '../format/registers.ts';
 import { UNVERSIONED, type Version } from '../format/versions.ts';
 import { statementsOf } from './statements.ts';
 
-/** Bits of `spaces` for a row that no space is ever to be told of (a stub session made here). */
+/** Value of `spaces` for a row that is never sent to any space (a stub session made here). */
 export const EVERY_SPACE = 2 ** 53 - 1;
 
-/** What the ledger knows of one memory. */
+/** The ledger's record of one memory. */
 export interface Entity {
   readonly key: Buffer;
   readonly kind: Kind;
-  /** Local id in claude-mem, null while it is not there. */
+  /** Local id in claude-mem, null while the row is missing. */
   readonly row: number | null;
   readonly spaces: number;
-  /** When the memory as a whole was told of; counter 0 before anybody was. */
+  /** Version of the memory as a whole; counter 0 before any node sent it. */
   readonly version: Version;
-  /** The segment that brought it, null for a memory first seen here. */
+  /** The segment that delivered it, null for a memory first seen here. */
   readonly origin: number | null;
   readonly dead: boolean;
 }
@@ -46,22 +46,27 @@ const toEntity = (raw: RawEntity): Entity => ({
   dead: raw.dead === 1,
 });
 
-/** Whether a space has an operation for the memory. */
+/** Returns whether a space has an operation for the memory. */
 export function isKnownIn(entity: Pick<Entity, 'spaces'>, space: number): boolean {
   return Math.floor(entity.spaces / 2 ** space) % 2 === 1;
 }
 
-/** Whether a row is a session made up here for rows whose own never came, or was deleted. */
+/**
+ * Returns whether a row is a stub session: made up here for rows whose own session never arrived, or was
+ * deleted.
+ */
 export function isStub(entity: Entity): boolean {
   return (
     entity.row !== null && (entity.dead || (entity.spaces === EVERY_SPACE && entity.version.counter === 0))
   );
 }
 
-/** The name under which the ledger notes the greatest counter of a dead memory; no operation tells of it. */
+/** The name under which the ledger stores the greatest counter of a deleted memory; never sent. */
 const TOP = 'top';
 
-/** The ledger's table of memories. Every method is one statement or a few; callers bring the transaction. */
+/**
+ * The ledger's table of memories. Each method runs a few statements at most; callers hold the transaction.
+ */
 export class Entities {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof statementsOf>;
@@ -79,7 +84,7 @@ export class Entities {
   readonly #registers: Database.Statement<[Buffer], RawVersion & { unit: string }>;
   readonly #setRegister: Database.Statement<unknown[]>;
   readonly #forgetRegisters: Database.Statement<[Buffer]>;
-  /** Whether there may be any registers. The first push and the first pull have none, and skip the query. */
+  /** Whether any registers may be stored. The first push and the first pull have none, and need no query. */
   #anyRegisters: boolean;
 
   constructor(db: Database.Database) {
@@ -123,28 +128,31 @@ export class Entities {
     return raw === undefined ? null : toEntity(raw);
   }
 
-  /** A memory that a row holds; the others are found with allByRow. */
+  /** Returns one memory of a row; allByRow returns all. */
   byRow(kind: Kind, row: number): Entity | null {
     const raw = this.#byRow.get(SHAPES[kind].code, row);
     return raw === undefined ? null : toEntity(raw);
   }
 
-  /** Every memory that a row holds: more than one where peers' twins were found to be the same. */
+  /** Returns every memory of a row: more than one where twins of peers turned out to be the same. */
   allByRow(kind: Kind, row: number): Entity[] {
     return this.#byRow.all(SHAPES[kind].code, row).map(toEntity);
   }
 
-  /** A row was found in claude-mem: it is this memory. */
+  /** Records that a row found in claude-mem is this memory. */
   seen(key: Buffer, kind: Kind, row: number): void {
     this.#seen.run(key, SHAPES[kind].code, row);
   }
 
-  /** Files a row as a new memory. @returns false when the memory is known already; nothing is filed then */
+  /**
+   * Records a row as a new memory.
+   * @returns false, recording nothing, when the memory is known already
+   */
   add(key: Buffer, kind: Kind, row: number): boolean {
     return this.#add.run(key, SHAPES[kind].code, row).changes > 0;
   }
 
-  /** Whether any memory is in a row of a kind above a local id. */
+  /** Returns whether a row of a kind above a local id holds any memory. */
   hasRowAbove(kind: Kind, row: number): boolean {
     const found = this.#sql('SELECT 1 FROM entity WHERE kind = ? AND row > ? LIMIT 1');
     return found.get(SHAPES[kind].code, row) !== undefined;
@@ -157,8 +165,8 @@ export class Entities {
   }
 
   /**
-   * A space was told of a memory that a row holds, at `version`: as the ledger knows it by now, or as it was when the operation
-   * was made of it.
+   * Records that a space received a row's memory at `version`: the ledger's current one, or the one when the
+   * operation was made.
    */
   told(entity: Entity, row: number, version: Version, space: number): void {
     const { counter, hlc, node } = version;
@@ -170,17 +178,17 @@ export class Entities {
     this.addSpace(entity.key, space);
   }
 
-  /** A space has an operation for a memory. */
+  /** Records that a space has an operation for a memory. */
   addSpace(key: Buffer, space: number): void {
     this.#addSpace.run(2 ** space, key);
   }
 
-  /** When registers of a memory were written by themselves, `life` among them. */
+  /** Returns the versions of registers that were written separately, including `life`. */
   registersOf(entity: Entity): Map<string, Version> {
     return this.writesOf(entity).registers;
   }
 
-  /** The same, and the greatest counter that any write of the memory carries. */
+  /** Returns the same, and the greatest counter of any write of the memory. */
   writesOf(entity: Entity): { registers: Map<string, Version>; counter: number } {
     const registers = new Map<string, Version>();
     let greatest = entity.version.counter;
@@ -192,33 +200,37 @@ export class Entities {
     return { registers, counter: greatest };
   }
 
-  /** When a memory's registers were written. */
+  /** Returns the versions of a memory's registers. */
   writtenOf(entity: Entity): Written {
     const units = this.registersOf(entity);
     units.delete(LIFE);
     return { base: entity.version, units };
   }
 
-  /** When it was last said that a memory lives, or that it does not; UNVERSIONED before anybody did. */
+  /** Returns the version at which a memory last became live or deleted; UNVERSIONED if unknown. */
   lifeOf(entity: Entity | null): Version {
     if (entity === null) return UNVERSIONED;
     return (entity.dead ? this.registersOf(entity).get(LIFE) : undefined) ?? entity.version;
   }
 
-  /** When a memory that lives was written again after it had been deleted; UNVERSIONED for one that never was. */
+  /**
+   * Returns the version at which a live memory was written again after a deletion; UNVERSIONED when it never
+   * was.
+   */
   bornOf(entity: Entity): Version {
     return (entity.dead ? undefined : this.registersOf(entity).get(LIFE)) ?? UNVERSIONED;
   }
 
-  /** Files when registers were written, and when the memory was born again, in place of what was filed. */
+  /** Replaces the stored versions of registers and of the memory's rebirth. */
   saveWritten(key: Buffer, units: ReadonlyMap<string, Version>): void {
     if (this.#anyRegisters) this.#forgetRegisters.run(key);
     for (const [unit, { counter, hlc, node }] of units) this.#addRegister(key, unit, counter, hlc, node);
   }
 
   /**
-   * A memory is gone since `version`; only that stays of it, and the row of a stub session for what others wrote into it.
-   * @param kept the like memory that stayed, where the deletion names one
+   * Turns a memory into a tombstone at `version`. Keeps the row of a stub session, for what others wrote into
+   * it.
+   * @param kept the similar memory that stayed, if the deletion names one
    */
   bury(entity: Entity, version: Version, kept: Buffer | null = null, stub: number | null = null): void {
     const counter = this.counterOf(entity);
@@ -229,7 +241,7 @@ export class Entities {
     this.noteCounter({ ...entity, dead: true }, counter);
   }
 
-  /** The memory that was kept when a dead one was deleted, null for none. */
+  /** Returns the memory that was kept when this one was deleted, null for none. */
   keptFor(key: Buffer): Buffer | null {
     return (
       (this.#sql('SELECT kept FROM witness WHERE key = ?').pluck().get(key) as Buffer | undefined) ?? null
@@ -237,8 +249,8 @@ export class Entities {
   }
 
   /**
-   * What a space is told of a dead memory: since when, and what was kept in its place.
-   * @param isTold whether the space knows that one, or is about to be told of it
+   * Returns what a space receives about a deleted memory: its version, and the kept memory.
+   * @param isTold returns whether the space knows the kept memory, or is about to receive it
    */
   deletionOf(entity: Entity, isTold: (kept: Entity) => boolean): { version: Version; kept: Buffer | null } {
     const kept = this.keptFor(entity.key);
@@ -247,8 +259,8 @@ export class Entities {
   }
 
   /**
-   * Notes the counter of a write that a dead memory does not show: were it written again with a lesser one, that write would
-   * count again on some machines.
+   * Records the counter of a write that a deleted memory does not show. If the memory came back with a lesser
+   * counter, that write would win on some machines.
    */
   noteCounter(entity: Entity, counter: number): void {
     if (counter > this.counterOf(entity)) this.#addRegister(entity.key, TOP, counter, 0, '');
@@ -259,18 +271,18 @@ export class Entities {
     this.#anyRegisters = true;
   }
 
-  /** The greatest counter that any write of a memory carries. */
+  /** Returns the greatest counter of any write of a memory. */
   counterOf(entity: Entity): number {
     return this.writesOf(entity).counter;
   }
 
-  /** Drops a key that no operation ever named (its row turned out to be another memory). */
+  /** Deletes a key that no operation ever named (its row turned out to be another memory). */
   forget(key: Buffer): void {
     this.#forget.run(key);
     this.#db.prepare('DELETE FROM register WHERE key = ?').run(key);
   }
 
-  /** Rows above a local id that the space has no operation for, in order of id. */
+  /** Returns rows above a local id that the space has no operation for, in order of id. */
   unsent(kind: Kind, aboveRow: number, space: number, limit: number): Entity[] {
     return this.#unsent.all(SHAPES[kind].code, aboveRow, 2 ** space, limit).map(toEntity);
   }
@@ -279,7 +291,10 @@ export class Entities {
     return this.#hasUnsent.get(SHAPES[kind].code, aboveRow, 2 ** space) !== undefined;
   }
 
-  /** Living memories that a space knows and a row here holds, in order of row and key, after one of them. */
+  /**
+   * Returns live memories that a space knows and a local row holds, in order of row and key, starting after
+   * one of them.
+   */
   knownIn(space: number, kind: Kind, after: { row: number; key: Buffer }, limit: number): Entity[] {
     return this.#sql(
       `SELECT * FROM entity WHERE kind = ? AND (row, key) > (?, ?) AND spaces & ? <> 0 AND spaces <> ${EVERY_SPACE}
@@ -289,7 +304,7 @@ export class Entities {
       .map((raw) => toEntity(raw as RawEntity));
   }
 
-  /** Living memories that a space knows and no row here holds. */
+  /** Returns live memories that a space knows and no local row holds. */
   rowlessIn(space: number): Entity[] {
     return this.#sql(
       `SELECT * FROM entity WHERE row IS NULL AND spaces & ? <> 0 AND spaces <> ${EVERY_SPACE} AND counter > 0 AND dead = 0`,
@@ -298,7 +313,7 @@ export class Entities {
       .map((raw) => toEntity(raw as RawEntity));
   }
 
-  /** Deleted memories that a space knows, in order of key, after one of them. */
+  /** Returns deleted memories that a space knows, in order of key, starting after one of them. */
   deadIn(space: number, after: Buffer, limit: number): Entity[] {
     return this.#sql(
       'SELECT * FROM entity WHERE dead = 1 AND key > ? AND spaces & ? <> 0 ORDER BY key LIMIT ?',
@@ -308,9 +323,10 @@ export class Entities {
   }
 
   /**
-   * Keys of every memory that segments of a node may have told a space of: what it wrote as a whole, changed or deleted,
-   * every session, since nothing files who moved its course on, and what is not known to have come by another node.
-   * @param self whether the node is this one: it told of what was first seen here
+   * Returns the keys of every memory that a node's segments may have sent to a space: what it wrote, changed
+   * or deleted, and what is not known to come from another node. Includes every session, because the ledger
+   * does not record who advanced a session.
+   * @param self whether the node is this one: it sent what was first seen here
    */
   keysToldBy(node: string, space: number, self: boolean): Buffer[] {
     return this.#db
@@ -323,17 +339,17 @@ export class Entities {
       .all(node, SHAPES.session.code, self ? 1 : 0, space, node, node) as Buffer[];
   }
 
-  /** Keys of memories that were deleted. */
+  /** Returns the keys of deleted memories. */
   deadKeys(): Buffer[] {
     return this.#db.prepare('SELECT key FROM entity WHERE dead = 1').pluck().all() as Buffer[];
   }
 
-  /** Forgets that a space ever had an operation for anything: all of it is to be sent again. */
+  /** Forgets that a space has any operation, so that everything is sent again. */
   forgetSpace(space: number): void {
     this.#db.prepare('UPDATE entity SET spaces = spaces & ~? WHERE spaces <> ?').run(2 ** space, EVERY_SPACE);
   }
 
-  /** The local id up to which rows of a kind have been looked at. */
+  /** Returns the local id up to which rows of a kind were scanned. */
   scannedTo(kind: Kind): number {
     return this.#high.get(SHAPES[kind].code)?.high ?? 0;
   }

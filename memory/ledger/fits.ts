@@ -9,16 +9,19 @@ import type { SeenRow } from './marks.ts';
 /** Rows of each kind that vote, spread over all local ids. */
 const VOTERS = 64;
 
-/** Rows of each kind that are looked at after every commit: the others vote only if one of these is another memory now. */
+/**
+ * Rows of each kind that are checked after every commit. The others vote only if one of these holds another
+ * memory now.
+ */
 const SCOUTS = 2;
 
-/** The part of a session's mark that says when it began. */
+/** The part of a session's mark that records its start. */
 const BEGINNING = UNITS.session.findIndex(({ name }) => name === 'started_at');
 
-/** Marks that are read at a time when surviving rows are looked for. */
+/** Marks read per query when looking for surviving rows. */
 const PAGE = 1_000;
 
-/** What a ledger is compared with. */
+/** The ledger and the database to compare. */
 export interface FitContext {
   readonly db: Database.Database;
   readonly reader: RowReader;
@@ -26,26 +29,27 @@ export interface FitContext {
   readonly changes: Changes;
 }
 
-/** How many rows say that this is the database that the ledger was made of, and how many that it is not. */
+/** How many rows are evidence for this database, and how many against it. */
 interface Votes {
   same: number;
   other: number;
 }
 
-/** What a row says of its database: nothing when it is gone, or when its name is the same in every database. */
+/** A row's evidence: none when it is gone, or when every database has a row of its name. */
 type Opinion = 'same' | 'edited' | 'other' | 'none';
 
 /**
- * Whether a ledger was made of this very database. A restored, replaced or copied-over file must not be read with another
- * one's ledger; a file in which a person edited rows must be, or the rows as they were come back from the fleet.
+ * Returns whether a ledger belongs to this very database. A restored, replaced or overwritten file must not
+ * be read with another file's ledger. A file in which a person edited rows must be, or the fleet would send
+ * the old rows back.
  *
- * Ids that went back say that it is an older state. So does a newest row that is another memory now: SQLite gives no id
- * twice, so the older state was written on. Otherwise rows vote: one is the same where its text is, or where it was created at
- * the same time. A file that took the place of the one before must have a majority of its rows for it; one that is still the
- * same file is only given up where the majority is against it.
- * @param depth `running`: a few rows first, since this runs after every commit
- * @param isAnotherFile whether the file is not the one that the ledger was last used with: a copy of that one, or begun from
- *   nothing
+ * Ids that went back prove an older state. So does a newest row that holds another memory now: SQLite never
+ * reuses an id, so writes continued from an older state. Otherwise rows vote; a row counts as the same if its
+ * text or its creation time is unchanged. A file that replaced another needs a majority for it. A file that
+ * stayed in place is given up only when the majority is against it.
+ * @param depth `running`: a few rows first, because this runs after every commit
+ * @param isAnotherFile whether the ledger was last used with another file: this one is a copy, or started
+ * empty
  */
 export function ledgerFits(
   context: FitContext,
@@ -53,7 +57,8 @@ export function ledgerFits(
   isAnotherFile: boolean,
 ): boolean {
   const { db, reader, ledger } = context;
-  // Deleted rows do not count: an upgrade of claude-mem copies the rows that are left, and then gives the ids of deleted ones again.
+  // Deleted rows do not count: an upgrade of claude-mem copies the remaining rows, and then reuses the ids of
+  // deleted ones.
   if (KINDS.some((kind) => ledger.marks.highest(kind) > lastId(db, reader, kind))) return false;
   if (KINDS.some((kind) => newestOpinion(context, kind) === 'other')) return false;
   if (!isAnotherFile) {
@@ -64,7 +69,7 @@ export function ledgerFits(
   const votes = poll(context, VOTERS);
   if (votes.same + votes.other === 0) findSurvivors(context, votes);
   if (votes.same + votes.other > 0) return votes.same > votes.other;
-  // No row that the ledger knows is there: it is nobody's database unless the ledger knows none.
+  // None of the ledger's rows exists here: the ledger fits only if it knows none.
   return KINDS.every((kind) => ledger.marks.highest(kind) === 0);
 }
 
@@ -76,7 +81,7 @@ function poll(context: FitContext, voters: number): Votes {
   return votes;
 }
 
-/** Asks all rows that the ledger knows, where every one of the sample is gone. */
+/** Asks all rows that the ledger knows, because every sampled one is gone. */
 function findSurvivors(context: FitContext, votes: Votes): void {
   const { marks } = context.ledger;
   for (const kind of KINDS) {
@@ -94,7 +99,7 @@ function vote(context: FitContext, kind: Kind, seen: SeenRow, votes: Votes): voi
   if (opinion === 'other') votes.other += 1;
 }
 
-/** What the newest row says that the ledger knows and that is still there. */
+/** Returns the evidence of the newest existing row that the ledger knows. */
 function newestOpinion(context: FitContext, kind: Kind): Opinion {
   const { ledger, reader } = context;
   const row = reader.maxIdUpTo(kind, ledger.marks.highest(kind));
@@ -109,7 +114,7 @@ function opinionOf({ reader, changes }: FitContext, kind: Kind, { row, mark }: S
   const { moved, units } = compareMarks(kind, mark, now);
   if (kind === 'session') {
     const sameBeginning = !units.includes(BEGINNING);
-    // What a session is known by is its name alone, and those of manual ones are the same in every database.
+    // A session is known by its name alone, and manual sessions have the same names in every database.
     if (moved === sameBeginning) return 'none';
     return moved ? 'other' : 'same';
   }
@@ -121,7 +126,7 @@ function opinionOf({ reader, changes }: FitContext, kind: Kind, { row, mark }: S
   return sameBirth || sameText ? 'edited' : 'other';
 }
 
-/** The largest id that a table ever gave out: it stays when rows are deleted. */
+/** Returns the largest id that a table ever assigned; it stays when rows are deleted. */
 function lastId(db: Database.Database, reader: RowReader, kind: Kind): number {
   const seen = db.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').get(SHAPES[kind].table) as
     { seq: number } | undefined;

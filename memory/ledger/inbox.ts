@@ -4,7 +4,7 @@ import type { SegmentName } from '../format/layout.ts';
 import type { Row } from '../format/values.ts';
 import { statementsOf } from './statements.ts';
 
-/** A segment that was fetched and verified, with operations still to apply. */
+/** A fetched and verified segment with operations still to apply. */
 export interface StagedSegment {
   readonly id: number;
   readonly node: string;
@@ -12,7 +12,7 @@ export interface StagedSegment {
   readonly seq: number;
   /** Operations applied so far, in the order of application. */
   readonly done: number;
-  /** When the store took it, epoch ms, or when it came in where that is not known any longer. */
+  /** When the store received it, epoch milliseconds; when it arrived here if that is no longer known. */
   readonly stored: number;
   readonly bytes: Buffer;
 }
@@ -20,26 +20,35 @@ export interface StagedSegment {
 /** An operation that could not be applied yet. */
 export interface WaitingOperation {
   readonly key: Buffer;
-  /** The operation's version, in an order that text compares in. */
+  /** The operation's version as sortable text. */
   readonly version: string;
   readonly line: string;
   readonly origin: number;
   readonly reason: string;
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   readonly since: number;
 }
 
-/** Tells segments from the parts of snapshots, which are filed under an epoch that is no hexadecimal number. */
+/**
+ * Separates segments from parts of snapshots, which are stored under an incarnation that is not a hexadecimal
+ * number.
+ */
 export const IS_SEGMENT = `epoch < 'g'`;
 
-/** What the ledger holds of the peers' side: segments, heads, certificates, operations that wait. */
+/** The ledger's records of what peers sent: segments, heads, certificates, waiting operations. */
 export class Inbox {
   readonly #sql: ReturnType<typeof statementsOf>;
 
-  /** When the store took the segments that were staged by this process; else the time of arrival is the best that is known. */
+  /**
+   * When the store received the segments that this process staged; for others only the time of arrival is
+   * known.
+   */
   readonly #stored = new Map<number, number>();
 
-  /** Whether operations may be parked, or unknown columns kept. Mostly there are none, and a merge skips the queries. */
+  /**
+   * Whether any operations are parked or any unknown columns kept. Usually there are none, and a merge needs
+   * no queries.
+   */
   #anyParked: boolean;
   #anyExtra: boolean;
 
@@ -50,9 +59,9 @@ export class Inbox {
   }
 
   /**
-   * Files a verified segment; one that is filed already, or was damaged before, takes the new bytes.
-   * @param at when it came in, by this node's clock
-   * @param stored when the store took it, by the store's; kept until this process ends
+   * Records a verified segment. One that is recorded already, or was damaged before, gets the new bytes.
+   * @param at when it arrived, by this node's clock
+   * @param stored when the store received it, by the store's clock; kept until this process ends
    */
   stage(space: number, name: SegmentName, bytes: Buffer, at: number, stored = at): void {
     const filed = this.#sql(
@@ -64,7 +73,7 @@ export class Inbox {
     this.#stored.set(filed.id, stored);
   }
 
-  /** Files a segment that failed verification, so that it is reported and fetched anew later. */
+  /** Records a segment that failed verification, so that it is reported and fetched again later. */
   markDamaged(space: number, name: SegmentName, problem: string, at: number): void {
     this.#sql(
       `INSERT INTO segment (space, node, epoch, seq, hash, state, problem, at) VALUES (?, ?, ?, ?, ?, 'damaged', ?, ?)
@@ -72,14 +81,14 @@ export class Inbox {
     ).run(space, name.node, name.epoch, name.seq, name.hash, problem, at);
   }
 
-  /** Files a segment of our own, so that a pull does not fetch it. */
+  /** Records a segment of this node, so that a pull does not fetch it. */
   recordOwn(space: number, name: SegmentName, at: number): void {
     this.#sql(
       `INSERT OR IGNORE INTO segment (space, node, epoch, seq, hash, state, at) VALUES (?, ?, ?, ?, ?, 'own', ?)`,
     ).run(space, name.node, name.epoch, name.seq, name.hash, at);
   }
 
-  /** Segments that this node sent, with this ledger or with one before it. */
+  /** Returns segments that this node sent, with this ledger or an earlier one. */
   own(space: number, node: string): SegmentName[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state = 'own'`,
@@ -93,7 +102,7 @@ export class Inbox {
     }
   }
 
-  /** Whether a listed segment needs no fetching. */
+  /** Returns whether a listed segment needs no fetching. */
   has(space: number, name: SegmentName): boolean {
     return (
       this.#sql(
@@ -102,7 +111,7 @@ export class Inbox {
     );
   }
 
-  /** Whether a segment is filed, damaged or not: what the chain of its successor is checked against. */
+  /** Returns whether a segment is recorded, damaged or not; its successor's chain is checked against it. */
   hasPlace(space: number, { node, epoch, seq, hash }: SegmentName): boolean {
     return (
       this.#sql(
@@ -111,7 +120,7 @@ export class Inbox {
     );
   }
 
-  /** The last segment of a node in listing order, or null. */
+  /** Returns the last segment of a node in listing order, or null. */
   last(space: number, node: string): SegmentName | null {
     const row = this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state <> 'damaged' AND ${IS_SEGMENT}
@@ -120,7 +129,7 @@ export class Inbox {
     return row ?? null;
   }
 
-  /** The last segment held of every node, as "epoch/seq": what this node can vouch to have. */
+  /** Returns the last segment held of every node, as "epoch/seq". */
   applied(space: number): Record<string, string> {
     const rows = this.#sql(
       `SELECT node, max(epoch || '/' || printf('%012d', seq)) AS place FROM segment
@@ -129,14 +138,14 @@ export class Inbox {
     return Object.fromEntries(rows.map(({ node, place }) => [node, place]));
   }
 
-  /** Where the segment with an id of this ledger lies, and when it came in; null when it was forgotten. */
+  /** Returns the segment with an id of this ledger, and when it arrived; null when it was forgotten. */
   segmentOf(id: number): (SegmentName & { at: number }) | null {
     const row = this.#sql('SELECT node, epoch, seq, hash, at FROM segment WHERE id = ?').get(id) as
       (SegmentName & { at: number }) | undefined;
     return row ?? null;
   }
 
-  /** The next segment with operations to apply, or null. */
+  /** Returns the next segment with operations to apply, or null. */
   nextStaged(space: number): StagedSegment | null {
     const row = this.#sql(
       `SELECT id, node, epoch, seq, done, at, bytes FROM segment JOIN staged ON staged.segment = segment.id
@@ -145,7 +154,9 @@ export class Inbox {
     return row === undefined ? null : { ...row, stored: this.#stored.get(row.id) ?? row.at };
   }
 
-  /** Sets aside what waits of nodes that are not trusted any more, and takes up again what waited of those that are. */
+  /**
+   * Sets aside what waits from nodes that are no longer trusted, and releases what waits from trusted ones.
+   */
   holdFrom(space: number, nodes: readonly string[]): void {
     const list = JSON.stringify(nodes);
     this.#sql(
@@ -158,12 +169,12 @@ export class Inbox {
     ).run(space, list);
   }
 
-  /** Keeps a segment aside that would delete more than is believed without asking. */
+  /** Sets aside a segment that deletes more than is accepted without approval. */
   guard(id: number, problem: string): void {
     this.#sql(`UPDATE segment SET state = 'held', problem = ? WHERE id = ?`).run(problem, id);
   }
 
-  /** Segments of a space that are kept aside since they would delete too much, each with the reason. */
+  /** Returns a space's segments that were set aside for deleting too much, each with the reason. */
   guarded(space: number): { id: number; node: string; stored: number; problem: string }[] {
     const rows = this.#sql(
       `SELECT id, node, at, problem FROM segment WHERE space = ? AND state = 'held' AND problem IS NOT NULL ORDER BY id`,
@@ -171,12 +182,12 @@ export class Inbox {
     return rows.map(({ at, ...row }) => ({ ...row, stored: this.#stored.get(row.id) ?? at }));
   }
 
-  /** Takes up a segment again that was kept aside for what it deletes. */
+  /** Releases a segment that was set aside for its deletions. */
   release(id: number): void {
     this.#sql(`UPDATE segment SET state = 'staged', problem = NULL WHERE id = ?`).run(id);
   }
 
-  /** How many segments of nodes that are not trusted yet are kept aside, in all spaces. */
+  /** Returns how many segments of nodes that are not trusted yet are set aside, in all spaces. */
   heldSegments(): number {
     return this.#sql(`SELECT count(*) FROM segment WHERE state = 'held'`).pluck().get() as number;
   }
@@ -185,7 +196,10 @@ export class Inbox {
     this.#sql('UPDATE segment SET done = ? WHERE id = ?').run(done, id);
   }
 
-  /** @param own whether this node wrote it, with a ledger that it had before: it answers for it again, if it is a segment */
+  /**
+   * @param own whether this node wrote it with an earlier ledger: it then counts as sent by this node again,
+   * if it is a segment
+   */
   markApplied(id: number, own = false): void {
     this.#sql(
       `UPDATE segment SET state = CASE WHEN ? AND ${IS_SEGMENT} THEN 'own' ELSE 'applied' END WHERE id = ?`,
@@ -194,7 +208,7 @@ export class Inbox {
     this.#stored.delete(id);
   }
 
-  /** What a damaged segment told of came in another way. */
+  /** Records that the contents of a damaged segment arrived in another way. */
   markHealed(space: number, name: SegmentName | null): void {
     if (name === null) return;
     this.#sql(
@@ -208,7 +222,7 @@ export class Inbox {
     this.#sql('DELETE FROM staged WHERE segment = ?').run(id);
   }
 
-  /** What is wrong with a filed segment; null when nothing is. */
+  /** Returns the problem of a recorded segment; null when there is none. */
   problemOf(space: number, { node, epoch, seq, hash }: SegmentName): string | null {
     const row = this.#sql(
       'SELECT problem FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ? AND hash = ?',
@@ -216,14 +230,14 @@ export class Inbox {
     return row?.problem ?? null;
   }
 
-  /** Segments of a space that failed verification or could not be read, with the reason. */
+  /** Returns segments of a space that failed verification or could not be read, with the reason. */
   damaged(space: number): { node: string; seq: number; problem: string }[] {
     return this.#sql(
       `SELECT node, seq, problem FROM segment WHERE space = ? AND state = 'damaged' ORDER BY node, seq`,
     ).all(space) as { node: string; seq: number; problem: string }[];
   }
 
-  /** The names of segments of a space that could not be used, in order. */
+  /** Returns the names of a space's unusable segments, in order. */
   damagedNames(space: number): SegmentName[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND state = 'damaged' AND ${IS_SEGMENT}
@@ -262,7 +276,10 @@ export class Inbox {
     );
   }
 
-  /** Has an operation wait. @param entry.parked until its memory is written again, rather than until the next try */
+  /**
+   * Makes an operation wait.
+   * @param entry.parked until its memory is written again, instead of until the next try
+   */
   wait(space: number, entry: Omit<WaitingOperation, 'since'> & { parked: boolean }, now: number): void {
     this.#sql(
       `INSERT INTO waiting (space, key, version, line, origin, reason, since, parked) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -271,7 +288,7 @@ export class Inbox {
     this.#anyParked ||= entry.parked;
   }
 
-  /** Operations that may be tried again, oldest version first. */
+  /** Returns operations that may be retried, oldest version first. */
   waiting(space: number): WaitingOperation[] {
     return this.#sql(
       `SELECT key, version, line, origin, reason, since FROM waiting WHERE space = ? AND parked = 0
@@ -289,7 +306,7 @@ export class Inbox {
     this.#sql('DELETE FROM waiting WHERE space = ? AND key = ? AND version = ?').run(space, key, version);
   }
 
-  /** Has everything that was parked for one reason be tried again. */
+  /** Releases everything that was parked for one reason. */
   unparkReason(space: number, reason: string): void {
     this.#sql('UPDATE waiting SET parked = 0 WHERE space = ? AND reason = ? AND parked = 1').run(
       space,
@@ -297,27 +314,27 @@ export class Inbox {
     );
   }
 
-  /** Whether any operation on a memory waits, parked or not. */
+  /** Returns whether any operation on a memory waits, parked or not. */
   isWaiting(space: number, key: Buffer): boolean {
     return (
       this.#sql('SELECT 1 FROM waiting WHERE space = ? AND key = ? LIMIT 1').get(space, key) !== undefined
     );
   }
 
-  /** The operations that are parked for one reason. */
+  /** Returns the operations parked for one reason. */
   parkedFor(space: number, reason: string): string[] {
     return this.#sql('SELECT line FROM waiting WHERE space = ? AND reason = ?')
       .pluck()
       .all(space, reason) as string[];
   }
 
-  /** Has what was parked for a memory be tried again. */
+  /** Releases what was parked for a memory. */
   unpark(space: number, key: Buffer): void {
     if (!this.#anyParked) return;
     this.#sql('UPDATE waiting SET parked = 0 WHERE space = ? AND key = ?').run(space, key);
   }
 
-  /** Notes which session a peer's memory_session_id belongs to; the first word stands. */
+  /** Records which session a peer's memory_session_id belongs to; the first record stays. */
   addAlias(memory: string, session: Buffer): void {
     this.#sql('INSERT OR IGNORE INTO alias (memory, session) VALUES (?, ?)').run(memory, session);
   }
@@ -328,21 +345,21 @@ export class Inbox {
     return row?.session ?? null;
   }
 
-  /** A peer's memory_session_id for a session, when one was told. */
+  /** Returns a peer's memory_session_id for a session, if one is known. */
   memoryOf(session: Buffer): string | null {
     const row = this.#sql('SELECT memory FROM alias WHERE session = ? LIMIT 1').get(session) as
       { memory: string } | undefined;
     return row?.memory ?? null;
   }
 
-  /** Every memory_session_id that peers know a session by. */
+  /** Returns every memory_session_id under which peers know a session. */
   memoriesOf(session: Buffer): string[] {
     return this.#sql('SELECT memory FROM alias WHERE session = ? ORDER BY memory')
       .pluck()
       .all(session) as string[];
   }
 
-  /** Everything that waits, parked or not: the operations as they came. */
+  /** Returns everything that waits, parked or not: the operations as received. */
   waitingLines(space: number): { key: Buffer; line: string }[] {
     return this.#sql('SELECT key, line FROM waiting WHERE space = ? ORDER BY key, version').all(space) as {
       key: Buffer;
@@ -350,14 +367,14 @@ export class Inbox {
     }[];
   }
 
-  /** Notes that some operations of a segment could not be read: it must not count as used up. */
+  /** Records that some operations of a segment could not be read, so that it does not count as used. */
   noteUnreadable(id: number, problem: string): void {
     this.#sql('UPDATE segment SET problem = ? WHERE id = ?').run(problem, id);
   }
 
   /**
-   * Has segments fetched again of which some operations could not be read, when this version reads more than the one that
-   * filed them.
+   * Makes partly unreadable segments fetched again when this version reads more than the one that recorded
+   * them.
    * @param reads operation.ts READS
    */
   fetchAgainSince(reads: number): void {
@@ -369,7 +386,7 @@ export class Inbox {
     this.#sql(`INSERT OR REPLACE INTO meta (name, value) VALUES ('reads', ?)`).run(reads);
   }
 
-  /** Files segments as used without fetching them: a snapshot told of everything in them. */
+  /** Records segments as used without fetching them: a snapshot covered everything in them. */
   markCovered(space: number, names: readonly SegmentName[], at: number): void {
     for (const name of names) {
       this.#sql(
@@ -379,7 +396,10 @@ export class Inbox {
     }
   }
 
-  /** Segments of a node that this ledger has used or sent, and when it filed them (epoch ms). */
+  /**
+   * Returns a node's segments that this ledger has used or sent, and when it recorded them (epoch
+   * milliseconds).
+   */
   usedOf(space: number, node: string): (SegmentName & { at: number })[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash, at FROM segment
@@ -387,13 +407,15 @@ export class Inbox {
     ).all(space, node) as (SegmentName & { at: number })[];
   }
 
-  /** When the first segment of a space was filed that this ledger knows, epoch ms; Infinity before any was. */
+  /**
+   * Returns when the first segment of a space was recorded, epoch milliseconds; Infinity when there is none.
+   */
   beganAt(space: number): number {
     const at = this.#sql('SELECT min(at) FROM segment WHERE space = ?').pluck().get(space) as number | null;
     return at ?? Infinity;
   }
 
-  /** Segments of our own that collection removes from the store: gone on purpose, not to be put back. */
+  /** Marks this node's segments that collection removes from the store, so that they are not restored. */
   markCollected(space: number, names: readonly SegmentName[]): void {
     for (const { node, epoch, seq, hash } of names) {
       this.#sql(
@@ -403,7 +425,7 @@ export class Inbox {
     }
   }
 
-  /** Keeps columns of a memory that this claude-mem has no place for; null when there are none left. */
+  /** Keeps columns of a memory that this claude-mem lacks; null when there are none left. */
   setExtra(key: Buffer, columns: Row | null): void {
     if (columns === null) this.#sql('DELETE FROM extra WHERE key = ?').run(key);
     else {
@@ -421,7 +443,7 @@ export class Inbox {
     return text === undefined ? null : (JSON.parse(text) as Row);
   }
 
-  /** Memories of which columns are kept here, after a key; for when claude-mem gains columns. */
+  /** Returns memories with kept columns, after a key; used when claude-mem gains columns. */
   extras(after: Buffer, limit: number): { key: Buffer; columns: Row }[] {
     const rows = this.#sql('SELECT key, columns FROM extra WHERE key > ? ORDER BY key LIMIT ?').all(
       after,

@@ -14,7 +14,7 @@ import { Signers } from './signers.ts';
 import { Spaces } from './spaces.ts';
 import { statementsOf } from './statements.ts';
 
-/** The ledger of one claude-mem database, opened: its tables and its transactions. */
+/** The opened ledger of one claude-mem database: its tables and its transactions. */
 export class Ledger {
   readonly db: Database.Database;
   readonly #sql: ReturnType<typeof statementsOf>;
@@ -28,7 +28,7 @@ export class Ledger {
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly coverage: Coverage;
-  /** The rules by which this node takes secrets out (redact.ts). */
+  /** Number of the redaction rules that this node uses (redact.ts). */
   readonly ruleSet: number;
 
   /** @throws MembridgeError ledger_failed */
@@ -48,22 +48,22 @@ export class Ledger {
     this.coverage = new Coverage(this.db);
   }
 
-  /** The largest local id of a kind that was ever looked at, by a scan or because a merge wrote it. */
+  /** Returns the largest local id of a kind that a scan has seen or a merge has written. */
   highestRow(kind: Kind): number {
     return Math.max(this.entities.scannedTo(kind), this.marks.highest(kind));
   }
 
-  /** Whether there is a mark or a memory of any row of a kind above a local id. */
+  /** Returns whether any row of a kind above a local id has a mark or a memory. */
   knowsAbove(kind: Kind, row: number): boolean {
     return this.marks.highest(kind) > row || this.entities.hasRowAbove(kind, row);
   }
 
-  /** Runs work in one transaction: all of it, or nothing. */
+  /** Runs work in one transaction: all or nothing. */
   atomically<T>(work: () => T): T {
     return this.db.transaction(work).immediate();
   }
 
-  /** The same, and it outlives a power cut: for what is promised to the store. */
+  /** Like atomically, and survives a power cut; for what is promised to the store. */
   durably<T>(work: () => T): T {
     this.db.pragma('synchronous = FULL');
     try {
@@ -73,7 +73,10 @@ export class Ledger {
     }
   }
 
-  /** Reads in one transaction: a statement outside of any takes and leaves the file's lock by itself, which costs more than it does. */
+  /**
+   * Reads in one transaction. Outside of one, each statement takes and releases the file's lock, which costs
+   * more than the statement.
+   */
   reading<T>(work: () => T): T {
     return this.db.transaction(work).deferred();
   }
@@ -91,8 +94,8 @@ export class Ledger {
   }
 
   /**
-   * Forgets everything: for when claude-mem's file is no longer the one the ledger was made of. The next sync begins
-   * a new incarnation, reads every segment again and finds most rows present.
+   * Forgets everything, because claude-mem's file is not the one that this ledger was made for. The next sync
+   * begins a new incarnation, reads every segment again and finds most rows present.
    */
   reset(): void {
     this.atomically(() => {
@@ -118,17 +121,17 @@ export class Ledger {
       ]) {
         this.db.exec(`DELETE FROM ${table}`);
       }
-      // What was about to be healed (heal.ts) was marked in the tables above.
+      // The memories to heal (heal.ts) were queued in the tables cleared above.
       this.db.exec(`DELETE FROM meta WHERE name GLOB 'heals:*' OR name GLOB 'healed:*'`);
       this.db.exec('UPDATE space SET epoch = NULL, seq = 0, head_etag = NULL, last_full_list = 0');
     });
   }
 
-  /** Forgets what a space has: the store lost it, so everything here is to be sent again. Keeps what waits. */
+  /** Forgets what a space has: the store lost it, so everything is sent again. Keeps waiting operations. */
   forgetSpace(space: number): void {
     this.entities.forgetSpace(space);
     this.inbox.forgetSpace(space);
-    // What was sent in answer to peers' damage (heal.ts) may be lost as well.
+    // Answers to peers' damage reports (heal.ts) may be lost as well.
     for (const answers of ['heals:', 'healed:']) {
       this.db
         .prepare('DELETE FROM meta WHERE name = ? || (SELECT cid FROM space WHERE id = ?)')

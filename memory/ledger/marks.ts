@@ -2,13 +2,13 @@ import type Database from 'better-sqlite3';
 import { SHAPES, type Kind } from '../format/kinds.ts';
 import type { Blocks } from './blocks.ts';
 
-/** What a row of claude-mem looked like when it was last reconciled. */
+/** A row's mark from when it was last reconciled. */
 export interface SeenRow {
   readonly row: number;
   readonly mark: Buffer;
 }
 
-/** The ledger's table of marks, by which changes and deletions are noticed. Callers bring the transaction. */
+/** The ledger's table of marks, used to notice changes and deletions. Callers hold the transaction. */
 export class Marks {
   readonly #get: Database.Statement<[number, number]>;
   readonly #set: Database.Statement<[number, number, Buffer]>;
@@ -52,12 +52,12 @@ export class Marks {
     this.#blocks.forget(kind, row);
   }
 
-  /** Rows with a local id above `from` and up to `to`, in order. */
+  /** Returns rows with a local id above `from` and up to `to`, in order. */
   range(kind: Kind, from: number, to: number): SeenRow[] {
     return this.#range.all(SHAPES[kind].code, from, to);
   }
 
-  /** The largest local id that has a mark, 0 without any. */
+  /** Returns the largest local id that has a mark, 0 when there is none. */
   highest(kind: Kind): number {
     return (this.#highest.get(SHAPES[kind].code) as number | null) ?? 0;
   }
@@ -67,8 +67,9 @@ export class Marks {
   }
 
   /**
-   * Rows of a kind that are like some that are asked for, in order.
-   * @param slots where the slots lie in a mark; @param wanted the values that are asked for, by slot
+   * Yields rows of a kind that are like the given ones, in order.
+   * @param slots offsets of the slots in a mark;
+   * @param wanted the wanted values, by slot
    */
   *like(
     kind: Kind,
@@ -99,7 +100,9 @@ export class Marks {
     }
   }
 
-  /** Up to `count` rows of a kind, spread evenly over all local ids, the first and the last among them. */
+  /**
+   * Returns up to `count` rows of a kind, spread evenly over all local ids, including the first and the last.
+   */
   sample(kind: Kind, count: number): SeenRow[] {
     const lowest = this.#lowest.get(SHAPES[kind].code) as number | null;
     if (lowest === null) return [];

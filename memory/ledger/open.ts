@@ -5,9 +5,9 @@ import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 
 /**
- * The ledger is Membridge's own memory of one claude-mem database: which row is which memory, what was sent, what came
- * in. It is a file of ours beside the agent's data: claude-mem's file gets no table, trigger or column. Losing it costs
- * a new incarnation and time, never a memory.
+ * The ledger records, for one claude-mem database, which row is which memory, what was sent and what was
+ * received. It is a separate file beside the agent's data: claude-mem's file gets no table, trigger or
+ * column. Losing it costs a new incarnation and time, never a memory.
  */
 const SCHEMA = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -103,19 +103,19 @@ CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
 `;
 
 /**
- * Raised when SCHEMA changes. A ledger of version 3 (Membridge 0.3 and 0.4) gets the tables that it lacks. An older one is
- * emptied: that costs one full listing, never a memory.
+ * Raised when SCHEMA changes. A ledger of version 3 (Membridge 0.3 and 0.4) gets the missing tables. An older
+ * one is emptied, which costs one full listing but no memory.
  */
 const LEDGER_VERSION = 5;
 
 /** Tables that later versions added, by version. */
 const ADDED: Readonly<Record<number, readonly string[]>> = { 4: ['block', 'witness'], 5: ['signer'] };
 
-/** Page cache in KiB. 48 MiB made no sync of 300,000 rows faster, and an agent is to stay below 250 MB. */
+/** Page cache in KiB. 48 MiB made no sync of 300,000 rows faster, and an agent must stay below 250 MB. */
 const CACHE_KIB = 16 * 1024;
 
 /**
- * Opens the ledger, making it when it is not there.
+ * Opens the ledger; creates it when it is missing.
  * @throws MembridgeError ledger_failed when the file is damaged or of a newer Membridge
  */
 export function openLedger(path: string): Database.Database {
@@ -123,7 +123,8 @@ export function openLedger(path: string): Database.Database {
   try {
     const db = new Database(path, { timeout: 1_000 });
     db.pragma('journal_mode = WAL');
-    // A power cut may cost the last commits, which are then done again; what must not be lost is written durably.
+    // A power cut may cost the last commits, whose work is then repeated. What must not be lost uses
+    // `durably`.
     db.pragma('synchronous = NORMAL');
     db.pragma(`cache_size = -${CACHE_KIB}`);
     const found = db.pragma('quick_check(1)', { simple: true });
@@ -165,16 +166,16 @@ function beginSchema(db: Database.Database): void {
 }
 
 /**
- * Takes the one lock there is per claude-mem database and user, whichever ledger is used, and holds it until `release`
- * or the end of the process.
- * @param directory where locks lie: the same for every agent of this user
+ * Takes the one lock per claude-mem database and user, independent of the ledger. Holds it until `release` or
+ * the end of the process.
+ * @param directory folder of the locks: the same for every agent of this user
  * @throws MembridgeError memory_in_use when another agent holds it
  */
 export function lockDatabase(databasePath: string, directory: string): { release(): void } {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const real = realpathSync(databasePath);
   const name = createHash('sha256').update(real).digest('hex').slice(0, 32);
-  // SQLite's own lock: released by the kernel when the process dies, however it dies.
+  // SQLite's own lock: the kernel releases it however the process dies.
   const db = new Database(join(directory, `${name}.lock`), { timeout: 0 });
   try {
     db.exec('BEGIN EXCLUSIVE');

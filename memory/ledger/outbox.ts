@@ -10,7 +10,7 @@ export interface OutboxEntry {
   readonly bytes: Buffer;
 }
 
-/** The ledger's outbox: the exact bytes of segments that the store may not hold yet. */
+/** The ledger's outbox: the exact bytes of segments that the store may not have yet. */
 export class Outbox {
   readonly #sql: ReturnType<typeof statementsOf>;
 
@@ -29,7 +29,7 @@ export class Outbox {
     );
   }
 
-  /** The oldest entry of a space, or null when all is sent. */
+  /** Returns the oldest entry of a space, or null when everything is sent. */
   next(space: number): OutboxEntry | null {
     const entry = this.#sql(
       'SELECT epoch, seq, sha, operations, bytes FROM outbox WHERE space = ? ORDER BY epoch, seq LIMIT 1',

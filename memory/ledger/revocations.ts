@@ -4,12 +4,12 @@ import type { Version } from '../format/versions.ts';
 import { IS_SEGMENT } from './inbox.ts';
 import { statementsOf } from './statements.ts';
 
-/** Something that was revoked: everything that a node wrote in a space since a time. */
+/** A revocation: everything that a node wrote in a space since a time. */
 export interface Revocation {
   readonly id: string;
   readonly space: number;
   readonly node: string;
-  /** Epoch ms; so is `at`, when it was revoked. */
+  /** Epoch milliseconds, like `at`, the time of the revocation. */
   readonly since: number;
   readonly at: number;
   readonly undone: boolean;
@@ -18,19 +18,19 @@ export interface Revocation {
 /** A memory, or one register of it, that was revoked. */
 export interface Revoked {
   readonly key: Buffer;
-  /** The register; empty for the memory as a whole. */
+  /** The register; empty for the whole memory. */
   readonly unit: string;
   /** The operation's line, or the register's value in JSON. */
   readonly what: string;
 }
 
-/** Joins the segment, as `signing`, that brought a write which another node signed than the write names. */
+/** Joins the segment, as `signing`, that delivered a write not signed by the node it names. */
 const SIGNED_BY = (table: string, unit: string): string =>
   `LEFT JOIN signer ON signer.key = ${table}.key AND signer.unit = ${unit} AND signer.counter = ${table}.counter
      AND signer.hlc = ${table}.hlc AND signer.node = ${table}.node
    LEFT JOIN segment AS signing ON signing.id = signer.segment`;
 
-/** The ledger's tables of what was replaced and of what was revoked. Callers bring the transaction. */
+/** The ledger's tables of replaced and of revoked writes. Callers hold the transaction. */
 export class Revocations {
   readonly #sql: ReturnType<typeof statementsOf>;
 
@@ -46,7 +46,7 @@ export class Revocations {
     ).run(key, unit, counter, hlc, node, JSON.stringify(value));
   }
 
-  /** The last write of a register that is not a node's since a time, or null when none is known. */
+  /** Returns the last write of a register except those of a node since a time, or null when none is known. */
   formerOf(key: Buffer, unit: string, but: { node: string; hlc: number }): { value: Value } | null {
     const text = this.#sql(
       `SELECT value FROM former ${SIGNED_BY('former', 'former.unit')}
@@ -60,11 +60,11 @@ export class Revocations {
   }
 
   /**
-   * Keys of memories that a node was the first to tell this one of since a time, and that are here, children before their
-   * sessions. A segment is proof of who told, whatever name and clock its operations bear: they count when they bear a
-   * time since then, or came in since then to a ledger that knew segments of the node from before. What came with a
-   * snapshot counts by the name and the clock that it bears: nothing else is known of it.
-   * @param since.at epoch ms, and the same as a reading of the hybrid clock
+   * Returns the keys of existing memories that first arrived here from a node since a time, rows before their
+   * sessions. The segment proves the sender; the author and clock in its operations do not. A memory counts
+   * if its operation is dated since then, or arrived since then in a ledger that already knew segments of the
+   * node. Memories from a snapshot count by their stated author and clock, because nothing else is known.
+   * @param since.at epoch milliseconds, and the same as a reading of the hybrid clock
    */
   toldBy(node: string, since: { at: number; hlc: number }): Buffer[] {
     const followed = this.#sql(`SELECT 1 FROM segment WHERE node = ? AND at < ? AND ${IS_SEGMENT} LIMIT 1`)
@@ -83,9 +83,9 @@ export class Revocations {
   }
 
   /**
-   * Keys of memories that a node told of as a whole since a time, and that are here, but not first by it. Of one that another node signed
-   * than it names, the signer counts, and when it came in.
-   * @param since.at epoch ms, and the same as a reading of the hybrid clock
+   * Returns the keys of existing memories that a node sent as a whole since a time, but not as the first. A
+   * write signed by another node than its author counts for the signer, by time of arrival.
+   * @param since.at epoch milliseconds, and the same as a reading of the hybrid clock
    */
   retoldBy(node: string, since: { at: number; hlc: number }): Buffer[] {
     return this.#sql(
@@ -100,8 +100,9 @@ export class Revocations {
   }
 
   /**
-   * Registers that a node wrote since a time. Of a write that another node signed than it names, the signer counts, and when it came in.
-   * @param since.at epoch ms, and the same as a reading of the hybrid clock
+   * Returns the registers that a node wrote since a time. A write signed by another node than its author
+   * counts for the signer, by time of arrival.
+   * @param since.at epoch milliseconds, and the same as a reading of the hybrid clock
    */
   registersWrittenBy(node: string, since: { at: number; hlc: number }): { key: Buffer; unit: string }[] {
     return this.#sql(
@@ -130,7 +131,7 @@ export class Revocations {
     );
   }
 
-  /** What a revocation took, sessions before what belongs to them is the caller's to see to. */
+  /** Returns what a revocation took back; the caller must put sessions before their rows. */
   takenBy(id: string): Revoked[] {
     return this.#sql('SELECT key, unit, what FROM revoked WHERE revocation = ?').all(id) as Revoked[];
   }
@@ -143,7 +144,7 @@ export class Revocations {
     return this.all().find((revocation) => revocation.id === id) ?? null;
   }
 
-  /** Every revocation made here, newest first. */
+  /** Returns every revocation made here, newest first. */
   all(): Revocation[] {
     const rows = this.#sql('SELECT * FROM revocation ORDER BY at DESC').all() as (Omit<
       Revocation,

@@ -2,21 +2,21 @@ import type Database from 'better-sqlite3';
 import type { Version } from '../format/versions.ts';
 import { statementsOf } from './statements.ts';
 
-/** A write of a memory: of one register, or of the memory as a whole (unit empty). */
+/** A write of one register, or of the whole memory (unit empty). */
 export interface SignedWrite {
   readonly key: Buffer;
   readonly unit: string;
-  /** As the operation says, with the name of its writer. */
+  /** The version in the operation, which names the author. */
   readonly version: Version;
 }
 
 /**
- * The ledger's table of writes that another node signed than they name: a node that tells a space of what it had from another one, or
- * one that uses another's name. All other writes were signed by the node that they name.
+ * The ledger's table of writes that were signed by another node than their author: that node forwarded the
+ * write, or used the author's name. All other writes were signed by their author.
  */
 export class Signers {
   readonly #sql: ReturnType<typeof statementsOf>;
-  /** Whether there may be any: most ledgers have none, and a merge must not pay for looking. */
+  /** Whether the table may have rows. Most ledgers have none, and then a merge avoids the lookup. */
   #any: boolean;
 
   constructor(db: Database.Database) {
@@ -24,7 +24,10 @@ export class Signers {
     this.#any = this.#sql('SELECT 1 FROM signer LIMIT 1').get() !== undefined;
   }
 
-  /** Notes the segment in which a write came that names another node than the segment's. The first one stays. */
+  /**
+   * Records the segment of a write that names another author than the segment's signer. The first record
+   * stays.
+   */
   note({ key, unit, version }: SignedWrite, segment: number): void {
     const { counter, hlc, node } = version;
     this.#sql(
@@ -33,7 +36,7 @@ export class Signers {
     this.#any = true;
   }
 
-  /** The node that a write names signed it as well. */
+  /** Records that the author signed the write as well. */
   confirm({ key, unit, version }: SignedWrite): void {
     if (!this.#any) return;
     const { counter, hlc, node } = version;
@@ -46,7 +49,7 @@ export class Signers {
     );
   }
 
-  /** The node that signed a write, where that is not the one that it names; else null. */
+  /** Returns the node that signed a write, if it is not the author; else null. */
   other({ key, unit, version }: SignedWrite): string | null {
     const { counter, hlc, node } = version;
     const found = this.#sql(

@@ -9,22 +9,22 @@ import { statementsOf } from './statements.ts';
 /** Spaces are bits of an integer that must stay exact in JavaScript. */
 const MAX_SPACES = 52;
 
-/** A space as the ledger files it. */
+/** A space in the ledger. */
 export interface LedgerSpace {
   /** Its bit in Entity.spaces. */
   readonly id: number;
   readonly cid: string;
-  /** Which projects it covered when its rows were last considered, as text. */
+  /** The projects it covered when its rows were last considered, as text. */
   readonly covers: string;
-  /** This node's present incarnation in the space, null before its first push. */
+  /** This node's current incarnation in the space, null before its first push. */
   readonly epoch: string | null;
-  /** The last segment sealed in it. */
+  /** The last segment sealed in this incarnation. */
   readonly seq: number;
   /** SHA-256 of that segment. */
   readonly chain: string;
   /** The ETag of the head that this ledger last wrote. */
   readonly headEtag: string | null;
-  /** When the whole seg/ prefix was last listed, epoch ms. */
+  /** When the whole seg/ prefix was last listed, epoch milliseconds. */
   readonly lastFullList: number;
 }
 
@@ -39,7 +39,7 @@ interface RawSpace {
   last_full_list: number;
 }
 
-/** The ledger's table of spaces: this node's place in each. */
+/** The ledger's table of spaces: this node's progress in each. */
 export class Spaces {
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof statementsOf>;
@@ -49,9 +49,13 @@ export class Spaces {
     this.#sql = statementsOf(db);
   }
 
-  /** The space with this configuration, filed now when it is new; covering others means that all rows are considered again. */
+  /**
+   * Returns the space of this configuration; creates it if it is new. If its projects changed, all rows are
+   * considered again.
+   */
   configure(config: SpaceConfig): LedgerSpace {
-    // The first word names the rule for what belongs to a project: where it is another one, all rows are considered again.
+    // The first word names the rule for which rows belong to a project. When the rule changes, all rows are
+    // considered again.
     const covers = JSON.stringify([
       'worktrees',
       [...config.projects].sort(),
@@ -74,7 +78,7 @@ export class Spaces {
       } else if (found.covers !== covers) {
         this.#sql('UPDATE space SET projects = ? WHERE id = ?').run(covers, found.id);
         this.#sql('DELETE FROM emitted WHERE space = ?').run(found.id);
-        // What is excluded may be other projects now: the next push looks again.
+        // The excluded projects may have changed, so the next push considers withheld parts again.
         this.#sql(
           `INSERT INTO dirty (space, key, parts) SELECT space, key, parts FROM withheld WHERE space = ?
            ON CONFLICT (space, key) DO UPDATE SET parts = dirty.parts | excluded.parts`,
@@ -100,7 +104,7 @@ export class Spaces {
     };
   }
 
-  /** Every space that this ledger has taken part in. */
+  /** Returns every space that this ledger has taken part in. */
   all(): { id: number; cid: string }[] {
     return this.#sql('SELECT id, cid FROM space').all() as { id: number; cid: string }[];
   }
@@ -111,7 +115,10 @@ export class Spaces {
     return space;
   }
 
-  /** Begins a new incarnation: its segments start at 1 with no predecessor. Time-ordered, so that listings show it last. */
+  /**
+   * Begins a new incarnation: its segments start at 1 with no predecessor. Its id is time-ordered, so that
+   * listings show it last.
+   */
   beginEpoch(cid: string, now: number): LedgerSpace {
     const epoch = now.toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
     this.#sql('UPDATE space SET epoch = ?, seq = 0, chain = ?, head_etag = NULL WHERE cid = ?').run(
@@ -134,7 +141,7 @@ export class Spaces {
     this.#sql('UPDATE space SET last_full_list = ? WHERE id = ?').run(at, id);
   }
 
-  /** The local id up to which rows of a kind have been considered for sending. */
+  /** Returns the local id up to which rows of a kind were considered for sending. */
   emittedTo(id: number, kind: Kind): number {
     const row = this.#sql('SELECT high FROM emitted WHERE space = ? AND kind = ?').get(
       id,

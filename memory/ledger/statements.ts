@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 
-/** Prepares each statement once: preparing costs more than running it. */
+/** Returns a function that prepares each statement once: preparing costs more than running it. */
 export function statementsOf(db: Database.Database): (sql: string) => Database.Statement<unknown[]> {
   const known = new Map<string, Database.Statement<unknown[]>>();
   return (sql) => {

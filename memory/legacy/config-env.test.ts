@@ -30,7 +30,7 @@ describe('a value', () => {
     ['DIR=/srv\nKEY=$DIR/db', '/srv/db'],
     ['KEY=first\nKEY=second', 'second'],
     ['KEY=windows\r\n', 'windows'],
-  ])('%j reads as bash reads it', (text, expected) => {
+  ])('reads %j as bash does', (text, expected) => {
     expect(value(text)).toBe(expected);
   });
 
@@ -46,7 +46,7 @@ describe('a value', () => {
     ['source other.env', /line 1: it is not an assignment/],
     ['KEY = spaced', /line 1: it is not an assignment/],
     ['if [ -f x ]; then', /line 1: it is not an assignment/],
-  ])('%j is refused with file, line and key', (text, message) => {
+  ])('refuses %j, naming file, line and key', (text, message) => {
     expect(() => value(text)).toThrow(message);
     expect(() => value(text)).toThrow(FILE);
   });
@@ -72,7 +72,7 @@ LOCK_TTL_SECONDS=3600
 FORCE_PUSH=0
 `;
 
-  it('gives the store, the project and the lock of the original, and is not touched', () => {
+  it('provides the original’s store, project and lock settings, and stays unchanged', () => {
     writeFileSync(path, EXAMPLE);
     utimesSync(path, 1_000, 2_000);
     chmodSync(path, 0o400);
@@ -96,7 +96,7 @@ FORCE_PUSH=0
     expect([after.mtimeNs, after.ctimeNs, after.mode]).toEqual([before.mtimeNs, before.ctimeNs, before.mode]);
   });
 
-  it('lets the environment decide about the push lock, as the original’s hooks do', () => {
+  it('lets the environment override the push lock settings, as the original’s hooks do', () => {
     const lock = 'LOCK_TTL_SECONDS=600\nSTALE_LOCK_GRACE_SECONDS=30\nFORCE_PUSH=1\n';
     writeFileSync(path, `${EXAMPLE}\n${lock}`);
     expect(readConfigEnv(path, HOME, {})).toMatchObject({ lockSeconds: 630, force: true });
@@ -104,7 +104,7 @@ FORCE_PUSH=0
     expect(readConfigEnv(path, HOME, environment)).toMatchObject({ lockSeconds: 605, force: false });
   });
 
-  it('that lacks or misstates settings is refused by their names and never by their values', () => {
+  it('names missing and invalid settings, never their values', () => {
     writeFileSync(
       path,
       EXAMPLE.replace('https://minio.example', 'secret.example').replace(/^MINIO_BUCKET.*$/m, ''),

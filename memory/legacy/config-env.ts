@@ -5,24 +5,28 @@ import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import type { StoreAccess } from '../../contract/nodes/nodes.ts';
 
-/** What the original's `config.env` says that Membridge has a use for. */
+/** The settings of the original's `config.env` that Membridge uses. */
 export interface LegacyConfig {
   readonly access: StoreAccess;
-  /** CLAUDE_PROJECT_ID, and the canonical id that the original computes of it; null where the file names none. */
+  /**
+   * CLAUDE_PROJECT_ID, and the canonical id that the original derives from it; null when the file names none.
+   */
   readonly projectId: string | null;
   readonly cid: string | null;
-  /** CLAUDE_MEM_DB, null where the file names none. */
+  /** CLAUDE_MEM_DB, null when the file names none. */
   readonly databasePath: string | null;
-  /** How long another host's push lock counts, in seconds: LOCK_TTL_SECONDS and STALE_LOCK_GRACE_SECONDS together. */
+  /**
+   * How long another host's push lock is valid, in seconds: LOCK_TTL_SECONDS plus STALE_LOCK_GRACE_SECONDS.
+   */
   readonly lockSeconds: number;
   /** FORCE_PUSH=1: take another host's push lock. */
   readonly force: boolean;
 }
 
-/** Settings that the original's hooks take from the environment where it has them. */
+/** Settings for which the original's hooks prefer the environment. */
 const FROM_ENVIRONMENT = ['LOCK_TTL_SECONDS', 'STALE_LOCK_GRACE_SECONDS', 'FORCE_PUSH'] as const;
 
-/** One assignment of the file: its value as bash would have it, and the line it stands in (from 1). */
+/** One assignment of the file: its value as bash would evaluate it, and its line number (from 1). */
 export interface Assignment {
   readonly value: string;
   readonly line: number;
@@ -47,7 +51,7 @@ const Names = z.object({
   CLAUDE_MEM_DB: z.string().min(1).optional(),
   LOCK_TTL_SECONDS: seconds(7_200),
   STALE_LOCK_GRACE_SECONDS: seconds(60),
-  // The original takes nothing but "1" for a yes.
+  // The original accepts only "1" for yes.
   FORCE_PUSH: z
     .string()
     .default('0')
@@ -55,10 +59,11 @@ const Names = z.object({
 });
 
 /**
- * Reads the original's `config.env`: as text, so nothing in it is run, and nothing is written.
- * @param home what `$HOME` and `~` stand for
- * @param environment where settings of the push lock come before those of the file
- * @throws MembridgeError bad_request naming the file, the line and the key; never a value, for they are secrets
+ * Reads the original's `config.env` as text: runs nothing in it, and writes nothing.
+ * @param home the value of `$HOME` and `~`
+ * @param environment overrides the push lock settings of the file
+ * @throws MembridgeError bad_request naming the file, the line and the key; never a value, because values are
+ * secrets
  */
 export function readConfigEnv(
   path: string,
@@ -77,7 +82,7 @@ export function readConfigEnv(
     const value = environment[name];
     if (value !== undefined && value !== '') values.set(name, value);
   }
-  // An empty value means that the setting is not made, as for the original's optional ones.
+  // An empty value means that the setting is absent, as for the original's optional settings.
   const made = Object.fromEntries(
     [...values].filter(([key, value]) => value !== '' || key.startsWith('MINIO_')),
   );
@@ -108,8 +113,8 @@ export function readConfigEnv(
 }
 
 /**
- * The assignments of a file that bash would read with `source`: `KEY=VALUE`, `export`, quotes, comments, `~`, `$HOME` and
- * names that the file itself set before. Anything that bash would have to run is refused.
+ * Parses the assignments of a file that bash would read with `source`: `KEY=VALUE`, `export`, quotes,
+ * comments, `~`, `$HOME` and variables set earlier in the file. Refuses anything that bash would have to run.
  * @throws MembridgeError bad_request naming the file, the line and the key
  */
 export function parseConfigEnv(
@@ -137,7 +142,7 @@ export function parseConfigEnv(
 
 type Read = { readonly value: string } | { readonly problem: string };
 
-/** Reads a value as bash does: quoted and unquoted pieces next to each other, up to a blank. */
+/** Reads a value as bash does: adjacent quoted and unquoted pieces, up to a blank. */
 function readValue(written: string, lookUp: (name: string) => string | undefined): Read {
   let value = '';
   let rest = written;
@@ -154,7 +159,7 @@ function readValue(written: string, lookUp: (name: string) => string | undefined
     } else if (first === '\\') {
       const next = rest[1];
       if (next === undefined) return { problem: 'goes on in the next line, which is not supported' };
-      // Within double quotes a backslash is one, unless it stands before what has a meaning there.
+      // Within double quotes a backslash is literal, unless it escapes a character that is special there.
       value += quoted && !'$`"\\'.includes(next) ? `\\${next}` : next;
       rest = rest.slice(2);
     } else if (first === '$') {

@@ -15,10 +15,10 @@ import {
 import { fileDigest } from './file-digest.ts';
 import type { LegacyStore } from './transfer.ts';
 
-/** How long nothing may move before a call is given up, in milliseconds. */
+/** A call without any transfer for this long is abandoned, in milliseconds. */
 const IDLE_MS = 60_000;
 
-/** One request, as far as its method and body go. */
+/** A request's method and body. */
 interface LegacyCall {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   readonly verb: string;
@@ -26,13 +26,19 @@ interface LegacyCall {
   readonly upload?: Upload;
 }
 
-/** The original's objects through the control plane: those of spaces whose primary this node is, in the epoch of its access. */
+/**
+ * Accesses the original's objects through the control plane: those of spaces whose primary this node is, in
+ * the leadership epoch of its access.
+ */
 export class ControlPlaneLegacyStore implements LegacyStore {
   readonly #access: ControlPlaneAccess;
   readonly #signal: AbortSignal;
   readonly #traffic: Traffic;
 
-  /** @param signal ends any call under way; @param traffic what requests and bytes are added to */
+  /**
+   * @param signal ends any call in progress;
+   * @param traffic the counter for requests and bytes
+   */
   constructor(
     access: ControlPlaneAccess,
     signal: AbortSignal,
@@ -99,7 +105,7 @@ export class ControlPlaneLegacyStore implements LegacyStore {
     });
   }
 
-  /** @returns the ETag: the control plane takes no body but the one that was promised */
+  /** @returns the ETag: the control plane accepts only the announced body */
   async #put(key: string, upload: Upload & { content: Readable }): Promise<string> {
     const stored = await this.#send({ method: 'PUT', verb: 'put', key, upload }, async (answer) =>
       parseLoosely(StoredObject, await json(answer)),
@@ -107,7 +113,7 @@ export class ControlPlaneLegacyStore implements LegacyStore {
     return stored?.etag ?? '';
   }
 
-  /** Sends one request on connections of its own, which end with it. */
+  /** Sends one request on its own connections, which end with it. */
   async #send<T>(
     { method, verb, key, upload }: LegacyCall,
     read: (answer: IncomingMessage, counted: (body: Readable) => AsyncGenerator<Buffer>) => Promise<T>,

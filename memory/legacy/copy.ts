@@ -23,23 +23,23 @@ import { findEchoes, rowName } from './find-echoes.ts';
 import type { SnapshotCounts } from './objects.ts';
 import { integrityProblem } from './snapshot.ts';
 
-/** What a snapshot holds. */
+/** The contents of a snapshot. */
 export interface CopiedSnapshot {
   readonly counts: SnapshotCounts;
-  /** SHA-256 in hex over its memories: equal for equal memories, whatever the bytes of the file. */
+  /** SHA-256 in hex over its memories: equal for equal memories, regardless of the file's bytes. */
   readonly content: string;
 }
 
-/** Rows looked at per step. */
+/** Rows read per step. */
 const PAGE = 500;
 
-/** Tables whose rows a snapshot keeps, beside those of memories. */
+/** Tables whose rows a snapshot keeps, in addition to memories. */
 const KEPT = new Set(['schema_versions']);
 
 /**
- * Writes a copy of claude-mem's database that holds what a space may see: its projects, under its names, without secrets,
- * and none of the tables that mean something on this machine only. claude-mem's own file is only read.
- * @param path where to; nothing may be there, and there must be room for the database twice
+ * Writes a copy of claude-mem's database with only what a space may see: its projects, under its names,
+ * without secrets, and without machine-local tables. Only reads claude-mem's own file.
+ * @param path the target; it must not exist, and needs room for the database twice
  * @throws MembridgeError memory_corrupt when SQLite finds the copy damaged
  */
 export async function copyForSpace(
@@ -77,9 +77,9 @@ export async function copyForSpace(
   }
 }
 
-/** Writes a database into another file, which has nothing in it but its rows: no free pages either. */
+/** Writes a database to another file that contains only its rows, without free pages. */
 function vacuumInto(from: string, to: string): void {
-  // On a connection of its own: views that shadow old tables are in the way.
+  // A separate connection, because the views that shadow old tables would be in the way.
   const db = new Database(from, { readonly: true, fileMustExist: true });
   try {
     db.prepare('VACUUM INTO ?').run(to);
@@ -88,7 +88,7 @@ function vacuumInto(from: string, to: string): void {
   }
 }
 
-/** Takes out of a copy what a space may not see. */
+/** Removes from a copy what a space may not see. */
 async function narrow(
   session: SyncSession,
   config: SpaceConfig,
@@ -99,7 +99,7 @@ async function narrow(
   let changed: boolean;
   const rows = new Database(whole);
   try {
-    // Cascades and triggers are claude-mem's for its own work; the full-text indexes are made anew at the end.
+    // Cascades and triggers serve claude-mem's own work; the full-text indexes are rebuilt at the end.
     rows.pragma('foreign_keys = OFF');
     triggers = dropTriggers(rows);
     shadowOldTables(rows);
@@ -108,7 +108,7 @@ async function narrow(
   } finally {
     rows.close();
   }
-  // Without the views of old tables, which would be in the way of triggers.
+  // Without the views of old tables, which would block triggers.
   const tables = new Database(whole);
   try {
     tables.pragma('foreign_keys = OFF');
@@ -116,7 +116,8 @@ async function narrow(
   } finally {
     tables.close();
   }
-  // A damaged index in the snapshot would keep claude-mem from saving anything wherever it is pulled.
+  // A damaged index in the snapshot would stop claude-mem from saving anything on every machine that pulls
+  // it.
   mendFullTexts(whole);
   const indexes = new Database(whole);
   try {
@@ -127,7 +128,7 @@ async function narrow(
   }
 }
 
-/** Takes out of a copy what is not the space's. */
+/** Removes from a copy what does not belong to the space. */
 class Narrowing {
   readonly #db: Database.Database;
   readonly #reader: RowReader;
@@ -139,7 +140,7 @@ class Narrowing {
   readonly #ledger: Ledger;
   #echoes: ReadonlySet<string> = new Set();
 
-  /** @param ledger says which rows of the database, by their ids, are memories of their own */
+  /** @param ledger knows which rows, by id, hold memories */
   constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig, ledger: Ledger) {
     this.#ledger = ledger;
     this.#db = db;
@@ -151,12 +152,12 @@ class Narrowing {
     this.#names = new SpaceProjects(config);
   }
 
-  /** @returns whether any row went or was changed */
+  /** @returns whether any row was removed or changed */
   async run(signal: AbortSignal, progress: (text: string) => void): Promise<boolean> {
     let changed = false;
-    // Before any row is changed: a memory whose secrets are taken out is no longer like its copy.
+    // Before any row is changed: a redacted memory no longer equals its copy.
     this.#echoes = findEchoes(this.#reader, signal);
-    // A row is judged by its session, so sessions go last.
+    // A row is judged by its session, so sessions come last.
     for (const kind of KINDS.toReversed()) {
       for (let last = 0; ;) {
         signal.throwIfAborted();
@@ -208,8 +209,8 @@ class Narrowing {
   }
 
   /**
-   * Decides what becomes of a row that another sync put here. A copy of a memory that has a row of its own is left out (null). A prompt
-   * returns to its own session when the machine that wrote it has sent it.
+   * Decides what happens to a row that another sync wrote. A copy of a memory that has its own row is left
+   * out (null). A prompt returns to its own session if the machine that wrote it has sent it.
    */
   #settleReplica(row: MemoryRow): MemoryRow | null {
     const entity = this.#ledger.entities.byRow(row.kind, row.id);
@@ -225,13 +226,16 @@ class Narrowing {
   }
 }
 
-/** What is taken out of a session so that nothing but its name and its times is left. */
+/** Empties a session down to its name and times. */
 function nameless({ set, extra }: MemoryRow): Row {
   const said = [...SHAPES.session.registers.filter((column) => column in set), ...Object.keys(extra ?? {})];
   return { ...Object.fromEntries(said.map((column) => [column, null])), project: '' };
 }
 
-/** Equal for equal memories in any order: the digests are added up, each as four numbers of 64 bits. */
+/**
+ * Returns a digest that is equal for equal memories in any order: it adds up the digests, each as four 64-bit
+ * numbers.
+ */
 function contentOf(db: Database.Database, path: string): string {
   const sums = new BigUint64Array(4);
   for (const { kind, digest } of canonicalDigests(db, path)) {
@@ -252,7 +256,7 @@ function dropTriggers(db: Database.Database): string[] {
   return triggers.map(({ sql }) => sql);
 }
 
-/** Ordinary tables that hold no memories: queues, claude-mem's own sync, raw tool output. */
+/** Returns ordinary tables without memories: queues, claude-mem's own sync, raw tool output. */
 function foreignTables(db: Database.Database): string[] {
   const memories = new Set(KINDS.map((kind) => SHAPES[kind].table));
   const tables = db.pragma('main.table_list') as { schema: string; name: string; type: string }[];
@@ -262,7 +266,7 @@ function foreignTables(db: Database.Database): string[] {
     .filter((name) => !name.startsWith('sqlite_') && !memories.has(name) && !KEPT.has(name));
 }
 
-/** Mends what is damaged of claude-mem's full-text indexes. */
+/** Repairs damaged full-text indexes of claude-mem. */
 function mendFullTexts(path: string): void {
   const db = new Database(path);
   let problems: FullTextProblem[];

@@ -4,12 +4,12 @@ import type { MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { SpaceProjects } from '../space/names.ts';
 
-/** Which rows of a whole database are a space's: by the same rules as a push sends rows of this machine (emit.ts). */
+/** Decides which rows of a whole database belong to a space, by the rules for sending rows (emit.ts). */
 export class Coverage {
   readonly #projects: SpaceProjects;
-  /** Sessions of other projects that rows of the space belong to: they go along. */
+  /** Sessions of other projects with rows of the space; they are included. */
   readonly #taken = new Set<number>();
-  /** Sessions of which a row was adopted into an excluded project: they stay with their prompts. */
+  /** Sessions with a row that was merged into an excluded project; they stay, with their prompts. */
   readonly #barred = new Set<number>();
 
   constructor(db: Database.Database, schema: ClaudeMemSchema, config: SpaceConfig) {
@@ -17,7 +17,7 @@ export class Coverage {
     this.#judgeSessions(db, schema);
   }
 
-  /** Whether a row belongs to the space. */
+  /** Returns whether a row belongs to the space. */
   has(row: MemoryRow): boolean {
     if (this.#isExcluded(row)) return false;
     if (this.#projects.covers(row)) return true;
@@ -25,7 +25,10 @@ export class Coverage {
     return (kind === 'session' || kind === 'prompt') && sessionId !== null && this.#taken.has(sessionId);
   }
 
-  /** Whether a row is a session of an excluded project that rows of the space belong to: only its name may be known. */
+  /**
+   * Returns whether a row is a session of an excluded project with rows of the space: only its name may be
+   * published.
+   */
   hasNameOf(row: MemoryRow): boolean {
     return row.kind === 'session' && this.#isExcluded(row) && this.#taken.has(row.id);
   }

@@ -33,7 +33,7 @@ const DAMAGES = [
 
 describe.each(DAMAGES)('a full-text index with %s', (_what, sql) => {
   it.each([['a space of everything', []] as const, ['a space of less', ['garden']] as const])(
-    'is mended in the snapshot that is published: %s',
+    'is repaired in the published snapshot: %s',
     async (_space, excluded) => {
       writeHistory(a.db, { name: 'mine', seed: 8, observations: 24, from: JANUARY });
       writeDamage(new Database(a.path), sql);
@@ -45,7 +45,7 @@ describe.each(DAMAGES)('a full-text index with %s', (_what, sql) => {
     },
   );
 
-  it('keeps no memory of a pushed snapshot from coming in', async () => {
+  it('does not stop memories of a pushed snapshot from being imported', async () => {
     writeHistory(old.db, { name: 'old', seed: 7, observations: 24, from: JANUARY });
     writeDamage(new Database(old.db.name), sql);
     await old.push();

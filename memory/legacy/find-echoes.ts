@@ -4,8 +4,8 @@ import { memoryKey } from '../format/keys.ts';
 import { sameValue } from '../format/values.ts';
 
 /**
- * Whether a row is another sync's copy: the same memory has a row of its own, or the machine that wrote it sends it. scan.ts and emit.ts
- * apply the same rules to rows of this database.
+ * Returns whether a row is another sync's copy: the memory has its own row, or the machine that wrote it
+ * sends it. scan.ts and emit.ts apply the same rules to this database.
  */
 export function isEcho(reader: RowReader, row: MemoryRow): boolean {
   if (!row.isReplica) return false;
@@ -23,13 +23,16 @@ export function isEcho(reader: RowReader, row: MemoryRow): boolean {
   });
 }
 
-/** Rows looked at per step. */
+/** Rows read per step. */
 const PAGE = 500;
 
-/** A row by its kind and local id. */
+/** Identifies a row by kind and local id. */
 export const rowName = ({ kind, id }: Pick<MemoryRow, 'kind' | 'id'>): string => `${kind}/${id}`;
 
-/** Finds the rows of a database that importers take for copies of others. @returns their names */
+/**
+ * Finds the rows of a database that importers would take for copies.
+ * @returns their names
+ */
 export function findEchoes(reader: RowReader, signal: AbortSignal): Set<string> {
   const echoes = new Set<string>();
   for (const kind of KINDS.filter((each) => reader.hasReplicas(each))) {

@@ -43,7 +43,7 @@ const imported = async (node: TestNode, space: SpaceConfig = fleet.space): Promi
 const titles = (node: TestNode): unknown[] =>
   node.db.prepare('SELECT title FROM observations ORDER BY title').pluck().all();
 
-/** A session of one observation, as a machine would have it. */
+/** Writes a session with one observation, as a machine would have it. */
 function observe(
   { write }: Pick<TestNode, 'write'>,
   title: string,
@@ -62,16 +62,16 @@ function observe(
   write.observation({ memorySessionId, project, title, narrative, createdAt: JANUARY + 1 });
 }
 
-describe('a snapshot', () => {
+describe('an imported snapshot', () => {
   it.each(['13.25.3', '10.6.3', '5.5.1'])(
-    'of claude-mem %s comes in whole and goes on to the fleet',
+    'is inserted completely and sent to the fleet, from claude-mem %s',
     async (release) => {
       const old = original(release);
       writeHistory(old.db, { name: 'old', seed: 7, observations: 60, from: JANUARY });
       writeHistory(a.db, { name: 'mine', seed: 8, observations: 12, from: JANUARY });
       await old.push();
       const result = await imported(a);
-      // 5 sessions of 9 prompts and 4 summaries each, and the observations.
+      // 5 sessions with 9 prompts and 4 summaries each, and the observations.
       expect(result).toMatchObject({
         inserted: 5 + 45 + 20 + 60,
         present: 0,
@@ -89,7 +89,7 @@ describe('a snapshot', () => {
     },
   );
 
-  it('is fetched once; the same one again costs one small request and changes nothing', async () => {
+  it('is fetched once; importing it again costs one small request and changes nothing', async () => {
     const old = original('13.25.3');
     writeHistory(old.db, { name: 'old', seed: 7, observations: 24, from: JANUARY });
     await old.push();
@@ -115,10 +115,10 @@ describe('a snapshot', () => {
     expect(readdirSync(dirname(a.options.ledgerPath)).filter((name) => name.includes('legacy'))).toEqual([]);
   });
 
-  it('that two nodes import before they heard of each other is in the fleet once', async () => {
+  it('is in the fleet once when two nodes import it independently', async () => {
     const old = original('12.7.5');
     writeHistory(old.db, { name: 'old', seed: 7, observations: 36, from: JANUARY });
-    // True twins: one text, written twice at one moment.
+    // True twins: one text, written twice at the same time.
     for (let twin = 0; twin < 2; twin += 1) {
       old.write.observation({
         memorySessionId: 'mem-old-000000',
@@ -141,7 +141,7 @@ describe('a snapshot', () => {
     expect(a.hash()).toBe(b.hash());
   });
 
-  it('leaves alone what is here, and brings nothing back that was deleted', async () => {
+  it('leaves existing memories unchanged and restores no deleted ones', async () => {
     const old = original('13.25.3');
     for (const node of [old, a]) {
       observe(node, 'kept');
@@ -162,13 +162,13 @@ describe('a snapshot', () => {
     expect(b.hash()).toBe(before);
   });
 
-  it('brings rows of the covered projects only, with the sessions they are in', async () => {
+  it('adds only rows of the covered projects, with their sessions', async () => {
     const old = original('13.25.3');
     observe(old, 'in');
     observe(old, 'out', { project: 'billing' });
     observe(old, 'private', { project: 'diary' });
     observe(old, 'noise', { project: 'observer-sessions' });
-    // A memory of the garden in a conversation that belongs elsewhere.
+    // A memory of the garden in a conversation of another project.
     old.write.observation({
       memorySessionId: 'mem-out',
       project: 'garden',
@@ -193,11 +193,11 @@ describe('a snapshot', () => {
       's-out',
     ]);
     expect(result).toMatchObject({ inserted: 6, outside: 7 });
-    // On other terms the same snapshot is merged anew.
+    // With other terms the same snapshot is merged again.
     expect(await imported(a, { ...space, excluded: [] })).toMatchObject({ inserted: 3 });
   });
 
-  it('is taken without sessions of excluded projects, though memories of the space belong to them', async () => {
+  it('omits sessions of excluded projects, even if memories of the space belong to them', async () => {
     const old = original('13.25.3');
     observe(old, 'private', { project: 'diary' });
     const guest = { memorySessionId: 'mem-private', project: 'garden', title: 'guest', narrative: 'n' };
@@ -210,7 +210,7 @@ describe('a snapshot', () => {
     ]);
   });
 
-  it('is taken without its secrets, and known again by them', async () => {
+  it('is redacted on import, and recognized later', async () => {
     const old = original('13.25.3');
     const token = `ghp_${'a1B2'.repeat(9)}`;
     observe(old, 'login', { narrative: `the token is ${token}` });
@@ -225,7 +225,7 @@ describe('a snapshot', () => {
     expect(await imported(b)).toMatchObject({ inserted: 0, present: 3 });
   });
 
-  it('keeps rows whose session is lost, in a session of their own', async () => {
+  it('keeps rows without a session in a stub session', async () => {
     const old = original('13.25.3');
     old.db.pragma('foreign_keys = OFF');
     old.write.observation({
@@ -243,7 +243,7 @@ describe('a snapshot', () => {
     expectIntact(c.path, 'c');
   });
 
-  /** Has the original push an observation of a session that is in use on a under another memory id. */
+  /** Makes the original push an observation of a session that a uses under another memory id. */
   async function pushIntoUse(title: string): Promise<void> {
     const now = Date.now();
     const session = { contentSessionId: 's-live', project: 'garden', startedAt: now, userPrompt: 'now' };
@@ -260,7 +260,7 @@ describe('a snapshot', () => {
     await old.push();
   }
 
-  it('waits with what a session in use here has no room for yet, and tries it again', async () => {
+  it('waits with rows for which a session in use has no room yet, and retries them', async () => {
     await pushIntoUse('resumed on another machine');
     expect(await imported(a)).toMatchObject({ inserted: 0, present: 1, waiting: 1 });
     expect(await imported(a)).toMatchObject({ inserted: 0, waiting: 1, snapshots: [{ state: 'unchanged' }] });
@@ -270,7 +270,7 @@ describe('a snapshot', () => {
     expect(titles(b)).toEqual(['resumed on another machine']);
   });
 
-  it('merges with a pull what waited, also where no import follows', async () => {
+  it('lets a pull merge what waited, even if no import follows', async () => {
     await pushIntoUse('resumed');
     expect(await imported(a)).toMatchObject({ waiting: 1 });
     a.db.exec(`UPDATE sdk_sessions SET memory_session_id = 'mem-own', status = 'completed'`);
@@ -278,7 +278,7 @@ describe('a snapshot', () => {
     expect(titles(a)).toEqual(['resumed']);
   });
 
-  it('gives a session that was made up here its own content, and the fleet too', async () => {
+  it('gives a stub session its own content here and in the fleet', async () => {
     const lone = {
       memorySessionId: 'mem-first',
       project: 'garden',
@@ -291,7 +291,7 @@ describe('a snapshot', () => {
     await a.engine.push(fleet.space, CALL);
     const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
     await c.engine.pull(fleet.space, true, CALL);
-    // What is here has been considered for sending.
+    // Rows here were considered for sending already.
     await c.engine.push(fleet.space, CALL);
     const old = original('13.25.3');
     old.write.session({
@@ -311,7 +311,7 @@ describe('a snapshot', () => {
     }
   });
 
-  it('tells the fleet of a session that is deleted while rows of it come in', async () => {
+  it('sends the deletion of a session whose rows are being imported', async () => {
     observe(a, 'one', { session: 'shared' });
     await settle(fleet.space, [a, b]);
     const old = original('13.25.3');
@@ -319,7 +319,7 @@ describe('a snapshot', () => {
     old.write.prompt({ contentSessionId: 's-shared', number: 2, text: 'do more', createdAt: JANUARY + 2 });
     await old.push();
     await b.engine.close();
-    // claude-mem deletes the session after the audit, and before the first row is merged.
+    // claude-mem deletes the session after the audit, but before the first row is merged.
     const engine = fleet.reopen(b, {
       openLegacyStore: (access, signal) => {
         const real = openLegacyStore(access, signal);
@@ -345,7 +345,7 @@ describe('a snapshot', () => {
     expect([a.count('user_prompts'), b.count('user_prompts')]).toEqual([1, 1]);
   });
 
-  it('does not stand in for what a clean-up kept before it came in', async () => {
+  it('does not replace the memory that a clean-up kept before the import', async () => {
     observe(a, 'one');
     const said = { memorySessionId: 'mem-one', project: 'garden', narrative: 'n' };
     a.write.observation({ ...said, title: 'two', createdAt: JANUARY + 2 });
@@ -354,7 +354,7 @@ describe('a snapshot', () => {
     observe(old, 'one');
     old.write.observation({ ...said, title: 'three', createdAt: JANUARY + 3 });
     await old.push();
-    // Two machines clean up the same sessions, and each keeps a different one.
+    // Two machines clean up the same sessions, and each keeps another one.
     a.db.exec(`DELETE FROM observations WHERE title = 'one'`);
     b.db.exec(`DELETE FROM observations WHERE title = 'two'`);
     await imported(a);
@@ -364,7 +364,7 @@ describe('a snapshot', () => {
     expect(titles(a)).toHaveLength(2);
   });
 
-  it('says of each memory where it came from', async () => {
+  it('records the origin of each memory', async () => {
     const old = original('13.25.3', 'ada-laptop');
     observe(old, 'first');
     await old.push();
@@ -380,7 +380,7 @@ describe('a snapshot', () => {
     ]);
   });
 
-  it('that an older name of the project left is found by the alias', async () => {
+  it('is found by the alias when it was stored under an older project name', async () => {
     const old = original('13.25.3');
     observe(old, 'first');
     await old.push();
@@ -388,10 +388,10 @@ describe('a snapshot', () => {
     expect(await imported(a, renamed)).toMatchObject({ inserted: 3 });
   });
 
-  it('in a file is read and not touched', async () => {
+  it('is only read when it comes from a file', async () => {
     const old = original('10.6.3');
     observe(old, 'first');
-    // As it lies on the machine: the rows are still in the WAL.
+    // As on a real machine: the rows are still in the WAL.
     const folder = dirname(old.db.name);
     const stand = (): unknown[] =>
       readdirSync(folder).map((name) => [
@@ -408,7 +408,7 @@ describe('a snapshot', () => {
   });
 });
 
-describe('nothing is taken from a snapshot', () => {
+describe('an unusable snapshot', () => {
   const nothing = async (message: RegExp, code = 'segment_invalid'): Promise<void> => {
     await expect(imported(a)).rejects.toMatchObject({
       code,
@@ -418,11 +418,11 @@ describe('nothing is taken from a snapshot', () => {
     expect(readdirSync(dirname(a.options.ledgerPath)).filter((name) => name.includes('legacy'))).toEqual([]);
   };
 
-  it('that is not there', async () => {
+  it('is reported when it does not exist', async () => {
     await nothing(/has no snapshot of the original for test/, 'not_found');
   });
 
-  it('whose digest is another one’s, until the push that broke off is done again', async () => {
+  it('is rejected while its digest belongs to another one, until the interrupted push is repeated', async () => {
     const old = original('13.25.3');
     observe(old, 'first');
     await old.push();
@@ -433,18 +433,18 @@ describe('nothing is taken from a snapshot', () => {
     expect(await imported(a)).toMatchObject({ inserted: 6 });
   });
 
-  it('that was cut short', async () => {
+  it('is rejected when it was truncated', async () => {
     const old = original('13.25.3');
     writeHistory(old.db, { name: 'old', seed: 7, observations: 60, from: JANUARY });
     const half = (bytes: Buffer): Buffer => bytes.subarray(0, bytes.length / 2);
     await old.push({ spoil: half });
     await nothing(/the database \(\d+ bytes\) has/);
-    // Even with a digest that agrees.
+    // Even if the digest matches.
     await old.push({ spoil: half, digestOf: 'spoiled' });
     await nothing(/damaged|no sound database/);
   });
 
-  it('that is no database, or one of something else', async () => {
+  it('is rejected when it is not a database, or one of something else', async () => {
     const old = original('13.25.3');
     await old.push({ spoil: () => Buffer.from('<html>not here</html>'), digestOf: 'spoiled' });
     await nothing(/no sound database/);
@@ -455,7 +455,7 @@ describe('nothing is taken from a snapshot', () => {
     await nothing(/does not look like a claude-mem database/, 'memory_schema_unknown');
   });
 
-  it('when the call is called off', async () => {
+  it('imports nothing when the call is canceled', async () => {
     const old = original('13.25.3');
     writeHistory(old.db, { name: 'old', seed: 7, observations: 60, from: JANUARY });
     await old.push();

@@ -23,14 +23,14 @@ import { copySnapshot, fetchSnapshot, openSnapshot, statedDigest, withScratch } 
 import { fileDigest } from './file-digest.ts';
 import type { LegacyStore } from './transfer.ts';
 
-/** Where a snapshot of the original is: in a store, at the space's own names, or in a file. */
+/** The location of the original's snapshot: a store, under the space's own names, or a file. */
 export type LegacySource = { readonly access: StoreAccess } | { readonly file: string };
 
 /**
- * Merges whole-file snapshots of the original as a peer's rows: what is not here is inserted, everything else stays as it
- * is. What comes in is this node's to tell the fleet of.
- * @throws MembridgeError not_found when there is no snapshot; segment_invalid when it is not what its digest says;
- * memory_*, store_*. May be called again after any of them.
+ * Merges whole-file snapshots of the original as a peer's rows: inserts what is missing, leaves everything
+ * else unchanged. The next push sends the inserted rows to the fleet.
+ * @throws MembridgeError not_found when there is no snapshot; segment_invalid when it does not match its
+ * digest; memory_*, store_*. Safe to call again after any of them.
  */
 export async function importSnapshots(context: ImportContext, source: LegacySource): Promise<LegacyImport> {
   const { session, config, ledgerPath } = context;
@@ -46,7 +46,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
       return;
     }
     const store = context.openStore(source.access, session.signal);
-    // A renamed project may have left its snapshot under its old canonical id.
+    // A renamed project may have a snapshot under its former canonical id.
     for (const cid of [config.cid, ...(config.aliases ?? [])]) {
       const stated = await statedDigest(store, cid);
       if (stated !== null) await importFrom(context, store, cid, stated, folder, result);
@@ -64,10 +64,10 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
 }
 
 /**
- * Merges the snapshot of one canonical id, unless it was merged before.
- * @param etag the database object's ETag where it was asked for, null without such an object: another one than noted is fetched
- *   whatever its digest says
- * @returns what the snapshot holds
+ * Merges the snapshot of one canonical id unless it was merged before.
+ * @param etag the database object's current ETag, null when there is no such object; if it differs from the
+ * recorded one, the snapshot is fetched regardless of its digest
+ * @returns the contents of the snapshot
  */
 export async function importFrom(
   context: ImportContext,
@@ -80,7 +80,8 @@ export async function importFrom(
 ): Promise<Holding> {
   const { session, progress } = context;
   const terms = termsOf(context.config);
-  // A ledger of 0.4 notes that it merged a snapshot and not what that held: then it is looked at once more.
+  // A ledger of 0.4 records that it merged a snapshot, but not its contents, so the snapshot is examined once
+  // more.
   const held = readHolding(session.ledger, cid, stated, terms);
   const isStill = held !== null && (etag === undefined || etag === held.etag);
   if (isStill && isMerged(session.ledger, cid, stated, terms)) {
@@ -97,9 +98,9 @@ export async function importFrom(
 }
 
 /**
- * Takes in what can be had of a database whose digest does not fit or that is damaged, for a publication that a person
- * wants to write over it. A sound one is merged whole.
- * @returns what it holds, as far as that can be counted; null when there is none, or when nothing of it can be read
+ * Imports what is readable of a damaged database, or of one that does not match its digest, because a person
+ * wants to overwrite it. Merges an intact one completely.
+ * @returns its contents, as far as they can be counted; null when there is none, or nothing is readable
  */
 export async function importUnverified(
   context: ImportContext,
@@ -124,7 +125,7 @@ export async function importUnverified(
   }
 }
 
-/** An import that has not found anything yet. */
+/** Returns the result of an import that has found nothing yet. */
 export function emptyImport(): LegacyImport {
   return {
     snapshots: [],
@@ -138,7 +139,10 @@ export function emptyImport(): LegacyImport {
   };
 }
 
-/** On what a merged snapshot depends beside its bytes: with other projects or names, it is to be merged anew. */
+/**
+ * Returns what a merge depends on besides the snapshot's bytes: with other projects or names, it must be
+ * merged again.
+ */
 export function termsOf({ projects, excluded, names, redact }: SpaceConfig): string {
   const terms = {
     projects: [...projects].sort(),
@@ -152,7 +156,7 @@ export function termsOf({ projects, excluded, names, redact }: SpaceConfig): str
 type MergeContext = Pick<ImportContext, 'session' | 'config'>;
 
 interface Snapshot {
-  /** Whether it is the store's: then the same one is not fetched again. */
+  /** Whether it came from the store and is then not fetched again. */
   readonly kept: boolean;
   readonly place: string;
   readonly path: string;
@@ -188,14 +192,14 @@ async function mergeSnapshot(
 }
 
 /**
- * Tries again what of imported snapshots could not be merged, say because its session was in use; most have nothing that waits. A pull
- * does so as well: where a space was encrypted since, no import follows.
+ * Retries rows of imported snapshots that could not be merged, for example because their session was in use.
+ * A pull retries them too: once a space is encrypted, no import follows.
  */
 export async function retryImported({ session, config }: MergeContext): Promise<void> {
   for (const cid of [config.cid, ...(config.aliases ?? [])]) await retryWaiting({ session, config }, cid);
 }
 
-/** @returns how many of one canonical id's memories came in, and how many still wait */
+/** @returns how many memories of one canonical id were merged, and how many still wait */
 async function retryWaiting(
   context: MergeContext,
   cid: string,
@@ -240,9 +244,10 @@ async function withBatches<T>(
 }
 
 /**
- * Prepares an import: configures the space, records changed and deleted rows, and names new ones. Deletions come before the import,
- * because a similar row that comes in later must not stand in for the row that a clean-up kept. Edits come before new rows: another
- * sync may bring the old text back, which is no copy of the edited row.
+ * Prepares an import: configures the space, records changed and deleted rows, and names new ones. Deletions
+ * come before the import, because an imported similar row must not replace the row that a clean-up kept.
+ * Edits come before new rows: another sync may bring the old text back, and that is not a copy of the edited
+ * row.
  */
 export async function noticeRows({ session, config }: ImportContext): Promise<void> {
   session.ledger.spaces.configure(config);

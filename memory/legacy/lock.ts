@@ -5,27 +5,27 @@ import { legacyKeys, parseLock, type LockBody } from './objects.ts';
 import { shellWord } from './shell-word.ts';
 import type { LegacyStore } from './transfer.ts';
 
-/** The original's LOCK_TTL_SECONDS and STALE_LOCK_GRACE_SECONDS: another host's lock counts for so long. */
+/** How long another host's lock is valid: the original's LOCK_TTL_SECONDS plus STALE_LOCK_GRACE_SECONDS. */
 export const LOCK_SECONDS = 7_200 + 60;
 
-/** How long releasing may take, in milliseconds, also when the publication was called off. */
+/** Time limit for releasing, in milliseconds, also after the publication was canceled. */
 const RELEASE_MS = 10_000;
 
 export interface LockHolder {
-  /** This machine as the original names it: the host's name. */
+  /** This machine's name in the original: the host name. */
   readonly hostname: string;
   readonly lockSeconds: number;
-  /** Epoch milliseconds. */
+  /** Returns epoch milliseconds. */
   readonly now: () => number;
-  /** Take the lock whoever holds it: the original's FORCE_PUSH=1. */
+  /** Takes the lock from any holder: the original's FORCE_PUSH=1. */
   readonly force: boolean;
 }
 
 /**
- * Takes the lock of the original's pushes by the original's rules: this host's own lock is taken again, another host's
- * counts until it is older than the time to live and the grace, and a person may take it at any time. Best effort, as the
- * original's: it knows no conditional write. Unlike the original's it is released.
- * @throws MembridgeError conflict, saying who holds it since when, until when, and how to take it; store_*
+ * Takes the original's push lock by its rules. This host's own lock can be taken again. Another host's lock
+ * is valid for its lifetime plus the grace period, but a person may take it at any time. Best effort, like
+ * the original, which uses no conditional write. Unlike the original, the lock is released.
+ * @throws MembridgeError conflict, with the holder, its times and how to take the lock; store_*
  */
 export async function takeLock(
   store: LegacyStore,
@@ -49,7 +49,7 @@ export async function takeLock(
     token,
   };
   await store.put(key, JSON.stringify(body, null, 2));
-  // Two who looked at the same moment both wrote: the later one has it, also against a person who took it.
+  // Two hosts that checked at the same moment both wrote: the later write wins, even against a person's.
   refuseIfHeld(await store.text(key));
   return {
     release: async () => {
@@ -77,7 +77,7 @@ function heldBy(
   );
 }
 
-/** Epoch seconds for people; a lock may state any number. */
+/** Formats epoch seconds for people; a lock may contain any number. */
 function timeOf(seconds: number): string {
   const time = new Date(seconds * 1_000);
   return Number.isNaN(time.getTime()) ? `second ${seconds}` : time.toISOString().replace('.000Z', 'Z');

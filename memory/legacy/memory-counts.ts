@@ -5,24 +5,27 @@ import type { Ledger } from '../ledger/ledger.ts';
 
 const count = z.number().int().nonnegative();
 
-/** Memories in the three tables that the original counts in its manifest. */
+/** Number of memories in the three tables that the original counts in its manifest. */
 export const MemoryCounts = z.object({ observations: count, summaries: count, prompts: count });
 export type MemoryCounts = z.infer<typeof MemoryCounts>;
 
 export const NO_MEMORIES: MemoryCounts = { observations: 0, summaries: 0, prompts: 0 };
 export const COUNTED = ['observations', 'summaries', 'prompts'] as const satisfies (keyof MemoryCounts)[];
 
-/** What a snapshot in the store holds. claude-mem's own observer conversations are noise and do not count. */
+/** The contents of a snapshot in the store, without claude-mem's own observer conversations. */
 export const Holding = z.object({
   sha: z.string(),
-  /** Whether SQLite finds it sound, so that its counts are true. */
+  /** Whether SQLite finds it intact, so that its counts are reliable. */
   isSound: z.boolean(),
-  /** The database object's ETag when it was read or written: another one means that someone wrote it since. */
+  /**
+   * The database object's ETag when it was read or written; a different one means that it was overwritten
+   * since.
+   */
   etag: z.string().nullable(),
   counts: MemoryCounts,
-  /** Those of `counts` that belong to claude-mem projects which the space does not cover. */
+  /** The share of `counts` in claude-mem projects that the space does not cover. */
   outside: MemoryCounts,
-  /** Names of such projects, a few of them. */
+  /** A few names of such projects. */
   projects: z.array(z.string()),
 });
 export type Holding = z.infer<typeof Holding>;
@@ -31,17 +34,17 @@ const NotedHolding = z.object({ terms: z.string(), holding: Holding });
 const Published = z.object({ sha: z.string(), etag: z.string().nullable(), counts: MemoryCounts });
 
 /**
- * What this node last put into the store, also without its digest. While `etag` is null nobody knows whether the upload
- * reached the store.
+ * This node's last upload, even if its digest is missing. While `etag` is null, it is unknown whether the
+ * upload arrived.
  */
 export type Published = z.infer<typeof Published>;
 
-/** Notes what the store's snapshot of a canonical id holds, as a space with these terms sees it. */
+/** Records the contents of a canonical id's stored snapshot, as a space with these terms sees it. */
 export function noteHolding(ledger: Ledger, cid: string, terms: string, holding: Holding): void {
   ledger.setMeta(`legacy:held:${cid}`, JSON.stringify({ terms, holding }));
 }
 
-/** What a snapshot of this digest holds; null when it was not looked at on these terms. */
+/** Returns the contents of the snapshot with this digest; null when it was not examined on these terms. */
 export function readHolding(ledger: Ledger, cid: string, sha: string, terms: string): Holding | null {
   const noted = parseNote(NotedHolding, ledger.meta(`legacy:held:${cid}`));
   return noted !== null && noted.terms === terms && noted.holding.sha === sha ? noted.holding : null;
@@ -51,12 +54,12 @@ export function notePublished(ledger: Ledger, cid: string, published: Published)
   ledger.setMeta(`legacy:published:${cid}`, JSON.stringify(published));
 }
 
-/** What this node last published under a canonical id; null when it never did. */
+/** Returns what this node last published under a canonical id; null when it never did. */
 export function readPublished(ledger: Ledger, cid: string): Published | null {
   return parseNote(Published, ledger.meta(`legacy:published:${cid}`));
 }
 
-/** Counts what can still be read of a database that may be damaged; null when it tells nothing. */
+/** Counts what is still readable in a possibly damaged database; null when nothing is. */
 export function countReadable(path: string): MemoryCounts | null {
   let db: Database.Database;
   try {
@@ -74,7 +77,7 @@ export function countReadable(path: string): MemoryCounts | null {
         counts[table] = db.prepare(sql).pluck().get() as number;
         isReadable = true;
       } catch {
-        // The damage is in this table.
+        // This table is the damaged one.
       }
     }
     return isReadable ? counts : null;

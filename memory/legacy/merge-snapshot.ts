@@ -21,24 +21,24 @@ import { legacyNode } from './objects.ts';
 import { readAlready, type MergeBatches } from '../merge/batches.ts';
 import type { OpenLegacyStore } from './transfer.ts';
 
-/** What an import found and did, in memories. */
+/** The result of an import, in numbers of memories. */
 export interface LegacyImport {
-  /** The snapshots that were looked at; `unchanged` ones were merged before and not even fetched. */
+  /** The examined snapshots; `unchanged` ones were merged before and not fetched. */
   snapshots: { place: string; host: string | null; sha: string; state: 'merged' | 'unchanged' }[];
   inserted: number;
-  /** Here already; nothing was changed. */
+  /** Already here and unchanged. */
   present: number;
-  /** Deleted here, and not brought back. */
+  /** Deleted here and not restored. */
   deleted: number;
-  /** Of other projects than the space's. */
+  /** Of projects that the space does not cover. */
   outside: number;
-  /** Cannot be merged yet; the next import tries again. */
+  /** Not mergeable yet; the next import retries. */
   waiting: number;
   traffic: Traffic;
   ms: number;
 }
 
-/** What an import works with. */
+/** Dependencies of an import. */
 export interface ImportContext {
   readonly session: SyncSession;
   readonly config: SpaceConfig;
@@ -47,10 +47,10 @@ export interface ImportContext {
   readonly progress: (text: string) => void;
 }
 
-/** What the rows of a snapshot are, whatever became of them here. */
+/** The rows of a snapshot, regardless of what was merged here. */
 export type SnapshotTally = Pick<Holding, 'counts' | 'outside' | 'projects'>;
 
-/** Names of projects that a tally keeps. */
+/** Maximum number of project names in a tally. */
 const MAX_NAMES = 5;
 
 const COUNTED_AS: Readonly<Partial<Record<Kind, keyof MemoryCounts>>> = {
@@ -59,11 +59,11 @@ const COUNTED_AS: Readonly<Partial<Record<Kind, keyof MemoryCounts>>> = {
   prompt: 'prompts',
 };
 
-/** Rows of the snapshot that are read at a time. */
+/** Snapshot rows read at a time. */
 const PAGE = 500;
 
 /**
- * Merges the rows of one snapshot, page by page: what is not here is inserted, everything else stays as it is.
+ * Merges the rows of one snapshot, page by page: inserts what is missing, leaves everything else unchanged.
  */
 export class SnapshotMerge {
   readonly #context: ImportContext;
@@ -74,7 +74,7 @@ export class SnapshotMerge {
   readonly #version: Version;
   readonly #result: LegacyImport;
   readonly #names: SpaceProjects;
-  /** How many rows with the same key columns came so far, for rows that may have twins. */
+  /** How many rows with the same key columns were seen so far, for rows that may have twins. */
   readonly #twins = new Map<string, number>();
 
   constructor(
@@ -90,13 +90,14 @@ export class SnapshotMerge {
     this.#source = source;
     this.#schema = detectSchema(source, snapshot.place);
     this.#segment = segment;
-    // Older than every write of a node, and the same whoever imports: two importers say the same thing of a memory.
+    // Older than every write of a node, and equal for every importer: two importers then write the same
+    // operation.
     this.#version = { counter: 1, hlc: 0, node: legacyNode(snapshot.host) };
     this.#result = result;
     this.#names = new SpaceProjects(context.config);
   }
 
-  /** @returns what the snapshot holds */
+  /** @returns the contents of the snapshot */
   async run(): Promise<SnapshotTally> {
     const { progress, session } = this.#context;
     const tally = { counts: { ...NO_MEMORIES }, outside: { ...NO_MEMORIES }, projects: new Set<string>() };
@@ -147,20 +148,20 @@ export class SnapshotMerge {
     const outcome = merger.apply(operation, this.#segment, true);
     if (outcome === 'inserted') this.#result.inserted += 1;
     else if (outcome !== 'waiting') this.#result.present += 1;
-    // A session that was made up here lies below what was considered for sending: it is to be looked at again.
+    // The row of a stub session lies below the ids already considered for sending, so it must be queued.
     if (before !== null && outcome === 'updated') {
       ledger.dirty.mark(ledger.spaces.get(this.#context.config.cid).id, operation.key, WHOLE);
     }
     return outcome;
   }
 
-  /** The operation that a row is, unless it is here or was deleted here. */
+  /** Returns the operation for a row, unless the row is here or was deleted here. */
   #missing(row: MemoryRow, shared: ReadonlySet<Value>): FullOperation | null {
     const { kind, set, of, mem, extra } = row;
     const name = nameOf(of);
     const ordinal = this.#ordinal(row, shared);
     const raw = memoryKey(kind, set, name, ordinal);
-    // Peers know a memory with secrets by the key that it has without them; so does the fleet that is told of it.
+    // The fleet knows a memory with secrets by its redacted key.
     const redacts = this.#context.config.redact !== false;
     const clean = redacts ? redactRow(set) : set;
     const key = clean === set ? raw : memoryKey(kind, clean, name, ordinal);
@@ -191,7 +192,7 @@ export class SnapshotMerge {
     };
   }
 
-  /** Tells true twins of the snapshot apart, as freeKey (scan.ts) does for rows that are here. */
+  /** Distinguishes true twins of the snapshot, as freeKey (scan.ts) does for local rows. */
   #ordinal(row: MemoryRow, shared: ReadonlySet<Value>): number {
     if (row.kind === 'session' || !shared.has(row.set['created_at_epoch'] ?? null)) return 0;
     const key = memoryKey(row.kind, row.set, nameOf(row.of)).toString('hex');
@@ -200,7 +201,7 @@ export class SnapshotMerge {
     return ordinal;
   }
 
-  /** Times that several rows of a kind share: only such rows can be twins. */
+  /** Returns times that several rows of a kind share: only such rows can be twins. */
   #sharedTimes(kind: Kind): Set<Value> {
     this.#twins.clear();
     if (kind === 'session') return new Set();
@@ -212,7 +213,7 @@ export class SnapshotMerge {
   }
 }
 
-/** Whether a memory has a row of its own here; a session that was only made up here is still to come. */
+/** Returns whether a memory has its own row here; a stub session does not count. */
 const isHere = (entity: Entity): boolean => entity.row !== null && !isStub(entity);
 
 const withoutNulls = (row: Row): Row =>

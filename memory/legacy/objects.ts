@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { RowCounts } from '../../contract/memory/memory.ts';
 import type { MemoryCounts } from './memory-counts.ts';
 
-/** Where the original keeps a project's whole-file snapshot, and the lock that its pushes take. */
+/** Where the original keeps a project's whole-file snapshot, and its push lock. */
 export interface LegacyKeys {
   readonly database: string;
   readonly digest: string;
@@ -10,7 +10,7 @@ export interface LegacyKeys {
   readonly lock: string;
 }
 
-/** The original's object keys for a canonical id. */
+/** Returns the original's object keys for a canonical id. */
 export function legacyKeys(cid: string): LegacyKeys {
   const root = `projects/${cid}`;
   return {
@@ -21,20 +21,20 @@ export function legacyKeys(cid: string): LegacyKeys {
   };
 }
 
-/** The sidecar as `sha256sum` and the original write it. */
+/** Formats the digest file as `sha256sum` and the original write it. */
 export function formatDigest(sha: string): string {
   return `${sha}  claude-mem.db\n`;
 }
 
-/** The SHA-256 in hex that a sidecar states, read as the original reads it; null when it states none. */
+/** Returns the SHA-256 in hex from a digest file, parsed as the original does; null when there is none. */
 export function parseDigest(text: string): string | null {
   const sha = text.trim().split(/\s+/)[0]?.toLowerCase() ?? '';
   return /^[0-9a-f]{64}$/.test(sha) ? sha : null;
 }
 
 /**
- * `manifest.json`: the original's fields, and two of ours. `timestamp` is ISO 8601; `tables` counts every table, SQLite's
- * own among them.
+ * `manifest.json`: the original's fields, and two of ours. `timestamp` is ISO 8601; `tables` counts every
+ * table, including SQLite's own.
  */
 export interface LegacyManifest {
   readonly project: string;
@@ -47,9 +47,11 @@ export interface LegacyManifest {
   readonly session_summaries: number;
   readonly user_prompts: number;
   readonly tables: number;
-  /** What the snapshot says, whatever its bytes: equal on every node that would publish the same. */
+  /**
+   * Digest of the memories, independent of the file's bytes: equal on every node that would publish the same.
+   */
   readonly membridge_content: string;
-  /** How many memories fewer than the snapshot before a person agreed to; its presence says that this was looked at. */
+  /** How many fewer memories a person agreed to. If the field is present, the publication was checked. */
   readonly membridge_fewer: number;
 }
 
@@ -57,8 +59,8 @@ const text = z.string().optional().catch(undefined);
 const count = z.number().int().nonnegative().optional().catch(undefined);
 
 /**
- * What is read of a manifest; the original wrote it after the digest, so it may be of an earlier snapshot. A field that
- * makes no sense does not hide the others.
+ * The manifest fields that are read. The original writes the manifest after the digest, so it may belong to
+ * an earlier snapshot. An invalid field does not hide the others.
  */
 const ReadManifest = z.object({
   sha256: text,
@@ -71,7 +73,7 @@ const ReadManifest = z.object({
 });
 export type ReadManifest = z.infer<typeof ReadManifest>;
 
-/** How many memories a manifest says that its snapshot holds. */
+/** Returns how many memories a manifest states. */
 export function manifestCounts(manifest: ReadManifest): MemoryCounts {
   return {
     observations: manifest.observations ?? 0,
@@ -80,7 +82,7 @@ export function manifestCounts(manifest: ReadManifest): MemoryCounts {
   };
 }
 
-/** A manifest as far as it is of use; null when it makes no sense. */
+/** Parses the usable fields of a manifest; null when it is malformed. */
 export function parseManifest(text: string): ReadManifest | null {
   try {
     return ReadManifest.parse(JSON.parse(text));
@@ -89,17 +91,17 @@ export function parseManifest(text: string): ReadManifest | null {
   }
 }
 
-/** Under which name rows of a snapshot are filed: not a node's, for a node's has no colon. */
+/** Returns the writer name for a snapshot's rows. It contains a colon, so it is never a node's name. */
 export function legacyNode(host: string | null): string {
   const name = (host ?? '').replaceAll(/[^A-Za-z0-9_.-]/g, '-').slice(0, 100);
   return `legacy:${name === '' ? 'unknown' : name}`;
 }
 
-/** `locks/active.lock`, with the original's fields; `timestamp` is in epoch seconds. */
+/** `locks/active.lock` with the original's fields; `timestamp` is in epoch seconds. */
 const LockBody = z.object({ hostname: z.string(), timestamp: z.number(), token: z.string().optional() });
 export type LockBody = z.infer<typeof LockBody>;
 
-/** A lock as far as it is of use; null when it makes no sense, which to the original means that there is none. */
+/** Parses a lock; null when it is malformed, which the original treats as no lock. */
 export function parseLock(text: string): LockBody | null {
   try {
     return LockBody.parse(JSON.parse(text));

@@ -10,23 +10,28 @@ import { ControlPlaneLegacyStore } from './control-plane-transfer.ts';
 
 import type { LegacyStore, OpenLegacyStore } from './transfer.ts';
 
-/** How long nothing may move before a call is given up, in milliseconds; a part of an upload is up to 64 MiB. */
+/**
+ * A call without any transfer for this long is abandoned, in milliseconds; an upload part has up to 64 MiB.
+ */
 const IDLE_MS = 60_000;
 const UPLOAD_IDLE_MS = 300_000;
 
-/** The original's objects in S3, or behind the control plane. */
+/** Opens the original's objects in S3, or through the control plane. */
 export const openLegacyStore: OpenLegacyStore = (access, signal) =>
   isThroughControlPlane(access)
     ? new ControlPlaneLegacyStore(access, signal)
     : new S3LegacyStore(access, signal);
 
-/** Each call has connections of its own, and large objects go in pieces. */
+/** Each call has its own connections, and large objects are transferred in parts. */
 class S3LegacyStore implements LegacyStore {
   readonly #access: StoreAccess;
   readonly #signal: AbortSignal;
   readonly #traffic: Traffic;
 
-  /** @param signal ends any call under way; @param traffic what requests and bytes are added to */
+  /**
+   * @param signal ends any call in progress;
+   * @param traffic the counter for requests and bytes
+   */
   constructor(
     access: StoreAccess,
     signal: AbortSignal,
@@ -82,7 +87,7 @@ class S3LegacyStore implements LegacyStore {
   async upload(key: string, path: string): Promise<string> {
     const { size } = statSync(path);
     return await this.#call('put', key, UPLOAD_IDLE_MS, async (client, beat) => {
-      // Through a stream that waits for its reader: the client asks the store first, and reads later.
+      // A stream that waits for its reader: the client asks the store first, and reads later.
       const passing = this.#watched(beat, (length) => {
         this.#traffic.bytesUp += length;
       });
@@ -113,7 +118,7 @@ class S3LegacyStore implements LegacyStore {
     await this.#call('remove', key, IDLE_MS, (client) => client.removeObject(this.#access.bucket, key));
   }
 
-  /** Passes bytes on and tells of each piece. */
+  /** Forwards bytes and reports each chunk. */
   #watched(beat: () => void, note: (length: number, chunk: Buffer) => void): Transform {
     return new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
@@ -132,14 +137,14 @@ class S3LegacyStore implements LegacyStore {
       try {
         return await work(client, beat);
       } catch (error) {
-        // A request without a body in its answer says NotFound.
+        // An answer without a body only says NotFound.
         if (['NoSuchKey', 'NotFound'].includes(codeOf(error))) return null;
         throw error;
       }
     });
   }
 
-  /** Runs one call on connections of its own, which end with it: by then it is done, given up, or called off. */
+  /** Runs one call on its own connections, and closes them when it is done, abandoned or canceled. */
   async #call<T>(
     verb: string,
     key: string,
@@ -163,7 +168,7 @@ class S3LegacyStore implements LegacyStore {
       return await Promise.race([running, givenUp]);
     } catch (error) {
       agent.destroy();
-      // Its files are closed before anyone removes them.
+      // Its files must be closed before they are removed.
       await running.catch(() => undefined);
       this.#signal.throwIfAborted();
       const { bucket, endpoint } = this.#access;

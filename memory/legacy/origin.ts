@@ -2,18 +2,21 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { legacyNode } from './objects.ts';
 
 /**
- * What the ledger notes of imported snapshots. They are filed among the segments, where `blame` finds them, but in no
- * space's: a space is told of its nodes' segments only.
+ * Space number for the ledger's records of imported snapshots. They are stored among the segments, where
+ * `blame` finds them, but belong to no space: spaces only receive segments of nodes.
  */
 const NO_SPACE = -1;
 
 /**
- * The bit of Entity.spaces that merging an import sets. Spaces use bits 0 to 51 (ledger/spaces.ts), so that to all of
- * them an imported memory is unsent: the next push tells the fleet.
+ * The bit of Entity.spaces that an import sets. Spaces use bits 0 to 51 (ledger/spaces.ts), so an imported
+ * memory is unsent in all of them, and the next push sends it.
  */
 export const IMPORT_BIT = 52;
 
-/** Files a snapshot that is to be merged. @returns the ledger's id of it, for what it brings */
+/**
+ * Records a snapshot to be merged.
+ * @returns its id in the ledger, for the memories from it
+ */
 export function fileSnapshot(
   ledger: Ledger,
   snapshot: { cid: string; host: string | null; sha: string },
@@ -31,14 +34,14 @@ export function fileSnapshot(
   return row.id;
 }
 
-/** Notes that all of a snapshot was merged, as `terms` (which projects, under which names) had it. */
+/** Records that all of a snapshot was merged on these `terms` (projects and names). */
 export function noteMerged(ledger: Ledger, cid: string, sha: string, terms: string): void {
   ledger.setMeta(`legacy:merged:${cid}`, `${sha} ${terms}`);
 }
 
 /**
- * Whether all of a snapshot was merged before, on the same terms. What is noted of the terms outlives a ledger that
- * starts anew; the segment does not.
+ * Returns whether all of a snapshot was merged before on the same terms. The record of the terms survives a
+ * reset of the ledger; the segment does not.
  */
 export function isMerged(ledger: Ledger, cid: string, sha: string, terms: string): boolean {
   if (ledger.meta(`legacy:merged:${cid}`) !== `${sha} ${terms}`) return false;
@@ -48,7 +51,7 @@ export function isMerged(ledger: Ledger, cid: string, sha: string, terms: string
   return filed !== undefined;
 }
 
-/** Operations of a canonical id's snapshots that wait. */
+/** Returns the waiting operations of a canonical id's snapshots. */
 export function waitingFrom(
   ledger: Ledger,
   cid: string,

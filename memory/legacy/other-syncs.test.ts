@@ -21,7 +21,7 @@ afterEach(async () => {
   await legacy.close();
 });
 
-/** A session with a prompt and an observation. */
+/** Writes a session with a prompt and an observation. */
 function talk({ write }: Pick<TestNode, 'write'>): void {
   const memorySessionId = 'mem-a';
   write.session({ contentSessionId: 'chat', memorySessionId, project: 'garden', startedAt: JANUARY });
@@ -30,7 +30,7 @@ function talk({ write }: Pick<TestNode, 'write'>): void {
   write.observation({ memorySessionId, project: 'garden', ...said });
 }
 
-/** claude-mem's cloud sync, or a hub of its protocol, puts the same rows there again. */
+/** Copies the rows, as claude-mem's cloud sync or a hub with its protocol does. */
 function copyRows(db: Database.Database): void {
   const prompt =
     'session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch';
@@ -52,8 +52,8 @@ async function mirrored(sql: string): Promise<unknown[]> {
 }
 const counts = (node: TestNode): number[] => [node.count('user_prompts'), node.count('observations')];
 
-describe('rows that another sync put beside the same memories', () => {
-  it('stay out of a published snapshot', async () => {
+describe('rows that another sync copied', () => {
+  it('are left out of a published snapshot', async () => {
     talk(a);
     copyRows(a.db);
     await a.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
@@ -62,7 +62,7 @@ describe('rows that another sync put beside the same memories', () => {
     expect(counts(a)).toEqual([2, 2]);
   });
 
-  it('stay out of a published snapshot, also where the ledger names the copy', async () => {
+  it('are left out of a published snapshot even if the ledger names the copy', async () => {
     talk(a);
     a.db.exec(`UPDATE observations SET origin_device_id = 'device-x', origin_local_id = '1'`);
     await a.engine.push(fleet.space, CALL);
@@ -76,7 +76,7 @@ describe('rows that another sync put beside the same memories', () => {
     expect(await mirrored('SELECT title FROM observations')).toEqual(['Roses']);
   });
 
-  it('come in once from a pushed snapshot, and nobody need agree to that', async () => {
+  it('are imported once from a pushed snapshot, without anyone’s agreement', async () => {
     talk(old);
     copyRows(old.db);
     await old.push();
@@ -87,7 +87,7 @@ describe('rows that another sync put beside the same memories', () => {
   });
 });
 
-it('sends an old text that another sync brought back, though a publication saw it together with the edit', async () => {
+it('are sent as old text that another sync restored, even after a publication saw the edit', async () => {
   talk(a);
   await settle(fleet.space, [a, b]);
   copyRows(a.db);
@@ -100,7 +100,7 @@ it('sends an old text that another sync brought back, though a publication saw i
   expect(texts(b)).toEqual(texts(a));
 });
 
-it('publishes a prompt in its own session, though another sync put it into one that it made up', async () => {
+it('are published in a prompt’s own session, even if another sync moved it to a made-up one', async () => {
   b.write.session({
     contentSessionId: 'mem-a',
     memorySessionId: 'mem-a',
@@ -111,7 +111,7 @@ it('publishes a prompt in its own session, though another sync put it into one t
     (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch, origin_device_id, origin_local_id)
     VALUES (1, 'chat', 1, 'water the roses', '2026-01-05', ${JANUARY}, 'device-a', '1')`);
   await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
-  // Only the machine that wrote it tells of it.
+  // Only the machine that wrote the prompt sends it.
   expect(await mirrored('SELECT prompt_text FROM user_prompts')).toEqual([]);
   talk(a);
   await settle(fleet.space, [a, b]);

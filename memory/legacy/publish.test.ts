@@ -73,13 +73,13 @@ const observe = (
   write.observation({ memorySessionId: `mem-${session}`, project, title, narrative, createdAt: JANUARY + 1 });
 };
 
-it('an encrypted space is not published as a plain database', async () => {
+it('an encrypted space is never published as a plain database', async () => {
   observe(a, 'open', 'plan');
   await expect(published(a, { ...fleet.space, encrypted: true })).rejects.toThrow('is encrypted');
   expect(await etags()).toEqual([]);
 });
 describe('a published snapshot', () => {
-  it('passes every check of a machine on the original’s script', async () => {
+  it('passes every check of the original’s script', async () => {
     writeHistory(a.db, { name: 'mine', seed: 8, observations: 60, from: JANUARY });
     a.db
       .exec(`INSERT INTO pending_messages (session_db_id, content_session_id, message_type, created_at_epoch)
@@ -106,17 +106,17 @@ describe('a published snapshot', () => {
     expect(all(db, `SELECT rowid FROM observations_fts WHERE observations_fts MATCH 'search'`)).toEqual(
       all(a.db, `SELECT rowid FROM observations_fts WHERE observations_fts MATCH 'search'`),
     );
-    // claude-mem goes on with it: the triggers are there.
+    // claude-mem can continue with it: the triggers exist.
     db.prepare(`UPDATE observations SET title = 'zebra' WHERE id = 1`).run();
     expect(all(db, `SELECT rowid FROM observations_fts WHERE observations_fts MATCH 'zebra'`)).toEqual([1]);
-    // The lock is free again, and the folders hold what they held.
+    // The lock is free again, and the folders are unchanged.
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
     expect(readdirSync(dirname(a.path)).filter((name) => !name.startsWith('ledger.db'))).toEqual(
       before.filter((name) => !name.startsWith('ledger.db')),
     );
   });
 
-  it('is not called unchanged where another push was cut off behind its database', async () => {
+  it('is not reported as unchanged when another push was interrupted after its database', async () => {
     observe(a, 'garden', 'mine');
     await published(a);
     observe(old, 'garden', 'theirs');
@@ -129,7 +129,7 @@ describe('a published snapshot', () => {
     ]);
   });
 
-  it('is written once: nothing is sent while nothing changed, by whichever node', async () => {
+  it('is written once: no node sends anything while nothing changes', async () => {
     writeHistory(a.db, { name: 'mine', seed: 8, observations: 24, from: JANUARY });
     const b = fleet.add('b', '10.6.3');
     await settle(fleet.space, [a, b]);
@@ -137,7 +137,7 @@ describe('a published snapshot', () => {
     const stand = await etags();
     const again = await published(a);
     expect(again).toMatchObject({ state: 'unchanged', traffic: { requests: 2, bytesUp: 0 } });
-    // A new process looks at the content, and so does another node with another claude-mem.
+    // A new process compares the contents, and so does another node with another claude-mem.
     await a.engine.close();
     const restarted = fleet.reopen(a, {});
     expect(await restarted.publishLegacy(fleet.space, { access: fleet.access }, CALL)).toMatchObject({
@@ -153,7 +153,7 @@ describe('a published snapshot', () => {
     expect(all((await pulled()).db, `SELECT title FROM observations WHERE title = 'newer'`)).toHaveLength(1);
   });
 
-  it('holds what the machine before it pushed, and takes nothing back', async () => {
+  it('contains what the previous machine pushed, and reverts nothing', async () => {
     observe(old, 'garden', 'theirs');
     observe(old, 'garden', 'deleted');
     await old.push();
@@ -172,7 +172,7 @@ describe('a published snapshot', () => {
     ]);
   });
 
-  it('holds what was pushed under an older name of the space, and says what came in when it is refused', async () => {
+  it('contains what was pushed under an older space name, and a refusal says what was imported', async () => {
     const renamed: SpaceConfig = {
       ...fleet.space,
       cid: canonicalId('renamed'),
@@ -198,7 +198,7 @@ describe('a published snapshot', () => {
     });
   });
 
-  it('holds the space alone, under its names and without secrets', async () => {
+  it('contains only the space, under its names and without secrets', async () => {
     observe(a, 'my-garden', 'in', `the token is ghp_${'a1B2'.repeat(9)}`);
     observe(a, 'billing', 'out');
     observe(a, 'diary', 'private');
@@ -227,10 +227,10 @@ describe('a published snapshot', () => {
       's-billing-out',
     ]);
     expectIntact(path, 'pulled');
-    // Nothing of the rest is in the file, not even on a free page or in an index.
+    // Nothing else is in the file, not even on a free page or in an index.
     const bytes = readFileSync(path).toString('latin1');
     for (const word of ['private', 'noise', 'ghp_', 'my-garden/']) expect(bytes).not.toContain(word);
-    // What is here is as it was.
+    // The local database is unchanged.
     expect(all(a.db, 'SELECT count(*) FROM observations')).toEqual([5]);
     expect(all(a.db, `SELECT narrative FROM observations WHERE title = 'in'`)[0]).toContain('ghp_');
 
@@ -240,7 +240,7 @@ describe('a published snapshot', () => {
     );
   });
 
-  it('says nothing of a session of an excluded project but its name', async () => {
+  it('contains only the name of a session in an excluded project', async () => {
     observe(a, 'diary', 'private');
     a.db.exec(`UPDATE sdk_sessions SET custom_title = 'Dear diary', observed_model = 'model-x'`);
     const guest = { memorySessionId: 'mem-diary-private', project: 'garden', title: 'guest', narrative: 'n' };
@@ -256,7 +256,7 @@ describe('a published snapshot', () => {
     for (const word of ['about private', 'Dear diary', 'do private']) expect(bytes).not.toContain(word);
   });
 
-  it('of an old claude-mem is one', async () => {
+  it('has the old format on an old claude-mem', async () => {
     const c = fleet.add('c', '5.5.1');
     writeHistory(c.db, { name: 'c', seed: 3, observations: 24, from: JANUARY });
     await published(c, { ...fleet.space, projects: ['garden', 'billing'] });
@@ -272,7 +272,7 @@ describe('a published snapshot', () => {
   });
 });
 
-describe('nothing is published', () => {
+describe('a publication', () => {
   const lock = async (host: string, age: number): Promise<void> => {
     const body = {
       hostname: host,
@@ -283,7 +283,7 @@ describe('nothing is published', () => {
     await store.put(legacyKeys(fleet.space.cid).lock, Buffer.from(JSON.stringify(body)));
   };
 
-  it('while another host holds the push lock, until that is old', async () => {
+  it('is refused while another host holds the push lock, until the lock expires', async () => {
     observe(a, 'garden', 'mine');
     await lock('old-laptop', 100);
     const stand = await etags();
@@ -306,19 +306,19 @@ describe('nothing is published', () => {
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
   });
 
-  it('while another host holds the push lock, unless a person takes it', async () => {
+  it('is refused while another host holds the push lock, unless a person takes it', async () => {
     observe(a, 'garden', 'mine');
     await lock('old-laptop', 100);
     expect(await published(a, fleet.space, { force: true })).toMatchObject({ state: 'published' });
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
-    // A lock from a clock that is ahead counts, and can be taken.
+    // A lock from a clock that is ahead is valid, and can be taken.
     await lock('old-laptop', -90_000);
     observe(a, 'garden', 'more');
     await expect(published(a)).rejects.toThrow(/which this clock has yet to reach/);
     expect(await published(a, fleet.space, { force: true })).toMatchObject({ state: 'published' });
   });
 
-  it('over a snapshot that cannot be verified, unless that is asked for; what it holds comes in', async () => {
+  it('never replaces an unverifiable snapshot unless asked to; readable content is imported', async () => {
     observe(old, 'garden', 'theirs');
     await old.push();
     observe(old, 'garden', 'lost');
@@ -338,7 +338,7 @@ describe('nothing is published', () => {
     ]);
   });
 
-  it('from a database that lost very much', async () => {
+  it('is refused for a database that lost very much', async () => {
     writeHistory(a.db, { name: 'mine', seed: 8, observations: 120, from: JANUARY });
     await published(a);
     const stand = await etags();
@@ -347,7 +347,7 @@ describe('nothing is published', () => {
     expect(await etags()).toEqual(stand);
   });
 
-  it('when the call is called off before it is sent, and the lock is given back', async () => {
+  it('stops when the call is canceled before the upload, and releases the lock', async () => {
     observe(a, 'garden', 'mine');
     const controller = new AbortController();
     const progress = (text: string): void => {
@@ -362,14 +362,14 @@ describe('nothing is published', () => {
   });
 });
 
-describe('against the store', () => {
+describe('publishing to the store', () => {
   let proxy: Server;
   const writes: string[] = [];
-  /** What happens before the n-th request for the lock is passed on. */
+  /** Runs before the n-th request for the lock is forwarded. */
   let atLock: () => Promise<void>;
-  /** Objects of which the store takes no writes: by the end of their key. */
+  /** Key suffix of the objects that the store refuses to write. */
   let refused: string;
-  /** Whether the store answers no question about the database once that was written. */
+  /** Whether the store stops answering about the database once it was written. */
   let silent: boolean;
   beforeEach(async () => {
     writes.length = 0;
@@ -412,7 +412,7 @@ describe('against the store', () => {
     access: { ...fleet.access, endpoint: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` },
   });
 
-  it('the database comes first and the digest last, within the lock', async () => {
+  it('writes the database first and the digest last, within the lock', async () => {
     observe(a, 'garden', 'mine');
     await published(a, fleet.space, throughProxy());
     expect(writes).toEqual([
@@ -424,7 +424,7 @@ describe('against the store', () => {
     ]);
   });
 
-  it('what is pushed between the first look and the lock is not lost', async () => {
+  it('loses nothing that is pushed between the first look and the lock', async () => {
     observe(a, 'garden', 'mine');
     observe(old, 'garden', 'early');
     await old.push();
@@ -443,7 +443,7 @@ describe('against the store', () => {
     ]);
   });
 
-  it('a publication that broke off before the digest is put right by the next one', async () => {
+  it('repairs a publication that stopped before the digest', async () => {
     observe(a, 'garden', 'first');
     await published(a);
     observe(a, 'garden', 'second');
@@ -451,17 +451,17 @@ describe('against the store', () => {
     await expect(published(a, fleet.space, throughProxy())).rejects.toMatchObject({
       code: 'store_unavailable',
     });
-    // What the original's pull makes of it: it keeps what it has.
+    // The original's pull keeps what it has.
     await expect(pulled()).rejects.toThrow('SHA256 mismatch');
     a.db.prepare(`DELETE FROM sdk_sessions WHERE content_session_id = 's-garden-second'`).run();
-    // What broke off may have been pulled: its observation and its prompt are two memories fewer.
+    // The interrupted upload may have been pulled, so its observation and prompt count: two memories fewer.
     await expect(published(a)).rejects.toMatchObject({ code: 'mirror_guarded' });
     expect(await published(a, fleet.space, { fewer: 2 })).toMatchObject({ state: 'published' });
     expect(all((await pulled()).db, 'SELECT title FROM observations')).toEqual(['first']);
     expect(await store.get(legacyKeys(fleet.space.cid).lock)).toBeNull();
   });
 
-  it('knows its own database again when nobody said that it had arrived', async () => {
+  it('recognizes its own database when the store never confirmed the upload', async () => {
     observe(a, 'garden', 'first');
     await published(a);
     observe(a, 'garden', 'second');
@@ -479,8 +479,8 @@ describe('against the store', () => {
     ]);
   });
 
-  it('a large snapshot goes up in parts and comes down whole', async () => {
-    // Above the 64 MiB at which the client sends in parts; random, so that nothing shrinks.
+  it('uploads a large snapshot in parts and downloads it whole', async () => {
+    // Above the 64 MiB at which the client sends in parts; random, so that nothing compresses.
     const memorySessionId = 'mem-large';
     a.write.session({ contentSessionId: 's-large', memorySessionId, project: 'garden', startedAt: JANUARY });
     for (let n = 0; n < 3; n += 1) {

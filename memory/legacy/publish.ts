@@ -29,35 +29,37 @@ import type { LegacyStore } from './transfer.ts';
 /** Where to publish, and how. */
 export interface LegacyTarget {
   readonly access: StoreRoute;
-  /** This machine's name for the manifest and the lock; the host's unless said otherwise. */
+  /** This machine's name for the manifest and the lock; the host name by default. */
   readonly hostname?: string;
-  /** How long another host's lock counts, in seconds: from config.env, or the original's 7,260. */
+  /** How long another host's lock is valid, in seconds: from config.env, or the original's 7,260. */
   readonly lockSeconds?: number;
-  /** Publish over a snapshot that cannot be imported, such as a damaged one. What can be read of it is imported. */
+  /**
+   * Replace a snapshot that cannot be imported, such as a damaged one. Readable content is imported first.
+   */
   readonly overwrite?: boolean;
-  /** How many memories fewer than before a person agreed to publish: the number that the refusal named. */
+  /** How many fewer memories a person agreed to publish: the number that the refusal named. */
   readonly fewer?: number | undefined;
-  /** Take the push lock although another host holds it, as the original does with FORCE_PUSH=1. */
+  /** Take the push lock from another host, as the original does with FORCE_PUSH=1. */
   readonly force?: boolean;
-  /** Throws when this machine must not publish any more; called before anything is stored. */
+  /** Throws when this machine must no longer publish; called before anything is stored. */
   readonly mayUpload?: () => Promise<void>;
 }
 
-/** What a publication did. */
+/** The result of a publication. */
 export interface LegacyPublication {
-  /** `unchanged`: the store holds these very memories already, and nothing was written. */
+  /** `unchanged`: the store already holds exactly these memories, and nothing was written. */
   readonly state: 'published' | 'unchanged';
-  /** SHA-256 in hex of the snapshot that the store now holds. */
+  /** SHA-256 in hex of the snapshot in the store. */
   readonly sha: string;
-  /** Rows of what was published, null when nothing was. */
+  /** Rows that were published, null when nothing was. */
   readonly counts: SnapshotCounts | null;
-  /** Memories of the snapshot that was there before which came in first, so that they are not lost. */
+  /** Memories of the replaced snapshot that were imported first, so that they are not lost. */
   readonly imported: number;
   readonly traffic: Traffic;
   readonly ms: number;
 }
 
-/** What a publication did, in one line for people. */
+/** Describes a publication in one line for people. */
 export function describePublication({ state, sha, counts, imported }: LegacyPublication): string {
   if (state === 'unchanged' || counts === null) {
     const line = 'unchanged: the store holds these memories already';
@@ -70,25 +72,25 @@ export function describePublication({ state, sha, counts, imported }: LegacyPubl
 const cameIn = (count: number): string =>
   `${count} ${count === 1 ? 'memory' : 'memories'} came in from the snapshot before`;
 
-/** Where the ledger notes that a publication is under way: what the store holds is then not to be relied on. */
+/** Ledger entry for a publication in progress; until it ends, the contents of the store are uncertain. */
 const underWay = (cid: string): string => `legacy:publishing:${cid}`;
 
 /**
- * What was last seen to be published, by connection and canonical id: while neither the database nor the store changes,
- * two small requests tell that there is nothing to do.
+ * The last published state, by connection and canonical id. While neither the database nor the store changes,
+ * two small requests show that nothing needs publishing.
  */
 const standing = new WeakMap<Database.Database, Map<string, string>>();
 
-/** Tries of each small object that makes a database valid which is in the store already. */
+/** Tries for each small object that makes a database already in the store valid. */
 const TRIES = 3;
 const SMALL_MS = 30_000;
 
 /**
- * Publishes the space as the original's whole-file snapshot, for machines still on its scripts. What another machine
- * pushed there since is imported first, so that the new one holds it.
- * @throws MembridgeError conflict while another host holds the push lock; mirror_guarded when the new snapshot would hold
- * fewer memories than what it replaces; segment_invalid when the snapshot that is there cannot be imported; memory_guarded
- * and other memory_*, store_*. May be called again after any of them.
+ * Publishes the space as the original's whole-file snapshot, for machines that still run its scripts. First
+ * imports what another machine has pushed, so that the new snapshot contains it.
+ * @throws MembridgeError conflict while another host holds the push lock; mirror_guarded when the new
+ * snapshot would hold fewer memories than the replaced one; segment_invalid when the stored snapshot cannot
+ * be imported; memory_guarded and other memory_*, store_*. Safe to call again after any of them.
  */
 export async function publishSnapshot(
   context: ImportContext,
@@ -115,7 +117,7 @@ export async function publishSnapshot(
   });
 }
 
-/** A copy that is ready to be sent, and the state of the database that it is of. */
+/** A copy ready for upload, and the database state that it was made from. */
 interface Copy extends CopiedSnapshot {
   readonly path: string;
   readonly version: string;
@@ -142,7 +144,7 @@ class Publication {
     });
   }
 
-  /** Memories of the snapshot in the store that came in so far, whatever becomes of the publication. */
+  /** Memories of the stored snapshot that were imported so far, even if the publication fails. */
   get imported(): number {
     return this.#stored.imported;
   }
@@ -157,7 +159,7 @@ class Publication {
       this.#noteStanding(found, first.version);
       return this.#result(began, found, null);
     }
-    // A person who has to agree to something need not wait for the lock to hear of it.
+    // Anything that needs a person's agreement is reported before waiting for the lock.
     const ready = await this.#settle(first);
     const lock = await takeLock(this.#store, config, {
       hostname: this.#host,
@@ -166,7 +168,7 @@ class Publication {
       force: this.#target.force === true,
     });
     try {
-      // A push that ended before the lock was taken is in the new snapshot, too.
+      // A push that ended before the lock was taken must be in the new snapshot, too.
       const { copy, fewer } = await this.#settle(ready.copy);
       await this.#target.mayUpload?.();
       const sha = await this.#upload(copy, fewer);
@@ -180,7 +182,7 @@ class Publication {
   }
 
   /**
-   * Imports what is in the store, makes a copy that holds it, and checks that the copy may take its place.
+   * Imports what is in the store, makes a copy that contains it, and checks that the copy may replace it.
    * @throws MembridgeError mirror_guarded, segment_invalid
    */
   async #settle(copy: Copy): Promise<{ copy: Copy; fewer: number }> {
@@ -215,7 +217,7 @@ class Publication {
     return { ...(await copyForSpace(session, config, path, progress)), path, version };
   }
 
-  /** The state of the database, as this connection counts it. */
+  /** Returns the database's state, as this connection counts it. */
   #version(): string {
     const count = this.#context.session.db.pragma('data_version', { simple: true }) as number;
     return `${count} ${termsOf(this.#context.config)}`;
@@ -238,7 +240,7 @@ class Publication {
     standing.set(session.db, seen.set(config.cid, `${sha} ${version}`));
   }
 
-  /** Whether the store's snapshot says what a copy says. */
+  /** Returns whether the store's snapshot has the same content as a copy. */
   async #isSame(found: string, content: string): Promise<boolean> {
     if (this.#isUnderWay()) return false;
     const manifest = await this.#stored.manifest();
@@ -246,8 +248,8 @@ class Publication {
   }
 
   /**
-   * Database first, digest last: a reader that checks finds either snapshot whole, or a mismatch for as long as two small
-   * objects take. The original's own push has such a gap, too.
+   * Uploads the database first and the digest last. A reader that verifies finds either a whole snapshot, or
+   * a mismatch while two small objects are written. The original's own push has the same gap.
    */
   async #upload({ path, counts, content }: Copy, fewer: number): Promise<string> {
     const { session, config, progress } = this.#context;
@@ -274,7 +276,7 @@ class Publication {
     notePublished(ledger, config.cid, { sha, etag: null, counts: memories });
     const etag = await this.#store.upload(keys.database, path);
     notePublished(ledger, config.cid, { sha, etag, counts: memories });
-    // From here on the old digest is wrong: what makes the new one right is not called off.
+    // From here on the old digest is wrong, so the writes that correct it are not canceled.
     await this.#putSurely(keys.manifest, JSON.stringify(manifest, null, 2));
     await this.#putSurely(keys.digest, formatDigest(sha));
     const snapshot = fileSnapshot(ledger, { cid: config.cid, host: this.#host, sha }, session.now());

@@ -3,12 +3,12 @@ import { COUNTED, NO_MEMORIES, type Holding, type MemoryCounts, type Published }
 import { legacyKeys, manifestCounts, type ReadManifest } from './objects.ts';
 import { shellWord } from './shell-word.ts';
 
-/** Everything that says how many memories the store's snapshot should have. */
+/** Everything that indicates how many memories the stored snapshot should have. */
 export interface KnownSnapshot {
-  /** The snapshot that lies in the store, as far as it could be read. */
+  /** The stored snapshot, as far as it could be read. */
   readonly holding: Holding | null;
   readonly manifest: ReadManifest | null;
-  /** What this node last put there. */
+  /** This node's last publication there. */
   readonly published: Published | null;
 }
 
@@ -18,10 +18,10 @@ interface Claim {
 }
 
 /**
- * Refuses a publication that holds fewer memories than what it replaces, in any of the three tables, or that leaves out
- * claude-mem projects which the replaced snapshot has. The original's machines replace their whole database by what they
- * pull, so only a person who has seen both numbers may shrink it.
- * @param confirmed the number of memories that a person agreed to lose; it must be the exact one
+ * Throws when a publication would hold fewer memories than the replaced one in any of the three tables. Also
+ * throws when it would leave out claude-mem projects of the replaced one. The original's machines replace
+ * their whole database by what they pull, so only a person who has seen both numbers may shrink it.
+ * @param confirmed the number of memories that a person agreed to lose; it must match exactly
  * @returns how many memories fewer a person agreed to; 0 when nothing shrinks
  * @throws MembridgeError mirror_guarded with both numbers and the way to confirm
  */
@@ -56,7 +56,8 @@ function claimsOf(cid: string, { holding, manifest, published }: KnownSnapshot):
   const claims: Claim[] = [];
   if (holding !== null) claims.push({ by: keys.database, counts: holding.counts });
   const isOfHolding = holding?.isSound === true && manifest?.sha256 === holding.sha;
-  // A manifest of the snapshot that was read adds nothing to it. Any other tells of one that nobody could read.
+  // The manifest of the snapshot that was read adds nothing. Any other describes a snapshot that nobody could
+  // read.
   if (manifest !== null && !isOfHolding) claims.push({ by: keys.manifest, counts: manifestCounts(manifest) });
   // Another node's publication passed this guard: it knew what this node had published, or a person agreed.
   const isGuarded = isOfHolding && manifest?.membridge_fewer !== undefined;

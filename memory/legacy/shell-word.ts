@@ -1,4 +1,4 @@
-/** A text as one word of a command that a person may paste into a shell. */
+/** Quotes a text as one shell word, so that a person can paste the command. */
 export function shellWord(text: string): string {
   return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

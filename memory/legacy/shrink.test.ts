@@ -31,10 +31,10 @@ const publish = async (
 ): Promise<LegacyPublication> =>
   await node.engine.publishLegacy(space, { access: fleet.access, ...target }, CALL);
 
-/** The space as one that covers fewer projects. */
+/** Returns the space with only these projects. */
 const narrow = (...projects: string[]): SpaceConfig => ({ ...fleet.space, projects });
 
-/** An observation with its session and its prompt: two memories that the original counts. */
+/** Writes an observation with its session and prompt: two memories in the original's count. */
 function observe({ write }: Pick<TestNode, 'write'>, project: string, title: string): void {
   const name = `${project}-${title}`;
   write.session({
@@ -64,7 +64,7 @@ const stand = async (): Promise<string[]> =>
     .map(({ key, etag }) => `${key} ${etag}`)
     .filter((line) => line.includes('/sqlite/'));
 
-/** Expects a refusal that names the numbers, and that nothing in the store changed. */
+/** Expects a refusal that names the numbers and changes nothing in the store. */
 async function refused(attempt: () => Promise<unknown>, ...words: string[]): Promise<void> {
   const before = await stand();
   const error = await attempt().then(
@@ -89,7 +89,7 @@ describe('a publication that would hold fewer memories', () => {
       '6 memories there belong to claude-mem projects that the space test does not cover (garden)',
       'membridge legacy publish --project test --fewer 6',
     );
-    // Neither asking again nor overwriting nor another number is an agreement.
+    // Neither a retry, nor overwriting, nor another number counts as agreement.
     await refused(() => publish(a, space), '--fewer 6');
     await refused(() => publish(a, space, { overwrite: true, force: true }), '--fewer 6');
     await refused(() => publish(a, space, { fewer: 5 }), '5 was confirmed, which is not this number');
@@ -99,7 +99,7 @@ describe('a publication that would hold fewer memories', () => {
     expect(await titles()).toEqual([]);
   });
 
-  it('counts projects that are left out although the new snapshot is larger', async () => {
+  it('counts projects that are left out, even if the new snapshot is larger', async () => {
     observe(old, 'billing', 'theirs');
     await old.push();
     for (const title of ['one', 'two', 'three']) observe(a, 'garden', title);
@@ -112,7 +112,7 @@ describe('a publication that would hold fewer memories', () => {
     expect(await titles()).toEqual(['one', 'theirs', 'three', 'two']);
   });
 
-  it('refuses a later publication after a person deleted memories, until that person agrees', async () => {
+  it('is refused after a person deleted memories, until that person agrees', async () => {
     for (const title of ['one', 'two', 'three']) observe(a, 'garden', title);
     await publish(a);
     a.db.prepare(`DELETE FROM observations WHERE title = 'two'`).run();
@@ -128,7 +128,7 @@ describe('a publication that would hold fewer memories', () => {
     expect(await titles()).toEqual(['four', 'three']);
   });
 
-  it('refuses a later publication after a project was excluded', async () => {
+  it('is refused after a project was excluded', async () => {
     observe(a, 'garden', 'kept');
     observe(a, 'diary', 'private');
     await publish(a);
@@ -138,7 +138,7 @@ describe('a publication that would hold fewer memories', () => {
     expect(await titles()).toEqual(['kept']);
   });
 
-  it('asks every node, and takes the agreement that a person gave on another one', async () => {
+  it('is refused on every node, and accepted after a person agreed on any one', async () => {
     const b = fleet.add('b', '10.6.3');
     for (const title of ['one', 'two', 'three']) observe(a, 'garden', title);
     await settle(fleet.space, [a, b]);
@@ -149,13 +149,13 @@ describe('a publication that would hold fewer memories', () => {
     await refused(() => publish(a), '--fewer 2');
     await refused(() => publish(b), '--fewer 2');
     expect(await publish(b, fleet.space, { fewer: 2 })).toMatchObject({ state: 'published' });
-    // `a` published three observations once, and finds that somebody agreed to one.
+    // `a` once published three observations, and sees that a person agreed to one.
     observe(a, 'garden', 'four');
     expect(await publish(a)).toMatchObject({ state: 'published' });
     expect(await titles()).toEqual(['four', 'one']);
   });
 
-  it('remembers what it published when the snapshot in the store is gone or smaller', async () => {
+  it('remembers the last publication when the stored snapshot is gone or smaller', async () => {
     for (const title of ['one', 'two', 'three']) observe(a, 'garden', title);
     await publish(a);
     const keys = legacyKeys(fleet.space.cid);
@@ -169,7 +169,7 @@ describe('a publication that would hold fewer memories', () => {
     await refused(() => publish(a), 'what this node last published', '--fewer 1');
   });
 
-  it('does not count the conversations of claude-mem’s own observer', async () => {
+  it('ignores the conversations of claude-mem’s own observer', async () => {
     observe(old, 'garden', 'theirs');
     observe(old, 'observer-sessions', 'noise');
     await old.push();
@@ -178,7 +178,7 @@ describe('a publication that would hold fewer memories', () => {
     expect(await titles()).toEqual(['mine', 'theirs']);
   });
 
-  it('looks again at a snapshot that an older agent merged', async () => {
+  it('examines a snapshot again that an older agent merged', async () => {
     for (const title of ['one', 'two']) observe(old, 'garden', title);
     await old.push();
     const space = narrow('mem2');
@@ -194,7 +194,7 @@ describe('a publication that would hold fewer memories', () => {
 });
 
 describe('a snapshot that cannot be verified', () => {
-  it('counts by its manifest when nothing of the database can be read', async () => {
+  it('counts by its manifest when nothing of the database is readable', async () => {
     for (const title of ['one', 'two', 'three']) observe(old, 'garden', title);
     await old.push({ spoil: (bytes) => Buffer.alloc(bytes.length, 7), digestOf: 'spoiled' });
     observe(a, 'garden', 'mine');
@@ -211,9 +211,9 @@ describe('a snapshot that cannot be verified', () => {
     expect(await titles()).toEqual(['mine']);
   });
 
-  it('counts by what can be read when there is no manifest either', async () => {
+  it('counts by what is readable when there is no manifest either', async () => {
     for (const title of ['one', 'two', 'three']) observe(old, 'garden', title);
-    // A page of an empty table: SQLite finds the file damaged, and can still count.
+    // A page of an empty table: SQLite finds the file damaged, but can still count.
     const spoil = (bytes: Buffer): Buffer => Buffer.from(bytes).fill(7, 45 * 4_096, 46 * 4_096);
     await old.push({ spoil, digestOf: 'spoiled' });
     await store.remove(legacyKeys(fleet.space.cid).manifest);
@@ -225,7 +225,7 @@ describe('a snapshot that cannot be verified', () => {
   it.each([
     ['has no digest beside it', (key: string) => store.remove(key)],
     ['has a digest that is none', (key: string) => store.put(key, Buffer.from('???'))],
-  ])('comes in first when it %s and a person wants it replaced', async (_what, spoil) => {
+  ])('is imported first when it %s and a person wants it replaced', async (_what, spoil) => {
     observe(old, 'garden', 'theirs');
     await old.push();
     await spoil(legacyKeys(fleet.space.cid).digest);
@@ -237,7 +237,7 @@ describe('a snapshot that cannot be verified', () => {
     expect(await titles()).toEqual(['mine', 'theirs']);
   });
 
-  it('is noticed when its database was replaced below a digest that was merged before', async () => {
+  it('is noticed when its database was replaced under an already merged digest', async () => {
     observe(old, 'garden', 'theirs');
     await old.push();
     observe(a, 'garden', 'mine');

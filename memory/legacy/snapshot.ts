@@ -7,24 +7,26 @@ import { openForReading } from '../claude-mem/open.ts';
 import { legacyKeys, parseDigest, parseManifest } from './objects.ts';
 import type { LegacyStore } from './transfer.ts';
 
-/** The original writes three objects one after another: between them, they disagree for this long (milliseconds). */
+/**
+ * The original writes three objects one after another, and they may disagree for this long (milliseconds).
+ */
 const RETRY_MS = 1_000;
 
-/** A whole-file snapshot, verified, in a file of ours. */
+/** A verified whole-file snapshot in a temporary file. */
 export interface FetchedSnapshot {
-  /** For people: where it came from. */
+  /** Its origin, for people. */
   readonly place: string;
   readonly path: string;
   readonly sha: string;
-  /** The machine that pushed it, null where nothing says so. */
+  /** The machine that pushed it; null when unknown. */
   readonly host: string | null;
-  /** The database object's ETag right before it was fetched. */
+  /** The database object's ETag right before the download. */
   readonly etag: string | null;
 }
 
 /**
- * Runs work with a temporary folder beside the ledger that only this user can read, and removes it. Folders that a
- * killed process left are removed, too: there is one engine to a ledger.
+ * Runs work with a temporary folder beside the ledger that only this user can read, then removes it. Also
+ * removes folders of killed processes: a ledger has only one engine.
  */
 export async function withScratch<T>(ledgerPath: string, work: (folder: string) => Promise<T>): Promise<T> {
   const prefix = `${basename(ledgerPath)}-legacy-`;
@@ -40,7 +42,7 @@ export async function withScratch<T>(ledgerPath: string, work: (folder: string) 
   }
 }
 
-/** The digest that the store states for a snapshot; null when there is none. */
+/** Returns the digest that the store states for a snapshot; null when there is none. */
 export async function statedDigest(store: LegacyStore, cid: string): Promise<string | null> {
   const key = legacyKeys(cid).digest;
   const text = await store.text(key);
@@ -51,8 +53,8 @@ export async function statedDigest(store: LegacyStore, cid: string): Promise<str
 }
 
 /**
- * Fetches a snapshot into a folder and verifies it by its digest. The original writes database, digest and manifest
- * unguarded, so a disagreement is looked at once more.
+ * Downloads a snapshot into a folder and verifies its digest. The original writes database, digest and
+ * manifest without a guard, so a disagreement is checked once more.
  * @param stated the digest that was read last
  * @throws MembridgeError segment_invalid when database and digest disagree; store_*
  */
@@ -72,7 +74,7 @@ export async function fetchSnapshot(
     if (got?.sha === expected) {
       const text = await store.text(keys.manifest);
       const manifest = text === null ? null : parseManifest(text);
-      // The manifest is written apart from the others and may be another snapshot's: then it says nothing.
+      // The manifest is written separately and may belong to another snapshot, in which case it is ignored.
       const host = manifest?.sha256 === expected ? (manifest.source_host ?? null) : null;
       return { place: keys.database, path, sha: expected, host, etag };
     }
@@ -89,8 +91,8 @@ export async function fetchSnapshot(
 }
 
 /**
- * Takes a snapshot from a file: as a copy, so that nothing is written where it lies.
- * @param own the database that is synced, which is no snapshot of itself
+ * Copies a snapshot from a file, so that nothing is written beside the original file.
+ * @param own the synced database, which is not a snapshot of itself
  * @throws MembridgeError bad_request when it cannot be read or is that database
  */
 export function copySnapshot(file: string, own: string, folder: string): string {
@@ -103,7 +105,7 @@ export function copySnapshot(file: string, own: string, folder: string): string 
     }
     const path = join(folder, 'snapshot.db');
     copyFileSync(file, path);
-    // What a database in use holds beside its main file belongs to it.
+    // The WAL of a database in use belongs to it.
     if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${path}-wal`);
     return path;
   } catch (cause) {
@@ -113,8 +115,8 @@ export function copySnapshot(file: string, own: string, folder: string): string 
 }
 
 /**
- * Opens a fetched snapshot for reading, as a claude-mem database of any release.
- * @param place what to call it
+ * Opens a downloaded snapshot for reading, as a claude-mem database of any release.
+ * @param place its name in messages
  * @throws MembridgeError segment_invalid when SQLite finds it damaged
  */
 export function openSnapshot(path: string, place: string): Database.Database {
@@ -134,7 +136,10 @@ export function openSnapshot(path: string, place: string): Database.Database {
   }
 }
 
-/** What SQLite finds wrong with a database, null for nothing. Full-text indexes are made of the rows and do not count. */
+/**
+ * Returns SQLite's finding about a database, null for none. Full-text indexes are derived from the rows and
+ * are ignored.
+ */
 export function integrityProblem(db: Database.Database): string | null {
   const found = checkIntegrity(db);
   return found.find((line) => line !== 'ok' && !/fts5/i.test(line)) ?? null;
@@ -146,7 +151,7 @@ function checkIntegrity(db: Database.Database): string[] {
   try {
     return check('main.integrity_check');
   } catch (error) {
-    // An index that has lost its own tables cannot even be opened: then the others are looked at one by one.
+    // An index that lost its own tables cannot be opened at all, so the other tables are checked one by one.
     if (!errorMessage(error).startsWith('vtable constructor failed')) throw error;
     const tables = db.pragma('main.table_list') as { schema: string; name: string; type: string }[];
     return tables

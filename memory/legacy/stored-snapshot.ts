@@ -7,11 +7,11 @@ import { legacyKeys, parseManifest, type ReadManifest } from './objects.ts';
 import { statedDigest } from './snapshot.ts';
 import type { LegacyStore } from './transfer.ts';
 
-/** The snapshot that a publication is about to replace. Nothing replaces it before it was imported. */
+/** The snapshot that a publication will replace. It is imported before anything replaces it. */
 export class StoredSnapshot {
-  /** What it holds, as far as it could be read. */
+  /** Its contents, as far as they could be read. */
   holding: Holding | null = null;
-  /** Memories of it that came in. */
+  /** Its memories that were imported. */
   imported = 0;
   readonly #context: ImportContext;
   readonly #store: LegacyStore;
@@ -19,8 +19,8 @@ export class StoredSnapshot {
   readonly #options: { readonly overwrite: boolean; spoiled(): void };
 
   /**
-   * @param folder where it may be fetched to
-   * @param options.overwrite whether a damaged one may be replaced; options.spoiled hears of such a one
+   * @param folder where to download it
+   * @param options.overwrite whether a damaged one may be replaced; options.spoiled receives a damaged one
    */
   constructor(
     context: ImportContext,
@@ -35,9 +35,9 @@ export class StoredSnapshot {
   }
 
   /**
-   * Imports what is in the store unless it was before. Two small requests tell that: the digest, and the ETag of the database, which
-   * another machine may have written without its digest.
-   * @param aliases whether to look under the older names of the space, too
+   * Imports the stored snapshot unless that was done before. Two small requests decide: the digest, and the
+   * ETag of the database, which another machine may have written without its digest.
+   * @param aliases whether to look under former space names, too
    * @returns the digest of what was imported, null when there is none
    */
   async takeIn(aliases: 'with aliases' | 'alone'): Promise<string | null> {
@@ -72,7 +72,7 @@ export class StoredSnapshot {
     }
   }
 
-  /** Imports what machines pushed under older names of the space. One that is damaged there is nobody's to replace. */
+  /** Imports what machines pushed under former names of the space. A damaged one there is never replaced. */
   async #takeInOlder(result: LegacyImport): Promise<void> {
     const { config, progress } = this.#context;
     for (const alias of config.aliases ?? []) {
@@ -87,7 +87,7 @@ export class StoredSnapshot {
     }
   }
 
-  /** Takes in what can be read of a damaged snapshot, which is to be written over. */
+  /** Imports what is readable of a damaged snapshot that will be overwritten. */
   async #takeUnverified(result: LegacyImport): Promise<void> {
     const { cid } = this.#context.config;
     this.holding = await importUnverified(this.#context, this.#store, cid, this.#folder, result);
@@ -95,8 +95,8 @@ export class StoredSnapshot {
   }
 
   /**
-   * The ETag of the database in the store, null when there is none; undefined when this node put it there: then it holds nothing new,
-   * also where the node was interrupted before the digest.
+   * Returns the ETag of the stored database, null when there is none. Returns undefined when this node wrote
+   * it, even if it was interrupted before the digest: then it contains nothing new.
    */
   async #foreignEtag(): Promise<string | null | undefined> {
     const { session, config } = this.#context;
@@ -109,7 +109,9 @@ export class StoredSnapshot {
     return undefined;
   }
 
-  /** Whether the database in the store is the one with this SHA-256: an upload may have arrived although it failed here. */
+  /**
+   * Returns whether the stored database has this SHA-256: an upload may have arrived although it failed here.
+   */
   async #hasDigest(sha: string): Promise<boolean> {
     const { database } = legacyKeys(this.#context.config.cid);
     const got = await this.#store.download(database, join(this.#folder, 'interrupted.db'));
@@ -124,7 +126,10 @@ export class StoredSnapshot {
     );
   }
 
-  /** Its manifest, also one that belongs to another snapshot; null when there is none that makes sense. */
+  /**
+   * Returns the stored manifest, even if it belongs to another snapshot; null when it is missing or
+   * malformed.
+   */
   async manifest(): Promise<ReadManifest | null> {
     const text = await this.#store.text(legacyKeys(this.#context.config.cid).manifest);
     return text === null ? null : parseManifest(text);

@@ -5,7 +5,7 @@ import type { FullOperation, Operation, UpdateOperation } from '../format/operat
 import { trustIn } from '../space/trust.ts';
 import { versionText, type Version } from '../format/versions.ts';
 
-/** A write of a memory: of all of it (`unit` null), of one of its registers, or that it lives or not (LIFE). */
+/** A write of a memory: all of it (`unit` null), one of its registers, or its life (LIFE). */
 export interface Write {
   readonly key: Buffer;
   readonly unit: string | null;
@@ -15,13 +15,13 @@ export interface Write {
 /** Whether a write may be merged. */
 export type Accepts = (write: Write) => boolean;
 
-/** Writes are judged by who made them, whoever tells of them. */
+/** Judges writes by their author, not by the node that sent them. */
 export const byTrust =
   (config: SpaceConfig): Accepts =>
   ({ version }) =>
     trustIn(config, version.node) === 'accept';
 
-/** Whether what an operation says at its own version may be merged. */
+/** Returns whether a write at the operation's own version may be merged. */
 export function isAccepted(operation: Operation, accepts: Accepts): boolean {
   const { key, version } = operation;
   return unitsOf(operation).every((unit) => accepts({ key, unit, version }));
@@ -32,7 +32,7 @@ function unitsOf(operation: Operation): (string | null)[] {
   return operation.type === 'delete' ? [LIFE] : unitsIn(operation).map(({ name }) => name);
 }
 
-/** The parts of a memory that an update speaks of. */
+/** Returns the parts of a memory that an update contains. */
 export function unitsIn({
   kind,
   up,
@@ -44,29 +44,32 @@ export function unitsIn({
 }
 
 /**
- * When a register was written of which nobody that is trusted is known to have written it: before every write. It travels
- * like any version, so that who hears of the memory from here does not take the gap for a value.
+ * Version of a register without a known trusted author: before every write. It is sent like any version, so
+ * that receivers do not take the gap for a value.
  */
 const NOBODY: Version = { counter: 1, hlc: 0, node: '!' };
 
-/** Whether a register's version says that its value is held back, or not known. */
+/** Returns whether a register's version means that its value is withheld or unknown. */
 export const isNobody = (version: Version | undefined): boolean => version?.node === NOBODY.node;
 
-/** A memory as far as its registers may be merged, and those that may not be: updates that are as if their nodes sent them. */
+/**
+ * A memory with the registers that may be merged, and the others as updates, as if their authors had sent
+ * them.
+ */
 export interface Judged {
   readonly operation: FullOperation;
   readonly heldBack: readonly UpdateOperation[];
 }
 
 /**
- * Takes out of a memory as a whole the registers that were written by nodes whose writes may not be merged: whoever tells
- * of a memory tells of these, too. Where a row cannot be without, the project is empty, and the link stays, so that a new row
- * has a place.
+ * Removes from a whole memory the registers written by nodes whose writes may not be merged: a resent memory
+ * contains their writes too. An empty project replaces a removed one where the table requires it, and the
+ * link stays, so that a new row has a place.
  */
 export function judge(operation: FullOperation, accepts: Accepts): Judged {
   const { kind, key } = operation;
   if (operation.written.size === 0) return { operation, heldBack: [] };
-  // How far a session has come is no text of anybody's, and no row can be without it.
+  // A session's progress has no author, and no row can do without it.
   const course = new Set(UNITS[kind].filter(({ merge }) => merge === 'lattice').map(({ name }) => name));
   const refused = [...operation.written].filter(
     ([unit, version]) => !course.has(unit) && !isNobody(version) && !accepts({ key, unit, version }),

@@ -28,7 +28,10 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** Pulls everything. @returns how many transactions of claude-mem's database that took */
+/**
+ * Pulls everything.
+ * @returns the number of transactions on claude-mem's database
+ */
 async function pullCommits(): Promise<number> {
   const commits = (): number => readWalPosition(realpathSync(reader.path))?.commits ?? Number.NaN;
   const before = commits();
@@ -36,12 +39,12 @@ async function pullCommits(): Promise<number> {
   return commits() - before;
 }
 
-it('merges several segments in one transaction while nobody else has the database open', async () => {
+it('merges several segments in one transaction while no other process has the database open', async () => {
   reader.db.close();
-  // Who uses the database is looked at after the first small one.
+  // The first, small transaction precedes the check for other users.
   expect(await pullCommits()).toBeLessThanOrEqual(3);
 });
 
-it('merges each segment in a transaction of its own while a worker has the database open', async () => {
+it('merges each segment in its own transaction while a worker has the database open', async () => {
   expect(await pullCommits()).toBe(SEGMENTS);
 });

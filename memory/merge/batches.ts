@@ -10,19 +10,22 @@ import { Merger } from './merger.ts';
 import { Newcomers } from './newcomers.ts';
 import type { Outcome } from './merge-context.ts';
 
-/** Items that are read at once, as the operations of one segment, and merged in order. */
+/** Items read together, such as the operations of one segment, and merged in order. */
 export interface Stretch<T> {
   readonly items: readonly T[];
-  /** Files how many of the items are merged. Runs in the ledger's transaction. */
+  /** Records how many of the items are merged. Runs in the ledger's transaction. */
   filed?(done: number): void;
-  /** Files that all of them are merged. Runs in the ledger's transaction. */
+  /** Records that all of them are merged. Runs in the ledger's transaction. */
   end?(): void;
 }
 
-/** Items that are read already. */
+/** Wraps items that were read already. */
 export const readAlready = <T>(items: readonly T[]): Stretch<T>[] => (items.length === 0 ? [] : [{ items }]);
 
-/** Hears after each commit what became of each item, and how many rows claude-mem refused, so that they wait. */
+/**
+ * Called after each commit with the outcome of each item, and the number of rows that claude-mem refused and
+ * that now wait.
+ */
 export type Merged = (outcomes: readonly Outcome[], refused: number) => void;
 
 /** A stretch, and how many of its items are merged. */
@@ -31,11 +34,17 @@ interface Course<T> {
   done: number;
 }
 
-/** Pages in the log after which SQLite writes them into the database: its default, and while nobody else uses the database. */
+/**
+ * WAL pages after which SQLite checkpoints: its default, and the value while no other process uses the
+ * database.
+ */
 const CHECKPOINT_PAGES = 1_000;
 const CHECKPOINT_PAGES_ALONE = 4_000;
 
-/** Merges items one by one, in transactions on both files as long, and with such pauses, as pace.ts says. */
+/**
+ * Merges items one by one in transactions on both files. pace.ts decides how long they last and how long the
+ * pauses are.
+ */
 export class MergeBatches {
   readonly #session: SyncSession;
   readonly #db: Database.Database;
@@ -45,7 +54,10 @@ export class MergeBatches {
   #checkpointPages = CHECKPOINT_PAGES;
   #hasFailed = false;
 
-  /** Opens a connection that may write; `close` ends it. @throws MembridgeError memory_* */
+  /**
+   * Opens a connection that may write; `close` ends it.
+   * @throws MembridgeError memory_*
+   */
   constructor(session: SyncSession, config: SpaceConfig, space: LedgerSpace) {
     this.#session = session;
     this.#db = openForMerging(session.path, session.inode);
@@ -56,12 +68,13 @@ export class MergeBatches {
   }
 
   /**
-   * Merges items in transactions of both files.
-   * @param stretches read one after another: between two transactions while others use the database. While nobody does, one
-   *   transaction merges several stretches, because each commit writes again the index pages that the one before it wrote.
+   * Merges items in transactions on both files.
+   * @param stretches read one after another, between two transactions if others use the database. If none do,
+   * one transaction merges several stretches, because each commit writes the index pages of the previous one
+   * again.
    * @param work merges one item
-   * @throws SqliteError of either file: the engine gives it its meaning, which may need a look at the database (search-index.ts).
-   *   What was merged before stays.
+   * @throws SqliteError of either file: the engine translates it, which may require a look at the database
+   * (search-index.ts). Committed merges stay.
    */
   async run<T>(
     stretches: Iterable<Stretch<T>>,
@@ -86,14 +99,17 @@ export class MergeBatches {
     }
   }
 
-  /** Whether a run was cut off. The merger still holds rows that it did not insert, so it must not be used again. */
+  /**
+   * Whether a run was interrupted. The merger then still holds rows that it did not insert, so it must not be
+   * used again.
+   */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
   /**
    * Merges as much as one transaction may.
-   * @returns the stretch that it left unfinished, null for none, and how long it held claude-mem's lock, in milliseconds
+   * @returns the unfinished stretch, null for none, and how long it held claude-mem's lock, in milliseconds
    */
   #merge<T>(
     first: Course<T>,
@@ -141,15 +157,18 @@ export class MergeBatches {
 
   close(): void {
     try {
-      // Who uses the database next finds the log no longer than usual.
+      // Leave the WAL no longer than usual for the next user of the database.
       if (this.#checkpointPages !== CHECKPOINT_PAGES) this.#db.pragma('wal_checkpoint(PASSIVE)');
     } catch {
-      // The merged rows are safe in the log. Whoever commits next writes them into the database.
+      // The merged rows are safe in the WAL. The next commit of any connection may checkpoint them.
     }
     this.#db.close();
   }
 
-  /** A page that several commits change is written to the database once by a later checkpoint, which waits for the disk. */
+  /**
+   * Sets how many WAL pages trigger a checkpoint. A later checkpoint writes a page that several commits
+   * changed only once, and waits for the disk.
+   */
   #checkpointEvery(pages: number): void {
     if (pages === this.#checkpointPages) return;
     this.#db.pragma(`wal_autocheckpoint = ${pages}`);
@@ -157,7 +176,7 @@ export class MergeBatches {
   }
 }
 
-/** The merge of a whole pull: its connection is opened when the first of its batches comes, and kept for the others. */
+/** The merge of a whole pull: opens its connection with the first batch, and keeps it for the others. */
 export class Merging {
   readonly #session: SyncSession;
   readonly #config: SpaceConfig;
@@ -168,7 +187,7 @@ export class Merging {
     this.#config = config;
   }
 
-  /** @throws MembridgeError memory_*; memory_locked also when another file took the place of the database */
+  /** @throws MembridgeError memory_*; memory_locked also when another file replaced the database */
   batches(): MergeBatches {
     const session = this.#session;
     requireSameFile(session.path, session.inode);

@@ -1,34 +1,39 @@
 /**
- * A deletion that was part of a clean-up names the like memory that was kept. The same clean-up on two machines may keep one
- * copy here and another there: were both deletions carried out, none would be left.
+ * A deletion that is part of a clean-up names the similar memory that was kept. The same clean-up on two
+ * machines may keep different copies; if both deletions were applied, no copy would remain.
  *
- * The rule follows the kept memories from one to the next. It ends at one that lives: the deletion holds, if that one is like the
- * deleted one. Likeness does not carry over: the first may share a session with the second, and the second a text with the third.
- * Where they are not alike, nothing like the first is left, and it survives. The rule ends at one that was deleted without keeping
- * any: a person wanted all of them gone, and the deletion holds. It comes back to where it was: each machine kept what another
- * deleted, and the lowest key of that circle survives. All machines judge by the same deletions and the same texts. Where one of
- * them judges otherwise, a memory that survives on one machine comes back on all.
+ * The rule follows the chain of kept memories:
+ * - If it ends at a live memory that is like the deleted one, the deletion holds. Likeness is not transitive:
+ *   the first may share a session with the second, and the second a text with the third. If they are not
+ *   alike, nothing like the first remains, so it survives.
+ * - If it ends at a memory that was deleted without keeping one, the deletion holds: a person wanted all of
+ *   them gone.
+ * - If it closes a cycle, each machine kept what another deleted, and the lowest key of the cycle survives.
+ *
+ * All machines judge by the same deletions and the same texts. If one of them judges differently, a memory
+ * that survives on one machine comes back on all.
  */
 
-/** What a machine knows of a memory. */
+/** A machine's knowledge of a memory. */
 export interface Fate {
-  /** `here`: it lives and its row is here. `absent`: nobody told of it yet, or its row has not come. */
+  /** `here`: it is live and its row exists. `absent`: unknown, or its row has not arrived. */
   readonly state: 'here' | 'dead' | 'absent';
-  /** Of a dead one: the memory that was kept when it was deleted, null for none. */
+  /** For a deleted memory: the one that was kept, null for none. */
   readonly kept: Buffer | null;
 }
 
 /**
- * `holds`: the memory goes. `survives`: it stays, as the one of a circle or since nothing like it is left. `waits`: what is to stay of
- * it is not here.
+ * `holds`: the memory is deleted. `survives`: it stays, as the lowest key of a cycle or because nothing like
+ * it is left. `waits-…`: the memory that should stay is not here.
  */
 export type Judgment = 'holds' | 'survives' | 'waits-for-kept' | 'waits-for-survivor';
 
 /**
- * Judges the deletion of a memory that is here.
- * @param key the memory; @param kept the one that was kept when it was deleted
- * @param fateOf what is known of a memory
- * @param isLike whether a memory that is here is like the deleted one
+ * Judges the deletion of an existing memory.
+ * @param key the memory;
+ * @param kept the one that was kept when it was deleted
+ * @param fateOf returns what is known of a memory
+ * @param isLike returns whether an existing memory is like the deleted one
  */
 export function judgeDeletion(
   key: Buffer,
@@ -44,7 +49,7 @@ export function judgeDeletion(
       return lowest?.equals(key) === true ? 'survives' : 'waits-for-survivor';
     }
     const fate = fateOf(next);
-    // What the deleting machine itself named is like it.
+    // The deleting machine itself named the first one as alike, so only later ones are compared.
     if (fate.state === 'here') return path.length === 1 || isLike(next) ? 'holds' : 'survives';
     if (fate.state === 'absent') return 'waits-for-kept';
     if (fate.kept === null) return 'holds';

@@ -19,7 +19,7 @@ afterEach(() => fleet.close());
 const JUNE = Date.UTC(2026, 5, 1);
 let written = 0;
 
-/** Writes observations of one session, and a summary each, whose titles are given. */
+/** Writes observations of one session with these titles, each with a summary. */
 function write(
   db: Database.Database,
   titles: readonly string[],
@@ -50,14 +50,14 @@ const titles = (node: TestNode): string[] =>
 const keepOne = (choose: 'min' | 'max', by: string): string =>
   `DELETE FROM observations WHERE id NOT IN (SELECT ${choose}(id) FROM observations GROUP BY ${by})`;
 
-describe('the same clean-up on two machines before they sync', () => {
+describe('two machines that run the same clean-up before they sync', () => {
   const rules: readonly (readonly [title: string, onA: string, onB: string])[] = [
     ['the oldest of each title on both', keepOne('min', 'project, title'), keepOne('min', 'project, title')],
     ['the oldest here and the newest there', keepOne('min', 'title'), keepOne('max', 'title')],
     ['one of each session', keepOne('min', 'memory_session_id'), keepOne('max', 'memory_session_id')],
   ];
   for (const [title, onA, onB] of rules) {
-    it(`leaves one of each: ${title}`, async () => {
+    it(`keep one of each: ${title}`, async () => {
       write(a.db, ['one', 'two', 'three', 'four', 'five']);
       await settle(fleet.space, [a]);
       write(b.db, ['one', 'two', 'three', 'four', 'five']);
@@ -74,7 +74,7 @@ describe('the same clean-up on two machines before they sync', () => {
     });
   }
 
-  it('leaves at least one of each on three machines, each of which keeps another', async () => {
+  it('keep at least one of each on three machines that each keep another one', async () => {
     const c = fleet.add('c', '13.25.3');
     for (const node of [a, b, c]) {
       write(node.db, ['one', 'two', 'three']);
@@ -92,7 +92,7 @@ describe('the same clean-up on two machines before they sync', () => {
     expect(new Set([a, b, c].map((node) => node.hash())).size).toBe(1);
   });
 
-  it('leaves one where the text of what was kept of the session is also in another session', async () => {
+  it('keep one when the kept text also exists in another session', async () => {
     write(a.db, ['one', 'two'], (n) => `said ${n}`);
     a.db
       .exec(`INSERT INTO sdk_sessions (content_session_id, memory_session_id, project, started_at, started_at_epoch, status)
@@ -108,7 +108,7 @@ describe('the same clean-up on two machines before they sync', () => {
     expect(b.hash()).toBe(a.hash());
   });
 
-  it('leaves one of each where the store loses everything before they sync, and both tell it again', async () => {
+  it('keep one of each when the store loses everything before the sync and both send again', async () => {
     write(a.db, ['one', 'two']);
     write(b.db, ['one', 'two']);
     await settle(fleet.space, [a, b, a]);
@@ -129,7 +129,7 @@ describe('the same clean-up on two machines before they sync', () => {
     expect(a.hash()).toBe(b.hash());
   });
 
-  it('leaves one of true twins', async () => {
+  it('keep one of two identical rows', async () => {
     write(a.db, ['one']);
     const row = a.db.prepare('SELECT * FROM observations').get() as Record<string, unknown>;
     const columns = Object.keys(row).filter((column) => column !== 'id');
@@ -149,8 +149,8 @@ describe('the same clean-up on two machines before they sync', () => {
   });
 });
 
-describe('a deletion that a person made on purpose', () => {
-  it('travels, also of the last one that was left of a clean-up', async () => {
+describe('a deliberate deletion', () => {
+  it('is sent even for the last memory that a clean-up left', async () => {
     write(a.db, ['one', 'one', 'two']);
     await settle(fleet.space, [a, b]);
     a.db.exec(keepOne('min', 'title'));
@@ -161,7 +161,7 @@ describe('a deletion that a person made on purpose', () => {
     expect([titles(a), titles(b)]).toEqual([['two'], ['two']]);
   });
 
-  it('takes all copies when all are deleted at once', async () => {
+  it('removes all copies when all are deleted at once', async () => {
     write(a.db, ['one', 'one', 'two']);
     await settle(fleet.space, [a, b]);
     a.db.exec(`DELETE FROM observations WHERE title = 'one'`);
@@ -169,7 +169,7 @@ describe('a deletion that a person made on purpose', () => {
     expect(titles(b)).toEqual(['two']);
   });
 
-  it('holds on a machine that joins later', async () => {
+  it('applies to a machine that joins later', async () => {
     write(a.db, ['one', 'one', 'two']);
     await settle(fleet.space, [a, b]);
     a.db.exec(keepOne('max', 'title'));
@@ -181,11 +181,11 @@ describe('a deletion that a person made on purpose', () => {
   });
 });
 
-describe('what a deletion that names what was kept comes to', () => {
+describe('deletions that name the kept memory', () => {
   const key = (n: number): Buffer => Buffer.alloc(32, n);
 
-  it('leaves exactly one of every circle, and none of what was deleted for good', () => {
-    // Who was kept when each of n memories was deleted: another one, or nobody.
+  it('leave exactly one memory of every cycle, and none of those deleted for good', () => {
+    // For each of n memories: the memory that was kept when it was deleted, or none.
     const graph = fc
       .integer({ min: 2, max: 7 })
       .chain((n) => fc.array(fc.option(fc.nat(n - 1), { nil: null }), { minLength: n, maxLength: n }));
@@ -199,7 +199,7 @@ describe('what a deletion that names what was kept comes to', () => {
         const survivors = kept.flatMap((to, from) =>
           to !== null && judgeDeletion(key(from), key(to), fateOf, () => true) === 'survives' ? [from] : [],
         );
-        // Follow each to where it goes round, if it does.
+        // Follow each chain until it closes into a cycle, if it does.
         const circles = new Set<string>();
         kept.forEach((_to, from) => {
           let at: number | null = from;

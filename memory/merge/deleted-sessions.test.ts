@@ -26,7 +26,7 @@ const sessionsOf = (node: TestNode): unknown[] =>
   node.db.prepare('SELECT user_prompt, status, started_at_epoch FROM sdk_sessions').all();
 
 it('a session that was seen, deleted and written again before it was sent is one memory', async () => {
-  // Neither push is a node's first, which would pull before it.
+  // Neither push is a node's first one, which would pull before it sends.
   for (const { engine } of [a, b]) await engine.push(fleet.space, CALL);
   manual(b, 'first', JANUARY);
   await b.engine.pull(fleet.space, false, CALL);
@@ -40,7 +40,7 @@ it('a session that was seen, deleted and written again before it was sent is one
   expect([a.count('observations'), b.count('observations')]).toEqual([2, 2]);
 });
 
-it('a session that was sent, deleted and written again is what was written last, everywhere', async () => {
+it('a session that is sent, deleted and written again has its last content everywhere', async () => {
   manual(b, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
   b.db.exec('DELETE FROM sdk_sessions');
@@ -52,7 +52,7 @@ it('a session that was sent, deleted and written again is what was written last,
   expect([a.count('observations'), b.count('observations')]).toEqual([1, 1]);
 });
 
-it('a session that every machine deleted lives again by a row that is written into it', async () => {
+it('a session that every machine deleted is restored when a row is written into it', async () => {
   manual(a, 'shared', JANUARY);
   await settle(fleet.space, [a, b]);
   const row = { memorySessionId: SESSION.memorySessionId, project: 'garden', narrative: 'n' };
@@ -61,7 +61,7 @@ it('a session that every machine deleted lives again by a row that is written in
   b.db.exec('DELETE FROM sdk_sessions');
   await b.engine.push(fleet.space, CALL);
   a.db.exec('DELETE FROM sdk_sessions');
-  // b makes a session up for the row it has not seen deleted; somebody goes on in it.
+  // b makes up a session for a row, before it has seen that session deleted; then a user continues in it.
   await b.engine.pull(fleet.space, false, CALL);
   await b.engine.pull(fleet.space, false, CALL);
   const { memory_session_id: memory } = b.db.prepare('SELECT memory_session_id FROM sdk_sessions').get() as {
@@ -76,19 +76,19 @@ it('a session that every machine deleted lives again by a row that is written in
   expect([a, b, c].map((node) => node.count('observations'))).toEqual([1, 1, 1]);
 });
 
-it('what is deleted while a node sends its memories again is deleted everywhere', async () => {
+it('a deletion during a full resend applies everywhere', async () => {
   manual(a, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
   for (const { key } of await a.options.store.list(`projects/${fleet.space.cid}/memory/v1/seg/a/`))
     await a.options.store.remove(key);
-  // Finds that the store lost its segments; the next push sends everything again.
+  // a finds that the store lost its segments; the next push sends everything again.
   await a.engine.pull(fleet.space, true, CALL);
   a.db.exec('DELETE FROM observations');
   await settle(fleet.space, [a, b]);
   expect([a.count('observations'), b.count('observations')]).toEqual([0, 0]);
 });
 
-it('a change that comes in while a node sends its memories again does not stand for the memory', async () => {
+it('a change that arrives during a full resend does not count as sending the whole memory', async () => {
   manual(a, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
   b.db.exec(`UPDATE sdk_sessions SET custom_title = 'later'`);
@@ -104,7 +104,7 @@ it('a change that comes in while a node sends its memories again does not stand 
   expect(c.count('observations')).toBe(1);
 });
 
-it('a node that lost its ledger puts back what the store lost of its segments', async () => {
+it('a node that lost its ledger restores the segments that the store lost', async () => {
   manual(a, 'first', JANUARY);
   await a.engine.push(fleet.space, CALL);
   await a.engine.close();
@@ -122,7 +122,7 @@ it('a node that lost its ledger puts back what the store lost of its segments', 
   expect(b.count('observations')).toBe(1);
 });
 
-it('a deletion that a memory has outlived does not stand for the memory', async () => {
+it('a deletion that a memory has outlived does not count as sending the memory', async () => {
   manual(b, 'first', JANUARY);
   await settle(fleet.space, [a, b]);
   const lose = async (node: string): Promise<void> => {
@@ -145,7 +145,7 @@ it('a deletion that a memory has outlived does not stand for the memory', async 
     narrative: 'text',
     createdAt: JANUARY + 9,
   });
-  // Its row keeps the session alive; then the store loses what told of that.
+  // A row keeps the session alive; then the store loses the segment that said so.
   await settle(fleet.space, [a, b]);
   await lose('a');
   await a.engine.pull(fleet.space, true, CALL);

@@ -9,12 +9,13 @@ import { judgeDeletion, type Fate } from './clean-up.ts';
 import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
 /**
- * Why an update is parked that was merged before the deletion was heard of. How far a session had come in it may be what
- * was before the deletion: should it change anything, the fleet is told, so that all come out the same.
+ * Reason for parking an update that was merged before the deletion arrived. If the memory comes back, the
+ * update's session progress may predate the deletion. A change from it is therefore sent to the fleet, so
+ * that all nodes converge.
  */
 export const KEPT = 'it was written before the deletion of its memory came';
 
-/** Removes memories that were deleted elsewhere. */
+/** Applies deletions that other machines made. */
 export class Deletions {
   readonly #tools: MergeTools;
 
@@ -33,23 +34,23 @@ export class Deletions {
     const order = compareVersions(version, this.#tools.ledger.entities.lifeOf(entity));
     if (order <= 0) {
       if (isKnownIn(entity, this.#tools.context.space.id) || order === 0) return this.#tools.noted(entity);
-      // A space that knows a former deletion alone is told what came of the memory since.
+      // This space knows only a former deletion, so it gets the later state.
       this.#tools.tellHere(entity, entity.dead ? DEATH : WHOLE);
       return 'same';
     }
     const { row } = entity;
     const found = row === null ? null : this.#tools.reader.byId(kind, row);
     if (row !== null && found !== null) {
-      // A person may just have made another memory of the row, which nobody deleted.
+      // A person may just have turned the row into another memory, which no one deleted.
       if (this.#tools.changes.notice(found)) return this.delete({ operation, origin, stub });
-      // A session made up here stays for the rows that are in it.
+      // A stub session stays for the rows in it.
       if (isStub(entity))
         return this.#buried(operation, { ...entity, spaces: entity.dead ? entity.spaces : 0 }, row);
       if (kind === 'session') {
         if (this.#tools.sessions.isInUse(row, key))
           return this.#tools.wait(operation, origin, 'its session is in use here');
         if (this.#tools.sessions.hasRows(row)) {
-          // Deleting a session deletes what belongs to it. Rows that nobody deleted within the wait keep it alive.
+          // Deleting a session deletes its rows. Rows that no one deletes within the wait keep it alive.
           if (!stub) return this.#tools.wait(operation, origin, 'rows of it are still here');
           this.#buried(operation, entity);
           const dead = this.#tools.ledger.entities.byKey(key);
@@ -67,7 +68,7 @@ export class Deletions {
         return 'same';
       }
       const twins = this.#tools.ledger.entities.allByRow(kind, row).filter((twin) => !twin.key.equals(key));
-      // A row goes when no memory that anybody was told of is left in it.
+      // Remove the row only if none of its other memories was ever sent.
       if (twins.every((twin) => twin.version.counter === 0)) {
         for (const twin of twins) this.#tools.ledger.entities.forget(twin.key);
         const session = kind === 'session' ? null : (this.#tools.reader.byId(kind, row)?.sessionId ?? null);
@@ -83,8 +84,8 @@ export class Deletions {
   }
 
   /**
-   * Whether a memory that is here, in the row `row`, goes. One that waited long enough goes where what was kept never came, and stays where it
-   * is the last of its circle that anybody still has.
+   * Decides whether the memory in `row` is deleted. After the wait it is deleted even if the kept memory
+   * never arrived, and it stays if it is the last one of its cycle.
    */
   #judge({ kind, key, kept }: DeleteOperation, row: number, waited: boolean): 'holds' | 'survives' | 'waits' {
     if (kept === null) return 'holds';
@@ -113,8 +114,8 @@ export class Deletions {
   }
 
   /**
-   * What was written into a memory without knowing of its deletion counts again if somebody writes the memory again: it is
-   * parked, as it would be had it come after the deletion.
+   * Parks writes made without knowledge of the deletion, as if they had arrived after it. They count again if
+   * the memory is written again.
    */
   #keepLater(
     { kind, key, version: death }: DeleteOperation,
@@ -136,7 +137,7 @@ export class Deletions {
     }
   }
 
-  /** A session that was made up here goes with the last row in it. */
+  /** Deletes a stub session together with its last row. */
   #dropEmptyStub(session: number): void {
     const entity = this.#tools.ledger.entities.byRow('session', session);
     if (entity === null || !isStub(entity) || this.#tools.sessions.hasRows(session)) return;

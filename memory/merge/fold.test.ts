@@ -30,8 +30,8 @@ const session: fc.Arbitrary<Row> = fc
 
 const folded = (local: Row, incoming: Row): Row => ({ ...local, ...foldLattices(local, incoming) });
 
-describe('folding the course of a session', () => {
-  it('changes nothing when the same is folded in again', () => {
+describe('folding a session’s progress', () => {
+  it('changes nothing when the same operation is folded in again', () => {
     fc.assert(
       fc.property(session, session, (local, incoming) => {
         expect(foldLattices(folded(local, incoming), incoming)).toEqual({});
@@ -39,7 +39,7 @@ describe('folding the course of a session', () => {
     );
   });
 
-  it('gives the same in whichever order three come in', () => {
+  it('gives the same result for three operations in any order', () => {
     fc.assert(
       fc.property(session, session, session, (a, b, c) => {
         const oneWay = folded(folded(a, b), c);
@@ -49,7 +49,7 @@ describe('folding the course of a session', () => {
     );
   });
 
-  it('never goes back in status, keeps the earliest start and the latest end with their texts', () => {
+  it('never lowers the status, keeps the earliest start and the latest end with their texts', () => {
     fc.assert(
       fc.property(session, session, (local, incoming) => {
         const both = folded(local, incoming);

@@ -1,14 +1,18 @@
 import { numberOf, sameValue, textOf, type Row, type Value } from '../format/values.ts';
 
-/** How far a session has come; it never goes back. A conversation that was completed anywhere is completed. */
+/**
+ * Order of session statuses; a status never goes back. A session completed on one machine is completed
+ * everywhere.
+ */
 const STATUS_RANK: Readonly<Record<string, number>> = { active: 0, failed: 1, completed: 2 };
 
 const rank = (status: Value | undefined): number => STATUS_RANK[textOf(status) ?? ''] ?? -1;
 
 /**
- * Folds what an operation says of a session's course into what is known here: earliest start, latest end, furthest
- * status, the greater count of prompts. The order in which operations come in does not matter.
- * @param local the session here; @param incoming columns of the operation, not all of them need be there
+ * Folds an operation's session progress into the local session: earliest start, latest end, furthest status,
+ * greater prompt count. The order of operations does not matter.
+ * @param local the session here;
+ * @param incoming columns of the operation; some may be absent
  * @returns the columns that change, with their new values
  */
 export function foldLattices(local: Row, incoming: Row): Row {
@@ -22,7 +26,7 @@ export function foldLattices(local: Row, incoming: Row): Row {
   return Object.fromEntries(changed.map((column) => [column, folded[column] ?? null]));
 }
 
-/** A time is two columns, text and epoch, that stay together. */
+/** Takes a time as a pair: its text and epoch columns stay together. */
 function takePair(
   folded: Record<string, Value>,
   incoming: Row,
@@ -43,8 +47,8 @@ interface Time {
 }
 
 /**
- * Which of two times is kept: positive for the first. A total order, down to how the text is written: two machines that
- * both kept their own would send them to each other for ever.
+ * Compares two times; positive when the first is kept. The order is total, down to the text: if two machines
+ * each kept their own, they would exchange the values forever.
  */
 function compareTimes(a: Time, b: Time, wanted: 'earliest' | 'latest'): number {
   const [first, second] = [numberOf(a.epoch), numberOf(b.epoch)];
@@ -60,7 +64,7 @@ function compareWritten(a: Value, b: Value): number {
   return written(a) < written(b) ? -1 : written(a) > written(b) ? 1 : 0;
 }
 
-/** Columns in which two rows differ; NULL and absent are the same. */
+/** Returns the columns in which two rows differ; NULL and absent count as equal. */
 export function differingColumns(a: Row, b: Row, columns: readonly string[]): string[] {
   return columns.filter((column) => !sameValue(a[column] ?? null, b[column] ?? null));
 }

@@ -15,42 +15,44 @@ import { PendingRows, type PendingRow } from './pending-rows.ts';
 import { isRefusal } from './is-refusal.ts';
 import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
-/** What inserting a row is taken to cost before one was measured, in milliseconds: more than on any machine tried. */
+/**
+ * Assumed cost of inserting a row before any was measured, in milliseconds; more than on any machine tried.
+ */
 const ROW_MS = 0.3;
 
-/** A flush of fewer rows says little of what a row costs. */
+/** A flush of fewer rows is too small to measure the cost per row. */
 const TELLING_ROWS = 20;
 
-/** Puts memories that are not here into claude-mem. */
+/** Inserts memories into claude-mem that it lacks. */
 export class Inserts {
   readonly #tools: MergeTools;
   #auditReader: AuditReader | null = null;
   readonly #pending = new PendingRows();
   #byHash: Database.Statement<unknown[]> | null = null;
   #rowMs = ROW_MS;
-  /** Whether another sync puts prompts here. */
+  /** Whether another sync writes prompts here; null while unknown. */
   #hasReplicas: boolean | null = null;
 
   constructor(tools: MergeTools) {
     this.#tools = tools;
   }
 
-  /** To be called when a transaction begins: another sync may have put prompts here since the one before. */
+  /** Call at the start of a transaction: another sync may have written prompts since the previous one. */
   begin(): void {
     this.#hasReplicas = null;
   }
 
-  /** Whether a memory was decided to be inserted and is still to be. */
+  /** Returns whether a memory waits for the next flush. */
   isPending(key: Buffer): boolean {
     return this.#pending.has(key);
   }
 
-  /** A memory that is not here goes in: now, or with others by the next flush. */
+  /** Inserts a memory that is not here: now, or together with others at the next flush. */
   insert(incoming: Incoming<FullOperation>, entity: Entity | null): Outcome {
     const { operation, origin, stub } = incoming;
     const { kind, key } = operation;
     const row = this.#tools.localRow(operation);
-    // What its peers do not tell of because they excluded it: the table takes no row without.
+    // Peers leave out a project that they exclude, but the table requires one.
     if (this.#tools.context.schema.columns[kind].has('project')) row['project'] ??= '';
     if (kind === 'session') {
       if (sessionNameOf(operation) === null)
@@ -82,7 +84,7 @@ export class Inserts {
     return 'inserted';
   }
 
-  /** A session made up here for rows whose own had not come: now it has. What was written into it here is merged with it. */
+  /** Turns a stub session into the real one that has arrived. Merges what was written into the stub. */
   fillStub({ operation, origin }: Incoming<FullOperation>, entity: Entity, row: MemoryRow): Outcome {
     const { key } = operation;
     const { ledger, changes, context } = this.#tools;
@@ -108,7 +110,7 @@ export class Inserts {
   }
 
   /**
-   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * Inserts all pending rows; call before the transactions end.
    * @returns how many of them this claude-mem refused, so that they wait instead
    */
   flush(): number {
@@ -150,7 +152,7 @@ export class Inserts {
     return refused;
   }
 
-  /** How long a flush would take now, in milliseconds, by how long the ones before took. */
+  /** Estimated duration of a flush now, in milliseconds, from earlier ones. */
   get flushMs(): number {
     return this.#pending.size * this.#rowMs;
   }
@@ -166,8 +168,8 @@ export class Inserts {
   }
 
   /**
-   * Inserts a row. One that came as this very memory, and that a person made another one of since, still bears the origin that
-   * a row of this memory would have, and the table takes each once: this one then gets another.
+   * Inserts a row. A row that arrived as this memory and was edited into another one still has this memory's
+   * origin, which the table accepts only once. In that case the new row gets another origin.
    */
   #insertRow({ kind, key }: FullOperation, row: Row): number {
     const { writer } = this.#tools;
@@ -179,7 +181,10 @@ export class Inserts {
     }
   }
 
-  /** The marks of rows that were just inserted, by local id. @param ids theirs, in order; null for a row that was refused */
+  /**
+   * Returns the marks of rows that were just inserted, by local id.
+   * @param ids theirs, in order; null for a refused row
+   */
   #marksOf(
     kind: Kind,
     group: readonly PendingRow[],
@@ -199,7 +204,10 @@ export class Inserts {
     return new Map(rows.map(({ id, mark }) => [id, mark]));
   }
 
-  /** Gives a row its place in a session. @returns the row that is the same memory already, or null */
+  /**
+   * Puts a row into its session.
+   * @returns the existing row of the same memory, or null
+   */
   #placeChild(operation: FullOperation, row: Record<string, Value>, session: LocalSession): number | null {
     const { kind } = operation;
     const columns = this.#tools.context.schema.columns[kind];
@@ -216,7 +224,8 @@ export class Inserts {
       if ('twin' in settled) return settled.twin;
       row['content_hash'] = settled.hash;
     }
-    // What claude-mem's own cloud sync writes into rows of other devices, so that it does not send them as its own.
+    // claude-mem's own cloud sync sets these in rows of other devices, so that it does not send them as its
+    // own.
     if (columns.has('origin_device_id')) row['origin_device_id'] = `${OWN_ORIGIN}${operation.version.node}`;
     if (columns.has('origin_local_id')) row['origin_local_id'] = operation.key.toString('hex').slice(0, 32);
     if (columns.has('synced_at')) row['synced_at'] = this.#tools.context.now();
@@ -224,7 +233,10 @@ export class Inserts {
     return null;
   }
 
-  /** The row in which another sync brought the same prompt, under a session that it made up; null without. */
+  /**
+   * Returns the row in which another sync stored the same prompt under a made-up session; null when there is
+   * none.
+   */
   #replicaOf(row: Row): number | null {
     const { ledger, reader } = this.#tools;
     this.#hasReplicas ??= reader.hasReplicas('prompt');
@@ -241,9 +253,9 @@ export class Inserts {
   }
 
   /**
-   * Chooses a content hash that is free within a session. Hashes are random on old rows, so a clash says nothing: the
-   * same text is the same memory, other text gets a hash of its own.
-   * @param self the row itself when it is here already
+   * Chooses a content hash that is free within a session. Hashes are random on old rows, so a clash proves
+   * nothing: equal text is the same memory, other text gets a new hash.
+   * @param self the row itself when it exists already
    */
   freeHash(
     memorySessionId: string,
@@ -266,7 +278,7 @@ export class Inserts {
       if (this.#pending.hasHash(memorySessionId, hash)) continue;
       const holder = this.#byHash.get(memorySessionId, hash) as { id: number } | undefined;
       if (holder === undefined || holder.id === self) return { hash };
-      // The same text under a name of its own is a twin; only a row that has no name yet may be this very memory.
+      // A named row with the same text is a twin; only an unnamed row may be this very memory.
       if (self !== null || this.#tools.ledger.entities.byRow('observation', holder.id) !== null) continue;
       const other = this.#tools.reader.byId('observation', holder.id);
       if (other !== null && sameText(other.set, row)) return { twin: holder.id };
@@ -275,7 +287,7 @@ export class Inserts {
   }
 }
 
-/** Whether two observations are the same memory, whatever their hashes say. */
+/** Returns whether two observations are the same memory; ignores their hashes. */
 function sameText(a: Row, b: Row): boolean {
   return keyColumns('observation').every((column) => sameValue(a[column] ?? null, b[column] ?? null));
 }

@@ -2,9 +2,9 @@ import Database from 'better-sqlite3';
 import { ZodError } from 'zod';
 
 /**
- * Whether claude-mem's tables cannot take what an operation says: it waits, the others go on. Nothing of it has been written
- * then. A damaged full-text index refuses rows with constraint errors too, but of its own internal tables: that is no refusal,
- * since every other row would meet it.
+ * Returns whether claude-mem's tables cannot take an operation, so that it must wait while others continue;
+ * nothing of it was written. A damaged full-text index also raises constraint errors, but for its internal
+ * tables. That is not a refusal, because every other row would fail as well.
  */
 export function isRefusal(error: unknown): error is Error {
   if (error instanceof Database.SqliteError) {
@@ -14,6 +14,6 @@ export function isRefusal(error: unknown): error is Error {
   return error instanceof SyntaxError || error instanceof ZodError;
 }
 
-/** FTS5 does not pass on which of its constraints failed; where SQLite does, the table is an internal one. */
+/** FTS5 does not name the failed constraint of its tables; where SQLite does, the table is internal. */
 const isInternal = (message: string): boolean =>
   message === 'constraint failed' || /_(data|idx|docsize|config|content)\./.test(message);

@@ -3,21 +3,22 @@ import type { Kind } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { likenessOf, likenessSlots, linkOf, type Likeness } from '../detect/marks.ts';
 
-/** Rows that are looked at for each text, title or session: one that lives is enough. */
+/** Candidates examined per text, title or session; one live row is enough. */
 const MAX_CANDIDATES = 64;
 
-/** In what two memories are alike, the strongest first. */
+/** Kinds of likeness between two memories, the strongest first. */
 const WAYS = ['body', 'head', 'link'] as const;
 type Way = (typeof WAYS)[number];
 
 type Signature = Record<Way, number>;
 
 /**
- * Finds, for rows that are gone, a like memory that is still here: the same text, the same title, or else the same session.
- * What is deleted while a like memory stays may be one of a clean-up, and the deletion then names what was kept
- * (merge/clean-up.ts). Reads all marks of a kind once, some 0.3 s at a million rows.
+ * Finds, for rows that are gone, a similar memory that is still here: with the same text, else the same
+ * title, else the same session. A deletion beside a similar live memory may be part of a clean-up, so it
+ * names the memory that was kept (merge/clean-up.ts). Reads all marks of a kind once, about 0.3 s at a
+ * million rows.
  * @param gone local ids of rows that are gone
- * @returns the key of what was kept, by local id; rows of which nothing like is here are left out
+ * @returns the key of the kept memory, by local id; rows without a similar memory are left out
  */
 export function findKept(
   { ledger, reader }: { readonly ledger: Ledger; readonly reader: RowReader },
@@ -54,7 +55,7 @@ export function findKept(
       if (known === undefined || count >= MAX_CANDIDATES) continue;
       looked[way].set(value, count + 1);
       key ??= keyOfLiving({ ledger, reader }, kind, like.row);
-      // The lowest of them: two machines that delete different rows of many name the same one, if they can.
+      // The lowest key wins, so that two machines that delete different rows usually name the same memory.
       if (key !== null && (known === null || key.compare(known) < 0)) found[way].set(value, key);
     }
   }
@@ -66,8 +67,8 @@ export function findKept(
 }
 
 /**
- * Whether two rows that are here are alike: in their text, their title or their session, as findKept sees it. Rows count as
- * alike where the ledger knows too little of them.
+ * Returns whether two existing rows are alike in text, title or session, as findKept compares them. Rows that
+ * the ledger knows too little about count as alike.
  */
 export function areAlike(marks: Ledger['marks'], kind: Kind, a: number, b: number): boolean {
   const [first, second] = [a, b].map((row) => {
@@ -81,7 +82,7 @@ export function areAlike(marks: Ledger['marks'], kind: Kind, a: number, b: numbe
 
 const signatureOf = ({ body, head }: Likeness, link: number): Signature => ({ body, head, link });
 
-/** The key of a memory that peers know and whose row is here; null without. */
+/** Returns the key of a memory that peers know and whose row exists here; null when there is none. */
 function keyOfLiving(
   { ledger, reader }: { readonly ledger: Ledger; readonly reader: RowReader },
   kind: Kind,

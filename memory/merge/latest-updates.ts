@@ -1,12 +1,15 @@
 import type { Operation, UpdateOperation } from '../format/operation.ts';
 import { compareVersions, type Version } from '../format/versions.ts';
 
-/** Updates of one memory in one segment that are applied one by one: an honest node sends one for each part at most. */
+/**
+ * Updates of one memory in one segment that are applied one by one; an honest node sends at most one per
+ * part.
+ */
 const MAX_UPDATES = 16;
 
 /**
- * Leaves out updates that other updates of the same segment replace, where one memory has very many: what is left has the same outcome,
- * and a segment costs no more than the memories that it names.
+ * Drops updates that later ones in the same segment replace, for memories with very many. The outcome is the
+ * same, and the cost of a segment stays in proportion to its memories.
  * @returns the operations in their order
  */
 export function latestUpdates(operations: readonly Operation[]): readonly Operation[] {
@@ -41,6 +44,6 @@ function latestByPart(updates: readonly UpdateOperation[]): Map<string, Version>
   return latest;
 }
 
-/** The registers that an update writes, and the link to its session. */
+/** Returns the registers that an update writes, including the link to its session. */
 const partsOf = ({ up, of }: UpdateOperation): string[] =>
   of === null ? Object.keys(up) : [...Object.keys(up), 'of'];

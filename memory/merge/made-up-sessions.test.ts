@@ -36,7 +36,10 @@ const move = (node: TestNode, project: string): void => {
 const sessions = (node: TestNode): unknown[] =>
   node.db.prepare('SELECT project, user_prompt, custom_title, status FROM sdk_sessions').all();
 
-/** A session that b deleted and has again, made up, for a row of a peer's that b had not seen. */
+/**
+ * Gives b a session that it deleted and that is made up again for a row of a peer that had not seen the
+ * deletion.
+ */
 async function deleteOnB(peer = a): Promise<void> {
   begin(peer, 'garden');
   observe(peer, 'first');
@@ -49,9 +52,9 @@ async function deleteOnB(peer = a): Promise<void> {
   expect(sessions(b)).toMatchObject([{ user_prompt: null }]);
 }
 
-describe('a session that was deleted here and is made up again for a row of a peer', () => {
-  it('lives again everywhere by an edit of it', async () => {
-    // Its deletion waits there for 10 minutes, because a row that nobody deleted is in it.
+describe('a deleted session that is made up again for a peer’s row', () => {
+  it('is live everywhere after an edit', async () => {
+    // The deletion waits there for 10 minutes, because the session holds a row that nobody deleted.
     const patient = fleet.add('patient', '13.25.3');
     await deleteOnB(patient);
     rename(b, 'renamed');
@@ -61,9 +64,9 @@ describe('a session that was deleted here and is made up again for a row of a pe
     expect([sessions(patient), sessions(c)]).toEqual([sessions(b), sessions(b)]);
   });
 
-  it('keeps an edit of it that a peer overtakes by telling of it again', async () => {
+  it('keeps an edit that overtakes a peer’s resend of the session', async () => {
     await deleteOnB();
-    // Two pulls: the deletion waits first, then the row that is still there keeps the session alive.
+    // Two pulls: first the deletion waits, then the remaining row keeps the session alive.
     for (let pull = 0; pull < 2; pull += 1) await a.engine.pull(fleet.space, false, CALL);
     await a.engine.push(fleet.space, CALL);
     rename(b, 'renamed');
@@ -73,10 +76,10 @@ describe('a session that was deleted here and is made up again for a row of a pe
     expect([sessions(a), sessions(c)]).toEqual([sessions(b), sessions(b)]);
   });
 
-  it('takes what was written into it by a peer that had not heard of the deletion, once it is told of again', async () => {
+  it('takes over what a peer wrote into it before seeing the deletion, once it is sent again', async () => {
     await deleteOnB();
     for (let pull = 0; pull < 2; pull += 1) await a.engine.pull(fleet.space, false, CALL);
-    // More writes than the ones before: theirs is the greater counter.
+    // c writes more often, so its counter is greater.
     for (const title of ['once', 'twice', 'three times']) {
       rename(c, title);
       await c.engine.push(fleet.space, CALL);
@@ -89,8 +92,8 @@ describe('a session that was deleted here and is made up again for a row of a pe
   });
 });
 
-describe('a session that is made up for a row whose own session does not travel', () => {
-  it('keeps what was written into it here when its own session comes, and tells of it', async () => {
+describe('a session made up for a row whose own session is not synced', () => {
+  it('keeps what was written into it here when its own session arrives, and sends it', async () => {
     const space = { ...fleet.space, excluded: ['secret'] };
     begin(a, 'secret');
     observe(a, 'first');
@@ -102,7 +105,7 @@ describe('a session that is made up for a row whose own session does not travel'
     await settle(space, [a, b]);
     move(a, 'garden');
     await settle(space, [a, b]);
-    // The project was written later on a.
+    // a wrote the project later.
     expect(sessions(b)).toMatchObject([{ project: 'garden', user_prompt: 'begin', custom_title: 'given' }]);
     expect(a.db.prepare('SELECT completed_at FROM sdk_sessions').pluck().all()).toEqual(['later']);
     await settle(space, [a, b, c]);
@@ -110,14 +113,14 @@ describe('a session that is made up for a row whose own session does not travel'
   });
 });
 
-it('leaves a row without a session as it is where a peer tells of it under the one that it made up', async () => {
+it('leaves a row without a session unchanged when a peer sends it under a made-up session', async () => {
   const second = { ...fleet.space, cid: canonicalId('second') };
   b.db.pragma('foreign_keys = OFF');
   observe(b, 'lost its session');
   for (const space of [fleet.space, second]) await b.engine.push(space, CALL);
   b.db.exec(`UPDATE observations SET concepts = '["changed"]'`);
   await b.engine.push(fleet.space, CALL);
-  // What a heard in the first space is more than the second one says: a tells that one, too.
+  // a received more in the first space than the second one holds, so it sends that as well.
   for (const space of [fleet.space, second]) await a.engine.pull(space, true, CALL);
   expect(a.count('sdk_sessions')).toBe(1);
   expect((await a.engine.push(second, CALL)).rows).toBe(1);

@@ -16,10 +16,10 @@ import type { Row, Value } from '../format/values.ts';
 import { versionText, type HybridClock } from '../format/versions.ts';
 import type { Accepts } from './accepted.ts';
 
-/** What an operation did here. */
+/** The effect of an operation here. */
 export type Outcome = 'inserted' | 'updated' | 'deleted' | 'same' | 'waiting';
 
-/** What merging works with; `db` is a connection that may write. */
+/** Dependencies of a merge; `db` is a connection that may write. */
 export interface MergeContext {
   readonly db: Database.Database;
   readonly schema: ClaudeMemSchema;
@@ -36,13 +36,13 @@ export interface MergeContext {
 /** An operation and where it came from. */
 export interface Incoming<T extends Operation = Operation> {
   readonly operation: T;
-  /** The ledger's id of the segment that brought it. */
+  /** The ledger's id of the operation's segment. */
   readonly origin: number;
-  /** Whether a row whose session is not here gets a stub session rather than waiting. */
+  /** Whether a row without its session gets a stub session instead of waiting. */
   readonly stub: boolean;
 }
 
-/** What every part of a merge works with: the files, opened, and how the ledger is written. */
+/** Shared by all parts of a merge: the opened files, and the writes to the ledger. */
 export class MergeTools {
   readonly context: MergeContext;
   readonly ledger: Ledger;
@@ -63,21 +63,21 @@ export class MergeTools {
     this.names = new SpaceProjects(context.config);
   }
 
-  /** Of columns those that this claude-mem has. */
+  /** Returns the columns that this claude-mem has. */
   localColumns(kind: Kind, row: Row, local: Record<string, Value> = {}): Record<string, Value> {
     const columns = this.context.schema.columns[kind];
     for (const column in row) if (columns.has(column)) local[column] = row[column] ?? null;
     return local;
   }
 
-  /** Of what an operation says of a memory, also in columns that this version does not know, what this claude-mem has a place for. */
+  /** Returns what this claude-mem has columns for, including columns that this version does not know. */
   localRow({ kind, set, extra }: FullOperation): Record<string, Value> {
     const unknown = this.context.schema.unknown[kind];
     const known = Object.entries(extra ?? {}).filter(([column]) => unknown.includes(column));
     return this.localColumns(kind, this.names.rowToLocal(set), Object.fromEntries(known));
   }
 
-  /** Columns that this claude-mem has no place for are kept for newer peers, and for the day it has one. */
+  /** Keeps columns that this claude-mem lacks, for newer peers and for a later upgrade. */
   keepHomeless({ kind, key, set, extra }: FullOperation): void {
     const columns = this.context.schema.columns[kind];
     let kept: Record<string, Value> | null = null;
@@ -91,12 +91,12 @@ export class MergeTools {
     if (kept !== null) this.ledger.inbox.setExtra(key, kept);
   }
 
-  /** What the ledger files of a memory that it has not heard of. */
+  /** Returns the ledger record of a memory that is not known yet. */
   newEntity({ key, kind, version }: Operation, origin: number): Entity {
     return { key, kind, row: null, spaces: 0, version, origin, dead: false };
   }
 
-  /** Files that a row holds the memory of an operation. */
+  /** Records that a row holds the memory of an operation. */
   saved(
     operation: Operation,
     entity: Entity | null,
@@ -106,7 +106,7 @@ export class MergeTools {
   ): Entity {
     const known = entity ?? this.newEntity(operation, origin);
     const { id } = this.context.space;
-    // Who reads an update alone cannot make the memory of it.
+    // An update alone is not enough to create the memory.
     const isTold = operation.type === 'update' || isKnownIn(known, id);
     const spaces = isTold ? known.spaces : known.spaces + 2 ** id;
     const saved: Entity = { ...known, row, version: base, spaces, dead: false };
@@ -114,18 +114,18 @@ export class MergeTools {
     return saved;
   }
 
-  /** Files that the space has an operation for a memory. */
+  /** Records that the space has an operation for a memory. */
   noted(entity: Entity): Outcome {
     this.ledger.entities.addSpace(entity.key, this.context.space.id);
     return 'same';
   }
 
-  /** Has this space be told of a memory, too. */
+  /** Queues a memory for this space, too. */
   tellHere(entity: Entity, parts: number): void {
     this.ledger.dirty.mark(this.context.space.id, entity.key, parts);
   }
 
-  /** Files what a row that was just written looks like. */
+  /** Records the mark of a row that was just written. */
   remark(kind: Kind, id: number): MemoryRow {
     const row = this.reader.byId(kind, id);
     if (row === null) throw new Error(`the row that was just written to ${SHAPES[kind].table} is not there`);
@@ -133,13 +133,13 @@ export class MergeTools {
     return row;
   }
 
-  /** Has an operation wait; parked, until its memory is written again. */
+  /** Makes an operation wait; if parked, until its memory is written again. */
   wait(operation: Operation, origin: number, reason: string, parked = false): Outcome {
     const { space, now } = this.context;
     const line = formatOperation(operation);
     const entry = {
       key: operation.key,
-      // Clones of one machine write other things under one version.
+      // Clones of one machine write different operations under one version.
       version: `${versionText(operation.version)}-${hash32(line).toString(16)}`,
       line,
       origin,

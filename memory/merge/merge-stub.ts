@@ -5,21 +5,21 @@ import { mergeRegisters } from '../format/registers.ts';
 import type { Row } from '../format/values.ts';
 import { UNVERSIONED, type Version } from '../format/versions.ts';
 
-/** What a session that was made up here becomes when its own comes. */
+/** The result of merging a stub session with the real one. */
 export interface MergedStub {
-  /** Columns to write, by this machine's names of projects. */
+  /** Columns to write, with this machine's project names. */
   readonly columns: Row;
-  /** When its parts were written. */
+  /** Versions of its parts. */
   readonly written: ReadonlyMap<string, Version>;
-  /** What was written here and stands, as bits: the spaces are to be told of it. */
+  /** Local writes that won, as bits: they must be sent to the spaces. */
   readonly parts: number;
 }
 
 /**
- * Merges a session with what was written into the one that was made up in its place. What nobody wrote there is only what a
- * row of it said, and gives way.
- * @param here the made-up row, and when parts of it were written
- * @param told what the operation puts into a row here, and the operation
+ * Merges a real session with what was written into its stub. Stub values that no one wrote were copied from a
+ * row, and give way.
+ * @param here the stub row, and the versions of its written parts
+ * @param told the row that the operation produces here, and the operation
  */
 export function mergeStub(
   here: { readonly row: Row; readonly units: ReadonlyMap<string, Version> },

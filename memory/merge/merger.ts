@@ -21,11 +21,11 @@ import { MergeTools, type Incoming, type MergeContext, type Outcome } from './me
 import { Updates } from './updates.ts';
 
 /**
- * How far a write's counter may be above the greatest one known of its memory: writes add 1. A counter near the largest one
- * that may be told would make a memory that nobody could change any more.
+ * Maximum step of a write's counter above the greatest known one of its memory; writes add 1. A counter close
+ * to the format's maximum would make a memory that no node could change again.
  */
 const MAX_STEP = 2 ** 20;
-/** Before anybody had a claude-mem: 2020-01-01, epoch ms. */
+/** Before claude-mem existed: 2020-01-01, epoch milliseconds. */
 const COUNTED_FROM = Date.UTC(2020, 0, 1);
 
 const greatestCounter = (operation: Operation): number =>
@@ -34,8 +34,8 @@ const greatestCounter = (operation: Operation): number =>
     : operation.version.counter;
 
 /**
- * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on the ledger;
- * applying an operation again changes nothing, so a crash between their commits is harmless.
+ * Applies operations to one claude-mem database. The caller holds a transaction on the database and one on
+ * the ledger. Applying an operation again changes nothing, so a crash between the two commits is harmless.
  */
 export class Merger {
   readonly #tools: MergeTools;
@@ -54,17 +54,18 @@ export class Merger {
 
   /**
    * Applies one operation.
-   * @param origin the ledger's id of the segment that brought it
-   * @param stub whether a row whose session is not here gets a stub session rather than waiting
-   * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits instead
+   * @param origin the ledger's id of its segment
+   * @param stub whether a row without its session gets a stub session instead of waiting
+   * @throws SqliteError when the database is locked, full or damaged; a row that a constraint refuses waits
+   * instead
    */
   apply(said: Operation, origin: number, stub: boolean): Outcome {
     let operation = said;
-    // Only operations on rows that are still to be inserted, and deletions, need those rows to be there.
+    // Only deletions, and operations on pending rows, need those rows to be inserted.
     if (operation.type === 'delete' || this.#inserts.isPending(operation.key)) this.flush();
     try {
       const incoming = { origin, stub };
-      // What comes by way of another node is judged by who wrote it.
+      // Operations forwarded by another node are judged by their author.
       if (!isAccepted(operation, this.#accepts)) {
         return this.#tools.wait(operation, origin, NOT_TRUSTED, true);
       }
@@ -87,7 +88,8 @@ export class Merger {
           return this.#deletions.delete({ ...incoming, operation });
       }
     } catch (error) {
-      // A refused statement leaves the transaction as it was; the row waits with the reason instead of blocking others.
+      // A refused statement leaves the transaction unchanged; the row waits with the reason and does not
+      // block others.
       if (isRefusal(error)) {
         return this.#tools.wait(operation, origin, `this claude-mem refuses the row: ${errorMessage(error)}`);
       }
@@ -96,16 +98,16 @@ export class Merger {
   }
 
   /**
-   * The greatest counter that is believed: so many writes as there were ticks of the hybrid clock since 2020, by the clock that the
-   * operation bears, or by ours where that one is far ahead. Whoever drives a counter up to it locks no memory: the next write's clock
-   * is later, and its ceiling higher.
+   * Returns the greatest plausible counter: the number of hybrid clock ticks since 2020, by the operation's
+   * clock, or by ours if that one is far ahead. A counter raised to this ceiling locks no memory: the next
+   * write has a later clock, and so a higher ceiling.
    */
   #ceiling({ version }: Operation): number {
     const now = clockAt(this.#tools.context.now() + MAX_DRIFT_MS);
     return Math.max(MAX_STEP, Math.min(version.hlc, now) - clockAt(COUNTED_FROM));
   }
 
-  /** Whether a write of a register was merged here before: it is not judged again. */
+  /** Returns whether a register's write was merged here before; then it is not judged again. */
   #isHere({ key, unit, version }: Write): boolean {
     const { entities } = this.#tools.ledger;
     const entity = entities.byKey(key);
@@ -113,7 +115,7 @@ export class Merger {
     return here !== undefined && compareVersions(here, version) === 0;
   }
 
-  /** @param entity what the ledger knows of the memory */
+  /** @param entity the ledger's record of the memory */
   #applyFull(
     incoming: Incoming<FullOperation>,
     entity = this.#tools.ledger.entities.byKey(incoming.operation.key),
@@ -127,19 +129,20 @@ export class Merger {
       }
       const stub = this.#rowOf(operation, entity);
       if (stub === null) return this.#inserts.insert(incoming, entity);
-      // It lives again by what was written into it here and not noticed yet.
+      // A local edit that was not noticed yet makes the memory live again.
       if (this.#tools.changes.notice(stub)) return this.#applyFull(incoming);
       return this.#inserts.fillStub(incoming, entity, stub);
     }
     const row = this.#rowOf(operation, entity);
     if (row === null) {
-      // A row that was told of and is gone was deleted here: the next audit says so; it does not come back by itself.
+      // The row was sent and is missing, so it was deleted here. The next audit records that; the row is not
+      // inserted again.
       if (entity !== null && entity.row !== null && entity.version.counter > 0)
         return this.#goneHere(incoming, entity);
       return this.#inserts.insert(incoming, entity);
     }
     if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
-      // A claude-mem that knows sessions by their id alone has one row for the sessions of all platforms: it stays as it is.
+      // A claude-mem that knows sessions by id alone has one row for all platforms; that row stays unchanged.
       return this.#tools.noted(this.#tools.saved(operation, entity, row.id, origin));
     }
     if (entity !== null && isStub(entity)) {
@@ -156,7 +159,7 @@ export class Merger {
     const units = new Map(operation.written);
     for (const [unit, version] of operation.written) {
       if (!isNobody(version)) continue;
-      // The row that is here knows better.
+      // The local row's value is known, so it stays.
       delete values[unit];
       units.delete(unit);
     }
@@ -171,7 +174,7 @@ export class Merger {
     const entity = this.#tools.ledger.entities.byKey(operation.key);
     if (entity === null) return this.#tools.wait(operation, origin, 'its memory has not arrived yet');
     if (entity.dead) {
-      // A write that the deletion did not know of counts again if somebody writes the memory again.
+      // A write made without knowledge of the deletion counts again if the memory is written again.
       if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
         return this.#tools.noted(entity);
       }
@@ -192,21 +195,21 @@ export class Merger {
     });
   }
 
-  /** Whether a person has just made another memory of a row, and nobody had noticed. */
+  /** Returns whether a person has just turned a row into another memory, and no audit noticed yet. */
   #isAnother(entity: Entity | null, row: MemoryRow): boolean {
     if (entity === null || !this.#tools.changes.notice(row)) return false;
     const now = this.#tools.ledger.entities.byKey(entity.key);
     return now?.row !== row.id || now.dead;
   }
 
-  /** What is later than what was known of a row that is gone here waits until the audit has said when it went. */
+  /** Makes operations newer than a missing row wait until the audit has dated the deletion. */
   #goneHere({ operation, origin }: Incoming, entity: Entity): Outcome {
     if (greatestCounter(operation) <= this.#tools.ledger.entities.counterOf(entity))
       return this.#tools.noted(entity);
     return this.#tools.wait(operation, origin, 'its row is gone here');
   }
 
-  /** The row that an operation speaks of, or null when it is not here. */
+  /** Returns the row of an operation's memory, or null when it is not here. */
   #rowOf(operation: FullOperation, entity: Entity | null): MemoryRow | null {
     if (entity !== null && entity.row !== null) return this.#tools.reader.byId(operation.kind, entity.row);
     if (operation.kind !== 'session') return this.#unredactedRow(operation);
@@ -215,7 +218,7 @@ export class Merger {
     return found === null ? null : this.#tools.reader.byId('session', found.id);
   }
 
-  /** The row that a memory without secrets was made of on another machine, where it is here with them: an earlier release sent it. */
+  /** Returns a local row with secrets that another machine received redacted from an earlier release. */
   #unredactedRow({ kind, key, set }: FullOperation): MemoryRow | null {
     const at = set['created_at_epoch'];
     if (typeof at !== 'number' || !isRedacted(set)) return null;
@@ -229,21 +232,21 @@ export class Merger {
     return null;
   }
 
-  /** To be called when the transactions have begun. */
+  /** Call at the start of the transactions. */
   begin(): void {
     this.#tools.sessions.forget();
     this.#inserts.begin();
   }
 
   /**
-   * Inserts the rows that were applied and are still to be inserted: to be called before the transactions end.
+   * Inserts all pending rows; call before the transactions end.
    * @returns how many of them this claude-mem refused, so that they wait instead
    */
   flush(): number {
     return this.#inserts.flush();
   }
 
-  /** How long a flush would take now, in milliseconds, by how long the ones before took. */
+  /** Estimated duration of a flush now, in milliseconds, from earlier ones. */
   get flushMs(): number {
     return this.#inserts.flushMs;
   }

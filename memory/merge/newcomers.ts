@@ -4,21 +4,21 @@ import { KINDS, type Kind } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { nameRow } from '../detect/scan.ts';
 
-/** Rows read at a time; between two batches of a merge a worker writes a few. */
+/** Rows read at a time; between two batches of a merge a worker writes only a few. */
 const PAGE = 1_000;
 
 /**
- * Names rows that claude-mem wrote while a merge was under way: one that is a true twin of what a peer tells would be taken
- * for another memory otherwise, and be there once more.
+ * Names rows that claude-mem wrote during a merge. Otherwise an unnamed row that matches an incoming memory
+ * would be taken for another one, and the memory would exist twice.
  */
 export class Newcomers {
   readonly #reader: RowReader;
   readonly #ledger: Ledger;
   readonly #context: { readonly reader: RowReader; readonly ledger: Ledger; readonly changes: Changes };
-  /** Up to which local id rows are named, or were put there by the merge. */
+  /** Highest local id per kind that was named or written by the merge. */
   readonly #named: Map<Kind, number>;
 
-  /** @param reader on the connection that merges */
+  /** @param reader on the merging connection */
   constructor(reader: RowReader, ledger: Ledger, changes: Changes) {
     this.#reader = reader;
     this.#ledger = ledger;
@@ -26,7 +26,7 @@ export class Newcomers {
     this.#named = new Map(KINDS.map((kind) => [kind, ledger.highestRow(kind)]));
   }
 
-  /** To be called when a transaction on both files has begun: nobody else writes from then on. */
+  /** Call at the start of the transaction on both files: from then on no other connection writes. */
   name(): void {
     for (const [kind, named] of this.#named) {
       const high = this.#reader.maxId(kind);
@@ -38,13 +38,13 @@ export class Newcomers {
     }
   }
 
-  /** To be called at the end of the transaction: what it wrote has its names. */
+  /** Call at the end of the transaction: the rows that it wrote are named. */
   pass(): void {
     for (const [kind, named] of this.#named) {
       const high = this.#reader.maxId(kind);
       if (high <= named) continue;
       this.#named.set(kind, high);
-      // The next scan skips the rows that this merge inserted.
+      // The next scan then starts after the rows that this merge inserted.
       this.#ledger.entities.setScannedTo(kind, high);
     }
   }

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** A session with a prompt, a summary and an observation, as claude-mem writes them. */
+/** Writes a session with a prompt, a summary and an observation, as claude-mem does. */
 function writeSession(db: Database.Database, name: string, memory: string): void {
   db.prepare(
     `INSERT INTO sdk_sessions (content_session_id, memory_session_id, project, user_prompt, started_at, started_at_epoch, status)
@@ -22,7 +22,7 @@ function writeSession(db: Database.Database, name: string, memory: string): void
   ).run(name, memory, JUNE);
 }
 
-/** The rows of a session, with who else's they are. */
+/** Writes the rows of a session, and which device they came from. */
 function writeRows(db: Database.Database, session: string, memory: string, origin: string | null): void {
   const replica = { origin, local: origin === null ? null : '7', synced: origin === null ? null : JUNE };
   db.prepare(
@@ -37,13 +37,13 @@ function writeRows(db: Database.Database, session: string, memory: string, origi
 
 const counts = (node: TestNode): number[] => [node.count('user_prompts'), node.count('session_summaries')];
 
-describe('a memory that claude-mem’s own cloud sync brings as well', () => {
+describe('a memory that claude-mem’s own cloud sync also copies', () => {
   const sessions: readonly (readonly [title: string, content: string])[] = [
     ['its own session', 'chat'],
     ['a session that the cloud sync made up', 'mem-a'],
   ];
   for (const [title, content] of sessions) {
-    it(`is there once when Membridge was first, in ${title}`, async () => {
+    it(`exists once when Membridge synced first, in ${title}`, async () => {
       writeSession(a.db, 'chat', 'mem-a');
       writeRows(a.db, 'chat', 'mem-a', null);
       await settle(fleet.space, [a, b]);
@@ -54,14 +54,14 @@ describe('a memory that claude-mem’s own cloud sync brings as well', () => {
         .pluck();
       writeRows(b.db, content, String(memory.get(content)), 'device-of-a');
       await settle(fleet.space, [a, b]);
-      // The cloud sync's own copy stays where it put it; nobody else gets one.
+      // The cloud sync's own copy stays where it is; no other machine gets one.
       expect(counts(a)).toEqual([1, 1]);
       const c = fleet.add('c', '13.25.3');
       await settle(fleet.space, [c]);
       expect(counts(c)).toEqual([1, 1]);
     });
 
-    it(`is there once when the cloud sync was first, in ${title}`, async () => {
+    it(`exists once when the cloud sync came first, in ${title}`, async () => {
       writeSession(a.db, 'chat', 'mem-a');
       writeRows(a.db, 'chat', 'mem-a', null);
       writeSession(b.db, content, 'mem-a');
@@ -75,7 +75,7 @@ describe('a memory that claude-mem’s own cloud sync brings as well', () => {
     });
   }
 
-  it('keeps true twins of this machine two', async () => {
+  it('keeps two identical rows of this machine separate', async () => {
     writeSession(a.db, 'chat', 'mem-a');
     writeRows(a.db, 'chat', 'mem-a', null);
     writeRows(a.db, 'chat', 'mem-a', null);
@@ -88,7 +88,7 @@ it('inserts a session when another sync took both of its possible memory ids', a
   writeSession(a.db, 'chat', 'mem-a');
   writeRows(a.db, 'chat', 'mem-a', null);
   const key = memoryKey('session', {}, { platform: 'claude', session: 'chat' });
-  // The sync names sessions of its own making by the memory id that the session has where its rows come from.
+  // The cloud sync names sessions that it creates by the memory id on the machine that the rows came from.
   for (const memory of ['mem-a', `membridge-${key.toString('hex').slice(0, 24)}`])
     writeSession(b.db, memory, memory);
   await settle(fleet.space, [a, b]);
@@ -115,7 +115,7 @@ describe('a conversation that the worker is having', () => {
       resume(a.db, 'mem-a');
       writeRows(a.db, 'live', 'mem-a', null);
       if (release === '12.0.0') {
-        // As an upgrade of an old database left it.
+        // As an upgrade of an old database left the tables.
         c.db.unsafeMode(true);
         c.db.pragma('writable_schema = ON');
         c.db.exec(

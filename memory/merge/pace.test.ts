@@ -25,9 +25,9 @@ afterEach(() => {
 });
 
 describe('a merge', () => {
-  it('holds the lock for long only while nobody else has the database open', async () => {
+  it('holds the lock for long only while no other process has the database open', async () => {
     expect(new Pace(path, db).hold()).toBeGreaterThan(100);
-    // Like a worker that has it open and does nothing.
+    // Like a worker that has the file open and is idle.
     const holder = spawn('sh', ['-c', 'exec 3<"$1"; echo open; exec sleep 600', 'sh', path], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -42,7 +42,7 @@ describe('a merge', () => {
     for (const other of others) other.close();
   });
 
-  it('gives way to a worker by its worker.pid, and to whoever wrote just now', () => {
+  it('yields to a worker found by its worker.pid, and to a recent writer', () => {
     writeFileSync(join(folder, 'worker.pid'), JSON.stringify({ pid: process.ppid, port: 1 }));
     expect(new Pace(path, db).hold()).toBe(40);
     rmSync(join(folder, 'worker.pid'));

@@ -1,15 +1,15 @@
 import type { FullOperation } from '../format/operation.ts';
 import type { Row } from '../format/values.ts';
 
-/** A row that is ready to be inserted, and the operation that it came of. */
+/** A row ready to be inserted, and the operation that it was made from. */
 export interface PendingRow {
   readonly operation: FullOperation;
-  /** The ledger's id of the segment that brought it. */
+  /** The ledger's id of the operation's segment. */
   readonly origin: number;
   readonly row: Row;
 }
 
-/** Rows that a merge has decided to insert, so that many go in by one statement. */
+/** Rows that a merge will insert, so that one statement inserts many. */
 export class PendingRows {
   readonly #groups = new Map<string, PendingRow[]>();
   readonly #keys = new Set<string>();
@@ -35,12 +35,12 @@ export class PendingRows {
     return this.#keys.size;
   }
 
-  /** Whether a row of a session has a content hash already. */
+  /** Returns whether a pending row of a session has a content hash. */
   hasHash(memorySessionId: string, hash: string): boolean {
     return this.#hashes.has(`${memorySessionId}\0${hash}`);
   }
 
-  /** All rows, in groups that one statement can insert; none are left. */
+  /** Returns all rows in groups that one statement can insert, and clears them. */
   takeGroups(): PendingRow[][] {
     const groups = [...this.#groups.values()];
     this.#groups.clear();

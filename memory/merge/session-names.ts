@@ -2,16 +2,16 @@ import { nameOf } from '../claude-mem/read.ts';
 import type { SyncSession } from '../session.ts';
 import { sessionKey } from './sessions.ts';
 
-/** Where the ledger keeps up to which local id sessions have their one name. */
+/** Ledger entry for the local id up to which sessions have a unique name. */
 const SETTLED = 'sessions:named';
 
 /** Sessions read at a time. */
 const PAGE = 1_000;
 
 /**
- * Gives sessions that were just scanned the one name that they have. Other rows may have a true twin; a session may not:
- * where its name is that of a row that is gone, it was deleted and written again. To be called after every scan.
- * @throws SqliteError as SQLite gives it; it goes on where it was
+ * Gives newly scanned sessions their unique name. Other rows may have a true twin, a session may not: a
+ * session with the name of a missing row was deleted and written again. Call after every scan.
+ * @throws SqliteError from SQLite; the next call continues
  */
 export function settleSessionNames({
   reader,
@@ -21,7 +21,7 @@ export function settleSessionNames({
   const high = ledger.entities.scannedTo('session');
   const settled = Number(ledger.meta(SETTLED) ?? 0);
   if (settled === high) return;
-  // Lower ids than before: the ledger was made anew.
+  // Ids lower than before: the ledger was recreated.
   for (let from = settled > high ? 0 : settled; from < high;) {
     const rows = reader.after('session', from, PAGE).filter(({ id }) => id <= high);
     from = rows.at(-1)?.id ?? high;

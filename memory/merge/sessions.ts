@@ -25,29 +25,34 @@ interface RawSession {
   memory_session_id: string | null;
 }
 
-/** A row that is to go into a session. */
+/** A row that needs a session. */
 export interface Belonging {
   readonly kind: Kind;
   readonly of: SessionRef | null;
-  /** Columns that a session made up for it takes over. */
+  /** Columns that a stub session copies from the row. */
   readonly set: Row;
 }
 
-/** A session to put a row into, or why there is none yet. */
+/** A session to put a row into, or why the row must wait. */
 export type Resolved = { readonly session: LocalSession } | { readonly waits: string };
 
-/** A session of this machine counts as in use for this long after its last sign of life (a day, in milliseconds). */
+/**
+ * A session of this machine counts as in use for this long after its last activity (a day, in milliseconds).
+ */
 const ACTIVE_FOR_MS = 24 * 3_600_000;
 
-/** Why a row waits whose session the running worker has in memory. */
+/** Reason for rows whose session the running worker has in memory. */
 const IN_USE = 'its session is in use here';
 
-/** The key of a session by its name. */
+/** Returns the key of a session. */
 export function sessionKey(name: SessionName): Buffer {
   return memoryKey('session', {}, name);
 }
 
-/** Finds and, where it must, makes the sessions that incoming rows belong to. Works inside the merge's transaction. */
+/**
+ * Finds the sessions that incoming rows belong to, and creates stubs where it must. Works inside the merge's
+ * transaction.
+ */
 export class Sessions {
   readonly #db: Database.Database;
   readonly #ledger: Ledger;
@@ -57,7 +62,7 @@ export class Sessions {
   readonly #now: () => number;
   readonly #changes: Pick<Changes, 'bury'>;
   readonly #selects = new Map<string, Database.Statement<(string | number)[], RawSession>>();
-  /** Sessions that peers began and any row may go into, by name, as they were after so many writes of sessions. */
+  /** Cache of sessions begun by peers that accept any row, by name; valid for one count of session writes. */
   readonly #ready = new Map<string, LocalSession>();
   #readyAt = 0;
 
@@ -80,8 +85,9 @@ export class Sessions {
   }
 
   /**
-   * The session with a global name. Where a database knows sessions by content_session_id alone and has that of another
-   * platform, this is null and the table refuses a second one: its rows wait for the upgrade that makes room.
+   * Returns the session with a global name, or null. An old database knows sessions by content_session_id
+   * alone. If it has that id for another platform, the table refuses a second one, and the rows wait for an
+   * upgrade.
    */
   find(name: SessionName): LocalSession | null {
     return this.#select('content_session_id = ? AND platform_source = ?', name.session, name.platform);
@@ -91,14 +97,14 @@ export class Sessions {
     return this.#select('id = ?', id);
   }
 
-  /** Whether a memory_session_id is taken here. */
+  /** Returns whether a memory_session_id is taken here. */
   isTaken(memorySessionId: string): boolean {
     return this.#select('memory_session_id = ?', memorySessionId) !== null;
   }
 
   /**
-   * The session that an incoming row goes into.
-   * @param stub whether a session that is not here is to be made up, so that the row is not lost
+   * Returns the session for an incoming row.
+   * @param stub whether to create a missing session, so that the row is not lost
    */
   resolve(operation: Belonging, stub: boolean): Resolved {
     if (this.#readyAt !== this.#writer.sessionWrites) this.forget();
@@ -119,15 +125,15 @@ export class Sessions {
     return this.#usable(session, operation, key);
   }
 
-  /** To be called when a transaction begins: others may have written sessions since the one before. */
+  /** Call at the start of a transaction: others may have written sessions since the previous one. */
   forget(): void {
     this.#ready.clear();
     this.#readyAt = this.#writer.sessionWrites;
   }
 
   /**
-   * Whether a session is the running worker's: begun here, not finished, alive within the last day. Its row is left
-   * alone, because the worker holds it in memory.
+   * Returns whether the running worker uses a session: begun here, not finished, active within the last day.
+   * Its row is left alone, because the worker holds it in memory.
    */
   isInUse(id: number, key: Buffer | null): boolean {
     const entity =
@@ -146,7 +152,7 @@ export class Sessions {
     return prompted !== undefined;
   }
 
-  /** Whether any row belongs to a session. */
+  /** Returns whether any row belongs to a session. */
   hasRows(id: number): boolean {
     if (this.#reader.promptsOf(id).length > 0) return true;
     const memory = this.byId(id)?.memorySessionId ?? null;
@@ -161,11 +167,13 @@ export class Sessions {
     );
   }
 
-  /** A memory_session_id for a session that came in: the peer's where it is free here, else one of our own making. */
+  /**
+   * Returns a memory_session_id for an incoming session: the peer's if it is free here, else a generated one.
+   */
   memoryIdFor(key: Buffer, preferred: string | null): string {
     if (preferred !== null && !this.isTaken(preferred)) return preferred;
     const own = `membridge-${key.toString('hex').slice(0, 24)}`;
-    // Another sync may have made up a session with the id that this one has on another machine.
+    // Another sync may have created a session with the id that this one has on another machine.
     let free = own;
     for (let n = 2; this.isTaken(free); n += 1) free = `${own}-${n}`;
     return free;
@@ -184,7 +192,7 @@ export class Sessions {
     if (direct !== null) return { session: direct, key: null };
     const alias = this.#ledger.inbox.aliasOf(of.memory);
     if (alias !== null) return this.#byKey(alias);
-    // Old claude-mem let the memory id begin as the conversation's.
+    // In old claude-mem the memory id started out equal to the conversation's id.
     const name: SessionName = { platform: DEFAULT_PLATFORM, session: of.memory };
     const session = this.find(name);
     return session === null ? null : { session, key: sessionKey(name) };
@@ -201,8 +209,9 @@ export class Sessions {
   }
 
   /**
-   * Whether a peer's row may hang on a session. The running worker gives its sessions another memory_session_id, or none, and
-   * a row that hangs on one may forbid that: none may be the first, and none at all where rows do not follow.
+   * Returns whether a peer's row may refer to a session. The running worker may still change or clear the
+   * session's memory_session_id, and a row that refers to it can block that. So a peer's row may not be the
+   * first, and none is allowed where rows do not follow such a change.
    */
   #mayHang({ id, memorySessionId }: LocalSession, kind: Kind, key: Buffer | null): boolean {
     if (!this.isInUse(id, key)) return true;
@@ -211,7 +220,10 @@ export class Sessions {
     );
   }
 
-  /** Prompts hang on the session itself; observations and summaries need its memory_session_id. */
+  /**
+   * Returns the session if a row can use it. Prompts refer to the session itself; observations and summaries
+   * need its memory_session_id.
+   */
   #usable(session: LocalSession, operation: Belonging, key: Buffer | null): Resolved {
     if (operation.kind === 'prompt') return { session };
     if (session.memorySessionId !== null) {
@@ -226,7 +238,10 @@ export class Sessions {
     return { session: { ...session, memorySessionId } };
   }
 
-  /** A session for a row whose own never came; claude-mem shows no row without one. Never sent to peers. */
+  /**
+   * Creates a stub session for a row whose own session never arrived; claude-mem shows no row without one.
+   * Stubs are never sent.
+   */
   #makeStub(operation: Belonging): LocalSession {
     const { of, set } = operation;
     const lost = of !== null && 'memory' in of ? of.memory : null;
@@ -234,7 +249,7 @@ export class Sessions {
       of !== null && 'session' in of ? of : { platform: DEFAULT_PLATFORM, session: lost ?? 'membridge-lost' };
     const key = sessionKey(name);
     const before = this.#ledger.entities.byKey(key);
-    // claude-mem deleted the session a moment ago. The stub must not hide the deletion from peers.
+    // claude-mem has just deleted the session. The stub must not hide that deletion from peers.
     if (before?.dead === false && before.row !== null) this.#changes.bury('session', before.row);
     const memorySessionId = lost ?? this.memoryIdFor(key, this.#ledger.inbox.memoryOf(key));
     const row: Record<string, Value> = {
@@ -247,7 +262,7 @@ export class Sessions {
     };
     if (this.#schema.columns.session.has('platform_source')) row['platform_source'] = name.platform;
     const id = this.#writer.insert('session', row);
-    // What anybody makes of it from now on is a write.
+    // From now on, any difference from this mark counts as a write.
     const made = this.#reader.byId('session', id);
     const columns = this.#schema.columns.session;
     if (made !== null)

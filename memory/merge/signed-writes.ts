@@ -5,8 +5,8 @@ import { isNobody } from './accepted.ts';
 import type { Operation } from '../format/operation.ts';
 
 /**
- * Files who signed what an operation writes, where that is not the node that it names. Versions name whom the sender chooses; the
- * signature of the segment is proof.
+ * Records who signed an operation's writes, where that is not the node in their version. Senders choose the
+ * version's node freely; only the segment's signature proves the sender.
  * @param from the segment: its id in the ledger, and the node that signed it
  */
 export function fileSigner(ledger: Ledger, operation: Operation, from: { id: number; node: string }): void {
@@ -17,7 +17,7 @@ export function fileSigner(ledger: Ledger, operation: Operation, from: { id: num
   }
 }
 
-/** Each write of an operation with its own version. */
+/** Returns each write of an operation with its own version. */
 function writesOf(operation: Operation): SignedWrite[] {
   const { key, version } = operation;
   switch (operation.type) {

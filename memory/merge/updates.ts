@@ -14,12 +14,12 @@ import { isNobody } from './accepted.ts';
 import type { Inserts } from './inserts.ts';
 import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
-/** The columns that say how far a session has come. */
+/** The columns that record a session's progress. */
 const COURSE_COLUMNS = UNITS.session
   .filter(({ merge }) => merge === 'lattice')
   .flatMap(({ columns }) => columns);
 
-/** Merges what operations say of memories that are here. */
+/** Merges operations into memories that exist here. */
 export class Updates {
   readonly #tools: MergeTools;
   readonly #inserts: Inserts;
@@ -29,11 +29,12 @@ export class Updates {
     this.#inserts = inserts;
   }
 
-  /** Merges what an operation says of a memory that is here. */
+  /** Merges an operation into an existing memory. */
   mergeInto(incoming: Incoming, entity: Entity, row: MemoryRow, said: Registers): Outcome {
     const { operation, origin } = incoming;
     const { kind } = operation;
-    // What was changed here and not noticed yet is a write of its own, not something to overwrite unseen.
+    // A local change that was not noticed yet is a write of its own, so it must be claimed before a merge
+    // overwrites it.
     this.#tools.changes.notice(row);
     const current = this.#tools.ledger.entities.byKey(entity.key) ?? entity;
     const local = this.#registersOf(current, row);
@@ -46,7 +47,8 @@ export class Updates {
     const told = this.#formsOf(row);
     const heard = operation.type === 'full' ? operation.set : operation.type === 'update' ? operation.up : {};
     for (const name of merged.taken) {
-      // What the space would be told of what is here is what it says: a name or a secret of this machine stays.
+      // If the space would receive the incoming value from the local row, nothing differs: a local project
+      // name or secret stays.
       const same = name in row.set && told.some((form) => sameValue(form[name] ?? null, heard[name] ?? null));
       if (name !== LINK && !same) changes[name] = said.values[name] ?? null;
     }
@@ -72,7 +74,8 @@ export class Updates {
     const isLater =
       reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.bornOf(current)) > 0;
     const units = new Map([...merged.written.units, ...courseWritten(kind, local.written, said.written)]);
-    // One that is held back begins anew when it is folded in; noted before, it would be an old one by then.
+    // A held-back operation begins the new life only when it is folded in. Recorded earlier, its rebirth
+    // would look old by then.
     const begins = isLater && !held;
     if (begins) units.set(LIFE, reborn);
     this.#tools.ledger.entities.saveWritten(operation.key, units);
@@ -82,30 +85,33 @@ export class Updates {
     );
     const { id } = this.#tools.context.space;
     this.#tools.changes.tell(saved, bitsOf(kind, changed), id);
-    // They may hold what was before the new beginning: the fleet is told, so that all come out the same.
+    // Progress merged earlier may predate the new life, so it is sent to the fleet and all nodes converge.
     if (begins && kind === 'session') {
       this.#tools.changes.claim(saved, numbersOf(kind, this.#courseSince(current, reborn)));
     }
     if (operation.type === 'full') {
       this.#answer(saved, local, now, said, operation.written);
-      // A space that had not heard of it from here is told what was written elsewhere or earlier.
+      // This space did not have the memory from here, so it gets what was written in other spaces or earlier.
       const knowsMore = !sameWrites(merged.written, said.written) || hasMoreCourse(now, said);
       if (current.version.counter > 0 && !isKnownIn(current, id) && knowsMore)
         this.#tools.tellHere(saved, WHOLE);
     }
-    // What was held back is folded in when the worker is done with the session.
+    // The held-back progress is folded in when the worker has finished the session.
     if (held) return this.#tools.wait(operation, origin, 'its session is in use here');
     return Object.keys(differing).length > 0 ? 'updated' : 'same';
   }
 
-  /** A row's columns as a space may have been told of them, by this release or an earlier one. */
+  /** Returns a row's columns as this release or an earlier one may have sent them to a space. */
   #formsOf(row: MemoryRow): Row[] {
     const { names, context, ledger } = this.#tools;
     const named = names.rowToSpace(row.set);
     return context.config.redact === false ? [named] : publishedForms(named, ledger.ruleSet);
   }
 
-  /** How the course of a session changes by an operation. What was before a deletion does not count after it. */
+  /**
+   * Returns how an operation changes a session's progress. Progress from before a deletion does not count
+   * after it.
+   */
   #courseOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
     const born = this.#tools.ledger.entities.bornOf(entity);
     const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
@@ -121,7 +127,10 @@ export class Updates {
     return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
   }
 
-  /** The parts of a session's course that were written since it began anew, and merged before that was heard of. */
+  /**
+   * Returns the parts of a session's progress that were written after its rebirth, but merged before the
+   * rebirth arrived.
+   */
   #courseSince(entity: Entity, reborn: Version): Unit[] {
     const { units } = this.#tools.ledger.entities.writtenOf(entity);
     return UNITS.session.filter(({ name, merge }) => {
@@ -130,7 +139,7 @@ export class Updates {
     });
   }
 
-  /** Has peers be told of what this machine alone knew of a memory when it first heard of it. */
+  /** Queues for peers what only this machine knew of a memory when it first received it. */
   #answer(
     entity: Entity,
     before: Registers,
@@ -149,7 +158,10 @@ export class Updates {
     this.#tools.changes.claim(entity, numbersOf(entity.kind, unsaid));
   }
 
-  /** Moves a row to the session that it belongs to now. @returns the columns that change, or that it waits */
+  /**
+   * Moves a row to its current session.
+   * @returns the changed columns, or 'waits'
+   */
   #move(incoming: Incoming, row: MemoryRow, of: SessionRef | null): Record<string, Value> | 'waits' {
     const { operation, origin, stub } = incoming;
     const place = canonicalJson(of) === canonicalJson(row.of);
@@ -170,7 +182,7 @@ export class Updates {
     return changes;
   }
 
-  /** The registers of a memory as they are here, also those that only the ledger has room for. */
+  /** Returns a memory's local registers, including those that only the ledger stores. */
   #registersOf(entity: Entity, row: MemoryRow): Registers {
     const columns = this.#tools.context.schema.columns[row.kind];
     const complete = registersOf(row.kind).every((column) => columns.has(column));
@@ -179,7 +191,9 @@ export class Updates {
     return { values: { ...kept, ...valuesOf(row.set, row.kind === 'session' ? null : row.of) }, written };
   }
 
-  /** Of changed columns those that this claude-mem has and that differ; the others are kept in the ledger. */
+  /**
+   * Returns the changed columns that this claude-mem has and that differ; stores the others in the ledger.
+   */
   #hasColumns(kind: Kind, changes: Row, row: MemoryRow): Record<string, Value> {
     const columns = this.#tools.context.schema.columns[kind];
     const homeless = Object.entries(changes).filter(([column]) => !columns.has(column));
@@ -201,7 +215,7 @@ const numbersOf = (kind: Kind, units: readonly Unit[]): number[] =>
 const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
   numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
 
-/** When the parts of a session's course were last written, of two accounts. */
+/** Returns when the parts of a session's progress were last written, according to either side. */
 function courseWritten(kind: Kind, a: Written, b: Written): [string, Version][] {
   return UNITS[kind].flatMap(({ name, merge }) => {
     if (merge !== 'lattice') return [];
@@ -211,7 +225,7 @@ function courseWritten(kind: Kind, a: Written, b: Written): [string, Version][] 
   });
 }
 
-/** Whether two memories were written by the very same writes. */
+/** Returns whether two memories consist of the same writes. */
 function sameWrites(a: Written, b: Written): boolean {
   return (
     compareVersions(a.base, b.base) === 0 &&
@@ -223,7 +237,7 @@ function sameWrites(a: Written, b: Written): boolean {
   );
 }
 
-/** Whether a session has come further here than an operation says. */
+/** Returns whether a session has progressed further here than in an operation. */
 function hasMoreCourse(row: MemoryRow, said: Registers): boolean {
   if (row.kind !== 'session') return false;
   return Object.keys(foldLattices(said.values, pick(row.set, COURSE_COLUMNS))).length > 0;

@@ -4,36 +4,42 @@ import type { SignedWrite } from '../ledger/signers.ts';
 import { isNobody } from '../merge/accepted.ts';
 import { timeOf } from '../format/versions.ts';
 
-/** Who wrote something as the write itself says, and when by that node's clock (epoch ms). */
+/** The author that a write names, and when it wrote, by that node's clock (epoch milliseconds). */
 interface Writer {
   readonly node: string;
   readonly at: number;
-  /** Who signed it, where that is another node: one that passed it on, or that used this name. */
+  /**
+   * The node that signed the write, where it differs from the author: it forwarded the write or used the
+   * author's name.
+   */
   readonly signer: string | null;
 }
 
-/** Where a memory of this machine came from. */
+/** Where a memory on this machine came from. */
 export interface Blame {
   readonly kind: Kind;
   readonly row: number;
-  /** SHA-256 in hex: the memory's name on every machine. */
+  /** SHA-256 in hex: identifies the memory on every machine. */
   readonly key: string;
-  /** Who told the fleet of it; null when nobody did yet. */
+  /** The node that first sent the memory to the fleet; null while none has. */
   readonly writer: Writer | null;
-  /** The signed segment that brought it here; null for a memory that was here first. */
+  /** The signed segment that delivered the memory; null for a memory that was written here. */
   readonly segment: {
     readonly node: string;
     readonly epoch: string;
     readonly seq: number;
     readonly hash: string;
-    /** When it came in, epoch ms. */
+    /** When the segment arrived, epoch milliseconds. */
     readonly at: number;
   } | null;
-  /** Parts that were changed since, each with who wrote it last. */
+  /** Parts that changed later, each with its last writer. */
   readonly changed: readonly (Writer & { readonly part: string })[];
 }
 
-/** Where the memory in a row of claude-mem came from; several where peers know it under several keys. */
+/**
+ * Returns where the memory in a claude-mem row came from. Returns several when peers know it under several
+ * keys.
+ */
 export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
   return ledger.entities.allByRow(kind, row).map((entity) => ({
     kind,

@@ -28,7 +28,7 @@ afterEach(() => fleet.close());
 const projects = (node: TestNode): unknown =>
   node.db.prepare(`SELECT project FROM observations ORDER BY created_at_epoch, title`).pluck().all();
 
-it('everything a node wrote since a time is taken back everywhere, and can be given back', async () => {
+it('everything that a node wrote since a time is taken back everywhere, and can be restored', async () => {
   const before = { hash: a.hash(), projects: projects(a) };
   const since = (clock += 60_000);
   writeHistory(b.db, { name: 'poison', seed: 3, observations: 24, from: JANUARY + 2e9 });
@@ -60,7 +60,7 @@ it('everything a node wrote since a time is taken back everywhere, and can be gi
   expect(await a.engine.revocations()).toMatchObject([{ node: 'b', undone: true }]);
 });
 
-it('a session that others wrote into stays', async () => {
+it('a session that other nodes wrote into stays', async () => {
   const since = (clock += 60_000);
   b.write.session({
     contentSessionId: 'shared',
@@ -89,7 +89,7 @@ it('a session that others wrote into stays', async () => {
   expect(b.db.prepare(`SELECT count(*) FROM observations WHERE title = 'Mine'`).pluck().get()).toBe(1);
 });
 
-describe('of a node in wrong hands', () => {
+describe('revoking a compromised node', () => {
   const forged = (title: string, version: unknown): object => {
     const set = { created_at_epoch: JANUARY + 7, type: 'discovery', title };
     const key = memoryKey('observation', set, null).toString('hex');
@@ -97,7 +97,10 @@ describe('of a node in wrong hands', () => {
     const of = { platform: 'claude', session };
     return { kind: 'observation', key, ver: version, set: { ...set, project: 'p', created_at: 'x' }, of };
   };
-  /** What a node would say to pass a memory of others off as its own, with another project. */
+  /**
+   * Builds an operation with which the node passes another node's memory off as its own, with another
+   * project.
+   */
   const usurped = (node: TestNode, id: number, version: unknown): object => {
     const row = node.db.prepare('SELECT * FROM observations WHERE id = ?').get(id) as Record<
       string,
@@ -111,7 +114,7 @@ describe('of a node in wrong hands', () => {
   const titles = (node: TestNode): unknown[] =>
     node.db.prepare('SELECT title FROM observations').pluck().all();
 
-  it('others’ memories stay, as they were, though it told of them as its own', async () => {
+  it('leaves others’ memories unchanged, even if the node sent them as its own', async () => {
     const before = { hash: a.hash(), projects: projects(a) };
     const since = (clock += 60_000);
     await forgeSegment(b, fleet.space.cid, [usurped(a, 1, [9, clock * 1_024, 'b'])]);
@@ -127,7 +130,7 @@ describe('of a node in wrong hands', () => {
       expect(projects(node)).toEqual(before.projects);
       expectIntact(node.path, node.name);
     }
-    // Nothing of it bears that node's name any more: who does not trust it gets all memories.
+    // They no longer bear that node's name, so a node that does not trust it gets all memories.
     await c.engine.snapshot(fleet.space, CALL);
     const d = fleet.add('d', '13.25.3');
     await d.engine.pull({ ...fleet.space, trust: { b: 'ignore' } }, true, CALL);
@@ -140,7 +143,7 @@ describe('of a node in wrong hands', () => {
     for (const node of [a, b, c]) expect(projects(node), node.name).toContain('poisoned');
   });
 
-  it('what it told in another’s name, or with a clock put back, goes as well', async () => {
+  it('removes what the node sent in another’s name or with a clock that was put back', async () => {
     const since = (clock += 60_000);
     await forgeSegment(b, fleet.space.cid, [
       forged('in the name of a', [1, clock * 1_024, 'a']),
@@ -159,7 +162,7 @@ describe('of a node in wrong hands', () => {
     for (const node of [a, c]) expect(node.count('observations')).toBe(48);
   });
 
-  it('a memory that a lost ledger does not know the origin of goes by what its row says', async () => {
+  it('uses the row’s origin when the ledger was lost', async () => {
     const since = (clock += 60_000);
     await forgeSegment(b, fleet.space.cid, [forged('evil', [1, clock * 1_024, 'b'])]);
     await a.engine.pull(fleet.space, true, CALL);
@@ -173,7 +176,7 @@ describe('of a node in wrong hands', () => {
   });
 });
 
-it('blame names the node, the segment and the time', async () => {
+it('reports the node, the segment and the time as the blame', async () => {
   const id = a.db
     .prepare(
       `SELECT o.id FROM observations o JOIN sdk_sessions s USING (memory_session_id) WHERE s.content_session_id LIKE 'beta%' LIMIT 1`,

@@ -18,13 +18,15 @@ import type { SyncSession } from '../session.ts';
 import { sameValue, type Row, type Value } from '../format/values.ts';
 import { clockAt } from '../format/versions.ts';
 
-/** What a revocation did, or would do. */
+/** The result of a revocation, or of its dry run. */
 export interface RevokeResult {
-  /** What to undo it by; null when it was only tried. */
+  /** Id for undoing it; null for a dry run. */
   readonly id: string | null;
   readonly memories: number;
   readonly changes: number;
-  /** What stays: sessions that others wrote into, and memories and changes of which is not known here what was before. */
+  /**
+   * Things that stay: sessions that others wrote into, and memories and changes with an unknown former state.
+   */
   readonly kept: number;
 }
 
@@ -32,13 +34,13 @@ export interface RevokeResult {
 const BATCH = 100;
 
 /**
- * Takes back everything that a node wrote in a space since a time: memories that it was the first to tell this node of are
- * deleted, and what it changed gets the value that it had, also where it told of others' memories as its own. To the fleet
- * these are writes of this node like any others; what is needed to undo them is kept here. Memories that a third machine
- * had before that node told of them are deleted there as well, and come back with the undo.
- * @param target.since epoch ms, by that node's clock and by this one's (ledger/revocations.ts)
+ * Takes back everything that a node wrote in a space since a time. Deletes memories that first arrived here
+ * from that node. Restores the earlier value of what it changed, even where it sent others' memories as its
+ * own. The fleet receives these as ordinary writes of this node; the data for an undo stays here. A third
+ * machine that had a memory before that node sent it deletes it as well, and gets it back with the undo.
+ * @param target.since epoch milliseconds, by that node's clock and by this one's (ledger/revocations.ts)
  * @param target.dryRun count only
- * @throws SqliteError when the database is locked; what was done so far stays, and is in the revocation
+ * @throws SqliteError when the database is locked; completed work stays, and is part of the revocation
  */
 export function revoke(
   session: SyncSession,
@@ -89,12 +91,15 @@ export function revoke(
     setRegister(session, { reader, writer }, entity, index, former.value);
   };
 
-  /** A memory that this node had otherwise than from that node, which told of it as a whole since: the memory stays. */
+  /**
+   * Handles a memory that this node had from another source before that node sent it again as a whole: the
+   * memory stays.
+   */
   const takeRetelling = (key: Buffer): void => {
     const entity = ledger.entities.byKey(key);
     const row = entity === null || entity.row === null ? null : reader.byId(entity.kind, entity.row);
     if (entity === null || entity.dead || row === null || !isKnownIn(entity, space.id)) return;
-    // The ledger may have been begun anew since; the row itself says whom it came from.
+    // The ledger may have been recreated since, but the row records its origin.
     if (originOf(db, session.schema, row) === `${OWN_ORIGIN}${target.node}`) {
       takeMemory(key);
       return;
@@ -153,7 +158,7 @@ export function revoke(
 }
 
 /**
- * Undoes a revocation made on this node: what it took is written again, as this node's writes.
+ * Undoes a revocation made on this node: writes again what it took back, as this node's own writes.
  * @throws MembridgeError not_found when this node made no such revocation, conflict when it was undone before
  */
 export function undoRevocation(session: SyncSession, config: SpaceConfig, id: string): RevokeResult {
@@ -229,14 +234,14 @@ export function undoRevocation(session: SyncSession, config: SpaceConfig, id: st
   }
 }
 
-/** What a row says of the device that it came from; null where it says nothing, or nothing can be said. */
+/** Returns the origin device recorded in a row; null when there is none, or none can be recorded. */
 function originOf(db: Database.Database, schema: ClaudeMemSchema, { kind, id }: MemoryRow): string | null {
   if (!schema.columns[kind].has('origin_device_id')) return null;
   return db.prepare(`SELECT origin_device_id FROM ${schema.sources[kind]} WHERE id = ?`).pluck().get(id) as
     string | null;
 }
 
-/** Gives a register a value as this node's own write, now. */
+/** Sets a register to a value, as this node's own write, now. */
 function setRegister(
   { ledger, changes }: SyncSession,
   { reader, writer }: { reader: RowReader; writer: RowWriter },
@@ -252,7 +257,7 @@ function setRegister(
   if (now !== null) ledger.marks.set(entity.kind, entity.row, changes.markOf(now));
 }
 
-/** A memory as a line that can be written again: without secrets where its key is the one without them. */
+/** Formats a memory as a line that can be written again, redacted if its key is the redacted one. */
 function lineOf(entity: Entity, row: MemoryRow): string {
   const name = nameOf(row.of);
   const forms = publishedForms(row.set);

@@ -8,10 +8,10 @@ import { findCertificate, publishCertificate } from '../push/publish.ts';
 import type { SyncSession } from '../session.ts';
 import { publicKeyOf, signBytes, verifyBytes } from '../format/signing.ts';
 
-/** An ack is written at most this often, in milliseconds, unless somebody asks. */
+/** Shortest time between two acks of a node, in milliseconds, unless a peer asks for one. */
 const ACK_EVERY_MS = 10 * 60_000;
 
-/** An ack that says nothing new is written again after this long, as a sign of life (a day, in milliseconds). */
+/** An unchanged ack is rewritten after this long, as a sign of life (a day, in milliseconds). */
 const SIGN_OF_LIFE_MS = 24 * 3_600_000;
 
 const AckLine = z.object({
@@ -19,22 +19,26 @@ const AckLine = z.object({
   space: z.string(),
   node: z.string(),
   key_id: z.string(),
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   at: z.number().int(),
-  /** By node and epoch: every segment up to this seq was used. */
+  /** By node and incarnation: every segment up to this seq was used. */
   applied: z.record(z.string(), z.record(z.string(), z.number().int().nonnegative())),
-  /** Segments, as "node/epoch/seq-hash", that could not be used: whoever holds their memories may tell of them again. */
+  /**
+   * Segments, as "node/epoch/seq-hash", that could not be used. A node that holds their memories may send
+   * them again.
+   */
   damaged: z.array(z.string()),
 });
 
-/** What a node says it has used of a space's segments. */
+/** The segments of a space that a node says it has used. */
 export type Ack = z.infer<typeof AckLine>;
 
 const flagOf = (cid: string): string => `ack:${cid}`;
 
 /**
- * Tells the fleet what this node has used, when that changed: what collection may remove depends on it.
- * @param asked write now, whenever the last one was written
+ * Publishes which segments this node has used, if that changed; collection removes only what every node has
+ * used.
+ * @param asked write now, regardless of when the last ack was written
  * @returns whether it was written
  * @throws MembridgeError store_unavailable or store_refused
  */
@@ -46,7 +50,7 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   const since = now - Number(writtenAt);
   const damaged = ledger.inbox.damagedNames(id).map(segmentName);
   const report = hash('sha256', canonicalJson(damaged));
-  // Damage is told at once. A time in the future is a clock that was put right.
+  // Damage is reported at once. A negative age means that the clock was set back since.
   const isNew = report !== (reported === '' ? hash('sha256', '[]') : reported);
   if (!asked && !isNew && since >= 0 && since < ACK_EVERY_MS) return false;
   const applied: Ack['applied'] = {};
@@ -65,7 +69,7 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   };
   const line = canonicalJson(ack);
   const signature = signBytes(identity.key, Buffer.from(line, 'utf8'));
-  // A node that only reads has published nothing yet that its signature could be checked by.
+  // A node that only reads has published no certificate yet, and peers need one to check the signature.
   await publishCertificate(session, cid);
   await store.put(ackKey(cid, identity.node), Buffer.from(`${line}\n${signature}\n`, 'utf8'));
   ledger.setMeta(flagOf(cid), `${now} ${digest} ${report}`);
@@ -73,7 +77,7 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
 }
 
 /**
- * Every node's ack that its own key signed; others count as not written.
+ * Returns the acks that carry a valid signature of their own node; all others are ignored.
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function readAcks(session: SyncSession, cid: string): Promise<Map<string, Ack>> {
@@ -100,7 +104,10 @@ async function openAck(session: SyncSession, cid: string, node: string, bytes: B
   }
 }
 
-/** Whether a node really signed a text, by a certificate of the control plane. @throws MembridgeError store_* */
+/**
+ * Returns whether a node signed a text, with a key that the control plane certified.
+ * @throws MembridgeError store_*
+ */
 export async function isSignedBy(
   session: SyncSession,
   cid: string,

@@ -6,17 +6,17 @@ import { KINDS } from '../format/kinds.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row } from '../format/values.ts';
 
-/** Memories per transaction, with a pause after each: claude-mem's worker writes meanwhile. */
+/** Memories per transaction. A pause follows each, so that claude-mem's worker can write in between. */
 const BATCH = 100;
 const PAUSE_MS = 20;
 
-/** Where the ledger keeps which columns claude-mem had when columns were last adopted. */
+/** Ledger entry that holds the columns claude-mem had when columns were last adopted. */
 const COLUMNS = 'schema:columns';
 
 /**
- * After claude-mem was upgraded: columns that peers had told of and that the ledger kept, for want of a place, are put
- * where they belong. What the upgrade itself or the worker wrote there stays.
- * @throws SqliteError when the database is locked; it goes on at the next sync
+ * Moves columns that peers sent before this claude-mem had them from the ledger into the upgraded tables.
+ * Keeps values that the upgrade or the worker wrote there.
+ * @throws SqliteError when the database is locked; the next sync continues
  */
 export async function adoptColumns(session: SyncSession): Promise<void> {
   const { ledger, schema, changes } = session;

@@ -18,28 +18,28 @@ import type { SyncSession } from '../session.ts';
 import { NOT_TRUSTED, untrusted } from '../space/trust.ts';
 import { hasPassed } from '../format/versions.ts';
 
-/** What applying did. */
+/** The result of one call. */
 export interface Applied {
   operations: number;
   inserted: number;
   updated: number;
   deleted: number;
   waiting: number;
-  /** Segments of which some operations could not be used. */
+  /** Segments with operations that could not be used. */
   problems: { node: string; problem: string }[];
 }
 
-/** The numbers of the parts that say how far a session has come. */
+/** The unit numbers that record a session's progress (status, start, end, prompt count). */
 const COURSE = UNITS.session.flatMap(({ merge }, index) => (merge === 'lattice' ? [index] : []));
 
-/** Sessions before what belongs to them; deletions last and the other way round. */
+/** Sessions are applied before their rows; deletions last, and in the opposite order. */
 const rank = ({ kind, type }: Operation): number =>
   type === 'delete' ? 2 * KINDS.length - KINDS.indexOf(kind) : KINDS.indexOf(kind);
 
 /**
- * Applies every staged segment of a space, then retries what waits. Short exclusive transactions with pauses between;
- * a crash at any point leaves work that is done again without effect.
- * @param merging the merge that this is a part of; the caller closes it
+ * Applies every staged segment of a space, then retries rows that wait. Uses short exclusive transactions
+ * with pauses between them. After a crash the work is repeated, without further effect.
+ * @param merging the merge that this call belongs to; the caller closes it
  * @throws MembridgeError memory_locked, memory_corrupt, … ; staged segments stay for the next try
  */
 export async function applyStaged(
@@ -76,14 +76,14 @@ export async function applyStaged(
   const apply = (merger: Merger, { operation, staged }: StagedOperation): Outcome => {
     clock.hear(operation.version.hlc);
     const outcome = merger.apply(operation, staged.id, false);
-    // A snapshot tells of everybody's writes under one signature, which proves nothing of who wrote what.
+    // A snapshot carries the writes of every node under one signature, which does not prove who wrote what.
     const isSigned = staged.node !== session.identity.node && !staged.epoch.startsWith('snap');
     if (isSigned) fileSigner(ledger, operation, staged);
     return outcome;
   };
   await batches.run(readStaged(session, config.cid, applied.problems), apply, mergedNew);
 
-  // Retries are no new operations; what still waits is counted once, from the ledger.
+  // Retries are not new operations. Rows that still wait are counted once, from the ledger.
   const waiting = ledger.inbox
     .waiting(space.id)
     .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
@@ -108,9 +108,9 @@ interface StagedOperation {
 }
 
 /**
- * Reads the staged segments of a space one after another, each when it is asked for: the one before it is applied by then.
- * Sets those aside that cannot be read or must wait for a person.
- * @param problems takes what is wrong with segments that are applied all the same
+ * Reads the staged segments of a space one at a time, each only after the one before it was applied. Sets
+ * aside segments that cannot be read or must wait for a person.
+ * @param problems receives what is wrong with segments that are applied nevertheless
  */
 function* readStaged(
   session: SyncSession,
@@ -142,8 +142,8 @@ function* readStaged(
       inbox.guard(id, reason);
       continue;
     }
-    // Sessions first, whatever the order in the segment: children need them.
-    // One that an earlier version began is finished as it was begun.
+    // Sessions first, because their rows need them. A merge begun by an earlier version is finished in the
+    // order in which it began.
     const operations = [...(before > 0 ? read.operations : latestUpdates(read.operations))];
     operations.sort((a, b) => rank(a) - rank(b));
     const of = staged;

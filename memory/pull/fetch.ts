@@ -26,22 +26,25 @@ import { publicKeyOf } from '../format/signing.ts';
 import { objectionTo } from '../space/membership.ts';
 import { trustIn } from '../space/trust.ts';
 
-/** Segments that are fetched at the same time, and staged before they are merged together. */
+/** Segments that are fetched concurrently, and staged before they are merged together. */
 export const STAGED_TOGETHER = 4;
 
-/** What a fetch found. */
+/** The result of a fetch. */
 export interface Fetched {
   segments: number;
-  /** Peers whose segments could not all be used, with the reason; the others went on. */
+  /** Peers with segments that could not be used, with the reason; the other peers are not affected. */
   problems: { node: string; problem: string }[];
 }
 
 /**
- * Fetches, verifies and stages the segments that this node has not got. One listing of heads/ tells whether there are
- * any; heads are hints, so `full` lists every segment instead, of the space's older names too, and puts back what of this
- * node's own the store has lost. A node whose objects cannot be had stops nobody else.
- * @param onStaged called when some segments are staged, so that they can be applied before the next are fetched
- * @throws MembridgeError store_unavailable or store_refused when nothing at all could be had; what was staged stays
+ * Fetches, verifies and stages the segments that this node lacks. One listing of heads/ shows whether there
+ * are any. Heads are only hints, so `full` lists every segment instead, including those under the space's
+ * former ids. It also restores objects of this node that the store lost. A node whose objects cannot be read
+ * does not block the others.
+ * @param onStaged called when some segments are staged, so that they can be applied before the next ones are
+ * fetched
+ * @throws MembridgeError store_unavailable or store_refused when nothing could be fetched; staged segments
+ * stay
  */
 export async function fetchSegments(
   session: SyncSession,
@@ -56,7 +59,7 @@ export async function fetchSegments(
   return fetched;
 }
 
-/** Fetches what lies under one canonical id: the space's own, or one that it had before. */
+/** Fetches the segments under one canonical id: the space's current one or a former one. */
 async function fetchFromPrefix(
   session: SyncSession,
   config: SpaceConfig,
@@ -87,7 +90,7 @@ async function fetchFromPrefix(
       const problem = await fetchFrom(session, space, { cid, node }, fresh, fetched, onStaged);
       if (problem !== null) fetched.problems.push({ node, problem });
       else if (isOwnPrefix && node !== identity.node) ledger.inbox.setHeadEtag(space.id, node, etag);
-      // The head of a former incarnation, until there is something to tell.
+      // This is the head of a former incarnation; it stays until this node has something to send.
       else if (isOwnPrefix && space.headEtag === null) ledger.spaces.setHeadEtag(space.id, etag);
     } catch (error) {
       if (!(error instanceof MembridgeError) || !error.code.startsWith('store_')) throw error;
@@ -99,7 +102,7 @@ async function fetchFromPrefix(
   if (failure !== null && tried === 0) throw failure;
 }
 
-/** Fetches one node's segments in order; returns what stopped it, or null. */
+/** Fetches one node's segments in order. Returns what stopped it, or null. */
 async function fetchFrom(
   session: SyncSession,
   space: LedgerSpace,
@@ -111,8 +114,8 @@ async function fetchFrom(
   const { ledger, store, identity } = session;
   const listed = new Set(names.map(segmentName));
   let problem: string | null = null;
-  // A gap ends one chain. What follows is not fetched to learn that, but where two machines wrote as one node, the other's
-  // chain goes on beside it.
+  // A gap ends one chain, and the segments behind it are not fetched. If two machines wrote as the same node,
+  // the other machine's chain continues beside it.
   const refused = new Set<string>();
   const refusedAt = new Set<string>();
   const usedAt = new Set<string>();
@@ -122,7 +125,7 @@ async function fetchFrom(
     refusedAt.add(placeOf(name));
   };
 
-  // The next segments are fetched while the present ones are merged.
+  // The next segments are fetched while the current ones are merged.
   const ahead = new Map<SegmentName, Promise<Buffer | null>>();
   const get = (index: number): Promise<Buffer | null> => {
     const [name, ...later] = names.slice(index, index + STAGED_TOGETHER);
@@ -130,7 +133,7 @@ async function fetchFrom(
     for (const each of [name, ...later]) {
       if (ahead.has(each)) continue;
       const bytes = store.get(segmentKey(cid, each));
-      // Without this, a failed fetch that nobody awaits would end the process.
+      // Without this, a failed fetch that no one awaits would end the process.
       bytes.catch(() => undefined);
       ahead.set(each, bytes);
     }
@@ -155,7 +158,8 @@ async function fetchFrom(
       prevSha = await verifyFetched(session, cid, name, bytes, name.modified);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
-      // That says nothing against the segment, so nobody is asked to heal it; it is fetched again at the next sync.
+      // The keys are at fault, not the segment, so no peer is asked to heal it. The next sync fetches it
+      // again.
       if (error instanceof KeysUnreadable) return error.message;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
@@ -164,7 +168,7 @@ async function fetchFrom(
     }
     if (name.seq > 1) {
       const before = { ...previous, hash: nameHash(prevSha) };
-      // One that was filed as damaged may have been refused since.
+      // A segment filed as damaged may have been refused since.
       const known =
         !isRefused(before) &&
         (listed.has(segmentName(before)) ||
@@ -183,8 +187,8 @@ async function fetchFrom(
     usedAt.add(placeOf(name));
     ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now(), name.modified));
     fetched.segments += 1;
-    // Our own name on a segment we do not have: the ledger was rolled back or this machine is a copy of another. A new
-    // incarnation keeps the two histories apart.
+    // A segment bears this node's name but is not in its ledger: the ledger was rolled back, or this machine
+    // is a copy. A new incarnation keeps the two histories apart.
     if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).epoch) {
       ledger.spaces.beginEpoch(space.cid, session.now());
     }
@@ -193,16 +197,22 @@ async function fetchFrom(
   return problem;
 }
 
-/** Where a segment lies in its node's log: two machines that are copies of one may each have one there. */
+/**
+ * A segment's place in its node's log. Two machines that are copies of each other may both have a segment
+ * there.
+ */
 const placeOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
 
-/** Whether a listed segment is to be fetched: not here yet, and not one of ours that a lost answer left in the outbox. */
+/**
+ * Returns whether a listed segment must be fetched: it is not here, and not one of ours that stayed in the
+ * outbox because the store's answer was lost.
+ */
 function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: SegmentName): boolean {
   if (name.node === identity.node && ledger.outbox.has(space.id, name.epoch, name.seq)) return false;
   return !ledger.inbox.has(space.id, name);
 }
 
-/** Every segment of the space by node, in order. */
+/** Returns every segment of the space by node, in order. */
 export async function listAll(
   { store }: Pick<SyncSession, 'store'>,
   cid: string,
@@ -210,7 +220,7 @@ export async function listAll(
   return Map.groupBy(parseListed(cid, await store.list(segmentsPrefix(cid))), (name) => name.node);
 }
 
-/** A node's segments that may be new, in order. */
+/** Returns a node's segments that may be new, in order. */
 async function listNew(session: SyncSession, space: LedgerSpace, node: string): Promise<ListedSegment[]> {
   const { ledger, store } = session;
   const prefix = segmentPrefix(space.cid, node);
@@ -221,13 +231,14 @@ async function listNew(session: SyncSession, space: LedgerSpace, node: string): 
     const later = await list(segmentKey(space.cid, last));
     if (later.length > 0) return later;
   }
-  // A head that moved without later segments: a fork, a new epoch of a clock that went back, or a damaged one healed.
+  // The head moved but no later segment exists: a fork, a new incarnation after a clock that went back, or a
+  // healed segment.
   return await list('');
 }
 
 /**
- * Puts back what the store has lost of this node's own: its head and certificate at the next push; its memories, when a
- * segment that was sent is gone, by sending everything it holds again under a new incarnation.
+ * Restores what the store lost of this node. The next push writes head and certificate again; if a sent
+ * segment is gone, a new incarnation sends everything again.
  */
 async function healOwn(
   session: SyncSession,
@@ -248,7 +259,7 @@ async function healOwn(
     }
   });
   const published = await readKeys(store, cid, identity.node, identity.controlPublicKey);
-  // Lost or rotten: what peers verify this node's segments with is not there.
+  // Lost or damaged: peers cannot verify this node's segments without it.
   if (published.certificates.length === 0) forgetCertificate(ledger, cid);
   if (!lost) {
     await publishCertificate(session, cid);
@@ -257,8 +268,8 @@ async function healOwn(
 }
 
 /**
- * What a node's segments are verified with makes no sense as it lies in the store. An error of what lies there, not of the
- * store: no other node's objects are the harder to have for it.
+ * Thrown when a node's published keys cannot be parsed. The stored object is at fault, not the store, so
+ * other nodes' objects are still fetched.
  */
 class KeysUnreadable extends Error {
   override readonly name = 'KeysUnreadable';
@@ -269,8 +280,8 @@ class KeysUnreadable extends Error {
 }
 
 /**
- * Judges a fetched segment by itself.
- * @param stored when the store took it, by the store's clock, epoch ms
+ * Verifies a fetched segment on its own, without its neighbors.
+ * @param stored when the store received it, by the store's clock, epoch milliseconds
  * @returns prev_sha of the segment
  * @throws KeysUnreadable when it cannot be judged, Error when it does not verify; MembridgeError store_*
  */

@@ -28,7 +28,7 @@ function observe(write: MemoryWriter, title: string): void {
 const titles = ({ db }: TestNode): unknown[] =>
   db.prepare('SELECT title FROM observations ORDER BY title').pluck().all();
 
-it('reads what each of two cloned machines wrote although the store lost a segment of one', async () => {
+it('both chains of two cloned machines are read although the store lost a segment of one', async () => {
   begin();
   await a.engine.push(fleet.space, CALL);
   await a.engine.close();
@@ -62,7 +62,7 @@ it('reads what each of two cloned machines wrote although the store lost a segme
     await copy.close();
     db.close();
   }
-  // The original finds that its segment is gone, and tells all again.
+  // The original finds that its segment is gone, and sends everything again.
   await a.engine.pull(fleet.space, true, CALL);
   await a.engine.push(fleet.space, CALL);
   await b.engine.pull(fleet.space, true, CALL);
@@ -75,7 +75,7 @@ it('reads what each of two cloned machines wrote although the store lost a segme
   ]);
 });
 
-it('uses nothing of what lies behind a gap although it was filed as damaged before', async () => {
+it('a segment behind a gap is not used, even if it was filed as damaged before', async () => {
   const { store } = a.options;
   const root = `projects/${fleet.space.cid}/memory/v1`;
   begin();
@@ -92,7 +92,7 @@ it('uses nothing of what lies behind a gap although it was filed as damaged befo
   await store.put(`${root}/keys/a.json`, certificate ?? Buffer.alloc(0));
   const pulled = await b.engine.pull(fleet.space, true, CALL);
   expect(pulled).toMatchObject({ segments: 0, problems: [{ problem: /^segment 2 is there but/ }] });
-  // Its node finds the gap, and tells all again.
+  // Its node finds the gap, and sends everything again.
   await a.engine.pull(fleet.space, true, CALL);
   await a.engine.push(fleet.space, CALL);
   await b.engine.pull(fleet.space, true, CALL);

@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** Flips a bit of the last segment of a node, as a failing disk does. */
+/** Flips a bit of a node's last segment, as a failing disk does. */
 async function rot(node: TestNode): Promise<void> {
   const last = (await node.options.store.list(segmentPrefix(fleet.space.cid, node.name))).at(-1);
   const bytes = (await node.options.store.get(last?.key ?? '')) ?? Buffer.alloc(0);
@@ -46,12 +46,12 @@ it('a segment that rotted in the store is healed by the node that wrote it', asy
   await b.engine.pull(fleet.space, true, CALL);
   expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
   expect(b.hash()).toBe(a.hash());
-  // Nobody answers twice.
+  // The report is answered only once.
   await a.engine.pull(fleet.space, true, CALL);
   expect((await a.engine.push(fleet.space, CALL)).rows).toBe(0);
 });
 
-it('or by another that has its memories, while that one is away', async () => {
+it('a rotted segment is healed by another node that has its memories while the writer is away', async () => {
   await rot(a);
   ahead = 3 * DAY_MS;
   await b.engine.pull(fleet.space, true, CALL);
@@ -62,14 +62,14 @@ it('or by another that has its memories, while that one is away', async () => {
   expect(b.hash()).toBe(c.hash());
 });
 
-it('a rotted segment is healed with what it deleted and changed of others’ memories', async () => {
+it('a rotted segment is healed with its deletions and its changes of others’ memories', async () => {
   b.write.session({ contentSessionId: 'own', memorySessionId: 'own', project: 'p', startedAt: JANUARY });
   await settle(fleet.space, [a, b, c]);
   const courses = (node: TestNode): unknown =>
     node.db.prepare('SELECT status, completed_at_epoch FROM sdk_sessions ORDER BY content_session_id').all();
   b.db.exec(`DELETE FROM observations WHERE id = 3`);
   b.db.exec(`UPDATE observations SET project = 'moved' WHERE id = 4`);
-  // The course of a session has no version: nothing in the ledger says who moved it on.
+  // A session's progress has no version: the ledger does not say who advanced it.
   b.db.prepare(`UPDATE sdk_sessions SET completed_at_epoch = ?`).run(JANUARY + 9 * DAY_MS);
   await b.engine.audit(CALL, { deep: true });
   await b.engine.push(fleet.space, CALL);
@@ -84,7 +84,7 @@ it('a rotted segment is healed with what it deleted and changed of others’ mem
   expect(courses(c)).toEqual(courses(b));
 });
 
-it('a made-up damaged segment, or one of a node that is not trusted, has nobody send anything again', async () => {
+it('a made-up report, or one of an untrusted node, makes no node send anything again', async () => {
   const claim = async (segment: string): Promise<void> => {
     const body = canonicalJson({
       format: 'membridge-ack/1',
@@ -113,7 +113,7 @@ it('a made-up damaged segment, or one of a node that is not trusted, has nobody 
   expect((await a.engine.push(fleet.space, CALL)).rows).toBeGreaterThan(24);
 });
 
-it('a ledger that is begun anew forgets what it was about to heal, and says of nothing that it did', async () => {
+it('a recreated ledger forgets what it was about to heal, and reports nothing as healed', async () => {
   const last = (await a.options.store.list(segmentPrefix(fleet.space.cid, 'a'))).at(-1)?.key ?? '';
   const sound = (await a.options.store.get(last)) ?? Buffer.alloc(0);
   await rot(a);
@@ -130,13 +130,13 @@ it('a ledger that is begun anew forgets what it was about to heal, and says of n
   expect(b.hash()).toBe(a.hash());
 });
 
-it('what a node healed is healed for the node itself, too', async () => {
+it('a segment that a node healed counts as healed for that node too', async () => {
   writeHistory(a.db, { name: 'beta', seed: 2, observations: 24, from: JANUARY });
   await a.engine.push(fleet.space, CALL);
   await rot(a);
   await b.engine.pull(fleet.space, true, CALL);
   await a.engine.close();
-  // It lost its ledger, and reads its own segments back.
+  // The node lost its ledger, and reads its own segments back.
   const again = fleet.reopen(a, { ledgerPath: `${a.options.ledgerPath}-2` });
   try {
     expect((await again.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
@@ -149,12 +149,12 @@ it('what a node healed is healed for the node itself, too', async () => {
   expect((await b.engine.pull(fleet.space, true, CALL)).problems).toEqual([]);
 });
 
-it('heals what its last answer healed, where that answer is damaged too', async () => {
+it('a damaged answer is healed together with what it healed', async () => {
   await rot(a);
   await b.engine.pull(fleet.space, true, CALL);
   await a.engine.pull(fleet.space, true, CALL);
   await a.engine.push(fleet.space, CALL);
-  // The answer rots before anybody has read it.
+  // The answer rots before any node has read it.
   await rot(a);
   expect((await b.engine.pull(fleet.space, true, CALL)).problems).toHaveLength(1);
   await a.engine.pull(fleet.space, true, CALL);
@@ -164,7 +164,7 @@ it('heals what its last answer healed, where that answer is damaged too', async 
   expect(b.hash()).toBe(a.hash());
 });
 
-it('answers again where the store lost its answer', async () => {
+it('a lost answer is sent again', async () => {
   await rot(a);
   await b.engine.pull(fleet.space, true, CALL);
   await a.engine.pull(fleet.space, true, CALL);
@@ -182,7 +182,7 @@ it('answers again where the store lost its answer', async () => {
   expect(b.hash()).toBe(a.hash());
 });
 
-it('heals a segment of its own whose predecessor the store lost', async () => {
+it('a node heals its own segment whose predecessor the store lost', async () => {
   const space = { ...fleet.space, encrypted: true };
   a.write.session({
     contentSessionId: 'later',
@@ -192,7 +192,7 @@ it('heals a segment of its own whose predecessor the store lost', async () => {
   });
   await a.engine.push(space, CALL);
   const late = fleet.add('late', '13.25.3');
-  // It was sealed before this node had a key.
+  // The segment was sealed before this node had a key.
   expect((await late.engine.pull(space, true, CALL)).problems).toHaveLength(1);
   const { store } = a.options;
   const [first] = await store.list(segmentPrefix(fleet.space.cid, 'a'));

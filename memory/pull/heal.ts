@@ -11,21 +11,24 @@ import type { SyncSession } from '../session.ts';
 import { publicKeyOf } from '../format/signing.ts';
 import { trustIn } from '../space/trust.ts';
 
-/** A node that wrote no ack for this long is away: others heal its segments (two days, in milliseconds). */
+/**
+ * A node without an ack for this long counts as away, and others heal its segments (two days, in
+ * milliseconds).
+ */
 const AWAY_MS = 2 * 24 * 3_600_000;
 
-/** What this node has answered: a damaged segment and the node that could not use it. */
+/** This node's answers: pairs of a damaged segment and the node that reported it. */
 const Answered = z.array(z.string());
 const answeredName = (cid: string): string => `healed:${cid}`;
 
-/** Damaged segments whose memories the next push tells of again; it says so in its header. */
+/** Damaged segments whose memories the next push sends again; its header names them. */
 const HealsNext = z.array(z.string());
 const healsName = (cid: string): string => `heals:${cid}`;
 
 /**
- * Looks whether other nodes could not use a segment, because it rotted in the store or was sealed before they joined, and
- * has its memories be sent again by the next push: by the node that wrote it, or while that one is away by the first
- * other that has used it. What nodes say that are not trusted counts for nothing.
+ * Finds segments that other nodes reported as unusable, because they rotted in the store or were sealed
+ * before those nodes joined. Queues their memories for the next push. The writer heals its own segments;
+ * while it is away, the first other node that used the segment does. Reports of untrusted nodes are ignored.
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function healDamaged(session: SyncSession, config: SpaceConfig): Promise<void> {
@@ -41,7 +44,7 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
     for (const damaged of ack.damaged) {
       const name = parseSegmentName(damaged);
       const report = `${damaged} ${ack.node}`;
-      // A segment that this node never heard of is no reason to send anything.
+      // A report about a segment that this node has never seen is ignored.
       if (name === null || answered.has(report)) continue;
       if (!ledger.inbox.hasPlace(space.id, name) && !(await isOwnFormer(session, cid, name))) continue;
       if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
@@ -58,7 +61,9 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
   }
 }
 
-/** Whether this node wrote a segment with an earlier ledger, and the store has lost what came before that segment. */
+/**
+ * Returns whether this node wrote the segment with an earlier ledger, and the store lost its predecessors.
+ */
 async function isOwnFormer(
   { identity, store }: SyncSession,
   cid: string,
@@ -69,19 +74,22 @@ async function isOwnFormer(
   return bytes !== null && isSignedAs(name, bytes, publicKeyOf(identity.certificate.public_key));
 }
 
-/** Segments that the next push heals. */
+/** Returns the segments that the next push heals. */
 export function healsNext({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): string[] {
   return HealsNext.parse(JSON.parse(String(ledger.meta(healsName(cid)) ?? '[]')));
 }
 
-/** Notes that a segment was sealed which says so: they are healed for this node as well. */
+/** Records that a segment was sealed that names the healed ones: they are healed for this node as well. */
 export function healsTold({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): void {
   const { id } = ledger.spaces.get(cid);
   for (const name of healsNext({ ledger }, cid)) ledger.inbox.markHealed(id, parseSegmentName(name));
   ledger.setMeta(healsName(cid), '[]');
 }
 
-/** Who sends again what a segment held: its writer, or the first of the others that has used it. */
+/**
+ * Returns the node that sends a segment's memories again: the writer, or the first other node that has used
+ * it.
+ */
 function healerOf(
   name: SegmentName,
   acks: ReadonlyMap<string, Ack>,
@@ -104,7 +112,10 @@ function healerOf(
 /** The memories of a segment that have to be sent again, as far as this node has them. */
 interface Contents {
   readonly keys: Buffer[];
-  /** Segments that it healed in turn: who could not use it could not use them either, and was answered about them before. */
+  /**
+   * Segments that this one healed: a node that could not use it could not use those either, and was answered
+   * about them before.
+   */
   readonly heals: readonly string[];
 }
 
@@ -118,7 +129,8 @@ async function contentsOf(
   const { ledger, identity } = session;
   const read = await readContents(session, space.cid, name);
   const { keys, heals } = read ?? {
-    // All memories of its node are sent again, so that every damaged segment of that node is healed.
+    // The segment cannot be read, so all memories of its node are sent again, which heals every damaged
+    // segment of that node.
     keys: ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node),
     heals: ack.damaged.filter((each) => parseSegmentName(each)?.node === name.node),
   };
@@ -129,7 +141,7 @@ async function contentsOf(
   return { keys: known, heals };
 }
 
-/** What is in a segment that this node can read, or null when it cannot. */
+/** Returns the contents of a segment, or null when this node cannot read it. */
 async function readContents(session: SyncSession, cid: string, name: SegmentName): Promise<Contents | null> {
   const bytes = await session.store.get(segmentKey(cid, name));
   if (bytes === null) return null;

@@ -10,32 +10,37 @@ import { timeOf } from '../format/versions.ts';
 import type { Value } from '../format/values.ts';
 
 /**
- * Deletions of one node in two days that are believed without asking: up to this many memories, or this share of all that are here if
- * that is more. Twice what a node tells without asking its own person (guard.ts), since others may have fewer memories than it.
+ * Deletions of one node in two days that are accepted without approval: up to this many memories, or the
+ * given share of those here if that is more. Twice what a node sends without asking (guard.ts), because other
+ * nodes may hold fewer memories.
  */
 const BELIEVED_ROWS = 100;
 const BELIEVED_SHARE = 0.02;
-/** Bytes, unpacked, that are taken from one node in two days without asking (4 GiB): the first push of a million memories has 1 to 2 GB. */
+/**
+ * Unpacked bytes accepted from one node in two days without approval (4 GiB). The first push of a million
+ * memories has 1 to 2 GB.
+ */
 const BELIEVED_BYTES = 4 * 2 ** 30;
 const DAY_MS = 86_400_000;
 
-/** What a node sent on a day: memories that it deleted here, and bytes. */
+/** A node's total of one day: memories that it deleted here, and bytes. */
 const Day = z.object({ deleted: z.number().int(), bytes: z.number().int() });
 type Day = z.infer<typeof Day>;
 const Tally = z.object({
-  /** The newest segment that is in the tally: one that is begun again after a crash counts once. */
+  /** The newest counted segment: one whose merge is repeated after a crash counts once. */
   counted: z.number().int(),
-  /** By node, then by the day on which the store took its segments. */
+  /** By node, then by the day on which the store received its segments. */
   nodes: z.record(z.string(), z.record(z.string(), Day)),
 });
 const NOTHING = JSON.stringify({ counted: 0, nodes: {} });
 const tallyName = (space: number): string => `sent-by:${space}`;
 
 /**
- * Judges what a segment would delete here, and how much its node sends, before any of it is applied.
+ * Checks how much a segment would delete here and how much its node sends, before any of it is applied.
+ * Counts the segment if it may be applied.
  * @param cid the space's canonical id
- * @param read the segment's operations, and how many bytes they have unpacked
- * @returns why it must wait for a person, or null when it may be applied; then it is counted
+ * @param read the segment's operations, and their unpacked bytes
+ * @returns why it must wait for a person, or null when it may be applied
  */
 export function judgeSegment(
   { ledger, membership }: Pick<SyncSession, 'ledger' | 'membership'>,
@@ -54,7 +59,7 @@ export function judgeSegment(
   const isSnapshot = segment.epoch.startsWith('snap');
   const operations = isSnapshot ? notLetThrough(membership, cid, read.operations) : read.operations;
   const deleted = operations.filter(({ type, key }) => type === 'delete' && isHere(ledger, key)).length;
-  // A snapshot holds what all nodes ever sent.
+  // A snapshot holds the writes of all nodes, so its bytes say nothing about its sender.
   const sent = { deleted, bytes: isSnapshot ? 0 : read.bytes };
   const all = [...before, sent].reduce(add);
   const problem = letsThrough(membership, { cid, node, at })
@@ -74,7 +79,7 @@ export function judgeSegment(
   return null;
 }
 
-/** A snapshot's operations without those of nodes that a person had let through when they wrote them. */
+/** Returns a snapshot's operations except those written before a person accepted their node's deletions. */
 function notLetThrough(
   { deletions }: Membership,
   cid: string,
@@ -88,7 +93,7 @@ function notLetThrough(
 
 const add = (a: Day, b: Day): Day => ({ deleted: a.deleted + b.deleted, bytes: a.bytes + b.bytes });
 
-/** What is too much of what a node sent in two days; null when nothing is. */
+/** Returns which limit a node exceeded in two days; null when it exceeded none. */
 function problemOf(ledger: Ledger, sent: Day, all: Day): string | null {
   if (all.bytes > BELIEVED_BYTES) return `sends ${Math.round(all.bytes / 2 ** 20)} MiB within two days`;
   if (sent.deleted === 0) return null;
@@ -98,9 +103,10 @@ function problemOf(ledger: Ledger, sent: Day, all: Day): string | null {
 }
 
 /**
- * What of a segment is dated later than a day after the store took it, or has no possible date: claude-mem would show it first for ever.
- * The store's clock is the one that all nodes agree on. A machine whose clock is wrong asks a person once: who let something of it
- * through has seen its dates.
+ * Returns how many operations are dated more than a day after the store received them, or have an impossible
+ * date, as a sentence; null when none are. claude-mem would list such memories first forever. All nodes agree
+ * on the store's clock. A machine with a wrong clock needs a person's approval only once, because that person
+ * has seen its dates.
  */
 function futureOf(
   membership: Membership,

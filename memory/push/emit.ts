@@ -20,7 +20,7 @@ import { versionText, type HybridClock, type Version } from '../format/versions.
 /** Rows looked at per read transaction. */
 const PAGE = 500;
 
-/** What collecting works with. */
+/** Dependencies of collecting operations. */
 export interface EmitContext {
   readonly db: Database.Database;
   readonly reader: RowReader;
@@ -32,18 +32,18 @@ export interface EmitContext {
   readonly scanned: ScannedRows;
 }
 
-/** Operations for one segment, and what the ledger must note once it is sealed. */
+/** Operations for one segment, and what the ledger must record once it is sealed. */
 export interface Chunk {
   readonly lines: readonly string[];
-  /** Notes the chunk as sent; to be called in the transaction that files the sealed segment. */
+  /** Records the chunk as sent; call it in the transaction that files the sealed segment. */
   readonly note: () => void;
-  /** Whether memories are left for another segment. */
+  /** Whether memories remain for another segment. */
   readonly more: boolean;
-  /** Memories that were considered and are excluded, each by why. */
+  /** Excluded memories that were considered, each with the reason. */
   readonly withheld: readonly Exclusion[];
 }
 
-/** Whether any row here may be unknown to the space; false means a push has nothing to do. */
+/** Returns whether the space may lack any row of this node; false means that a push has nothing to do. */
 export function hasUnsent(ledger: Ledger, space: LedgerSpace): boolean {
   return (
     !ledger.outbox.isEmpty(space.id) ||
@@ -52,7 +52,7 @@ export function hasUnsent(ledger: Ledger, space: LedgerSpace): boolean {
   );
 }
 
-/** Collects the next operations that a space has not got. Reads in short transactions; writes nothing. */
+/** Collects the next operations that the space lacks. Reads in short transactions; writes nothing. */
 export function collectChunk(context: EmitContext, space: LedgerSpace, config: SpaceConfig): Chunk {
   return context.ledger.reading(() => new Collector(context, space, config).collect());
 }
@@ -66,13 +66,13 @@ class Collector {
   readonly #lines: string[] = [];
   #bytes = 0;
   readonly #emitted = new Set<string>();
-  /** Sessions that rows of this chunk belong to, and that were seen to. */
+  /** Sessions of this chunk's rows that were already handled. */
   readonly #sessions = new Set<number>();
-  /** Up to which local id prompts were considered, in this chunk as well. */
+  /** Highest local id of the prompts considered so far, including this chunk. */
   #promptsTo: number;
-  /** Whether rows are as the last scan found them. */
+  /** Whether the rows are unchanged since the last scan. */
   #isScanned = false;
-  /** What the ledger is to note, in order. */
+  /** Changes that the ledger must record, in order. */
   readonly #notes: (() => void)[] = [];
 
   constructor(context: EmitContext, space: LedgerSpace, config: SpaceConfig) {
@@ -122,7 +122,8 @@ class Collector {
           }
         })();
       }
-      // Everything up to the last row scanned was considered, so known rows need not be passed over again.
+      // Every row up to the last scanned one was considered, so the next push does not pass over known rows
+      // again.
       const reached = more ? mark : Math.max(mark, top);
       this.#notes.push(() => ledger.spaces.setEmittedTo(space.id, kind, reached));
       if (kind === 'prompt') this.#promptsTo = reached;
@@ -140,7 +141,7 @@ class Collector {
     return this.#lines.length >= MAX_OPERATIONS || this.#bytes >= MAX_BYTES;
   }
 
-  /** The same as `belongs`, of a row that is considered for the first time. */
+  /** Like `belongs`, for a row that is considered for the first time; also records exclusions. */
   #isToBeSent(row: MemoryRow): boolean {
     const exclusion = this.#outgoing.exclusionOf(row);
     if (exclusion !== null) this.#withheld.push(exclusion);
@@ -148,8 +149,9 @@ class Collector {
   }
 
   /**
-   * Whether a row is this node's to send: the space's by its projects, or a prompt of a session that is there. A prompt that another
-   * sync put into a session that it made up is sent by the machine that wrote it.
+   * Returns whether this node sends a row: its projects belong to the space, or it is a prompt of a session
+   * that the space knows. A prompt that another sync put into a made-up session is sent by the machine that
+   * wrote it.
    */
   #belongs(row: MemoryRow): boolean {
     const { kind, sessionId } = row;
@@ -167,7 +169,7 @@ class Collector {
     this.#bytes += Buffer.byteLength(line) + 1;
   }
 
-  /** Tells of what changed in a memory: that it is gone, all of it, or some of its registers. */
+  /** Sends what changed in a memory: its deletion, the whole memory, or some of its registers. */
   #emitParts(entity: Entity, parts: number): void {
     const { ledger, reader, node } = this.#context;
     const { kind, key } = entity;
@@ -183,7 +185,8 @@ class Collector {
     if (row === null) return;
     const untold = known ? parts | ledger.dirty.untold(this.#space.id, key) : parts;
     const withheld = known ? this.#outgoing.withheldOf(row, untold) : 0;
-    // What lives again under an excluded project was written after it came under it: that it does is not told either.
+    // A memory written again while its project is excluded is new content of that project, so it is withheld
+    // as well.
     const reborn = known && this.#outgoing.isExcluded(row) && ledger.entities.bornOf(entity).node === node;
     const kept = reborn ? withheld | (untold & WHOLE) : withheld;
     this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, kept));
@@ -208,7 +211,10 @@ class Collector {
     }
   }
 
-  /** Whether the space knows a memory, or is about to receive it: after a loss in the store, everything is sent again. */
+  /**
+   * Returns whether the space knows a memory or is about to receive it: after a loss in the store, this node
+   * sends everything again.
+   */
   #isTold(entity: Entity): boolean {
     const { ledger, reader } = this.#context;
     if (isKnownIn(entity, this.#space.id)) return true;
@@ -262,8 +268,9 @@ class Collector {
   }
 
   /**
-   * A row may be covered by its own project where its session is not: the session goes along, unless its project is
-   * excluded; peers make up one for the row then. One that was deleted lives again by a row that was written into it since.
+   * Sends the session of a row along with it, even if only the row's project belongs to the space. Not if the
+   * session's project is excluded: peers then make up a session for the row. A row written into a deleted
+   * session makes the session live again.
    */
   #emitSession(sessionId: number): void {
     if (this.#sessions.has(sessionId)) return;
@@ -282,7 +289,7 @@ class Collector {
     if (entity?.dead === true) changes.revive(entity, row);
   }
 
-  /** Prompts of a session were passed over while it belonged to no project of the space. */
+  /** Queues prompts that were passed over while their session belonged to no project of the space. */
   #offerPassedOver(sessionId: number): void {
     const { ledger, reader } = this.#context;
     if (this.#promptsTo === 0 || this.#config.projects.includes('*')) return;

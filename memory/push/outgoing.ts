@@ -9,21 +9,21 @@ import { publishedForms, redactRow } from '../space/redact.ts';
 import { keyColumns, ordinalOf } from '../format/keys.ts';
 import type { Row } from '../format/values.ts';
 
-/** A row as a space is told of it. */
+/** A row in the form in which a space receives it. */
 export interface OutgoingRow {
-  /** Columns by the space's names of projects, with those kept for newer peers. */
+  /** Columns with the space's project names, including columns kept for newer peers. */
   readonly set: Row;
   /** Columns that this version of Membridge does not know: the row's own, and those kept for newer peers. */
   readonly extra: Row | null;
-  /** The same as `set` before secrets were taken out: the same object where there are none. */
+  /** `set` before redaction; equal to `set` when nothing was redacted. */
   readonly plain: Row;
-  /** Registers that the space is not to be told of, and is not told of by `set`: it says nothing of them. */
+  /** Registers that are withheld from the space; `set` leaves them out. */
   readonly withheld: ReadonlySet<string>;
-  /** Whether a scan has just found the key to be that of `set`, with ordinal 0. */
+  /** Whether a scan has just computed the key from `set`, with ordinal 0. */
   readonly isNamed: boolean;
 }
 
-/** The parts of a kind that are registers, as bits: what a memory of an excluded project keeps to itself. */
+/** The registers of a kind as bits: the parts withheld while a memory's project is excluded. */
 const REGISTERS: ReadonlyMap<Kind, number> = new Map(
   KINDS.map((kind) => [
     kind,
@@ -33,16 +33,16 @@ const REGISTERS: ReadonlyMap<Kind, number> = new Map(
 
 const NOTHING: ReadonlySet<string> = new Set();
 
-/** Turns rows of this database into what a space is told. */
+/** Turns rows of this database into the form that a space receives. */
 export class Outgoing {
   readonly #ledger: Ledger;
   readonly #space: number;
   readonly #projects: SpaceProjects;
   readonly #reader: RowReader;
-  /** Why sessions are excluded by what their rows were adopted into, as far as it was asked. */
+  /** Cache: why a session is excluded because of the projects that its rows were merged into. */
   readonly #adopted = new Map<number, Exclusion | null>();
   readonly #redacts: boolean;
-  /** Columns that travel and that this claude-mem has no place for, by kind. */
+  /** Synced columns that this claude-mem does not have, by kind. */
   readonly #homeless: ReadonlyMap<Kind, ReadonlySet<string>>;
 
   constructor(
@@ -65,8 +65,9 @@ export class Outgoing {
   }
 
   /**
+   * Returns a row as the space receives it.
    * @param key the memory's
-   * @param isPlain whether a scan has just found the key to be that of the row, and no secret in it
+   * @param isPlain whether a scan has just matched the key to the row, and found no secret in it
    */
   row(key: Buffer, row: MemoryRow, isPlain = false): OutgoingRow {
     const whole: Record<string, Row[string]> = { ...row.set };
@@ -94,8 +95,9 @@ export class Outgoing {
   }
 
   /**
-   * The columns of a row as its key names them, where it was published with what counts as a secret today, by an earlier
-   * release or under another setting of the space: the memory keeps its key, and with it the columns that the key is made of.
+   * Returns the columns under which a row was published with what counts as a secret today: by an earlier
+   * release, or under another setting of the space. The memory keeps its key, and so must keep the key's
+   * columns.
    * @returns null when the row cannot have been published under this key
    */
   formerSet(
@@ -115,12 +117,15 @@ export class Outgoing {
     return null;
   }
 
-  /** Whether a row is of a project that is excluded from the space. */
+  /** Returns whether a row's project is excluded from the space. */
   isExcluded(row: MemoryRow): boolean {
     return this.exclusionOf(row) !== null;
   }
 
-  /** Why the space is not told of a row; null when it may be. A session and its prompts go by its rows, too: they are of one piece. */
+  /**
+   * Returns why a row is not sent to the space; null when it may be. A session and its prompts are also
+   * excluded by the projects of their rows, so that they stay together.
+   */
   exclusionOf(row: MemoryRow): Exclusion | null {
     const own = this.#projects.exclusionOf(row);
     const bySession = row.kind === 'session' || row.kind === 'prompt';
@@ -135,17 +140,17 @@ export class Outgoing {
     return found ?? null;
   }
 
-  /** Whether a row is the space's by its projects. */
+  /** Returns whether a row belongs to the space by its projects. */
   covers(row: MemoryRow): boolean {
     return this.exclusionOf(row) === null && this.#projects.covers(row);
   }
 
-  /** Whether the space is not to know that a memory, which was deleted, lives again. */
+  /** Returns whether to withhold from the space that a deleted memory is live again. */
   isKeptBack(key: Buffer, row: MemoryRow): boolean {
     return this.isExcluded(row) && (this.#ledger.dirty.untold(this.#space, key) & WHOLE) !== 0;
   }
 
-  /** Of parts of a memory those that are not told while its row is of an excluded project, as bits. */
+  /** Returns which of a memory's parts are withheld while its project is excluded, as bits. */
   withheldOf(row: MemoryRow, parts: number): number {
     return this.isExcluded(row) ? parts & (REGISTERS.get(row.kind) ?? 0) : 0;
   }

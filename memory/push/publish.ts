@@ -13,11 +13,11 @@ import type { SyncSession } from '../session.ts';
 import { sealingPublicKey, type SealingPublicKey } from '../format/sealing.ts';
 import { certificateIsValid, publicKeyOf, signBytes, verifyBytes } from '../format/signing.ts';
 
-/** What a node published of its keys, as far as it proved true. */
+/** A node's published keys, as far as they were verified. */
 export interface PublishedKeys {
   readonly certificates: readonly NodeCertificate[];
   readonly sealing: SealingPublicKey | null;
-  /** Whether there is an object that makes no sense: only the node itself may write it anew. */
+  /** Whether the object is malformed: only the node itself may replace it. */
   readonly unreadable: boolean;
 }
 
@@ -25,8 +25,9 @@ const sealingText = (node: string, publicKey: string): Buffer =>
   Buffer.from(`membridge-sealing/1\n${node}\n${publicKey}`, 'utf8');
 
 /**
- * Writes the signed hint by which peers see that there is something to fetch, unless it says so already.
- * @returns whether it was written: peers are then to be told
+ * Writes the signed head, the hint by which peers see that there is something to fetch, unless it is up to
+ * date.
+ * @returns whether it was written; the caller then notifies peers
  */
 export async function writeHead(session: SyncSession, space: LedgerSpace): Promise<boolean> {
   const { ledger, store, identity } = session;
@@ -47,7 +48,7 @@ export async function writeHead(session: SyncSession, space: LedgerSpace): Promi
   return true;
 }
 
-/** Puts this node's keys where peers look for them, keeping the certificates of its former ones. */
+/** Publishes this node's keys where peers look for them, and keeps the certificates of its former keys. */
 export async function publishCertificate(session: SyncSession, cid: string): Promise<void> {
   const { ledger, store, identity } = session;
   const flag = certificateFlag(cid);
@@ -75,14 +76,14 @@ export async function publishCertificate(session: SyncSession, cid: string): Pro
 
 const certificateFlag = (cid: string): string => `certificate:${cid}`;
 
-/** Has the next push publish the certificate again. */
+/** Makes the next push publish the certificate again. */
 export function forgetCertificate(ledger: Ledger, cid: string): void {
   ledger.setMeta(certificateFlag(cid), '');
 }
 
 /**
- * The keys of a node that the control plane, and with them the node, really signed; none when the object is missing or
- * makes no sense.
+ * Returns a node's certificates with a valid signature of the control plane, and its sealing key if one of
+ * them signed it. Returns none when the object is missing or malformed.
  */
 export async function readKeys(
   store: ObjectStore,
@@ -101,7 +102,10 @@ export async function readKeys(
   return { certificates, sealing: provenSealing(node, certificates, object.sealing), unreadable: false };
 }
 
-/** Certificates that were found to be signed by a control plane, with its key: word for word, so they still are. */
+/**
+ * Certificates already verified against a control plane's key. They are compared as whole text, so a match is
+ * still valid.
+ */
 const PROVEN = new Set<string>();
 
 function isProven(certificate: NodeCertificate, controlPublicKey: string): boolean {
@@ -112,14 +116,15 @@ function isProven(certificate: NodeCertificate, controlPublicKey: string): boole
   return valid;
 }
 
-/** A certificate that a node may sign with, and whether it was looked for in an object that makes no sense. */
+/** A certificate that a node may sign with, and whether the lookup met a malformed object. */
 export interface FoundCertificate {
   readonly certificate: NodeCertificate | null;
   readonly unreadable: boolean;
 }
 
 /**
- * The certificate of one key of a node: the one that the ledger keeps, else as published, which it then keeps.
+ * Returns the certificate of one of a node's keys: from the ledger, else from the store, and then saves it in
+ * the ledger.
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function findCertificate(
@@ -155,20 +160,20 @@ function provenSealing(
   return proven ? sealingPublicKey(line.public_key) : null;
 }
 
-/** Sealing keys as they were last read, by node, with the ETag of the object they came from. */
+/** Sealing keys as they were last read, by node, with the ETag of the object that held them. */
 const KnownKeys = z.record(z.string(), z.object({ etag: z.string(), key: z.string().nullable() }));
 
 /**
- * Whether a node gave a key up: who puts an old object of keys back must not have others encrypt for it. A key that the node did not name
- * yet is a newer one.
+ * Returns whether a node replaced a key. Without this check, anyone who restores an old keys object could
+ * make others encrypt for it. A key that the membership does not name yet is newer.
  */
 function isGivenUp(membership: SyncSession['membership'], node: string, keyId: string): boolean {
   return membership?.sealing[node]?.slice(1).includes(keyId) === true;
 }
 
 /**
- * The keys that a segment of a space is encrypted for: its members' that have published one, and this node's own. One
- * listing, and a reading for each that changed.
+ * Returns the keys that a segment of a space is encrypted for: those of members that have published one, and
+ * this node's own. Costs one listing, and one read for each key that changed.
  * @returns null where the space is not encrypted
  * @throws MembridgeError store_unavailable or store_refused
  */
@@ -187,7 +192,7 @@ export async function recipientsOf(
     if (before?.etag === etag && before.key !== null) fresh[node] = before;
     else {
       const { sealing } = await readKeys(store, config.cid, node, identity.controlPublicKey);
-      // A listed object that cannot be read now says nothing: it is read again next time, and until then the key before counts.
+      // An object that cannot be read now is read again next time; until then its former key is used.
       if (sealing !== null) fresh[node] = { etag, key: sealing.publicKey };
       else if (before !== undefined) fresh[node] = before;
     }

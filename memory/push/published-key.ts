@@ -7,21 +7,22 @@ import { freeKey } from '../detect/free-key.ts';
 import type { Row } from '../format/values.ts';
 import { UNVERSIONED } from '../format/versions.ts';
 
-/** As which memory a space is told of a row. */
+/** Under which memory a row is sent to a space. */
 export interface PublishedAs {
-  /** The memory, or null where the space is not told: it has the row, or another memory stands for it. */
+  /** The memory; null when nothing is sent: the space has the row, or another memory stands for it. */
   readonly told: { readonly entity: Entity; readonly set: Row; readonly ordinal: number } | null;
-  /** What the ledger is to note of the memory that was asked for: that the space has it, or that it is none. */
+  /** The record that the ledger needs for the given memory: the space knows it, or it does not exist. */
   readonly note: 'known' | 'forget' | null;
 }
 
 const KNOWN: PublishedAs = { told: null, note: 'known' };
 
 /**
- * Chooses the key under which a space is told of a row. It follows from the row's text without secrets; but a row goes by one
- * key, so one that a space knows it by stays, whatever counts as a secret today. Under a second key it would be a second memory.
- * @param entity the memory by which the row was come upon
- * @param row.told the row as the space is told of it today
+ * Chooses the key under which a row is sent to a space. The key follows from the redacted text. A key that
+ * the space already knows stays, even if the rules for secrets changed, because a second key would be a
+ * second memory.
+ * @param entity the memory through which the row was found
+ * @param row.told the row in the form that the space receives today
  */
 export function publishedAs(
   { ledger, space, outgoing }: { ledger: Ledger; space: number; outgoing: Outgoing },
@@ -31,7 +32,7 @@ export function publishedAs(
   const { kind } = row;
   const { set } = told;
   const name = nameOf(row.of);
-  /** Whether a memory was told of here; after a loss in the store, nobody knows in which space that was. */
+  /** Whether this space may know the memory. After a loss in the store, no one knows which space did. */
   const isOfSpace = (each: Entity): boolean => isKnownIn(each, space) || each.spaces === 0;
   const isPublished = entity.version.counter > 0;
   const isToldOtherwise = (): boolean =>
@@ -50,12 +51,13 @@ export function publishedAs(
   if (ordinal !== null) return { told: { entity, set, ordinal }, note: null };
   if (isPublished) {
     const former = outgoing.formerSet(entity.key, row, told);
-    // A row that this claude-mem cannot name as its peers do (it does not know the platform): they have it.
+    // This claude-mem cannot compute the key that peers use, because it does not know the platform. They have
+    // the row.
     if (former === null) return KNOWN;
     if (isOfSpace(entity)) return { told: { entity, ...former }, note: null };
   }
-  // What is sent has another key than what is here: secrets were taken out, or the row was changed meanwhile. Another space may
-  // know it with what counts as a secret today: this one is told of it without.
+  // The sent text has another key than the local one: it was redacted, or the row changed since. Another
+  // space may know the row with its secrets; this space gets it without them.
   const free = freeKey(ledger, { ...row, set });
   const other = free.known ?? { ...entity, key: free.key, spaces: 0, version: UNVERSIONED, origin: null };
   if (isPublished) {

@@ -14,19 +14,20 @@ import type { SealingPublicKey } from '../format/sealing.ts';
 import { isSealed, sealSegment } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 
-/** What a push moved. */
+/** The result of a push. */
 export interface Pushed {
-  /** Operations that the head now tells of: those of an earlier try that failed before the head are counted here. */
+  /** Operations announced by the new head, including those of an earlier try that failed before the head. */
   rows: number;
   segments: number;
-  /** Memories that were considered and not sent because a project is excluded, by project and reason. */
+  /** Memories that were considered but not sent because their project is excluded, by project and reason. */
   readonly withheld: Map<string, Withheld>;
 }
 
 /**
- * Sends what the space has not got: seal the exact bytes into the ledger, put them, then the head, then strike them off.
- * A crash at any point sends the same bytes under the same name again.
- * @throws MembridgeError store_unavailable or store_refused; nothing is lost, the next push goes on
+ * Sends what the space lacks: files the exact bytes of a segment in the ledger, puts them into the store,
+ * then the head, then removes them from the outbox. After a crash the same bytes are sent again under the
+ * same name.
+ * @throws MembridgeError store_unavailable or store_refused; nothing is lost, the next push continues
  */
 export async function sendUnsent(
   session: SyncSession,
@@ -39,7 +40,7 @@ export async function sendUnsent(
   if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
   await publishCertificate(session, cid);
   const flush = (): Promise<void> => flushOutbox(session, config, pushed, progress);
-  // What an earlier try left goes first. After that one segment is on its way while the next one is made.
+  // Segments left by an earlier try go first. After that, one segment is uploaded while the next one is made.
   await flush();
   const recipients = rememberRecipients(session, config);
   let sending = Promise.resolve();
@@ -52,12 +53,13 @@ export async function sendUnsent(
       if (!made.isFiled) continue;
       await sending;
       sending = flush();
-      // The promise is awaited in the next turn or below. Until then its failure must not count as unhandled.
+      // The promise is awaited in the next iteration or below. Until then its failure must not count as
+      // unhandled.
       sending.catch(() => undefined);
       await nextTurn();
     }
   } catch (error) {
-    // A push that has ended sends nothing more.
+    // A push that has ended sends nothing further.
     await sending.catch(() => undefined);
     throw error;
   }
@@ -71,7 +73,7 @@ export async function sendUnsent(
   return pushed;
 }
 
-/** Asks for the recipients when the first segment is made: most pushes make none. */
+/** Looks up the recipients when the first segment is made; most pushes make none. */
 function rememberRecipients(
   session: SyncSession,
   config: SpaceConfig,
@@ -81,7 +83,7 @@ function rememberRecipients(
 }
 
 /**
- * Seals the next operations that the space has not got, and files them in the outbox.
+ * Seals the next operations that the space lacks, and files them in the outbox.
  * @returns whether there were any, and whether there may be more
  */
 async function makeSegment(
@@ -108,10 +110,10 @@ async function makeSegment(
     prevSha: space.chain,
     schema: session.schema.label,
   };
-  // The last segment of a push says what was healed by it: readers know then that they miss nothing.
+  // Only the last segment of a push names what the push healed, so readers then know that they miss nothing.
   const heals = more ? [] : healsNext(session, cid);
   const sealed = sealSegment(place, lines, identity.key, { recipients: await recipients(), heals });
-  // What the fleet is told of must outlive a power cut here, too: rows that came back as they were would count as changed.
+  // Sent rows must survive a power cut here as well: rows that reverted would count as changed.
   syncToDisk(session.path);
   ledger.durably(() => {
     ledger.outbox.add(space.id, {
@@ -129,8 +131,9 @@ async function makeSegment(
 }
 
 /**
- * Takes back what was made ready before the space was encrypted: stored now, it would show its memories to whoever reads the bucket.
- * The store may hold it all the same, so a new incarnation sends everything again.
+ * Drops unsent segments that were sealed before the space was encrypted: storing them now would show their
+ * memories to every reader of the bucket. The store may already hold them, so a new incarnation sends
+ * everything again.
  */
 function dropPlain({ ledger, now }: SyncSession, { id, cid }: LedgerSpace): void {
   ledger.atomically(() => {
@@ -160,7 +163,7 @@ async function flushOutbox(
       ledger.inbox.recordOwn(space.id, name, now());
       ledger.outbox.remove(space.id, epoch, seq);
       ledger.setMeta(untoldName(space.cid), untold(ledger, space.cid) + operations);
-      // An empty ETag: the head is behind and must be written, now or after a crash.
+      // An empty ETag marks the head as outdated: it must be written, now or after a crash.
       ledger.spaces.setHeadEtag(space.id, '');
     });
     pushed.rows += operations;
@@ -169,7 +172,7 @@ async function flushOutbox(
   }
 }
 
-/** What a claude-mem project's observer sessions are is nobody's news. */
+/** Counts a withheld memory. Leaves out claude-mem's observer sessions, which interest nobody. */
 function countWithheld(withheld: Map<string, Withheld>, { project, reason }: Exclusion): void {
   if (isOfProject(project, EXCLUDED_PROJECT)) return;
   const name = JSON.stringify([project, reason]);
@@ -177,6 +180,6 @@ function countWithheld(withheld: Map<string, Withheld>, { project, reason }: Exc
   withheld.set(name, { project, reason, rows });
 }
 
-/** Operations in the store that no head of ours has told of yet. */
+/** Returns the number of operations in the store that no head of this node announces yet. */
 const untold = (ledger: Ledger, cid: string): number => Number(ledger.meta(untoldName(cid)) ?? 0);
 const untoldName = (cid: string): string => `untold:${cid}`;

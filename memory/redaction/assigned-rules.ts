@@ -1,11 +1,11 @@
 /**
- * Secrets without a mark of their own, of issuers whose name stands before them: `DATADOG_API_KEY=0f3a…`. Derived from gitleaks
- * like those of prefix-rules.ts. Public ids (clients, applications) are left out.
+ * Secrets without a format of their own, found by the issuer's name before them: `DATADOG_API_KEY=0f3a…`.
+ * Derived from gitleaks like those of prefix-rules.ts. Leaves out public ids (clients, applications).
  */
 export type AssignedRule = readonly [
-  /** The issuer's name as it is written before a secret, in lower case; several are separated by spaces. */
+  /** The issuer's name as written before a secret, in lower case; several are separated by spaces. */
   issuers: string,
-  /** What its secrets look like, in either case. */
+  /** Pattern of the issuer's secrets, case-insensitive. */
   value: string,
 ];
 

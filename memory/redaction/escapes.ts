@@ -1,9 +1,9 @@
 import type { Span } from './key-values.ts';
 
-/** A text with its escapes decoded, and where each of its characters was. */
+/** A text with its escapes decoded, and the original position of each character. */
 export interface Decoded {
   readonly text: string;
-  /** The place of each character in the text it was decoded from, and of the end. */
+  /** Position of each character, and of the end, in the undecoded text. */
   readonly places: Int32Array;
 }
 
@@ -22,12 +22,12 @@ const SINGLE: Readonly<Record<string, string>> = {
 
 const UNICODE = /[0-9a-fA-F]{4}/y;
 
-/** Decodes the escapes of JSON and of most programming languages; what is none stays as it is. */
+/** Decodes the escapes of JSON and of most programming languages; leaves everything else unchanged. */
 export function decodeEscapes(text: string): Decoded {
   const places = new Int32Array(text.length + 1);
   const parts: string[] = [];
   let length = 0;
-  /** Where the stretch without escapes begins that is being read. */
+  /** Start of the current stretch without escapes. */
   let plain = 0;
   const keepPlain = (end: number): void => {
     if (end === plain) return;
@@ -63,8 +63,8 @@ export function decodeEscapes(text: string): Decoded {
 const LITERAL = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * Cuts finds in JSON down to what of them lies within strings, so that it stays JSON: one that goes over several strings is
- * replaced in each.
+ * Clips finds in JSON to the parts within strings, so that the result is still JSON. A find across several
+ * strings is replaced in each.
  * @param text JSON that can be parsed
  */
 export function clipToStrings(text: string, spans: readonly Span[]): Span[] {
@@ -82,7 +82,7 @@ export function clipToStrings(text: string, spans: readonly Span[]): Span[] {
   return clipped;
 }
 
-/** Whether a text is a JSON array or object. */
+/** Returns whether a text is a JSON array or object. */
 export function isJson(text: string): boolean {
   if (!/^\s*[[{]/.test(text)) return false;
   try {

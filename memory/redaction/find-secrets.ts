@@ -5,16 +5,16 @@ import { PREFIX_RULES } from './prefix-rules.ts';
 import { entropyOf, looksRandom } from './randomness.ts';
 import { SPECIAL_RULES, beginReading, type Reading, type SpecialRule } from './special-rules.ts';
 
-/** A rule by the keyword at which it looks. */
+/** A rule with the keyword that triggers it. */
 interface Rule {
   readonly find: SpecialRule;
-  /** Whether the secret has a form of its own, so that its name is kept where a looser rule finds it, too. */
+  /** Whether the secret has an exact format. Its name then wins over that of a looser rule. */
   readonly isExact: boolean;
 }
 
 const prefixRules = PREFIX_RULES.flatMap(([name, keywords, source, options = {}]): Keyword<Rule>[] => {
   const { back = 0, entropy = 0 } = options;
-  // What is refused after it was read is read again from the next keyword on.
+  // A rejected match is read again from the next keyword on, so its length must be bounded.
   if (entropy > 0 && /,\}|[*+](?!\/)/.test(source.replace(/\[[^\]]*\]/g, 'x')))
     throw new Error(`the rule ${name} is not bounded`);
   const pattern = new RegExp(`(?<![A-Za-z0-9])(?:${source})`, 'y');
@@ -30,7 +30,9 @@ const prefixRules = PREFIX_RULES.flatMap(([name, keywords, source, options = {}]
   return keywords.split(' ').map((word) => ({ word, value: { find, isExact: true } }));
 });
 
-/** What stands behind an issuer's name and has the length of its secrets needs to look less like one. */
+/**
+ * Minimum turns for a value that follows an issuer's name and has the right length: it may look less random.
+ */
 const NAMED_TURNS = 0.08;
 
 const assignedRules = ASSIGNED_RULES.flatMap(([issuers, value]): Keyword<Rule>[] => {
@@ -61,9 +63,9 @@ const specialRules = SPECIAL_RULES.flatMap(([words, find]): Keyword<Rule>[] =>
 const TABLE = new KeywordTable<Rule>([...specialRules, ...prefixRules, ...assignedRules, ...nameRules]);
 
 /**
- * Finds the secrets of a text, from left to right, none within another. Takes time that grows with the text's length alone:
- * every keyword costs a bounded number of steps, and what is found is not read again.
- * @returns null for a text without anything that a secret may begin with, or be told of by: most have nothing
+ * Finds the secrets of a text, from left to right, without overlaps. Takes time linear in the text's length:
+ * every keyword costs a bounded number of steps, and finds are not read again.
+ * @returns null for a text without any keyword, which most are
  */
 export function findSecrets(text: string): Span[] | null {
   if (!TABLE.isIn(text)) return null;
@@ -87,10 +89,13 @@ export function findSecrets(text: string): Span[] | null {
   return loose.length === 0 ? exact : merge(exact, loose);
 }
 
-/** The least that is taken out of a value beside a secret in it that has a form of its own. */
+/** Minimum length of the rest of a value that is replaced beside an exact secret in it. */
 const LEAST_REST = 6;
 
-/** Loose finds without what exact ones name better. Both are in order, none of one kind overlap. */
+/**
+ * Merges the finds, leaving out loose ones that exact ones name better. Both lists are sorted and free of
+ * overlaps.
+ */
 function merge(exact: readonly Span[], loose: readonly Span[]): Span[] {
   const merged: Span[] = [...exact];
   let next = 0;

@@ -1,4 +1,4 @@
-/** Takes what a rule finds out of a text, in time that grows with the text's length, whatever it says. */
+/** Replaces a rule's finds in a text, in linear time for any text. */
 type Rule = (text: string, instead: string) => string;
 
 const byPattern =
@@ -9,7 +9,10 @@ const byPattern =
 const BEGIN = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/g;
 const END = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/g;
 
-/** From each first line of a private key to the next last line. One pattern for both would look for an end once for every beginning. */
+/**
+ * From each first line of a private key to the next last line. A single pattern would search for the end once
+ * per beginning.
+ */
 const privateKeys: Rule = (text, instead) => {
   let redacted = '';
   for (let at = 0; ;) {
@@ -26,7 +29,10 @@ const privateKeys: Rule = (text, instead) => {
 const TOKEN_HEAD = /\beyJ[A-Za-z0-9_-]{10,}/g;
 const TOKEN_REST = /\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/y;
 
-/** JSON web tokens. A head that nothing follows is passed over whole: every "eyJ" within it would be read to its end otherwise. */
+/**
+ * JSON web tokens. Passes over a whole head that nothing follows; otherwise every "eyJ" within it would be
+ * read to its end.
+ */
 const webTokens: Rule = (text, instead) => {
   let redacted = '';
   for (let at = 0, from = 0; ;) {
@@ -44,8 +50,8 @@ const webTokens: Rule = (text, instead) => {
 };
 
 /**
- * The rules of releases up to 0.4. Memories that they published are known by the text that these rules left, so this file
- * never changes (see redact.ts).
+ * The rules of releases up to 0.4. Published memories are known by the text that these rules produced, so
+ * this file never changes (see redact.ts).
  */
 const RULES: readonly (readonly [name: string, rule: Rule])[] = [
   ['private-key', privateKeys],
@@ -62,10 +68,10 @@ const RULES: readonly (readonly [name: string, rule: Rule])[] = [
   ['password-in-url', byPattern(/(?<=\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@]{1,64}:)[^\s/:@]{3,}(?=@)/g)],
 ];
 
-/** What any rule can begin with: most texts have none of it and are passed by at once. */
+/** Everything that a rule can begin with; most texts contain none of it and need no further check. */
 const HINT = /PRIVATE KEY|sk-|gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|AIza|xox|k_live_|npm_|eyJ|:\/\//;
 
-/** Replaces what the first rule set calls a secret, as releases up to 0.4 did: `[redacted:github-token]`. */
+/** Replaces what the first rule set finds, as releases up to 0.4 did: `[redacted:github-token]`. */
 export function redactByFirstRules(text: string): string {
   if (!HINT.test(text)) return text;
   let redacted = text;

@@ -1,47 +1,48 @@
 import { entropyOf, isStandIn, looksRandom } from './randomness.ts';
 
-/** Where in a text a secret is. */
+/** The position of a secret in a text. */
 export interface Span {
   readonly start: number;
   readonly end: number;
-  /** What stands in its place. */
+  /** The name in its replacement. */
   readonly name: string;
 }
 
-/** Names of values that a person chose, or that were made by chance: what they look like is judged by these. */
+/** Words in the names of secrets: CHOSEN by people, or MADE at random. The two are judged differently. */
 const CHOSEN = 'passwords passwd password passphrase passwort pwd pass_'.split(' ');
 const MADE =
   'secret token api_key api-key apikey access_key access-key accesskey private_key private-key privatekey auth_key auth-key authkey signing_key signing-key signingkey encryption_key encryption-key encryptionkey master_key secret_key account_key accountkey credential webhook_key deploy_key x-api-key session_key service_key app_key license_key'.split(
     ' ',
   );
 
-/** Keywords at which a value of a name may follow. */
+/** Keywords that a named value may follow. */
 export const NAME_KEYWORDS: readonly (readonly [word: string, isChosen: boolean])[] = [
   ...CHOSEN.map((word) => [word, true] as const),
   ...MADE.map((word) => [word, false] as const),
 ];
 
-/** The most characters of a value that are looked at before it counts as one. */
+/** Maximum number of characters of a value that are examined. */
 const MOST = 256;
 
-/** The rest of a name, what stands between it and its value, and the value, in groups: tail, sign, quote, value. */
+/** The rest of a name, the separator, and the value, in groups: tail, sign, quote, value. */
 const ASSIGNMENT = new RegExp(
   `([\\w.-]{0,24})["'\`\\]]{0,3}[ \\t]{0,4}(=>|:=|==?|:|>|[ \\t]is[ \\t](?=["'\`]))[ \\t]{0,4}\\[?[ \\t]{0,2}(["'\`]?)((?:[^\\s"'\`,;<>(){}[\\]\\\\|&]|&(?![\\w.-]{1,40}=)){4,${MOST}})`,
   'y',
 );
 
-/** The rest of a value that is longer. */
+/** The rest of a longer value. */
 const REST = /[^\s"'`,;<>(){}[\]\\|&]*/y;
 
-/** Names that tell of a secret and do not hold one: `token_type`, `passwordHash`, `secret-id`. */
+/** Names about a secret that do not hold one: `token_type`, `passwordHash`, `secret-id`. */
 const TELLS =
   /(?:^|[-_.])(?:ids?|names?|types?|kinds?|counts?|hash(?:es)?|digests?|sha\d*|paths?|files?|ur[il]s?|endpoints?|limits?|sizes?|length|expir\w*|ttl|version|arn|ref|fields?|policy|rotation|prefix|labels?|scopes?|index|usage|budget|age|regex|pattern|manager|provider|reset|updated|created|at)(?:$|[-_.])|(?:Ids?|Names?|Types?|Counts?|Hash|Digest|Paths?|Files?|Ur[il]|Endpoint|Limit|Size|Length|Expir\w*|Version|Ref|Fields?|Policy|Prefix|Labels?|Scopes?|Index|Usage|Manager|Provider|At)$/;
 
 /**
- * The value that a name of a secret is given, where it looks like one: `password: "…"`, `API_KEY=…`, `<token>…`.
+ * Returns the value assigned to a secret's name if it looks like a secret: `password: "…"`, `API_KEY=…`,
+ * `<token>…`.
  * @param at where the keyword begins
  * @param word the keyword
- * @param isChosen whether people choose such values, so that they need not look made by chance
+ * @param isChosen whether people choose such values, so that they need not look random
  */
 export function findValue(text: string, at: number, word: string, isChosen: boolean): Span | null {
   const from = at + word.length;
@@ -53,7 +54,7 @@ export function findValue(text: string, at: number, word: string, isChosen: bool
   const start = from + whole.length - bare.length;
   const value = quote === '' ? bare : quoted(text, start, quote, bare);
   if (isStandIn(value)) return null;
-  // NAME=value as shells and .env files have it: nobody writes words so.
+  // NAME=value as in shells and .env files; prose is not written like that.
   const isVariable = sign === '=' && quote === '' && /^[A-Z_]+$/.test(text.slice(at, from));
   if (!(isChosen ? isChosenValue(value, isVariable || quote !== '') : isMadeValue(value))) return null;
   let end = start + value.length;
@@ -64,14 +65,17 @@ export function findValue(text: string, at: number, word: string, isChosen: bool
   return { start, end, name: 'assigned-secret' };
 }
 
-/** What stands between quotes, in which characters may be that end a value elsewhere; `bare` where no quote follows or spaces do. */
+/**
+ * Returns a quoted value, which may contain characters that end an unquoted one; `bare` when no quote follows
+ * or the value has spaces.
+ */
 function quoted(text: string, start: number, quote: string, bare: string): string {
   const within = text.slice(start, start + MOST);
   const end = within.indexOf(quote);
   return end < bare.length || /\s/.test(within.slice(0, end)) ? bare : within.slice(0, end);
 }
 
-/** @param isLiteral whether it stands in quotes or is a shell's: elsewhere it may be any word */
+/** @param isLiteral whether the value is quoted or from a shell; otherwise it may be any word */
 function isChosenValue(value: string, isLiteral: boolean): boolean {
   if (value.length < 6) return false;
   const letters = /[A-Za-z]/.test(value);
@@ -81,7 +85,7 @@ function isChosenValue(value: string, isLiteral: boolean): boolean {
   return letters && digits && value.length >= 8 && entropyOf(value) >= 2.5 && !isWord(value);
 }
 
-/** A word with a number, such as `argon2id` or `sha256`, or words that are joined. */
+/** Returns whether a value is a word with a number, such as `argon2id` or `sha256`, or joined words. */
 const isWord = (value: string): boolean =>
   !looksRandom(value) &&
   value.split(/[._-]/).every((part) => /^(?:[A-Za-z]+(?:\d{1,3}[A-Za-z]+)?\d{0,3}|\d{0,4})$/.test(part));

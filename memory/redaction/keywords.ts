@@ -1,8 +1,13 @@
-/** Bits of a character's class; the classes of three characters make an index of the table, which fits into a core's cache. */
+/**
+ * Bits of a character's class; the classes of three characters form an index into the table, which fits into
+ * a core's cache.
+ */
 const BITS = 5;
 const SIZE = 2 ** (3 * BITS);
 
-/** Characters that count as one class; every letter is a class of its own, in either case, and all others are class 0. */
+/**
+ * Characters that share a class. Every letter, regardless of case, has its own class; all others are class 0.
+ */
 const CLASSES = ['0123456789', '_-', './:', '=~"<+@|;& ($'];
 
 const CLASS_OF = new Uint8Array(256);
@@ -14,35 +19,41 @@ CLASSES.forEach((characters, index) => {
   for (const character of characters) CLASS_OF[character.charCodeAt(0)] = 27 + index;
 });
 
-/** The class of a character, by its last byte: what is no Latin letter may look like one here, and is compared later. */
+/**
+ * Returns the class of a character, by its last byte: a non-Latin character may look like a letter here, and
+ * is compared later.
+ */
 const classOf = (code: number): number => CLASS_OF[code & 255] as number;
 
-/** A keyword, and what it stands for. */
+/** A keyword, and the value for it. */
 export interface Keyword<T> {
   /** In lower case, at least three characters. */
   readonly word: string;
   readonly value: T;
 }
 
-/** Keywords whose first three characters are of the same classes. */
+/** Keywords whose first three characters have the same classes. */
 interface Bucket<T> {
   readonly keywords: Keyword<T>[];
-  /** The classes that a fourth character may have, as bits: most places are passed over by it. */
+  /** The possible classes of the fourth character, as bits; rules out most positions. */
   fourth: number;
 }
 
 /**
- * Finds any of many keywords in one pass over a text: a table says of the classes of every three characters whether a keyword
- * may begin with them, so that nearly all of a text costs one look each.
+ * Finds any of many keywords in one pass over a text. A table shows for the classes of three characters
+ * whether a keyword may begin with them, so nearly every position costs one lookup.
  */
 export class KeywordTable<T> {
-  /** Whether a keyword begins with the classes of three characters: a byte each, so that it fits into the innermost cache. */
+  /**
+   * Whether a keyword begins with the classes of three characters; one byte each, so that it fits into the L1
+   * cache.
+   */
   readonly #begins = new Uint8Array(SIZE);
-  /** The number of their bucket, 0 for none. */
+  /** The number of the bucket, 0 for none. */
   readonly #bucketOf = new Uint16Array(SIZE);
   readonly #buckets: Bucket<T>[] = [{ keywords: [], fourth: 0 }];
 
-  /** @throws Error for a keyword that is too short, or of which nothing can be told from its first characters */
+  /** @throws Error for a keyword that is too short, or whose first characters do not distinguish it */
   constructor(keywords: readonly Keyword<T>[]) {
     for (const keyword of keywords) {
       const { word } = keyword;
@@ -60,7 +71,9 @@ export class KeywordTable<T> {
     }
   }
 
-  /** Whether a text contains any keyword. Most texts contain none, so most are scanned once, by this. */
+  /**
+   * Returns whether a text contains any keyword. Most texts contain none, so this is the only scan of most.
+   */
   isIn(text: string): boolean {
     const begins = this.#begins;
     let index = 0;
@@ -72,8 +85,8 @@ export class KeywordTable<T> {
   }
 
   /**
-   * Calls `visit` for every keyword in a text, from left to right; keywords at one place come in the order in which they were
-   * given.
+   * Calls `visit` for every keyword in a text, from left to right; keywords at one position come in their
+   * given order.
    */
   each(text: string, visit: (value: T, at: number) => void): void {
     const begins = this.#begins;
@@ -85,10 +98,10 @@ export class KeywordTable<T> {
     }
   }
 
-  /** The keywords at a place, of those whose first three characters are of the classes there. */
+  /** Returns the keywords at a position, among those with the classes of the three characters there. */
   #at(text: string, at: number, index: number): readonly Keyword<T>[] {
     const { fourth, keywords } = this.#buckets[this.#bucketOf[index] as number] as Bucket<T>;
-    // Behind the end of a text there is no character: NaN counts as 0.
+    // Past the end of the text charCodeAt returns NaN, which counts as 0.
     if ((fourth & (1 << classOf(text.charCodeAt(at + 3)))) === 0) return NOTHING;
     return keywords.filter(({ word }) => isAt(text, at, word));
   }
@@ -96,13 +109,13 @@ export class KeywordTable<T> {
 
 const NOTHING: readonly never[] = [];
 
-/** Whether a word is at a place of a text, in either case. */
+/** Returns whether a word is at a position, ignoring case. */
 function isAt(text: string, begin: number, word: string): boolean {
   for (let at = 0; at < word.length; at += 1) {
     const wanted = word.charCodeAt(at);
     const found = text.charCodeAt(begin + at);
     if (found === wanted) continue;
-    // Upper case letters differ from lower case by one bit.
+    // Upper and lower case letters differ by one bit.
     if (wanted < 97 || wanted > 122 || (found | 32) !== wanted) return false;
   }
   return true;

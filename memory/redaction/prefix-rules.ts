@@ -1,22 +1,26 @@
 /**
- * Secrets that begin with a mark of their issuer. Derived from the formats that gitleaks publishes: github.com/gitleaks/gitleaks,
- * config/gitleaks.toml as of commit b58d3f102cf3a2c84cb7f923d05c25c9b1aed84b (after v8.30.0; the file is of 2025-11-20), read on
- * 2026-11-29, MIT License, Copyright (c) 2019 Zachary Rice: see NOTICE. Rewritten to begin at a keyword and to take linear time;
- * those of the first rule set (first-rules.ts) take what they took there.
+ * Secrets with a prefix of their issuer. Derived from the formats that gitleaks publishes:
+ * github.com/gitleaks/gitleaks, config/gitleaks.toml as of commit b58d3f102cf3a2c84cb7f923d05c25c9b1aed84b
+ * (after v8.30.0; the file is of 2025-11-20), read on 2026-11-29, MIT License, Copyright (c) 2019 Zachary
+ * Rice: see NOTICE. Rewritten to begin at a keyword and to run in linear time; rules from the first rule set
+ * (first-rules.ts) match as they did there.
  */
 export type PrefixRule = readonly [
-  /** What stands in the secret's place: `[redacted:name]`. */
+  /** The name in the secret's replacement: `[redacted:name]`. */
   name: string,
-  /** What the secret can begin with, in lower case, separated by spaces. */
+  /** Possible beginnings of the secret, in lower case, separated by spaces. */
   keywords: string,
-  /** A pattern that begins at the keyword. Only its last part may be of any length: it then cannot fail after a long way. */
+  /**
+   * A pattern that begins at the keyword. Only its last part may have any length, so that it cannot fail
+   * after a long match.
+   */
   pattern: string,
   options?: PrefixOptions,
 ];
 
-/** What else a rule asks of a secret. */
+/** Further conditions of a rule. */
 export interface PrefixOptions {
-  /** The least bits a character that the secret has: words have fewer. */
+  /** Minimum bits per character of the secret; words have fewer. */
   readonly entropy?: number;
   /** How many characters before the keyword the secret begins. */
   readonly back?: number;
@@ -25,7 +29,7 @@ export interface PrefixOptions {
 const HEX_ID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
 export const PREFIX_RULES: readonly PrefixRule[] = [
-  // The first rule set's.
+  // From the first rule set.
   ['anthropic-key', 'sk-ant-', 'sk-ant-[A-Za-z0-9_-]{20,}'],
   ['openai-key', 'sk-', 'sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{40,}'],
   ['github-token', 'ghp_ gho_ ghu_ ghs_ ghr_', 'gh[pousr]_[A-Za-z0-9]{36,}'],
@@ -183,7 +187,7 @@ export const PREFIX_RULES: readonly PrefixRule[] = [
   ['frameio-token', 'fio-u-', 'fio-u-[A-Za-z0-9_=-]{64}'],
   ['typeform-token', 'tfp_', 'tfp_[A-Za-z0-9_.=-]{59}'],
   ['facebook-token', 'eaac eaam', 'EAA[MC][A-Za-z0-9]{100,}'],
-  // Work and watching.
+  // Work and monitoring.
   ['linear-key', 'lin_api_ lin_oauth_', 'lin_(?:api|oauth)_[A-Za-z0-9]{40,}'],
   ['notion-token', 'ntn_', 'ntn_[0-9]{11}[A-Za-z0-9]{35}'],
   ['notion-token', 'secret_', 'secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])', { entropy: 4 }],

@@ -1,4 +1,4 @@
-/** Bits of information in each character of a text, by how often each comes in it (Shannon). */
+/** Returns the bits of information per character of a text, by character frequency (Shannon entropy). */
 export function entropyOf(text: string): number {
   const counts = new Map<number, number>();
   for (let at = 0; at < text.length; at += 1) {
@@ -10,15 +10,15 @@ export function entropyOf(text: string): number {
   return bits;
 }
 
-/** The least bits a character of a key made by chance; prose and identifiers of its length have less. */
+/** Minimum bits per character of a random key; prose and identifiers of the same length have fewer. */
 const RANDOM_BITS = 3.2;
 
-/** How often letters of one case, letters of the other and digits take turns, for each character. Words do it rarely. */
+/** Minimum changes between lower case, upper case and digits, per character. Words rarely change. */
 const RANDOM_TURNS = 0.16;
 
 /**
- * Whether a text looks made by chance: it has letters and digits, and they take turns as they do in no word.
- * @param leastTurns how often at least, for each character
+ * Returns whether a text looks random: it contains letters and digits, and they alternate as in no word.
+ * @param leastTurns minimum changes per character
  */
 export function looksRandom(text: string, leastTurns = RANDOM_TURNS): boolean {
   if (!/[0-9]/.test(text) || !/[A-Za-z]/.test(text)) return false;
@@ -28,15 +28,15 @@ export function looksRandom(text: string, leastTurns = RANDOM_TURNS): boolean {
   return entropyOf(text) >= Math.min(RANDOM_BITS, Math.log2(text.length) * 0.75);
 }
 
-/** What stands where a secret would: names of variables, and examples that say so. */
+/** Values in a secret's place: names of variables, and obvious examples. */
 const STAND_IN =
   /redacted|example|changeme|change[-_]me|placeholder|your[-_]?|dummy|insert[-_]|replace[-_]|x{4}|\*{3}|\.{3}|process\.env|import\.meta|os\.environ|getenv|secrets\.|vars\.|^\$|^%|^env[.:]|^(?:true|false|null|none|undefined|nil|string|required|optional)$/i;
 
-/** What is code or an address rather than a secret: `user.password`, `./tokens.ts`, `https://…`, `Promise<string>`. */
+/** Code or an address instead of a secret: `user.password`, `./tokens.ts`, `https://…`, `Promise<string>`. */
 const CODE =
   /^(?:[A-Za-z_$][\w$]*(?:[?!]?\.|\[|::|->))+[A-Za-z_$][\w$]*[.;]?$|^\.{0,2}\/|^~\/|:\/\/|^[A-Za-z]:[\\/]|^--?[a-z]|^[\w-]+\.(?:[jt]sx?|json|ya?ml|md|py|go|rs|sh|env|txt|pem|crt|key|sql|html|css)$/;
 
-/** Whether a value stands for a secret rather than is one. */
+/** Returns whether a value stands in for a secret instead of being one. */
 export function isStandIn(value: string): boolean {
   return STAND_IN.test(value) || CODE.test(value) || /^(.)\1*$/.test(value);
 }

@@ -1,18 +1,18 @@
 import type { Span } from './key-values.ts';
 import { entropyOf, isStandIn, looksRandom } from './randomness.ts';
 
-/** What rules remember between two places of one text, so that nothing is read twice. */
+/** Facts that rules remember while reading one text, so that nothing is read twice. */
 export interface Reading {
-  /** Up to where a JSON web token's head was read that nothing follows. */
+  /** End of the last JSON web token head that nothing follows. */
   headEnd: number;
-  /** The first end of a private key at or after the last place asked for; null before one was looked for. */
+  /** The first end of a private key at or after the last requested position; null before the first search. */
   keyEnd: { readonly start: number; readonly end: number } | null;
 }
 
-/** Nothing read yet. */
+/** Returns the initial state. */
 export const beginReading = (): Reading => ({ headEnd: 0, keyEnd: null });
 
-/** Finds a secret that begins at, or is told of by, a keyword. */
+/** Finds a secret that begins at a keyword or is announced by it. */
 export type SpecialRule = (text: string, at: number, reading: Reading) => Span | null;
 
 const BEGIN = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/y;
@@ -23,7 +23,7 @@ const BODY = /(?:\s{0,4}[A-Za-z0-9+/=]{40,200}){1,2000}(?:\s{0,4}[A-Za-z0-9+/=]{
 
 const NONE = { start: Infinity, end: Infinity };
 
-/** A private key, to the next end of one; without an end, as far as its lines go. */
+/** A private key up to the next end marker; without one, up to the last line of key text. */
 const privateKey: SpecialRule = (text, at, reading) => {
   BEGIN.lastIndex = at;
   if (BEGIN.exec(text) === null) return null;
@@ -50,7 +50,7 @@ const HEAD = /(?<![A-Za-z0-9_])eyJ[A-Za-z0-9_-]{10,}/y;
 const SIGNED = /\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/y;
 const SEALED = /\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,}/y;
 
-/** A JSON web token, signed or encrypted. A head that nothing follows is passed over whole. */
+/** A JSON web token, signed or encrypted. Passes over a whole head that nothing follows. */
 const webToken: SpecialRule = (text, at, reading) => {
   if (at < reading.headEnd) return null;
   HEAD.lastIndex = at;
@@ -69,7 +69,7 @@ const DATABASE =
   /(?<=\b(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|cassandra|neo4j|bolt|nats|ldaps?|smtps?|ftps?|sftp|cockroachdb)(?:\+[a-z0-9]{1,12})?):\/\/[^\s/:@"'`]{0,64}:(?!\[|\d{1,5}\/)([^\s"'`@<>]{3,128})(?=@[\w.-])/iy;
 const USER = /(?<=\bhttps?):\/\/([A-Za-z0-9_-]{20,200})(?=@[\w.-])/y;
 
-/** A password in an address, of databases also one with colons and slashes; a token in the user's place. */
+/** A password in an address (for databases also with colons and slashes), or a token in place of the user. */
 const addressPassword: SpecialRule = (text, at) => {
   if (text.startsWith('[redacted:', at + 3)) return null;
   for (const pattern of [SCHEME, DATABASE, USER]) {
@@ -86,7 +86,7 @@ const HEADER =
   /authorization["'`]?[ \t]{0,3}[:=,][ \t]{0,3}["'`]?(?:(bearer|basic|token|digest|apikey|api-key|key|aws4-hmac-sha256|bot)[ \t]{1,4})?([A-Za-z0-9._~+/=-]{8,256})/iy;
 const BEARER = /bearer[ \t]{1,4}["'`]?([A-Za-z0-9._~+/=-]{16,256})/iy;
 
-/** What an Authorization header carries. */
+/** The credentials in an Authorization header. */
 const authorization: SpecialRule = (text, at) => {
   HEADER.lastIndex = at;
   const match = HEADER.exec(text);
@@ -99,14 +99,14 @@ const authorization: SpecialRule = (text, at) => {
 
 const CREDENTIAL_REST = /[A-Za-z0-9._~+/=-]*/y;
 
-/** Credentials are judged by their first part: only what is one is read to its end. */
+/** Credentials are judged by their beginning; only matches are read to the end. */
 function toTheEnd(text: string, start: number, from: number): Span {
   CREDENTIAL_REST.lastIndex = from;
   CREDENTIAL_REST.exec(text);
   return { start, end: CREDENTIAL_REST.lastIndex, name: 'authorization' };
 }
 
-/** User and password in base64 say something when they are decoded, with a colon. */
+/** Returns whether base64 decodes to readable credentials: user and password with a colon. */
 const isEncoded = (secret: string): boolean =>
   /^[\x20-\x7e\u00a0-\uffff]+:[\x20-\x7e\u00a0-\uffff]+$/.test(
     Buffer.from(secret, 'base64').toString('utf8'),
@@ -137,7 +137,7 @@ const argument =
     return { start: pattern.lastIndex - secret.length, end: pattern.lastIndex, name: 'assigned-secret' };
   };
 
-/** Rules that a table of patterns cannot say, by the keywords at which they look. */
+/** Rules that a pattern table cannot express, by their keywords. */
 export const SPECIAL_RULES: readonly (readonly [keywords: readonly string[], rule: SpecialRule])[] = [
   [['-----begin'], privateKey],
   [['private-lines:'], puttyKey],

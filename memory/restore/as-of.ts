@@ -2,26 +2,29 @@ import { LINK } from '../format/kinds.ts';
 import type { FullOperation, Operation } from '../format/operation.ts';
 import { MAX_DRIFT_MS, UNVERSIONED, clockAt, type Version } from '../format/versions.ts';
 
-/** The last reading of the hybrid clock within the second that a time lies in. @param at epoch ms */
+/**
+ * Returns the last reading of the hybrid clock within a time's second.
+ * @param at epoch milliseconds
+ */
 export const lastClockIn = (at: number): number => clockAt((Math.floor(at / 1_000) + 1) * 1_000) - 1;
 
-/** What says when an operation was written, beside the clock of the node that wrote it. */
+/** When an operation was written, apart from its author's clock. */
 export interface Arrival {
-  /** When it was here or in a snapshot at the latest, epoch ms; null when that is not known. */
+  /** The latest time at which it was here or in a snapshot, epoch milliseconds; null when unknown. */
   readonly arrived: number | null;
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   readonly now: number;
 }
 
 /**
- * What of an operation had been written by a time: all of it, nothing (null), or the memory as a whole without the
- * registers that were written later. Of these the value stays as the oldest there is: another operation tells of the one
- * that stood then, if one was there.
+ * Returns what of an operation had been written by a time: all of it, nothing (null), or the whole memory
+ * without the registers that were written later. Those keep their value at the oldest version; if another
+ * operation holds the value of that time, it wins.
  *
- * "Written" goes by the clock of the node that wrote. Where that was ahead of its time it is no proof: the operation counts
- * as written when it arrived, and a memory of which nobody knows that either was there, because a restore must not delete
- * it for its node's clock.
- * @param at epoch ms
+ * The author's clock decides, unless it was ahead. Then the operation counts as written when it arrived. If
+ * the arrival is unknown as well, the memory counts as existing: a restore must not delete it because of its
+ * node's clock.
+ * @param at epoch milliseconds
  */
 export function asOf(operation: Operation, at: number, { arrived, now }: Arrival): Operation | null {
   const limit = lastClockIn(at);

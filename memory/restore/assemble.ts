@@ -5,30 +5,33 @@ import { inspectForm, physicalName, type TableForm } from '../claude-mem/table-f
 import { KINDS, SHAPES, UNITS, registersOf, type Kind } from '../format/kinds.ts';
 import { EVERY_SPACE } from '../ledger/entities.ts';
 
-/** What a restored database is made of. */
+/** The inputs of a restored database. */
 export interface Sources {
-  /** claude-mem's database as it is. */
+  /** claude-mem's current database. */
   readonly local: string;
-  /** The ledger of it. */
+  /** Its ledger. */
   readonly ledger: string;
   /** The space as it was, and the ledger of that (model.ts). */
   readonly model: string;
   readonly modelLedger: string;
   /** The space's number in the ledger. */
   readonly space: number;
-  /** Whether a text in a column comes back from the space as another: other names of projects, and secrets, stay here. */
+  /**
+   * Returns whether the space's text in a column stands for the local text: local project names and secrets
+   * stay here.
+   */
   readonly isToldAs: (column: string, here: string, told: unknown) => boolean;
 }
 
-/** Rows of a restored database, by where they come from. */
+/** Numbers of rows in a restored database, by origin. */
 export interface Assembled {
-  /** Memories of the space that are here now too: they keep their local ids. */
+  /** Memories of the space that exist now too; they keep their local ids. */
   readonly same: number;
-  /** Memories of the space that came back. */
+  /** Memories of the space that were brought back. */
   readonly back: number;
-  /** Rows that belong to no space, or were never sent, or that another space knows too. */
+  /** Rows that belong to no space, were never sent, or are known to another space too. */
   readonly kept: number;
-  /** Rows of the space that were not there at that time. */
+  /** Rows of the space that did not exist at that time. */
   readonly gone: number;
 }
 
@@ -43,10 +46,10 @@ interface SchemaObject {
 }
 
 /**
- * Writes a restored database to a new file: the space's memories as they were, everything else as it is. Rows that are
- * here now keep their local ids and all that belongs to this machine, because claude-mem's vector index and timeline go
- * by these ids. Indexes, full-text search and triggers are made after the rows.
- * @param path the file to write; one that is there is a remnant and is removed
+ * Writes a restored database to a new file: the space's memories as they were, everything else as it is.
+ * Existing rows keep their local ids and machine-local values, because claude-mem's vector index and timeline
+ * refer to the ids. Creates indexes, full-text search and triggers after the rows.
+ * @param path the file to write; an existing one is a remnant and is removed
  * @throws MembridgeError memory_corrupt when the result does not pass SQLite's checks; SqliteError
  */
 export function assemble(path: string, sources: Sources, progress: (text: string) => void): Assembled {
@@ -65,7 +68,7 @@ export function assemble(path: string, sources: Sources, progress: (text: string
     db.pragma(`main.auto_vacuum = ${String(db.pragma('local.auto_vacuum', { simple: true }))}`);
     db.pragma('main.journal_mode = OFF');
     db.pragma('main.synchronous = OFF');
-    // One view of the local database throughout.
+    // One consistent view of the local database throughout.
     const assembled = db.transaction(() => new Assembly(db, sources.space).run(progress))();
     for (const name of ['local', 'ledger', 'model', 'told']) db.exec(`DETACH ${name}`);
     progress('checking the restored database');
@@ -81,7 +84,7 @@ export function assemble(path: string, sources: Sources, progress: (text: string
   }
 }
 
-/** Has a file's bytes reach the disk. */
+/** Flushes a file to disk. */
 export function sync(path: string): void {
   const file = openSync(path, 'r');
   try {
@@ -140,7 +143,7 @@ class Assembly {
 
   #isPlainTable({ type, name }: SchemaObject): boolean {
     if (type !== 'table' || this.#fullText.has(name)) return false;
-    // The tables in which FTS5 keeps an index come into being with it.
+    // FTS5 creates the shadow tables of an index together with it.
     const [, owner = ''] = /^(.*)_(?:data|idx|content|docsize|config)$/.exec(name) ?? [];
     return !this.#fullText.has(owner);
   }
@@ -168,7 +171,7 @@ class Assembly {
     return this.#db.prepare(sql).run().changes;
   }
 
-  /** Which row of the model becomes which local row: the one that holds the memory now, else a new one. */
+  /** Maps each row of the model to a local row: the one that holds the memory now, else a new one. */
   #match(kind: Kind): void {
     const { code, table } = SHAPES[kind];
     const map = `map_${kind}`;
@@ -198,7 +201,7 @@ class Assembly {
     `);
   }
 
-  /** A session that is to go stays while a row that is kept belongs to it. */
+  /** Keeps a session that would be removed while a kept row belongs to it. */
   #findNeededSessions(): void {
     const form = this.#form;
     const memory = quote(physicalName(form, 'session', 'memory_session_id'));
@@ -225,14 +228,17 @@ class Assembly {
     );
   }
 
-  /** What a column that a time decides becomes in a row that is here: what is here, if that is how the space knows it. */
+  /**
+   * Returns SQL for a column that depends on the time, in an existing row: the local text stays if the
+   * earlier text only is the space's form of it.
+   */
   #then(kind: Kind, column: string): string {
     const [here, then] = [`x.${quote(column)}`, `m.${quote(column)}`];
     if (!registersOf(kind).includes(column)) return then;
     return `CASE WHEN ${here} IS NOT ${then} AND is_told_as('${column}', ${here}, ${then}) THEN ${here} ELSE ${then} END`;
   }
 
-  /** Columns that a time decides; the others of a row that is here are its own. */
+  /** Returns the columns that depend on the time; an existing row keeps its other columns. */
   #decided(kind: Kind): Set<string> {
     const columns = UNITS[kind].flatMap((unit) => unit.columns);
     return new Set(columns.map((column) => physicalName(this.#form, kind, column)));
@@ -251,7 +257,7 @@ class Assembly {
       INSERT INTO main.${table} (${list(columns)}) SELECT ${mixed.join(', ')}
       FROM map_session p JOIN local.${table} x ON x.id = p.row JOIN model.${table} m ON m.id = p.model
       WHERE p.here = 1 ORDER BY p.row`);
-    // A memory_session_id is one session's; where another has it here, the row gets one of its own.
+    // A memory_session_id belongs to one session. If another session has it here, the row gets a new one.
     const taken = `EXISTS (SELECT 1 FROM local.${table} y WHERE y.${quote(memory)} = m.${quote(memory)}
       AND y.id IN (SELECT id FROM main.${table}))`;
     const fresh = columns.map((column) => {
@@ -262,7 +268,7 @@ class Assembly {
     const back = this.#insert(`
       INSERT INTO main.${table} (${list(columns)}) SELECT ${fresh.join(', ')}
       FROM map_session p JOIN model.${table} m ON m.id = p.model WHERE p.here = 0 ORDER BY p.row`);
-    // Rows of the model need a memory_session_id also where the worker has not given one yet.
+    // Rows of the model need a memory_session_id even if the worker has not assigned one yet.
     this.#db.exec(`
       UPDATE main.${table} SET ${quote(memory)} = 'membridge-restored-' || id
       WHERE ${quote(memory)} IS NULL AND id IN (
@@ -302,7 +308,7 @@ class Assembly {
       const settled = this.#insert(
         `INSERT OR IGNORE ${into} SELECT ${pick(null, here)} ${from} ORDER BY p.row`,
       );
-      // Hashes are unique within a session and random on old rows: one that clashes gets one of its own.
+      // Hashes are unique within a session and random on old rows, so a clashing one is replaced.
       const rest = `${from} AND p.row NOT IN (SELECT id FROM main.${table})`;
       return (
         settled +
@@ -325,7 +331,7 @@ class Assembly {
   #finish(progress: (text: string) => void): void {
     const db = this.#db;
     for (const { type, sql } of this.#objects) if (type === 'index') db.exec(sql);
-    // Rows of other tables that belong to a session that is gone go with it, as claude-mem's own keys would have it.
+    // Rows of other tables go with their removed session, as claude-mem's own foreign keys would do.
     const kinds = new Set<string>(KINDS.map((kind) => SHAPES[kind].table));
     const before = new Set(
       (db.pragma('local.foreign_key_check') as { table: string; rowid: number }[]).map(
@@ -348,7 +354,7 @@ class Assembly {
       progress(`indexed ${name}`);
     }
     for (const { type, sql } of this.#objects) if (type === 'view' || type === 'trigger') db.exec(sql);
-    // AUTOINCREMENT never gives out an id again: the ledger relies on that, too.
+    // AUTOINCREMENT never reuses an id, and the ledger relies on that.
     db.exec(`
       UPDATE main.sqlite_sequence SET seq = max(seq, coalesce(
         (SELECT l.seq FROM local.sqlite_sequence l WHERE l.name = main.sqlite_sequence.name), 0));
@@ -361,7 +367,9 @@ class Assembly {
   }
 }
 
-/** @throws MembridgeError memory_corrupt when the file does not pass SQLite's checks and those of its full-text indexes */
+/**
+ * @throws MembridgeError memory_corrupt when the file fails SQLite's checks or those of its full-text indexes
+ */
 function check(db: Database.Database, path: string): void {
   const tables = db
     .prepare(
@@ -370,7 +378,8 @@ function check(db: Database.Database, path: string): void {
     )
     .all() as { name: string; isFullText: number | null }[];
   const problems: string[] = [];
-  // Table by table: a check of the whole file would look through the full-text indexes once more, without comparing them with the rows.
+  // Table by table: a check of the whole file would read the full-text indexes again without comparing them
+  // with the rows.
   for (const { name, isFullText } of tables) {
     if (isFullText !== 1) {
       const found = db.pragma(`main.integrity_check(${quote(name)})`, { simple: true }) as string;

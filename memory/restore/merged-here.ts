@@ -8,9 +8,9 @@ import { NOT_TRUSTED, trustIn } from '../space/trust.ts';
 import { compareVersions } from '../format/versions.ts';
 
 /**
- * Which writes make up the state that is restored: those of nodes that are trusted, and of the others what was merged here
- * while they were. A restore neither takes away what is here because its node is not trusted any more, nor brings in what
- * was held back.
+ * Returns which writes make up the restored state: those of trusted nodes, and of other nodes what was merged
+ * here while they were trusted. A restore neither removes what is here because its node is no longer trusted,
+ * nor adds what was held back.
  */
 export function mergedHere(ledger: Ledger, config: SpaceConfig): Accepts {
   const space = ledger.spaces.get(config.cid).id;

@@ -21,26 +21,26 @@ import { asOf, lastClockIn } from './as-of.ts';
 import { mergedHere } from './merged-here.ts';
 import { trustIn } from '../space/trust.ts';
 
-/** A space as it was at a time, in a database and a ledger of its own. */
+/** A space as it was at a time, in a separate database and ledger. */
 export interface Model {
   readonly databasePath: string;
   readonly ledgerPath: string;
-  /** The snapshot that it begins with, null when it is made of segments alone. */
+  /** The snapshot that it starts from, null when it consists of segments alone. */
   readonly base: string | null;
   readonly operations: number;
-  /** What could not be used; the model may lack what it told of. */
+  /** Segments that could not be used; the model may lack their contents. */
   readonly problems: readonly string[];
 }
 
-/** Operations merged per transaction: nobody else waits for these files. */
+/** Operations merged per transaction; no other process waits for these files. */
 const BATCH = 2_000;
 
-/** The model files no segments: everything in it has the same origin. */
+/** The model records no segments: everything in it has the same origin. */
 const ORIGIN = 1;
 
 /**
- * Merges everything that was written up to a time into an empty database, by the very rules by which nodes merge.
- * @param at epoch ms; the second it lies in is what counts, to its end
+ * Merges everything written up to a time into an empty database, by the same rules as nodes merge.
+ * @param at epoch milliseconds; includes the whole second that it lies in
  * @param folder where the files go; emptied first
  * @throws MembridgeError conflict when segments that this time needs were collected; store_*
  */
@@ -58,7 +58,7 @@ export async function buildModel(
   const db = new Database(databasePath);
   const ledger = new Ledger(ledgerPath);
   try {
-    // Files that are made again from the start when this is cut off need no care.
+    // An interrupted build starts over, so these files need no crash safety.
     db.pragma('journal_mode = OFF');
     db.pragma('synchronous = OFF');
     ledger.db.pragma('synchronous = OFF');
@@ -129,7 +129,10 @@ export async function buildModel(
 const rank = ({ kind, type }: Operation): number =>
   type === 'delete' ? 2 * KINDS.length - KINDS.indexOf(kind) : KINDS.indexOf(kind);
 
-/** Tries what waits until nothing moves any more; then what has no session gets one, as it would on any node. */
+/**
+ * Retries waiting operations until none makes progress; then rows without a session get a stub, as on any
+ * node.
+ */
 function retryWaiting(ledger: Ledger, db: Database.Database, merger: Merger, space: number): void {
   for (const stub of [false, true]) {
     for (let moved = true; moved;) {
@@ -152,7 +155,7 @@ function retryWaiting(ledger: Ledger, db: Database.Database, merger: Merger, spa
   }
 }
 
-/** The four tables and their indexes, without full-text search: what merging needs. */
+/** Copies the four tables and their indexes, without full-text search: what merging needs. */
 function copyTables(from: Database.Database, to: Database.Database): void {
   const tables = JSON.stringify(KINDS.map((kind) => SHAPES[kind].table));
   const found = from
@@ -165,7 +168,7 @@ function copyTables(from: Database.Database, to: Database.Database): void {
   for (const sql of found) to.exec(sql);
 }
 
-/** The latest snapshot that holds nothing written after a time and is sound. */
+/** Returns the latest intact snapshot without writes after a time. */
 async function baseOf(
   session: SyncSession,
   config: SpaceConfig,
@@ -184,14 +187,18 @@ async function baseOf(
   return null;
 }
 
-/** A segment, and when this node filed it (epoch ms), null where its ledger is younger than the time that is restored. */
+/**
+ * A segment, and when this node recorded it (epoch milliseconds); null if its ledger is younger than the
+ * restored time.
+ */
 interface Needed {
   readonly name: ListedSegment;
   readonly arrived: number | null;
 }
 
 /**
- * The segments that a snapshot does not tell of, in order; of nodes that are not trusted those that were used here.
+ * Returns the segments that a snapshot does not cover, in order; for untrusted nodes, those that were used
+ * here.
  * @throws MembridgeError conflict when there are gaps
  */
 async function segmentsAfter(
@@ -219,7 +226,7 @@ async function segmentsAfter(
       needed.push({ name, arrived: at < began ? null : (filed.get(segmentName(name)) ?? null) });
     }
   }
-  // What this node knows to have been there, under its own name or another's, must be accounted for too.
+  // Everything that this node knows to have existed, under any name, must be accounted for too.
   for (const { node, epoch, seq } of ledger.coverage.reaches(space)) {
     if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incomplete(node, seq);
   }

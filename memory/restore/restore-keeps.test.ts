@@ -24,7 +24,9 @@ function write(node: TestNode, name: string, count: number): void {
   }
 }
 
-/** The titles in a node's database, also after a restore took the file that its connection had open. */
+/**
+ * Returns the titles in a node's database, even after a restore replaced the file under its open connection.
+ */
 function titles(node: TestNode): unknown[] {
   const db = new Database(node.path, { readonly: true });
   try {
@@ -50,8 +52,8 @@ async function tell(node: TestNode, sql: string): Promise<void> {
   await node.engine.push(fleet.space, CALL);
 }
 
-describe('a restore in place keeps', () => {
-  it('what nodes wrote while they were trusted, and brings in nothing that was held back', async () => {
+describe('a restore in place', () => {
+  it('keeps writes that nodes made while trusted, and adds nothing that was held back', async () => {
     const [a, b, c] = [add('a'), add('b'), add('c')];
     write(a, 'x', 2);
     write(b, 'y', 2);
@@ -64,7 +66,7 @@ describe('a restore in place keeps', () => {
     write(b, 'z', 1);
     await tell(b, `UPDATE sdk_sessions SET custom_title = 'poison' WHERE content_session_id = 's-y'`);
     await settle(fleet.space, [b, c]);
-    // Also by way of a node that is trusted.
+    // Even if a trusted node forwards it.
     await c.engine.snapshot(fleet.space, CALL);
     time += 60_000;
     a.db.close();
@@ -78,7 +80,7 @@ describe('a restore in place keeps', () => {
     expect(titleOfSession(b, 'y')).toBe('poison');
   });
 
-  it('what a node wrote whose clock is ahead, and goes by when it came for what it did later', async () => {
+  it('keeps writes of a node whose clock is ahead, and dates its later writes by their arrival', async () => {
     const [a, w] = [add('a'), add('w', 10 * YEAR)];
     write(a, 'x', 2);
     write(w, 'y', 2);
@@ -97,7 +99,7 @@ describe('a restore in place keeps', () => {
     for (const node of [a, w]) expect(titles(node), node.name).toEqual(['x 0', 'x 1', 'y 0', 'y 1']);
   });
 
-  it('what a node wrote whose clock is ahead, where the ledger is younger than the time', async () => {
+  it('keeps writes of a node whose clock is ahead when the ledger is younger than the time', async () => {
     const [a, w] = [add('a'), add('w', 10 * YEAR)];
     write(a, 'x', 1);
     write(w, 'y', 1);
@@ -113,7 +115,7 @@ describe('a restore in place keeps', () => {
     for (const node of [c, w]) expect(titles(node), node.name).toEqual(['x 0', 'y 0']);
   });
 
-  it('rows that another space knows too', async () => {
+  it('keeps rows that another space knows too', async () => {
     const [a, b] = [add('a'), add('b')];
     const other = { ...fleet.space, cid: 'feedfacefeedface', projectId: 'other' };
     const before = time - 10_000;

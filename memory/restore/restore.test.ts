@@ -25,7 +25,7 @@ afterEach(() => fleet.close());
 
 const add = (name: string, release = '13.25.3'): TestNode => fleet.add(name, release, { now });
 
-/** Runs work on a file that a restore made. */
+/** Runs work on a file that a restore wrote. */
 function inFile<T>(path: string, work: (db: Database.Database) => T): T {
   const db = new Database(path);
   try {
@@ -77,7 +77,7 @@ async function step(random: () => number, nodes: readonly TestNode[], n: number)
 }
 
 describe('a restore to a time', () => {
-  it('gives what everybody had at that time, to the row', { timeout: 400_000 }, async () => {
+  it('returns what every node had at that time, to the row', { timeout: 400_000 }, async () => {
     for (const seed of [1, 2, 3]) {
       await fleet.close();
       fleet = await newFleet();
@@ -115,7 +115,7 @@ describe('a restore to a time', () => {
     }
   });
 
-  it('overwrites nothing', async () => {
+  it('overwrites no file', async () => {
     const a = add('a');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -124,7 +124,7 @@ describe('a restore to a time', () => {
     expect(a.count('observations')).toBe(12);
   });
 
-  it('says so when what that time needs was collected', async () => {
+  it('reports when what that time needs was collected', async () => {
     const a = add('a');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 12, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -146,7 +146,7 @@ describe('a restore to a time', () => {
 });
 
 describe('a restore in place', () => {
-  it('leaves secrets and this machine’s names of projects where they are', async () => {
+  it('keeps secrets and this machine’s project names', async () => {
     const a = add('a');
     const space = { ...fleet.space, names: { zeta: 'p', alpha: 'p' } };
     const userPrompt = `use sk-ant-${'a'.repeat(40)} please`;
@@ -166,7 +166,7 @@ describe('a restore in place', () => {
     expect(row).toEqual(['alpha', userPrompt, null]);
   });
 
-  /** A fleet of two with a good state, and what went wrong after it. */
+  /** Prepares a fleet of two in a good state, and then the damage. */
   async function prepare(): Promise<{
     a: TestNode;
     b: TestNode;
@@ -226,13 +226,13 @@ describe('a restore in place', () => {
       });
       expectIntact(node.path, node.name);
     }
-    // Also who comes later sees what the person wanted.
+    // A machine that joins later gets the restored state as well.
     const c = add('c');
     await c.engine.pull(fleet.space, true, CALL);
     expect(c.hash()).toBe(hash);
   });
 
-  it('leaves alone what belongs to no space, with the sessions it needs', async () => {
+  it('leaves rows without a space alone, with the sessions that they need', async () => {
     await fleet.close();
     fleet = await newFleet(['garden']);
     const [a, b] = [add('a'), add('b')];
@@ -299,7 +299,7 @@ describe('a restore in place', () => {
     expectIntact(a.path, 'a');
   });
 
-  it('is refused while another program has the database open, and names it', async () => {
+  it('is refused while another program has the database open, and names that program', async () => {
     const { a, good } = await prepare();
     const before = a.hash();
     const script = `const D = require('better-sqlite3'); const d = new D(process.argv[1]); d.pragma('journal_mode'); console.log('open'); setInterval(() => {}, 1e6)`;
@@ -318,7 +318,7 @@ describe('a restore in place', () => {
     expect(a.hash()).toBe(before);
   });
 
-  it('puts the old database back when somebody opens it at the last moment', async () => {
+  it('puts the old database back when another program opens it at the last moment', async () => {
     const { a, good } = await prepare();
     const before = takeInventory(a.db);
     a.db.close();
@@ -337,14 +337,14 @@ describe('a restore in place', () => {
       process.kill(pid);
       expect(inFile(a.path, (db) => compare(takeInventory(db), before))).toEqual({ lost: 0, duplicated: 0 });
       expect(named('before-restore')).toEqual([]);
-      // The next sync takes what is there for what it is, and removes what is left.
+      // The next sync accepts the current file as it is, and removes the remnants.
       expect((await a.engine.push(fleet.space, CALL)).rows).toBe(0);
       expect(named('restor')).toEqual([]);
     }
   });
 
   it(
-    'that is killed at any step is either not done or finished by the next sync',
+    'is either not done or finished by the next sync when it is killed at any step',
     { timeout: 400_000 },
     async () => {
       const { a, b, good, inventory, hash } = await prepare();
@@ -380,7 +380,7 @@ describe('a restore in place', () => {
           break;
         }
         kills += 1;
-        // Once the swap was made, a sync finishes what the restore began; it is not to be made again.
+        // Once the swap was made, a sync finishes the restore; it must not be repeated.
         if (JSON.stringify(state.isGood) === JSON.stringify(none)) break;
       }
       expect(kills).toBeGreaterThan(8);

@@ -15,30 +15,30 @@ import { fileAt } from './swap.ts';
 
 export interface RestoreOptions {
   readonly config: SpaceConfig;
-  /** The time to go back to, epoch ms: to the end of the second that it lies in. */
+  /** The time to return to, epoch milliseconds; includes the whole second that it lies in. */
   readonly at: number;
-  /** A file to write that does not exist yet, or `in place` to put it where claude-mem's database is. */
+  /** A new file to write, or `in place` to replace claude-mem's database. */
   readonly out: { readonly path: string } | 'in place';
 }
 
-/** What a restore made. */
+/** The result of a restore. */
 export interface RestoreResult {
   readonly path: string;
-  /** Where the database lies that was there before, when it was replaced. */
+  /** Path of the replaced database, if it was replaced. */
   readonly backup: string | null;
-  /** The snapshot it began with. */
+  /** The snapshot that it started from. */
   readonly base: string | null;
   readonly operations: number;
   readonly rows: Assembled;
-  /** What of the store could not be used: what it told of may be missing. */
+  /** Objects in the store that could not be used; their contents may be missing. */
   readonly problems: readonly string[];
 }
 
-/** Where the ledger keeps which file a restore put, or is about to put, in place. */
+/** Ledger entry for the file that a restore has put, or is about to put, in place. */
 const PENDING = 'restore:pending';
 
 /**
- * Builds the restored database in a file of its own.
+ * Builds the restored database in a separate file.
  * @param path the file to write, on the file system where it is wanted
  * @throws MembridgeError conflict when that time needs what was collected; memory_corrupt, store_*
  */
@@ -77,7 +77,7 @@ export async function buildRestored(
   }
 }
 
-/** Whether a text in a column of this node may come back from a space as another text. */
+/** Returns a test for whether a local text may come back from a space as another text. */
 function tellsAs(config: SpaceConfig): (column: string, here: string, told: unknown) => boolean {
   const names = new SpaceProjects(config);
   return (column, here, told) => {
@@ -87,7 +87,10 @@ function tellsAs(config: SpaceConfig): (column: string, here: string, told: unkn
   };
 }
 
-/** Gives a built file its name, unless something has it already. @throws MembridgeError conflict */
+/**
+ * Renames a built file to its target unless that exists already.
+ * @throws MembridgeError conflict
+ */
 export function publishFile(built: string, path: string): void {
   try {
     linkSync(built, path);
@@ -100,34 +103,42 @@ export function publishFile(built: string, path: string): void {
   sync(dirname(path));
 }
 
-/** Refuses to write over a file. @throws MembridgeError conflict */
+/**
+ * Throws when a file exists.
+ * @throws MembridgeError conflict
+ */
 export function refuseExisting(path: string): void {
   if (existsSync(path)) {
     throw new MembridgeError('conflict', `${path} is there already; a restore overwrites nothing.`);
   }
 }
 
-/** Where a restored database is built: beside the file it is to become. */
+/** Path where a restored database is built: beside its target. */
 export const builtPath = (path: string): string => `${path}.restoring`;
 
-/** Notes that a restore in place began, so that the next sync removes what is left of one that was cut off. */
+/**
+ * Records that a restore in place began, so that the next sync removes the remnants of an interrupted one.
+ */
 export function beginRestore(session: SyncSession): void {
   session.ledger.setMeta(PENDING, 'building');
 }
 
-/** Notes, before the swap, that what differs in this file from what was here is a person's will. */
+/** Records, before the swap, that a person wants the differences between the two files. */
 export function announceRestore(session: SyncSession, restored: string): void {
   session.ledger.setMeta(PENDING, fileAt(restored));
 }
 
-/** Whether a file is one that a restore put, or is about to put, in place. @param file as `fileAt` names it */
+/**
+ * Returns whether a restore has put, or is about to put, a file in place.
+ * @param file as `fileAt` names it
+ */
 export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta(PENDING) === file;
 
 /**
- * After a restored database was put in place: what it lacks counts as deleted here and now, what it brought back as
- * written again, what it changed back as changed, so that the fleet follows. The person asked for it, so the guard does not
- * ask again. Of a restore that never got to the swap, what is left is removed.
- * @throws SqliteError, AbortError; it is done again at the next sync
+ * Turns a restore in place into writes that the fleet follows: what the restored database lacks counts as
+ * deleted here and now, what it brought back as written again, what it reverted as changed. The person asked
+ * for it, so the deletion guard does not. If the restore never reached the swap, removes its remnants.
+ * @throws SqliteError, AbortError; the next sync repeats it
  */
 export async function settleRestore(session: SyncSession, rescan: () => Promise<unknown>): Promise<void> {
   const { ledger } = session;

@@ -6,7 +6,7 @@ import { sync } from './assemble.ts';
 import { canSeeHolders, holdersOf } from '../claude-mem/holders.ts';
 
 /**
- * Refuses while a process uses the database, or where that cannot be found out and nobody vouched for it.
+ * Throws while a process uses the database, or when that is unknown and nobody confirmed it.
  * @throws MembridgeError conflict, naming the process and what to do
  */
 export function refuseWhileUsed(path: string): void {
@@ -25,10 +25,13 @@ export function refuseWhileUsed(path: string): void {
   }
 }
 
-/** Where there is no /proc: a database in WAL mode that is open anywhere keeps its -wal. */
+/** For systems without /proc: an open database in WAL mode has a -wal. */
 const isLocked = (path: string): boolean => existsSync(`${path}-wal`) || existsSync(`${path}-shm`);
 
-/** Moves what the -wal holds into the database and leaves no -wal behind. @throws MembridgeError conflict */
+/**
+ * Moves the contents of the -wal into the database and leaves no -wal behind.
+ * @throws MembridgeError conflict
+ */
 export function settleWal(path: string): void {
   const db = new Database(path, { fileMustExist: true, timeout: 5_000 });
   try {
@@ -47,12 +50,12 @@ export function settleWal(path: string): void {
 }
 
 /**
- * Puts a restored database in the place of the old one, which stays beside it under another name. There is a whole
- * database at the path at every moment.
- * @param at epoch ms, for the name of the old one
- * @param step called before each step that cannot be seen from outside, for tests
- * @returns where the old database is
- * @throws MembridgeError conflict when somebody opened the old one meanwhile; it is back in its place then
+ * Replaces the database by a restored one, and keeps the old one beside it under another name. A whole
+ * database exists at the path at every moment.
+ * @param at epoch milliseconds, for the name of the old one
+ * @param step called before each externally invisible step, for tests
+ * @returns the path of the old database
+ * @throws MembridgeError conflict when a process opened the old one during the swap; then it is back in place
  */
 export function swapDatabase(
   path: string,
@@ -74,7 +77,7 @@ export function swapDatabase(
   renameSync(restored, real);
   sync(dirname(real));
   step('renamed');
-  // Whoever opened the old file in the last instant would write where nobody looks.
+  // A process that opened the old file at the last moment would write where nobody reads.
   const [late] = holdersOf(backup);
   if (late !== undefined || existsSync(`${real}-wal`)) {
     const again = `${real}.putting-back`;
@@ -99,7 +102,7 @@ function refuseOrUnlink(real: string, backup: string): void {
   }
 }
 
-/** Which file is at a path, for the ledger's note of a restore that is on its way. */
+/** Identifies the file at a path, for the ledger's record of a pending restore. */
 export const fileAt = (path: string): string => {
   const { dev, ino } = statSync(path);
   return `${dev}/${ino}`;

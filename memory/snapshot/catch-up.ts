@@ -10,17 +10,17 @@ import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from 
 import { fetchPart, isOfTheStore } from './verify.ts';
 import { trustIn } from '../space/trust.ts';
 
-/** What was done with snapshots. */
+/** The result of catching up from snapshots. */
 export interface CaughtUp {
   parts: number;
-  /** Snapshots that could not be used, with the reason; an older one, or the segments, took their place. */
+  /** Snapshots that could not be used, with the reason; an older one or the segments replaced them. */
   problems: { node: string; problem: string }[];
 }
 
 /**
- * Takes a space's memories from a snapshot where segments that this node has not got were collected, and from its own
- * snapshot where it knows nothing of the space any more. Fetching goes on behind it. Restartable: parts that were applied are
- * not fetched again.
+ * Takes a space's memories from a snapshot where segments that this node lacks were collected. Uses this
+ * node's own snapshot where its ledger knows nothing of the space. Fetching continues after it. Restartable:
+ * applied parts are not fetched again.
  * @param apply called after each staged part
  * @throws MembridgeError store_unavailable or store_refused; what was applied stays
  */
@@ -47,7 +47,7 @@ export async function catchUp(
     const behind = lacks(session, space, manifest);
     if (behind.length === 0) return caught;
     listed ??= await listAll(session, cid);
-    // Segments that are still there are read anyway: another node's snapshot has nothing to add.
+    // Segments that still exist are read anyway, so another node's snapshot has nothing to add.
     const isOwnOfNew = isNew && name.node === session.identity.node;
     if (!isOwnOfNew && behind.every((gap) => isListed(gap, listed?.get(gap.node) ?? []))) return caught;
     try {
@@ -72,7 +72,7 @@ export async function catchUp(
   return caught;
 }
 
-/** A stretch of one incarnation that a snapshot tells of and this node has not used: above `from`, up to `to`. */
+/** A range of one incarnation that a snapshot covers and this node has not used: above `from`, up to `to`. */
 interface Gap {
   readonly node: string;
   readonly epoch: string;
@@ -89,14 +89,18 @@ function lacks({ ledger }: SyncSession, space: LedgerSpace, manifest: Manifest):
     .filter(({ from, to }) => from < to);
 }
 
-/** Whether the store has every segment of a stretch. */
+/** Returns whether the store has every segment of a range. */
 function isListed({ epoch, from, to }: Gap, names: readonly SegmentName[]): boolean {
   const there = new Set(names.filter((name) => name.epoch === epoch).map(({ seq }) => seq));
   for (let seq = from + 1; seq <= to; seq += 1) if (!there.has(seq)) return false;
   return true;
 }
 
-/** Stages and applies the parts of a snapshot. @returns how many were fetched. @throws Error when one is damaged */
+/**
+ * Stages and applies the parts of a snapshot.
+ * @returns how many were fetched.
+ * @throws Error when one is damaged
+ */
 async function usePartsOf(
   session: SyncSession,
   space: LedgerSpace,
@@ -127,8 +131,8 @@ async function usePartsOf(
 }
 
 /**
- * Looks whether a snapshot whose parts were applied told of what it says it did, by the last segment of each stretch that
- * the store still has: what is counted as used is never fetched.
+ * Checks that an applied snapshot really contained what it claims to cover, using the last segment of each
+ * range that the store still has: segments that count as used are never fetched.
  * @returns what it lacks, in words; null when nothing was found
  */
 async function lackedBy(
@@ -152,10 +156,10 @@ async function lackedBy(
       operations = readOperations(bytes, identity.sealingKeys).operations;
     } catch (error) {
       if (isOfTheStore(error)) throw error;
-      // A segment that cannot be read says nothing against the snapshot.
+      // An unreadable segment is no evidence against the snapshot.
       continue;
     }
-    // A snapshot leaves out sessions that are known by another name now.
+    // A snapshot leaves out sessions that have another name now.
     const lacking = operations.filter(
       ({ kind, key }) =>
         kind !== 'session' && ledger.entities.byKey(key) === null && !ledger.inbox.isWaiting(space, key),
@@ -166,8 +170,9 @@ async function lackedBy(
 }
 
 /**
- * Files what a snapshot told of as used, in one transaction. Of another node's snapshot only as far as the store has nothing else to
- * say: segments that are still there are read as well, since whoever wrote the snapshot may have left memories out.
+ * Records what a snapshot covered as used, in one transaction. For another node's snapshot, only where the
+ * store has no segments: existing segments are read as well, because the snapshot's writer may have left
+ * memories out.
  */
 function countAsUsed(
   session: SyncSession,
@@ -185,7 +190,7 @@ function countAsUsed(
     }
     for (const reach of manifest.covers) {
       ledger.coverage.raise(space.id, reach);
-      // This node's own incarnation went on where the ledger knows nothing of it: it was rolled back.
+      // This node's own incarnation continued beyond what the ledger knows: the ledger was rolled back.
       if (reach.node === identity.node && reach.epoch === space.epoch && reach.seq > space.seq) {
         ledger.spaces.beginEpoch(cid, session.now());
       }

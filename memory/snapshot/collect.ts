@@ -27,46 +27,53 @@ import { clockAt } from '../format/versions.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-/** How far back a restore to a point in time reaches, in milliseconds, unless said otherwise. */
+/** Default window for a restore to a point in time, in milliseconds. */
 const RESTORE_WINDOW_MS = 30 * DAY_MS;
 
-/** A node that gave no sign of life for this long is waited for no more: it starts from a snapshot when it comes back. */
+/**
+ * Collection stops waiting for a node without a sign of life for this long. Such a node starts from a
+ * snapshot when it returns.
+ */
 const LIVE_MS = 30 * DAY_MS;
 
-/** Parts of a snapshot that has no manifest after this long belong to one that was cut off. */
+/** Snapshot parts without a manifest after this long belong to an interrupted snapshot. */
 const CUT_OFF_MS = DAY_MS;
 
 export interface CollectOptions {
-  /** How far back a restore to a point in time must reach, in milliseconds; 30 days when absent. */
+  /** How far back a restore to a point in time must be possible, in milliseconds; 30 days when absent. */
   readonly windowMs?: number;
 }
 
-/** What a collection removed, and what keeps it from removing more. */
+/** The result of a collection, and what prevents it from removing more. */
 export interface Collected {
   readonly segments: number;
   readonly snapshots: number;
-  /** Objects of snapshots that were cut off. */
+  /** Objects of interrupted snapshots. */
   readonly remnants: number;
-  /** Bytes of all of these. */
+  /** Total bytes removed. */
   readonly bytes: number;
-  /** The snapshot that tells of what was removed; null when there is none old enough. */
+  /** The snapshot that holds the removed memories; null when no snapshot is old enough. */
   readonly base: string | null;
-  /** Living nodes that have not used everything that would otherwise be removed. */
+  /** Live nodes that have not used everything that could otherwise be removed. */
   readonly waitsFor: readonly string[];
-  /** Snapshots that could not be relied upon, with the reason. */
+  /** Snapshots that failed verification, with the reason. */
   readonly problems: readonly string[];
 }
 
 /**
- * Removes this node's own objects that nobody needs any more. A segment goes when
- * - a snapshot of a trusted node tells of it that is older than the restore window (so every time within the window has a
- *   snapshot before it and the segments after that) and that was, in this very call, read whole, found as it was signed, and
- *   found to hold every memory in what is removed for it;
- * - every living node has acknowledged it: one with a certificate and an ack of the last 30 days, or with a certificate
- *   of the last 30 days and no ack yet;
- * - no other object lies at its place or would lose its predecessor's proof (a cloned machine's incarnation is left alone).
- * A snapshot goes when a later one that was verified tells of all it tells of. The latest old one therefore stays, whoever
- * wrote it, and nodes that collect at the same time cannot remove each other's grounds.
+ * Removes objects of this node that no node needs any longer.
+ *
+ * A segment is removed when all of this holds:
+ * - A trusted node's snapshot older than the restore window holds it, so that every time in the window has a
+ *   snapshot before it. This call has read that snapshot whole, verified its signature, and found in it every
+ *   memory of the removed segments.
+ * - Every live node has acknowledged the segment. A node is live with an ack of the last 30 days. Without any
+ *   ack, a certificate of the last 30 days is enough.
+ * - No other object lies at its place or needs it to prove its predecessor; incarnations of a cloned machine
+ *   are left alone.
+ *
+ * A snapshot is removed when a later, verified one holds everything that it holds. The latest old snapshot
+ * always stays, even one of another node, so nodes that collect concurrently cannot remove each other's base.
  * @throws MembridgeError store_unavailable or store_refused; safe to call again
  */
 export async function collectOwn(
@@ -112,7 +119,7 @@ export async function collectOwn(
   const filed = new Set(ledger.inbox.usedOf(ledger.spaces.get(cid).id, identity.node).map(placeOf));
   const forked = new Set(names.filter((name, at) => isTwice(name, names[at + 1])).map(({ epoch }) => epoch));
   const waitsFor = new Set<string>();
-  /** The segments that nobody needs any more once a snapshot stands for them. */
+  /** Returns the segments that are no longer needed once a snapshot replaces them. */
   const behind = (manifest: Manifest): SegmentName[] => {
     const isCovered = coveredBy(manifest);
     return names.filter((name) => {
@@ -126,7 +133,7 @@ export async function collectOwn(
   const base = await newestOf(session, config, snapshots, before, { told, behind, problems });
   if (base === null) return nothing;
   const unneeded = behind(base);
-  // First the word in the ledger: a full listing must not take them for lost and send everything again.
+  // The ledger first: otherwise a full listing would take these segments for lost, and send everything again.
   ledger.atomically(() => ledger.inbox.markCollected(ledger.spaces.get(cid).id, unneeded));
   for (const name of unneeded) await remove(segmentKey(cid, name));
 
@@ -134,14 +141,14 @@ export async function collectOwn(
   for (const snapshot of own) {
     if (!snapshot.hasManifest || !isOlder(snapshot.name, base.name)) continue;
     const manifest = await readManifest(session, cid, snapshot);
-    // One that cannot be read may hold something that the base does not: it stays.
+    // A snapshot that cannot be read may hold something that the base does not, so it stays.
     if (manifest === null || !tellsOfAll(base, manifest)) continue;
     const kept = await missingFromSnapshot(session, cid, manifest, told);
     if (kept !== null) {
       problems.push(`snapshot ${base.id} of ${base.node}: ${kept}`);
       continue;
     }
-    // The manifest first: what is left of one that is cut off is a remnant, not half a snapshot.
+    // The manifest first: an interrupted removal then leaves remnants, not half a snapshot.
     for (const key of snapshot.keys.toSorted()) await remove(key);
     removedSnapshots += 1;
   }
@@ -158,16 +165,17 @@ export async function collectOwn(
 }
 
 interface Wanted {
-  /** Takes note of what the snapshot that is returned tells of. */
+  /** Receives the memories of the returned snapshot. */
   readonly told: SnapshotMemories;
-  /** The segments that would go if one stood for them. */
+  /** Returns the segments that a snapshot would replace. */
   readonly behind: (manifest: Manifest) => SegmentName[];
   readonly problems: string[];
 }
 
 /**
- * The latest snapshot of a trusted node that is older than the window, by its name and by the store's own clock, sound to
- * the last byte, and tells of every memory in the segments that would go for it.
+ * Returns the latest usable snapshot of a trusted node. It must be older than the window, by its name and by
+ * the store's clock, and intact to the last byte. It must also hold every memory of the segments that it
+ * would replace.
  */
 async function newestOf(
   session: SyncSession,
@@ -196,7 +204,7 @@ async function newestOf(
   return null;
 }
 
-/** The acks of living nodes but this one; null for one that has not given any yet. */
+/** Returns the acks of live nodes except this one; null for a node that has written none yet. */
 async function livingAcks(session: SyncSession, cid: string, now: number): Promise<Map<string, Ack | null>> {
   const { store, identity } = session;
   const acks = await readAcks(session, cid);
@@ -223,7 +231,7 @@ const isTwice = (name: SegmentName, next: SegmentName | undefined): boolean =>
 const hasUsed = (ack: Ack | null, { node, epoch, seq }: SegmentName): boolean =>
   (ack?.applied[node]?.[epoch] ?? 0) >= seq;
 
-/** Whether one snapshot tells of everything that another tells of. */
+/** Returns whether one snapshot covers everything that another one covers. */
 function tellsOfAll(later: Manifest, earlier: Manifest): boolean {
   const reached = new Map(later.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]));
   return earlier.covers.every(({ node, epoch, seq }) => (reached.get(`${node}/${epoch}`) ?? 0) >= seq);

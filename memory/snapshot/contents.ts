@@ -15,7 +15,7 @@ import { textOf, type Row } from '../format/values.ts';
 /** Memories read per transaction. */
 const PAGE = 500;
 
-/** An operation of a snapshot, and under what it is counted. */
+/** An operation of a snapshot, and the name under which it is counted. */
 export interface SnapshotLine {
   readonly line: string;
   readonly count: string;
@@ -24,11 +24,11 @@ export interface SnapshotLine {
 }
 
 /**
- * A space's merged state as this node holds it: every living memory as a whole with the versions that are known of it,
- * what waits as it came, and every deletion. Sessions come first, deletions last. Yields page by page: all of it
- * need not fit into memory.
- * @throws MembridgeError conflict when something that the space knows cannot be told from here: a snapshot that lacks a
- * memory must not come into being
+ * Yields a space's merged state on this node: every live memory as a whole with its known versions, waiting
+ * operations as received, and every deletion. Sessions come first, deletions last. Yields page by page, so
+ * that not everything must fit into memory.
+ * @throws MembridgeError conflict when this node lacks something that the space knows: a snapshot without a
+ * memory must not be created
  */
 export async function* snapshotLines(
   session: SyncSession,
@@ -43,7 +43,7 @@ export async function* snapshotLines(
     waiting.filter(({ line }) => parseOperation(line).type === 'full').map(({ key }) => key.toString('hex')),
   );
   for (const entity of ledger.entities.rowlessIn(space.id)) {
-    // A session that is known by another name now left an empty one behind: nothing is lost with it.
+    // A session with another name now left an empty one behind; leaving that out loses nothing.
     if (entity.kind !== 'session' && !told.has(entity.key.toString('hex')))
       throw lacking(entity, 'has no row');
   }
@@ -60,7 +60,7 @@ export async function* snapshotLines(
           .transaction(() => reader.byIds(kind, ids))()
           .map((row) => [row.id, row]),
       );
-      // What was changed here since the last look gets its version before it is told of.
+      // Changes since the last look get their version before they are written.
       ledger.atomically(() => rows.forEach((row) => changes.notice(row)));
       const lines: SnapshotLine[] = [];
       page.forEach((entity) => {
@@ -96,7 +96,10 @@ export async function* snapshotLines(
   }
 }
 
-/** A memory as a whole; of a session once more for each other memory_session_id that a peer knows it by. */
+/**
+ * Returns a memory as a whole; for a session, once more for each other memory_session_id under which a peer
+ * knows it.
+ */
 function wholeOf(session: SyncSession, outgoing: Outgoing, entity: Entity, row: MemoryRow): Operation[] {
   const { ledger } = session;
   const { kind, key } = entity;
@@ -104,7 +107,7 @@ function wholeOf(session: SyncSession, outgoing: Outgoing, entity: Entity, row: 
   const told = outgoing.row(key, row);
   const { extra, withheld } = told;
   const ordinal = ordinalOf(key, kind, told.set, nameInSpace(row, told.set));
-  // What was published with what counts as a secret today is known by that name.
+  // A memory published with what counts as a secret today is known by that key.
   const named = ordinal === null ? outgoing.formerSet(key, row, told) : { set: told.set, ordinal };
   if (named === null) throw lacking(entity, 'is known to the space by a name that it cannot be given here');
   const isSession = kind === 'session';
@@ -123,7 +126,10 @@ function wholeOf(session: SyncSession, outgoing: Outgoing, entity: Entity, row: 
   }));
 }
 
-/** A session of another platform keeps its name, also where this claude-mem has no column for it. */
+/**
+ * Returns the session name: a session of another platform keeps it, even if this claude-mem has no column for
+ * it.
+ */
 function nameInSpace(row: MemoryRow, set: Row): SessionName | null {
   const name = nameOf(row.of);
   if (row.kind !== 'session' || name === null) return name;
@@ -134,7 +140,7 @@ function lineOf(operation: Operation, count: string): SnapshotLine {
   return { line: formatOperation(operation), count, newest: newestOf(operation) };
 }
 
-/** The hybrid clock of the latest write that an operation tells of. */
+/** Returns the hybrid clock of the latest write in an operation. */
 function newestOf(operation: Operation): number {
   const registers = operation.type === 'full' ? Array.from(operation.written.values(), ({ hlc }) => hlc) : [];
   return Math.max(operation.version.hlc, ...registers);

@@ -22,19 +22,22 @@ const ManifestBody = z.object({
   node: z.string(),
   id: z.string(),
   key_id: z.string(),
-  /** When it was begun, epoch ms. */
+  /** When it was begun, epoch milliseconds. */
   at: z.number().int(),
-  /** The hybrid clock of the latest write in it: a restore to an earlier time cannot begin here. */
+  /** The hybrid clock of the latest write in it; a restore to an earlier time cannot start from it. */
   newest: z.number().int(),
-  /** What every incarnation of every node had sent, and this snapshot therefore tells of. */
+  /** The segments that every incarnation of every node had sent; the snapshot covers them. */
   covers: z.array(
     z.object({ node: z.string(), epoch: z.string(), seq: z.number().int(), hashes: z.array(z.string()) }),
   ),
-  /** Of those, the segments that were in the store, by "node/epoch" as "seq-hash": exact where a machine was cloned. */
+  /**
+   * The covered segments that were in the store, by "node/epoch" as "seq-hash": exact even for a cloned
+   * machine.
+   */
   segments: z.record(z.string(), z.array(z.string())),
-  /** The parts in order, each a segment of its own. */
+  /** The parts in order, each stored as a segment. */
   parts: z.array(z.object({ sha256: Sha256, bytes: z.number().int(), operations: z.number().int() })),
-  /** Memories by kind, deletions, and operations that wait for something. */
+  /** Memories by kind, deletions, and waiting operations. */
   counts: z.record(z.string(), z.number().int()),
   /** SHA-256 over all operations, each with its newline. */
   operations_sha256: Sha256,
@@ -43,23 +46,23 @@ export type ManifestBody = z.infer<typeof ManifestBody>;
 
 const ManifestObject = ManifestBody.extend({ signature: z.string() });
 
-/** A manifest that its node really signed. */
+/** A manifest with a valid signature of its node. */
 export interface Manifest extends ManifestBody {
   readonly name: SnapshotName;
-  /** When the store took the last of the snapshot, epoch ms by the store's clock. */
+  /** When the store received the last object, epoch milliseconds by the store's clock. */
   readonly stored: number;
 }
 
-/** Everything of one snapshot in the store. */
+/** All objects of one snapshot in the store. */
 export interface ListedSnapshot {
   readonly name: SnapshotName;
   readonly hasManifest: boolean;
-  /** When the store took the last of it, epoch ms by the store's clock. */
+  /** When the store received the last object, epoch milliseconds by the store's clock. */
   readonly modified: number;
   readonly keys: readonly string[];
 }
 
-/** The bytes of a signed manifest. */
+/** Returns the bytes of a signed manifest. */
 export function sealManifest(body: ManifestBody, key: NodeKey): Buffer {
   const signature = signBytes(key, Buffer.from(canonicalJson(body), 'utf8'));
   return Buffer.from(`${canonicalJson({ ...body, signature })}\n`, 'utf8');
@@ -67,7 +70,7 @@ export function sealManifest(body: ManifestBody, key: NodeKey): Buffer {
 
 /**
  * Reads a manifest.
- * @returns null when it is not there, not signed by its node, or not what it lies as
+ * @returns null when it is missing, not signed by its node, or stored under the wrong name
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function readManifest(
@@ -88,7 +91,10 @@ export async function readManifest(
   }
 }
 
-/** The snapshots of a space, the newest first, complete or not. @throws MembridgeError store_* */
+/**
+ * Lists the snapshots of a space, the newest first, complete or not.
+ * @throws MembridgeError store_*
+ */
 export async function listSnapshots(
   session: Pick<SyncSession, 'store'>,
   cid: string,
@@ -112,19 +118,22 @@ export async function listSnapshots(
 }
 
 /**
- * The hybrid clock of the latest write in a snapshot. What a clock ahead of its time says is no reason to take it for one of
- * the future: everything in it had been written when it was begun.
+ * Returns the hybrid clock of the latest write in a snapshot. A clock that is ahead does not put it into the
+ * future: all its writes existed when it was begun.
  */
 export const latestIn = ({ newest, at }: ManifestBody): number =>
   Math.min(newest, clockAt(at + MAX_DRIFT_MS));
 
-/** Whether a snapshot was taken before another. */
+/** Returns whether a snapshot was taken before another one. */
 export const isOlder = (a: SnapshotName, b: SnapshotName): boolean =>
   snapshotTime(a) !== snapshotTime(b)
     ? snapshotTime(a) < snapshotTime(b)
     : `${a.id}/${a.node}` < `${b.id}/${b.node}`;
 
-/** The name under which a part is sealed, verified and filed: an epoch that no incarnation can have. */
+/**
+ * Returns the name under which a part is sealed, verified and stored: under an incarnation that no node can
+ * have.
+ */
 export function partName(manifest: Pick<Manifest, 'name' | 'parts'>, index: number): SegmentName {
   const hash = manifest.parts[index]?.sha256.slice(0, 32) ?? '';
   return { node: manifest.name.node, epoch: partEpoch(manifest.name), seq: index + 1, hash };
@@ -132,7 +141,7 @@ export function partName(manifest: Pick<Manifest, 'name' | 'parts'>, index: numb
 
 export const partEpoch = ({ id }: SnapshotName): string => `snap${id.replace('-', '')}`;
 
-/** The names of segments that a snapshot tells of, as a test. */
+/** Returns a test for whether a snapshot covers a segment. */
 export function coveredBy(manifest: ManifestBody): (name: SegmentName) => boolean {
   const sets = new Map(Object.entries(manifest.segments).map(([place, names]) => [place, new Set(names)]));
   return ({ node, epoch, seq, hash }) => sets.get(`${node}/${epoch}`)?.has(`${seq}-${hash}`) === true;

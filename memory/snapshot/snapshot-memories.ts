@@ -6,7 +6,10 @@ import { readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import type { Manifest } from './manifest.ts';
 
-/** The memories that a snapshot tells of. On disk, in a table that goes with the connection: a space may have millions. */
+/**
+ * The set of memories in a snapshot. Kept on disk in a temporary table of the connection, because a space may
+ * have millions.
+ */
 export class SnapshotMemories {
   readonly #db: Database.Database;
   readonly #add: Database.Statement<[Buffer]>;
@@ -19,7 +22,7 @@ export class SnapshotMemories {
     this.#has = db.prepare('SELECT 1 FROM told WHERE key = ?').pluck();
   }
 
-  /** Takes note of a part's lines. One that cannot be read tells nobody of anything. */
+  /** Adds the memories of a part's lines. A line that cannot be read adds none. */
   hear(lines: readonly string[]): void {
     this.#db.transaction(() => {
       for (const line of lines) {
@@ -29,7 +32,7 @@ export class SnapshotMemories {
     })();
   }
 
-  /** Of operations those whose memory was not told of. */
+  /** Returns the operations whose memory is not in the set. */
   lacking(operations: readonly Operation[]): Operation[] {
     return operations.filter(({ key }) => this.#has.get(key) === undefined);
   }
@@ -48,8 +51,8 @@ function keyOf(line: string): Buffer | null {
 }
 
 /**
- * How many memories of segments of this node's were not told of, in words.
- * @returns null when all were
+ * Describes how many memories of this node's segments are missing from the set.
+ * @returns null when none are
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function missingFromSegments(
@@ -61,15 +64,18 @@ export async function missingFromSegments(
   for (const name of names) {
     session.signal.throwIfAborted();
     const bytes = await session.store.get(segmentKey(cid, name));
-    // What rotted in the store tells nobody of anything any more.
+    // A rotted segment has nothing to lose any longer.
     const operations = bytes === null ? [] : (readable(session, bytes) ?? []);
     const lacks = lackedOf(session, operations, told);
-    if (lacks > 0) return `it lacks ${lacks} memories of segment ${name.seq}, which it says to tell of`;
+    if (lacks > 0) return `it lacks ${lacks} memories of segment ${name.seq}, which it claims to cover`;
   }
   return null;
 }
 
-/** The same of an earlier snapshot; one that cannot be read cannot be compared. @throws MembridgeError store_* */
+/**
+ * The same for an earlier snapshot; an unreadable one cannot be compared.
+ * @throws MembridgeError store_*
+ */
 export async function missingFromSnapshot(
   session: SyncSession,
   cid: string,
@@ -82,7 +88,7 @@ export async function missingFromSnapshot(
     const operations = bytes === null ? null : readable(session, bytes);
     if (operations === null) return `snapshot ${manifest.id} cannot be compared with it`;
     const lacks = lackedOf(session, operations, told);
-    if (lacks > 0) return `it lacks ${lacks} memories of snapshot ${manifest.id}, which it says to tell of`;
+    if (lacks > 0) return `it lacks ${lacks} memories of snapshot ${manifest.id}, which it claims to cover`;
   }
   return null;
 }
@@ -95,7 +101,10 @@ function readable({ identity }: SyncSession, bytes: Buffer): Operation[] | null 
   }
 }
 
-/** A snapshot leaves out a session that is known by another name now: nothing is lost with an empty one. */
+/**
+ * Returns the missing memories. A snapshot leaves out a session that has another name now; its empty remains
+ * are no loss.
+ */
 function lackedOf(
   { ledger, reader }: SyncSession,
   operations: readonly Operation[],

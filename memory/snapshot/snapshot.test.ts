@@ -35,7 +35,7 @@ async function keysOf(prefix: string): Promise<string[]> {
   return (await store.list(`${root()}${prefix}`)).map(({ key }) => key);
 }
 
-/** Takes an object away, runs work, and puts it back: what is not there was not needed. */
+/** Hides an object, runs work, and restores it: proves that the work does not need it. */
 async function without<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
   const kept = new Map<string, Buffer>();
   for (const key of keys) {
@@ -68,7 +68,7 @@ async function flip(key: string): Promise<void> {
 }
 
 describe('a snapshot', () => {
-  it('is where a new node starts; of the segments it fetches those that are still there', async () => {
+  it('starts a new node, which also fetches the segments that still exist', async () => {
     const [a, b] = [add('a'), add('b')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 300, from: JANUARY });
     writeHistory(b.db, { name: 'beta', seed: 2, observations: 60, from: JANUARY });
@@ -92,17 +92,17 @@ describe('a snapshot', () => {
       async () => {
         const pulled = await c.engine.pull(fleet.space, true, CALL);
         expect(pulled.problems).toEqual([]);
-        // The one that came later, and one that the snapshot tells of and whose writer may have told less.
+        // A later segment, and one covered by the snapshot, whose writer may have left something out.
         expect(pulled.segments).toBe(taken.parts + 2);
       },
     );
     await settle(fleet.space, [a, b, c]);
     expectSame([a, b, c]);
-    // Nothing that came out of the snapshot is sent again.
+    // Nothing from the snapshot is sent again.
     expect((await keysOf('seg/c/')).length).toBe(0);
   });
 
-  it('gives a node that was deleted from no memory back', async () => {
+  it('restores nothing on a node whose memories were deleted', async () => {
     const [a, b] = [add('a'), add('b')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
     await settle(fleet.space, [a, b]);
@@ -115,7 +115,7 @@ describe('a snapshot', () => {
     expectSame([a, b, c]);
   });
 
-  it('that is damaged is told of, and the one before it is used', async () => {
+  it('is reported when it is damaged, and the previous one is used', async () => {
     const a = add('a');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 60, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -132,14 +132,14 @@ describe('a snapshot', () => {
       ]);
       expectSame([a, b]);
     });
-    // Also without any that is whole: the segments are there.
+    // Works even without an intact snapshot: the segments exist.
     for (const key of await keysOf('snap/')) if (key.endsWith('.json')) await flip(key);
     const c = add('c');
     expect((await c.engine.pull(fleet.space, false, CALL)).problems).toHaveLength(2);
     expectSame([a, c]);
   });
 
-  it('that was cut off is none, and what is left of it goes after a day', async () => {
+  it('is ignored when it was interrupted, and its remnants are removed after a day', async () => {
     const a = add('a');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 60, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -156,7 +156,7 @@ describe('a snapshot', () => {
     expect(await keysOf('snap/')).toEqual([]);
   });
 
-  it('goes on where an interrupted start from it was', async () => {
+  it('lets an interrupted start continue', async () => {
     const a = add('a');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 2_400, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -187,7 +187,7 @@ describe('collection', () => {
     for (const node of nodes) count += (await node.engine.collect(fleet.space, CALL)).segments;
     return count;
   }
-  /** A day passes on which every node shows a sign of life. */
+  /** Lets a day pass on which every node shows a sign of life. */
   async function days(count: number, ...nodes: TestNode[]): Promise<void> {
     for (let day = 0; day < count; day += 10) {
       time += Math.min(10, count - day) * DAY;
@@ -195,7 +195,7 @@ describe('collection', () => {
     }
   }
 
-  it('waits for a snapshot, the restore window and every living node; then nothing is missed', async () => {
+  it('waits for a snapshot, the restore window and every live node, and then loses nothing', async () => {
     const [a, b] = [add('a'), add('b')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 60, from: JANUARY });
     writeHistory(b.db, { name: 'beta', seed: 2, observations: 60, from: JANUARY });
@@ -209,7 +209,7 @@ describe('collection', () => {
     await days(20, a, b);
     expect(await collected(a, b)).toBe(2);
     expect(await keysOf('seg/')).toEqual([]);
-    // Gone on purpose: nobody sends anything again.
+    // The objects were removed on purpose, so no node sends anything again.
     await settle(fleet.space, [a, b]);
     for (const node of [a, b]) await node.engine.pull(fleet.space, true, CALL);
     await settle(fleet.space, [a, b]);
@@ -220,7 +220,7 @@ describe('collection', () => {
     expectSame([a, b, c]);
   });
 
-  it('waits for a node that is alive and behind, not for one that is gone; that one comes back whole', async () => {
+  it('waits for a live node that is behind, not for a lost one, which later recovers completely', async () => {
     const [a, b, c] = [add('a'), add('b'), add('c')];
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 60, from: JANUARY });
     c.write.session({ contentSessionId: 'c', memorySessionId: 'c', project: 'garden', startedAt: JANUARY });
@@ -242,7 +242,7 @@ describe('collection', () => {
     expectSame([a, b, c]);
   });
 
-  it('relies on no snapshot that it did not find whole', async () => {
+  it('relies only on a snapshot that it verified completely', async () => {
     const a = add('a');
     writeHistory(a.db, { name: 'alpha', seed: 1, observations: 60, from: JANUARY });
     await a.engine.push(fleet.space, CALL);
@@ -258,7 +258,7 @@ describe('collection', () => {
     expect(await a.engine.collect(fleet.space, CALL)).toMatchObject({ segments: 1, base: id });
   });
 
-  it('never drops the last copy, whatever happens in which order', { timeout: 300_000 }, async () => {
+  it('never removes the last copy, in any order of events', { timeout: 300_000 }, async () => {
     for (const seed of [1, 2, 3, 4]) {
       await fleet.close();
       fleet = await newFleet();
@@ -312,8 +312,8 @@ describe('collection', () => {
   });
 });
 
-describe('a snapshot that does not hold what it says', () => {
-  /** A signed manifest of no parts that claims to tell of all that node `a` sent. */
+describe('a snapshot that lacks what it claims to cover', () => {
+  /** Writes a signed manifest without parts that claims to cover everything that node `a` sent. */
   async function claimAll(m: TestNode, at: number): Promise<void> {
     const [object] = await store.list(`${root()}seg/a/`);
     const [, epoch = '', seq = '', hash = ''] =
@@ -343,10 +343,10 @@ describe('a snapshot that does not hold what it says', () => {
     return { a, m };
   }
 
-  it('has nothing collected for it, and a new node start from the segments', async () => {
+  it('causes no collection, and lets a new node start from the segments', async () => {
     const { a, m } = await prepare();
     await claimAll(m, time - 40 * DAY);
-    // Its name says that it is old, the store's clock that it is not.
+    // By its name it is old, by the store's clock it is not.
     expect(await a.engine.collect(fleet.space, CALL)).toMatchObject({
       segments: 0,
       base: null,
@@ -364,7 +364,7 @@ describe('a snapshot that does not hold what it says', () => {
     });
   });
 
-  it('has no other snapshot collected for it', async () => {
+  it('causes no collection of another snapshot', async () => {
     const { a, m } = await prepare();
     const { id } = await a.engine.snapshot(fleet.space, CALL);
     time += 40 * DAY;
@@ -380,7 +380,7 @@ describe('a snapshot that does not hold what it says', () => {
     expect(await keysOf(`snap/a/${id}/manifest`)).toHaveLength(1);
   });
 
-  it('is not looked at where its node is not trusted', async () => {
+  it('is not read when its node is not trusted', async () => {
     const { a, m } = await prepare();
     await claimAll(m, time);
     time += 40 * DAY;
@@ -390,7 +390,7 @@ describe('a snapshot that does not hold what it says', () => {
   });
 });
 
-it('a node whose clock is ahead does not end collection', async () => {
+it('does not end collection when a node’s clock is ahead', async () => {
   const a = add('a');
   const w = fleet.add('w', '13.25.3', { now: () => time + 3_650 * DAY });
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });

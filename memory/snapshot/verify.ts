@@ -7,8 +7,8 @@ import type { SyncSession } from '../session.ts';
 import { partName, type Manifest } from './manifest.ts';
 
 /**
- * Fetches one part of a snapshot and checks that it is the one that the manifest names, signed by the same node.
- * @throws Error saying what is wrong with it; MembridgeError store_* when it cannot be had
+ * Fetches one part of a snapshot and checks that the manifest names it and the same node signed it.
+ * @throws Error saying what is wrong with it; MembridgeError store_* when it cannot be fetched
  */
 export async function fetchPart(
   session: SyncSession,
@@ -30,9 +30,9 @@ export async function fetchPart(
 }
 
 /**
- * Reads a snapshot whole.
- * @param hear gets the lines of each part
- * @returns what is wrong with it, null when every byte is as it was signed
+ * Reads a whole snapshot.
+ * @param hear receives the lines of each part
+ * @returns what is wrong with it, null when every byte matches the signature
  * @throws MembridgeError store_unavailable or store_refused
  */
 export async function verifySnapshot(
@@ -58,6 +58,6 @@ export async function verifySnapshot(
   return all.digest('hex') === manifest.operations_sha256 ? null : 'its operations are not the ones signed';
 }
 
-/** Whether an error says that something could not be had, rather than that it is wrong. */
+/** Returns whether an error means that something could not be fetched, as opposed to invalid. */
 export const isOfTheStore = (error: unknown): boolean =>
   error instanceof MembridgeError || (error instanceof Error && error.name === 'AbortError');

@@ -9,7 +9,7 @@ import type { SyncSession } from '../session.ts';
 import { snapshotLines } from './contents.ts';
 import { partEpoch, sealManifest, type ManifestBody } from './manifest.ts';
 
-/** What a snapshot holds. */
+/** The contents of a written snapshot. */
 export interface SnapshotResult {
   readonly id: string;
   readonly parts: number;
@@ -19,10 +19,11 @@ export interface SnapshotResult {
 }
 
 /**
- * Writes what this node holds of a space as a snapshot: parts first, the signed manifest last, so that one that was cut
- * off is none. The ledger must not change meanwhile, and must know everything that the store has.
- * @param mayFinish throws when this node must not write a snapshot any more; called right before the manifest
- * @throws MembridgeError conflict when a memory cannot be told from here, store_unavailable or store_refused
+ * Writes this node's memories of a space as a snapshot: parts first, the signed manifest last, so that an
+ * interrupted one is ignored. The ledger must not change during the call, and must know everything in the
+ * store.
+ * @param mayFinish throws when this node must no longer write a snapshot; called right before the manifest
+ * @throws MembridgeError conflict when this node lacks a memory, store_unavailable or store_refused
  */
 export async function writeSnapshot(
   session: SyncSession,
@@ -109,7 +110,7 @@ export async function writeSnapshot(
   };
 }
 
-/** Segments in the store that this node has used, up to where nothing is missing. */
+/** Returns stored segments that this node has used, up to the first gap. */
 function namesCovered(
   { ledger }: SyncSession,
   space: number,

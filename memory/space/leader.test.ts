@@ -22,7 +22,7 @@ const lead = (node: string | null, epoch: number): Promise<unknown> =>
 const snapshots = async (): Promise<string[]> =>
   (await store().list(snapshotsPrefix(fleet.space.cid))).map(({ key }) => key);
 
-it('a primary of the epoch takes a snapshot and publishes', async () => {
+it('the primary of the leadership epoch takes a snapshot and publishes', async () => {
   await lead('a', 3);
   expect((await a.engine.snapshot(fleet.space, CALL, 3)).operations).toBeGreaterThan(0);
   const target = { access: fleet.access };
@@ -33,7 +33,7 @@ it.each([
   ['another node', 'b', 4],
   ['the same node in a later epoch', 'a', 4],
   ['nobody', null, 3],
-])('one that was deposed by %s is refused and leaves nothing that others see', async (_who, node, epoch) => {
+])('a node deposed by %s is refused and leaves nothing that others see', async (_who, node, epoch) => {
   await lead(node, epoch);
   const deposed = { code: 'deposed', message: expect.stringContaining('a is not primary') as string };
   await expect(a.engine.snapshot(fleet.space, CALL, 3)).rejects.toMatchObject(deposed);
@@ -44,11 +44,11 @@ it.each([
   expect(await store().get(legacyKeys(fleet.space.cid).database)).toBeNull();
 });
 
-it('one that is deposed while it writes leaves no manifest', async () => {
+it('a node deposed while it writes leaves no manifest', async () => {
   const real = store();
   const b = fleet.add('b', '13.25.3', {
     store: changedStore(real, {
-      // Another one is selected while the first part is on its way.
+      // Another primary is selected while the first part is being written.
       put: async (key, bytes) => {
         if (key.includes('/part-')) await lead('c', 4);
         await real.put(key, bytes);
@@ -61,7 +61,7 @@ it('one that is deposed while it writes leaves no manifest', async () => {
   expect((await snapshots()).filter((key) => key.endsWith('manifest.json'))).toEqual([]);
 });
 
-it('without a lease in the store nobody acts as primary', async () => {
+it('no node acts as primary without a lease in the store', async () => {
   await expect(a.engine.snapshot(fleet.space, CALL, 1)).rejects.toMatchObject({ code: 'deposed' });
   expect((await a.engine.snapshot(fleet.space, CALL)).operations).toBeGreaterThan(0);
 });

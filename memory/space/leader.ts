@@ -3,12 +3,15 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { leaseKey } from '../../contract/memory/leadership.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-/** The original's lease, as far as it is read here; the control plane writes it at every change of the primary. */
+/**
+ * The fields of the original's lease that are read here. The control plane writes it whenever the primary
+ * changes.
+ */
 const Lease = z.object({ primary_node_id: z.string().nullable(), epoch: z.number().int() });
 
 /**
- * Refuses what a node does as primary when the store says that another one is, or that this one was chosen anew since: the epoch
- * is the fencing token. A store without a lease, or with one that cannot be read, refuses too: nobody is known to be primary.
+ * Throws unless the store's lease names this node and this leadership epoch, which is the fencing token.
+ * Without a readable lease no node is known to be primary, so it throws as well.
  * @throws MembridgeError deposed, store_*
  */
 export async function refuseDeposed(
@@ -21,7 +24,7 @@ export async function refuseDeposed(
   try {
     if (bytes !== null) lease = Lease.parse(JSON.parse(bytes.toString('utf8')));
   } catch {
-    // Told below, like a lease that is not there.
+    // Handled below like a missing lease.
   }
   if (lease !== null && lease.primary_node_id === claim.node && lease.epoch === claim.epoch) return;
   const now =

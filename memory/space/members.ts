@@ -2,14 +2,17 @@ import { Membership } from '../../contract/memory/membership.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { membershipIsValid } from '../format/signing.ts';
 
-/** Where the ledger keeps the membership, so that it holds from the start of a process on. */
+/** Ledger entry for the membership, so that it holds from the start of a process. */
 const KEPT = 'membership';
 
-/** What the control plane last said of the members, in memory and in the ledger. */
+/** Keeps the latest membership from the control plane, in memory and in the ledger. */
 export class Members {
   readonly #controlPublicKey: string;
   #current: Membership | null = null;
-  /** The ledger that has it: another one, after a restore or a repair, gets it as well. */
+  /**
+   * The ledger that already stores it. After a restore or a repair, another ledger is open and gets it as
+   * well.
+   */
   #keptIn: Ledger | null = null;
 
   /** @param controlPublicKey SPKI DER in base64 */
@@ -26,7 +29,7 @@ export class Members {
     this.#keptIn = null;
   }
 
-  /** The membership that holds now: what was taken last, else what the ledger kept. */
+  /** Returns the current membership: the last one received, else the one in the ledger. */
   current(ledger: Ledger): Membership | null {
     if (this.#keptIn === ledger) return this.#current;
     if (this.#current === null) this.#current = this.#read(ledger);

@@ -1,25 +1,26 @@
 import type { Membership } from '../../contract/memory/membership.ts';
 
 /**
- * How far the clocks of control plane and object store may be apart, in milliseconds, and how long a node may take to hear of a change:
- * what was stored this soon after it is not held against an honest node.
+ * Allowance for clock differences between control plane and object store, and for the time until a node
+ * learns of a change, in milliseconds. Segments stored this soon after the change are not held against an
+ * honest node.
  */
 const RETIRED_GRACE_MS = 10_000;
 const ENCRYPTED_GRACE_MS = 60_000;
 
-/** A segment as far as it can be judged by where and when it lies in the store. */
+/** The facts about a stored segment that need no reading. */
 interface Stored {
   readonly cid: string;
   readonly node: string;
   readonly keyId: string;
   readonly isSealed: boolean;
-  /** When the store took it, by the store's clock, epoch ms. */
+  /** When the store received it, by the store's clock, epoch milliseconds. */
   readonly at: number;
 }
 
 /**
- * Says why a segment must not be used although its signature is right.
- * @param membership null where the control plane says nothing (a version before 0.5): then nothing is held against it
+ * Returns why a segment must not be used although its signature is valid.
+ * @param membership null when the control plane sends none (before 0.5); then every segment may be used
  * @returns a sentence for people, or null when it may be used
  */
 export function objectionTo(membership: Membership | null, stored: Stored): string | null {
@@ -36,7 +37,10 @@ export function objectionTo(membership: Membership | null, stored: Stored): stri
   return null;
 }
 
-/** Whether a person lets through what a node sent to a space at a time, or it is older than the membership. */
+/**
+ * Returns whether a person lets through what a node sent to a space at a time, or the segment is older than
+ * the membership.
+ */
 export function letsThrough(
   membership: Membership | null,
   { cid, node, at }: Pick<Stored, 'cid' | 'node' | 'at'>,

@@ -6,22 +6,22 @@ import type { Row, Value } from '../format/values.ts';
 /** Columns that hold a project's name. */
 export const PROJECT_COLUMNS = ['project', 'merged_into_project'] as const;
 
-/** The projects that a row of this node is of. */
+/** The project fields of a row on this node. */
 export interface OfProjects {
   readonly project: string | null;
-  /** The project that it was adopted into. */
+  /** The project that the row was merged into. */
   readonly merged: string | null;
 }
 
-/** Why a memory is not sent: the project's name as it stands here, and what it has to do with which excluded one. */
+/** Why a memory is not sent: its project's local name, and how that relates to an excluded project. */
 export interface Exclusion {
   readonly project: string;
   readonly reason: string;
 }
 
 /**
- * Which projects of a node are a space's, and what the one and the other call them. claude-mem names a project by its
- * folder, so one repository may have other names on other machines; its worktrees follow it. Rows that are here are never
+ * Maps this node's claude-mem projects to a space's. claude-mem names a project by its folder, so one
+ * repository may have different names on other machines; its worktrees follow it. Local rows are never
  * renamed.
  */
 export class SpaceProjects {
@@ -34,9 +34,9 @@ export class SpaceProjects {
     this.#projects = projects.map((name) => name.normalize('NFC'));
     const pairs = Object.entries(names ?? {});
     this.#toSpace = new Map(pairs);
-    // Where two projects of this node are one in the space, what comes in goes to the first.
+    // If two local projects are one in the space, incoming rows go to the first.
     this.#toLocal = new Map(pairs.toReversed().map(([local, space]) => [space, local]));
-    // A project that is excluded by its name in the space is excluded by its name here as well.
+    // A project that is excluded by its space name is excluded by its local name as well.
     const here = pairs.filter(([, space]) => (excluded ?? []).some((name) => isOfProject(space, name)));
     this.#excluded = [...(excluded ?? []), ...here.map(([local]) => local)].map((name) => ({
       name,
@@ -44,17 +44,20 @@ export class SpaceProjects {
     }));
   }
 
-  /** Whether anything is excluded beside claude-mem's own observer sessions. */
+  /** Whether projects other than claude-mem's observer sessions are excluded. */
   get hasExclusions(): boolean {
     return this.#excluded.length > 0;
   }
 
-  /** The space's name of a project of this node. */
+  /** Returns the space's name of a local project. */
   inSpace(project: string): string {
     return translate(project, this.#toSpace);
   }
 
-  /** Why memories of a project of this node never go to the space; null when they may. Look-alikes of excluded ones do not go. */
+  /**
+   * Returns why memories of a local project are never sent to the space; null when they may be. Excludes
+   * projects that only look the same, too.
+   */
   exclusionOf({ project, merged }: OfProjects): Exclusion | null {
     if (project !== null && isOfProject(project, EXCLUDED_PROJECT))
       return { project, reason: 'observer sessions' };
@@ -64,7 +67,7 @@ export class SpaceProjects {
     return adopted === null ? null : { project: project ?? '', reason: `merged into ${merged}, ${adopted}` };
   }
 
-  /** Whether memories of a project of this node are the space's. */
+  /** Returns whether memories of a local project belong to the space. */
   covers(row: OfProjects): boolean {
     if (this.exclusionOf(row) !== null) return false;
     if (this.#projects.includes('*')) return true;
@@ -75,12 +78,12 @@ export class SpaceProjects {
     });
   }
 
-  /** A row's columns as the space knows them. */
+  /** Returns a row's columns with the space's project names. */
   rowToSpace(row: Row): Row {
     return this.#toSpace.size === 0 ? row : rename(row, this.#toSpace);
   }
 
-  /** A row's columns as this node knows them. */
+  /** Returns a row's columns with this node's project names. */
   rowToLocal(row: Row): Row {
     return this.#toLocal.size === 0 ? row : rename(row, this.#toLocal);
   }
@@ -101,7 +104,9 @@ export class SpaceProjects {
   }
 }
 
-/** A project's name by a table of names; that of a worktree follows its project's, the longest that the table knows. */
+/**
+ * Translates a project's name. A worktree follows its project: the longest name in the table that matches.
+ */
 function translate(name: string, names: ReadonlyMap<string, string>): string {
   for (let end = name.length; end > 0; end = name.lastIndexOf('/', end - 1)) {
     const known = names.get(name.slice(0, end));

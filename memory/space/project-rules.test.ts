@@ -43,7 +43,7 @@ function writeSession(db: Database.Database, project: string, merged: string | n
   }
 }
 
-/** Whatever of a database names a project: as its own, in a session's name or in a text. */
+/** Counts the places in a database that name a project: as its own, in a session's name or in a text. */
 const mentions = (db: Database.Database, word: string): number =>
   db
     .prepare(
@@ -55,7 +55,7 @@ const mentions = (db: Database.Database, word: string): number =>
     .pluck()
     .get({ w: `%${word}%` }) as number;
 
-describe('a project that is excluded', () => {
+describe('an excluded project', () => {
   const variants: readonly (readonly [title: string, project: string, merged: string | null])[] = [
     ['itself', 'client-x', null],
     ['a worktree of it', 'client-x/feature-7', null],
@@ -104,13 +104,13 @@ describe('a project that is excluded', () => {
     expect(b.db.prepare('SELECT DISTINCT project FROM sdk_sessions').pluck().all()).toEqual(['garden']);
   });
 
-  it('keeps a name that only begins like it', async () => {
+  it('does not exclude a name that only begins like it', async () => {
     writeSession(a.db, 'client-xylophone');
     await settle({ ...fleet.space, excluded: ['client-x'] }, [a, b]);
     expect(b.count('observations')).toBe(1);
   });
 
-  it('keeps a row that is adopted into it later to its project', async () => {
+  it('keeps a row with its project when it is later merged into an excluded one', async () => {
     const space = { ...fleet.space, excluded: ['client-x'] };
     writeSession(a.db, 'garden');
     await settle(space, [a, b]);
@@ -121,7 +121,7 @@ describe('a project that is excluded', () => {
 });
 
 describe('a space of one project', () => {
-  it('holds what claude-mem shows for it: its worktrees and what was adopted into it', async () => {
+  it('holds what claude-mem shows for the project: its worktrees and what was merged into it', async () => {
     const space = { ...fleet.space, projects: ['myrepo'] };
     writeSession(a.db, 'myrepo');
     writeSession(a.db, 'myrepo/wt');
@@ -136,7 +136,7 @@ describe('a space of one project', () => {
     expect(projects).toEqual(['elsewhere/wt', 'myrepo', 'myrepo/wt']);
   });
 
-  it('takes in rows when they are adopted into it', async () => {
+  it('takes in rows when they are merged into the project', async () => {
     const space = { ...fleet.space, projects: ['myrepo'] };
     writeSession(a.db, 'try-out');
     await settle(space, [a, b]);
@@ -149,7 +149,7 @@ describe('a space of one project', () => {
     ]);
   });
 
-  it('calls worktrees by the names of their projects on each node', async () => {
+  it('names worktrees after their projects on each node', async () => {
     const onA = { ...fleet.space, projects: ['web'], names: { 'web-laptop': 'web' } };
     const onB = { ...fleet.space, projects: ['web'], names: {} };
     writeSession(a.db, 'web-laptop/wt');
@@ -167,7 +167,7 @@ describe('a space of one project', () => {
 describe('names of projects', () => {
   const name = fc.stringMatching(/^[a-c](\/?[a-c-]){0,6}$/);
 
-  it('come back from the space as they were, where no other project has the name', () => {
+  it('come back from the space unchanged, unless another project has the name', () => {
     fc.assert(
       fc.property(name, name, name, (local, space, tail) => {
         fc.pre(!`${local}/${tail}`.startsWith(space) && !`${space}/${tail}`.startsWith(local));
@@ -178,7 +178,7 @@ describe('names of projects', () => {
     );
   });
 
-  it('are excluded in every spelling that folds to the same', () => {
+  it('are excluded in every spelling that folds to the same name', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (project) => {
         fc.pre(foldName(project) !== '');

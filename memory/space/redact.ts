@@ -5,14 +5,14 @@ import type { Span } from '../redaction/key-values.ts';
 import { sameValue, type Row, type Value } from '../format/values.ts';
 
 /**
- * The number of the rules by which secrets are taken out. A memory's key follows from its text without secrets, so a set of
- * rules never changes once a release had it: a change makes a new set, and `publishedForms` knows the ones before.
+ * Number of the current redaction rules. A memory's key follows from its redacted text, so a released rule
+ * set never changes: a change makes a new set, and `publishedForms` knows the earlier ones.
  *
  * 1: up to release 0.4. 2: formats derived from gitleaks, names with values, escapes and JSON.
  */
 export const RULE_SET = 2;
 
-/** Columns of claude-mem that name things rather than say something. */
+/** claude-mem columns that hold names, not text. */
 const NAMES = new Set([
   'content_session_id',
   'platform_source',
@@ -26,10 +26,10 @@ const NAMES = new Set([
   'content_hash',
 ]);
 
-/** How often escapes may be within escapes: JSON in a JSON string in a JSON column. */
+/** Maximum nesting of escapes: JSON in a JSON string in a JSON column. */
 const MAX_DEPTH = 3;
 
-/** A text without its secrets, each replaced by what it was: `[redacted:github-token]`. JSON stays JSON. */
+/** Returns a text with each secret replaced by its type: `[redacted:github-token]`. JSON stays JSON. */
 export function redactText(text: string, ruleSet = RULE_SET): string {
   if (ruleSet === 1) return redactByFirstRules(text);
   const spans = secretsIn(text, MAX_DEPTH);
@@ -43,10 +43,10 @@ export function redactText(text: string, ruleSet = RULE_SET): string {
   return redacted + text.slice(at);
 }
 
-/** The secrets of a text as it stands, and as it stands with its escapes decoded. */
+/** Finds the secrets of a text, both as written and with its escapes decoded. */
 function secretsIn(text: string, depth: number): Span[] {
   const hasEscapes = depth > 0 && text.includes('\\');
-  // An escape may hide a keyword only where it stands for a letter or a slash.
+  // An escape can hide a keyword only if it encodes a letter or a slash.
   const hides = hasEscapes && (text.includes('\\u') || text.includes('\\/'));
   const plain = findSecrets(text);
   if (plain === null && !hides) return [];
@@ -61,7 +61,7 @@ function secretsIn(text: string, depth: number): Span[] {
   return union(within, plain ?? []);
 }
 
-/** Finds of two readings in order, with those that overlap made one under the first reading's name. */
+/** Merges two ordered lists of finds. Overlapping finds become one, with the name from the first list. */
 function union(first: readonly Span[], second: readonly Span[]): Span[] {
   if (second.length === 0) return [...first];
   const all = [...first, ...second].sort((a, b) => a.start - b.start || b.end - a.end);
@@ -74,7 +74,7 @@ function union(first: readonly Span[], second: readonly Span[]): Span[] {
   return joined;
 }
 
-/** A value without its secrets. Bytes that are no text are looked at as if each were a character. */
+/** Returns a value without its secrets. Bytes that are not text are searched as if each were a character. */
 function redactValue(value: Value, ruleSet: number): Value {
   if (typeof value === 'string') return redactText(value, ruleSet);
   if (value === null || typeof value === 'number' || '$int' in value || '$real' in value) return value;
@@ -85,7 +85,7 @@ function redactValue(value: Value, ruleSet: number): Value {
   return '$text' in value ? { $text: base64 } : { $blob: base64 };
 }
 
-/** A row without secrets; the very same row where there are none. */
+/** Returns a row without secrets; the very same row when there are none. */
 export function redactRow(row: Row, ruleSet = RULE_SET): Row {
   let redacted: Record<string, Value> | null = null;
   for (const column in row) {
@@ -100,20 +100,20 @@ export function redactRow(row: Row, ruleSet = RULE_SET): Row {
   return redacted ?? row;
 }
 
-/** Whether something was taken out of a row, here or by whoever sent it. */
+/** Returns whether a row contains a redaction, made here or by its sender. */
 export function isRedacted(row: Row): boolean {
   return Object.values(row).some((value) => typeof value === 'string' && value.includes('[redacted:'));
 }
 
 /**
- * A row as releases may have published it: without secrets by each set of rules up to `ruleSet`, the newest first, and as it
- * is. Each form comes once; most rows have one.
+ * Returns the forms in which releases may have published a row: redacted by each rule set up to `ruleSet`,
+ * the newest first, then unredacted. Each form appears once; most rows have one.
  */
 export function publishedForms(row: Row, ruleSet = RULE_SET): Row[] {
   const forms: Row[] = [];
   for (let set = ruleSet; set > 0; set -= 1) {
     const form = redactRow(row, set);
-    // What a later set finds nothing in has nothing for an earlier one.
+    // If a later set finds nothing, neither does an earlier one.
     if (form === row) break;
     const last = forms.at(-1);
     if (last === undefined || !isSameRow(last, form)) forms.push(form);

@@ -4,17 +4,17 @@ import { isKnownIn, isStub } from '../ledger/entities.ts';
 import { PROJECT_COLUMNS, SpaceProjects } from './names.ts';
 import type { SyncSession } from '../session.ts';
 
-/** Where the ledger keeps under which names of a space its rows were last told of, worktrees included. */
+/** Ledger entry for the space names under which rows were last sent, worktrees included. */
 const namesOf = (cid: string): string => `names-and-worktrees:${cid}`;
 
-/** The same as version 0.4 kept it: by those names worktrees were told of under their own. */
+/** The same as version 0.4 kept it: it sent worktrees under their own names. */
 const exactNamesOf = (cid: string): string => `names:${cid}`;
 
 type Names = Record<string, string>;
 
 /**
- * When a project of this node gets another name in a space, what the space knows of it is told of again under that name.
- * No row here changes.
+ * Sends memories again under the new name when a local project gets another name in a space. No local row
+ * changes.
  */
 export function tellNewNames({ db, ledger, schema, changes }: SyncSession, config: SpaceConfig): void {
   const { cid } = config;
@@ -45,7 +45,7 @@ export function tellNewNames({ db, ledger, schema, changes }: SyncSession, confi
         if (unit < 0 || !schema.columns[kind].has(column)) continue;
         for (const row of rowsNamed(kind, column)) {
           for (const entity of ledger.entities.allByRow(kind, row)) {
-            // One that was made up here has its name from a row of it: nobody gave it one.
+            // A stub session has its name from one of its rows; nobody gave it one.
             if (isKnownIn(entity, space.id) && !isStub(entity)) changes.claim(entity, [unit]);
           }
         }
@@ -55,7 +55,7 @@ export function tellNewNames({ db, ledger, schema, changes }: SyncSession, confi
   });
 }
 
-/** What a space was told that a project is called. */
+/** Returns a function that gives the name under which the space knows a project. */
 function nameBefore(
   config: SpaceConfig,
   told: string | number | null,

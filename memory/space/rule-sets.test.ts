@@ -6,11 +6,11 @@ import { segmentsPrefix } from '../format/layout.ts';
 import { readOperations } from '../format/segment.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
-/** Of a form that the first rules knew, and of one that they did not. */
+/** Secrets of a form that the first rules knew, and of one that they did not. */
 const KNOWN = `ghp_${'a1B2'.repeat(9)}`;
 const NEWER = `glrt-${'c3D4'.repeat(6)}`;
 const NEWER_OUT = '[redacted:gitlab-token]';
-/** Does as a release up to 0.4 did. */
+/** Makes a node act as a release up to 0.4 did. */
 const OLD = { ruleSet: 1 };
 
 let fleet: TestFleet;
@@ -36,7 +36,7 @@ function observe(node: TestNode, narrative: string, project = 'garden'): void {
   });
 }
 
-/** The same machine after its agent was upgraded; a new ledger is one that was lost. */
+/** Upgrades a machine's agent, optionally with its ledger lost. */
 async function upgrade(node: TestNode, { losesLedger = false } = {}): Promise<TestNode> {
   await node.engine.close();
   const { ledgerPath } = node.options;
@@ -49,7 +49,7 @@ const narratives = (node: TestNode): unknown[] =>
 const column = (node: TestNode, name: string): unknown =>
   node.db.prepare(`SELECT ${name} FROM observations`).pluck().get();
 
-/** Every operation about observations that was ever sent. */
+/** Returns every operation on observations that was ever sent. */
 async function sent(space: SpaceConfig = fleet.space): Promise<string[]> {
   const { store } = old.options;
   const lines: string[] = [];
@@ -62,11 +62,11 @@ async function sent(space: SpaceConfig = fleet.space): Promise<string[]> {
   return lines;
 }
 
-describe('a memory with a secret that only newer rules know', () => {
+describe('a memory with a secret that only newer rules find', () => {
   it.each([
     ['as it is', `run ${NEWER} now`],
     ['beside a secret that older rules knew', `run ${NEWER} and ${KNOWN} now`],
-  ])('stays one memory when machine after machine is upgraded: %s', async (_case, text) => {
+  ])('stays one memory while machines are upgraded one after another: %s', async (_case, text) => {
     observe(old, text);
     await settle(fleet.space, [old, peer]);
     const published = await sent();
@@ -97,7 +97,7 @@ describe('a memory with a secret that only newer rules know', () => {
     expect(keys.size).toBe(1);
   });
 
-  it('is in the snapshots of upgraded machines, and comes from there as one memory', async () => {
+  it('is in the snapshots of upgraded machines, and is restored from them as one memory', async () => {
     observe(old, `run ${NEWER} and ${KNOWN} now`);
     await settle(fleet.space, [old, peer]);
     const nodes = [await upgrade(old), await upgrade(peer)];
@@ -112,7 +112,7 @@ describe('a memory with a secret that only newer rules know', () => {
     for (const { engine } of nodes) await engine.close();
   });
 
-  it('carries edits and a deletion between upgraded machines and others', async () => {
+  it('keeps edits and a deletion in step between upgraded machines and others', async () => {
     observe(old, `run ${NEWER} now`);
     await settle(fleet.space, [old, peer]);
     const upgraded = await upgrade(old);
@@ -143,7 +143,7 @@ describe('a memory with a secret that only newer rules know', () => {
     await upgraded.engine.close();
   });
 
-  it('is told again under its key after the store lost everything', async () => {
+  it('is sent again under its key after the store lost everything', async () => {
     const text = `run ${NEWER} and ${KNOWN} now`;
     observe(old, text);
     await settle(fleet.space, [old, peer]);
@@ -159,7 +159,7 @@ describe('a memory with a secret that only newer rules know', () => {
     for (const { engine } of nodes) await engine.close();
   });
 
-  it('goes without the secret into a space that did not know it', async () => {
+  it('is sent without the secret to a space that did not know it', async () => {
     observe(old, `run ${NEWER} now`);
     await settle(fleet.space, [old, peer]);
     const other: SpaceConfig = { cid: canonicalId('other'), projectId: 'other', projects: ['*'] };
@@ -180,7 +180,7 @@ describe('a memory with a secret that only newer rules know', () => {
 });
 
 describe('a fleet of older and newer releases', () => {
-  it('has one memory of what a newer one publishes, and no secret in the store', async () => {
+  it('has one memory of what a newer release publishes, and no secret in the store', async () => {
     const newer = fleet.add('newer', '13.25.3');
     observe(newer, `run ${NEWER} now`);
     newer.db.exec(`UPDATE observations SET metadata = '{"token":"${NEWER}"}'`);
@@ -199,14 +199,14 @@ describe('a fleet of older and newer releases', () => {
     for (const { engine } of upgraded) await engine.close();
   });
 
-  it('has one memory of what two copies of a database hold, when the older release publishes first', async () => {
+  it('has one memory of two copies of a database when the older release publishes first', async () => {
     const newer = fleet.add('newer', '13.25.3');
     for (const node of [old, newer]) observe(node, `run ${NEWER} now`);
     await settle(fleet.space, [old, newer, peer]);
     expect([old, newer, peer].map((node) => node.count('observations'))).toEqual([1, 1, 1]);
   });
 
-  it('has one memory of what two spaces know under two keys', async () => {
+  it('has one memory of a row that two spaces know under two keys', async () => {
     observe(old, `run ${NEWER} now`);
     await settle(fleet.space, [old, peer]);
     const other: SpaceConfig = { cid: canonicalId('other'), projectId: 'other', projects: ['*'] };
@@ -223,7 +223,7 @@ describe('a fleet of older and newer releases', () => {
     for (const { engine } of nodes) await engine.close();
   });
 
-  it('tells of a detail without the secret from the next time it is written', async () => {
+  it('sends a detail without the secret once it is written again', async () => {
     observe(old, 'harmless');
     old.db.exec(`UPDATE observations SET metadata = '{"token":"${NEWER}"}'`);
     await settle(fleet.space, [old, peer]);

@@ -36,8 +36,8 @@ function observe(node: TestNode, project: string, title: string, narrative = 'n'
 const titles = (node: TestNode): unknown[] =>
   node.db.prepare('SELECT project, title FROM observations ORDER BY title').raw().all();
 
-describe('projects', () => {
-  it('have their own names on each node', async () => {
+describe('projects of a space', () => {
+  it('have different names on each node', async () => {
     observe(a, 'my-app', 'from a');
     observe(b, 'app', 'from b');
     const onA = { ...fleet.space, projects: ['app'], names: { 'my-app': 'app' } };
@@ -59,7 +59,7 @@ describe('projects', () => {
     expect((await a.engine.push(onA, CALL)).rows + (await b.engine.push(onB, CALL)).rows).toBe(0);
   });
 
-  it('that are excluded stay here', async () => {
+  it('stay here when they are excluded', async () => {
     observe(a, 'garden', 'public');
     observe(a, 'diary', 'private');
     await a.engine.push({ ...fleet.space, excluded: ['diary'] }, CALL);
@@ -67,7 +67,7 @@ describe('projects', () => {
     expect(titles(b)).toEqual([['garden', 'public']]);
   });
 
-  it('that are no longer excluded are sent', async () => {
+  it('are sent once they are no longer excluded', async () => {
     observe(a, 'diary', 'private');
     await settle({ ...fleet.space, excluded: ['diary'] }, [a, b]);
     expect(titles(b)).toEqual([]);
@@ -75,7 +75,7 @@ describe('projects', () => {
     expect(titles(b)).toEqual([['diary', 'private']]);
   });
 
-  it('that get a name in the space later are told of under it, and stay what they are here', async () => {
+  it('are sent under a space name that they get later, and keep their local name', async () => {
     observe(a, 'yard', 'from a');
     await settle(fleet.space, [a, b]);
     await a.engine.push({ ...fleet.space, names: { yard: 'garden' } }, CALL);
@@ -85,7 +85,7 @@ describe('projects', () => {
     expect((await b.engine.push(fleet.space, CALL)).rows).toBe(0);
   });
 
-  it('of which two are one in the space stay two here, also with a new ledger', async () => {
+  it('stay separate here when two of them are one in the space, also with a new ledger', async () => {
     observe(a, 'alpha', 'from a');
     const space = { ...fleet.space, names: { zeta: 'p', alpha: 'p' } };
     await settle(space, [a]);
@@ -98,7 +98,7 @@ describe('projects', () => {
     expect(titles(b)).toEqual([['p', 'from a']]);
   });
 
-  it('that were renamed keep the memory they had under their old canonical id', async () => {
+  it('keep their memory under the former canonical id after a rename', async () => {
     observe(a, 'garden', 'old');
     await a.engine.push(fleet.space, CALL);
     const renamed = {
@@ -119,10 +119,10 @@ describe('projects', () => {
   });
 });
 
-describe('secrets', () => {
+describe('redacted secrets', () => {
   const token = `ghp_${'a1B2'.repeat(9)}`;
 
-  it('do not leave the machine, and the memory does otherwise', async () => {
+  it('do not leave the machine, while the memory does', async () => {
     observe(a, 'garden', 'Found a token', `It was ${token}, in .env`);
     await settle(fleet.space, [a, b]);
     expect(b.db.prepare('SELECT narrative FROM observations').pluck().get()).toBe(
@@ -151,7 +151,7 @@ describe('secrets', () => {
     await again.push(fleet.space, CALL);
     const prompt = a.db.prepare('SELECT user_prompt FROM sdk_sessions').pluck();
     expect(prompt.get()).toBe(userPrompt);
-    // What a peer writes later stands all the same.
+    // A peer's later write is applied nevertheless.
     await b.engine.pull(fleet.space, true, CALL);
     b.db.exec(`UPDATE sdk_sessions SET user_prompt = 'another'`);
     await b.engine.audit(CALL, { deep: true });
@@ -161,7 +161,7 @@ describe('secrets', () => {
     expect(prompt.get()).toBe('another');
   });
 
-  it('that two copies of one database hold are still one memory', async () => {
+  it('leave a memory of two database copies one memory', async () => {
     observe(a, 'garden', 'Found a token', token);
     const c = fleet.add('c', '13.25.3');
     c.db.exec(`ATTACH '${a.path}' AS old`);
@@ -180,7 +180,7 @@ describe('secrets', () => {
     expect([a, b, c].map((node) => node.count('observations'))).toEqual([0, 0, 0]);
   });
 
-  it('are recognised by their form alone', () => {
+  it('are recognized by their form alone', () => {
     expect(redactText('postgres://app:hunter22@db/x')).toBe('postgres://app:[redacted:password-in-url]@db/x');
     expect(redactText('AKIAIOSFODNN7EXAMPLE')).toBe('[redacted:aws-key]');
     for (const harmless of [
@@ -194,7 +194,7 @@ describe('secrets', () => {
 });
 
 describe('a node that is not trusted', () => {
-  it('has its memories kept aside until it is', async () => {
+  it('has its memories set aside until it is', async () => {
     observe(a, 'garden', 'from a');
     await a.engine.push(fleet.space, CALL);
     await b.engine.pull({ ...fleet.space, trust: { a: 'hold' } }, true, CALL);
@@ -203,7 +203,7 @@ describe('a node that is not trusted', () => {
     expect(titles(b)).toEqual([['garden', 'from a']]);
   });
 
-  it('and is ignored is not even fetched from', async () => {
+  it('is not even fetched from when it is ignored', async () => {
     observe(a, 'garden', 'from a');
     await a.engine.push(fleet.space, CALL);
     expect(await b.engine.pull({ ...fleet.space, trust: { a: 'ignore' } }, true, CALL)).toMatchObject({
@@ -218,7 +218,7 @@ describe('a node that is not trusted', () => {
 describe('an encrypted space', () => {
   const sealed = (): TestFleet['space'] => ({ ...fleet.space, encrypted: true });
 
-  it('is read by its members and by nobody else', async () => {
+  it('is readable for its members only', async () => {
     await b.engine.push(sealed(), CALL);
     observe(a, 'garden', 'secret garden');
     await a.engine.push(sealed(), CALL);
@@ -231,7 +231,7 @@ describe('an encrypted space', () => {
     expect(titles(b)).toEqual([['garden', 'secret garden']]);
   });
 
-  it('is not sealed for a node that is no member any more', async () => {
+  it('is not sealed for a former member', async () => {
     await b.engine.push(sealed(), CALL);
     observe(a, 'garden', 'after b left');
     await a.engine.push({ ...sealed(), members: ['a'] }, CALL);
@@ -242,7 +242,7 @@ describe('an encrypted space', () => {
     ]);
   });
 
-  it('is told again to a node that joins later', async () => {
+  it('is sent again to a node that joins later', async () => {
     observe(a, 'garden', 'before b joined');
     await a.engine.push({ ...sealed(), members: ['a'] }, CALL);
     const space = { ...sealed(), members: ['a', 'b'] };
@@ -255,7 +255,7 @@ describe('an encrypted space', () => {
     expect(titles(b)).toEqual([['garden', 'before b joined']]);
   });
 
-  it('gets no segment in plain text that was made ready before it was encrypted', async () => {
+  it('drops plain-text segments that were prepared before the space was encrypted', async () => {
     await b.engine.push(fleet.space, CALL);
     observe(a, 'garden', 'before');
     await a.engine.close();
@@ -283,7 +283,7 @@ describe('an encrypted space', () => {
     await again.close();
   });
 
-  it('is sealed for a member whose key could not be read at the push before', async () => {
+  it('is sealed for a member whose key could not be read at the previous push', async () => {
     await b.engine.push(sealed(), CALL);
     await a.engine.close();
     let isKeyReadable = false;
@@ -298,7 +298,7 @@ describe('an encrypted space', () => {
     await again.push(sealed(), CALL);
     const { problems } = await b.engine.pull(sealed(), true, CALL);
     expect(problems).toMatchObject([{ node: 'a', problem: expect.stringContaining('segment 1') as string }]);
-    // What b could not read, a sends again.
+    // a sends again what b could not read.
     await again.pull(sealed(), true, CALL);
     await again.push(sealed(), CALL);
     await b.engine.pull(sealed(), true, CALL);
@@ -309,7 +309,7 @@ describe('an encrypted space', () => {
     await again.close();
   });
 
-  it('stays readable after a node took a new key', async () => {
+  it('stays readable after a node changed its key', async () => {
     await b.engine.push(sealed(), CALL);
     observe(a, 'garden', 'before');
     await a.engine.push(sealed(), CALL);
@@ -334,7 +334,7 @@ describe('an encrypted space', () => {
   });
 });
 
-it('memories of another machine come back whole after both changed settings', async () => {
+it('returns memories of another machine intact after both changed settings', async () => {
   writeHistory(a.db, { name: 'alpha', seed: 1, observations: 24, from: JANUARY });
   await a.engine.push(fleet.space, CALL);
   await a.engine.push({ ...fleet.space, encrypted: true }, CALL);

@@ -1,14 +1,14 @@
 import type { SpaceConfig, Trust } from '../../contract/memory/memory.ts';
 
-/** Why an operation waits that a node wrote which this one does not trust (yet). */
+/** Reason for an operation that waits because its writer is not trusted (yet). */
 export const NOT_TRUSTED = 'its node is not trusted';
 
-/** What this node does with what another wrote. */
+/** Returns what this node does with another node's writes. */
 export function trustIn(config: SpaceConfig, node: string): Trust {
   return config.trust?.[node] ?? 'accept';
 }
 
-/** Nodes whose operations are not merged. */
+/** Returns the nodes whose operations are not merged. */
 export function untrusted(config: SpaceConfig): string[] {
   return Object.entries(config.trust ?? {})
     .filter(([, trust]) => trust !== 'accept')

@@ -23,7 +23,7 @@ function observe({ write }: TestNode, project: string, count = 1): void {
 }
 const space = (...projects: string[]): SpaceConfig => ({ ...fleet.space, projects });
 
-it('names the largest claude-mem projects when a space covers none of them', async () => {
+it('a space that covers no project gets the names of the largest ones', async () => {
   ['one', 'two', 'three', 'four', 'five', 'six', 'seven'].forEach((name, at) => observe(a, name, at + 1));
   observe(a, 'observer-sessions', 30);
   const uncovered = { projects: ['seven', 'six', 'five', 'four', 'three'], more: 2 };
@@ -32,7 +32,7 @@ it('names the largest claude-mem projects when a space covers none of them', asy
   expect(await a.engine.uncovered([space('mem2')])).toEqual(new Map([[fleet.space.cid, uncovered]]));
 });
 
-it('says nothing of a space that covers a project, whether or not anything was new', async () => {
+it('a space that covers a project gets no names, whether or not anything was new', async () => {
   observe(a, 'garden');
   for (const each of [space('*'), space('garden'), space('mem2', 'garden')]) {
     expect(await a.engine.push(each, CALL)).not.toHaveProperty('uncovered');
@@ -43,14 +43,14 @@ it('says nothing of a space that covers a project, whether or not anything was n
   expect(await a.engine.push(renamed, CALL)).not.toHaveProperty('uncovered');
 });
 
-it('says nothing of an empty database, nor of one that holds observer sessions only', async () => {
+it('an empty database, or one with only observer sessions, gives no names', async () => {
   expect(await a.engine.push(space('mem2'), CALL)).not.toHaveProperty('uncovered');
   observe(a, 'observer-sessions');
   expect(await a.engine.push(space('mem2'), CALL)).not.toHaveProperty('uncovered');
   expect(await a.engine.push(space('*'), CALL)).not.toHaveProperty('uncovered');
 });
 
-it('never names a project that the space excludes', async () => {
+it('a project that the space excludes is never named', async () => {
   observe(a, 'client-x');
   const excluding = { ...space('*'), excluded: ['client-x'] };
   expect(await a.engine.push(excluding, CALL)).toMatchObject({ uncovered: { projects: [], more: 0 } });
@@ -60,7 +60,7 @@ it('never names a project that the space excludes', async () => {
   });
 });
 
-it('says nothing any longer once memories of the space came in', async () => {
+it('the names disappear once memories of the space arrived', async () => {
   const b = fleet.add('b', '5.5.1');
   observe(a, 'garden');
   observe(b, 'billing');

@@ -5,12 +5,12 @@ import { EXCLUDED_PROJECT } from '../format/kinds.ts';
 import { SpaceProjects } from './names.ts';
 import type { SyncSession } from '../session.ts';
 
-/** How many project names are returned. */
+/** Maximum number of project names returned. */
 const MAX_NAMES = 5;
 
 /**
- * Returns the claude-mem projects of this database when a space covers none of them; null when it covers one, or when
- * there are none. Of a space that covers something, nothing is read but sessions up to the first that is covered.
+ * Returns the claude-mem projects of this database when a space covers none of them; null when it covers one,
+ * or when there are none. If the space covers one, it only reads sessions up to the first that is covered.
  */
 export function findUncovered(
   { db, schema }: Pick<SyncSession, 'db' | 'schema'>,

@@ -6,7 +6,7 @@ const mounts = (view: readonly Shown[]): string => {
   return args.slice(args.indexOf('--info-fd') + 2, args.indexOf('--proc')).join(' ');
 };
 
-describe('the arguments of bubblewrap', () => {
+describe('arguments of bubblewrap', () => {
   it('begin with namespaces that end together, and end with the working folder', () => {
     const { args } = sandboxArguments([{ path: '/work', as: 'write' }], '/work');
     expect(args).toEqual(
@@ -16,7 +16,7 @@ describe('the arguments of bubblewrap', () => {
     );
   });
 
-  it('mount what lies above a path before the path, in whatever order they come', () => {
+  it('mount a parent path before a path, in any order of entries', () => {
     const view: Shown[] = [
       { path: '/a/b/c', as: 'write' },
       { path: '/a-b', as: 'read' },
@@ -26,7 +26,7 @@ describe('the arguments of bubblewrap', () => {
     expect(mounts(view)).toBe('--ro-bind /a /a --ro-bind /a-b /a-b --tmpfs /a/b --bind /a/b/c /a/b/c');
   });
 
-  it('take the later of two entries for one path', () => {
+  it('use the later of two entries for one path', () => {
     expect(
       mounts([
         { path: '/home/me', as: 'scratch' },
@@ -35,7 +35,7 @@ describe('the arguments of bubblewrap', () => {
     ).toBe('--bind /home/me /home/me');
   });
 
-  it('close hidden folders when all places below them are made', () => {
+  it('close hidden folders after all mount points below them exist', () => {
     const { args } = sandboxArguments([{ path: '/secret', as: 'hidden-folder' }], '/');
     expect(args.indexOf('--remount-ro')).toBeGreaterThan(args.indexOf('--dev'));
     expect(args[args.indexOf('--remount-ro') + 1]).toBe('/secret');
@@ -53,7 +53,7 @@ describe('the arguments of bubblewrap', () => {
     expect(files).toEqual(['/host/a', '/host/b']);
   });
 
-  it('lay a copy over a file of the machine, and write it nowhere else', () => {
+  it('mount a copy over a file of the machine, and write it nowhere else', () => {
     const view: Shown[] = [
       { path: '/home', as: 'write' },
       { path: '/home/in', as: 'scratch' },
@@ -65,7 +65,7 @@ describe('the arguments of bubblewrap', () => {
     );
   });
 
-  it('put an empty file before a hidden one, and links where the machine has them', () => {
+  it('put an empty file over a hidden one, and links where the machine has them', () => {
     expect(
       mounts([
         { path: '/etc/shadow', as: 'hidden-file' },

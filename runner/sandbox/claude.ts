@@ -4,8 +4,8 @@ import type { Shown } from './arguments.ts';
 import { follow } from './paths.ts';
 
 /**
- * What Claude Code keeps of the owner's own work: conversations, typed lines, copies of files. None of it is the task's business, and
- * Claude Code makes what it misses.
+ * Claude Code's records of the owner's own work: conversations, typed lines, copies of files. They do not
+ * concern the task, and Claude Code recreates what is missing.
  */
 const PRIVATE: ReadonlySet<string> = new Set([
   'projects',
@@ -29,20 +29,22 @@ const PRIVATE: ReadonlySet<string> = new Set([
   'stats-cache.json',
 ]);
 
-/** The account. A token that was renewed and not written back would sign the owner out. */
+/** The account's credentials. If a renewed token were not written back, the owner would be signed out. */
 const CREDENTIALS = '.credentials.json';
 
-/** What Claude Code remembers of itself. */
+/** Claude Code's own state. */
 const STATE = '.claude.json';
 
 /**
- * What Claude Code finds of its own in the sandbox. Two things that it writes stay: the conversations of this working folder, which later
- * tasks of the context go on with, and the account. Settings, hooks, plugins, skills and MCP servers cannot be changed: the owner's own
- * Claude Code would run what a task put there, outside of any sandbox.
+ * Returns what Claude Code sees of its own files in the sandbox. Two of its writes persist: the conversations
+ * of this working folder, which later tasks of the context continue, and the credentials. Settings, hooks,
+ * plugins, skills and MCP servers are read-only, because the owner's own Claude Code would run changes of a
+ * task outside of any sandbox.
  * @param env of the program
  * @param cwd the working folder, without links
- * @param memoryFolders where claude-mem keeps its data. Its hooks talk to its worker over loopback; they read its settings and write
- *   a log. No worker must come to life in the sandbox: it would take the port of the real one and lose what it is told.
+ * @param memoryFolders where claude-mem keeps its data. Its hooks contact its worker over loopback, read its
+ * settings and write a log. No worker may start in the sandbox: it would take the real one's port, and lose
+ * what it receives.
  */
 export function claudeView(
   env: Readonly<Record<string, string>>,
@@ -85,8 +87,8 @@ function namesIn(folder: string): string[] {
 }
 
 /**
- * Makes the folder in which Claude Code keeps the conversations of a working folder. Where that fails they are not kept, which costs no
- * task its end.
+ * Creates the folder in which Claude Code keeps the conversations of a working folder. If that fails, they
+ * are lost, but no task fails.
  */
 export function makeConversationFolder(
   env: Readonly<Record<string, string>>,
@@ -96,7 +98,7 @@ export function makeConversationFolder(
   try {
     mkdirSync(conversationFolder(env, home, cwd), { recursive: true, mode: 0o700 });
   } catch {
-    // A task whose context has no conversation gets the last messages in front of its prompt.
+    // A task without a conversation receives the last messages of its context before its prompt.
   }
 }
 

@@ -1,19 +1,22 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, sep } from 'node:path';
 
-/** A symbolic link on the way to a path, and where it leads in the end. */
+/** A symbolic link on a path, and its final target. */
 export interface Link {
   readonly path: string;
   readonly to: string;
 }
 
-/** Where a path leads, and the links on its way. */
+/** The target of a path, and the links on the way. */
 export interface Resolved {
   readonly real: string;
   readonly links: readonly Link[];
 }
 
-/** Follows a path. @returns null when there is nothing, or it may not be looked at */
+/**
+ * Resolves a path.
+ * @returns null when nothing exists, or access is denied
+ */
 export function follow(path: string): Resolved | null {
   if (!isAbsolute(path)) return null;
   const links: Link[] = [];
@@ -31,7 +34,7 @@ export function follow(path: string): Resolved | null {
   }
 }
 
-/** A path without links, as far as it is there. */
+/** Returns a path without links, as far as it exists. */
 export function realPath(path: string): string {
   const found = follow(path);
   if (found !== null) return found.real;
@@ -39,12 +42,15 @@ export function realPath(path: string): string {
   return parent === path ? path : join(realPath(parent), path.slice(parent.length));
 }
 
-/** Whether a path is the other one or lies below it. */
+/** Returns whether a path equals another one or is below it. */
 export function isWithin(path: string, above: string): boolean {
   return path === above || path.startsWith(above === '/' ? '/' : `${above}/`);
 }
 
-/** What lies at a path: a link counts as what it is. @returns null when there is nothing, or it may not be looked at */
+/**
+ * Returns what exists at a path; a link counts as a link.
+ * @returns null when nothing exists, or access is denied
+ */
 export function kindOf(path: string): 'folder' | 'file' | 'link' | null {
   try {
     const stat = lstatSync(path);

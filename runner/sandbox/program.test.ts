@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-/** Makes a file below the home folder. */
+/** Creates a file below the home folder. */
 function make(path: string, text = '', mode = 0o644): string {
   const file = join(home, path);
   mkdirSync(dirname(file), { recursive: true });
@@ -21,19 +21,19 @@ function make(path: string, text = '', mode = 0o644): string {
 const paths = (program: string, args: readonly string[] = [], path = ''): string[] =>
   programPaths(program, args, { path, home }).map((each) => each.replace(home, '~'));
 
-describe('what a program needs to be seen', () => {
-  it('is its folder, for one below the home folder', () => {
+describe('paths that a program needs', () => {
+  it('include its folder when that is below the home folder', () => {
     make('tools/run', '', 0o755);
     expect(paths(join(home, 'tools', 'run'))).toEqual(['~/tools']);
   });
 
-  it('is the file alone, for one that lies in the home folder itself', () => {
+  it('include only the file when it is directly in the home folder', () => {
     make('run', '', 0o755);
     make('package.json', '{}');
     expect(paths(join(home, 'run'))).toEqual(['~/run']);
   });
 
-  it('is where a link leads, its package, and its interpreter, for a program of npm', () => {
+  it('include a link’s target, its package, and its interpreter, for an npm program', () => {
     make('node/bin/node', '', 0o755);
     make('npm/lib/node_modules/@some/cli/package.json', '{}');
     const script = make('npm/lib/node_modules/@some/cli/dist/cli.js', '#!/usr/bin/env node\n', 0o755);
@@ -45,7 +45,7 @@ describe('what a program needs to be seen', () => {
     expect(found).not.toContain('~');
   });
 
-  it('is the folder and the package of a file that an argument names', () => {
+  it('include the folder and the package of a file named in an argument', () => {
     make('app/package.json', '{"type":"module"}');
     make('app/node_modules/x/index.js');
     const script = make('app/src/main.ts');
@@ -53,7 +53,7 @@ describe('what a program needs to be seen', () => {
     expect(found).toEqual(['~/app/src', '~/app/package.json', '~/app/node_modules']);
   });
 
-  it('holds the folders of the PATH, but not the home folder', () => {
+  it('include the folders of the PATH, but not the home folder', () => {
     make('own/bin/tool', '', 0o755);
     expect(paths('tool', [], [home, join(home, 'own', 'bin'), '/', 'relative', ''].join(':'))).toEqual([
       '~/own/bin',
@@ -62,7 +62,7 @@ describe('what a program needs to be seen', () => {
 });
 
 describe('finding a program', () => {
-  it('passes over folders and files that may not be run', () => {
+  it('ignores folders and files without execute permission', () => {
     make('a/tool/file');
     make('b/tool', '', 0o644);
     const right = make('c/tool', '', 0o755);

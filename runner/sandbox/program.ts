@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants, existsSync, openSync, readSync, statS
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { follow, isWithin } from './paths.ts';
 
-/** Folders that hold far more than a program: of one that lies right in there, only the file is shown. */
+/** Folders that contain far more than one program: for a program directly inside, only its file is shown. */
 const SHARED_FOLDERS: readonly string[] = [
   '/',
   '/root',
@@ -16,15 +16,18 @@ const SHARED_FOLDERS: readonly string[] = [
   '/mnt',
 ];
 
-/** Bytes of a script's first line that are looked at, as the kernel does. */
+/** Number of bytes of a script's first line that are read, as in the kernel. */
 const FIRST_LINE = 256;
 
-/** Whether a folder holds far more than one program or one program's data, such as anybody's home folder. */
+/** Returns whether a folder contains far more than one program or its data, such as a home folder. */
 export function isSharedFolder(folder: string, home: string): boolean {
   return SHARED_FOLDERS.includes(folder) || /^\/home\/[^/]+$/.test(folder) || isWithin(home, folder);
 }
 
-/** Finds a program as the system would. @returns its full path, or null when there is none */
+/**
+ * Finds a program as the system would.
+ * @returns its full path, or null when there is none
+ */
 export function locateProgram(program: string, path: string): string | null {
   if (program.includes('/')) return isExecutable(program) ? program : null;
   const files = path.split(delimiter).map((folder) => join(folder === '' ? '.' : folder, program));
@@ -41,12 +44,12 @@ function isExecutable(file: string): boolean {
 }
 
 /**
- * Everything that a program needs to be seen in order to start: its folder, what it is a link to, its package, the program that
- * interprets it, files that its arguments name, and the folders in which it finds other programs.
+ * Returns everything that a program must see in order to start: its folder, its link target, its package, its
+ * interpreter, files named in its arguments, and the folders in which it finds other programs.
  * @param args the program's own, as in MEMBRIDGE_RUNNER
- * @param path the variable PATH that it gets
- * @param home the home folder, which is never shown for the sake of a program in it
- * @returns paths of folders and files that are there; some may be links
+ * @param path the variable PATH that it receives
+ * @param home the home folder, which is never shown because of a program in it
+ * @returns existing folders and files; some may be links
  */
 export function programPaths(
   program: string,
@@ -74,14 +77,14 @@ export function programPaths(
   for (const folder of path.split(delimiter).filter((each) => isAbsolute(each) && existsSync(each))) {
     if (isShared(folder)) continue;
     paths.add(folder);
-    // Where npm puts what the links in that folder lead to.
+    // Where npm installs the targets of the links in that folder.
     const modules = join(dirname(folder), 'lib', 'node_modules');
     if (existsSync(modules)) paths.add(modules);
   }
   return [...paths];
 }
 
-/** What a file of an npm package needs of its surroundings: the package's description, and other packages. */
+/** Returns what a file of an npm package needs around it: the package's description, and other packages. */
 function packageOf(file: string, isShared: (folder: string) => boolean): string[] {
   const parts: string[] = [];
   const outermost = /^(.*?\/node_modules)\//.exec(file)?.[1];
@@ -96,7 +99,7 @@ function packageOf(file: string, isShared: (folder: string) => boolean): string[
   return parts;
 }
 
-/** The program that a script names in its first line; null for what is none. */
+/** Returns the interpreter that a script names in its first line; null for anything else. */
 function interpreterOf(file: string, path: string): string | null {
   const head = Buffer.alloc(FIRST_LINE);
   try {

@@ -27,7 +27,7 @@ const run = async (program: string, sandbox: Sandbox) =>
   await node.run('hello', { command: { kind: 'other', program, args: [] }, sandbox });
 
 describe('a program in a sandbox', () => {
-  it('gets its prompt, answers, and its exit code is told', async () => {
+  it('receives its prompt, answers, and its exit code is reported', async () => {
     const good = node.script('good', `process.stdin.pipe(process.stdout);`);
     expect(await run(good, openSandbox(optionsFor(good)))).toMatchObject({ answer: 'hello', exitCode: 0 });
     const bad = node.script('bad', `process.stderr.write('no luck'); process.exitCode = 7;`);
@@ -37,14 +37,14 @@ describe('a program in a sandbox', () => {
     });
   });
 
-  it('is told apart from a sandbox that fails when it is not installed', async () => {
+  it('is distinguished from a failed sandbox when it is not installed', async () => {
     expect((await run('no-such-program', openSandbox(optionsFor('no-such-program')))).error).toMatchObject({
       code: 'runner_missing',
       retryable: false,
     });
   });
 
-  it('is not started when the sandbox cannot be made, and another attempt may help', async () => {
+  it('is not started when the sandbox cannot be created, and another attempt may help', async () => {
     const program = node.script('program', `require('node:fs').writeFileSync('started', '');`);
     const bwrap = node.script(
       'bwrap',

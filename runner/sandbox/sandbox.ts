@@ -9,7 +9,7 @@ import { makeConversationFolder } from './claude.ts';
 import { realPath } from './paths.ts';
 import { sandboxView, type SandboxOptions } from './view.ts';
 
-/** A program that is to run in a sandbox. */
+/** A program to run in a sandbox. */
 export interface Enclosed {
   readonly program: string;
   readonly args: readonly string[];
@@ -17,25 +17,25 @@ export interface Enclosed {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What is started in its place. */
+/** The command to start instead. */
 export interface Enclosing {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Open files that it gets after its three streams, and before a pipe; to be closed here once it was started. */
+  /** Open files for it after its three streams, and before a pipe; close them here once it has started. */
   readonly files: readonly number[];
 }
 
 /** Encloses programs, so that they see little of the machine and end together. */
 export interface Sandbox {
-  /** @throws the file system's error when the machine cannot be looked at */
+  /** @throws the file system's error when the machine's files cannot be examined */
   enclose(call: Enclosed): Enclosing;
 }
 
-/** How long the trial may take, in milliseconds. */
+/** Time limit of the trial, in milliseconds. */
 const TRIAL_MS = 10_000;
 
-/** Sandboxes of bubblewrap. */
+/** Opens sandboxes of bubblewrap. */
 export function openSandbox(options: SandboxOptions): Sandbox {
   return {
     enclose: (call) => {
@@ -60,16 +60,16 @@ function enclose(options: SandboxOptions, { program, args: own, cwd, env }: Encl
   return { program: options.bwrap, args: [...args, program, ...own], env: inside, files: handles };
 }
 
-/** Variables that name folders which the sandbox has not. */
+/** Removes variables that name folders missing in the sandbox. */
 function environmentInside(env: Enclosed['env']): Record<string, string> {
   const { XDG_RUNTIME_DIR: _runtime, ...inside } = env;
   return 'TMPDIR' in inside ? { ...inside, TMPDIR: '/tmp' } : inside;
 }
 
 /**
- * Starts a sandbox with all that a task's has, for a program that does nothing.
- * @param cwd a folder that is there
- * @returns why that did not work; null when it did
+ * Starts a complete sandbox with a program that does nothing.
+ * @param cwd an existing folder
+ * @returns why that failed; null when it worked
  */
 export function trySandbox(options: SandboxOptions, cwd: string): string | null {
   const env = { PATH: process.env['PATH'] ?? '' };
@@ -87,7 +87,10 @@ export function trySandbox(options: SandboxOptions, cwd: string): string | null 
   }
 }
 
-/** Reads the pipe that bubblewrap has. @returns the number of the first process in the sandbox, once it is there */
+/**
+ * Reads bubblewrap's pipe.
+ * @returns the number of the first process in the sandbox, once known
+ */
 export function firstProcess(pipe: Readable): { readonly first: number | null } {
   const known: { first: number | null } = { first: null };
   let text = '';
@@ -99,7 +102,10 @@ export function firstProcess(pipe: Readable): { readonly first: number | null } 
   return known;
 }
 
-/** What bubblewrap says on standard error when the program could not even be started; null for anything else. */
+/**
+ * Returns bubblewrap's message on standard error when the program could not be started; null for anything
+ * else.
+ */
 export function sandboxFailure(exitCode: number | null, stderr: string): RunError | null {
   const [, said] = /^bwrap: (.*)/.exec(stderr) ?? [];
   if (exitCode !== 1 || said === undefined) return null;

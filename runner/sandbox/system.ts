@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Shown } from './arguments.ts';
 import { follow, isWithin } from './paths.ts';
 
-/** Folders in which a system keeps programs and their settings, wherever they are there. */
+/** Folders in which systems keep programs and their settings, if they exist. */
 const SYSTEM_FOLDERS: readonly string[] = [
   '/usr',
   '/bin',
@@ -30,12 +30,15 @@ const LINKED_SETTINGS: readonly string[] = [
 /** Empty folders that every program may expect. */
 const SCRATCH_FOLDERS: readonly string[] = ['/tmp', '/var/tmp', '/run'];
 
-/** How long counts what in /etc is not for everybody, in milliseconds: finding out takes as long as a sandbox's start. */
+/**
+ * How long the list of private files in /etc is cached, in milliseconds: finding them takes as long as
+ * starting a sandbox.
+ */
 const FOUND_MS = 30_000;
 
 let secrets: { readonly at: number; readonly found: readonly Shown[] } | null = null;
 
-/** What every sandbox shows: programs of the system, read-only, and empty folders. */
+/** Returns what every sandbox shows: programs of the system, read-only, and empty folders. */
 export function systemView(): Shown[] {
   const folders = SYSTEM_FOLDERS.flatMap((path): Shown[] => {
     const found = follow(path);
@@ -54,14 +57,17 @@ export function systemView(): Shown[] {
   return [...folders, ...scratch, ...settings];
 }
 
-/** What lies in /etc and is not for everybody to read, but for this process: it runs as root, or in a group. As found lately. */
+/**
+ * Returns files in /etc that not everybody may read but this process can, because it runs as root or in a
+ * group. Cached for a while.
+ */
 export function systemSecrets(): readonly Shown[] {
   const now = performance.now();
   if (secrets === null || now - secrets.at >= FOUND_MS) secrets = { at: now, found: closedBelow('/etc') };
   return secrets.found;
 }
 
-/** For everybody: a file may be read, a folder listed and entered. */
+/** Permission of others: read a file, list and enter a folder. */
 const READ = 0o004;
 const READ_AND_ENTER = 0o005;
 
@@ -70,7 +76,7 @@ function closedBelow(folder: string): Shown[] {
   try {
     names = readdirSync(folder);
   } catch {
-    // It has gone, or this process may not look either.
+    // It has disappeared, or this process cannot read it either.
     return [];
   }
   return names.flatMap((name): Shown[] => {

@@ -7,7 +7,7 @@ import { follow, isWithin, kindOf, realPath } from './paths.ts';
 import { programPaths } from './program.ts';
 import { systemSecrets, systemView } from './system.ts';
 
-/** What a machine's sandboxes are made from. */
+/** Options of a machine's sandboxes. */
 export interface SandboxOptions {
   /** The program `bwrap`. */
   readonly bwrap: string;
@@ -15,13 +15,13 @@ export interface SandboxOptions {
   readonly command: RunnerCommand;
   /** Folders and files that every task may read and write besides its own folder (MEMBRIDGE_TASK_PATHS). */
   readonly paths: readonly string[];
-  /** Folders of Membridge's own: nothing of them is shown, but for the working folder. They need not be there. */
+  /** Membridge's own folders, which are hidden except for the working folder. They need not exist. */
   readonly hidden: readonly string[];
   /** Folders in which claude-mem keeps its data. */
   readonly memoryFolders: readonly string[];
 }
 
-/** Variables that name files in which programs find the certificates they trust. */
+/** Variables that name files with trusted certificates. */
 const CERTIFICATES: readonly string[] = [
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
@@ -31,13 +31,16 @@ const CERTIFICATES: readonly string[] = [
   'GIT_SSL_CAINFO',
 ];
 
-/** How long counts what was found of a machine's programs and settings, in milliseconds: it takes as long as a sandbox's start. */
+/**
+ * How long the findings about a machine's programs and settings are cached, in milliseconds: they take as
+ * long as starting a sandbox.
+ */
 const FOUND_MS = 30_000;
 
-/** What of a view is the same for all programs of a machine. */
+/** The part of a view that is equal for all programs of a machine. */
 interface Machine {
   readonly foundAt: number;
-  /** What it depends on besides the options. */
+  /** Its dependencies besides the options. */
   readonly key: string;
   readonly shown: readonly Shown[];
   readonly hidden: readonly string[];
@@ -46,7 +49,7 @@ interface Machine {
 const machines = new WeakMap<SandboxOptions, Machine>();
 
 /**
- * What one program sees. Looks at the machine, and changes nothing.
+ * Returns what one program sees. Examines the machine, and changes nothing.
  * @param cwd the working folder, without links
  * @param env of the program
  */
@@ -59,14 +62,14 @@ export function sandboxView(
   const home = realPath(options.home);
   const own: Shown[] =
     options.command.kind === 'claude' ? claudeView(env, home, cwd, options.memoryFolders.map(realPath)) : [];
-  // What the owner lists counts more than what Claude Code keeps for itself, and nothing more than what is hidden.
+  // The owner's list overrides the protection of Claude Code's own files, but never that of hidden folders.
   const base: Shown[] = [...shown, { path: cwd, as: 'write' }];
   const isShown = shownBy(base);
-  // In a folder of the machine no place can be made, nor should be, for what is not there.
+  // Inside a folder of the machine, a mount point for a missing file cannot and should not be created.
   const view = [...own.filter(({ path }) => !isShown(path) || existsSync(path)), ...base];
   return [
     ...view,
-    // Nothing can be put before what has gone since it was found.
+    // A file that has disappeared since it was found cannot be covered.
     ...systemSecrets().filter(({ path }) => kindOf(path) !== null),
     ...[...hidden, ...keyFolders(view)].flatMap((path): Shown[] => {
       const kind = isShown(path) ? kindOf(path) : null;
@@ -76,17 +79,17 @@ export function sandboxView(
   ];
 }
 
-/** Where people keep Membridge's keys by default, and what such a folder holds. */
+/** Where Membridge's keys are by default, and the files in such a folder. */
 const KEY_FOLDER = '.membridge';
 const KEY_FILES: readonly string[] = ['server.env', 'agent.json'];
 
-/** Such folders right in what is shown: another agent's, or another checkout's. */
+/** Returns such folders directly in what is shown: those of another agent, or another checkout. */
 function keyFolders(view: readonly Shown[]): string[] {
   return (
     view
       .filter(({ as }) => as === 'read' || as === 'write')
       .map(({ path }) => join(path, KEY_FOLDER))
-      // A link that a task made in its folder is no such folder.
+      // A link that a task created in its folder does not count.
       .filter((folder) => kindOf(folder) === 'folder')
       .filter((folder) => KEY_FILES.some((file) => existsSync(join(folder, file))))
   );
@@ -113,7 +116,7 @@ function lookAtMachine(
   const isShown = shownBy(shown);
   const show = (path: string, as: 'read' | 'write'): void => {
     const found = follow(path);
-    // Membridge's own stays hidden whatever the owner or a program names.
+    // Membridge's own folders stay hidden, even if the owner or a program names them.
     if (found === null || isHidden(found.real)) return;
     showLinks(path);
     if (as === 'write' || !isShown(found.real)) shown.push({ path: found.real, as });
@@ -132,14 +135,15 @@ function lookAtMachine(
   }
   for (const each of options.paths) {
     const real = realPath(each);
-    // Who may rename a folder between a listed one and a hidden one takes the hidden one out of its hiding place.
+    // With write access to a folder between a listed and a hidden one, a program could rename it and so
+    // uncover the hidden one.
     const isAboveHidden = hidden.some((path) => isWithin(path, real) && existsSync(path));
     show(each, isAboveHidden ? 'read' : 'write');
   }
   return { shown, hidden };
 }
 
-/** Whether a path lies in something that a view shows; the view may grow. */
+/** Returns a test for whether a path lies in something that a view shows; the view may grow. */
 function shownBy(view: readonly Shown[]): (path: string) => boolean {
   return (path) =>
     view.some(({ as, path: above }) => (as === 'read' || as === 'write') && isWithin(path, above));

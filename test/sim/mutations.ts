@@ -57,7 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks:
       'nothing is duplicated: rows that a crash left unnamed are named before their operations come again',
     file: 'engine.ts',
-    find: `      // Rows that a crash left unnamed must be named before their operations come again.
+    find: `      // A crash may have left rows unnamed. They need names before their operations arrive again.
       await this.#look(session);`,
     replace: '',
     also: { file: 'merge/batches.ts', find: 'this.#newcomers.name();', replace: '' },
