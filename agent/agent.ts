@@ -60,7 +60,7 @@ export function startAgent(
   const spaces = new Map<string, SpaceConfig>();
 
   const sandbox = chooseSandbox(config);
-  const requests = new SyncRequests(enrolment.temporal, node, log);
+  const requests = new SyncRequests(engine.requests, log);
   const memory = new MemoryHost(
     {
       databasePath: config.databasePath,
@@ -193,8 +193,8 @@ export function startAgent(
       reported?.stop();
       await Promise.all([worker.stop(), tasks.stop()]);
       await memory.close();
-      await requests.close();
-      engine.close();
+      requests.close();
+      await engine.close();
     },
   };
 }

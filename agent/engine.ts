@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { EngineAddress } from '../engine/connect.ts';
 import type { AgentConfig } from './config.ts';
 import type { AgentState } from './control-plane/state.ts';
+import { DirectRequests, RequestsByControlPlane, type EngineRequests } from './engine-requests.ts';
 import { openEngineTunnel } from './tunnel/engine-tunnel.ts';
 
 /** How the workers of this agent reach Temporal. */
@@ -10,7 +11,9 @@ export interface WorkerEngine {
   readonly address: EngineAddress;
   /** How a thread of this agent opens a tunnel of its own; null where the address leads straight to Temporal. */
   readonly tunnel: { readonly serverUrl: string; readonly agentKey: string } | null;
-  close(): void;
+  /** What this agent asks of workflows. */
+  readonly requests: EngineRequests;
+  close(): Promise<void>;
 }
 
 /** Opens the engine tunnel where MEMBRIDGE_AGENT_ENGINE asks for it; otherwise workers take the address that enrolment gave. */
@@ -20,7 +23,10 @@ export async function openWorkerEngine(
   log: Logger,
 ): Promise<WorkerEngine> {
   const direct = enrolment.temporal;
-  if (config.engine === 'direct') return { address: direct, tunnel: null, close: () => undefined };
+  if (config.engine === 'direct') {
+    const requests = new DirectRequests(direct, enrolment.node_id);
+    return { address: direct, tunnel: null, requests, close: () => requests.close() };
+  }
   const by = { serverUrl, agentKey: enrolment.agent_key };
   const tunnel = await openEngineTunnel({
     ...by,
@@ -33,6 +39,7 @@ export async function openWorkerEngine(
   return {
     address: { address: tunnel.address, namespace: direct.namespace, secret: tunnel.secret },
     tunnel: by,
-    close: () => tunnel.close(),
+    requests: new RequestsByControlPlane(by),
+    close: async () => tunnel.close(),
   };
 }

@@ -77,8 +77,5 @@ export const MESSAGES = {
   approveProposal: 'approveProposal',
 } as const;
 
-/** Statuses of a task in which nothing more happens by itself. */
-export const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'dead', 'cancelled']);
-
 /** The path at which the control plane serves Temporal's own page, and the public path that Temporal's page is started with. */
 export const TEMPORAL_PAGE = '/temporal';

@@ -2,11 +2,16 @@ import { randomUUID } from 'node:crypto';
 import {
   WithStartWorkflowOperation,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
   type Client,
   type Workflow,
 } from '@temporalio/client';
+import { errorMessage } from '../contract/errors.ts';
 import { CONTROL_QUEUE, MESSAGES, llmTaskId } from '../contract/names.ts';
+import type { Claimed } from '../contract/tasks/runs.ts';
 import type {
+  ClaimRequest,
   Fence,
   FinishRequest,
   LeaseRequest,
@@ -84,4 +89,24 @@ export async function updateTask<N extends keyof TaskUpdates>(
   return await client.workflow
     .getHandle(llmTaskId(taskId))
     .executeUpdate<TaskUpdates[N]['answer'], [TaskUpdates[N]['args']]>(MESSAGES[name], { args: [args] });
+}
+
+/**
+ * Has the task's workflow mint the lease of an attempt. The answer says that the lease is recorded. A claim that is repeated because
+ * its answer was lost gets the same answer.
+ * @throws an error for which `describeRefusal` gives the reason when the workflow refuses; other errors of Temporal
+ */
+export async function claimTask(client: Client, taskId: string, claim: ClaimRequest): Promise<Claimed> {
+  return await client.workflow
+    .getHandle(llmTaskId(taskId))
+    .executeUpdate<Claimed, [ClaimRequest]>(MESSAGES.claimTask, {
+      args: [claim],
+      updateId: `claim-${claim.token}-${claim.worker}`,
+    });
+}
+
+/** Returns why a workflow refused an update, as a sentence; null for an error that says nothing about the workflow. */
+export function describeRefusal(error: unknown): string | null {
+  const isRefusal = error instanceof WorkflowUpdateFailedError || error instanceof WorkflowNotFoundError;
+  return isRefusal ? errorMessage(error.cause ?? error) : null;
 }

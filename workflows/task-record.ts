@@ -11,7 +11,7 @@ import type {
   TaskEvent,
   TaskState,
 } from '../contract/tasks/task-workflow.ts';
-import { ENDED } from '../contract/names.ts';
+import { isTerminal } from '../contract/tasks/task-status.ts';
 import type { TaskEnd } from '../contract/tasks/webhooks.ts';
 import { initialState, transition } from './task-state.ts';
 
@@ -133,7 +133,7 @@ export class TaskRecord {
         await this.#control.tellDependents({ taskIds: [...this.#last.dependents] });
       }
       for (const change of spec.hasWebhook ? changes : []) {
-        if (ENDED.has(change.state.status)) await this.#control.tellEnd(endOf(spec.id, change));
+        if (isTerminal(change.state.status)) await this.#control.tellEnd(endOf(spec.id, change));
       }
     };
     this.#writing = this.#writing.catch(() => undefined).then(write);

@@ -1,4 +1,4 @@
-import { ENDED } from '../contract/names.ts';
+import { isLeasable, isTerminal } from '../contract/tasks/task-status.ts';
 import type {
   AuditNote,
   Fence,
@@ -7,6 +7,7 @@ import type {
   TaskEvent,
   TaskState,
 } from '../contract/tasks/task-workflow.ts';
+import type { TaskStatus } from '../contract/tasks/tasks.ts';
 import type { RunError } from '../contract/tasks/runs.ts';
 
 /** The result of a transition, or why it was refused. */
@@ -46,17 +47,48 @@ export function initialState(
 }
 
 /**
- * The complete state machine of tasks: queued → leased → running → completed | failed | dead | cancelled.
- * Pure: equal state, event and time give an equal result, so a workflow can be replayed.
- *
- * Events by status (every other pair is refused):
- * - queued: dispatch → queued; claim → leased (HTTP) or running (agent); cancel → cancelled; refuse → failed.
- * - leased, running: renew → running; complete → completed; fail → queued, dead or failed; expire → queued or
- *   dead; release → queued; refuse → failed; cancel → cancelled (HTTP) or running with a pending cancellation
- *   (agent).
- * - running with a pending cancellation: as running, but fail, expire, release and stopped → cancelled, and a
- *   second cancel is refused.
- * - failed, dead: requeue → queued.
+ * The statuses that each event can lead to, by the status before. Every pair that is not here is refused. The property test of
+ * `transition` checks that no other step happens, and that each of these does.
+ */
+export const NEXT_STATUSES: Readonly<
+  Record<TaskStatus, Partial<Record<TaskEvent['type'], readonly TaskStatus[]>>>
+> = {
+  queued: {
+    dispatch: ['queued'],
+    // To an HTTP worker, or to an agent, which begins at once.
+    claim: ['leased', 'running'],
+    cancel: ['cancelled'],
+    refuse: ['failed'],
+  },
+  leased: {
+    renew: ['running'],
+    complete: ['completed'],
+    fail: ['queued', 'dead', 'failed'],
+    expire: ['queued', 'dead'],
+    release: ['queued'],
+    cancel: ['cancelled'],
+    refuse: ['failed'],
+  },
+  running: {
+    renew: ['running'],
+    complete: ['completed'],
+    // Cancelled where a cancellation was pending.
+    fail: ['queued', 'dead', 'failed', 'cancelled'],
+    expire: ['queued', 'dead', 'cancelled'],
+    release: ['queued', 'cancelled'],
+    // An agent ends its program first: the task keeps running with a pending cancellation.
+    cancel: ['running', 'cancelled'],
+    stopped: ['cancelled'],
+    refuse: ['failed'],
+  },
+  failed: { requeue: ['queued'] },
+  dead: { requeue: ['queued'] },
+  completed: {},
+  cancelled: {},
+};
+
+/**
+ * The complete state machine of tasks. Pure: equal state, event and time give an equal result, so a workflow can be replayed.
  *
  * Invariants (task-state.test.ts): a lease exists exactly while the status is leased or running. Each lease
  * epoch is assigned once, and they increase. A write under any other lease than the current one is refused.
@@ -124,12 +156,12 @@ function dispatch(state: TaskState, event: Extract<TaskEvent, { type: 'dispatch'
       once: event.once ?? false,
       detail: 'dispatched',
     },
-    [note('task_dispatched', event.by, `to ${event.worker ?? 'whoever is free'}`, 'it was asked for')],
+    [note('task_dispatched', event.by, `to ${event.worker ?? 'any free node'}`, 'it was asked for')],
   );
 }
 
 function claim(state: TaskState, event: Extract<TaskEvent, { type: 'claim' }>, now: number): Transition {
-  if (state.status !== 'queued') return refused(`${standing(state)} Only a queued task can be leased.`);
+  if (!isLeasable(state.status)) return refused(`${standing(state)} Only a queued task can be leased.`);
   const epoch = state.epoch + 1;
   if (event.kind === 'agent' && (!state.dispatched || event.epoch !== epoch)) {
     return refused(`This claim is for epoch ${event.epoch ?? 0}; the next one is ${epoch}.`);
@@ -250,7 +282,7 @@ function fail(state: TaskState, fence: Fence, error: RunError, now: number): Tra
 function expire(state: TaskState, epoch: number): Transition {
   const { lease } = state;
   if (lease?.epoch !== epoch) return refused(`${standing(state)} That lease is over already.`);
-  const message = `${lease.worker} was not heard of for ${lease.ttlMs / 1_000} s`;
+  const message = `${lease.worker} sent no heartbeat for ${lease.ttlMs / 1_000} s`;
   const ended: LeaseEnd = { lease, status: 'expired', reason: message };
   if (state.cancel !== null) return cancelled(state, state.cancel.by, message, ended);
   const error: RunError = { code: 'lease_expired', message, retryable: true };
@@ -310,7 +342,7 @@ function release(state: TaskState, event: Extract<TaskEvent, { type: 'release' }
 }
 
 function cancel(state: TaskState, event: Extract<TaskEvent, { type: 'cancel' }>, now: number): Transition {
-  if (ENDED.has(state.status)) return refused(`${standing(state)} There is nothing to cancel.`);
+  if (isTerminal(state.status)) return refused(`${standing(state)} There is nothing to cancel.`);
   if (state.cancel !== null) return refused('The task is being cancelled already.');
   const reason = event.reason === '' ? 'it was asked for' : event.reason;
   const { lease } = state;
@@ -344,7 +376,7 @@ function stopped(state: TaskState, epoch: number): Transition {
 }
 
 function refuse(state: TaskState, error: RunError): Transition {
-  if (ENDED.has(state.status)) return refused(standing(state));
+  if (isTerminal(state.status)) return refused(standing(state));
   const { lease } = state;
   const ended: LeaseEnd | null =
     lease === null ? null : { lease, status: 'failed', reason: `${error.code}: ${error.message}` };

@@ -11,7 +11,10 @@ import { errorMessage } from '../../contract/errors.ts';
 import type { OriginalHeartbeat } from '../../contract/http/original.ts';
 import { safeParseLoosely } from '../../contract/http/parse-loosely.ts';
 import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../../contract/nodes/protocol.ts';
-import type { OutputChunk } from '../../contract/tasks/runs.ts';
+import type { SyncAction } from '../../contract/http/primitives.ts';
+import { AgentSyncAnswer, type AgentClaim } from '../../contract/nodes/agent-requests.ts';
+import { Claimed, type OutputChunk } from '../../contract/tasks/runs.ts';
+import type { SyncRoundResult } from '../../contract/workflows.ts';
 import { NodeCredential, type CloneSpec } from '../../contract/projects/projects.ts';
 
 /** How long the control plane may take to answer, in milliseconds. */
@@ -88,6 +91,35 @@ export async function sendTaskOutput(
   const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
   const path = `/api/agent/tasks/${encodeURIComponent(taskId)}/output`;
   return (await call(serverUrl, path, headers, output, OutputAnswer)).wanted;
+}
+
+/** Reports that claude-mem wrote something on this node. @throws ControlPlaneError */
+export async function sendNoticed(serverUrl: string, agentKey: string, cid: string): Promise<void> {
+  const path = `/api/agent/spaces/${encodeURIComponent(cid)}/noticed`;
+  await call(serverUrl, path, { 'X-MEMBRIDGE-AGENT': agentKey }, {}, z.object({ ok: z.literal(true) }));
+}
+
+/** Requests a sync of this node. @returns its result; null while it runs @throws ControlPlaneError */
+export async function sendSync(
+  serverUrl: string,
+  agentKey: string,
+  cid: string,
+  { jobId, action }: { jobId: string; action: SyncAction },
+): Promise<SyncRoundResult | null> {
+  const path = `/api/agent/spaces/${encodeURIComponent(cid)}/sync`;
+  const headers = { 'X-MEMBRIDGE-AGENT': agentKey };
+  return (await call(serverUrl, path, headers, { job_id: jobId, action }, AgentSyncAnswer)).result;
+}
+
+/** Begins an attempt at a task. @throws ControlPlaneError with status 409 when the task's workflow refuses */
+export async function sendClaim(
+  serverUrl: string,
+  agentKey: string,
+  taskId: string,
+  claim: AgentClaim,
+): Promise<Claimed> {
+  const path = `/api/agent/tasks/${encodeURIComponent(taskId)}/claim`;
+  return await call(serverUrl, path, { 'X-MEMBRIDGE-AGENT': agentKey }, claim, Claimed);
 }
 
 const OutputAnswer = z.strictObject({ wanted: z.boolean() });

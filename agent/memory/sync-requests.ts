@@ -4,8 +4,8 @@ import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncAction } from '../../contract/http/primitives.ts';
 import type { SyncRoundResult } from '../../contract/workflows.ts';
-import { connectEngine, type Engine, type EngineAddress } from '../../engine/connect.ts';
-import { newJobId, requestSync, syncAndWait, tellNoticed } from '../../engine/memory-workflows.ts';
+import { newJobId } from '../../engine/memory-workflows.ts';
+import type { EngineRequests } from '../engine-requests.ts';
 
 /** Pause before a notice that could not be passed on is given again, in milliseconds. */
 const RETRY_MS = 2_000;
@@ -20,19 +20,16 @@ export interface FinishedSync {
   readonly result: SyncRoundResult;
 }
 
-/** Starts and joins sync workflows for this node, straight at the engine: no control plane needs to be up. */
+/** Starts and joins sync workflows for this node. */
 export class SyncRequests {
-  readonly #address: EngineAddress;
-  readonly #node: string;
+  readonly #engine: EngineRequests;
   readonly #log: Logger;
-  #engine: Promise<Engine> | null = null;
   #hasWaves = false;
   /** By canonical id, each space whose workflow knows of something to push, and the timer of its next reminder. */
   readonly #told = new Map<string, NodeJS.Timeout>();
 
-  constructor(address: EngineAddress, node: string, log: Logger) {
-    this.#address = address;
-    this.#node = node;
+  constructor(engine: EngineRequests, log: Logger) {
+    this.#engine = engine;
     this.#log = log;
   }
 
@@ -59,23 +56,17 @@ export class SyncRequests {
 
   async #tell(space: SpaceConfig, reminderMs: number): Promise<boolean> {
     try {
-      const { client } = await this.#connect();
       const reminder = setTimeout(() => {
         void this.#tell(space, Math.min(2 * reminderMs, LAST_REMINDER_MS));
       }, reminderMs).unref();
       // Noted before the call: a push may begin before Temporal answers.
       clearTimeout(this.#told.get(space.cid));
       this.#told.set(space.cid, reminder);
-      if (this.#hasWaves) await tellNoticed(client, space, this.#node);
-      else {
-        const request = { jobId: newJobId(), action: 'sync', trigger: 'noticed' } as const;
-        await requestSync(client, { space, node: this.#node }, request);
-      }
+      await this.#engine.noticed(space, this.#hasWaves);
       return true;
     } catch (error) {
       this.pushes(space.cid);
       this.#log.warn({ cid: space.cid, reason: errorMessage(error) }, 'a change could not be passed on yet');
-      await this.#drop();
       await sleep(RETRY_MS);
       return false;
     }
@@ -87,58 +78,26 @@ export class SyncRequests {
    */
   async run(space: SpaceConfig, action: SyncAction, timeoutMs: number): Promise<FinishedSync> {
     const jobId = newJobId();
-    const { client } = await this.#connect();
-    const deadline = new AbortController();
-    const late = sleep(timeoutMs, null, { signal: deadline.signal }).catch(() => null);
+    let result: SyncRoundResult | null;
     try {
-      const result = await Promise.race([
-        syncAndWait(client, { space, node: this.#node }, { jobId, action, trigger: 'cli' }),
-        late,
-      ]);
-      if (result === null) {
-        throw new MembridgeError(
-          'sync_timeout',
-          `The sync has not finished within ${timeoutMs / 1_000} s. It goes on: see job ${jobId} on the page.`,
-        );
-      }
-      return { jobId, result };
+      result = await this.#engine.sync(space, { jobId, action }, timeoutMs);
     } catch (error) {
-      if (error instanceof MembridgeError) throw error;
-      await this.#drop();
-      throw new MembridgeError(
-        'engine_unavailable',
-        `Temporal at ${this.#address.address} did not take the request: ${errorMessage(error)}`,
-        { cause: error },
-      );
-    } finally {
-      deadline.abort();
+      throw new MembridgeError('engine_unavailable', errorMessage(error), { cause: error });
     }
+    if (result !== null) return { jobId, result };
+    throw new MembridgeError(
+      'sync_timeout',
+      `The sync has not finished within ${timeoutMs / 1_000} s. It continues: see job ${jobId} on the page.`,
+    );
   }
 
-  /** Whether the engine answers. @throws MembridgeError engine_unavailable */
+  /** @throws when requests do not arrive now */
   async check(): Promise<void> {
-    await this.#connect();
+    await this.#engine.check();
   }
 
-  async close(): Promise<void> {
+  /** Ends the reminders. */
+  close(): void {
     for (const cid of this.#told.keys()) this.pushes(cid);
-    await this.#drop();
-  }
-
-  async #connect(): Promise<Engine> {
-    this.#engine ??= connectEngine(this.#address);
-    try {
-      return await this.#engine;
-    } catch (error) {
-      this.#engine = null;
-      throw error;
-    }
-  }
-
-  async #drop(): Promise<void> {
-    const engine = this.#engine;
-    this.#engine = null;
-    if (engine === null) return;
-    await engine.then((open) => open.close()).catch(() => undefined);
   }
 }

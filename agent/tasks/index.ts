@@ -5,7 +5,6 @@ import { errorMessage } from '../../contract/errors.ts';
 import { agentIdentity, nodeQueue } from '../../contract/names.ts';
 import type { NodeWork } from '../../contract/nodes/node-standing.ts';
 import type { AgentHeartbeat } from '../../contract/nodes/nodes.ts';
-import { connectEngine, type Engine } from '../../engine/connect.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { openGuard, sweepGroups } from '../../runner/guard.ts';
 import { openRoutedStore } from '../../storage/store-route.ts';
@@ -68,7 +67,7 @@ export function startTasks(
   let running: RunningTasks | null = null;
   const readiness = new Readiness({
     node: enrolment.node_id,
-    engine: enrolment.temporal,
+    engine: engine.address,
     store: chooseStoreRoute(config, state),
     command: config.runner,
     everyMs: config.heartbeatMs,
@@ -139,7 +138,6 @@ function runTasks(given: {
   const keeper = new LeaseKeeper({ ...address, tunnel, identity }, (error) => around.died(error));
   const guard = openGuard(dir);
   const store = openRoutedStore(chooseStoreRoute(config, state));
-  let engine: Promise<Engine> | null = null;
   const runner = new TaskRunner({
     node,
     slots,
@@ -153,15 +151,7 @@ function runTasks(given: {
     reposBase: config.reposBase,
     dataDir: config.dataDir,
     databasePath: config.databasePath,
-    client: async () => {
-      engine ??= connectEngine(enrolment.temporal);
-      try {
-        return (await engine).client;
-      } catch (error) {
-        engine = null;
-        throw error;
-      }
-    },
+    claim: async (taskId, claim) => await given.engine.requests.claim(taskId, claim),
     sendOutput: async (taskId, epoch, chunks) =>
       await sendTaskOutput(serverUrl, enrolment.agent_key, taskId, { epoch, chunks: [...chunks] }),
     obstacles: async () => {
@@ -207,7 +197,6 @@ function runTasks(given: {
       await guard.close();
       await keeper.close();
       store.close();
-      await engine?.then((connected) => connected.close()).catch(() => undefined);
     },
   };
 }

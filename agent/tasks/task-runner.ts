@@ -1,16 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
-import { WorkflowUpdateFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { Logger } from 'pino';
 import type { TaskPort } from '../../activities/node/tasks.ts';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
-import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import { readProposal } from '../../contract/projects/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
 import type { Blob, Claimed, OutputChunk, RunError, RunReport, RunSpec } from '../../contract/tasks/runs.ts';
-import type { ClaimRequest } from '../../contract/tasks/task-workflow.ts';
 import { resolveTarget } from '../../git/target.ts';
 import type { RunnerCommand } from '../../runner/command.ts';
 import type { Guard } from '../../runner/guard.ts';
@@ -18,6 +15,7 @@ import { runProgram, type RunOutcome } from '../../runner/run.ts';
 import type { Sandbox } from '../../runner/sandbox/sandbox.ts';
 import { getBlob, putBlob } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+import { ClaimRefused, type EngineRequests } from '../engine-requests.ts';
 import { contextFolder } from './contexts.ts';
 import type { LeaseKeeper } from './keeper.ts';
 import type { Lost } from './keeper-messages.ts';
@@ -43,8 +41,8 @@ export interface TaskRunnerOptions {
   readonly variables: readonly string[];
   /** The sandbox that programs run in. Null runs them as ordinary programs of the agent's user. */
   readonly sandbox: Sandbox | null;
-  /** A client of the engine, connected when it is needed. */
-  readonly client: () => Promise<Client>;
+  /** Begins an attempt; see EngineRequests. */
+  readonly claim: EngineRequests['claim'];
   readonly store: ObjectStore;
   /** How long the result of a run waits for the store, in milliseconds. */
   readonly storeWaitMs: number;
@@ -207,22 +205,12 @@ export class TaskRunner {
 
   /** Has the task's workflow mint the lease. Nothing runs without: the answer says that it is recorded. */
   async #claim(spec: RunSpec, signal: AbortSignal): Promise<Claimed> {
-    const { node, client } = this.#options;
     for (;;) {
       signal.throwIfAborted();
       try {
-        const engine = await client();
-        return await engine.workflow
-          .getHandle(llmTaskId(spec.taskId))
-          // The same claim that is asked twice, since its answer was lost, is answered the same.
-          .executeUpdate<Claimed, [ClaimRequest]>(MESSAGES.claimTask, {
-            args: [{ epoch: spec.epoch, token: spec.token, worker: node }],
-            updateId: `claim-${spec.token}-${node}`,
-          });
+        return await this.#options.claim(spec.taskId, { epoch: spec.epoch, token: spec.token });
       } catch (error) {
-        if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowNotFoundError) {
-          throw refusal('claim_refused', errorMessage(error.cause ?? error));
-        }
+        if (error instanceof ClaimRefused) throw refusal('claim_refused', error.message);
         await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
       }
     }

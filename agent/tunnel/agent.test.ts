@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Job } from '../../contract/memory/memory.ts';
+import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { startTestMachine, type TestMachine } from '../../test/support/agent-machine.ts';
 import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { openCutLine, type CutLine } from '../../test/support/cut-line.ts';
@@ -18,7 +20,8 @@ let program: TaskProgram;
 let machine: TestMachine;
 
 beforeAll(async () => {
-  test = await startTestPlane();
+  // Nothing listens at the address that agents are given: everything of theirs goes through the control plane.
+  test = await startTestPlane({ env: { MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: '127.0.0.1:1' } });
   line = await openCutLine(new URL(test.plane.url).host);
   folder = mkdtempSync(join(tmpdir(), 'membridge-tunnel-'));
   program = writeTaskProgram(join(folder, 'program'));
@@ -57,6 +60,17 @@ describe('an agent behind the tunnel', () => {
     await expect.poll(() => test.plane.deps.gateway.tunnels).toBeGreaterThanOrEqual(3);
     const { stdout } = await machine.cli('doctor');
     expect(stdout).toMatch(/ok {6}temporal: .* this node polls its queue through the control plane/);
+  });
+
+  it('has what claude-mem writes sent without being asked', async () => {
+    writeHistory(machine.db, { name: 'noticed', seed: 7, observations: 5, from: Date.UTC(2026, 0, 5) });
+    const pushes = async (): Promise<Job[]> => {
+      const { body } = await test.call('GET', '/api/membridge/jobs');
+      return (body as unknown as Job[]).filter(
+        ({ trigger, rows_sent: sent }) => trigger === 'noticed' && sent > 0,
+      );
+    };
+    await expect.poll(pushes).not.toEqual([]);
   });
 
   it('keeps the lease of a task for longer than it would live alone, also over a cut', async () => {

@@ -1,5 +1,6 @@
 import type { Route } from '../http/route.ts';
 import { agentEngineRoutes } from './agent-engine.ts';
+import { agentRequestRoutes } from './agent-requests.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
 import { agentStoreRoutes } from './agent-store.ts';
 import { agentRoutes } from './agent.ts';
@@ -45,6 +46,7 @@ export const ROUTES: readonly Route[] = [
   ...streamRoutes,
   ...agentRoutes,
   ...agentTaskRoutes,
+  ...agentRequestRoutes,
   ...agentStoreRoutes,
   ...agentEngineRoutes,
   ...originalProjectRoutes,

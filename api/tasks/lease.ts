@@ -6,7 +6,7 @@ import { readProposal } from '../../contract/projects/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
 import { NO_USAGE } from '../../contract/tasks/runs.ts';
 import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/tasks/task-workflow.ts';
-import { ENDED } from '../../contract/tasks/tasks.ts';
+import { isTerminal } from '../../contract/tasks/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { countSessionMessages, listLeases, listResults } from '../../db/queries/find-leases.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
@@ -177,7 +177,7 @@ export async function dispatch(
     }),
   );
   const ended = body.wait ? await waitForEnd(deps, row, body.left) : row;
-  const over = ENDED.has(ended.status);
+  const over = isTerminal(ended.status);
   return {
     dispatched: true as const,
     task_id: id,

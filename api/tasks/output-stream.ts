@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ENDED } from '../../contract/tasks/tasks.ts';
+import { isTerminal } from '../../contract/tasks/tasks.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { readOutput, seqBeforeTail } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
@@ -56,7 +56,7 @@ export async function streamOutput(
       if (res.writableNeedDrain && !(await drained(res))) return;
     }
     if (chunks.length === BATCH) continue;
-    const isOver = ENDED.has(row.status) || row.epoch > epoch;
+    const isOver = isTerminal(row.status) || row.epoch > epoch;
     if (isOver) endedAt ??= Date.now();
     else endedAt = null;
     if (endedAt !== null && Date.now() - endedAt > TAIL_MS) break;

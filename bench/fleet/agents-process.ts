@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { enrol } from '../../agent/control-plane/control-plane.ts';
 import { readFacts } from '../../agent/facts.ts';
 import { Heartbeat } from '../../agent/control-plane/heartbeat.ts';
+import { DirectRequests } from '../../agent/engine-requests.ts';
 import { SyncRequests } from '../../agent/memory/sync-requests.ts';
 import { startNodeWorker } from '../../agent/worker.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
@@ -60,7 +61,7 @@ async function addAgent(
     public_key: key.publicKey,
     facts,
   });
-  const requests = new SyncRequests(temporal, id, log);
+  const requests = new SyncRequests(new DirectRequests(temporal, id), log);
   let spaces: SpaceConfig[] = [];
   let unsent = 0;
   let seen = 0;

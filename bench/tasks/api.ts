@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { ENDED, Task, type TaskStatus } from '../../contract/tasks/tasks.ts';
+import { isTerminal, Task, type TaskStatus } from '../../contract/tasks/tasks.ts';
 
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 10;
@@ -33,7 +33,7 @@ export class TasksApi {
   async end(id: string): Promise<TaskStatus> {
     for (;;) {
       const { status } = await this.get(id);
-      if (ENDED.has(status)) return status;
+      if (isTerminal(status)) return status;
       await sleep(LOOK_MS);
     }
   }

@@ -9,7 +9,7 @@ import { CronExpression } from '../projects/projects.ts';
 export const TaskStatus = z.enum(['queued', 'leased', 'running', 'completed', 'failed', 'dead', 'cancelled']);
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
-export { ENDED } from '../names.ts';
+export { isTerminal } from './task-status.ts';
 
 /** What a task may use. The original's two, and ours. */
 export const TaskPolicy = z.strictObject({

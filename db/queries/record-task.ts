@@ -3,7 +3,7 @@ import { and, eq, lte, sql } from 'drizzle-orm';
 import type { LlmTaskInput, Recorded, TaskChange, TaskSpec } from '../../contract/tasks/task-workflow.ts';
 import type { ProposalContent } from '../../contract/projects/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
-import { ENDED, type TaskPolicy } from '../../contract/tasks/tasks.ts';
+import { isTerminal, type TaskPolicy } from '../../contract/tasks/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { singleLine } from '../single-line.ts';
 import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
@@ -76,7 +76,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
     const { status, dispatched, worker } = last.state;
     // The lock comes first here, so that if one task ends while a dependent one begins, the later transaction
     // sees the earlier. Other changes need the lock only at the end.
-    if (ENDED.has(status) || spec.dependsOn.length > 0) await lockEvents(tx);
+    if (isTerminal(status) || spec.dependsOn.length > 0) await lockEvents(tx);
     const claimed = changes.some(({ state }) => state.lease?.startedAt === last.at);
     const recorded: TaskRecorded = {
       expiredBlobs,
@@ -86,7 +86,7 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
           : claimed
             ? await overBudget(tx, { spec, now: last.at })
             : null,
-      dependents: ENDED.has(status) ? await findDependents(tx, spec.id) : [],
+      dependents: isTerminal(status) ? await findDependents(tx, spec.id) : [],
     };
     if (row !== null) {
       const task = toTask(row, 'short');
@@ -116,7 +116,7 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
   const columns = {
     status: state.status,
     updated_at: at,
-    finished_at: ENDED.has(state.status) ? at : null,
+    finished_at: isTerminal(state.status) ? at : null,
     // As in the original, they remain after the task's end, to show who had it.
     ...(state.lease === null
       ? state.status === 'queued'

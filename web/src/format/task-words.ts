@@ -1,7 +1,7 @@
 import type { AuditLog } from '../../../contract/audit.ts';
 import type { Lease } from '../../../contract/tasks/leases.ts';
 import type { ProposalStatus } from '../../../contract/projects/proposals.ts';
-import { ENDED, type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
+import { isTerminal, type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
 import { statesOf, wordsOf, type Words } from './words.ts';
 
 /** How a task stands, in the API's own words. */
@@ -60,7 +60,7 @@ export function taskWords(
 
 /** Whether nothing more happens by itself. */
 export function isEnded({ status }: Pick<Task, 'status'>): boolean {
-  return ENDED.has(status);
+  return isTerminal(status);
 }
 
 /** What can be done with a task now. */
