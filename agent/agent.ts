@@ -24,6 +24,7 @@ import { startNodeWorker } from './worker.ts';
 export interface Agent {
   readonly config: AgentConfig;
   readonly state: AgentState;
+  readonly engine: WorkerEngine;
   readonly log: Logger;
   readonly heartbeat: Heartbeat;
   readonly requests: SyncRequests;
@@ -174,6 +175,7 @@ export function startAgent(
   return {
     config,
     state,
+    engine,
     log,
     heartbeat,
     requests,

@@ -1,6 +1,7 @@
 import { homedir, hostname } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { AgentEngineWay } from '../contract/nodes/engine-tunnel.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { AgentStoreWay } from '../contract/nodes/nodes.ts';
 import { NodeId } from '../contract/http/primitives.ts';
@@ -46,7 +47,7 @@ export interface AgentConfig {
   /** How this node reaches the object store, unless the control plane gives it no other way than through itself. */
   readonly store: AgentStoreWay;
   /** How workers reach Temporal: straight, or through the control plane. */
-  readonly engine: 'direct' | 'tunnel';
+  readonly engine: AgentEngineWay;
   readonly heartbeatMs: number;
   /** How long a row waits for its session, in milliseconds. */
   readonly orphanWaitMs: number;
@@ -91,7 +92,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_PORT: z.coerce.number().int().min(0).max(65_535).default(8_001),
   MEMBRIDGE_AGENT_DATA_DIR: z.string().optional(),
   MEMBRIDGE_AGENT_DRYRUN: flag,
-  MEMBRIDGE_AGENT_ENGINE: z.enum(['direct', 'tunnel']).default('direct'),
+  MEMBRIDGE_AGENT_ENGINE: AgentEngineWay.default('direct'),
   MEMBRIDGE_ALLOW_PROCESS_CONTROL: flag,
   MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS: z.coerce.number().min(0.1).max(20).default(10),
   MEMBRIDGE_ORPHAN_WAIT_SECONDS: z.coerce.number().min(0).default(600),

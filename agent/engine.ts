@@ -16,14 +16,14 @@ export interface WorkerEngine {
   close(): Promise<void>;
 }
 
-/** Opens the engine tunnel where MEMBRIDGE_AGENT_ENGINE asks for it; otherwise workers take the address that enrolment gave. */
+/** Opens the engine tunnel where MEMBRIDGE_AGENT_ENGINE asks for it, here or at the control plane; otherwise workers take the address that enrolment gave. */
 export async function openWorkerEngine(
   config: Pick<AgentConfig, 'engine'>,
   { server_url: serverUrl, enrolment }: AgentState,
   log: Logger,
 ): Promise<WorkerEngine> {
   const direct = enrolment.temporal;
-  if (config.engine === 'direct') {
+  if (config.engine === 'direct' && enrolment.engine_way !== 'tunnel') {
     const requests = new DirectRequests(direct, enrolment.node_id);
     return { address: direct, tunnel: null, requests, close: () => requests.close() };
   }

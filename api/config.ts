@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { AgentEngineWay } from '../contract/nodes/engine-tunnel.ts';
 import { AgentStoreWay, type StoreAccess } from '../contract/nodes/nodes.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
@@ -42,6 +43,7 @@ export interface Config {
   readonly agents: {
     readonly temporalAddress: string;
     readonly storeEndpoint: string;
+    readonly engineWay: AgentEngineWay;
     readonly storeWay: AgentStoreWay;
   };
   /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
@@ -118,6 +120,7 @@ const Environment = z.object({
   MEMBRIDGE_PUBLIC_URL: optional(publicUrl),
   MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: optional(hostPort),
   MEMBRIDGE_AGENT_MINIO_ENDPOINT: optional(httpUrl),
+  MEMBRIDGE_AGENT_ENGINE: withDefault(AgentEngineWay, 'direct'),
   MEMBRIDGE_AGENT_STORE: withDefault(AgentStoreWay, 'direct'),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
   MEMBRIDGE_HSTS_SECONDS: withDefault(z.coerce.number().int().min(0).max(63_072_000), '0'),
@@ -175,6 +178,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     agents: Object.freeze({
       temporalAddress: data.MEMBRIDGE_AGENT_TEMPORAL_ADDRESS ?? data.TEMPORAL_ADDRESS,
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
+      engineWay: data.MEMBRIDGE_AGENT_ENGINE,
       storeWay: data.MEMBRIDGE_AGENT_STORE,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { KNOWN_SETTINGS } from '../contract/settings.ts';
+import { SERVER_NAMES_LIKE_AGENT } from '../stack/membridge.ts';
 import { parserDefaults, parserNames } from './parser-names.ts';
 
 const root = dirname(import.meta.dirname);
@@ -58,6 +59,11 @@ test('the stack reads nothing that is not documented, and its table names nothin
     const [, standard] = new RegExp(`'${name}', env, ([\\d_]+)`).exec(sources) ?? [];
     expect(standard?.replaceAll('_', ''), name).toBe(value);
   }
+});
+
+test('npm start gives the control plane every setting of its own that looks like one of an agent', () => {
+  const names = [...parserDefaults('api').keys()].filter((name) => name.startsWith('MEMBRIDGE_AGENT_'));
+  expect(names.sort()).toEqual([...SERVER_NAMES_LIKE_AGENT].sort());
 });
 
 test('every MEMBRIDGE_ name that the server accepts is documented', () => {

@@ -6,3 +6,8 @@ export function withoutPrefix(env: NodeJS.ProcessEnv, ...prefixes: string[]): No
     Object.entries(env).filter(([name]) => !prefixes.some((prefix) => name.startsWith(prefix))),
   );
 }
+
+/** The part of an environment that has one of the names. */
+export function onlyNames(env: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => names.includes(name)));
+}

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseRoles, type Role } from '../contract/roles.ts';
-import { withoutPrefix } from './environment.ts';
+import { onlyNames, withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
 import { choosePort, freePort } from './ports.ts';
 import type { ServerSecrets } from './secrets.ts';
@@ -27,6 +27,15 @@ const agentSettings = [
   'MEMBRIDGE_SERVER_URL',
   'CLAUDE_MEM_',
 ];
+/** Names with a prefix of the agent's that the control plane reads as well: what it gives to agents, and the key of the original's agents. */
+export const SERVER_NAMES_LIKE_AGENT: readonly string[] = [
+  'MEMBRIDGE_AGENT_KEY',
+  'MEMBRIDGE_AGENT_TEMPORAL_ADDRESS',
+  'MEMBRIDGE_AGENT_MINIO_ENDPOINT',
+  'MEMBRIDGE_AGENT_ENGINE',
+  'MEMBRIDGE_AGENT_STORE',
+];
+
 /** What an agent must not see: it has a token of its own. */
 const serverSettings = [
   'MEMBRIDGE_ADMIN_KEY',
@@ -70,6 +79,7 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
       env: {
         MEMBRIDGE_WORKER_METRICS_ADDRESS: `127.0.0.1:${await freePort()}`,
         ...withoutPrefix(env, ...stackSettings, ...agentSettings),
+        ...onlyNames(env, SERVER_NAMES_LIKE_AGENT),
         ...secrets,
         ...(!rolesOf(env).has('control') && elsewhere(env)),
         DATABASE_URL: stack.runtimeDatabaseUrl ?? stack.databaseUrl,

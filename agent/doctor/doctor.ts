@@ -77,7 +77,7 @@ function examineSandbox({ config, sandbox: { told } }: Agent): Check {
 
 /** Looks at everything this node's memory sync stands on. Changes nothing. */
 export async function examine(agent: Agent): Promise<Check[]> {
-  const { heartbeat, state, requests, worker, config } = agent;
+  const { heartbeat, state, engine, requests, worker, config } = agent;
   const memory = heartbeat.memory;
   const checks: Check[] = [];
   const add = (name: string, ok: boolean, detail: string): void => void checks.push({ name, ok, detail });
@@ -125,8 +125,9 @@ export async function examine(agent: Agent): Promise<Check[]> {
     add('clock', isClose, `${seconds} s ahead of the control plane's${mend}`);
   }
 
-  const { address } = state.enrolment.temporal;
-  const way = config.engine === 'tunnel' ? ' through the control plane' : '';
+  const isDirect = engine.tunnel === null;
+  const address = isDirect ? engine.address.address : state.server_url;
+  const way = isDirect ? '' : ' through the control plane';
   try {
     await requests.check();
     add(

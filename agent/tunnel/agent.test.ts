@@ -20,8 +20,10 @@ let program: TaskProgram;
 let machine: TestMachine;
 
 beforeAll(async () => {
-  // Nothing listens at the address that agents are given: everything of theirs goes through the control plane.
-  test = await startTestPlane({ env: { MEMBRIDGE_AGENT_TEMPORAL_ADDRESS: '127.0.0.1:1' } });
+  // Agents get the address of neither Temporal nor the store: everything goes through the control plane.
+  test = await startTestPlane({
+    env: { MEMBRIDGE_AGENT_ENGINE: 'tunnel', MEMBRIDGE_AGENT_STORE: 'control-plane' },
+  });
   line = await openCutLine(new URL(test.plane.url).host);
   folder = mkdtempSync(join(tmpdir(), 'membridge-tunnel-'));
   program = writeTaskProgram(join(folder, 'program'));
@@ -31,7 +33,6 @@ beforeAll(async () => {
     id: 'a',
     env: {
       ...program.settings,
-      MEMBRIDGE_AGENT_ENGINE: 'tunnel',
       MEMBRIDGE_SERVER_URL: `http://${line.address}`,
     },
   });

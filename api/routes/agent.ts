@@ -31,12 +31,17 @@ function sealingKeysOf(req: Request): string[] | undefined {
     : undefined;
 }
 
-/** What agents are told to connect to. */
+/** Returns what agents connect to. Addresses and keys that they need not have are left out. */
 function connectionOf({ agents, engine, store }: Config): AgentConnection {
-  const temporal = { address: agents.temporalAddress, namespace: engine.namespace };
-  return agents.storeWay === 'direct'
-    ? { temporal, store: { ...store, endpoint: agents.storeEndpoint } }
-    : { temporal, store: NO_STORE_ACCESS, store_way: agents.storeWay };
+  const { namespace } = engine;
+  return {
+    ...(agents.engineWay === 'direct'
+      ? { temporal: { address: agents.temporalAddress, namespace } }
+      : { temporal: { address: '', namespace }, engine_way: agents.engineWay }),
+    ...(agents.storeWay === 'direct'
+      ? { store: { ...store, endpoint: agents.storeEndpoint } }
+      : { store: NO_STORE_ACCESS, store_way: agents.storeWay }),
+  };
 }
 
 export const agentRoutes = [

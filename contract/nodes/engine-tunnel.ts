@@ -1,4 +1,9 @@
 /** What the two ends of the engine tunnel agree on: agent/tunnel opens it, gateway/ takes it. */
+import { z } from 'zod';
+
+/** How an agent reaches Temporal: at Temporal's own address, or through the control plane. */
+export const AgentEngineWay = z.enum(['direct', 'tunnel']);
+export type AgentEngineWay = z.infer<typeof AgentEngineWay>;
 
 /** Where an agent opens the tunnel, below the control plane's URL. */
 export const ENGINE_TUNNEL_PATH = '/api/agent/engine';

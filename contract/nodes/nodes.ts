@@ -1,3 +1,4 @@
+import { AgentEngineWay } from './engine-tunnel.ts';
 import { Membership } from '../memory/membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from '../memory/memory.ts';
@@ -101,6 +102,8 @@ export const AgentConnection = z.strictObject({
   temporal: z.strictObject({ address: z.string(), namespace: z.string() }),
   /** NO_STORE_ACCESS where `store_way` is `control-plane`. */
   store: StoreAccess,
+  /** Absent: `direct`. With `tunnel`, the address of Temporal is empty. */
+  engine_way: openEnum(AgentEngineWay, 'direct').optional(),
   /** Absent: `direct`. */
   store_way: openEnum(AgentStoreWay, 'direct').optional(),
 });
