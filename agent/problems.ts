@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
 
-/** An error of the agent's HTTP: RFC 9457 problem+json, and the original's `error` string. */
+/** An error of the agent's HTTP: RFC 9457 problem+json, plus the original's `error` string. */
 export interface AgentProblem {
   readonly type: string;
   readonly title: string;
@@ -12,14 +12,14 @@ export interface AgentProblem {
   readonly error: string;
 }
 
-/** Any error as people and scripts are told of it. */
+/** Converts any error into what people and scripts receive. */
 export function problemOf(error: unknown): AgentProblem {
   const { code, message } = toKnown(error);
   const { status, title } = ERRORS[code];
   return { type: 'about:blank', title, status, detail: message, code, error: message };
 }
 
-/** The last handler of the agent's HTTP. */
+/** The last handler of the agent's HTTP: answers with the error as problem+json. */
 export function answerError(
   error: unknown,
   _request: Request,
