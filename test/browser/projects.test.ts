@@ -75,7 +75,7 @@ test('what is wrong stands beside its field; a token in the address becomes the 
   const form = page.getByTestId('add-project-form');
   await form.getByText('Must be https://host/path, ssh://user@host/path or user@host:path').waitFor();
   await form.getByText('Must be letters, digits').waitFor();
-  await form.getByText('Must be a branch name as git takes it').waitFor();
+  await form.getByText('Must be a branch name that git accepts').waitFor();
   await see(page, 'add-project-error', 'see the marked fields');
   // The first of them has the focus.
   await expect
@@ -84,7 +84,7 @@ test('what is wrong stands beside its field; a token in the address becomes the 
 
   // A problem goes with what it was about; those of other fields stay.
   await page.getByTestId('project-branch').fill('');
-  await form.getByText('Must be a branch name as git takes it').waitFor({ state: 'detached' });
+  await form.getByText('Must be a branch name that git accepts').waitFor({ state: 'detached' });
   await form.getByText('Must be letters, digits').waitFor();
   await page.getByTestId('project-name-field').fill('');
   await page.getByTestId('project-repo').fill(`https://me:${TOKEN}@git.example.org/team/shop.git`);
