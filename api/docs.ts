@@ -26,7 +26,8 @@ const start = (
 `;
 
 /**
- * Serves the description of the API at /openapi.json, and a page to read and try it at /docs: all from here, no CDN.
+ * Serves the API's description at /openapi.json, and a page to read and try it at /docs. Everything comes from this
+ * server; no CDN.
  * @param basePath the path below which browsers find everything, or ''
  */
 export function docsRouter(basePath: string): Router {

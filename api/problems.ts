@@ -5,7 +5,7 @@ import { ERRORS, MembridgeError, errorMessage, type FieldProblem } from '../cont
 import type { Problem } from '../contract/api.ts';
 import { translateEngineError } from './engine-calls.ts';
 
-/** A MembridgeError with members that the problem body carries besides the standard ones (RFC 9457 section 3.2). */
+/** A MembridgeError whose problem body has members besides the standard ones (RFC 9457 section 3.2). */
 export class ProblemError extends MembridgeError {
   readonly members: Readonly<Record<string, string>>;
 
@@ -36,9 +36,9 @@ export function sendProblem(res: Response, error: MembridgeError): void {
 }
 
 /**
- * The error of a request that a schema refused, naming each field.
+ * Makes the error of a request that a schema refused, naming each field.
  * @param where "body", "query" or "path"
- * @param code unprocessable (422) on paths of the original's control plane, bad_request (400) elsewhere
+ * @param code unprocessable (422) on paths of the original's control plane, bad_request (400) on others
  */
 export function invalidInput(
   where: string,
@@ -56,7 +56,7 @@ export function invalidInput(
   return new MembridgeError(code, `The ${where} is not valid. ${said}`, { fields });
 }
 
-/** Answers what no route took. @param basePath the path below which callers find everything, or '' */
+/** Answers a request that no route took. @param basePath the path below which callers find everything, or '' */
 export const unknownPath =
   (basePath: string): RequestHandler =>
   (req, res) => {
@@ -64,7 +64,7 @@ export const unknownPath =
     sendProblem(res, new MembridgeError('not_found', detail));
   };
 
-/** The last handler. Every error becomes a problem; one that is none of the error table is logged whole and told as internal. */
+/** The last handler. Every error becomes a problem; one outside the error table is logged whole and reported as internal. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, _req, res, next) => {
     const error = toMembridgeError(thrown);
@@ -94,7 +94,7 @@ function toMembridgeError(thrown: unknown): MembridgeError {
   );
 }
 
-/** Errors of Express's own: the JSON parser's (by `type`) and the router's on a path that does not decode. */
+/** Converts Express's own errors: the JSON parser's (by `type`) and the router's on a path that does not decode. */
 function bodyError(error: unknown): MembridgeError | null {
   if (typeof error !== 'object' || error === null) return null;
   const type = 'type' in error ? error.type : '';

@@ -145,6 +145,7 @@ function sentencesOf(text: string): string[] {
     .replaceAll(/\{@link ([^}]*)\}/g, 'CODE')
     .replaceAll(/\]\([^)]*\)/g, ']')
     .replaceAll(/https?:\S+/g, 'URL')
+    .replaceAll(/@throws[^@]*/g, (errors) => errors.replaceAll('; ', ';\n\n'))
     .split(
       /\n\s*\n|\n\s*(?=@|[-*•|] |\d+\. )|(?<=[.!?][)"”’*_]*)\s+(?=[^a-z])|(?<=@returns|@param \S+|@throws)\s/,
     )
