@@ -31,7 +31,7 @@ const countTasks = async (): Promise<number> => {
 };
 
 describe('a batch', () => {
-  it('makes tasks that wait for each other, by the names that it gives them', async () => {
+  it('makes tasks that depend on each other by the names within the batch', async () => {
     const before = await tasks.make();
     const [first, second, third] = madeBy(
       await batch([
@@ -44,7 +44,7 @@ describe('a batch', () => {
     expect(third?.depends_on).toEqual([second?.id, first?.id]);
   });
 
-  it('of a hundred is made whole, of 101 or none not at all', async () => {
+  it('is made whole with 100 tasks, and refused with 101 or none', async () => {
     const items = Array.from({ length: 101 }, (_, n) => ({ prompt: `${n}` }));
     const before = await countTasks();
     expect((await batch(items)).status).toBe(400);
@@ -55,7 +55,7 @@ describe('a batch', () => {
     expect(await countTasks()).toBe(before + 100);
   });
 
-  it('in which one item is wrong makes nothing, and says which and what', async () => {
+  it('makes nothing when one item is wrong, and names the item and the field', async () => {
     const before = await countTasks();
     const good = { prompt: 'good' };
     for (const [item, field] of [
@@ -85,7 +85,7 @@ describe('a batch', () => {
     expect(await countTasks()).toBe(before);
   });
 
-  it('under one key is made once, also when it is sent five times at once', async () => {
+  it('is made once for one key, even when it is sent five times at once', async () => {
     const before = await countTasks();
     const items = [
       { prompt: 'one', ref: 'one' },
