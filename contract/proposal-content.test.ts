@@ -61,7 +61,7 @@ describe('readProposal accepts', () => {
 describe('readProposal says what is wrong and what it expects for', () => {
   it.each([
     ['', /empty/],
-    ['I would rather not.', /none of what a proposal may be.*unified diff/],
+    ['I would rather not.', /is not a proposal.*unified diff/],
     ['{"kind":', /starts like JSON but is not valid JSON/],
     [JSON.stringify({ kind: 'other' }), /kind: .*expected/i],
     [JSON.stringify({ kind: 'file', content: 'x' }), /path: /],
@@ -73,7 +73,7 @@ describe('readProposal says what is wrong and what it expects for', () => {
     ['--- a/x\n+++ b/x\n', /changes nothing/],
     [`\`\`\`diff\n${PLAIN}\`\`\`\n\`\`\`diff\n${PLAIN}\`\`\``, /2 blocks of diff; one is expected/],
     ['```diff\n-a\n+b\n```', /no file header/],
-    [`\`\`\`diff\n${PLAIN}`, /none of what a proposal may be/],
+    [`\`\`\`diff\n${PLAIN}`, /is not a proposal/],
     [`${PLAIN}\0`, /NUL/],
     ['x'.repeat(PROPOSAL_BYTES + 1), /larger than 1 MiB/],
     ['é'.repeat(PROPOSAL_BYTES / 2 + 1), /larger than 1 MiB/],

@@ -107,7 +107,7 @@ describe('MEMBRIDGE_TASK_PATHS', () => {
 
   it('refuses other paths', () => {
     expect(() => readAgentConfig({ MEMBRIDGE_TASK_PATHS: 'data' })).toThrow(
-      /MEMBRIDGE_TASK_PATHS.*whole paths/,
+      /MEMBRIDGE_TASK_PATHS.*absolute paths/,
     );
   });
 });

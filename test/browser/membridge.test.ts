@@ -100,7 +100,7 @@ test.each([
     await see(page, 'jobs-table');
     const before = new Set((await jobs()).map(({ id }) => id));
     await page.getByTestId(`member-${action}-desktop`).click();
-    await page.getByText(`${label} asked for on desktop`).waitFor();
+    await page.getByText(`${label} requested on desktop`).waitFor();
     const asked = async () => (await jobs()).find((job) => job.trigger === 'button' && !before.has(job.id));
     await expect.poll(asked).toMatchObject({ action, agent: 'desktop' });
     const id = (await asked())?.id;
@@ -113,7 +113,7 @@ test('Sync all asks every node; the history can be narrowed to one, and rounds t
   const page = await openSpaces();
   await see(page, 'jobs-table');
   await click(page, 'space-sync-all');
-  await page.getByText('Sync asked for on 2 nodes').waitFor();
+  await page.getByText('Sync requested on 2 nodes').waitFor();
   const running = page.locator('tr[data-status="running"], tr[data-status="pending"]');
   await expect
     .poll(async () => (await jobs()).every(({ status }) => status === 'completed'), { timeout: 15_000 })

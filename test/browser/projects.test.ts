@@ -76,7 +76,7 @@ test('what is wrong stands beside its field; a token in the address becomes the 
   await form.getByText('Must be https://host/path, ssh://user@host/path or user@host:path').waitFor();
   await form.getByText('Must be letters, digits').waitFor();
   await form.getByText('Must be a branch name that git accepts').waitFor();
-  await see(page, 'add-project-error', 'see the marked fields');
+  await see(page, 'add-project-error', 'Correct the marked fields');
   // The first of them has the focus.
   await expect
     .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))

@@ -185,7 +185,7 @@ test('what tasks may cost and how long things are kept is set, and refused besid
   await page.getByTestId('setting-context_budget_usd').fill('12.5');
   await page.getByTestId('setting-artifact_days').fill('0');
   await click(page, 'task-settings-save');
-  await see(page, 'task-settings-error', 'see the marked fields');
+  await see(page, 'task-settings-error', 'Correct the marked fields');
   await page.getByTestId('setting-artifact_days').fill('30');
   await click(page, 'task-settings-save');
   await see(page, 'toast-done', 'saved');

@@ -55,7 +55,7 @@ const projectOf = (machine: Machine, title: string): unknown =>
 test('what is excluded, redacted and encrypted is kept, told to the agents, and goes by at once', async () => {
   const page = await openSpace();
   await see(page, 'settings-excluded', '–');
-  await see(page, 'settings-redact', 'Taken out of what is sent');
+  await see(page, 'settings-redact', 'Removed before sending');
   await click(page, 'space-settings-open');
   await page.getByTestId('edit-space-excluded').fill('diary\nletters, private');
   await page.getByRole('switch', { name: 'Encrypt' }).check();
@@ -103,9 +103,9 @@ test('trust and project names of one node are kept, told to its agent, and done'
   remember(laptop, 'garden', 'Held back');
   await see(page, 'member-push-at-laptop', 'ago');
   await click(page, 'member-sync-laptop');
-  await page.getByText('Sync asked for on laptop').waitFor();
+  await page.getByText('Sync requested on laptop').waitFor();
   await click(page, 'member-sync-desktop');
-  await page.getByText('Sync asked for on desktop').waitFor();
+  await page.getByText('Sync requested on desktop').waitFor();
   await see(page, 'jobs-table', 'by hand');
 
   await click(page, 'member-settings-desktop');

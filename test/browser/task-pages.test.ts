@@ -53,7 +53,7 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await click(page, 'new-task-open');
     await page.getByTestId('task-type').getByText('A proposal').click();
     await click(page, 'task-submit');
-    await see(page, 'task-error', 'see the marked fields');
+    await see(page, 'task-error', 'Correct the marked fields');
   },
   'cancel-task': async (page) => {
     await click(page, 'tab-runtime');

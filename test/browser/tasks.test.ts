@@ -64,7 +64,7 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   ]) {
     await form.getByText(problem).first().waitFor();
   }
-  await see(page, 'task-error', 'see the marked fields');
+  await see(page, 'task-error', 'Correct the marked fields');
   await expect
     .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))
     .toBe('task-prompt');
