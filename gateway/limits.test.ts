@@ -100,7 +100,7 @@ describe('a tunnel', () => {
     });
     const stripped = await test.call('GET', ENGINE_TUNNEL_PATH, { headers: { ...byKey, ...secret } });
     expect(stripped.status).toBe(400);
-    expect(stripped.body['detail']).toMatch(/proxy .* takes the header Upgrade away/);
+    expect(stripped.body['detail']).toMatch(/proxy .* removes the header Upgrade/);
   });
 
   it('is refused to a node that has 64 of them', async () => {

@@ -91,7 +91,7 @@ test('a page whose file is missing after an upgrade reloads once, keeps the shel
   const restore = hide('OverviewPage');
   await click(page, 'nav-overview');
   await see(page, 'toast-done', 'The page was reloaded');
-  await see(page, 'page-missing', 'cannot be fetched');
+  await see(page, 'page-missing', 'could not load its file');
   await see(page, 'top-bar');
   await click(page, 'tab-nodes');
   await see(page, 'page-nodes');
@@ -107,7 +107,7 @@ test('a page that cannot be fetched while offline says so inside the shell, and 
   await page.context().setOffline(true);
   await see(page, 'live-state', 'Reconnecting');
   await click(page, 'nav-audit');
-  await see(page, 'page-missing', 'cannot be fetched');
+  await see(page, 'page-missing', 'could not load its file');
   await see(page, 'top-bar');
   await page.context().setOffline(false);
   await click(page, 'failure-retry');

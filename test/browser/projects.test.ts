@@ -256,7 +256,7 @@ test('a clone that was left alone is made as the remote after the page said what
 
 test('a push webhook shows its address and secret once', async () => {
   const { page, id } = await openProject({ name: 'hooked' });
-  await see(page, 'fact-push-webhook', 'none: clones do not hear of pushes');
+  await see(page, 'fact-push-webhook', 'none: clones do not learn of pushes');
   await click(page, 'push-webhook-make');
   await see(page, 'push-webhook-address', `/api/runtime/projects/${id}/push`);
   const secret = (await page.getByTestId('push-webhook-secret').textContent()) ?? '';
@@ -289,7 +289,7 @@ test('projects are found by name, address and tag; the list follows what others 
   };
   const [shop, blog] = [await make('shopfront', ['web', 'money']), await make('weblog', ['web'])];
   await see(page, `project-row-${shop}`, 'shopfront');
-  await see(page, `project-row-${blog}`, 'not asked for yet');
+  await see(page, `project-row-${blog}`, 'not cloned yet');
   await page.getByTestId('projects-filter').fill('found shop');
   await page.getByTestId(`project-row-${blog}`).waitFor({ state: 'detached' });
   await page.getByTestId('projects-filter').fill('nothing at all');

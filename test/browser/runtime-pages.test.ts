@@ -106,7 +106,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await see(page, 'proposal-title', 'Notes');
   await see(page, 'diff', /notes\.md\s*new file\s*\+2/);
   await click(page, 'proposal-reject');
-  await see(page, 'confirm-dialog', 'cannot be approved any more');
+  await see(page, 'confirm-dialog', 'nobody can approve it');
   await page.getByTestId('reject-reason').fill('not here');
   await click(page, 'confirm-accept');
   await see(page, 'proposal-status', 'Rejected');
@@ -213,7 +213,7 @@ test('the secret of webhooks is seen only when it is asked for, and made anew af
   await page.getByTestId('webhook-secret').waitFor({ state: 'detached' });
   expect(await page.content()).not.toContain(first);
   await click(page, 'webhook-rotate');
-  await see(page, 'confirm-dialog', 'must be given the new one');
+  await see(page, 'confirm-dialog', 'every receiver that checks signatures');
   await click(page, 'confirm-accept');
   await page.getByTestId('webhook-secret').filter({ hasNotText: first }).waitFor();
   await see(page, 'webhook-secret', await kept());

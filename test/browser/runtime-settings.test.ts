@@ -63,7 +63,7 @@ test('the control plane is set, tested, and shown with its spaces; a saved key s
   await see(page, 'proxy-test-result', 'projects: 1, nodes: 0');
   await see(page, 'proxy-status', 'Connected');
   await see(page, 'proxy-circuit', 'Closed');
-  await see(page, 'proxy-last-test', 'it was well');
+  await see(page, 'proxy-last-test', 'it succeeded');
 
   await page.getByLabel('Server URL').fill(`${control.plane.url}/`);
   await click(page, 'proxy-save');

@@ -44,7 +44,7 @@ test('a schedule is made by its form with its times read aloud, paused, and dele
   await see(page, 'schedule-row-morning', 'paused');
   await expect.poll(async () => (await schedules())[0]?.paused).toBe(true);
   await click(page, 'schedule-delete-morning');
-  await see(page, 'confirm-dialog', 'makes no more tasks');
+  await see(page, 'confirm-dialog', 'stops making tasks');
   await click(page, 'confirm-accept');
   await see(page, 'schedules-empty');
   expect(await schedules()).toEqual([]);

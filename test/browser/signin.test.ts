@@ -48,7 +48,7 @@ test('the form says what to do when the browser does not keep the cookie', async
     const page = await visitor.open(`http://${PLAIN}:${port}/signin`);
     await page.getByTestId('signin-key').fill(RUNTIME_KEY);
     await click(page, 'signin-submit');
-    await see(page, 'signin-error', 'did not keep the sign-in cookie');
+    await see(page, 'signin-error', 'did not store the sign-in cookie');
     await see(page, 'signin-error', 'https address');
   } finally {
     await behindProxy.stop();

@@ -172,7 +172,7 @@ test('filters stand in the address, also on the way back, and the list follows w
   await see(page, `task-status-${shop.id}`, 'Running');
 
   await click(page, `task-cancel-${shop.id}`);
-  await see(page, 'confirm-dialog', 'Its program and all that it started is ended');
+  await see(page, 'confirm-dialog', 'Its program ends, with all processes that it started');
   await page.getByTestId('confirm-cancel').filter({ hasText: 'Let it run' }).click();
   await page.getByTestId('confirm-dialog').waitFor({ state: 'detached' });
   await see(page, `task-status-${shop.id}`, 'Running');
@@ -210,7 +210,7 @@ test('a task page follows lease, output and result as they come; what it made is
   await see(page, 'attempt-status-1', 'Active');
   await worker.heartbeat(id);
   await see(page, 'task-status', 'Running');
-  await see(page, 'output-none', 'Nothing was written yet');
+  await see(page, 'output-none', 'No output yet');
 
   await worker.write(id, [
     { stream: 'stdout', text: '\u001B[1mbegins\u001B[0m\n10 %\r' },
@@ -300,7 +300,7 @@ test('a task that is cancelled before anyone took it is ended at once; one that 
   const { id } = await worker.make({ prompt: 'Never mind' });
   const page = await openTask(id);
   await click(page, 'task-cancel-head');
-  await see(page, 'confirm-dialog', 'it is cancelled at once');
+  await see(page, 'confirm-dialog', 'it is cancelled immediately');
   await click(page, 'confirm-accept');
   await see(page, 'task-status', 'Cancelled');
   await see(page, 'step-task_cancelled');

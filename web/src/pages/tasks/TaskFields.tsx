@@ -19,16 +19,16 @@ const TYPES = [
   { value: PROPOSAL_TYPE, label: 'A proposal' },
 ];
 
-/** What the fields of a task work with. */
+/** The props of a task's fields. */
 export interface TaskFieldsProps {
   readonly draft: TaskDraft;
   readonly onChange: (part: Partial<TaskDraft>) => void;
   readonly error: Error | null;
-  /** What stands before the API's names of the fields, where the task is part of something else. */
+  /** The prefix of the API's field names, where the task is part of something else. */
   readonly prefix: '' | 'task.';
 }
 
-/** A task's fields; `error` marks those that were refused. */
+/** A task's fields; `error` marks the refused ones. */
 export function TaskFields(props: TaskFieldsProps) {
   const { draft, onChange, error, prefix } = props;
   const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);
@@ -37,7 +37,7 @@ export function TaskFields(props: TaskFieldsProps) {
     <>
       <Textarea
         label="Prompt"
-        placeholder="What the agent is to do"
+        placeholder="What the agent must do"
         value={draft.prompt}
         onChange={(event) => onChange({ prompt: event.currentTarget.value })}
         error={problem('prompt')}
@@ -52,7 +52,7 @@ export function TaskFields(props: TaskFieldsProps) {
       <div className={styles.pair}>
         <TextInput
           label="Agent"
-          description="Which of the agents it is for."
+          description="The role that the program gets."
           placeholder="default"
           value={draft.agent}
           onChange={(event) => onChange({ agent: event.currentTarget.value })}
@@ -64,7 +64,7 @@ export function TaskFields(props: TaskFieldsProps) {
         <TextInput
           label="Context ID"
           description="Tasks of one context share a session."
-          placeholder="made up when empty"
+          placeholder="generated when empty"
           value={draft.contextId}
           onChange={(event) => onChange({ contextId: event.currentTarget.value })}
           error={problem('context_id')}
@@ -96,7 +96,7 @@ export function TaskFields(props: TaskFieldsProps) {
       {prefix === '' && (
         <Checkbox
           label="Auto-dispatch"
-          description="Agents take it by themselves. Otherwise it waits until somebody dispatches or leases it."
+          description="Agents take it automatically. Otherwise it waits until somebody dispatches or leases it."
           checked={draft.autoDispatch}
           onChange={(event) => onChange({ autoDispatch: event.currentTarget.checked })}
           data-testid="task-auto"
@@ -145,10 +145,10 @@ function Project({ draft, onChange, error, prefix }: TaskFieldsProps) {
       label="Project"
       description={
         proposes
-          ? 'What it proposes is committed to this project once a person approves it.'
+          ? 'Its change is committed to this project once a person approves it.'
           : 'It runs in the clone of this project.'
       }
-      placeholder={projects.length === 0 ? 'there is none yet' : 'none'}
+      placeholder={projects.length === 0 ? 'no project yet' : 'none'}
       data={choices}
       value={draft.project}
       onChange={(project) => onChange({ project })}
