@@ -31,7 +31,6 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
   #dead: Error | null = null;
 
   /**
-   *
    * @param hears.noticed called when claude-mem wrote something that these spaces lack
    * @param hears.log called with a line for the agent's log
    * @param hears.died called when the thread ended although nobody closed it
