@@ -54,7 +54,7 @@ async function promote(page: Page, node: string, lease: string): Promise<void> {
   await page.getByRole('option', { name: lease }).click();
 }
 
-test('a primary is chosen, shown with what is left of its lease, and another takes its place', async () => {
+test('chooses a primary, shows the rest of its lease, and replaces it', async () => {
   const page = await openSpace();
   await see(page, 'leadership-primary', 'Nobody');
   await see(page, 'leadership-status', 'Needs selection');
@@ -83,8 +83,8 @@ test('a primary is chosen, shown with what is left of its lease, and another tak
   await see(page, 'leadership-snapshot', /now|ago/);
 });
 
-test('what another person or the engine does shows by itself: a lease that runs out leaves nobody', async () => {
-  // The primary of a project is the primary of its canonical id, which here is that of the space, too.
+test('shows changes by others automatically: no primary is left when a lease expires', async () => {
+  // A project's primary is the primary of its canonical id, which here is also the space's.
   const body = { name: NAME, repo_url: 'https://git.example.org/garden', primary_node_id: 'laptop' };
   project = String((await fleet.test.call('POST', '/api/runtime/projects', { body })).body['id']);
   const page = await openProject();
@@ -112,7 +112,7 @@ test.each([
   ['push', 'Push requested on laptop'],
   ['pull', 'Pull requested on laptop'],
   ['sync', 'Sync requested on laptop'],
-] as const)('the memory of a project is moved on its primary: %s', async (action, said) => {
+] as const)('moves the memory of a project on its primary: %s', async (action, said) => {
   const page = await openProject();
   await see(page, 'project-memory-status', 'In step');
   const before = new Set((await jobs()).map(({ id }) => id));
@@ -125,7 +125,7 @@ test.each([
   await see(page, 'project-memory-pushed', /now|ago/);
 });
 
-test('the memory of a project is synced on every node that is online', async () => {
+test('syncs the memory of a project on every online node', async () => {
   const page = await openProject();
   await see(page, 'project-memory-status', 'In step');
   const online = async () => (await fleet.test.call('GET', '/api/runtime/workers/desktop')).body['status'];
@@ -144,7 +144,7 @@ test('the memory of a project is synced on every node that is online', async () 
     .toEqual(['desktop completed', 'laptop completed']);
 });
 
-test('the mirror is a setting of the space, and not for an encrypted one', async () => {
+test('offers the mirror as a setting of a space, except of an encrypted one', async () => {
   const page = await openSpace();
   const space = async () =>
     (await fleet.test.call('GET', `/api/membridge/spaces/${CID}`)).body as unknown as Space;
