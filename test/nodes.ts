@@ -131,7 +131,7 @@ export async function settle(space: SpaceConfig, nodes: readonly TestNode[]): Pr
       if (pulled.problems.length > 0) throw new Error(JSON.stringify(pulled.problems));
       moved += pulled.inserted + pulled.updated;
     }
-    // A node that would go on sending has not settled, whatever moved.
+    // A node with something to send has not settled, even if nothing moved.
     if (moved === 0 && (await unsent(space, nodes)).length === 0) return;
   }
   throw new Error('the nodes did not settle within 8 rounds');
