@@ -142,12 +142,13 @@ function sentencesOf(text: string): string[] {
   return text
     .replaceAll(/```[\s\S]*?```/g, '')
     .replaceAll(/`[^`]*`/g, 'CODE')
+    .replaceAll(/@param \S+/g, '@param')
     .replaceAll(/\{@link ([^}]*)\}/g, 'CODE')
     .replaceAll(/\]\([^)]*\)/g, ']')
     .replaceAll(/https?:\S+/g, 'URL')
     .replaceAll(/@throws[^@]*/g, (errors) => errors.replaceAll('; ', ';\n\n'))
     .split(
-      /\n\s*\n|\n\s*(?=@|[-*•|] |\d+\. )|(?<=[.!?][)"”’*_]*)\s+(?=[^a-z])|(?<=@returns|@param \S+|@throws)\s/,
+      /\n\s*\n|\n\s*(?=@|[-*•|] |\d+\. )|(?<=[.!?][)"”’*_]*)\s+(?=[^a-z])|(?<=@returns|@param|@throws)\s/,
     )
     .map((sentence) => sentence.replaceAll(/\s+/g, ' ').trim())
     .filter((sentence) => sentence !== '');

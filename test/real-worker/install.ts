@@ -35,8 +35,8 @@ export interface WorkerProgram {
 
 /**
  * Fetches claude-mem (Apache-2.0) and bun (MIT) as npm publishes them, once per machine. For tests only: no part of
- * either belongs to Membridge. They are fetched as two packages and not as dependencies. claude-mem's other
- * dependencies (an authentication framework, 20 grammars) are not needed here, and npm takes more than ten minutes to
+ * either belongs to Membridge. They are fetched as two packages and not as dependencies. Claude-mem's other
+ * dependencies (an authentication framework, 20 grammars) are not needed here. npm takes more than ten minutes to
  * resolve them.
  * @throws Error when npm cannot fetch them, when one differs from its digest, or where bun does not run
  */
