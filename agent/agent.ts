@@ -119,7 +119,7 @@ export function startAgent(
     log,
   });
 
-  /** Refuses a space that the machine's owner excluded, whoever asks for the sync. */
+  /** Refuses a space that the machine's owner excluded, for every caller. */
   const mayTakePart = ({ cid, projectId }: SpaceConfig): void => {
     if (takesPart(config.spaces, { cid, name: projectId })) return;
     throw new MembridgeError(

@@ -124,7 +124,7 @@ async function call<T>(
   if (parsed.success) return parsed.data;
   throw new ControlPlaneError(
     0,
-    `What answers at ${serverUrl} is no control plane that this agent understands (${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}). Check MEMBRIDGE_SERVER_URL.`,
+    `The server at ${serverUrl} is not a control plane that this agent understands (${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}). Check MEMBRIDGE_SERVER_URL.`,
     parsed.error,
   );
 }

@@ -124,7 +124,7 @@ export async function examine(agent: Agent): Promise<Check[]> {
     const isClose = Math.abs(clockAheadMs) <= MAX_CLOCK_OFF_MS;
     const mend = isClose
       ? ''
-      : '. Set the clock that is wrong; on Linux, "timedatectl set-ntp true" keeps it right';
+      : '. Set the clock that is wrong; on Linux, "timedatectl set-ntp true" keeps it correct';
     add('clock', isClose, `${seconds} s ahead of the control plane's${mend}`);
   }
 

@@ -124,7 +124,7 @@ export class Heartbeat {
     } catch (error) {
       const reason = errorMessage(error);
       this.#options.log.error({ reason }, 'the state of claude-mem is unknown');
-      const detail = `The agent cannot tell the state of the memory: ${reason}`;
+      const detail = `The agent cannot read the state of the memory: ${reason}`;
       this.#memory = { ...this.#memory, state: 'failing', detail, checkedAt: Date.now() };
     }
   }

@@ -43,7 +43,7 @@ export function basePathOf(publicUrl: string | null): string {
 
 /** Returns why a path cannot be a base path; null when it can. */
 export function objectToBasePath(path: string): string | null {
-  if (!SAFE.test(path)) return 'must have a path of letters, digits, "-", "_", "." and "~" alone';
+  if (!SAFE.test(path)) return 'must have a path of only letters, digits, "-", "_", "." and "~"';
   if (!TAKEN.has(path.split('/')[1] ?? '') && !isBelow(path, PAGE_OF_PROJECTS)) return null;
   return `has the path ${path}, which this server uses itself; choose another, such as /membridge`;
 }

@@ -226,7 +226,7 @@ function warnOfAttributes(
   logger.warn(
     { namespace: config.engine.namespace, attributes: absent.names, reason: absent.reason },
     'Temporal did not add the search attributes. Everything works without them, but workflows cannot be searched by them. Remove ' +
-      'attributes that nobody uses, or give Membridge a namespace of its own (TEMPORAL_NAMESPACE), and restart it.',
+      'attributes that nobody uses, or give Membridge its own namespace (TEMPORAL_NAMESPACE), and restart it.',
   );
 }
 

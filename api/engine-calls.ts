@@ -56,7 +56,7 @@ async function answers({ client }: Engine): Promise<boolean> {
 /** Temporal accepts 10,000 signals for one run of a workflow, and refuses further ones with INVALID_ARGUMENT. */
 const TOO_MANY_SIGNALS = /exceeded workflow execution limit for signal/i;
 
-/** gRPC statuses that mean "Temporal is not there": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
+/** gRPC statuses that mean "Temporal does not answer": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
 const GONE = new Set([1, 4, 14]);
 
 /**

@@ -83,7 +83,7 @@ export function openApiDocument(basePath = ''): ReturnType<OpenApiGeneratorV31['
     in: 'cookie',
     name: 'membridge_session_{instance}',
     description:
-      'The cookie that POST /api/session sets. Each control plane has a name of its own for it, which begins with __Host- over https.',
+      'The cookie that POST /api/session sets. Each control plane has its own name for it, which begins with __Host- over https.',
   });
   scheme('NodeKey', { type: 'apiKey', in: 'header', name: 'X-MEMBRIDGE-AGENT' });
   for (const route of ROUTES) registerRoute(registry, route);

@@ -39,8 +39,8 @@ export function routeForRoles(route: Route, roles: ReadonlySet<Role>): Route {
 function notServed({ method, path }: Route, role: Role): Route['handle'] {
   const other =
     role === 'control'
-      ? 'is a path of the control plane, and this process is a runtime alone'
-      : 'is a path of the runtime, and this process is a control plane alone';
+      ? 'is a path of the control plane, and this process is only a runtime'
+      : 'is a path of the runtime, and this process is only a control plane';
   const message = `${method.toUpperCase()} ${path} ${other} (MEMBRIDGE_ROLES does not name ${role}). Ask the other process.`;
   return () => Promise.reject(new MembridgeError('not_found', message));
 }

@@ -64,7 +64,7 @@ function changeOf(space: Space, update: UpdateSpace): SpaceChange {
     cid,
     projects: unique(update.projects ?? space.projects),
     excluded: unique(update.excluded ?? space.excluded),
-    // A space that takes a former name of its own again is no alias of itself.
+    // A space that takes its former name again must not be its own alias.
     aliases: unique(aliases).filter((alias) => alias !== cid),
     redact: update.redact ?? space.redact,
     encrypted: update.encrypted ?? space.encrypted,
@@ -120,7 +120,7 @@ async function checkTrusted(deps: Deps, space: Space, node: string, named: strin
   }
   const nobody = unknown.find((name) => !stored.has(name));
   if (nobody !== undefined) {
-    throw badField(`trust.${nobody}`, 'is no enrolled node, and none that ever wrote to this space');
+    throw badField(`trust.${nobody}`, 'is neither an enrolled node nor one that ever wrote to this space');
   }
 }
 

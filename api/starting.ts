@@ -10,7 +10,7 @@ import { VERSION } from './version.ts';
 /** How long a caller should wait before it asks again, in seconds. */
 const ASK_AGAIN_SECONDS = 2;
 
-/** What a process waits for before it is ready. */
+/** Holds what a starting process waits for. */
 export class Starting {
   #part = 'its settings';
   #reason: string | null = null;

@@ -119,7 +119,7 @@ async function endLostJobs(deps: Deps, after: string): Promise<string> {
   const byRun = Map.groupBy(open, ({ workflow_id, run_id }) => `${workflow_id} ${run_id}`);
   for (const jobs of byRun.values()) {
     const [{ workflow_id: workflowId, run_id: runId }] = jobs as [OpenJob, ...OpenJob[]];
-    // A sync that was asked for since has the same workflow id, and would hide the one that is lost.
+    // A later sync has the same workflow id, so only the run id finds the lost one.
     const how = await callEngine(
       deps.engine,
       (client) => howItEnded(client, { workflowId, runId }),

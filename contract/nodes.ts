@@ -18,7 +18,7 @@ export const TaskSandbox = z.strictObject({
   mode: openEnum(z.enum(['bubblewrap', 'none']), 'none'),
   /** Whether the node takes no tasks because it lacks a sandbox. */
   refuses: z.boolean(),
-  /** The reason and what to do, for people; null where nothing is to be done. */
+  /** The reason and what to do, for people; null when there is nothing to do. */
   detail: z.string().max(1_000).nullable(),
 });
 export type TaskSandbox = z.infer<typeof TaskSandbox>;

@@ -165,7 +165,7 @@ export function agentState(facts: {
       : { state: memory.state, detail: memory.detail || DATABASE[memory.state] };
   if (state !== 'ready') return { isWell: false, state, detail: detail ?? DATABASE[state] };
   if (now - memory.checkedAt > STALE_AFTER_MS) {
-    const looked = `The agent last looked at the claude-mem database ${ago(now - memory.checkedAt)}; a sync may be running.`;
+    const looked = `The agent last checked the claude-mem database ${ago(now - memory.checkedAt)}; a sync may be running.`;
     return { isWell: false, state: 'stale', detail: looked };
   }
   if (heartbeat.problem !== null || heartbeat.lastOk === null) {
@@ -198,7 +198,7 @@ const DATABASE: Record<DatabaseState, string> = {
   corrupt: 'The claude-mem database is damaged.',
   'unknown-schema': 'This version of Membridge does not know the tables of the claude-mem database.',
   locked: 'Another program keeps the claude-mem database locked.',
-  starting: 'The agent is starting and has not looked at the claude-mem database yet.',
+  starting: 'The agent is starting and has not checked the claude-mem database yet.',
   unreadable: 'The claude-mem database cannot be read or written.',
   'index-damaged': 'A search index of the claude-mem database is damaged.',
   held: 'Deletions are held back until a person confirms them.',

@@ -36,7 +36,7 @@ function installerNames(list: string): string[] {
 
 test('documents exactly the names and defaults that the parsers of server and agent read', () => {
   expect(documented('Server')).toEqual(
-    // The parser has no default of its own here: it is what comes after PORT.
+    // The parser has no default here; MEMBRIDGE_PORT defaults to PORT.
     new Map([...parserDefaults('api'), ['MEMBRIDGE_PORT', '8000']]),
   );
   expect(documented('Agent')).toEqual(parserDefaults('agent'));

@@ -9,7 +9,7 @@ import { refuseCall } from './status.ts';
 import type { TaskTokens } from './task-tokens.ts';
 import type { Answer, Upstream } from './upstream.ts';
 
-/** What a call through a tunnel is checked against and sent on with. */
+/** The rights, keys and connection with which calls of a tunnel are served. */
 export interface CallContext {
   /** Returns the present rights of the tunnel's node. */
   readonly rights: () => Rights;

@@ -265,7 +265,7 @@ describe('where webhooks may go', () => {
 
   it('is checked at the connected address, so that a name cannot lead inside', async () => {
     const call = { deliveryId: 'whd_x', body: '{}', secret: 'x' };
-    // The name is looked up by the connection alone: no check of the text stands before it here.
+    // Only the connection resolves the name here, without an earlier check of the text.
     const inside = sendWebhook({ ...call, hosts: [], url: `http://localhost:${receiver.port}/inside` });
     await expect(inside).rejects.toMatchObject({
       name: 'AddressRefused',

@@ -7,7 +7,7 @@ export const audit = defineEngineCall({
   usage: '[--recent]',
   summary: 'find changes and deletions of memories that were sent before',
   help: `Compares every row of claude-mem's database with the ledger, some 100,000 rows a second. The agent does the same
-automatically in the background, within the hour. What is found travels with the next sync, which follows at once.
+automatically in the background, within the hour. The next sync follows immediately and sends the findings.
 
   --recent   only the newest rows: some 2,000 of each kind`,
   options: { recent: { type: 'boolean' } },

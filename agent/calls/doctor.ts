@@ -134,6 +134,6 @@ function examineVectors(db: Database.Database, path: string): Check | null {
     };
   }
   const removed = (gone ?? 0) > 0 ? `${statePath} and the folder ${chromaPath}` : statePath;
-  const detail = `${found.join('; ')}${later}. Search by words finds every memory all the same. To complete the index: end Claude Code, stop claude-mem's worker, move ${removed} away, and start the worker (docs/claude-mem.md)`;
+  const detail = `${found.join('; ')}${later}. Search by words still finds every memory. To complete the index: end Claude Code, stop claude-mem's worker, move ${removed} away, and start the worker (docs/claude-mem.md)`;
   return { name, ok: true, warning: true, detail };
 }

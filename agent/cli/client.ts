@@ -48,7 +48,9 @@ export async function callLong(
     if (line.problem !== undefined) throw new Error(line.problem.detail);
     if ('result' in line) return line.result;
   }
-  throw new Error('The agent ended before it answered. Look at its log, start it again, and ask again.');
+  throw new Error(
+    'The agent ended before it answered. Read its log, start it again, and repeat the command.',
+  );
 }
 
 async function send(

@@ -25,10 +25,7 @@ export function isFromThisMachine(request: Request): boolean {
  */
 export function needProcessControl(request: Request, allowed: boolean, what: string): void {
   if (!isFromThisMachine(request)) {
-    throw new MembridgeError(
-      'forbidden',
-      `${what} is taken from this machine alone, without a proxy between.`,
-    );
+    throw new MembridgeError('forbidden', `${what} is accepted only from this machine, without a proxy.`);
   }
   if (allowed) return;
   throw new MembridgeError(

@@ -16,8 +16,8 @@ interface Permit {
 
 /**
  * Shares a node's slots between several pools. A poll of one pool cannot be withdrawn when another pool's task
- * arrives. So with several pools a task may find no slot: the node gives it back at once (`no_slot`). With one pool
- * that cannot happen.
+ * arrives. So with several pools a task may find no slot: the node gives it back immediately (`no_slot`). With one
+ * pool that cannot happen.
  */
 export function poolSlots(slots: TaskSlots): PoolSlots {
   /** Permits without a slot: of open polls, and of tasks that are just arriving. */

@@ -66,7 +66,7 @@ export function chooseSandbox(config: Settings): ChosenSandbox {
   const [server] = serverFolders(config.dataDir);
   if (server === undefined) return without(`There is no sandbox: ${problem}. ${WITHOUT} ${HOW}`, false);
   return without(
-    `This node takes no tasks: the server's keys lie on this machine (${join(server, SERVER_KEYS)}), and there is no sandbox: ${problem}. ${HOW} To run tasks all the same, set MEMBRIDGE_TASK_SANDBOX=none.`,
+    `This node takes no tasks: the server's keys lie on this machine (${join(server, SERVER_KEYS)}), and there is no sandbox: ${problem}. ${HOW} To run tasks anyway, set MEMBRIDGE_TASK_SANDBOX=none.`,
     true,
   );
 }

@@ -78,7 +78,7 @@ test('allows at most one probe, none while open, and closes after one success, f
         if (what === 'failure') circuit = afterFailure(circuit, probe, now, rules);
         if (what === 'abandon') circuit = afterAbandoned(circuit, probe, now);
         if (what === 'success') expect(admit(circuit, now).allowed).toBe(true);
-        // It never waits for a call that is not there.
+        // While half-open, there is a probe to wait for.
         if (circuit.kind === 'half-open') expect(calls).toContain(true);
         // Once another call closed it, the end of the probe decides nothing.
         else if (what === 'success') calls.fill(false);

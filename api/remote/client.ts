@@ -148,7 +148,7 @@ function usable(
   // Returned unchanged, a browser would read it as the end of its own session here.
   if (answer.status !== 401 && answer.status !== 403) return answer;
   const reason =
-    target.adminKey === null ? 'it wants an admin key and none is set' : 'it does not take the admin key';
+    target.adminKey === null ? 'it requires an admin key, and none is set' : 'it does not take the admin key';
   known.note(reason);
   throw refused(target.url, `${reason}; set its MEMBRIDGE_ADMIN_KEY under Runtime, Settings`);
 }

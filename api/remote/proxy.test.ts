@@ -98,7 +98,7 @@ describe('a runtime-only process', () => {
         ...(method === 'POST' ? { body: {} } : {}),
       });
       expect(answer.status).toBe(404);
-      expect(answer.body['error']).toMatch(/runtime alone \(MEMBRIDGE_ROLES/);
+      expect(answer.body['error']).toMatch(/only a runtime \(MEMBRIDGE_ROLES/);
     }
     expect((await ask('GET', '/api/runtime/workers')).status).toBe(200);
     expect((await runtime.call('GET', '/health', { headers: {} })).body['service']).toBe('bloom-runtime');
@@ -128,7 +128,7 @@ describe('a control-plane-only process', () => {
     for (const path of ['/api/runtime/workers', '/api/runtime/stats', '/api/runtime/config']) {
       const answer = await control.call('GET', path);
       expect(answer.status).toBe(404);
-      expect(answer.body['error']).toMatch(/control plane alone/);
+      expect(answer.body['error']).toMatch(/only a control plane/);
     }
     expect((await control.call('GET', '/runtime', { headers: { Accept: 'text/html' } })).status).toBe(404);
     const { status, body } = await control.call('GET', '/api/runtime/health', { headers: {} });

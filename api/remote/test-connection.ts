@@ -52,7 +52,7 @@ export async function askHealth(
   const { status, body } = await remote.call(target, { ...call, segments: ['health'] });
   const health = ControlPlaneHealth.safeParse(body);
   if (!health.success) {
-    throw refused(target.url, `it is no control plane of Membridge (GET /health answers ${status})`);
+    throw refused(target.url, `it is not a control plane of Membridge (GET /health answers ${status})`);
   }
   // The health needs no key; this second call checks the key.
   const projects = await remote.call(target, { ...call, segments: ['projects'] });

@@ -86,7 +86,7 @@ export const originalProjectRoutes = [
       status: 200,
       response: z.array(OriginalProjectNode),
       handle: async ({ params }, deps) => {
-        // A node may report a project that nobody named yet: known here by its nodes alone.
+        // A node may report a project without a space. Then only its nodes are known.
         const space = await getSpace(deps.db, params);
         return await listOriginalNodes(deps.db, { cid: space?.canonical_id ?? params.cid });
       },

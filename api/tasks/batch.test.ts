@@ -71,7 +71,7 @@ describe('a batch', () => {
       const answer = await batch([good, item, { prompt: 'last', ref: 'later' }]);
       expect([answer.status, fieldsOf(answer)], field).toEqual([400, [field]]);
     }
-    // A circle needs a name that comes later, which there is none for.
+    // A circle would need a reference to a later task, which a batch does not allow.
     const circle = await batch([
       { prompt: 'a', ref: 'a', depends_on: ['b'] },
       { prompt: 'b', ref: 'b', depends_on: ['a'] },

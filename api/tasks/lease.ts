@@ -127,7 +127,7 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
       ? []
       : [
           {
-            // What a person decides on is said when the task is made.
+            // Only the task itself decides whether its result is a proposal, not the worker.
             type:
               row.artifact_type === PROPOSAL_TYPE ? PROPOSAL_TYPE : (body.artifact_type ?? row.artifact_type),
             name: isJson ? 'result.json' : 'result.txt',

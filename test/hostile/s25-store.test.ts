@@ -22,7 +22,7 @@ import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '..
 
 const SHARED = canonicalId('shared');
 const PRIVATE = canonicalId('private');
-/** Stands for memories: no log may hold it. */
+/** A mark in place of memories: no log may hold it. */
 const MARK = 'a-memory-that-nobody-may-log';
 
 let test: TestPlane;

@@ -318,7 +318,7 @@ class History {
       }
     } catch (error) {
       this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
-      // What a dead process says last is nobody's business.
+      // The last error of a dead process does not count.
       if (
         !machine.process.isDead &&
         (!isExpected(error, cancel.signal) || isIndexMistaken(machine, call, error))

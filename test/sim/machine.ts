@@ -350,7 +350,7 @@ export class Machine {
   }
 }
 
-/** Copies the committed state of a database, whoever else has it open. */
+/** Copies the committed state of a database, even while others have it open. */
 function copyCommitted(from: string, to: string): void {
   const db = openOutside(from);
   try {

@@ -71,7 +71,7 @@ export class OtherSync {
       origin_local_id: String(id),
       synced_at: to.now(),
     };
-    // A prompt keeps the name of its conversation, also where it hangs on a session that the tool made up.
+    // A prompt keeps the name of its conversation, also in a session that the tool made.
     const links = kind === 'prompt' ? { session_db_id: place.id } : { project: nameFor(to, row) };
     const inserted = insert(to.worker, kind, { ...row, ...origin, ...links });
     if (inserted === null) return false;

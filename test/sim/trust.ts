@@ -28,7 +28,7 @@ export function trustEverybody(machine: Machine, model: Model): string[] {
   return [...machine.trust.keys()].flatMap((node) => setTrust(machine, node, 'accept', model));
 }
 
-/** Returns memories of a node that came in since the machine stopped accepting them, whoever passed them on. */
+/** Returns memories of a node that came in, from any node, since the machine stopped accepting them. */
 function findUntrusted(machine: Machine, node: string, model: Model): string[] {
   const had = machine.hadBefore.get(node);
   if (had === undefined) return [];

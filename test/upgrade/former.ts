@@ -26,7 +26,7 @@ export async function formerRelease(root: string, log: (line: string) => void): 
       maxBuffer: 256 * 1024 ** 2,
     });
     execFileSync('tar', ['-x', '-C', making], { input: archive });
-    // Whatever it runs, its own start installs its packages first.
+    // The bootstrap installs the packages before it runs any script.
     execFileSync(process.execPath, ['stack/bootstrap.mjs', 'demo/main.ts', '--help'], {
       cwd: making,
       stdio: ['ignore', 2, 2],

@@ -18,7 +18,7 @@ import { startGitServers } from '../git-servers.ts';
 import { formerRelease } from './former.ts';
 import { keepPropagating, keepWriting, untilAnswered } from './load.ts';
 
-/** Tasks that each agent runs at once. */
+/** Tasks that each agent runs at the same time. */
 const SLOTS = 2;
 /** How long the previous release works alone, and the pause between two replaced parts, in milliseconds. */
 const BEFORE_MS = 20_000;

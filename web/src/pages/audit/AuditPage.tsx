@@ -71,7 +71,7 @@ export function AuditPage() {
                 data-testid={`audit-export-${format}`}
               >
                 {format === 'csv' ? 'CSV' : 'JSON lines'}
-                {isFiltered ? ', of what is shown here' : ', all of it'}
+                {isFiltered ? ', matching these filters' : ', all of it'}
               </Menu.Item>
             ))}
           </Menu.Dropdown>

@@ -26,7 +26,7 @@ export function Promote(props: {
   const { leadership, name, fleet, onClose } = props;
   const { canonical_id: cid, primary_node_id: present } = leadership;
   const choices = choicesOf(fleet, present);
-  // Another one that is there, or else another one.
+  // Suggests another node that is online, otherwise any other node.
   const others = choices.filter(({ value }) => value !== present);
   const [node, setNode] = useState((others.find(({ online }) => online) ?? others[0])?.value ?? present);
   const [lease, setLease] = useState<string>(

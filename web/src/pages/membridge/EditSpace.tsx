@@ -12,7 +12,7 @@ import { useSaveSpace } from './use-save-space.ts';
 
 const REDACTION = 'Each machine replaces keys, tokens and passwords before it sends anything.';
 const ENCRYPTION =
-  'Only nodes that are enrolled at the time can read what is sent from now on; the object store and this page cannot. ' +
+  'From now on, only nodes that are enrolled when a memory is sent can read it. The object store and this page cannot. ' +
   'Older objects stay as they are, and a node that joins later cannot read what was encrypted before.';
 
 const MIRROR = 'The primary publishes the original’s snapshot for machines that still use its scripts.';

@@ -126,7 +126,7 @@ function RowActions(props: {
   const { node, clone, presence, name } = props;
   const ask = useMutation({
     mutationFn: () => projectApi.clone(props.project, node),
-    onError: (error) => notifyFailure(`${name} was not asked for on ${node}`, error),
+    onError: (error) => notifyFailure(`${name} was not requested on ${node}`, error),
   });
   const cancel = useMutation({
     // The run, so that a later one does not look as if it were being cancelled.

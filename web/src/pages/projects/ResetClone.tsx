@@ -23,7 +23,7 @@ export function ResetClone(props: {
   const [seen, setSeen] = useState<string | null>(null);
   const reset = useMutation({
     mutationFn: (commit: string) => projectApi.reset(props.project, { node, commit }),
-    onError: (error) => notifyFailure(`${name} was not asked for on ${node}`, error),
+    onError: (error) => notifyFailure(`${name} was not requested on ${node}`, error),
     onSettled: () => setSeen(null),
   });
   return (

@@ -74,7 +74,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
     if (element === null) return;
     setFollowing(element.scrollHeight - element.scrollTop - element.clientHeight <= NEAR);
   };
-  // All output arrives at once, and then the server still waits for late chunks.
+  // All output arrives immediately, and then the server still waits for late chunks.
   const { label, tone } = STATES[isOver && state === 'live' ? 'ended' : state];
   return (
     <Panel

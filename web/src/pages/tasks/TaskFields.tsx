@@ -92,7 +92,7 @@ export function TaskFields(props: TaskFieldsProps) {
         />
       </div>
       <Project {...props} />
-      {/* What a schedule makes is always dispatched. */}
+      {/* Tasks of a schedule are always dispatched. */}
       {prefix === '' && (
         <Checkbox
           label="Auto-dispatch"

@@ -23,7 +23,7 @@ export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
         >
           {id}
         </Link>
-        {/* The same as in its column, for the eye alone. */}
+        {/* Repeats its column for narrow windows; hidden from screen readers. */}
         <span className={styles.narrow} aria-hidden>
           <Status tone={tone}>{label}</Status>
         </span>
