@@ -180,7 +180,7 @@ test('propagates to the chosen nodes, says why one waits, and shows an error in 
   await see(page, 'clone-status-desktop', 'Cloned');
   await see(page, 'clone-detail-build-01', /build-01/);
   await see(page, 'clone-status-build-01', 'Pending');
-  await see(page, 'matrix-propagation', /propagating|waits for nodes/);
+  await see(page, 'matrix-propagation', /propagating|waiting for offline nodes/);
   await click(page, 'nav-projects');
   await see(page, `project-nodes-${id}`, '2 of 3');
   await see(page, `project-drift-${id}`, 'up to date');
