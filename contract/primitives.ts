@@ -43,7 +43,7 @@ export const NodeId = z
   );
 
 /**
- * The name of a node or the id of a project as the original accepted them: any text. Such a node only reports
+ * The name of a node or the id of a project as the original accepted them, in any form. Such a node only reports
  * (docs/compatibility.md), so nothing is named after it.
  */
 export const ReportedId = z

@@ -30,7 +30,7 @@ export const Proposal = z.strictObject({
   /** `patch`: a unified diff; `file`: the new text of one file. */
   kind: z.enum(['patch', 'file']),
   path: z.string().nullable(),
-  /** The commit that the branch must be at for it to be applied; null: any. */
+  /** The commit that the branch must be at for it to be applied; null when every commit will do. */
   expected_version: z.string().nullable(),
   status: ProposalStatus,
   detail: z.string(),
@@ -148,7 +148,7 @@ export type ListProposals = z.infer<typeof ListProposals>;
 
 /** `POST /api/runtime/proposals/:id/approve`. */
 export const ApproveProposal = z.strictObject({
-  /** The commit that the branch must be at, instead of the proposal's own; null: any. */
+  /** The commit that the branch must be at, instead of the proposal's own; null when every commit will do. */
   expected_version: CommitHash.nullable().optional(),
   /**
    * The tree that the person looked at (`preview.tree`): exactly this is committed, or nothing. Without it, only
@@ -191,7 +191,7 @@ export const ApplySpec = z.strictObject({
   title: z.string(),
   kind: z.enum(['patch', 'file']),
   path: z.string().nullable(),
-  /** The commit that the branch must be at; null: any. */
+  /** The commit that the branch must be at; null when every commit will do. */
   expectedVersion: z.string().nullable(),
   /** What a person approved; null: the approval named no tree. Absent from a control plane of an earlier version. */
   approved: z.strictObject({ tree: ObjectHash, base: ObjectHash }).nullable().optional(),

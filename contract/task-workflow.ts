@@ -131,7 +131,7 @@ export interface Route {
   readonly at: number;
   /** The node that last served the context, when it is online. */
   readonly sticky: string | null;
-  /** The nodes that have the project's clone, the best first; null: any node of the pool will do. */
+  /** The nodes that have the project's clone, the best first; null when every node of the pool will do. */
   readonly project: {
     readonly name: string;
     readonly targetPath: string | null;

@@ -73,7 +73,7 @@ function isSyntax(value: unknown): value is Syntax {
   return typeof value === 'object' && value !== null;
 }
 
-/** Returns the name that a call starts with: `it` for `it.skipIf(x)('title', …)`. */
+/** Returns the name that a call starts with: `it` for `it.each(x)('title', …)`. */
 function calledName(callee: unknown): unknown {
   if (!isSyntax(callee)) return null;
   return callee.type === 'Identifier' ? callee['name'] : calledName(callee['object'] ?? callee['callee']);
